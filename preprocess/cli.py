@@ -1,0 +1,134 @@
+"""The `prep` command line. Results go to stdout, progress and messages to stderr; exit code 2 is the user's mistake."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from preprocess.build import ProgressCall, Summary, build
+from preprocess.drawn import DrawnDataError, write_dataset
+from preprocess.plan import make_plan
+from preprocess.sources.aihub import is_aihub, open_aihub, records
+from preprocess.sources.files import Files
+from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, UserError
+
+_JPEG_QUALITY = 95
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tryon-cascade")
+def cli() -> None:
+    """Turn a try-on data set into WebDataset shards of (Ia, Jp, Ic, Jg)."""
+
+
+@cli.command("sample-data")
+@click.option("--out", type=_FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
+@click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same data set.")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+def sample_data(out: Path, looks: int, seed: int, workers: int | None) -> None:
+    """Draw people and garments in the exact layout of AI-Hub 78, to try the project without an account."""
+    started = time.monotonic()
+    try:
+        with _progress("drawing") as progress:
+            summary = write_dataset(out, looks=looks, seed=seed, workers=workers or _cores(), progress=progress)
+    except DrawnDataError as error:
+        raise UserError(str(error)) from error
+    click.echo(f"{summary} in {out} ({time.monotonic() - started:.0f} s)")
+
+
+@cli.command("build-shards")
+@click.option("--src", type=_FOLDER, required=True, help="Folder that holds the data set.")
+@click.option("--out", type=_FOLDER, default=Path("shards"), show_default=True, help="Folder for the shards.")
+@click.option("--source", type=click.Choice(["auto", "aihub"]), default="auto", show_default=True, help="Kind of data.")
+@click.option(
+    "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
+    help="Garments to put on.",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+def build_shards(src: Path, out: Path, source: str, garment: Garment | Literal["all"], workers: int | None) -> None:
+    """Build shards; run it again after an interruption and it goes on where it was."""
+    started = time.monotonic()
+    files = Files(src)
+    if source == "auto" and not is_aihub(files):
+        raise UserError(
+            f"--src {src}: no data set recognised; AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json"
+        )
+    data = open_aihub(files)
+    configuration = Configuration(
+        source="aihub",
+        garment=garment,
+        pairing="item",
+        target_size=TARGET_SIZE,
+        conditioning_size=CONDITIONING_SIZE,
+        jpeg_quality=_JPEG_QUALITY,
+    )
+    planned = make_plan(files, list(records(data, garment)), configuration)
+    if not planned.plan.records:
+        raise UserError(f"--src {src}: no pair of a person and a garment for --garment {garment}; try --garment all")
+    with _progress("building") as progress:
+        summary = build(files, out, planned, workers or _cores(), progress)
+    _print_summary(summary, out, dict(data.left_out), time.monotonic() - started)
+    if not summary.manifest.samples:
+        sys.exit(1)
+
+
+def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], seconds: float) -> None:
+    manifest = summary.manifest
+    splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
+    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {out / MANIFEST}")
+    for title, counts in (
+        ("rejected", manifest.rejects_by_reason),
+        ("mended", manifest.mended),
+        ("left out", left_out),
+    ):
+        if counts:
+            click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())))
+    if summary.records_built:
+        click.echo(
+            f"{summary.records_built} records in {seconds:.1f} s, {summary.records_built / seconds:.1f} a second"
+        )
+    else:
+        click.echo("everything was done already")
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[ProgressCall]:
+    """Show a bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def main() -> None:
+    """Run `prep`; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except click.exceptions.Abort:
+        click.echo("interrupted; run the same command again to go on", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        _fail(error.format_message())
+
+
+def _fail(message: str) -> None:
+    click.echo(f"prep: {message}", err=True)
+    sys.exit(2)

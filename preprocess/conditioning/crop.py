@@ -1,0 +1,88 @@
+"""The square around the subject: cut out before anything is resized, so that the subject fills the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.annotations import Parse, Pose
+from preprocess.conditioning.regions import ARMS, HEAD, bounds
+from schemas import Crop, Garment
+
+_PERSON_MARGIN = 0.06
+_PRODUCT_MARGIN = 0.05
+_HEAD_TO_HIP = slice(0, 13)
+_BELOW_HIPS = 0.55
+"""How far an upper-body crop goes on below the hips, in lengths of the torso: to the fingertips of a hanging arm."""
+
+
+def person_crop(pose: Pose, parse: Parse, garment: Garment, size: tuple[int, int]) -> Crop:
+    """Return the crop of a person: head to thigh for an upper-body garment, the whole person for others.
+
+    It follows head, arms and pose, not the worn garment, whose length it would otherwise tell (paper §4: "cropped
+    based on detected 2D pose"). ``size`` is (width, height) of the picture.
+    """
+    known = pose.points[pose.points[:, 2] > 0, :2]
+    if garment == "upper" and (bottom := _below_hips(pose.points)) is not None:
+        upper = pose.points[_HEAD_TO_HIP]
+        boxes = [bounds(parse, HEAD | ARMS), _box_of(upper[upper[:, 2] > 0, :2])]
+        left, top, right, _ = _union(boxes)
+        low = min(bottom, _union([bounds(parse)])[3])
+        return _square(left, top, right, max(low, top + 1), _PERSON_MARGIN, size)
+    return _square(*_union([bounds(parse), _box_of(known)]), _PERSON_MARGIN, size)
+
+
+def product_crop(parse: Parse, size: tuple[int, int]) -> Crop:
+    """Return the crop of a product photograph: all of the garment. ``size`` is (width, height) of the picture."""
+    return _square(*_union([bounds(parse)]), _PRODUCT_MARGIN, size)
+
+
+def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:
+    """Return the pose in [0, 1] of the crop, float32 (17, 3); a point outside the crop counts as absent."""
+    points = pose.points.copy()
+    points[:, :2] = (points[:, :2] - (crop.x, crop.y)) / crop.side
+    inside = (points[:, 2] > 0) & (points[:, :2] >= 0).all(axis=1) & (points[:, :2] <= 1).all(axis=1)
+    points[:, 2] = inside
+    points[~inside] = 0.0
+    return points.astype(np.float32)
+
+
+def torso(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
+    """Return the middle of the shoulders, the unit vector from the hips up, and the torso's length in pixels."""
+    if not points[[5, 6, 11, 12], 2].all():
+        return None
+    shoulders, hips = points[[5, 6], :2].mean(axis=0), points[[11, 12], :2].mean(axis=0)
+    length = float(np.hypot(*(shoulders - hips)))
+    return (shoulders, (shoulders - hips) / length, length) if length > 1 else None
+
+
+def _below_hips(points: NDArray[np.float64]) -> float | None:
+    body = torso(points)
+    if body is None:
+        return None
+    shoulders, up, length = body
+    return float((shoulders - up * length * (1 + _BELOW_HIPS))[1])
+
+
+def _box_of(points: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else None
+
+
+def _union(boxes: list[NDArray[np.float64] | None]) -> tuple[float, float, float, float]:
+    found = np.array([box for box in boxes if box is not None])
+    left, top = found[:, :2].min(axis=0)
+    right, bottom = found[:, 2:].max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _square(
+    left: float, top: float, right: float, bottom: float, margin: float, size: tuple[int, int]
+) -> Crop:  # fmt: skip
+    """Return the square about the middle of the box, moved into the picture as far as it fits."""
+    side = max(8, round(max(right - left, bottom - top) * (1 + 2 * margin)))
+    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    return Crop(x=_inside(x, side, size[0]), y=_inside(y, side, size[1]), side=side)
+
+
+def _inside(start: int, side: int, length: int) -> int:
+    return min(max(start, 0), length - side) if side <= length else start

@@ -1,0 +1,91 @@
+"""Hands and feet: parsers label whole arms and legs, so the ends are cut off by pose (paper, appendix A)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.crop import torso
+from preprocess.conditioning.regions import LabelMap, pixels_of
+from preprocess.pictures import Mask
+
+Point = NDArray[np.float64]
+Joints = dict[str, tuple[int, int]]
+
+ARM_JOINTS: Joints = {"right_arm": (8, 10), "left_arm": (7, 9)}
+"""Region → its elbow and wrist."""
+
+LEG_JOINTS: Joints = {"right_leg": (14, 16), "left_leg": (13, 15)}
+"""Region → its knee and ankle."""
+
+_HAND = 0.36
+"""Length of a hand or a foot in torso lengths, where its own joint is not known."""
+
+
+def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> Mask:
+    """Return the hands of the arms, or the feet of the legs: what lies beyond the last joint of each limb.
+
+    ``points`` is the pose (17, 3) in pixels of the crop.
+    """
+    result = np.zeros(labels.shape, np.bool_)
+    body = torso(points)
+    scale = body[2] if body else 0.0
+    for name in joints:
+        limb = pixels_of(labels, frozenset({name}))
+        if limb.any() and (found := _last_bone(limb, points, name, joints, scale)) is not None:
+            result |= limb & _beyond(limb.shape[0], *found, scale)
+    return result
+
+
+def along(side: int, origin: Point, direction: Point) -> NDArray[np.float64]:
+    """Return how far each pixel of a (side, side) picture lies from ``origin`` in the given unit direction."""
+    rows, columns = np.ogrid[:side, :side]
+    distance: NDArray[np.float64] = (columns - origin[0]) * direction[0] + (rows - origin[1]) * direction[1]
+    return distance
+
+
+def _last_bone(
+    limb: Mask, points: NDArray[np.float64], name: str, joints: Joints, scale: float
+) -> tuple[Point, Point] | None:
+    """Return the middle and the last joint of the limb.
+
+    Left and right are swapped in some poses, so the last joint that is nearest to the limb counts, its own before
+    the other one. Where no last joint is known it is put a hand's length before the limb's far end.
+    """
+    rows, columns = np.nonzero(limb)
+
+    def distance(joint: int) -> int:
+        return round(float(np.hypot(columns - points[joint, 0], rows - points[joint, 1]).min()))
+
+    near = [
+        (distance(last), side != name, middle, last)
+        for side, (middle, last) in joints.items()
+        if points[middle, 2] and points[last, 2]
+    ]
+    own_middle, own_last = joints[name]
+    if near and (points[own_last, 2] or min(near)[0] <= 2):
+        _, _, middle, last = min(near)
+        return points[middle, :2], points[last, :2]
+    if not points[own_middle, 2]:
+        return None
+    middle_joint = points[own_middle, :2]
+    lengths = np.hypot(columns - middle_joint[0], rows - middle_joint[1])
+    far = int(lengths.argmax())
+    if lengths[far] < 1.5 * _HAND * scale:
+        return None
+    tip = np.array([columns[far], rows[far]], np.float64)
+    return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
+
+
+def _beyond(side: int, middle: Point, last: Point, scale: float) -> Mask:
+    """Return the zone past ``last`` in the direction from ``middle``, as far as a hand or a foot can reach."""
+    bone = last - middle
+    length = float(np.hypot(*bone))
+    if length < 1:
+        return np.zeros((side, side), np.bool_)
+    direction = bone / length
+    reach = max(0.85 * length, 0.4 * scale)
+    centre = last + direction * 0.35 * reach
+    rows, columns = np.ogrid[:side, :side]
+    near: Mask = (columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= reach**2
+    return near & (along(side, last, direction) > -0.06 * length)

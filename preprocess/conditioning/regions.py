@@ -1,0 +1,71 @@
+"""Which part of a person or a garment each pixel of a crop shows."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.annotations import Parse, Polygon
+from preprocess.pictures import Mask
+from schemas import Crop, Garment
+
+HEAD = frozenset({"hair", "face", "hat"})
+ARMS = frozenset({"right_arm", "left_arm"})
+LEGS = frozenset({"right_leg", "left_leg"})
+SHOES = frozenset({"right_shoe", "left_shoe"})
+UPPER = frozenset(
+    f"{layer}_{part}" for layer in ("inner", "outer", "dress") for part in ("torso", "rsleeve", "lsleeve")
+)
+LOWER = frozenset({"pants_hip", "pants_rsleeve", "pants_lsleeve", "skirt"})
+
+WORN: dict[Garment, frozenset[str]] = {"upper": UPPER, "lower": LOWER, "dress": UPPER | LOWER}
+"""The regions that the garment of each kind may cover: none of their pixels may be seen in Ia."""
+
+_ORDER = ("hair", "hat", "neck", *sorted(LEGS), *sorted(SHOES), *sorted(LOWER), *sorted(UPPER), *sorted(ARMS), "face")
+"""Where polygons overlap the later one wins: a garment over hair and neck, arm and face over a garment."""
+
+LabelMap = NDArray[np.uint8]
+"""(side, side): 0 background, 1 an unknown region, else 2 + the position in _ORDER."""
+
+
+def label_map(parse: Parse, crop: Crop) -> LabelMap:
+    """Paint a person's regions into the crop, one label a pixel."""
+    labels = np.zeros((crop.side, crop.side), np.uint8)
+    rank = {name: 2 + position for position, name in enumerate(_ORDER)}
+    for region in sorted(parse.regions, key=lambda region: rank.get(region.name, 1)):
+        _fill(labels, region.polygons, crop, rank.get(region.name, 1))
+    return labels
+
+
+def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
+    """Return the mask of all pixels that show one of the named regions."""
+    table = np.zeros(256, np.uint8)
+    table[[2 + position for position, name in enumerate(_ORDER) if name in names]] = 1
+    return cv2.LUT(labels, table).view(np.bool_)
+
+
+def garment_mask(parse: Parse, crop: Crop) -> Mask:
+    """Return the mask of a product's own cloth: all its regions but the inside and far side (`*_hidden`)."""
+    mask = np.zeros((crop.side, crop.side), np.uint8)
+    for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
+        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") else 1)
+    return mask.view(np.bool_)
+
+
+def bounds(parse: Parse, names: frozenset[str] | None = None) -> NDArray[np.float64] | None:
+    """Return left, top, right, bottom in pixels of the picture around the named (or all) regions."""
+    polygons = [
+        polygon for region in parse.regions if names is None or region.name in names for polygon in region.polygons
+    ]
+    if not polygons:
+        return None
+    points = np.concatenate(polygons)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int) -> None:
+    # One call per polygon: together, cv2 would fill by the even-odd rule and make holes where two of them overlap.
+    for polygon in polygons:
+        points = np.rint(polygon - (crop.x, crop.y)).astype(np.int32)
+        cv2.fillPoly(labels, [points], value)

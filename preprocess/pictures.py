@@ -1,0 +1,83 @@
+"""Pictures: bytes ↔ pixels. RGB uint8 (H, W, 3) throughout."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.faults import RecordError
+from schemas import Crop
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_PIXEL_LIMIT = 100_000_000
+
+
+def decode(data: bytes, path: str, labelled_size: tuple[int, int] | None) -> tuple[Pixels, bool]:
+    """Decode a picture, upright by its EXIF orientation.
+
+    Some of AI-Hub's pictures lie on their side while their labels are for the upright one: where ``labelled_size``
+    (width, height) is portrait and the picture is landscape, it is turned by 270° (counter-clockwise). Returns the
+    pixels and whether they were turned. Raises RecordError `bad-image` where nothing can be decoded.
+    """
+    pixels = _decode(data)
+    if pixels is None:
+        raise RecordError("bad-image", path, "cannot be decoded whole; fetch the file anew")
+    height, width = pixels.shape[:2]
+    if height * width > _PIXEL_LIMIT:
+        raise RecordError("bad-image", path, f"{width}x{height} pixels are more than any camera of the data set takes")
+    sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and width > height
+    if sideways:
+        pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE), np.uint8)  # = 270° counter-clockwise
+    return pixels, sideways
+
+
+def _decode(data: bytes) -> Pixels | None:
+    # cv2 fills what a truncated JPEG lacks with grey and says nothing, so the end-of-image marker is looked for.
+    if not data or (data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2):
+        return None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    return None if pixels is None else np.asarray(pixels, np.uint8)
+
+
+def cut(pixels: Pixels, crop: Crop) -> Pixels:
+    """Cut out the square; what lies beyond the picture repeats its edge. Returns (side, side, 3)."""
+    height, width = pixels.shape[:2]
+    left, top = max(0, crop.x), max(0, crop.y)
+    right, bottom = min(width, crop.x + crop.side), min(height, crop.y + crop.side)
+    inside = pixels[top:bottom, left:right]
+    borders = (top - crop.y, crop.y + crop.side - bottom, left - crop.x, crop.x + crop.side - right)
+    if any(borders):
+        inside = np.asarray(cv2.copyMakeBorder(inside, *borders, borderType=cv2.BORDER_REPLICATE), np.uint8)
+    return inside
+
+
+def resize(square: Pixels, size: int) -> Pixels:
+    """Scale a square picture to ``size`` pixels a side: area average on the way down, cubic on the way up."""
+    side = square.shape[0]
+    if side == size:
+        return square
+    how = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (size, size), interpolation=how), np.uint8)
+
+
+def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
+    """Encode as baseline JPEG with full-resolution chroma: the colour of a garment's edge is what is learnt."""
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode(".jpg", pixels, flags)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode without loss: the grey of Ia and Ic stays exactly grey."""
+    return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _encode(suffix: str, pixels: Pixels, flags: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), flags)
+    assert done, f"cv2 cannot encode {suffix}"
+    return data.tobytes()

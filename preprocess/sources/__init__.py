@@ -1,0 +1,6 @@
+"""One adapter per kind of data set; each yields typed Records: names of files and ids, no pixels yet."""
+
+from preprocess.sources.files import Files
+from preprocess.sources.record import Record
+
+__all__ = ["Files", "Record"]

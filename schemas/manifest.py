@@ -1,0 +1,103 @@
+"""The files beside the tars: plan, index of each shard, rejects, manifest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.sample import Garment, Split
+
+PLAN = "plan.json"
+MANIFEST = "manifest.json"
+REJECTS = "rejects.jsonl"
+INDEX_SUFFIX = ".index.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Configuration(_Strict):
+    """All that decides, together with the inputs, what bytes the shards hold."""
+
+    source: Literal["aihub"]
+    garment: Garment | Literal["all"]
+    pairing: Literal["item"]
+    target_size: int = Field(gt=0, description="pixels")
+    conditioning_size: int = Field(gt=0, description="pixels")
+    jpeg_quality: int = Field(ge=1, le=100)
+
+
+class PlannedShard(_Strict):
+    """One shard as planned: so many records, each of which becomes a sample or a reject."""
+
+    name: str = Field(pattern=r"^[a-z]+-[0-9]{6}\.tar$")
+    split: Split
+    records: int = Field(gt=0)
+
+
+class Plan(_Strict):
+    """`plan.json`: written once, before the first shard; a folder never holds two plans."""
+
+    schema_version: Literal[1] = 1
+    fingerprint: str = Field(description="sha256 over the configuration, the records in order, and the inputs' sizes")
+    configuration: Configuration
+    records: int = Field(ge=0, description="records in: pairs found in the data set")
+    shards: tuple[PlannedShard, ...]
+
+
+class Reject(_Strict):
+    """One line of `rejects.jsonl`: a record that did not become a sample."""
+
+    key: str
+    reason: str = Field(description="a short code, the same for all records with this fault")
+    path: str = Field(description="the file at fault, relative to the data set's folder")
+    detail: str = Field(description="what was found, and what would mend it")
+
+
+class ShardSample(_Strict):
+    """Where the members of one sample lie in their tar."""
+
+    key: str
+    members: dict[str, tuple[int, int]] = Field(description="ending of the member → (offset, size) of its bytes")
+
+
+class ShardIndex(_Strict):
+    """`<shard>.index.json`: written after its tar; while it is missing, the shard is not done."""
+
+    schema_version: Literal[1] = 1
+    fingerprint: str = Field(description="the plan's")
+    name: str
+    split: Split
+    bytes: int = Field(ge=0)
+    sha256: str
+    samples: tuple[ShardSample, ...]
+    rejects: tuple[Reject, ...]
+    mended: dict[str, int] = Field(description="code of a mended fault → samples that had it")
+
+
+class ShardEntry(_Strict):
+    """A shard in the manifest."""
+
+    name: str
+    split: Split
+    samples: int = Field(ge=0)
+    rejects: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: str
+
+
+class Manifest(_Strict):
+    """`manifest.json`: the last file to be written; where it stands, the folder is complete."""
+
+    schema_version: Literal[1] = 1
+    fingerprint: str
+    configuration: Configuration
+    records: int = Field(ge=0)
+    samples: int = Field(ge=0)
+    rejects: int = Field(ge=0)
+    rejects_by_reason: dict[str, int]
+    mended: dict[str, int]
+    samples_by_split: dict[str, int]
+    shards: tuple[ShardEntry, ...]

@@ -1,0 +1,86 @@
+"""One sample: the tuple (Ia, Jp, Ic, Jg), its target Ip, and where all of it came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+"""Raised by one with every change that an older reader would misread."""
+
+CONDITIONING_SIZE = 256
+"""Side of Ia, Ic and the small Ip, in pixels: what the two Parallel-UNets read at most."""
+
+TARGET_SIZE = 1024
+"""Side of the large Ip, in pixels: what the Efficient-UNet learns from."""
+
+MID_GREY = 127
+"""Fill of Ia and background of Ic; next to 0 once pixels are scaled to [-1, 1] (TryOnDiffusion, figure 2)."""
+
+PERSON = "person.jpg"
+PERSON_256 = "person_256.jpg"
+AGNOSTIC = "agnostic.png"
+GARMENT = "garment.png"
+JP = "jp.npy"
+JG = "jg.npy"
+META = "json"
+
+MEMBERS: tuple[str, ...] = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META, PERSON)
+"""Endings of a sample's members, in the order in which they lie in the tar; the large one last."""
+
+Split = Literal["train", "val"]
+Garment = Literal["upper", "lower", "dress"]
+View = Literal["front", "back", "side"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Crop(_Strict):
+    """The square that was cut out of a source picture; it may reach beyond the picture's edges."""
+
+    x: int = Field(description="left edge in pixels of the upright source picture")
+    y: int = Field(description="top edge in pixels of the upright source picture")
+    side: int = Field(gt=0, description="side in pixels of the upright source picture")
+
+
+class Picture(_Strict):
+    """A source picture, made upright (EXIF, then a quarter turn where the labels are for one), and its crop."""
+
+    path: str = Field(description="relative to the data set's folder, '/' between parts")
+    width: int = Field(gt=0, description="pixels, upright")
+    height: int = Field(gt=0, description="pixels, upright")
+    crop: Crop
+
+
+class Annotation(_Strict):
+    """Where a pose or a parse came from."""
+
+    path: str = Field(description="relative to the data set's folder, '/' between parts")
+    origin: Literal["annotated", "derived", "estimated"] = Field(
+        description="read from the data set, derived from another annotation by a rule, or estimated by a network"
+    )
+
+
+class Sample(_Strict):
+    """The `json` member of a sample."""
+
+    schema_version: Literal[1] = 1
+    key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; holds no dot")
+    source: Literal["aihub"] = Field(description="the kind of data set")
+    split: Split
+    garment: Garment = Field(description="the part of the body that the garment is worn on")
+    view: View = Field(description="the side of the person that the camera sees")
+    pairing: Literal["item"] = Field(description="item: product photograph → person")
+    look: str = Field(description="id of the person in these clothes, shared by all frames of one look")
+    frame: str = Field(description="id of this picture among the look's frames")
+    item: str = Field(description="id of the garment")
+    person: Picture
+    product: Picture
+    person_pose: Annotation
+    person_parse: Annotation
+    product_pose: Annotation
+    product_parse: Annotation
+    mended: tuple[str, ...] = Field(description="codes of the faults in the sources that were mended on the way")
