@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from preprocess.build import ProgressCall, Summary, build
-from preprocess.drawn import DrawnDataError, write_dataset
+from preprocess.drawn.dataset import write_dataset
+from preprocess.drawn.errors import DrawnDataError
 from preprocess.plan import make_plan
 from preprocess.sources.aihub import is_aihub, open_aihub, records
 from preprocess.sources.files import Files

@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3.11
+ifeq (, $(shell command -v $(PYTHON) 2>/dev/null))
+PYTHON := python3
+endif
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+LOOKS := 240
+
+.PHONY: help install demo test test-slow lint format schemas bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+install: $(VENV)/.installed  ## Make .venv with both programs and what developing them needs
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[train,dev]'
+	touch $@
+
+demo: install  ## Draw a data set, build shards, train the nano cascade, dress people: a picture in under 8 minutes
+	$(BIN)/prep sample-data --out $(DEMO)/aihub --looks $(LOOKS)
+	$(BIN)/prep build-shards --src $(DEMO)/aihub --out $(DEMO)/shards
+	$(BIN)/trainer fit --shards $(DEMO)/shards --runs $(DEMO)/runs --preset nano
+	$(BIN)/trainer sample --runs $(DEMO)/runs --shards $(DEMO)/shards --out $(DEMO)/samples
+
+test: install  ## Run the tests (minutes)
+	$(BIN)/pytest -m "not slow"
+
+test-slow: install  ## Run the tests that take longer
+	$(BIN)/pytest -m slow
+
+lint: install  ## Check format, style, types, and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install  ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: install  ## Write the JSON Schema of the shards' files anew
+	$(BIN)/python -m schemas
+
+bench: install  ## Run the benchmarks; each prints a table
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:  ## Remove the demo's files
+	rm -rf $(DEMO)

@@ -1,0 +1,94 @@
+"""Pose and parse files of AI-Hub 78 for drawn pictures, as JSON-ready documents."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.drawn.canvas import HEIGHT, WIDTH
+from preprocess.drawn.drawing import Drawing
+from preprocess.drawn.garment import Slot
+from preprocess.drawn.polygons import region_polygons
+from preprocess.drawn.regions import BACKGROUND, ITEM_REGIONS, MODEL_REGIONS
+
+IMAGE_SIZE: Final = {"width": WIDTH, "height": HEIGHT}
+HUMAN: Final = (1, "human")
+CATEGORIES: Final[dict[Slot, tuple[int, str]]] = {
+    "outer": (1, "outerwear"),
+    "upper": (2, "tops"),
+    "dress": (2, "tops"),
+    "lower": (3, "bottoms"),
+}
+"""Number and name of an item's category; the format has none for dresses."""
+
+Document = dict[str, Any]
+
+
+def model_file_name(stem: str) -> str:
+    """Return release 1's name of a picture, which release 2's labels still carry: ``1008_A001_000`` is the stem."""
+    day, look, frame = stem.split("_")
+    return f"{day}_{day}_720_{look[0]}_{look}_{look}_{frame}.jpg"
+
+
+def _landmarks(keypoints: NDArray[np.float64]) -> list[float]:
+    flat: list[float] = []
+    for x, y, visible in keypoints.tolist():
+        flat += [round(x, 3), round(y, 3), int(visible)] if visible else [0, 0, 0]
+    return flat
+
+
+def _pose(drawing: Drawing, file_name: str, category: tuple[int, str]) -> Document:
+    return {
+        "file_name": file_name,
+        "view_point": drawing.view_point,
+        "num_keypoints": int((drawing.keypoints[:, 2] > 0).sum()),
+        "landmarks": _landmarks(drawing.keypoints),
+        "category_id": category[0],
+        "category_name": category[1],
+        "image_size": IMAGE_SIZE,
+    }
+
+
+def _regions(drawing: Drawing, names: tuple[str, ...], key: str) -> Document:
+    regions: Document = {}
+    for label in np.flatnonzero(np.bincount(drawing.labels.ravel())).tolist():
+        polygons = [] if label == BACKGROUND else region_polygons(drawing.labels, label)
+        if polygons:
+            regions[f"region{len(regions) + 1}"] = {
+                "category_id": label,
+                "view_point": drawing.view_point,
+                key: names[label],
+                "segmentation": polygons,
+            }
+    return regions
+
+
+def model_pose(drawing: Drawing, stem: str) -> Document:
+    """Return the Model-Pose file of a look's frame."""
+    return _pose(drawing, model_file_name(stem), HUMAN)
+
+
+def model_parse(drawing: Drawing, stem: str) -> Document:
+    """Return the Model-Parse file of a look's frame."""
+    regions = _regions(drawing, MODEL_REGIONS, "category_name")
+    return {"file_name": model_file_name(stem), **regions, "image_size": IMAGE_SIZE}
+
+
+def item_pose(drawing: Drawing, stem: str, slot: Slot) -> Document:
+    """Return the Item-Pose file of a product picture; ``stem`` is like ``1008001_F``."""
+    return _pose(drawing, f"{stem}.jpg", CATEGORIES[slot])
+
+
+def item_parse(drawing: Drawing, stem: str, slot: Slot) -> Document:
+    """Return the Item-Parse file of a product picture."""
+    number, name = CATEGORIES[slot]
+    regions = _regions(drawing, ITEM_REGIONS, "product_type")
+    return {
+        "file_name": f"{stem}.jpg",
+        **regions,
+        "image_size": IMAGE_SIZE,
+        "category_id": number,
+        "category_name": name,
+    }

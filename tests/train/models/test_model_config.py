@@ -1,0 +1,109 @@
+"""Shapes that cannot be built are refused before anything is allocated (mistake 9), and say what would fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from train.models import (
+    EFFICIENT_UNETS,
+    PRESETS,
+    EfficientUNetConfig,
+    ModelConfig,
+    ParallelUNetConfig,
+    count_parameters,
+    efficient_unet_config,
+)
+
+FITTING: dict[str, Any] = {
+    "image_size": 32,
+    "channels": (16, 32, 64),
+    "person_down": (1, 2, 3),
+    "garment_down": (1, 2, 2),
+    "garment_up": (2, 2),
+    "attention_levels": (16, 8),
+    "head_dim": 16,
+    "film_dim": 32,
+    "pose_dim": 32,
+}
+
+
+def test_a_fitting_config_is_accepted_and_derives_the_rest() -> None:
+    config = ParallelUNetConfig(**FITTING)
+    assert config.person_up == (3, 2, 1)
+    assert config.resolutions == (32, 16, 8)
+    assert config.condition_images == 2
+    assert ParallelUNetConfig(**FITTING, low_res_channels=3).condition_images == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"image_size": 50}, r"image_size=50 .* multiple of 4 .*48 or 52", id="size does not halve"),
+        pytest.param({"image_size": 2}, r"image_size=2 .* multiple of 4 .*: 4 would fit", id="shrinks to nothing"),
+        pytest.param({"attention_levels": (64,)}, r"64.*image_size=32.*\(32, 16, 8\)", id="attention nowhere"),
+        pytest.param({"channels": (16, 32, 72)}, r"channels=72 .* 16 .*: 64 or 80", id="heads do not divide channels"),
+        pytest.param({"pose_dim": 40}, r"pose_dim=40 .* 16 .*: 32 or 48", id="heads do not divide tokens"),
+        pytest.param({"person_down": (1, 2)}, r"person_down=\(1, 2\).*3 levels", id="person list too short"),
+        pytest.param({"garment_down": (1, 2, 2, 2)}, r"garment_down=.*3 levels", id="garment list too long"),
+        pytest.param({"garment_up": (2, 2, 1)}, r"garment_up=\(2, 2, 1\).*which is \(2, 2\)", id="never read"),
+        pytest.param({"garment_up": (2,)}, r"garment_up=\(2,\).*at 16, which is \(2, 2\)", id="attention uncovered"),
+        pytest.param({"garment_up": (3, 2)}, r"mirrors.*which is \(2, 2\)", id="more blocks up than saved"),
+        pytest.param({"attention_levels": ()}, "attention_levels", id="garment never read"),
+        pytest.param({"film_dim": 33}, "multiple of 2", id="odd encoding"),
+        pytest.param({"channels": (16, 0, 64)}, "greater than 0", id="no channels"),
+        pytest.param({"low_res_channels": 1}, "0 or 3", id="low_res_channels"),
+        pytest.param({"dropout": 0.1}, "Extra inputs", id="unknown field"),
+    ],
+)
+def test_mistake_9_an_impossible_config_names_what_would_fit(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ParallelUNetConfig(**(FITTING | change))
+
+
+def test_efficient_unet_lists_line_up() -> None:
+    with pytest.raises(ValueError, match=r"blocks=\(1,\) and channels=\(16, 32\)"):
+        EfficientUNetConfig(channels=(16, 32), blocks=(1,), emb_dim=32)
+    assert EfficientUNetConfig(channels=(16, 32), blocks=(1, 1), emb_dim=32).stride == 4
+
+
+def test_configs_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(ParallelUNetConfig(**FITTING), "image_size", 64)  # noqa: B010 - as an assignment mypy refuses it
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+def test_presets_survive_json_with_their_kind(preset: str, stage: str) -> None:
+    adapter: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
+    config = PRESETS[preset][stage]
+    assert adapter.validate_json(adapter.dump_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("stage", "published"), [("base", 1.13e9), ("sr256", 1.06e9)], ids=["128 Parallel-UNet", "256 Parallel-UNet"]
+)
+def test_paper_parallel_unets_have_the_published_size(stage: str, published: float) -> None:
+    """Spec A.3.1: within 1 % of the counts that TryOnDiffusion prints."""
+    assert count_parameters(PRESETS["paper"][stage]) == pytest.approx(published, rel=0.01)
+
+
+def test_paper_efficient_unet_has_imagens_size() -> None:
+    """Spec B: attention-free between 427 M and 442 M."""
+    assert 427e6 <= count_parameters(PRESETS["paper"]["sr1024"]) <= 442e6
+    assert PRESETS["paper"]["sr1024"] == EfficientUNetConfig(
+        channels=(128, 256, 512, 1024), blocks=(2, 4, 8, 8), emb_dim=512
+    )
+
+
+def test_the_efficient_unet_family_grows_and_holds_the_paper() -> None:
+    family = [efficient_unet_config(name) for name in EFFICIENT_UNETS]
+    assert family[4] == PRESETS["paper"]["sr1024"]
+    assert family[0].channels == (64, 128, 256, 512)
+    assert family[0].blocks == (1, 2, 4, 4)
+    sizes = [count_parameters(config) for config in family]
+    assert sizes == sorted(set(sizes))
+    with pytest.raises(ValueError, match="efficientunet-b7"):
+        efficient_unet_config("efficientunet-b8")

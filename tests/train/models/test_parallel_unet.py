@@ -1,0 +1,189 @@
+"""The Parallel-UNet as a whole."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from train.condition import Condition
+from train.models import PRESETS, ParallelUNet, ParallelUNetConfig, build_model, set_checkpointing
+
+torch.set_num_threads(1)
+
+
+def tiny(low_res_channels: int = 0) -> ParallelUNetConfig:
+    return ParallelUNetConfig(
+        image_size=16,
+        channels=(8, 16, 16),
+        person_down=(1, 2, 2),
+        garment_down=(2, 1, 2),
+        garment_up=(2, 1),
+        attention_levels=(8, 4),
+        head_dim=8,
+        film_dim=16,
+        pose_dim=16,
+        low_res_channels=3 if low_res_channels else 0,
+    )
+
+
+def inputs(batch: int, height: int, width: int, low_res: bool = False) -> tuple[Tensor, Tensor, Condition]:
+    g = torch.Generator().manual_seed(batch + height + width)
+    z_t, Ia, Ic, low = torch.randn(4, batch, 3, height, width, generator=g)
+    Jp, Jg = torch.rand(2, batch, 17, 3, generator=g)
+    t, t_na = torch.rand(batch, generator=g), torch.rand(batch, 2 + low_res, generator=g)
+    return z_t, t, Condition(t_na, Ia, Ic, Jp, Jg, low if low_res else None)
+
+
+def select(condition: Condition, samples: Tensor) -> Condition:
+    t_na, Ia, Ic, Jp, Jg, low_res = (None if x is None else x[samples] for x in condition)
+    assert t_na is not None
+    return Condition(t_na, Ia, Ic, Jp, Jg, low_res)
+
+
+def trained(low_res_channels: int = 0) -> ParallelUNet:
+    """A model in which nothing is zero any more."""
+    torch.manual_seed(0)
+    model = ParallelUNet(tiny(low_res_channels))
+    for parameter in model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+@settings(max_examples=6, deadline=None)
+@given(batch=st.integers(1, 3), height=st.integers(1, 6), width=st.integers(1, 6), low_res=st.booleans())
+def test_the_output_has_the_shape_of_z_t(batch: int, height: int, width: int, low_res: bool) -> None:
+    z_t, t, condition = inputs(batch, 4 * height, 4 * width, low_res)
+    with torch.no_grad():
+        out = ParallelUNet(tiny(low_res))(z_t, t, condition)
+    assert out.shape == z_t.shape
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("stage", ["base", "sr256"])
+def test_presets_run_at_their_own_size(preset: str, stage: str) -> None:
+    config = PRESETS[preset][stage]
+    assert isinstance(config, ParallelUNetConfig)
+    with torch.device("meta"):
+        model = build_model(config)
+        image, pose = torch.empty(2, 3, config.image_size, config.image_size), torch.empty(2, 17, 3)
+        low_res = image if config.low_res_channels else None
+        condition = Condition(torch.empty(2, config.condition_images), image, image, pose, pose, low_res)
+        assert model(image, torch.empty(2), condition).shape == image.shape
+
+
+def test_every_up_block_takes_one_feature_saved_on_the_way_down() -> None:
+    """Spec A.3.1: concatenated per block; all up-ResBlocks have an input as wide as two features."""
+    model = ParallelUNet(tiny())
+    for unet, depths in ((model.person, (2, 2, 1)), (model.garment, (2, 1))):
+        widths = [[block.res.conv_in.in_channels for block in stack.blocks] for stack in unet.up]  # type: ignore[union-attr]
+        assert [len(level) for level in widths] == list(depths)
+        assert widths == [[2 * width] * depth for width, depth in zip((16, 16, 8), depths, strict=False)]
+
+
+def test_attention_runs_in_the_persons_unet_at_the_named_levels_only() -> None:
+    model = ParallelUNet(tiny())
+    attending = [name for name, module in model.named_modules() if name.endswith("self_attention") and module]
+    assert all(name.startswith("person.") for name in attending)
+    assert len(attending) == 2 * (2 + 2)
+
+
+@pytest.mark.parametrize("low_res", [False, True], ids=["base", "sr"])
+def test_no_parameter_is_without_gradient(low_res: bool) -> None:
+    model = trained(low_res)
+    z_t, t, condition = inputs(2, 16, 16, low_res)
+    (model(z_t, t, condition) - torch.randn_like(z_t)).square().mean().backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", ["Ia", "Ic", "Jp", "Jg", "low_res", "t_na"])
+def test_each_input_matters_after_one_step(name: str) -> None:
+    torch.manual_seed(0)
+    model = ParallelUNet(tiny(3))
+    z_t, t, condition = inputs(2, 16, 16, True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    (model(z_t, t, condition) - torch.randn_like(z_t)).square().mean().backward()
+    optimizer.step()
+    changed = condition._replace(**{name: 1.0 - getattr(condition, name)})
+    with torch.no_grad():
+        difference = (model(z_t, t, changed) - model(z_t, t, condition)).abs().amax((1, 2, 3))
+    assert (difference > 1e-5).all()
+
+
+def test_samples_of_a_batch_do_not_mix() -> None:
+    model = trained(3).eval()
+    z_t, t, condition = inputs(3, 16, 16, True)
+    order = torch.tensor([2, 0, 1])
+    with torch.no_grad():
+        out = model(z_t, t, condition)
+        permuted = model(z_t[order], t[order], select(condition, order))
+        alone = model(z_t[1:2], t[1:2], select(condition, torch.tensor([1])))
+    torch.testing.assert_close(permuted, out[order], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(alone, out[1:2], rtol=1e-4, atol=1e-5)
+
+
+def test_checkpointing_changes_no_gradient() -> None:
+    model = trained()
+    z_t, t, condition = inputs(2, 16, 16)
+    gradients = []
+    for enabled in (False, True):
+        set_checkpointing(model, enabled)
+        model.zero_grad()
+        model(z_t, t, condition).square().mean().backward()
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    for plain, recomputed in zip(*gradients, strict=True):
+        torch.testing.assert_close(recomputed, plain)
+
+
+def test_bfloat16_autocast_stays_close() -> None:
+    model = trained()
+    z_t, t, condition = inputs(2, 16, 16)
+    with torch.no_grad():
+        exact = model(z_t, t, condition)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = model(z_t, t, condition)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), exact, rtol=0.1, atol=0.1)
+
+
+def test_channels_last_gives_the_same() -> None:
+    model = trained().eval()
+    z_t, t, condition = inputs(2, 16, 16)
+    with torch.no_grad():
+        expected = model(z_t, t, condition)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        out = model(z_t.to(memory_format=torch.channels_last), t, condition)
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_wrong_condition_is_refused() -> None:
+    z_t, t, condition = inputs(1, 16, 16, True)
+    with pytest.raises(ValueError, match="needs Ia, Ic, Jp and Jg"):
+        ParallelUNet(tiny())(z_t, t, condition._replace(Jg=None))
+    with pytest.raises(ValueError, match="low_res"):
+        ParallelUNet(tiny())(z_t, t, condition)
+    with pytest.raises(ValueError, match="low_res"):
+        ParallelUNet(tiny(3))(z_t, t, condition._replace(low_res=None))
+    with pytest.raises(ValueError, match=r"t_na is \(1, 3\).* \(1, 2\)"):
+        ParallelUNet(tiny())(z_t, t, condition._replace(low_res=None))
+    with pytest.raises(ValueError, match=r"z_t is \(1, 3, 18, 16\).* multiples of 4"):
+        ParallelUNet(tiny())(z_t.new_zeros(1, 3, 18, 16), t, inputs(1, 18, 16)[2])
+
+
+def test_torch_compile_finds_one_graph() -> None:
+    model = trained()
+    explanation = torch._dynamo.explain(model)(*inputs(2, 16, 16))
+    assert explanation.graph_break_count == 0
+    assert explanation.graph_count == 1
+
+
+def test_torch_export_gives_the_same() -> None:
+    model = trained(3).eval()
+    arguments = inputs(2, 16, 16, True)
+    program = torch.export.export(model, arguments)
+    torch.testing.assert_close(program.module()(*arguments), model(*arguments))

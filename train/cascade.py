@@ -1,0 +1,136 @@
+"""The trained cascade: run folders in, pictures out (TryOnDiffusion §3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from schemas import UserError
+from train.checkpoint import load_weights
+from train.config import STAGES, SamplerName, StageConfig
+from train.diffusion.conditioning import TryOnInputs, build_condition
+from train.diffusion.guidance import guided_denoiser
+from train.diffusion.randomness import SampleNoise
+from train.diffusion.samplers import SAMPLERS, time_grid
+from train.diffusion.schedule import make_schedule
+from train.fit import CONFIG
+from train.models import build_model
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line sets for all stages; None leaves a stage's own setting."""
+
+    sampler: SamplerName | None = None
+    steps: int | None = None
+    guidance: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainedStage:
+    """One stage with its averaged weights."""
+
+    config: StageConfig
+    model: nn.Module
+    step: int
+
+
+def load_cascade(runs: Path, device: torch.device) -> list[TrainedStage]:
+    """Load the stages that have been trained, from the base on.
+
+    Raise UserError where the base stage is missing, or where two stages do not fit each other.
+    """
+    stages: list[TrainedStage] = []
+    for name in STAGES:
+        run = runs / name
+        if not (run / CONFIG).exists():
+            break
+        stages.append(_load_stage(run, device))
+    if not stages:
+        raise UserError(f"--runs {runs}: no run folder {STAGES[0]} in it; run trainer fit first")
+    for lower, upper in pairwise(stages):
+        if upper.config.low_res != lower.config.size:
+            raise UserError(
+                f"--runs {runs}: {upper.config.stage} enlarges pictures of {upper.config.low_res}², but "
+                f"{lower.config.stage} makes {lower.config.size}²; train both with one preset"
+            )
+    return stages
+
+
+@torch.no_grad()
+def sample_stage(
+    stage: TrainedStage, inputs: TryOnInputs, seed: int, positions: Sequence[int], overrides: Overrides
+) -> Tensor:
+    """Sample one stage's pictures (B, 3, size, size) in [-1, 1].
+
+    ``inputs`` holds what the stage reads, at its size, and the stage before's pictures as low_res. A sample's noise is
+    keyed by its entry of ``positions`` (and the seed), so it does not depend on the others in the batch.
+    """
+    config, size = stage.config, stage.config.size
+    noise = SampleNoise(seed, config.stage, positions)
+    device = inputs.images[0].device
+    levels = torch.zeros(len(positions), len(inputs.images), device=device)
+    if inputs.low_res is not None:
+        levels[:, -1] = config.sampling.low_res_noise
+    condition = build_condition(
+        inputs,
+        (size, size),
+        t_na=levels,
+        noise=tuple(
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device)
+            for which, image in enumerate(inputs.images)
+        ),
+    )
+    schedule = make_schedule(config.diffusion.schedule)
+    denoise = guided_denoiser(
+        stage.model,
+        condition,
+        schedule,
+        weight=config.sampling.guidance if overrides.guidance is None else overrides.guidance,
+        prediction=config.diffusion.prediction,
+        threshold=config.sampling.threshold,
+    )
+    shape = (3, size, size)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        pictures = SAMPLERS[overrides.sampler or config.sampling.sampler](
+            denoise,
+            noise.normal(shape, "z_1").to(device),
+            time_grid(overrides.steps or config.sampling.steps),
+            schedule,
+            lambda step: noise.normal(shape, "step", step).to(device),
+        )
+    return pictures.clamp(-1.0, 1.0)
+
+
+def sample_cascade(
+    stages: Sequence[TrainedStage],
+    inputs: Sequence[TryOnInputs],
+    seed: int,
+    positions: Sequence[int],
+    overrides: Overrides,
+) -> list[Tensor]:
+    """Sample every stage in turn; ``inputs`` are each stage's own. Returns one batch of pictures per stage."""
+    results: list[Tensor] = []
+    for stage, own in zip(stages, inputs, strict=True):
+        if results:
+            own = replace(own, low_res=results[-1])
+        results.append(sample_stage(stage, own, seed, positions, overrides))
+    return results
+
+
+def _load_stage(run: Path, device: torch.device) -> TrainedStage:
+    try:
+        config = StageConfig.model_validate_json((run / CONFIG).read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{run / CONFIG}: not a configuration of this version; train the stage again") from error
+    weights, step = load_weights(run, "ema")
+    model: nn.Module = build_model(config.model)
+    model.load_state_dict(weights)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TrainedStage(config, model.eval().requires_grad_(False), step)

@@ -1,0 +1,173 @@
+"""The `trainer` command line. Results go to stdout, progress and messages to stderr; exit 2 is the user's mistake."""
+
+from __future__ import annotations
+
+import train.runtime  # isort: skip  # noqa: F401  before torch and numpy
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from schemas import UserError
+from train.cascade import Overrides, load_cascade
+from train.config import STAGES, SamplerName, Stage
+from train.data import ShardFolder
+from train.diffusion.samplers import SAMPLERS
+from train.fit import Status, fit_stage
+from train.presets import Preset
+from train.sample import sample_pairs, swapped_pairs
+from train.settings import stage_config
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_shards = click.option("--shards", type=_FOLDER, required=True, help="Folder that prep build-shards wrote.")
+_runs = click.option("--runs", type=_FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tryon-cascade")
+def cli() -> None:
+    """Train the cascade on shards, and dress people with it."""
+
+
+@cli.command()
+@_shards
+@_runs
+@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to train.")
+@click.option(
+    "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
+    help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
+)  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Settings, as YAML.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. optim.lr=1e-4.")
+def fit(
+    shards: Path,
+    runs: Path,
+    stage: Stage | Literal["all"],
+    preset: Preset | None,
+    steps: int | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Train the stages one after the other; run it again after an interruption and it goes on where it was."""
+    size: Preset = preset or ("small" if torch.cuda.is_available() else "nano")
+    chosen: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
+    settings = (*assignments, *([f"steps={steps}"] if steps else []))
+    configs = [stage_config(size, name, config, settings) for name in chosen]
+    data = ShardFolder(shards, "train")
+    with _stop_signals() as stopped:
+        for settings_of_stage in configs:
+            with _training_progress() as report:
+                whole = fit_stage(settings_of_stage, data, runs / settings_of_stage.stage, report, stopped)
+            if not whole:
+                click.echo("trainer: stopped at a checkpoint; run the same command again to go on", err=True)
+                sys.exit(130)
+            click.echo(f"{settings_of_stage.stage}: {settings_of_stage.steps} steps, {runs / settings_of_stage.stage}")
+
+
+@cli.command()
+@_runs
+@_shards
+@click.option("--out", type=_FOLDER, default=Path("samples"), show_default=True, help="Folder for the pictures.")
+@click.option("--pairs", type=click.IntRange(min=1), default=8, show_default=True, help="How many people to dress.")
+@click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]")
+@click.option("--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]")
+@click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
+def sample(
+    runs: Path,
+    shards: Path,
+    out: Path,
+    pairs: int,
+    sampler: SamplerName | None,
+    steps: int | None,
+    guidance: float | None,
+    seed: int,
+) -> None:
+    """Dress people of the validation split in garments of others."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stages = load_cascade(runs, device)
+    data = ShardFolder(shards, "val")
+    overrides = Overrides(sampler, steps, guidance)
+    chosen = swapped_pairs(data, pairs)
+    with _bar("sampling") as progress:
+        sheet = sample_pairs(
+            stages, data, chosen, out, seed=seed, overrides=overrides, device=device, progress=progress
+        )  # fmt: skip
+    click.echo(f"{len(chosen)} pictures of {stages[-1].config.size}² in {out}")
+    click.echo(f"contact sheet: {sheet}")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether SIGINT or SIGTERM has come; a second SIGINT interrupts at once."""
+    came: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _training_progress() -> Iterator[Callable[[Status], None]]:
+    """Show step, loss, images/s and time left: a bar on a terminal, now and then a plain line elsewhere."""
+    with _bar("training", "{task.fields[told]}") as update:
+        terminal = sys.stderr.isatty()
+        last = 0.0
+
+        def report(status: Status) -> None:
+            nonlocal last
+            told = f"{status.stage} loss {status.loss:.4f} {status.images_per_second:.1f} images/s"
+            update(status.step, status.steps, told)
+            if not terminal and (status.seconds - last > 15 or status.step in (1, status.steps)):
+                last = status.seconds
+                click.echo(f"{told} step {status.step}/{status.steps} {status.seconds:.0f} s", err=True)
+
+        yield report
+
+
+@contextmanager
+def _bar(title: str, extra: str = "") -> Iterator[Callable[..., None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(extra), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, told="")
+
+        def update(done: int, total: int, told: str = "") -> None:
+            bar.update(task, completed=done, total=total, told=told)
+
+        yield update
+
+
+def main() -> None:
+    """Run `trainer`; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except click.exceptions.Abort:
+        click.echo("trainer: interrupted; run the same command again to go on from the last checkpoint", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        _fail(error.format_message())
+
+
+def _fail(message: str) -> None:
+    click.echo(f"trainer: {message}", err=True)
+    sys.exit(2)

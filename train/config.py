@@ -1,0 +1,144 @@
+"""What a stage's training is set to: pydantic, defaults ← preset ← file ← `--set a.b=c`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from train.diffusion.guidance import Threshold
+from train.diffusion.objective import Prediction
+from train.diffusion.schedule import ScheduleName
+from train.models import ModelConfig, ParallelUNetConfig
+
+Stage = Literal["base", "sr256", "sr1024"]
+STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
+
+SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataConfig(_Config):
+    """Batches."""
+
+    batch: int = Field(256, gt=0)
+    """Samples a step (paper: 256)."""
+    flip: bool = True
+    """Mirror half of the tuples, left and right keypoints exchanged."""
+    threads: int = Field(2, gt=0)
+    """Threads that decode pictures ahead of the step."""
+
+
+class OptimConfig(_Config):
+    """Adam, as the paper's three stages are trained; the rest as in Imagen (appendix F)."""
+
+    lr: float = Field(1e-4, gt=0)
+    """Learning rate after the warm-up, then constant."""
+    warmup: int = Field(10_000, ge=0)
+    """Steps of linear warm-up from 0."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates."""
+    eps: float = Field(1e-8, gt=0)
+    """Adam's ε."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay."""
+    clip: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this norm where it is larger."""
+
+
+class DiffusionConfig(_Config):
+    """The diffusion process and what is randomly done to the conditions."""
+
+    schedule: ScheduleName = "cosine"
+    """Noise schedule in continuous time."""
+    prediction: Prediction = "eps"
+    """What the network says: the noise ε (the paper's), or v."""
+    min_snr_gamma: float | None = Field(None, gt=0)
+    """γ of min-SNR loss weighting; none by default."""
+    drop: float = Field(0.1, ge=0, le=1)
+    """Share of the samples whose conditions are all set to 0 (paper: 10 %)."""
+    augmentation: float = Field(1.0, ge=0, le=1)
+    """Noise levels of the conditional images are drawn from U(0, this) (paper: U(0, 1))."""
+
+
+class SamplingConfig(_Config):
+    """How pictures are sampled where the command line does not say otherwise."""
+
+    sampler: SamplerName = "ddpm"
+    """Sampler."""
+    steps: int = Field(256, gt=0)
+    """Network evaluations a picture, each of them doubled by guidance."""
+    guidance: float = Field(2.0, ge=0)
+    """Weight w of classifier-free guidance (paper: 2 in all stages); 1 is none."""
+    threshold: Threshold = "static"
+    """What is done to x̂0 outside of [-1, 1]."""
+    low_res_noise: float = Field(0.1, ge=0, le=1)
+    """Noise level t_na of the low-resolution picture; Ia and Ic get none."""
+
+
+class CheckpointConfig(_Config):
+    """Checkpoints."""
+
+    every: int = Field(1000, gt=0)
+    """Steps between two checkpoints."""
+    keep: int = Field(2, gt=0)
+    """How many of the last ones are kept."""
+
+
+class StageConfig(_Config):
+    """All settings of one stage's run."""
+
+    stage: Stage
+    """Which stage of the cascade."""
+    preset: str
+    """The preset that the defaults come from."""
+    size: int = Field(gt=0)
+    """Side of the stage's pictures."""
+    low_res: int | None = Field(None, gt=0)
+    """Side of the stage before's pictures; none for the base stage."""
+    crop: int | None = Field(None, gt=0)
+    """Side of the random crops that are trained on; the whole picture where none."""
+    steps: int = Field(gt=0)
+    """Optimizer steps of the whole run."""
+    seed: int = Field(0, ge=0)
+    """Decides weights, order, noise, times and dropout."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32."""
+    ema: float = Field(0.9999, ge=0, lt=1)
+    """Decay of the averaged weights; grows up to this as (1 + n) / (10 + n) over the first steps n."""
+    model: ModelConfig
+    """The network."""
+    data: DataConfig = DataConfig()
+    optim: OptimConfig = OptimConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @property
+    def is_try_on(self) -> bool:
+        """Whether the stage reads (Ia, Jp, Ic, Jg): the third one does not (paper §3.1)."""
+        return isinstance(self.model, ParallelUNetConfig)
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the stage's pictures are than the stage before's."""
+        return self.size // self.low_res if self.low_res else 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.low_res is None) != (self.stage == "base"):
+            raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: only base has none")
+        if self.low_res and self.size % self.low_res:
+            raise ValueError(f"size={self.size} is not a multiple of low_res={self.low_res}")
+        trained = self.crop or self.size
+        if self.low_res and trained % self.scale:
+            raise ValueError(f"crop={self.crop} is not a multiple of size/low_res={self.scale}")
+        if isinstance(self.model, ParallelUNetConfig):
+            if self.crop or self.size != self.model.image_size:
+                raise ValueError(f"size={self.size}, crop={self.crop}: this model takes whole {self.model.image_size}²")
+        elif self.size % self.model.stride or trained % self.model.stride:
+            raise ValueError(f"size={self.size} and crop={self.crop} have to be multiples of {self.model.stride}")
+        return self

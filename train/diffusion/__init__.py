@@ -1,0 +1,1 @@
+"""Noise schedules, training objective, conditioning, guidance and samplers of the cascade."""

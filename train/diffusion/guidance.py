@@ -1,0 +1,80 @@
+"""Classifier-free guidance and thresholding: from a model to the denoiser that a sampler calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from train.condition import Condition, Denoiser
+from train.diffusion.conditioning import null_condition
+from train.diffusion.objective import DenoiserOutput, Prediction, interpret, with_x0
+from train.diffusion.schedule import Schedule
+
+Threshold = Literal["none", "static", "dynamic"]
+"""What happens to the estimated picture: nothing, clipping to [-1, 1], or Imagen's dynamic thresholding."""
+
+DYNAMIC_PERCENTILE = 99.5
+"""Percentile of |x̂0| that dynamic thresholding takes for white (Imagen §2.3)."""
+
+Denoise = Callable[[Tensor, Tensor], DenoiserOutput]
+"""(z_t (B, 3, H, W), t (B,)) → estimate."""
+
+
+def threshold_x0(x0: Tensor, threshold: Threshold) -> Tensor:
+    """Bring an estimated picture (B, 3, H, W) back to [-1, 1] (Imagen §2.3).
+
+    "static" clips. "dynamic" clips each sample to ±s and divides by s, the 99.5th percentile of its absolute values
+    but at least 1.
+    """
+    if threshold == "none":
+        return x0
+    if threshold == "static":
+        return x0.clamp(-1.0, 1.0)
+    limit = torch.quantile(x0.flatten(1).abs().float(), DYNAMIC_PERCENTILE / 100.0, dim=1).clamp(min=1.0)
+    scale = limit.to(x0.dtype)[:, None, None, None]
+    return x0.clamp(-scale, scale) / scale
+
+
+def guided_output(model: Denoiser, z_t: Tensor, t: Tensor, condition: Condition, weight: float) -> Tensor:
+    """Return w · f(z_t, c) + (1 - w) · f(z_t, ∅), both from one batch of twice the size (Imagen eq. 2).
+
+    As ε and v are linear in each other at a given z_t, guiding either is the same. With w = 1 the null condition is
+    not computed.
+    """
+    if weight == 1.0:
+        return model(z_t, t, condition)
+    null = null_condition(condition)
+    t_na, *inputs = (
+        None if a is None or b is None else torch.cat([a, b]) for a, b in zip(condition, null, strict=True)
+    )
+    assert t_na is not None
+    both = Condition(t_na, *inputs)
+    conditional, unconditional = model(torch.cat([z_t, z_t]), torch.cat([t, t]), both).chunk(2)
+    return weight * conditional + (1.0 - weight) * unconditional
+
+
+def guided_denoiser(
+    model: Denoiser,
+    condition: Condition,
+    schedule: Schedule,
+    *,
+    weight: float = 2.0,
+    prediction: Prediction = "eps",
+    threshold: Threshold = "static",
+) -> Denoise:
+    """Return the function that a sampler calls: model, guidance and threshold for one batch's condition.
+
+    After thresholding the noise is computed anew, so that picture and noise still make up z_t.
+    """
+
+    def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
+        output = guided_output(model, z_t, t, condition, weight).to(z_t.dtype)
+        estimate = interpret(output, z_t, t, schedule, prediction)
+        if threshold == "none":
+            return estimate
+        return with_x0(threshold_x0(estimate.x0, threshold), z_t, t, schedule)
+
+    return denoise

@@ -1,0 +1,92 @@
+"""Noise schedules in continuous time: t = 0 is (almost) the picture, t = 1 (almost) noise.
+
+A schedule is its log-SNR λ(t) = log(α² / σ²), strictly decreasing. α and σ follow from it as √sigmoid(±λ), so that
+α² + σ² = 1 (variance preserving) and neither loses digits near its end. All is computed in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+MAX_LOG_SNR = 20.0
+"""|λ| at both ends of the cosine schedule; where α or σ is 4.5e-5, float32 still divides by it."""
+
+ScheduleName = Literal["cosine", "linear"]
+
+
+class Schedule(Protocol):
+    """How much of a picture is left at time t."""
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        """Return λ(t) in float64 for t (...) in [0, 1]."""
+
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return α(t) and σ(t) in t's own dtype, each of t's shape."""
+
+
+class _LogSnrSchedule:
+    """A schedule made of its log-SNR."""
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return α(t) and σ(t) in t's own dtype, each of t's shape."""
+        log_snr = self.log_snr(t)
+        return torch.sigmoid(log_snr).sqrt().to(t.dtype), torch.sigmoid(-log_snr).sqrt().to(t.dtype)
+
+
+class CosineSchedule(_LogSnrSchedule):
+    """α(t) = cos(π t / 2), the schedule of the first two stages (Nichol and Dhariwal; Imagen App. F).
+
+    The angle runs over slightly less than a right angle, from |λ| = 20 to |λ| = 20 (as in simple diffusion), which
+    keeps λ finite and, unlike a clamp, strictly decreasing. α and σ move by less than 5e-5.
+    """
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        """Return λ(t) in float64 for t (...) in [0, 1]."""
+        margin = math.atan(math.exp(-0.5 * MAX_LOG_SNR))
+        angle = margin + (0.5 * math.pi - 2.0 * margin) * t.double()
+        return -2.0 * torch.log(torch.tan(angle))
+
+
+class LinearSchedule(_LogSnrSchedule):
+    """DDPM's 1000 steps, β from 1e-4 to 0.02, made continuous: the schedule of the third stage (Imagen App. F.3).
+
+    Step i of 1000 lies at t = (i - 1) / 999 with ᾱ_i = Π(1 - β); between steps λ is interpolated linearly. So λ
+    runs from +9.2 (ᾱ = 0.9999) to -10.1 (ᾱ = 4e-5).
+    """
+
+    STEPS = 1000
+
+    def __init__(self) -> None:
+        beta = torch.linspace(1e-4, 0.02, self.STEPS, dtype=torch.float64, device="cpu")
+        log_alpha_bar = torch.log1p(-beta).cumsum(0)
+        self._log_snr = log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        """Return λ(t) in float64 for t (...) in [0, 1]."""
+        table = self._log_snr.to(t.device)
+        position = t.double() * (self.STEPS - 1)
+        below = position.floor().clamp(0, self.STEPS - 2).long()
+        return torch.lerp(table[below], table[below + 1], position - below)
+
+
+_SCHEDULES: dict[ScheduleName, Callable[[], Schedule]] = {"cosine": CosineSchedule, "linear": LinearSchedule}
+
+
+def make_schedule(name: ScheduleName) -> Schedule:
+    """Return the schedule called ``name``; raises ValueError for a name that is none."""
+    if name not in _SCHEDULES:
+        raise ValueError(f"no noise schedule is called {name!r}: one of {', '.join(_SCHEDULES)}")
+    return _SCHEDULES[name]()
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """Shape one number per sample (B,) so that it multiplies ``like`` (B, ...)."""
+    return values.reshape(-1, *[1] * (like.ndim - 1)).to(like.dtype)

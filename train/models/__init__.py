@@ -1,0 +1,38 @@
+"""The networks of the cascade, from configurations that are checked before anything is allocated."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from train.models.blocks import set_checkpointing
+from train.models.config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
+from train.models.efficient_unet import EfficientUNet
+from train.models.parallel_unet import ParallelUNet
+from train.models.presets import EFFICIENT_UNETS, PRESETS, efficient_unet_config
+
+__all__ = [
+    "EFFICIENT_UNETS",
+    "PRESETS",
+    "EfficientUNet",
+    "EfficientUNetConfig",
+    "ModelConfig",
+    "ParallelUNet",
+    "ParallelUNetConfig",
+    "build_model",
+    "count_parameters",
+    "efficient_unet_config",
+    "set_checkpointing",
+]
+
+
+def build_model(config: ModelConfig) -> ParallelUNet | EfficientUNet:
+    """Build the denoiser that ``config`` describes, on torch's current default device."""
+    return ParallelUNet(config) if isinstance(config, ParallelUNetConfig) else EfficientUNet(config)
+
+
+def count_parameters(config: ModelConfig) -> int:
+    """Count the weights of ``config``'s model without allocating them."""
+    with torch.device("meta"):
+        model: nn.Module = build_model(config)
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,66 @@
+"""Attention of the person's UNet (TryOnDiffusion §3.2, Fig. 2): plain q, k, v, o projections of width C, no MLP.
+
+Both layers add to their input what they compute, and their output projection starts at zero: a fresh layer is
+exactly the identity. Keys carry no bias, as softmax would cancel it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.models.blocks import group_norm, zero_init
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """Flatten (B, C, H, W) to (B, H·W, C); a view where x is channels-last."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, head_dim: int) -> Tensor:
+    """Multi-head attention of q (B, N, C) over k, v (B, M, C); returns (B, N, C)."""
+    q, k, v = (x.view(*x.shape[:2], -1, head_dim).transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def add_tokens(x: Tensor, tokens: Tensor) -> Tensor:
+    """Add tokens (B, H·W, C) to the picture x (B, C, H, W) they belong to."""
+    return x + tokens.transpose(1, 2).reshape(x.shape)
+
+
+class SelfAttention(nn.Module):
+    """Self-attention whose keys and values are extended by those of the pose tokens."""
+
+    def __init__(self, channels: int, pose_dim: int, head_dim: int) -> None:
+        super().__init__()
+        self.head_dim = head_dim
+        self.norm = group_norm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.pose_kv = nn.Linear(pose_dim, 2 * channels, bias=False)
+        self.out = zero_init(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, poses: Tensor) -> Tensor:
+        """Map x (B, C, H, W) and the tokens of both poses (B, 2J, P) to (B, C, H, W)."""
+        q, k, v = self.qkv(to_tokens(self.norm(x))).chunk(3, dim=-1)
+        k_pose, v_pose = self.pose_kv(poses).chunk(2, dim=-1)
+        k, v = torch.cat([k, k_pose], dim=1), torch.cat([v, v_pose], dim=1)
+        return add_tokens(x, self.out(attend(q, k, v, self.head_dim)))
+
+
+class CrossAttention(nn.Module):
+    """The implicit warp: z_t's features ask, the garment's features of the same stack and resolution answer."""
+
+    def __init__(self, channels: int, head_dim: int) -> None:
+        super().__init__()
+        self.head_dim = head_dim
+        self.norm = group_norm(channels)
+        self.norm_garment = group_norm(channels)
+        self.q = nn.Linear(channels, channels, bias=False)
+        self.kv = nn.Linear(channels, 2 * channels, bias=False)
+        self.out = zero_init(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, garment: Tensor) -> Tensor:
+        """Map x and the garment's features, both (B, C, H, W), to (B, C, H, W)."""
+        k, v = self.kv(to_tokens(self.norm_garment(garment))).chunk(2, dim=-1)
+        return add_tokens(x, self.out(attend(self.q(to_tokens(self.norm(x))), k, v, self.head_dim)))

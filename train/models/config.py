@@ -1,0 +1,136 @@
+"""The shape of a model, checked before a single weight is allocated.
+
+A configuration that cannot be built raises ValueError (pydantic's ValidationError is one) with the two values that
+contradict each other and a value that would fit. Resolutions below are of a square picture's side in pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from schemas.keypoints import NUM_KEYPOINTS
+
+Counts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+EvenInt = Annotated[int, Field(gt=0, multiple_of=2)]
+
+
+class ParallelUNetConfig(BaseModel):
+    """A Parallel-UNet (TryOnDiffusion, App. A.1 and Fig. 8). Level 0 is the full resolution, each next one its half."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["parallel-unet"] = "parallel-unet"
+    image_size: PositiveInt
+    """Side of z_t in pixels; the network is convolutional, but ``attention_levels`` are resolutions at this size."""
+    channels: Counts
+    """Width of each level, the same in both UNets."""
+    person_down: Counts
+    """Residual blocks of each level on the person's way down; its way up is the mirror image."""
+    garment_down: Counts
+    """Residual blocks of each level on the garment's way down."""
+    garment_up: Counts
+    """Residual blocks on the garment's way up, from the bottom; it stops after the last level that is attended to."""
+    attention_levels: Counts
+    """Resolutions at which every block of the person's UNet runs self- and cross-attention."""
+    head_dim: PositiveInt = 64
+    """Width of an attention head."""
+    film_dim: EvenInt
+    """E: width of the embedding from which every block takes its FiLM scale and shift."""
+    pose_dim: PositiveInt
+    """P: width of a keypoint's token."""
+    keypoints: PositiveInt = NUM_KEYPOINTS
+    """J: keypoints of a pose."""
+    low_res_channels: Literal[0, 3] = 0
+    """Channels of the enlarged low-resolution picture that is concatenated to z_t: 3 in the second stage."""
+
+    @property
+    def person_up(self) -> tuple[int, ...]:
+        """Residual blocks of the person's way up, from the bottom."""
+        return self.person_down[::-1]
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Side of each level in pixels."""
+        return tuple(self.image_size >> level for level in range(len(self.channels)))
+
+    @property
+    def condition_images(self) -> int:
+        """Conditional images, and so noise levels: Ia, Ic and, in the second stage, low_res."""
+        return 3 if self.low_res_channels else 2
+
+    @property
+    def stride(self) -> int:
+        """How many times smaller than z_t the bottom is; sides must be multiples of it."""
+        return int(2 ** (len(self.channels) - 1))
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        depth = len(self.channels)
+        for name in ("person_down", "garment_down"):
+            if len(getattr(self, name)) != depth:
+                raise ValueError(f"{name}={getattr(self, name)} and channels={self.channels}: both need {depth} levels")
+        _check_divisible("image_size", self.image_size, self.stride, f"{depth} levels")
+        self._check_attention()
+        self._check_garment_up()
+        return self
+
+    def _check_attention(self) -> None:
+        for resolution in self.attention_levels:
+            if resolution not in self.resolutions:
+                raise ValueError(
+                    f"attention_levels={self.attention_levels} names {resolution}, but at image_size={self.image_size} "
+                    f"the levels are {self.resolutions}"
+                )
+        for resolution, width in zip(self.resolutions, self.channels, strict=True):
+            if resolution in self.attention_levels:
+                _check_divisible("channels", width, self.head_dim, f"head_dim={self.head_dim}")
+        _check_divisible("pose_dim", self.pose_dim, self.head_dim, f"head_dim={self.head_dim}")
+
+    def _check_garment_up(self) -> None:
+        first_attended = min(self.resolutions.index(resolution) for resolution in self.attention_levels)
+        fitting = self.garment_down[first_attended:][::-1]
+        if self.garment_up != fitting:
+            raise ValueError(
+                f"garment_up={self.garment_up} with garment_down={self.garment_down} and attention_levels="
+                f"{self.attention_levels}: the garment's way up mirrors its way down as far as the last "
+                f"cross-attention at {self.resolutions[first_attended]}, which is {fitting}"
+            )
+
+
+class EfficientUNetConfig(BaseModel):
+    """Imagen's Efficient-UNet (App. B.1, Fig. A.30) without attention: any size that halves ``depth`` times."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["efficient-unet"] = "efficient-unet"
+    channels: Counts
+    """Width of each DBlock; the first also that of the full-resolution convolutions."""
+    blocks: Counts
+    """Residual blocks of each DBlock and of its UBlock."""
+    emb_dim: EvenInt
+    """Width of the embedding of t and t_na that CombineEmbs reads."""
+
+    @property
+    def stride(self) -> int:
+        """How many times smaller than z_t the bottom is; sides must be multiples of it."""
+        return int(2 ** len(self.channels))
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.blocks) != len(self.channels):
+            raise ValueError(f"blocks={self.blocks} and channels={self.channels} differ in length: give one per level")
+        return self
+
+
+ModelConfig = Annotated[ParallelUNetConfig | EfficientUNetConfig, Field(discriminator="kind")]
+"""Either model; ``kind`` tells them apart in JSON."""
+
+
+def _check_divisible(name: str, value: int, divisor: int, because: str) -> None:
+    """Raise ValueError unless ``divisor`` divides ``value``, naming the neighbours that it does divide."""
+    if value % divisor:
+        below, above = value // divisor * divisor, (value // divisor + 1) * divisor
+        fitting = f"{below} or {above}" if below else f"{above}"
+        raise ValueError(f"{name}={value} is not a multiple of {divisor} ({because}): {fitting} would fit")

@@ -1,0 +1,140 @@
+"""The Parallel-UNet of the first two stages (TryOnDiffusion §3.2, App. A.1, Fig. 2 and 8).
+
+Two UNets run side by side. The garment's reads Ic and stops its way up where nothing asks any more; the person's
+reads z_t, Ia (and the enlarged low-resolution picture) and warps the garment into place by cross-attention. As the
+FiLM embedding holds t, the garment's features change with t and cannot be kept between sampling steps.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from train.condition import Condition, check_shapes
+from train.models.attention import CrossAttention, SelfAttention
+from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
+from train.models.config import ParallelUNetConfig
+from train.models.embedding import TryOnEmbedding
+
+
+class Features(NamedTuple):
+    """What a UNet computes: for each level of its way down, and of its way up from the bottom, the last output."""
+
+    down: list[Tensor]
+    up: list[Tensor]
+
+
+class Block(Checkpointed):
+    """FiLM and ResBlock, then self-attention, then cross-attention where the level has them (Fig. 2)."""
+
+    def __init__(self, c_in: int, c_out: int, config: ParallelUNetConfig, attends: bool) -> None:
+        super().__init__()
+        self.res = ResBlock(c_in, c_out, config.film_dim)
+        self.self_attention = SelfAttention(c_out, config.pose_dim, config.head_dim) if attends else None
+        self.cross_attention = CrossAttention(c_out, config.head_dim) if attends else None
+
+    def forward(
+        self, x: Tensor, emb: Tensor, skip: Tensor | None, poses: Tensor | None, garment: Tensor | None
+    ) -> Tensor:
+        """Map x (B, C, H, W), and on the way up a skip that is concatenated to it, to (B, C_out, H, W)."""
+        return self.rematerialise(self._compute, x, emb, skip, poses, garment)
+
+    def _compute(
+        self, x: Tensor, emb: Tensor, skip: Tensor | None, poses: Tensor | None, garment: Tensor | None
+    ) -> Tensor:
+        h: Tensor = self.res(x if skip is None else torch.cat([x, skip], dim=1), emb)
+        if self.self_attention is not None and self.cross_attention is not None:
+            h = self.self_attention(h, poses)
+            h = self.cross_attention(h, garment)
+        return h
+
+
+class Stack(nn.Module):
+    """All blocks of one level in one direction, behind the convolution that leads to the level."""
+
+    def __init__(self, resample: nn.Module, blocks: list[Block]) -> None:
+        super().__init__()
+        self.resample = resample
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(
+        self, x: Tensor, emb: Tensor, skips: list[Tensor] | None, poses: Tensor | None, garment: Tensor | None
+    ) -> list[Tensor]:
+        """Return every block's output; skips, if any, are taken last in, first out."""
+        x = self.resample(x)
+        outputs: list[Tensor] = []
+        for index, block in enumerate(self.blocks):
+            x = block(x, emb, skips[-1 - index] if skips else None, poses, garment)
+            outputs.append(x)
+        return outputs
+
+
+class UNet(nn.Module):
+    """One of the two UNets. One feature is kept of every block down and concatenated at every block up."""
+
+    def __init__(
+        self, config: ParallelUNetConfig, c_in: int, down: tuple[int, ...], up: tuple[int, ...], attends: bool
+    ) -> None:
+        super().__init__()
+        widths, depth = config.channels, len(config.channels)
+        here = [attends and resolution in config.attention_levels for resolution in config.resolutions]
+
+        def blocks(level: int, count: int, skip: int) -> list[Block]:
+            return [Block(widths[level] + skip, widths[level], config, here[level]) for _ in range(count)]
+
+        self.down = nn.ModuleList()
+        for level, count in enumerate(down):
+            first = conv3x3(c_in, widths[0]) if level == 0 else conv3x3(widths[level - 1], widths[level], stride=2)
+            self.down.append(Stack(first, blocks(level, count, 0)))
+        self.up = nn.ModuleList()
+        for level, count in zip(range(depth - 1, -1, -1), up, strict=False):
+            first_up = nn.Identity() if level == depth - 1 else Upsample(widths[level + 1], widths[level])
+            self.up.append(Stack(first_up, blocks(level, count, widths[level])))
+
+    def forward(self, x: Tensor, emb: Tensor, poses: Tensor | None = None, garment: Features | None = None) -> Features:
+        """Run down and up; ``poses`` and ``garment`` are for the UNet that attends."""
+        saved: list[list[Tensor]] = []
+        for level, stack in enumerate(self.down):
+            saved.append(stack(x, emb, None, poses, garment.down[level] if garment else None))
+            x = saved[-1][-1]
+        up: list[Tensor] = []
+        for step, stack in enumerate(self.up):
+            asked = garment.up[step] if garment and step < len(garment.up) else None
+            x = stack(x, emb, saved[-1 - step], poses, asked)[-1]
+            up.append(x)
+        return Features([outputs[-1] for outputs in saved], up)
+
+
+class ParallelUNet(nn.Module):
+    """The denoiser of the 128² and 256² stages."""
+
+    def __init__(self, config: ParallelUNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = TryOnEmbedding(
+            config.condition_images, config.keypoints, config.pose_dim, config.film_dim, config.head_dim
+        )
+        self.garment = UNet(config, 3, config.garment_down, config.garment_up, attends=False)
+        self.person = UNet(config, 6 + config.low_res_channels, config.person_down, config.person_up, attends=True)
+        self.head = Head(config.channels[0])
+
+    def forward(self, z_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Predict from z_t (B, 3, H, W) at t (B,) in [0, 1]; returns (B, 3, H, W).
+
+        Raises ValueError if the condition lacks an input of this stage or has one that it would ignore, or for
+        shapes that do not fit.
+        """
+        t_na, Ia, Ic, Jp, Jg, low_res = condition
+        if Ia is None or Ic is None or Jp is None or Jg is None:
+            raise ValueError("a Parallel-UNet needs Ia, Ic, Jp and Jg in its condition")
+        if (low_res is not None) != bool(self.config.low_res_channels):
+            raise ValueError(f"low_res is for models with low_res_channels=3, not {self.config.low_res_channels}")
+        check_shapes(z_t, t_na, self.config.condition_images, self.config.stride)
+        emb, poses = self.embedding(t, t_na, Jp, Jg)
+        garment = self.garment(Ic, emb)
+        pictures = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
+        features = self.person(torch.cat(pictures, dim=1), emb, poses, garment)
+        out: Tensor = self.head(features.up[-1])
+        return out

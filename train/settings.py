@@ -1,0 +1,83 @@
+"""From preset, file and `--set a.b=c` to a checked StageConfig; mistakes become one line that names the setting."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas import UserError
+from train.config import Stage, StageConfig
+from train.presets import Preset, merged, preset_values
+
+
+def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: Sequence[str]) -> StageConfig:
+    """Merge defaults ← preset ← file ← assignments. Raise UserError for an unknown setting or an impossible value."""
+    values = preset_values(preset, stage)
+    if file is not None:
+        values = merged(values, _read(file))
+    for assignment in assignments:
+        values = merged(values, _parse(assignment))
+    try:
+        return StageConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(error, stage)) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {file}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {file}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise UserError(f"--config {file}: settings are expected, as in `optim: {{lr: 1e-4}}`")
+    return document
+
+
+def _parse(assignment: str) -> dict[str, Any]:
+    name, sign, text = assignment.partition("=")
+    if not sign or not name:
+        raise UserError(f"--set {assignment}: give it as name=value, for instance optim.lr=1e-4")
+    value: Any = _scalar(text)
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)  # YAML takes 1e-4 for a string
+    except ValueError:
+        return text
+    except yaml.YAMLError as error:
+        raise UserError(f"--set: {text!r} is not a value: {' '.join(str(error).split())}") from error
+
+
+def _explain(error: ValidationError, stage: Stage) -> str:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"] if part not in ("parallel-unet", "efficient-unet")]
+    name = ".".join(where) or f"stage {stage}"
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, _names(StageConfig), n=1)
+        return f"no setting is called {name}" + (f"; did you mean {close[0]}?" if close else "")
+    if first["type"] == "value_error":
+        return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{name}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += [f"{name}.{part}" for part in _names(inner)]
+        else:
+            names.append(name)
+    return names
