@@ -8,7 +8,7 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
-LOOKS := 240
+LOOKS := 200
 
 .PHONY: help install demo test test-slow lint format schemas bench clean
 

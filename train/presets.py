@@ -33,16 +33,27 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
     "sr1024": {"sampler": "ddim", "steps": 32},
 }
 
-# v-prediction, a high learning rate and few steps of a second-order sampler: what a CPU can do in minutes.
+# What a CPU can do in minutes: v-prediction, a high learning rate, little noise on the conditions, and few steps of a
+# second-order sampler (docs/training.md).
 _NANO: dict[str, Any] = {
     "optim": {"lr": 2e-3, "warmup": 100},
-    "diffusion": {"prediction": "v", "augmentation": 0.5},
+    "diffusion": {"prediction": "v", "augmentation": 0.1},
     "checkpoint": {"every": 200},
 }
-_NANO_STEPS: dict[Stage, dict[str, Any]] = {
-    "base": {"steps": 1500, "data": {"batch": 32}, "sampling": {"sampler": "dpmpp_2m", "steps": 20}},
-    "sr256": {"steps": 500, "data": {"batch": 16}, "sampling": {"sampler": "dpmpp_2m", "steps": 16}},
-    "sr1024": {"steps": 500, "data": {"batch": 16}, "sampling": {"sampler": "dpmpp_2m", "steps": 8, "guidance": 1.0}},
+_NANO_STAGES: dict[Stage, dict[str, Any]] = {
+    "base": {"steps": 800, "data": {"batch": 16}, "sampling": {"sampler": "dpmpp_2m", "steps": 20}},
+    "sr256": {
+        "steps": 400,
+        "data": {"batch": 8},
+        "diffusion": {"augmentation": 0.3},
+        "sampling": {"sampler": "dpmpp_2m", "steps": 16},
+    },
+    "sr1024": {
+        "steps": 300,
+        "data": {"batch": 16},
+        "diffusion": {"augmentation": 0.3},
+        "sampling": {"sampler": "dpmpp_2m", "steps": 8, "guidance": 1.0},
+    },
 }
 
 
@@ -54,7 +65,7 @@ def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
     values["diffusion"] = {"schedule": "linear" if stage == "sr1024" else "cosine"}
     values["steps"] = 500_000
     if preset == "nano":
-        values = merged(values, merged(_NANO, _NANO_STEPS[stage]))
+        values = merged(values, merged(_NANO, _NANO_STAGES[stage]))
     return values
 
 

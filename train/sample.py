@@ -69,7 +69,7 @@ def sample_pairs(
     for start in range(0, len(pairs), _BATCH):
         progress(start, len(pairs))
         batch = pairs[start : start + _BATCH]
-        inputs = [stage_inputs(stage, shards, batch, device) for stage in stages]
+        inputs = [pair_inputs(stage, shards, batch, device) for stage in stages]
         # A pair's noise is keyed by the person's place in the shards: the same whatever else is in the batch.
         results = sample_cascade(stages, inputs, seed, [pair.person for pair in batch], overrides)
         pictures = [_to_pixels(result) for result in results]
@@ -79,13 +79,13 @@ def sample_pairs(
             Image.fromarray(final).save(out / name)
             rows.append(_row(shards, pair, [stage[row] for stage in pictures]))
     progress(len(pairs), len(pairs))
-    titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage} {s.config.size}²" for s in stages)]
+    titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
     contact_sheet(titles, rows).save(sheet)
     return sheet
 
 
-def stage_inputs(
+def pair_inputs(
     stage: TrainedStage, shards: ShardFolder, pairs: Sequence[Pair], device: torch.device
 ) -> TryOnInputs:  # fmt: skip
     """Return (Ia, Jp) of the persons and (Ic, Jg) of the garments at the stage's size, or nothing for the third."""

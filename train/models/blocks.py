@@ -31,6 +31,18 @@ def zero_init(module: ModuleT) -> ModuleT:
     return module
 
 
+def identity_init(module: nn.Conv2d) -> nn.Conv2d:
+    """Make a convolution pass its first channels through unchanged, and ignore what it cannot pass.
+
+    A stack of fresh residual blocks is then the identity instead of a chain of random projections: a small network
+    learns faster (docs/training.md), and of a concatenated skip the 3×3 convolutions take what they need.
+    """
+    nn.init.dirac_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
 class Checkpointed(nn.Module):
     """A block that can keep only its inputs for the backward pass and compute the rest a second time."""
 
@@ -68,7 +80,8 @@ class FiLM(nn.Module):
 class ResBlock(nn.Module):
     """GN → swish → conv → GN → [FiLM →] swish → conv, plus the input through its own 1×1 convolution, always.
 
-    The last convolution starts at zero. ``film_dim`` None leaves FiLM out, as in Imagen's ResNetBlock.
+    The last convolution starts at zero, the 1×1 one as the identity: so does the block. ``film_dim`` None leaves FiLM
+    out, as in Imagen's ResNetBlock.
     """
 
     def __init__(self, c_in: int, c_out: int, film_dim: int | None = None) -> None:
@@ -78,7 +91,7 @@ class ResBlock(nn.Module):
         self.norm_out = group_norm(c_out)
         self.film = FiLM(film_dim, c_out) if film_dim is not None else None
         self.conv_out = zero_init(conv3x3(c_out, c_out))
-        self.skip = nn.Conv2d(c_in, c_out, 1)
+        self.skip = identity_init(nn.Conv2d(c_in, c_out, 1))
 
     def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
         """Map x (B, C_in, H, W) and emb (B, E) to (B, C_out, H, W)."""

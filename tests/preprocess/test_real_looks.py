@@ -1,0 +1,49 @@
+"""The seven real looks of the AI-Hub sample: every one becomes a sample, and nothing of the garment is left in Ia."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from preprocess.conditioning import condition, load_person, load_product
+from preprocess.conditioning.agnostic import keep_mask
+from preprocess.conditioning.regions import UPPER, label_map, pixels_of
+from preprocess.pictures import cut
+from preprocess.sources import Files, Record
+from preprocess.sources.aihub import is_aihub, open_aihub, records
+
+LOOKS = 7
+HANDS_IN_POCKETS = 2
+
+
+@pytest.fixture(scope="module")
+def real_records(real_data: Path) -> tuple[Files, list[Record]]:
+    files = Files(real_data / "aihub-sample")
+    assert is_aihub(files)
+    return files, list(records(open_aihub(files), "upper"))
+
+
+def test_all_looks_are_found(real_records: tuple[Files, list[Record]]) -> None:
+    assert [record.split for record in real_records[1]] == ["train"] * 6 + ["val"]
+
+
+@pytest.mark.parametrize("number", range(LOOKS))
+def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int) -> None:
+    files, found = real_records
+    person, product = load_person(files, found[number]), load_product(files, found[number])
+    made = condition(person, product, found[number])
+    labels = label_map(person.parse, made.person_crop)
+    points = person.pose.points - (made.person_crop.x, made.person_crop.y, 0)
+    square = cut(person.pixels, made.person_crop)
+    kept = keep_mask(square, labels, points, "upper")
+    face, hair = (pixels_of(labels, frozenset({name})) for name in ("face", "hair"))
+    lower, garment = pixels_of(labels, frozenset({"pants_hip"})), pixels_of(labels, UPPER)
+    assert not (kept & garment).any()
+    assert (kept & face).sum() == face.sum() > 0
+    assert (kept & hair).sum() == hair.sum() > 0
+    assert (kept & lower).sum() > 0.9 * lower.sum()
+    hands = kept & pixels_of(labels, frozenset({"left_arm", "right_arm"}))
+    assert hands.sum() > (0 if number == HANDS_IN_POCKETS else 100)
+    box = cv2.boundingRect(cv2.findNonZero((labels > 0).astype(np.uint8)))
+    assert max(box[2], box[3]) > 0.85 * made.person_crop.side

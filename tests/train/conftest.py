@@ -1,0 +1,74 @@
+"""Drawn people as shards, and a cascade so small that a step takes milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from preprocess.build import build
+from preprocess.drawn.dataset import write_dataset
+from preprocess.plan import make_plan
+from preprocess.sources import Files
+from preprocess.sources.aihub import open_aihub, records
+from schemas import Configuration
+from train.config import StageConfig
+from train.settings import stage_config
+
+TINY = [
+    "optim.warmup=0", "optim.lr=1e-3", "data.batch=2", "data.threads=1",
+    "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5",
+]  # fmt: skip
+"""Settings of every stage in tests."""
+
+TINY_TRYON = [
+    "model.channels=[8,16]", "model.person_down=[1,1]", "model.garment_down=[1,1]", "model.garment_up=[1]",
+    "model.attention_levels=[16]", "model.head_dim=8", "model.film_dim=16", "model.pose_dim=8",
+]  # fmt: skip
+
+TINY_STAGES = {
+    "base": [*TINY, *TINY_TRYON],
+    "sr256": [*TINY, *TINY_TRYON, "model.attention_levels=[32]"],
+    "sr1024": [*TINY, "model.channels=[8,16]", "model.blocks=[1,1]", "model.emb_dim=16"],
+}
+"""Settings that make each stage of the nano preset tiny."""
+
+
+TinyConfig = Callable[..., StageConfig]
+"""(stage, *settings) → the stage's configuration."""
+
+
+@pytest.fixture(scope="session")
+def tiny() -> TinyConfig:
+    """Return a stage of the nano preset made tiny."""
+    return lambda stage, *more: stage_config("nano", stage, None, [*TINY_STAGES[stage], "steps=10", *more])
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> dict[str, list[str]]:
+    """Return the `--set` values that make each stage tiny."""
+    return TINY_STAGES
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of twelve drawn looks, training and validation."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_dataset(folder / "aihub", looks=12, seed=0, workers=1)
+    files = Files(folder / "aihub")
+    configuration = Configuration(
+        source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+    )
+    planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
+    build(files, folder / "shards", planned, 1, lambda done, total: None)
+    return folder / "shards"

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from schemas import UserError
+from train.config import STAGES, Stage
+from train.models import count_parameters
+from train.presets import Preset, preset_config
+from train.settings import stage_config
+
+
+def test_the_papers_recipe_is_the_default() -> None:
+    config = preset_config("paper", "base")
+    assert (config.data.batch, config.steps, config.optim.lr, config.optim.warmup) == (256, 500_000, 1e-4, 10_000)
+    assert (config.diffusion.prediction, config.diffusion.drop, config.diffusion.augmentation) == ("eps", 0.1, 1.0)
+    assert (config.ema, config.sampling.guidance) == (0.9999, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "crop", "schedule", "sampler", "steps"),
+    [
+        ("base", 128, None, "cosine", "ddpm", 256),
+        ("sr256", 256, None, "cosine", "ddpm", 128),
+        ("sr1024", 1024, 256, "linear", "ddim", 32),
+    ],
+)
+def test_the_papers_stages(
+    stage: Stage, size: int, crop: int | None, schedule: str, sampler: str, steps: int
+) -> None:  # fmt: skip
+    config = preset_config("paper", stage)
+    assert (config.size, config.crop, config.diffusion.schedule) == (size, crop, schedule)
+    assert (config.sampling.sampler, config.sampling.steps) == (sampler, steps)
+
+
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+def test_the_stages_of_a_preset_fit_each_other(preset: Preset) -> None:
+    base, sr256, sr1024 = (preset_config(preset, stage) for stage in STAGES)
+    assert (base.low_res, sr256.low_res, sr1024.low_res) == (None, base.size, sr256.size)
+    assert all(count_parameters(config.model) > 100_000 for config in (base, sr256, sr1024))
+
+
+def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("optim: {lr: 3.0e-4, warmup: 5}\nseed: 7\n")
+    config = stage_config("nano", "base", file, ["optim.lr=1e-5", "data.batch=3", "optim.betas=[0.8,0.9]"])
+    assert (config.optim.lr, config.optim.warmup, config.seed, config.data.batch) == (1e-5, 5, 7, 3)
+    assert config.optim.betas == (0.8, 0.9)
+    assert config.optim.clip == preset_config("nano", "base").optim.clip
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("optim.lrr=1", "no setting is called optim.lrr; did you mean optim.lr"),
+        ("sed=1", "did you mean seed"),
+        ("optim.lr=-1", "optim.lr=-1"),
+        ("data.batch=many", "data.batch=many"),
+        ("steps", "name=value"),
+        ("=3", "name=value"),
+        ("seed=[1", "not a value"),
+        ("model.channels=[24,50,96]", "not a multiple of"),
+        ("model.attention_levels=[12]", "12"),
+        ("size=33", "size=33"),
+        ("low_res=16", "low_res=16"),
+    ],
+)
+def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        stage_config("nano", "base", None, [assignment])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("- 1", "settings are expected"), ("a: [", "not YAML"), ("sed: 1", "did you mean seed")]
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=said):
+        stage_config("nano", "base", file, [])
+    with pytest.raises(UserError, match="No such file"):
+        stage_config("nano", "base", tmp_path / "none.yaml", [])

@@ -1,0 +1,152 @@
+"""The command line as a person meets it: training, an interruption by force, sampling, mistakes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from train.config import STAGES
+
+Settings = dict[str, list[str]]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "train", *arguments]
+
+
+def trainer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def fit(shards: Path, runs: str, stage: str, settings: Settings, *more: str) -> list[str]:
+    sets = [part for setting in settings[stage] for part in ("--set", setting)]
+    return ["fit", "--shards", str(shards), "--runs", runs, "--stage", stage, "--preset", "nano", *sets, *more]
+
+
+def weights(run: Path) -> dict[str, dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
+    (last,) = sorted((run / "checkpoints").iterdir())[-1:]
+    return {name: load_file(last / f"{name}.safetensors") for name in ("model", "ema", "optimizer")}
+
+
+def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text().count("\n") >= steps:
+            return
+    raise AssertionError("the run ended or hung before it had made its steps")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_killed_by_force_ends_with_the_same_bits(
+    shards: Path, tmp_path: Path, tiny_settings: Settings, stage: str
+) -> None:  # fmt: skip
+    more = ("--steps", "20", "--set", "checkpoint.every=3")
+    assert trainer(*fit(shards, "whole", stage, tiny_settings, *more), cwd=tmp_path).returncode == 0
+    arguments = command(*fit(shards, "killed", stage, tiny_settings, *more))
+    with subprocess.Popen(arguments, cwd=tmp_path, text=True, stderr=subprocess.DEVNULL) as process:
+        wait_for_steps(tmp_path / "killed" / stage, 7, process)
+        process.kill()
+    done = trainer(*fit(shards, "killed", stage, tiny_settings, *more), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole, killed = weights(tmp_path / "whole" / stage), weights(tmp_path / "killed" / stage)
+    for which, tensors in whole.items():
+        for name, tensor in tensors.items():
+            assert np.array_equal(tensor, killed[which][name]), f"{which} {name}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_at_a_checkpoint(
+    shards: Path, tmp_path: Path, tiny_settings: Settings, number: signal.Signals
+) -> None:  # fmt: skip
+    arguments = command(*fit(shards, "runs", "base", tiny_settings, "--steps", "100000"))
+    with subprocess.Popen(arguments, cwd=tmp_path, text=True, stderr=subprocess.PIPE) as process:
+        wait_for_steps(tmp_path / "runs/base", 3, process)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in told
+    (checkpoint,) = (tmp_path / "runs/base/checkpoints").iterdir()
+    state = json.loads((checkpoint / "state.json").read_text())
+    steps = [json.loads(line)["step"] for line in (tmp_path / "runs/base/metrics.jsonl").read_text().splitlines()]
+    assert state["step"] == steps[-1] == len(steps)
+
+
+@pytest.fixture(scope="module")
+def runs(shards: Path, tmp_path_factory: pytest.TempPathFactory, tiny_settings: Settings) -> Path:
+    """Three tiny stages, trained for a step or two."""
+    folder = tmp_path_factory.mktemp("trained")
+    for stage in STAGES:
+        done = trainer(*fit(shards, "runs", stage, tiny_settings, "--steps", "2"), cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert f"{stage}: 2 steps" in done.stdout
+    return folder / "runs"
+
+
+def sample(runs: Path, shards: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return trainer("sample", "--runs", str(runs), "--shards", str(shards), "--out", str(out), *more, cwd=out.parent)
+
+
+def test_sample_writes_pictures_and_a_sheet(runs: Path, shards: Path, tmp_path: Path) -> None:
+    done = sample(runs, shards, tmp_path / "out", "--pairs", "2")
+    assert done.returncode == 0, done.stderr
+    assert f"contact sheet: {tmp_path / 'out/sheet.png'}" in done.stdout
+    pictures = [path for path in (tmp_path / "out").iterdir() if path.name != "sheet.png"]
+    assert len(pictures) == 2
+    for path in pictures:
+        person, garment = path.stem.split("__")
+        assert person.startswith("val_")
+        assert garment.startswith("val_")
+        assert person.split("_")[-2] != garment.split("_")[-2]
+        assert Image.open(path).size == (256, 256)
+    assert Image.open(tmp_path / "out/sheet.png").width > 7 * 192
+
+
+def test_the_same_seed_gives_the_same_pictures_whatever_else_is_sampled(
+    runs: Path, shards: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    for out, *more in (("a", "--pairs", "1"), ("b", "--pairs", "1"), ("c", "--pairs", "1", "--seed", "1")):
+        assert sample(runs, shards, tmp_path / out, *more).returncode == 0
+    (name,) = {path.name for path in (tmp_path / "a").iterdir()} - {"sheet.png"}
+    a, b, c = (np.array(Image.open(tmp_path / out / name)) for out in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/base").symlink_to(runs / "base")
+    assert sample(tmp_path / "runs", shards, tmp_path / "out", "--pairs", "1").returncode == 0
+    (picture,) = (path for path in (tmp_path / "out").iterdir() if path.name != "sheet.png")
+    assert Image.open(picture).size == (32, 32)
+
+
+MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
+    "no-shards": (lambda shards, runs: ["fit", "--shards", "nowhere"], "run prep build-shards"),
+    "setting": (lambda shards, runs: ["fit", "--shards", str(shards), "--set", "optm.lr=1"], "optim.lr"),
+    "stage": (lambda shards, runs: ["fit", "--shards", str(shards), "--stage", "sr512"], "'sr512' is not one of"),
+    "config": (lambda shards, runs: ["fit", "--shards", str(shards), "--config", "no.yaml"], "no.yaml"),
+    "no-runs": (lambda shards, runs: ["sample", "--shards", str(shards), "--runs", "x"], "run trainer fit first"),
+    "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
+    "other": (
+        lambda shards, runs: ["fit", "--shards", str(shards), "--runs", str(runs), "--stage", "base"],
+        "begun with other settings",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_path: Path, mistake: str) -> None:
+    arguments, said = MISTAKES[mistake]
+    done = trainer(*arguments(shards, runs), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("trainer: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
