@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,11 @@ def picture(parts: dict[str, tuple[int, int, int, int]]) -> np.ndarray[Any, np.d
     return pixels
 
 
-def landmarks(points: dict[int, tuple[float, float]]) -> list[float]:
+def landmarks(points: Mapping[int, tuple[float, float]]) -> list[float]:
     return [value for slot in range(17) for value in ((*points[slot], 2) if slot in points else (0, 0, 0))]
 
 
-def pose_document(points: dict[int, tuple[float, float]], **more: Any) -> dict[str, Any]:
+def pose_document(points: Mapping[int, tuple[float, float]], **more: Any) -> dict[str, Any]:
     return {"view_point": 0, "landmarks": landmarks(points), "image_size": SIZE, **more}
 
 

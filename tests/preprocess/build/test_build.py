@@ -164,7 +164,12 @@ def test_a_person_that_two_records_share_is_decoded_once(aihub: Path, tmp_path: 
     planned = make_plan(files, found, CONFIGURATION.model_copy(update={"garment": "all"}))
     reads: list[str] = []
     read = files.read
-    monkeypatch.setattr(files, "read", lambda path: reads.append(path) or read(path))  # type: ignore[func-returns-value]
+
+    def counted(path: str) -> bytes:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(files, "read", counted)
     shard = planned.plan.shards[0]
     work = ShardWork(shard, planned.records[shard.name], planned.plan.configuration, planned.plan.fingerprint)
     out = tmp_path / "out"
