@@ -45,7 +45,10 @@ def sample_data(out: Path, looks: int, seed: int, workers: int | None) -> None:
             summary = write_dataset(out, looks=looks, seed=seed, workers=workers or _cores(), progress=progress)
     except DrawnDataError as error:
         raise UserError(str(error)) from error
-    click.echo(f"{summary} in {out} ({time.monotonic() - started:.0f} s)")
+    click.echo(
+        f"{summary.looks} looks ({summary.validation_looks} for validation), {summary.items} garments, "
+        f"{summary.model_images + summary.item_images} pictures in {out} ({time.monotonic() - started:.0f} s)"
+    )
 
 
 @cli.command("build-shards")

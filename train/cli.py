@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schemas import UserError
+from schemas import Split, UserError
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, SamplerName, Stage
 from train.data import ShardFolder
@@ -78,6 +78,9 @@ def fit(
 @_runs
 @_shards
 @click.option("--out", type=_FOLDER, default=Path("samples"), show_default=True, help="Folder for the pictures.")
+@click.option(
+    "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Where to take people from."
+)
 @click.option("--pairs", type=click.IntRange(min=1), default=8, show_default=True, help="How many people to dress.")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]")
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]")
@@ -87,16 +90,17 @@ def sample(
     runs: Path,
     shards: Path,
     out: Path,
+    split: Split,
     pairs: int,
     sampler: SamplerName | None,
     steps: int | None,
     guidance: float | None,
     seed: int,
 ) -> None:
-    """Dress people of the validation split in garments of others."""
+    """Dress people, of the validation split by default, in garments of others."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = load_cascade(runs, device)
-    data = ShardFolder(shards, "val")
+    data = ShardFolder(shards, split)
     overrides = Overrides(sampler, steps, guidance)
     chosen = swapped_pairs(data, pairs)
     with _bar("sampling") as progress:

@@ -36,9 +36,11 @@ class OptimConfig(_Config):
     """Adam, as the paper's three stages are trained; the rest as in Imagen (appendix F)."""
 
     lr: float = Field(1e-4, gt=0)
-    """Learning rate after the warm-up, then constant."""
+    """Learning rate after the warm-up."""
     warmup: int = Field(10_000, ge=0)
     """Steps of linear warm-up from 0."""
+    decay: Literal["constant", "cosine"] = "constant"
+    """What follows the warm-up: the same rate to the end (the paper's), or half a cosine down to 0 at ``steps``."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's decay rates."""
     eps: float = Field(1e-8, gt=0)

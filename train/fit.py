@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,9 +142,17 @@ def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tup
 
 
 def learning_rate(config: StageConfig, step: int) -> float:
-    """Return the learning rate of the step that follows ``step`` ones: linear warm-up, then constant (paper §4)."""
-    warmup = config.optim.warmup
-    return config.optim.lr * min(1.0, (step + 1) / warmup if warmup else 1.0)
+    """Return the learning rate of the step that follows ``step`` ones: linear warm-up, then constant (paper §4).
+
+    Half a cosine over the steps that are left, where the configuration says so.
+    """
+    optim = config.optim
+    if step < optim.warmup:
+        return optim.lr * (step + 1) / optim.warmup
+    if optim.decay == "constant":
+        return optim.lr
+    done = (step - optim.warmup) / max(1, config.steps - optim.warmup)
+    return optim.lr * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 @torch.no_grad()
@@ -157,10 +166,10 @@ def update_ema(training: Training, decay: float) -> None:
 def claim_run(run: Path, config: StageConfig) -> None:
     """Write the configuration into the run folder, or check that it is the one that the run was begun with.
 
-    Only `steps` and what does not touch the result may differ. Raise UserError with the differences.
+    Only what does not touch the steps made so far may differ. Raise UserError with the differences.
     """
     path = run / CONFIG
-    free: set[str] = {"steps", "checkpoint", "sampling"}
+    free = {"checkpoint", "sampling", *(("steps",) if config.optim.decay == "constant" else ())}
     if path.exists():
         held = json.loads(path.read_text())
         mine = json.loads(config.model_dump_json())

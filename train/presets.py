@@ -41,18 +41,18 @@ _NANO: dict[str, Any] = {
     "checkpoint": {"every": 200},
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
-    "base": {"steps": 800, "data": {"batch": 16}, "sampling": {"sampler": "dpmpp_2m", "steps": 20}},
+    "base": {"steps": 1100, "data": {"batch": 16}, "sampling": {"sampler": "dpmpp_2m", "steps": 20}},
     "sr256": {
         "steps": 400,
         "data": {"batch": 8},
-        "diffusion": {"augmentation": 0.3},
-        "sampling": {"sampler": "dpmpp_2m", "steps": 16},
+        "diffusion": {"augmentation": 0.2},
+        "sampling": {"sampler": "dpmpp_2m", "steps": 16, "guidance": 1.0, "low_res_noise": 0.02},
     },
     "sr1024": {
         "steps": 300,
         "data": {"batch": 16},
-        "diffusion": {"augmentation": 0.3},
-        "sampling": {"sampler": "dpmpp_2m", "steps": 8, "guidance": 1.0},
+        "diffusion": {"augmentation": 0.2, "schedule": "cosine"},
+        "sampling": {"sampler": "dpmpp_2m", "steps": 16, "guidance": 1.0, "low_res_noise": 0.02},
     },
 }
 

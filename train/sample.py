@@ -48,7 +48,9 @@ def swapped_pairs(shards: ShardFolder, count: int) -> list[Pair]:
         if others:
             pairs.append(Pair(person, others[(7 * len(pairs) + len(others) // 2) % len(others)]))
     if not pairs:
-        raise UserError(f"--shards {shards.folder}: no two samples whose garments can be swapped; build more shards")
+        raise UserError(
+            f"--shards {shards.folder}: no two samples of this split whose garments can be swapped; build more shards, or try --split train"
+        )
     return pairs
 
 
