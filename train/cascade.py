@@ -19,7 +19,7 @@ from train.diffusion.guidance import guided_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, time_grid
 from train.diffusion.schedule import make_schedule
-from train.fit import CONFIG
+from train.fit import CONFIG, make_denoiser
 from train.models import build_model
 
 
@@ -89,7 +89,7 @@ def sample_stage(
     )
     schedule = make_schedule(config.diffusion.schedule)
     denoise = guided_denoiser(
-        stage.model,
+        make_denoiser(stage.model, config, schedule),
         condition,
         schedule,
         weight=config.sampling.guidance if overrides.guidance is None else overrides.guidance,

@@ -58,12 +58,23 @@ class DiffusionConfig(_Config):
     """Noise schedule in continuous time."""
     prediction: Prediction = "eps"
     """What the network says: the noise ε (the paper's), or v."""
+    residual_std: float | None = Field(None, gt=0, le=1)
+    """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
     min_snr_gamma: float | None = Field(None, gt=0)
     """γ of min-SNR loss weighting; none by default."""
     drop: float = Field(0.1, ge=0, le=1)
     """Share of the samples whose conditions are all set to 0 (paper: 10 %)."""
     augmentation: float = Field(1.0, ge=0, le=1)
     """Noise levels of the conditional images are drawn from U(0, this) (paper: U(0, 1))."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.residual_std is not None and (self.prediction != "v" or self.min_snr_gamma is not None):
+            raise ValueError(
+                f"residual_std={self.residual_std} goes with prediction=v and no min_snr_gamma, "
+                f"not with prediction={self.prediction}, min_snr_gamma={self.min_snr_gamma}"
+            )
+        return self
 
 
 class SamplingConfig(_Config):

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from schemas import UserError, write_atomically
 from train.checkpoint import Training, restore, save_checkpoint
+from train.condition import Denoiser
 from train.config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder
 from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
 from train.diffusion.objective import diffusion_loss
+from train.diffusion.precondition import Preconditioned
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.schedule import Schedule, make_schedule
 from train.models import build_model
@@ -118,18 +120,28 @@ def batch_loss(
         ),
         drop=noise.bernoulli(config.diffusion.drop, "drop").to(device),
     )
+    t = noise.uniform((), "t").to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        denoiser = make_denoiser(model, config, schedule)
         losses = diffusion_loss(
-            model,
+            denoiser,
             x,
             noise.normal(tuple(x.shape[1:]), "eps").to(device),
-            noise.uniform((), "t").to(device),
+            t,
             condition,
             schedule,
             prediction=config.diffusion.prediction,
             min_snr_gamma=config.diffusion.min_snr_gamma,
         )
+    if isinstance(denoiser, Preconditioned):
+        losses = losses * denoiser.weight(t)
     return losses.mean()
+
+
+def make_denoiser(network: nn.Module, config: StageConfig, schedule: Schedule) -> Denoiser:
+    """Return what training and sampling call: the network, preconditioned where the configuration says so."""
+    std = config.diffusion.residual_std
+    return network if std is None else Preconditioned(network, schedule, std)
 
 
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:

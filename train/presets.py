@@ -33,25 +33,30 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
     "sr1024": {"sampler": "ddim", "steps": 32},
 }
 
-# What a CPU can do in minutes: v-prediction, a high learning rate, little noise on the conditions, and few steps of a
-# second-order sampler (docs/training.md).
+# What a CPU can do in minutes: preconditioned v-prediction, a high learning rate that decays, little noise on the
+# conditions, and few steps of a second-order sampler (docs/training.md).
 _NANO: dict[str, Any] = {
-    "optim": {"lr": 2e-3, "warmup": 100},
-    "diffusion": {"prediction": "v", "augmentation": 0.1},
+    "optim": {"lr": 2e-3, "warmup": 100, "decay": "cosine"},
+    "diffusion": {"schedule": "cosine", "prediction": "v", "augmentation": 0.1},
     "checkpoint": {"every": 200},
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
-    "base": {"steps": 1100, "data": {"batch": 16}, "sampling": {"sampler": "dpmpp_2m", "steps": 20}},
+    "base": {
+        "steps": 1100,
+        "data": {"batch": 16},
+        "diffusion": {"residual_std": 0.5},
+        "sampling": {"sampler": "dpmpp_2m", "steps": 20},
+    },
     "sr256": {
-        "steps": 400,
+        "steps": 300,
         "data": {"batch": 8},
-        "diffusion": {"augmentation": 0.2},
+        "diffusion": {"residual_std": 0.1, "drop": 0.0},
         "sampling": {"sampler": "dpmpp_2m", "steps": 16, "guidance": 1.0, "low_res_noise": 0.02},
     },
     "sr1024": {
-        "steps": 300,
+        "steps": 250,
         "data": {"batch": 16},
-        "diffusion": {"augmentation": 0.2, "schedule": "cosine"},
+        "diffusion": {"residual_std": 0.1, "drop": 0.0},
         "sampling": {"sampler": "dpmpp_2m", "steps": 16, "guidance": 1.0, "low_res_noise": 0.02},
     },
 }

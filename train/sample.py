@@ -49,7 +49,8 @@ def swapped_pairs(shards: ShardFolder, count: int) -> list[Pair]:
             pairs.append(Pair(person, others[(7 * len(pairs) + len(others) // 2) % len(others)]))
     if not pairs:
         raise UserError(
-            f"--shards {shards.folder}: no two samples of this split whose garments can be swapped; build more shards, or try --split train"
+            f"--shards {shards.folder}: no two samples of this split whose garments can be swapped; "
+            "build more shards, or try --split train"
         )
     return pairs
 

@@ -53,12 +53,11 @@ def keep_mask(square: Pixels, labels: LabelMap, points: NDArray[np.float64], gar
     half = pixels_of(labels, _HALF[garment]) | _neck(labels, points)
     kept = half & ~_grown(worn, _GARMENT_MARGIN)
     kept |= pixels_of(labels, HEAD)
-    ends = np.zeros(labels.shape, np.bool_)
-    if garment != "lower":
-        ends |= limb_ends(labels, points, ARM_JOINTS)
-    if garment != "upper":
-        ends |= limb_ends(labels, points, LEG_JOINTS)
-    return kept | (ends & ~_mislabelled(square, ends, worn))
+    for joints, covered in ((ARM_JOINTS, garment != "lower"), (LEG_JOINTS, garment != "upper")):
+        if covered:
+            ends, cuffs = limb_ends(labels, points, joints)
+            kept |= ends & ~_mislabelled(square, ends, cuffs, worn)
+    return kept
 
 
 def _box(labels: LabelMap) -> tuple[int, int, int, int]:
@@ -75,18 +74,18 @@ def _grown(mask: Mask, share: float) -> Mask:
     return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
 
 
-def _mislabelled(square: Pixels, ends: Mask, worn: Mask) -> Mask:
-    """Return the pixels of hands or feet at the garment's edge that have its colour: a cuff inside the polygon."""
-    edge = ends & _grown(worn, _CUFF_ZONE)
-    skin, cuff = ends & ~edge, worn & _grown(edge, _CUFF_ZONE)
-    if not (edge.any() and skin.any() and cuff.any()):
-        return np.zeros_like(edge)
-    colours = [np.median(square[mask], axis=0) for mask in (skin, cuff)]
-    if np.abs(colours[0] - colours[1]).max() < _CLEAR_DIFFERENCE:
-        return np.zeros_like(edge)
-    to_skin, to_cuff = (np.abs(square[edge] - colour).sum(axis=1) for colour in colours)
+def _mislabelled(square: Pixels, ends: Mask, cuffs: Mask, worn: Mask) -> Mask:
+    """Return the pixels at the wrists that have the garment's colour and not the skin's: a cuff inside the polygon."""
+    edge = cuffs & _grown(worn, _CUFF_ZONE)
+    skin, cloth = ends & ~edge, worn & _grown(edge, _CUFF_ZONE)
     result = np.zeros_like(edge)
-    result[edge] = to_cuff < to_skin
+    if not (edge.any() and skin.any() and cloth.any()):
+        return result
+    colours = [np.median(square[mask], axis=0) for mask in (skin, cloth)]
+    if np.abs(colours[0] - colours[1]).max() < _CLEAR_DIFFERENCE:
+        return result
+    to_skin, to_cloth = (np.abs(square[edge] - colour).sum(axis=1) for colour in colours)
+    result[edge] = to_cloth < 0.5 * to_skin
     return result
 
 

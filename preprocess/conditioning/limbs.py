@@ -20,21 +20,34 @@ LEG_JOINTS: Joints = {"right_leg": (14, 16), "left_leg": (13, 15)}
 
 _HAND = 0.36
 """Length of a hand or a foot in torso lengths, where its own joint is not known."""
+_BEFORE_JOINT = 0.06
+"""How far before the joint a hand begins, in lengths of the forearm."""
+_CUFF = 0.2
+"""How far past the joint a cuff is looked for, in lengths of the forearm."""
 
 
-def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> Mask:
+def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> tuple[Mask, Mask]:
     """Return the hands of the arms, or the feet of the legs: what lies beyond the last joint of each limb.
 
-    ``points`` is the pose (17, 3) in pixels of the crop.
+    The second mask is the part of it next to the joint, where a cuff may reach into an imprecise polygon. ``points``
+    is the pose (17, 3) in pixels of the crop.
     """
-    result = np.zeros(labels.shape, np.bool_)
+    ends, cuffs = np.zeros(labels.shape, np.bool_), np.zeros(labels.shape, np.bool_)
     body = torso(points)
     scale = body[2] if body else 0.0
     for name in joints:
         limb = pixels_of(labels, frozenset({name}))
-        if limb.any() and (found := _last_bone(limb, points, name, joints, scale)) is not None:
-            result |= limb & _beyond(limb.shape[0], *found, scale)
-    return result
+        if not limb.any() or (bone := _last_bone(limb, points, name, joints, scale)) is None:
+            continue
+        middle, last = bone
+        length = float(np.hypot(*(last - middle)))
+        if length < 1:
+            continue
+        past = along(limb.shape[0], last, (last - middle) / length)
+        end = limb & (past > -_BEFORE_JOINT * length) & _in_reach(middle, last, limb.shape[0], scale)
+        ends |= end
+        cuffs |= end & (past < _CUFF * length)
+    return ends, cuffs
 
 
 def along(side: int, origin: Point, direction: Point) -> NDArray[np.float64]:
@@ -77,15 +90,12 @@ def _last_bone(
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
 
 
-def _beyond(side: int, middle: Point, last: Point, scale: float) -> Mask:
-    """Return the zone past ``last`` in the direction from ``middle``, as far as a hand or a foot can reach."""
+def _in_reach(middle: Point, last: Point, side: int, scale: float) -> Mask:
+    """Return the disc around the hand or foot that the joint leads to; a foreshortened bone still has a whole hand."""
     bone = last - middle
     length = float(np.hypot(*bone))
-    if length < 1:
-        return np.zeros((side, side), np.bool_)
-    direction = bone / length
     reach = max(0.85 * length, 0.4 * scale)
-    centre = last + direction * 0.35 * reach
+    x, y = last + bone / length * 0.35 * reach
     rows, columns = np.ogrid[:side, :side]
-    near: Mask = (columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= reach**2
-    return near & (along(side, last, direction) > -0.06 * length)
+    near: Mask = (columns - x) ** 2 + (rows - y) ** 2 <= reach**2
+    return near

@@ -1,0 +1,137 @@
+"""What is left and what is lost in Ia: drawn people, where every pixel's truth is known, and the real looks.
+
+    python benchmarks/agnostic_quality.py [--looks N]
+
+Counts pixels at the source's resolution inside the crop. "Left" are pixels of what the garment may cover that are seen
+in Ia; the others are shares of face, hair, hands (drawn: the arm beyond the wrist), and the other half of the body
+that are not. Prints a Markdown table, worst look in brackets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.annotations import Parse, Pose, read_model_parse, read_pose
+from preprocess.conditioning.agnostic import keep_mask
+from preprocess.conditioning.crop import person_crop
+from preprocess.conditioning.limbs import along
+from preprocess.conditioning.regions import ARMS, LOWER, SHOES, UPPER, WORN, label_map, pixels_of
+from preprocess.drawn.annotations import model_parse, model_pose
+from preprocess.drawn.look import draw_look
+from preprocess.drawn.person import person
+from preprocess.drawn.plan import make_plan
+from preprocess.drawn.pose import FRAMES, frame_yaw, pose
+from preprocess.drawn.regions import BACKGROUND, MODEL_REGIONS
+from preprocess.pictures import Mask, cut, decode
+from preprocess.sources import Files
+from preprocess.sources.aihub import open_aihub, records
+from schemas import Crop, Garment
+
+KINDS: tuple[Garment, ...] = ("upper", "lower", "dress")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A person with annotations, and the truth: name of a region → its pixels in the whole picture, None: unknown."""
+
+    pixels: NDArray[np.uint8]
+    pose: Pose
+    parse: Parse
+    truth: NDArray[np.uint8] | None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--looks", type=int, default=60)
+    looks = parser.parse_args().looks
+    print("| data | garment | pictures | garment left, px | face lost | hair lost | hands lost | other half lost |")
+    print("|---|---|---|---|---|---|---|---|")
+    for title, cases in (("drawn", drawn(looks)), ("real", real())):
+        rows: dict[Garment, list[NDArray[np.float64]]] = defaultdict(list)
+        for case in cases:
+            for kind in KINDS:
+                if (row := measure(case, kind)) is not None:
+                    rows[kind].append(row)
+        for kind, found in rows.items():
+            table = np.array(found)
+            told = [f"{table[:, 0].sum():.0f} ({table[:, 0].max():.0f})"]
+            told += [f"{np.nanmean(c):.2%} ({np.nanmax(c):.2%})" for c in table[:, 1:].T if not np.isnan(c).all()]
+            print(f"| {title} | {kind} | {len(table)} | {' | '.join(told)} |")
+
+
+def drawn(looks: int) -> Iterator[Case]:
+    plan = make_plan(looks, seed=1)
+    for look in plan.looks:
+        garments = [plan.items[item].garment() for item in look.items]
+        stance = pose(look.pose)
+        for frame in FRAMES:
+            drawing = draw_look(person(look.person), stance, frame_yaw(stance, frame), garments)
+            stem = f"{look.id}_{frame}"
+            yield Case(
+                drawing.image,
+                read_pose(json.dumps(model_pose(drawing, stem)).encode(), stem),
+                read_model_parse(json.dumps(model_parse(drawing, stem)).encode(), stem),
+                drawing.labels,
+            )
+
+
+def real() -> Iterator[Case]:
+    folder = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "aihub-sample"
+    if not folder.is_dir():
+        return
+    files = Files(folder)
+    for record in records(open_aihub(files), "upper"):
+        parse = read_model_parse(files.read(record.person_parse), record.person_parse)
+        pixels, _ = decode(files.read(record.person_image), record.person_image, parse.image_size)
+        yield Case(pixels, read_pose(files.read(record.person_pose), record.person_pose), parse, None)
+
+
+def measure(case: Case, kind: Garment) -> NDArray[np.float64] | None:
+    """Return garment pixels left, and the lost shares of face, hair, hands and the other half; None if not worn."""
+    crop = person_crop(case.pose, case.parse, kind, (case.pixels.shape[1], case.pixels.shape[0]))
+    labels = label_map(case.parse, crop)
+    points = case.pose.points - (crop.x, crop.y, 0.0)
+    kept = keep_mask(cut(case.pixels, crop), labels, points, kind)
+
+    def truth(names: frozenset[str]) -> Mask:
+        return pixels_of(labels, names) if case.truth is None else _in_crop(case.truth, names, crop)
+
+    if not truth(WORN[kind]).any():
+        return None
+    half = {"upper": LOWER | SHOES, "lower": UPPER | SHOES, "dress": SHOES}[kind]
+    hands = truth(ARMS) if kind == "lower" else _hands(truth, points, crop.side)
+    parts = (truth(frozenset({"face"})), truth(frozenset({"hair"})), hands, truth(half))
+    lost = [(part & ~kept).sum() / part.sum() if part.sum() > 200 else np.nan for part in parts]
+    return np.array([(kept & truth(WORN[kind])).sum(), *lost], np.float64)
+
+
+def _hands(truth: Callable[[frozenset[str]], Mask], points: NDArray[np.float64], side: int) -> Mask:
+    result = np.zeros((side, side), np.bool_)
+    for name, elbow, wrist in (("right_arm", 8, 10), ("left_arm", 7, 9)):
+        bone = points[wrist, :2] - points[elbow, :2]
+        length = float(np.hypot(*bone))
+        if points[[elbow, wrist], 2].all() and length > 20:  # shorter: the forearm points at the camera
+            past = along(side, points[wrist, :2], bone / length)
+            result |= truth(frozenset({name})) & (past > 0) & (past < length)
+    return result
+
+
+def _in_crop(labels: NDArray[np.uint8], names: frozenset[str], crop: Crop) -> Mask:
+    numbers = [number for number, name in enumerate(MODEL_REGIONS) if name in names]
+    mask = np.isin(labels, numbers) & (labels != BACKGROUND)
+    padded = np.pad(mask, crop.side)
+    top, left = crop.y + crop.side, crop.x + crop.side
+    return padded[top : top + crop.side, left : left + crop.side]
+
+
+if __name__ == "__main__":
+    main()
