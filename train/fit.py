@@ -183,8 +183,9 @@ def claim_run(run: Path, config: StageConfig) -> None:
     path = run / CONFIG
     free = {"checkpoint", "sampling", *(("steps",) if config.optim.decay == "constant" else ())}
     if path.exists():
-        held = json.loads(path.read_text())
-        mine = json.loads(config.model_dump_json())
+        held, mine = json.loads(path.read_text()), json.loads(config.model_dump_json())
+        for settings in (held, mine):
+            settings["data"].pop("threads")
         differing = [key for key in mine if key not in free and held.get(key) != mine[key]]
         if differing:
             told = "; ".join(f"{key} was {held.get(key)}, is {mine[key]}" for key in differing)

@@ -18,7 +18,7 @@ from train.config import StageConfig
 from train.settings import stage_config
 
 TINY = [
-    "optim.warmup=0", "optim.lr=1e-3", "data.batch=2", "data.threads=1",
+    "optim.warmup=0", "optim.lr=1e-3", "optim.decay=constant", "data.batch=2", "data.threads=1",
     "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5",
 ]  # fmt: skip
 """Settings of every stage in tests."""

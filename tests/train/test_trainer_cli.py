@@ -36,6 +36,16 @@ def weights(run: Path) -> dict[str, dict[str, np.ndarray[tuple[int, ...], np.dty
     return {name: load_file(last / f"{name}.safetensors") for name in ("model", "ema", "optimizer")}
 
 
+def size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
 def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -44,7 +54,7 @@ def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> N
     raise AssertionError("the run ended or hung before it had made its steps")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ["base", "sr1024"])
 def test_a_run_killed_by_force_ends_with_the_same_bits(
     shards: Path, tmp_path: Path, tiny_settings: Settings, stage: str
 ) -> None:  # fmt: skip
@@ -105,8 +115,8 @@ def test_sample_writes_pictures_and_a_sheet(runs: Path, shards: Path, tmp_path: 
         assert person.startswith("val_")
         assert garment.startswith("val_")
         assert person.split("_")[-2] != garment.split("_")[-2]
-        assert Image.open(path).size == (256, 256)
-    assert Image.open(tmp_path / "out/sheet.png").width > 7 * 192
+        assert size(path) == (256, 256)
+    assert size(tmp_path / "out/sheet.png")[0] > 7 * 192
 
 
 def test_the_same_seed_gives_the_same_pictures_whatever_else_is_sampled(
@@ -115,7 +125,7 @@ def test_the_same_seed_gives_the_same_pictures_whatever_else_is_sampled(
     for out, *more in (("a", "--pairs", "1"), ("b", "--pairs", "1"), ("c", "--pairs", "1", "--seed", "1")):
         assert sample(runs, shards, tmp_path / out, *more).returncode == 0
     (name,) = {path.name for path in (tmp_path / "a").iterdir()} - {"sheet.png"}
-    a, b, c = (np.array(Image.open(tmp_path / out / name)) for out in "abc")
+    a, b, c = (pixels(tmp_path / out / name) for out in "abc")
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
 
@@ -125,7 +135,7 @@ def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, 
     (tmp_path / "runs/base").symlink_to(runs / "base")
     assert sample(tmp_path / "runs", shards, tmp_path / "out", "--pairs", "1").returncode == 0
     (picture,) = (path for path in (tmp_path / "out").iterdir() if path.name != "sheet.png")
-    assert Image.open(picture).size == (32, 32)
+    assert size(picture) == (32, 32)
 
 
 MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
