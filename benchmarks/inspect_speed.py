@@ -66,7 +66,7 @@ class Links:
         self._made = 0
 
     def make(self, source: Path, target: Path) -> None:
-        copy = self._out / f"{source.name}.{self._made // 20_000}"
+        copy = self._out / f"{source.parent.name}-{source.name}.{self._made // 20_000}"
         if not copy.exists():
             copy.write_bytes(source.read_bytes())
         os.link(copy, target)
@@ -133,7 +133,7 @@ def main() -> None:
         labels = repeat(drawn, tree, given.frames)
         report: Report
         report, seconds, memory = timed(lambda: inspect(Files(tree), given.workers, lambda done, total: None))
-        assert report.labels_read == labels
+        assert (report.labels_read, dict(report.faults.counts)) == (labels, {})
         count, planning, planning_memory = timed(lambda: plan(tree))
     print(f"{given.frames} frames, {labels} label files, {given.workers} workers")
     print(f"inspect   {seconds:7.1f} s {given.frames / seconds:9.0f} frames/s   peak {memory / 2**20:6.0f} MiB, all")

@@ -1,26 +1,49 @@
 """AI-Hub's JSON: poses (Model-Pose, Item-Pose) and parses (Model-Parse, Item-Parse).
 
 The readers are tolerant where real files are at fault, and say which fault they mended; what they cannot mend
-raises RecordError.
+raises RecordError. The codes of `mended`:
+
+utf-8-bom, cp949-text      another encoding than plain UTF-8
+missing-image-size         the picture's own is to be used
+nested-landmarks           [x, y, v] each, instead of flat
+normalised-landmarks       fractions of the picture, instead of pixels
+swapped-sides              left and right were exchanged; see `sides`
+doubtful-view              the joints say another view than the file; nothing was changed
+view-mismatch              a product's view_point says front, its name back; the name counts
+category-mismatch          category_id and category_name disagree; neither is trusted
+repeated-region            two regions with one name or one number; their polygons are joined
+region-numbers             the numbers of the regions have gaps
+unknown-region             a region without a known name; left out
+flat-polygon               x, y, x, y, … instead of pairs
+degenerate-polygon         fewer than 3 points, or no pairs; left out
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from os.path import splitext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.loose_json import load_json
+from preprocess.sides import mend_garment, mend_person
 from schemas import NUM_KEYPOINTS
 
 Polygon = NDArray[np.float64]
 """(n, 2) x, y in pixels of the upright picture, n ≥ 3, not closed."""
 
 _VIEWS = {0: "front", 1: "back", -1: "side"}
+_CATEGORIES = {0: "cap_and_hat", 1: "outerwear", 2: "tops", 3: "bottoms", 4: "shoes"}
 _COORDINATE_LIMIT = 1e5
+_POINT_LIMIT = 100_000
+"""Points of one polygon; the outline of a picture of 720 x 1280 has 4,000."""
+
+_PRODUCT = re.compile(r"_([FB])$", re.IGNORECASE)
+_REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
 _MODEL_REGIONS = {
     0: "hair", 1: "face", 2: "neck", 3: "hat",
     4: "outer_rsleeve", 5: "outer_lsleeve", 6: "outer_torso", 7: "inner_rsleeve", 8: "inner_lsleeve", 9: "inner_torso",
@@ -35,12 +58,25 @@ _ITEM_REGIONS = {
 
 @dataclass(frozen=True)
 class Pose:
-    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright picture and 1 where known, else all zeros."""
+    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright picture and 1 where known, else all zeros.
+
+    ``unscaled`` says that x, y are still fractions of a picture whose size the file does not give: see `scaled`.
+    ``category`` is a product's, where number and name agree on it; else cap_and_hat, tops (or outerwear) or bottoms
+    by the slots that are filled.
+    """
 
     points: NDArray[np.float64]
     view: str | None
     image_size: tuple[int, int] | None
     mended: tuple[str, ...]
+    unscaled: bool = False
+    category: str | None = None
+
+    def scaled(self, size: tuple[int, int]) -> Pose:
+        """Return the pose in pixels of its picture of (width, height); itself where it is so already."""
+        if not self.unscaled:
+            return self
+        return replace(self, points=self.points * (*size, 1.0), unscaled=False)
 
 
 @dataclass(frozen=True)
@@ -61,18 +97,30 @@ class Parse:
 
 
 def read_pose(data: bytes, path: str) -> Pose:
-    """Read a Model-Pose or Item-Pose file. Raise RecordError `bad-pose` where it holds no usable pose."""
+    """Read a Model-Pose or Item-Pose file; ``path`` ends in `_F.json` or `_B.json` for an item's.
+
+    Raise RecordError `bad-pose` where it holds no usable pose, `copied-labels` where it is another side's.
+    """
     document, mended = _load(data, path, "bad-pose")
-    size = _image_size(document)
+    side = _product_side(document, path, mended)
+    size = _image_size(document, mended)
     values = _landmarks(document.get("landmarks"), path, mended)
     known = values[:, 2] > 0
-    if known.any() and size is not None and np.abs(values[known, :2]).max() <= 1.5:
-        values[:, :2] *= size
+    normalised = bool(known.any() and np.abs(values[known, :2]).max() <= 1.5)
+    if normalised:
+        values[:, :2] *= size or 1
         mended.append("normalised-landmarks")
     values[~known] = 0.0
-    values[:, 2] = known
-    view = document.get("view_point")
-    return Pose(values, _VIEWS.get(view) if isinstance(view, int) else None, size, tuple(mended))
+    view_point = document.get("view_point")
+    view = side or (_VIEWS.get(view_point) if isinstance(view_point, int) else None)
+    if code := mend_garment(values, side) if side else mend_person(values, view):
+        mended.append(code)
+    values[:, 2] = values[:, 2] > 0
+    category = _category(document, mended) if side else None
+    return Pose(
+        values, view, size, tuple(mended), unscaled=normalised and size is None,
+        category=category or (_category_of_slots(values) if side else None),
+    )  # fmt: skip
 
 
 def read_model_parse(data: bytes, path: str) -> Parse:
@@ -85,32 +133,76 @@ def read_item_parse(data: bytes, path: str) -> Parse:
     return _read_parse(data, path, _ITEM_REGIONS, ("product_type", "category_name"))
 
 
-def load_json(data: bytes) -> Any:
-    """Decode JSON in any of the encodings met: UTF-8 with or without BOM, cp949. Raise ValueError."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp949")
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
 def _load(data: bytes, path: str, reason: str) -> tuple[dict[str, Any], list[str]]:
+    mended: list[str] = []
     try:
-        document = load_json(data)
+        document = load_json(data, mended)
     except ValueError as error:
         raise RecordError(reason, path, f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise RecordError(reason, path, f"a JSON object is expected, not {type(document).__name__}")
-    return document, []
+    return document, mended
 
 
-def _image_size(document: dict[str, Any]) -> tuple[int, int] | None:
+def _product_side(document: dict[str, Any], path: str, mended: list[str]) -> str | None:
+    """Return front or back by a product's own stem, None for a person.
+
+    Labels that were copied from the other side do not fit the picture. The file_name inside tells; so does a
+    view_point of 1 (back) in a front's file, since nobody writes a 1 by default. A 0 in a back's file may be the
+    default, so there the file_name decides.
+    """
+    match = _PRODUCT.search(splitext(path)[0])
+    if match is None:
+        return None
+    own = match[1].upper()
+    file_name = document.get("file_name")
+    named = _PRODUCT.search(splitext(file_name)[0]) if isinstance(file_name, str) else None
+    view_point = _view_point(document)
+    if (named and named[1].upper() != own) or (own == "F" and view_point == 1):
+        raise RecordError(
+            "copied-labels", path, "labels of the product's other side under this name; label the picture anew"
+        )  # fmt: skip
+    if own == "B" and view_point == 0:
+        mended.append("view-mismatch")
+    return "front" if own == "F" else "back"
+
+
+def _view_point(document: dict[str, Any]) -> Any:
+    """Return the file's view_point; a parse has one in each of its regions."""
+    if "view_point" in document:
+        return document["view_point"]
+    regions = [value for value in document.values() if isinstance(value, dict) and "segmentation" in value]
+    views = [region.get("view_point") for region in regions]
+    return views[0] if views and all(view == views[0] for view in views) else None
+
+
+def _category(document: dict[str, Any], mended: list[str]) -> str | None:
+    number, name = document.get("category_id"), document.get("category_name")
+    if number is None or name is None:
+        return None
+    if isinstance(number, int) and _CATEGORIES.get(number) == name:
+        return str(name)
+    mended.append("category-mismatch")
+    return None
+
+
+def _category_of_slots(points: NDArray[np.float64]) -> str | None:
+    """Return what the filled slots say; the difference of tops and outerwear is not in them."""
+    known = points[:, 2] > 0
+    if known[5:11].any():
+        return "tops"
+    if known[11:15].any():
+        return "bottoms"
+    return "cap_and_hat" if known[:5].any() else None
+
+
+def _image_size(document: dict[str, Any], mended: list[str]) -> tuple[int, int] | None:
     size = document.get("image_size")
-    if isinstance(size, dict) and all(isinstance(size.get(k), int) and size[k] > 0 for k in ("width", "height")):
-        return size["width"], size["height"]
+    if isinstance(size, dict):
+        width, height = size.get("width"), size.get("height")
+        if isinstance(width, int) and isinstance(height, int) and 0 < min(width, height) <= max(width, height) < 1e5:
+            return width, height
+    mended.append("missing-image-size")
     return None
 
 
@@ -119,7 +211,8 @@ def _numbers(value: Any, path: str, reason: str) -> NDArray[np.float64]:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(reason, path, "coordinates are not numbers") from error
-    if not np.isfinite(numbers).all() or (numbers.size and np.abs(numbers).max() > _COORDINATE_LIMIT):
+    # NaN is in no range, so two passes find it too.
+    if numbers.size and not -_COORDINATE_LIMIT <= numbers.min() <= numbers.max() <= _COORDINATE_LIMIT:
         raise RecordError(reason, path, "a coordinate is NaN, infinite or absurdly large")
     return numbers
 
@@ -135,28 +228,39 @@ def _landmarks(value: Any, path: str, mended: list[str]) -> NDArray[np.float64]:
 
 def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, str]) -> Parse:
     document, mended = _load(data, path, "bad-parse")
+    if _product_side(document, path, mended):
+        _category(document, mended)
+    size = _image_size(document, mended)
     regions: dict[str, list[Polygon]] = {}
-    for value in document.values():
-        if not isinstance(value, dict) or "segmentation" not in value:
-            continue
-        name = next((value[k] for k in keys if isinstance(value.get(k), str)), None)
-        category = value.get("category_id")
-        name = name or (names.get(category) if isinstance(category, int) else None)
+    found = {key: value for key, value in document.items() if isinstance(value, dict) and "segmentation" in value}
+    numbers = sorted(int(match[1]) for key in found if (match := _REGION.match(key)))
+    if numbers != list(range(1, len(numbers) + 1)):
+        mended.append("region-numbers")
+    for key, value in found.items():
+        name = _region_name(value, names, keys)
         if name is None:
             mended.append("unknown-region")
             continue
-        if name in regions:
+        if name in regions or key.endswith(")"):
             mended.append("repeated-region")
         regions.setdefault(name, []).extend(_polygons(value["segmentation"], path, mended))
-    found = tuple(Region(name, tuple(polygons)) for name, polygons in regions.items() if polygons)
-    if not found:
+    filled = tuple(Region(name, tuple(polygons)) for name, polygons in regions.items() if polygons)
+    if not filled:
         raise RecordError("empty-parse", path, "no region with a polygon; the picture has to be labelled anew")
-    return Parse(found, _image_size(document), tuple(dict.fromkeys(mended)))
+    return Parse(filled, size, tuple(dict.fromkeys(mended)))
+
+
+def _region_name(region: dict[str, Any], names: dict[int, str], keys: tuple[str, str]) -> str | None:
+    name = next((region[key] for key in keys if isinstance(region.get(key), str)), None)
+    category = region.get("category_id")
+    return name or (names.get(category) if isinstance(category, int) else None)
 
 
 def _polygons(segmentation: Any, path: str, mended: list[str]) -> list[Polygon]:
     if not isinstance(segmentation, list):
         raise RecordError("bad-parse", path, "a segmentation is a list of polygons")
+    if segmentation and isinstance(segmentation[0], int | float):
+        segmentation = [segmentation]
     polygons: list[Polygon] = []
     for polygon in segmentation:
         numbers = _numbers(polygon, path, "bad-parse")
@@ -166,5 +270,7 @@ def _polygons(segmentation: Any, path: str, mended: list[str]) -> list[Polygon]:
         if numbers.ndim != 2 or numbers.shape[1] != 2 or len(numbers) < 3:
             mended.append("degenerate-polygon")
             continue
+        if len(numbers) > _POINT_LIMIT:
+            raise RecordError("bad-parse", path, f"a polygon of {len(numbers)} points; label the picture anew")
         polygons.append(numbers)
     return polygons

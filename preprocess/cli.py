@@ -14,12 +14,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from preprocess.build import ProgressCall, Summary, build
+from preprocess.build import Estimate, Node, ProgressCall, RejectLimitError, Summary, build, estimate
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
-from preprocess.plan import make_plan
-from preprocess.sources.aihub import is_aihub, open_aihub, records
+from preprocess.inspect_cli import inspect_command
+from preprocess.plan import PlannedRecords, make_plan
+from preprocess.sources.aihub import AIHub, is_aihub, open_aihub, records
 from preprocess.sources.files import Files
+from preprocess.verify_cli import verify_shards
 from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, UserError
 
 _JPEG_QUALITY = 95
@@ -30,6 +32,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.version_option(package_name="tryon-cascade")
 def cli() -> None:
     """Turn a try-on data set into WebDataset shards of (Ia, Jp, Ic, Jg)."""
+
+
+cli.add_command(inspect_command)
+cli.add_command(verify_shards)
 
 
 @cli.command("sample-data")
@@ -60,9 +66,58 @@ def sample_data(out: Path, looks: int, seed: int, workers: int | None) -> None:
     help="Garments to put on.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
-def build_shards(src: Path, out: Path, source: str, garment: Garment | Literal["all"], workers: int | None) -> None:
+@click.option("--node-rank", type=int, default=0, show_default=True, help="Which of several machines this is, from 0.")
+@click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together.")
+@click.option("--retry-rejects", is_flag=True, help="Take up the rejected records of a finished folder again.")
+@click.option(
+    "--max-reject-rate", type=click.FloatRange(0, 1), default=None, help="Stop, exit code 1, above this share."
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be built and how long it takes; write nothing.")
+def build_shards(
+    src: Path,
+    out: Path,
+    source: str,
+    garment: Garment | Literal["all"],
+    workers: int | None,
+    node_rank: int,
+    num_nodes: int,
+    retry_rejects: bool,
+    max_reject_rate: float | None,
+    dry_run: bool,
+) -> None:
     """Build shards; run it again after an interruption and it goes on where it was."""
     started = time.monotonic()
+    node = Node(node_rank, num_nodes)
+    if dry_run and retry_rejects:
+        raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
+    files, data, planned = _plan(src, source, garment)
+    if dry_run:
+        _print_estimate(estimate(files, out, planned, workers or _cores(), node=node), out)
+        return
+    with _progress("building") as progress:
+        try:
+            summary = build(
+                files,
+                out,
+                planned,
+                workers or _cores(),
+                progress,
+                node=node,
+                max_reject_rate=max_reject_rate,
+                retry_rejects=retry_rejects,
+            )
+        except RejectLimitError as error:
+            told = "finished shards are kept; mend the files and run again with --retry-rejects"
+            click.echo(f"prep: {error}; {told}", err=True)
+            sys.exit(1)
+    _print_summary(summary, out, dict(data.left_out), time.monotonic() - started)
+    empty = not summary.manifest.samples and not summary.shards_missing
+    if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
+        sys.exit(1)
+
+
+def _plan(src: Path, source: str, garment: Garment | Literal["all"]) -> tuple[Files, AIHub, PlannedRecords]:
+    """Recognise the data set and plan its shards. Raise UserError where there is nothing to build."""
     files = Files(src)
     if source == "auto" and not is_aihub(files):
         raise UserError(
@@ -80,17 +135,26 @@ def build_shards(src: Path, out: Path, source: str, garment: Garment | Literal["
     planned = make_plan(files, list(records(data, garment)), configuration)
     if not planned.plan.records:
         raise UserError(f"--src {src}: no pair of a person and a garment for --garment {garment}; try --garment all")
-    with _progress("building") as progress:
-        summary = build(files, out, planned, workers or _cores(), progress)
-    _print_summary(summary, out, dict(data.left_out), time.monotonic() - started)
-    if not summary.manifest.samples:
-        sys.exit(1)
+    return files, data, planned
+
+
+def _print_estimate(found: Estimate, out: Path) -> None:
+    splits = ", ".join(f"{count} {split}" for split, count in found.records_by_split.items())
+    click.echo(f"to build in {out}: {found.records} pairs ({splits or 'none'}) in {found.shards} shards", nl=False)
+    click.echo(f", {found.shards_done} shards are done" if found.shards_done else "")
+    click.echo(
+        f"about {found.bytes / 1e6:.0f} MB in {found.seconds:.0f} s, estimated from {found.sampled} pairs, "
+        f"{found.rejected} of which would be rejected"
+    )
 
 
 def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], seconds: float) -> None:
     manifest = summary.manifest
     splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
-    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {out / MANIFEST}")
+    where = str(out / MANIFEST)
+    if summary.shards_missing:
+        where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
+    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),
         ("mended", manifest.mended),
@@ -99,9 +163,8 @@ def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], second
         if counts:
             click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())))
     if summary.records_built:
-        click.echo(
-            f"{summary.records_built} records in {seconds:.1f} s, {summary.records_built / seconds:.1f} a second"
-        )
+        speed = summary.records_built / seconds
+        click.echo(f"{summary.records_built} pairs in {seconds:.1f} s, {speed:.1f} pairs/s, {2 * speed:.1f} images/s")
     else:
         click.echo("everything was done already")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 
 from preprocess.sources import Files, Record
@@ -21,20 +21,24 @@ _RECIPE = 1
 _SHARDS_PER_SPLIT = 32
 _SMALLEST_SHARD = 16
 _LARGEST_SHARD = 1024
+_DIGITS = 16
+"""Hexadecimal digits of a record's digest: it tells one state of a record from another, it does not name records."""
 
 
 @dataclass(frozen=True)
 class PlannedRecords:
-    """The plan as it is written, and the records of each of its shards."""
+    """The plan as it is written, the records of each of its shards, and each record's digest by its key."""
 
     plan: Plan
     records: dict[str, tuple[Record, ...]]
+    digests: dict[str, str]
 
 
 def make_plan(files: Files, records: Sequence[Record], configuration: Configuration) -> PlannedRecords:
     """Order the records and cut them into shards. Raise UserError where two records have the same key."""
     ordered = sorted(records, key=lambda record: (record.split, record.look, record.frame, record.garment, record.key))
     _check_keys(ordered)
+    digests = _digests(files, ordered, configuration)
     by_shard: dict[str, tuple[Record, ...]] = {}
     shards: list[PlannedShard] = []
     for split, group in groupby(ordered, key=lambda record: record.split):
@@ -43,14 +47,15 @@ def make_plan(files: Files, records: Sequence[Record], configuration: Configurat
         for number, start in enumerate(range(0, len(of_split), size)):
             name = f"{split}-{number:06d}.tar"
             by_shard[name] = tuple(of_split[start : start + size])
-            shards.append(PlannedShard(name=name, split=split, records=len(by_shard[name])))
+            digest = _sha256([digests[record.key] for record in by_shard[name]])
+            shards.append(PlannedShard(name=name, split=split, records=len(by_shard[name]), digest=digest))
     plan = Plan(
-        fingerprint=_fingerprint(files, ordered, configuration),
+        fingerprint=_sha256([_head(configuration), *([shard.name, shard.digest] for shard in shards)]),
         configuration=configuration,
         records=len(ordered),
         shards=tuple(shards),
     )
-    return PlannedRecords(plan, by_shard)
+    return PlannedRecords(plan, by_shard, digests)
 
 
 def _check_keys(records: Sequence[Record]) -> None:
@@ -64,15 +69,25 @@ def _check_keys(records: Sequence[Record]) -> None:
         seen[record.key] = record
 
 
-def _fingerprint(files: Files, records: Sequence[Record], configuration: Configuration) -> str:
-    digest = hashlib.sha256()
-    head = {"recipe": _RECIPE, "schema": SCHEMA_VERSION, "configuration": configuration.model_dump()}
-    digest.update(json.dumps(head, sort_keys=True).encode())
-    sizes: dict[str, int] = {}
+def _digests(files: Files, records: Sequence[Record], configuration: Configuration) -> dict[str, str]:
+    """Return the digest of every record by its key: of all that the record says, and of its inputs' stamps."""
+    head = _head(configuration)
+    names = [field.name for field in fields(Record)]
+    stamps: dict[str, tuple[int, ...]] = {"": (-1,)}
+    result: dict[str, str] = {}
     for record in records:
         for path in record.inputs:
-            if path and path not in sizes:
-                sizes[path] = files.size(path)
-        line = (record.key, record.garment, record.view, *((path, sizes.get(path, -1)) for path in record.inputs))
-        digest.update(json.dumps(line, ensure_ascii=False).encode())
-    return digest.hexdigest()
+            if path not in stamps:
+                stamps[path] = files.stamp(path)
+        said = [getattr(record, name) for name in names]
+        result[record.key] = _sha256([head, said, [stamps[path] for path in record.inputs]])[:_DIGITS]
+    return result
+
+
+def _head(configuration: Configuration) -> str:
+    head = {"recipe": _RECIPE, "schema": SCHEMA_VERSION, "configuration": configuration.model_dump()}
+    return json.dumps(head, sort_keys=True)
+
+
+def _sha256(document: object) -> str:
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()

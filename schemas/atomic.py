@@ -1,24 +1,52 @@
-"""How every file of the contract reaches its final name: whole, or not at all."""
+"""How every file of the contract reaches its final name: whole, or not at all.
+
+A file is written under a temporary name beside its final one, and locked as long as its writer lives: so a run can
+tell what a dead one left from what another is still writing, on this machine or, where the file system passes locks
+on, on another.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+_SUFFIX = ".tmp"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` under a temporary name in the same folder, fsync it, rename it to ``path``, fsync the folder."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file that takes the name ``path`` once the block ends; where the block raises, nothing stays."""
+    temporary, file = _open_temporary(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_stale(folder: Path, names: Collection[str]) -> None:
+    """Remove what dead writers of the files called ``names`` left in ``folder``; a living writer's file stays."""
+    for path in folder.glob(f"*{_SUFFIX}"):
+        final = path.name.removesuffix(_SUFFIX).rpartition(".")[0]
+        if final in names and path.is_file() and not path.is_symlink():
+            _remove_unless_locked(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -28,3 +56,24 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """Open a file under a name that no other writer has, locked."""
+    while True:
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}{_SUFFIX}")
+        file = temporary.open("xb")
+        with suppress(OSError):  # a file system without locks: nobody else can lock it either, so nobody removes it
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if temporary.exists():  # else it was taken for a dead writer's before it was locked
+            return temporary, file
+        file.close()
+
+
+def _remove_unless_locked(path: Path) -> None:
+    try:
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)
+    except OSError:
+        return

@@ -35,13 +35,14 @@ class PlannedShard(_Strict):
     name: str = Field(pattern=r"^[a-z]+-[0-9]{6}\.tar$")
     split: Split
     records: int = Field(gt=0)
+    digest: str = Field(description="sha256 over the configuration, the shard's records in order, their inputs' sizes")
 
 
 class Plan(_Strict):
-    """`plan.json`: written once, before the first shard; a folder never holds two plans."""
+    """`plan.json`: written before the first shard; a folder never holds two plans."""
 
     schema_version: Literal[1] = 1
-    fingerprint: str = Field(description="sha256 over the configuration, the records in order, and the inputs' sizes")
+    fingerprint: str = Field(description="sha256 over the shards' names and digests")
     configuration: Configuration
     records: int = Field(ge=0, description="records in: pairs found in the data set")
     shards: tuple[PlannedShard, ...]
@@ -60,6 +61,7 @@ class ShardSample(_Strict):
     """Where the members of one sample lie in their tar."""
 
     key: str
+    digest: str = Field(description="of the configuration, the record, and its inputs' sizes")
     members: dict[str, tuple[int, int]] = Field(description="ending of the member → (offset, size) of its bytes")
 
 
@@ -68,6 +70,7 @@ class ShardIndex(_Strict):
 
     schema_version: Literal[1] = 1
     fingerprint: str = Field(description="the plan's")
+    digest: str = Field(description="the planned shard's: says that the shard is done as planned")
     name: str
     split: Split
     bytes: int = Field(ge=0)

@@ -1,170 +1,145 @@
-"""A whole run: plan, build what is missing on all cores, and write the manifest last."""
+"""A whole run: claim the folder, build what is missing on all cores, and write the manifest last."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
-from preprocess.build.shard import ShardWork, build_shard, read_index
+from preprocess.build.folder import (
+    Done,
+    check_plan,
+    claim,
+    disk_faults,
+    find_done,
+    make_manifest,
+    names_of,
+    pretty,
+    read_plan,
+    reject_lines,
+    summary_of,
+)
+from preprocess.build.node import ALONE, Node
+from preprocess.build.pool import CONTEXT, Job, completed, current_job, worker_pool
+from preprocess.build.retry import prepare_retry
+from preprocess.build.shard import ShardWork, build_shard
+from preprocess.build.tally import GivenUpError, Tally
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
-from schemas import (
-    MANIFEST,
-    PLAN,
-    REJECTS,
-    Manifest,
-    Plan,
-    ShardEntry,
-    ShardIndex,
-    UserError,
-    write_atomically,
-)
+from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard, ShardIndex, write_atomically
+from schemas.atomic import remove_stale
 
 ProgressCall = Callable[[int, int], None]
 """Called with (records done, records in all)."""
 
-_MALLOC = {
-    # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
-    # fast. glibc reads these once, when a process starts, so they are set for the workers before these are spawned.
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(1 << 26),
-}
-
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run ended with: the manifest, and how many of its shards were found done."""
+    """What a run ended with.
+
+    ``manifest`` is the one that was written or, where other nodes have not built ``shards_missing`` shards yet, what
+    it would be for the shards that there are. ``shards_found`` were done before the run.
+    """
 
     manifest: Manifest
     shards_found: int
+    shards_missing: int
     records_built: int
 
+    @property
+    def reject_rate(self) -> float:
+        """Rejects in [0, 1] of the records that became a sample or a reject, whichever run did that."""
+        return self.manifest.rejects / max(1, self.manifest.rejects + self.manifest.samples)
 
-def build(files: Files, out: Path, planned: PlannedRecords, workers: int, progress: ProgressCall) -> Summary:
-    """Build every shard of the plan that is not done yet, then write rejects and manifest.
 
-    Raise UserError where ``out`` cannot be written to, holds another plan, or a worker was killed.
+def build(
+    files: Files,
+    out: Path,
+    planned: PlannedRecords,
+    workers: int,
+    progress: ProgressCall,
+    *,
+    node: Node = ALONE,
+    max_reject_rate: float | None = None,
+    retry_rejects: bool = False,
+) -> Summary:
+    """Build every shard of the plan that is this node's and not done yet; who finds all done writes the manifest.
+
+    ``retry_rejects`` builds those shards anew that hold rejects, see `prepare_retry`. Raise RejectLimitError as soon as
+    at least 100 records have been seen and more than ``max_reject_rate`` (in [0, 1]) of them rejected: finished
+    shards stay. Raise UserError where ``out`` cannot be written to, holds another plan, or a worker was killed.
     """
     plan = planned.plan
-    _claim(out, plan)
-    done = {shard.name: index for shard in plan.shards if (index := read_index(out, shard, plan.fingerprint))}
-    work = [
-        ShardWork(shard, planned.records[shard.name], plan.configuration, plan.fingerprint)
-        for shard in plan.shards
-        if shard.name not in done
-    ]
-    found = len(done)
-    finished = built = sum(len(planned.records[name]) for name in done)
-    progress(finished, plan.records)
-    if work:
-        (out / MANIFEST).unlink(missing_ok=True)
-    for index in _run(files, out, work, workers):
-        done[index.name] = index
-        finished += len(planned.records[index.name])
-        progress(finished, plan.records)
-    manifest = _finish(out, plan, [done[shard.name] for shard in plan.shards])
-    return Summary(manifest, found, finished - built)
+    with disk_faults(out):
+        if retry_rejects:
+            prepare_retry(out, planned, node)
+        claim(out, plan)
+        remove_stale(out, names_of(plan))
+        done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
+        found = len(done)
+        if found < len(plan.shards):
+            (out / MANIFEST).unlink(missing_ok=True)
+        work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
+        tally = Tally(CONTEXT, max_reject_rate, *_counts(done))
+        seen = tally.seen
+        given_up = _build_all(Job(files, out, tally), work, workers, done, lambda: progress(tally.seen, plan.records))
+        if tally.stopped:
+            raise tally.too_many(given_up + Counter(make_manifest(plan, done.values()).rejects_by_reason))
+        missing = [shard for shard in plan.shards if shard.name not in done]
+        done.update({shard.entry.name: shard for shard in find_done(out, plan, missing)})
+        manifest = _finish(out, plan, done)
+    return Summary(manifest, found, len(plan.shards) - len(done), tally.seen - seen)
 
 
-def _claim(out: Path, plan: Plan) -> None:
-    """Write the plan, or check that the folder holds this very one."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        existing = out / PLAN
-        if existing.exists():
-            held = Plan.model_validate_json(existing.read_bytes())
-            if held.fingerprint != plan.fingerprint:
-                raise UserError(
-                    f"--out {out}: holds shards of other inputs or options (plan {held.fingerprint[:12]}, "
-                    f"this run's is {plan.fingerprint[:12]}); give another --out, or remove the folder to build anew"
-                )
-            return
-        write_atomically(existing, _pretty(plan))
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a folder that can be written to") from error
-    except ValueError as error:
-        raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
+def _work(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
+    records = planned.records[shard.name]
+    digests = {record.key: planned.digests[record.key] for record in records}
+    return ShardWork(shard, records, digests, planned.plan.configuration, planned.plan.fingerprint)
 
 
-def _run(files: Files, out: Path, work: list[ShardWork], workers: int) -> Iterator[ShardIndex]:
+def _counts(done: dict[str, Done]) -> tuple[int, int]:
+    """Return the records and the rejects of the shards that are done."""
+    rejects = sum(shard.entry.rejects for shard in done.values())
+    return rejects + sum(shard.entry.samples for shard in done.values()), rejects
+
+
+def _build_all(
+    job: Job, work: list[ShardWork], workers: int, done: dict[str, Done], beat: Callable[[], None]
+) -> Counter[str]:
+    """Build the shards and add them to ``done``; return the reasons of rejects in shards that were given up."""
+    given_up: Counter[str] = Counter()
+    beat()
     if not work:
-        return
-    os.environ.update({name: value for name, value in _MALLOC.items() if name not in os.environ})
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(work)), context, initializer=_start_worker) as pool:
-        futures = [pool.submit(build_shard, files, out, shard) for shard in work]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                f"--out {out}: a worker was killed, perhaps for want of memory; "
-                "run the same command again to go on, with fewer --workers"
-            ) from error
-        except OSError as error:
-            raise UserError(f"--out {out}: {error.strerror}; make room and run the same command again") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        return given_up
+    with worker_pool(min(workers, len(work)), job) as pool:
+        for future in completed([pool.submit(_build_one, shard) for shard in work]):
+            beat()
+            if future is None:
+                continue
+            try:
+                shard = summary_of(future.result())
+            except GivenUpError as stopped:
+                given_up.update(stopped.reasons)
+            else:
+                done[shard.entry.name] = shard
+    return given_up
 
 
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
+def _build_one(work: ShardWork) -> ShardIndex:
+    job = current_job()
+    if job.tally.stopped:
+        raise GivenUpError(Counter())
+    return build_shard(job.files, job.out, work, job.tally)
 
 
-def _finish(out: Path, plan: Plan, indices: list[ShardIndex]) -> Manifest:
-    """Write rejects, then the manifest; leftovers of runs that were killed go."""
-    rejects = [reject for index in indices for reject in index.rejects]
-    mended: Counter[str] = Counter()
-    by_split: Counter[str] = Counter()
-    for index in indices:
-        mended.update(index.mended)
-        by_split[index.split] += len(index.samples)
-    manifest = Manifest(
-        fingerprint=plan.fingerprint,
-        configuration=plan.configuration,
-        records=plan.records,
-        samples=sum(by_split.values()),
-        rejects=len(rejects),
-        rejects_by_reason=_sorted(Counter(reject.reason for reject in rejects)),
-        mended=_sorted(mended),
-        samples_by_split=dict(by_split),
-        shards=tuple(_entry(index) for index in indices),
-    )
-    for shard in plan.shards:
-        for leftover in out.glob(f"{shard.name}.*.tmp"):
-            leftover.unlink(missing_ok=True)
-    write_atomically(out / REJECTS, _lines(reject.model_dump_json() for reject in rejects))
-    write_atomically(out / MANIFEST, _pretty(manifest))
+def _finish(out: Path, plan: Plan, done: dict[str, Done]) -> Manifest:
+    """Write rejects, then the manifest, if all shards are done. Raise UserError where the plan was exchanged."""
+    in_order = [done[shard.name] for shard in plan.shards if shard.name in done]
+    manifest = make_manifest(plan, in_order)
+    if len(in_order) == len(plan.shards):
+        check_plan(out, plan, read_plan(out))
+        write_atomically(out / REJECTS, reject_lines(in_order))
+        remove_stale(out, names_of(plan))
+        write_atomically(out / MANIFEST, pretty(manifest))
     return manifest
-
-
-def _entry(index: ShardIndex) -> ShardEntry:
-    return ShardEntry(
-        name=index.name,
-        split=index.split,
-        samples=len(index.samples),
-        rejects=len(index.rejects),
-        bytes=index.bytes,
-        sha256=index.sha256,
-    )
-
-
-def _sorted(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items()))
-
-
-def _lines(lines: Iterable[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _pretty(document: Plan | Manifest) -> bytes:
-    return (document.model_dump_json(indent=2) + "\n").encode()

@@ -4,63 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from preprocess.build.folder import index_path, write_index
 from preprocess.build.sample import Members, make_samples
+from preprocess.build.tally import GivenUpError, Tally
 from preprocess.sources import Files, Record
-from schemas import (
-    INDEX_SUFFIX,
-    MEMBERS,
-    Configuration,
-    PlannedShard,
-    Reject,
-    ShardIndex,
-    ShardSample,
-    write_atomically,
-)
-from schemas.atomic import sync_folder
+from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
+from schemas.atomic import atomic_file
 
 
 @dataclass(frozen=True)
 class ShardWork:
-    """All that a worker needs to know to build one shard."""
+    """What a worker needs to know to build one shard; ``digests`` are those of its records, by key."""
 
     shard: PlannedShard
     records: tuple[Record, ...]
+    digests: Mapping[str, str]
     configuration: Configuration
     fingerprint: str
 
 
-def build_shard(files: Files, out: Path, work: ShardWork) -> ShardIndex:
-    """Build one shard and commit it: temporary name, fsync, rename, and the index, which marks it done, last."""
+def build_shard(files: Files, out: Path, work: ShardWork, tally: Tally) -> ShardIndex:
+    """Build one shard and commit it: temporary name, fsync, rename, and the index, which marks it done, last.
+
+    Raise GivenUpError where the run as a whole has too many rejects.
+    """
     samples: list[ShardSample] = []
     rejects: list[Reject] = []
     mended: Counter[str] = Counter()
-    temporary = out / f"{work.shard.name}.{os.getpid()}.tmp"
-    try:
-        with temporary.open("wb") as raw:
-            stream = _Hashed(raw)
-            with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
-                for made in make_samples(files, work.records, work.configuration):
-                    if isinstance(made, Reject):
-                        rejects.append(made)
-                    else:
-                        mended.update(made.sample.mended)
-                        samples.append(_append(tar, made))
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(out / work.shard.name)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(out)
+    index_path(out, work.shard.name).unlink(missing_ok=True)
+    with atomic_file(out / work.shard.name) as raw:
+        stream = _Hashed(raw)
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+            for made in make_samples(files, work.records, work.configuration):
+                if isinstance(made, Reject):
+                    rejects.append(made)
+                else:
+                    mended.update(made.sample.mended)
+                    samples.append(_append(tar, made, work.digests[made.sample.key]))
+                tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
+                if tally.stopped:
+                    raise GivenUpError(Counter(reject.reason for reject in rejects))
     index = ShardIndex(
         fingerprint=work.fingerprint,
+        digest=work.shard.digest,
         name=work.shard.name,
         split=work.shard.split,
         bytes=stream.size,
@@ -69,26 +62,11 @@ def build_shard(files: Files, out: Path, work: ShardWork) -> ShardIndex:
         rejects=tuple(rejects),
         mended=dict(sorted(mended.items())),
     )
-    write_atomically(index_path(out, work.shard.name), index.model_dump_json().encode())
+    write_index(out, index)
     return index
 
 
-def index_path(out: Path, shard: str) -> Path:
-    """Return where the index of a shard lies."""
-    return out / (shard.removesuffix(".tar") + INDEX_SUFFIX)
-
-
-def read_index(out: Path, shard: PlannedShard, fingerprint: str) -> ShardIndex | None:
-    """Return the index of a shard that is done, None where it has to be built (again)."""
-    try:
-        index = ShardIndex.model_validate_json(index_path(out, shard.name).read_bytes())
-        whole = (out / shard.name).stat().st_size == index.bytes
-    except (OSError, ValueError):
-        return None
-    return index if whole and index.fingerprint == fingerprint else None
-
-
-def _append(tar: tarfile.TarFile, made: Members) -> ShardSample:
+def _append(tar: tarfile.TarFile, made: Members, digest: str) -> ShardSample:
     """Append a sample's members; mtime, owner and mode are fixed, so that the bytes are too."""
     places: dict[str, tuple[int, int]] = {}
     for name in MEMBERS:
@@ -99,7 +77,7 @@ def _append(tar: tarfile.TarFile, made: Members) -> ShardSample:
         tar.addfile(info, io.BytesIO(data))
         padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         places[name] = (tar.offset - padded, len(data))
-    return ShardSample(key=made.sample.key, members=places)
+    return ShardSample(key=made.sample.key, digest=digest, members=places)
 
 
 class _Hashed(io.RawIOBase):

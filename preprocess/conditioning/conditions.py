@@ -64,7 +64,10 @@ def load_product(files: Files, record: Record) -> Subject:
 
 def condition(person: Subject, product: Subject, record: Record) -> Conditions:
     """Compute the tuple. Raise RecordError where the labels cannot be used."""
-    crop = person_crop(person.pose, person.parse, record.garment, person.size)
+    try:
+        crop = person_crop(person.pose, person.parse, record.garment, person.size)
+    except ValueError as error:
+        raise RecordError("labels-outside", record.person_parse, f"{error}; label the picture anew") from error
     labels = label_map(person.parse, crop)
     if pixels_of(labels, WORN[record.garment]).mean() < _SMALLEST_GARMENT:
         raise RecordError(
@@ -88,7 +91,10 @@ def condition(person: Subject, product: Subject, record: Record) -> Conditions:
 
 def _garment(product: Subject, record: Record) -> tuple[Pixels, Crop]:
     """Return Ic, the garment alone on mid-grey, and its crop."""
-    crop = product_crop(product.parse, product.size)
+    try:
+        crop = product_crop(product.parse, product.size)
+    except ValueError as error:
+        raise RecordError("labels-outside", record.product_parse, f"{error}; label the picture anew") from error
     mask = garment_mask(product.parse, crop)
     if mask.mean() < _SMALLEST_GARMENT:
         raise RecordError("no-garment", record.product_parse, "no region but hidden ones; label the garment anew")
@@ -112,6 +118,7 @@ def _load(
     pixels, turned = decode(files.read(image_path), image_path, labelled_size)
     mended = [*pose.mended, *parse.mended, *(["turned-image"] if turned else [])]
     size = pixels.shape[1], pixels.shape[0]
+    pose = pose.scaled(size)
     for labels, path in ((pose, pose_path), (parse, parse_path)):
         if labels.image_size not in (None, size):
             raise RecordError("size-mismatch", path, f"labels are for {labels.image_size}, the picture is {size}")

@@ -20,7 +20,8 @@ def person_crop(pose: Pose, parse: Parse, garment: Garment, size: tuple[int, int
     """Return the crop of a person: head to thigh for an upper-body garment, the whole person for others.
 
     It follows head, arms and pose, not the worn garment, whose length it would otherwise tell (paper §4: "cropped
-    based on detected 2D pose"). ``size`` is (width, height) of the picture.
+    based on detected 2D pose"). ``size`` is (width, height) of the picture. Raise ValueError where the labels are not
+    this picture's.
     """
     known = pose.points[pose.points[:, 2] > 0, :2]
     if garment == "upper" and (bottom := _below_hips(pose.points)) is not None:
@@ -33,7 +34,10 @@ def person_crop(pose: Pose, parse: Parse, garment: Garment, size: tuple[int, int
 
 
 def product_crop(parse: Parse, size: tuple[int, int]) -> Crop:
-    """Return the crop of a product photograph: all of the garment. ``size`` is (width, height) of the picture."""
+    """Return the crop of a product photograph: all of the garment. ``size`` is (width, height) of the picture.
+
+    Raise ValueError where the labels are not this picture's.
+    """
     return _square(*_union([bounds(parse)]), _PRODUCT_MARGIN, size)
 
 
@@ -78,10 +82,20 @@ def _union(boxes: list[NDArray[np.float64] | None]) -> tuple[float, float, float
 def _square(
     left: float, top: float, right: float, bottom: float, margin: float, size: tuple[int, int]
 ) -> Crop:  # fmt: skip
-    """Return the square about the middle of the box, moved into the picture as far as it fits."""
+    """Return the square about the middle of the box, moved into the picture as far as it fits.
+
+    Raise ValueError where it is much larger than the picture or outside of it: such labels are not this picture's.
+    """
     side = max(8, round(max(right - left, bottom - top) * (1 + 2 * margin)))
-    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
-    return Crop(x=_inside(x, side, size[0]), y=_inside(y, side, size[1]), side=side)
+    if side > 2 * max(size):
+        raise ValueError(f"labels span {max(right - left, bottom - top):.0f} px of a picture of {size[0]}x{size[1]}")
+    x, y = (
+        _inside(round((a + b - side) / 2), side, length)
+        for a, b, length in zip((left, top), (right, bottom), size, strict=True)
+    )
+    if x >= size[0] or y >= size[1] or x + side <= 0 or y + side <= 0:
+        raise ValueError(f"labels lie outside of the picture of {size[0]}x{size[1]}")
+    return Crop(x=x, y=y, side=side)
 
 
 def _inside(start: int, side: int, length: int) -> int:

@@ -1,32 +1,43 @@
-"""AI-Hub 78, "fashion items and wearing images": both releases, as unpacked on disk.
+"""AI-Hub 78, "fashion items and wearing images": both releases, unpacked or in the zips as delivered.
 
 Folders are found by the name of the leaf (`Model-Image`, `item-pose_f`, `Model-Image_deid`, …), whatever lies above
-it; the wearing lists say which items a look wears.
+it; the wearing lists say which items a look wears. Where a file is there twice, the newest delivery's counts, and of
+the same delivery the unpacked one; the other is an `older-duplicate`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os.path import splitext
 from typing import Any, Literal
 
-from preprocess.annotations import Pose, load_json, read_model_parse, read_pose
+from preprocess.annotations import Pose, read_model_parse, read_pose
 from preprocess.faults import RecordError
+from preprocess.loose_json import load_json
 from preprocess.sources.files import Files, normal
+from preprocess.sources.names import (
+    Leaf,
+    Release,
+    is_newest,
+    is_usable_item,
+    is_usable_stem,
+    is_wearing_list,
+    leaf_of,
+    release_of,
+    short_stem,
+    split_of,
+)
 from preprocess.sources.record import Record
+from preprocess.sources.tally import Tally
 from schemas import Garment, Split, UserError, View
 
-Leaf = Literal["model-image", "model-pose", "model-parse", "item-image", "item-pose", "item-parse"]
+SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
+"""What a wearing list names for every look."""
 
-_LEAF = re.compile(r"^(model|item)-(image|pose|parse)(_f|_deid)?$", re.IGNORECASE)
-_WEARING = re.compile(r"^(winfo|wearing_info).*\.json$", re.IGNORECASE)
-_NEWEST = re.compile(r"_add(/|$)|v230428", re.IGNORECASE)
 _PICTURES = (".jpg", ".jpeg", ".png")
 _ALIASES = {"top_out": "main_top", "top_in": "inner_top"}
-_SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
 
 
 @dataclass
@@ -36,6 +47,8 @@ class Part:
     files: dict[Leaf, dict[str, str]] = field(default_factory=dict)
     worn: dict[str, dict[str, str]] = field(default_factory=dict)
     worn_by_look: dict[str, dict[str, str]] = field(default_factory=dict)
+    reaches_knee: dict[str, bool] = field(default_factory=dict)
+    """By item; filled as items are met, since one is worn in several frames"""
 
     def path(self, leaf: Leaf, stem: str) -> str:
         """Return the file's path, "" where it is missing."""
@@ -44,19 +57,25 @@ class Part:
 
 @dataclass
 class AIHub:
-    """An AI-Hub 78 data set: its parts, and what was left out on the way with the number of times."""
+    """An AI-Hub 78 data set: its parts, its release, and what was left out on the way, with examples."""
 
     files: Files
     parts: dict[Split, Part]
-    left_out: Counter[str]
+    release: Release
+    found: Tally
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """The number of times each kind of thing was left out."""
+        return self.found.counts
 
 
 def is_aihub(files: Files) -> bool:
     """Say whether a folder of model pictures and a wearing list lie anywhere below."""
     model = wearing = False
     for folder, names in files.walk():
-        model = model or bool(re.fullmatch(r"model-image(_f|_deid)?", folder.rsplit("/", 1)[-1], re.IGNORECASE))
-        wearing = wearing or any(_WEARING.match(name) for name in names)
+        model = model or leaf_of(folder) == "model-image"
+        wearing = wearing or any(is_wearing_list(name) for name in names)
         if model and wearing:
             return True
     return False
@@ -64,28 +83,28 @@ def is_aihub(files: Files) -> bool:
 
 def open_aihub(files: Files) -> AIHub:
     """List the files and read the wearing lists. Raise UserError where the layout is not AI-Hub's."""
-    data = AIHub(files, {"train": Part(), "val": Part()}, Counter())
+    parts: dict[Split, Part] = {"train": Part(), "val": Part()}
     wearing: dict[Split, dict[str, str]] = {"train": {}, "val": {}}
-    for folder, names in files.walk():
-        split = _split(folder)
+    found = Tally()
+    for folder, names in files.walk(found):
+        split, leaf = split_of(folder), leaf_of(folder)
         for name in names:
-            if _WEARING.match(name):
-                _add(wearing[split], name.lower(), f"{folder}/{name}", data.left_out)
-        if leaf := _leaf(folder):
-            stems = data.parts[split].files.setdefault(leaf, {})
-            for name in names:
-                stem, suffix = splitext(name)
-                if suffix.lower() in (_PICTURES if leaf.endswith("image") else (".json",)):
-                    _add(stems, normal(stem), f"{folder}/{name}", data.left_out)
-    for split, lists in wearing.items():
-        for path in _newest(lists.values()):
-            _read_wearing(files, path, data.parts[split])
-    if not any(part.worn for part in data.parts.values()):
+            path = f"{folder}/{name}" if folder else name
+            if is_wearing_list(name):
+                _add(wearing[split], name.lower(), path, found)
+            elif leaf:
+                _add_file(parts[split].files.setdefault(leaf, {}), leaf, name, path, found)
+    lists = {split: _newest(list(paths.values())) for split, paths in wearing.items()}
+    for split, part in parts.items():
+        _drop_other_release(part, found)
+        for path in lists[split]:
+            _read_wearing(files, path, part, found)
+    if not any(part.worn for part in parts.values()):
         raise UserError(
             f"--src {files.root}: no winfo*.json or wearing_info*.json with pairs below it; "
-            "unpack the label archives (라벨링데이터) beside the pictures"
+            "put the label archives (라벨링데이터) beside the pictures"
         )
-    return data
+    return AIHub(files, parts, _release(parts, lists), found)
 
 
 def records(data: AIHub, garment: Garment | Literal["all"]) -> Iterator[Record]:
@@ -112,36 +131,50 @@ def records(data: AIHub, garment: Garment | Literal["all"]) -> Iterator[Record]:
                 yield record
 
 
-def _split(folder: str) -> Split:
-    parts = folder.lower().split("/")
-    for part in parts:
-        if re.search(r"valid|(^|[^a-z])val([^a-z]|$)", part):
-            return "val"
-        if "train" in part or "traing" in part:
-            return "train"
-    return "train"
+def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Tally) -> None:
+    stem, suffix = splitext(normal(name))
+    if suffix.lower() not in (_PICTURES if leaf.endswith("image") else (".json",)):
+        return
+    if not is_usable_stem(stem):
+        found.note("bad-name", path)
+        return
+    if "." in stem:
+        found.note("dotted-name", path)
+    _add(stems, stem, path, found)
 
 
-def _leaf(folder: str) -> Leaf | None:
-    match = _LEAF.match(folder.rsplit("/", 1)[-1])
-    return f"{match[1].lower()}-{match[2].lower()}" if match else None  # type: ignore[return-value]
-
-
-def _add(paths: dict[str, str], name: str, path: str, left_out: Counter[str]) -> None:
-    """Keep one path per name: the newest release's where an older folder holds the same file again."""
+def _add(paths: dict[str, str], name: str, path: str, found: Tally) -> None:
+    """Keep one path per name: the newest delivery's where an older folder holds the same file again."""
     if name in paths:
-        left_out["older-duplicate"] += 1
-        if _NEWEST.search(paths[name]) or not _NEWEST.search(path):
+        newer = is_newest(path) and not is_newest(paths[name])
+        found.note("older-duplicate", paths[name] if newer else path)
+        if not newer:
             return
     paths[name] = path
 
 
-def _newest(paths: Any) -> list[str]:
+def _drop_other_release(part: Part, found: Tally) -> None:
+    """Leave out release 1's copy of a picture and its labels where release 2's are there too."""
+    for leaf, stems in part.files.items():
+        if leaf.startswith("model"):
+            for stem in [stem for stem in stems if short_stem(stem) != stem and short_stem(stem) in stems]:
+                found.note("older-duplicate", stems.pop(stem))
+
+
+def _newest(paths: list[str]) -> list[str]:
     found = sorted(paths)
-    return [path for path in found if _NEWEST.search(path)] or found
+    return [path for path in found if is_newest(path)] or found
 
 
-def _read_wearing(files: Files, path: str, part: Part) -> None:
+def _release(parts: dict[Split, Part], lists: dict[Split, list[str]]) -> Release:
+    stems = [stem for part in parts.values() for stem in part.files.get("model-image", {})]
+    folders = {
+        path.rpartition("/")[0] for part in parts.values() for stems in part.files.values() for path in stems.values()
+    }
+    return release_of(stems, folders, [path for split in lists.values() for path in split])
+
+
+def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
     """Add a wearing list to the part; a look's frames that are not listed wear what its listed ones wear."""
     try:
         rows = load_json(files.read(path))
@@ -149,14 +182,33 @@ def _read_wearing(files: Files, path: str, part: Part) -> None:
         raise UserError(f"{files.root / path}: not a JSON list of pairs ({error}); fetch the file anew") from error
     if not isinstance(rows, list):
         raise UserError(f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file anew")
+    pictures = part.files.get("model-image", {})
     for row in rows:
-        if not isinstance(row, dict) or not isinstance(row.get("wearing"), str):
+        wearing = row.get("wearing") if isinstance(row, dict) else None
+        stem = normal(splitext(wearing)[0]) if isinstance(wearing, str) else ""
+        if not is_usable_stem(stem):
+            found.note("bad-pair", path)
             continue
-        named = {_ALIASES.get(slot, slot): item for slot, item in row.items()}
-        slots = {slot: str(named[slot]) for slot in _SLOTS if named.get(slot) not in (None, "")}
-        stem = normal(splitext(row["wearing"])[0])
+        if stem not in pictures and short_stem(stem) in pictures:
+            stem = short_stem(stem)
+        slots = _slots(row, path, found)
+        if stem in part.worn:
+            found.note("repeated-pair", f"{path}: {stem}")
         part.worn[stem] = slots
         part.worn_by_look.setdefault(stem.rpartition("_")[0], slots)
+
+
+def _slots(row: dict[str, Any], path: str, found: Tally) -> dict[str, str]:
+    """Return the row's items by slot, under today's names of the slots."""
+    named = {_ALIASES.get(slot, slot): item for slot, item in row.items() if item not in (None, "")}
+    slots: dict[str, str] = {}
+    for slot in SLOTS:
+        item = named.get(slot)
+        if isinstance(item, str | int) and is_usable_item(str(item)):
+            slots[slot] = str(item)
+        elif item is not None:
+            found.note("bad-item-id", path)
+    return slots
 
 
 def _frames(part: Part) -> list[tuple[str, str]]:
@@ -177,8 +229,11 @@ def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> G
     """Tell a dress from a top: worn alone, with landmarks at the knee or below, over no other lower garment."""
     if "bottom" in worn or "inner_top" in worn:
         return "upper"
-    landmarks = _quiet_pose(files, part.path("item-pose", f"{worn['main_top']}_F"))
-    if landmarks is None or not landmarks.points[13:, 2].any():
+    item = worn["main_top"]
+    if item not in part.reaches_knee:
+        landmarks = _quiet_pose(files, part.path("item-pose", f"{item}_F"))
+        part.reaches_knee[item] = landmarks is not None and bool(landmarks.points[13:, 2].any())
+    if not part.reaches_knee[item]:
         return "upper"
     path = part.path("model-parse", stem)
     try:

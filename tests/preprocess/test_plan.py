@@ -59,3 +59,14 @@ def test_the_plan_is_a_function_of_records_sizes_and_configuration(files: Files)
 def test_two_records_with_one_key_are_named(files: Files) -> None:
     with pytest.raises(UserError, match="train_1008_A000_000_1008001_F"):
         make_plan(files, many(1) * 2, CONFIGURATION)
+
+
+def test_a_changed_input_changes_its_own_shard_and_record_only(files: Files) -> None:
+    records = [replace(record, person_image=f"{n}.jpg") for n, record in enumerate(many(20))]
+    first = make_plan(files, records, CONFIGURATION)
+    (files.root / "17.jpg").write_bytes(b"12345")
+    second = make_plan(files, records, CONFIGURATION)
+    assert [one == other for one, other in zip(first.plan.shards, second.plan.shards, strict=True)] == [True, False]
+    changed = {key for key, digest in first.digests.items() if second.digests[key] != digest}
+    assert changed == {records[17].key}
+    assert first.plan.fingerprint != second.plan.fingerprint

@@ -1,5 +1,6 @@
 """The command line as a person meets it: exit codes, one line for a mistake, nothing on the wrong stream."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,27 @@ def test_build_shards_ends_with_a_summary_and_finds_itself_done(aihub: Path, tmp
         (["build-shard"], "build-shards"),
         (["sample-data", "--out", "full"], "full"),
         (["build-shards", "--src", "aihub", "--garment", "dress"], "no pair"),
+        (["build-shards", "--src", "aihub", "--node-rank", "2", "--num-nodes", "2"], "ranks go from 0"),
+        (["build-shards", "--src", "aihub", "--dry-run", "--retry-rejects"], "do not go together"),
+        (["verify", "--shards", "empty"], "empty"),
+        (["inspect", "--src", "empty"], "empty"),
         (["build-shards", "--src", "aihub", "--out", "full/file"], "full/file"),
     ],
-    ids=["no-folder", "empty", "no-list", "choice", "missing", "command", "full", "no-dress", "out-is-a-file"],
+    ids=[
+        "no-folder",
+        "empty",
+        "no-list",
+        "choice",
+        "missing",
+        "command",
+        "full",
+        "no-dress",
+        "rank",
+        "dry-retry",
+        "verify",
+        "inspect",
+        "out-is-a-file",
+    ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(aihub: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
     (tmp_path / "empty").mkdir()
@@ -47,6 +66,39 @@ def test_a_mistake_is_one_line_and_exit_code_2(aihub: Path, tmp_path: Path, argu
     assert done.stderr.startswith("prep: ")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
+
+
+def test_a_dry_run_writes_nothing(aihub: Path, tmp_path: Path) -> None:
+    done = prep("build-shards", "--src", str(aihub), "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "to build in shards: 2 pairs (2 train) in 1 shards" in done.stdout
+    assert not (tmp_path / "shards").exists()
+
+
+def test_two_nodes_fill_one_folder(aihub: Path, tmp_path: Path) -> None:
+    arguments = ["build-shards", "--src", str(aihub), "--num-nodes", "2", "--node-rank"]
+    early = prep(*arguments, "1", cwd=tmp_path)
+    assert (early.returncode, "1 shards of other nodes are missing" in early.stdout) == (0, True), early.stdout
+    done = prep(*arguments, "0", cwd=tmp_path)
+    assert (done.returncode, "2 samples" in done.stdout) == (0, True), done.stdout
+    assert prep("verify", "--shards", "shards", cwd=tmp_path).returncode == 0
+
+
+def test_rejects_are_retried_after_the_file_was_mended(aihub: Path, tmp_path: Path) -> None:
+    pose = next(aihub.rglob("Model-Pose/1008_A001_000.json"))
+    content = pose.read_bytes()
+    pose.write_bytes(b"{")
+    assert prep("build-shards", "--src", str(aihub), "--max-reject-rate", "0.2", cwd=tmp_path).returncode == 1
+    pose.write_bytes(content)
+    done = prep("build-shards", "--src", str(aihub), "--retry-rejects", cwd=tmp_path)
+    assert (done.returncode, "2 samples" in done.stdout) == (0, True), done.stderr
+
+
+def test_inspect_and_verify_print_one_json_object(aihub: Path, tmp_path: Path) -> None:
+    found = json.loads(prep("inspect", "--src", str(aihub), "--json", cwd=tmp_path).stdout)
+    assert found["release"] == 2
+    prep("build-shards", "--src", str(aihub), cwd=tmp_path)
+    assert json.loads(prep("verify", "--shards", "shards", "--json", cwd=tmp_path).stdout)["ok"] is True
 
 
 def test_the_core_imports_without_torch(tmp_path: Path) -> None:

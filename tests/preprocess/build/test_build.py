@@ -1,5 +1,6 @@
 """From a plan to a folder of shards: complete, repeatable, and picked up where it was left."""
 
+import gc
 import io
 import json
 import tarfile
@@ -12,12 +13,14 @@ import pytest
 import webdataset
 from PIL import Image
 
-from preprocess.build import Summary, build
+from preprocess.build import RejectLimitError, Summary, build, estimate
+from preprocess.build.pool import CONTEXT
 from preprocess.build.shard import ShardWork, build_shard
+from preprocess.build.tally import Tally
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub, records
-from schemas import MEMBERS, Configuration, Manifest, Sample, ShardIndex, UserError, check_pose
+from schemas import MEMBERS, Configuration, Manifest, PlannedShard, Sample, ShardIndex, UserError, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
 CONFIGURATION = Configuration(
@@ -32,6 +35,15 @@ def plan_of(root: Path) -> PlannedRecords:
 
 def run(root: Path, out: Path, workers: int = 1) -> Summary:
     return build(Files(root), out, plan_of(root), workers, lambda done, total: None)
+
+
+def work_of(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
+    plan = planned.plan
+    return ShardWork(shard, planned.records[shard.name], planned.digests, plan.configuration, plan.fingerprint)
+
+
+def tally() -> Tally:
+    return Tally(CONTEXT, None, 0, 0)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -79,9 +91,11 @@ def test_members_of_a_sample(built: Path) -> None:
     assert (sample.key, sample.look, sample.item) == (first, "1008_A001", "1008001_F")
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored")  # webdataset leaves its file to the garbage collector
 def test_plain_webdataset_reads_the_shards(built: Path) -> None:
     dataset = webdataset.WebDataset(str(built / "train-000000.tar"), shardshuffle=False).decode("rgb8")
     samples = list(dataset)
+    gc.collect()
     assert [sample["__key__"] for sample in samples] == [
         "train_1008_A001_000_1008001_F",
         "train_1008_A002_000_1008002_F",
@@ -171,18 +185,39 @@ def test_a_person_that_two_records_share_is_decoded_once(aihub: Path, tmp_path: 
 
     monkeypatch.setattr(files, "read", counted)
     shard = planned.plan.shards[0]
-    work = ShardWork(shard, planned.records[shard.name], planned.plan.configuration, planned.plan.fingerprint)
+    work = work_of(planned, shard)
     out = tmp_path / "out"
     out.mkdir()
-    assert len(build_shard(files, out, work).samples) == 2
+    assert len(build_shard(files, out, work, tally()).samples) == 2
     assert sum("Model-Image" in path for path in reads) == 1
 
 
 def test_a_bug_leaves_nothing_under_a_final_name(aihub: Path, tmp_path: Path, monkeypatch: Any) -> None:
     planned = plan_of(aihub)
     shard = planned.plan.shards[0]
-    work = ShardWork(shard, planned.records[shard.name], planned.plan.configuration, planned.plan.fingerprint)
+    work = work_of(planned, shard)
     monkeypatch.setattr("preprocess.build.sample.condition", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build_shard(Files(aihub), tmp_path, work)
+        build_shard(Files(aihub), tmp_path, work, tally())
     assert list(tmp_path.glob("*.tar*")) == list(tmp_path.glob("*.json")) == []
+
+
+def test_worker_processes_stop_together_when_too_much_is_rejected(
+    looks: Callable[[int], Path], tmp_path: Path
+) -> None:  # fmt: skip
+    root = looks(110)
+    for path in root.rglob("Item-Image/*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(RejectLimitError, match="bad-image") as raised:
+        build(Files(root), tmp_path / "out", plan_of(root), 2, lambda done, total: None, max_reject_rate=0.5)
+    assert raised.value.records == raised.value.rejects >= 100
+    assert sum(raised.value.reasons.values()) == raised.value.rejects
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert not any(name.endswith(".tmp") for name in names)
+    assert "manifest.json" not in names
+
+
+def test_a_dry_run_measures_in_a_worker_process(aihub: Path, tmp_path: Path) -> None:
+    said = estimate(Files(aihub), tmp_path / "out", plan_of(aihub), 2)
+    assert (said.records, said.shards, said.sampled) == (2, 1, 2)
+    assert not (tmp_path / "out").exists()

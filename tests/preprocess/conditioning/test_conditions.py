@@ -178,6 +178,21 @@ def test_a_garment_that_is_not_worn_is_rejected(aihub: Path, edit: Edit) -> None
         make(aihub)
 
 
+@pytest.mark.parametrize("where", [[[99999, 99999]], [[-9000, 50], [-8990, 50], [-8990, 60]]], ids=["far", "beside"])
+@pytest.mark.parametrize("parse", ["Model-Parse/1008_A001_000.json", "Item-Parse/1008001_F.json"])
+def test_labels_far_outside_are_rejected(aihub: Path, edit: Edit, parse: str, where: list[list[int]]) -> None:
+    """A vertex at 99,999 once asked for gigabytes."""
+
+    def astray(document: Any) -> None:
+        for region in document.values():
+            if isinstance(region, dict) and "segmentation" in region:
+                region["segmentation"] = [[*region["segmentation"][0], *where]] if len(where) == 1 else [where]
+
+    edit(aihub / LABELS / parse, astray)
+    with pytest.raises(RecordError, match=r"labels-outside|garment-not-worn|no-garment"):
+        make(aihub)
+
+
 def test_labels_for_another_size_are_rejected(aihub: Path, edit: Edit) -> None:
     def other(document: Any) -> None:
         document["image_size"] = {"width": 360, "height": 640}

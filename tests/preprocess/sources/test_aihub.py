@@ -117,3 +117,63 @@ def test_a_useless_wearing_list_is_the_users_mistake(aihub: Path, content: str) 
 def test_a_folder_of_something_else_is_not_taken_for_aihub(tmp_path: Path) -> None:
     (tmp_path / "Model-Image").mkdir()
     assert not is_aihub(Files(tmp_path))
+
+
+def test_release_is_recognised_by_names(aihub: Path) -> None:
+    assert open_aihub(Files(aihub)).release == 2
+    names = {"1008_A001_000": "1008_1008_720_A_A001_A001_000", "1008_A002_000": "1030_1030_720_A_A002_232_223_A002_000"}
+    for path in list(aihub.rglob("1008_A00*")):
+        path.rename(path.with_name(names[path.stem] + path.suffix))
+    winfo = aihub / LABELS / "winfo_train.json"
+    text = winfo.read_text()
+    for short, long in names.items():
+        text = text.replace(short, long)
+    winfo.unlink()
+    (winfo.with_name("wearing_info_train.json")).write_text(text)
+    for path in list(aihub.rglob("*v230428")):
+        path.rename(path.with_name(path.name.removesuffix("_v230428")))
+    for path in list(aihub.rglob("*_add")):
+        path.rename(path.with_name(path.name.removesuffix("_230515_add")))
+    data = open_aihub(Files(aihub))
+    assert data.release == 1
+    found = list(records(data, "upper"))
+    assert [record.look for record in found] == ["1008_1008_720_A_A001_A001", "1030_1030_720_A_A002_232_223_A002"]
+    assert all(all(record.inputs) for record in found)
+
+
+def test_the_same_pictures_under_the_names_of_both_releases_count_once(aihub: Path) -> None:
+    before = found(aihub)
+    for path in list(aihub.rglob("1008_A00*")):
+        look = path.stem.split("_")[1]
+        shutil.copy(path, path.with_name(f"1008_1008_720_A_{look}_{look}_000{path.suffix}"))
+    data = open_aihub(Files(aihub))
+    assert list(records(data, "upper")) == before
+    assert data.left_out["older-duplicate"] == 6
+
+
+def test_a_wearing_list_with_the_names_of_release_1_joins_release_2(aihub: Path) -> None:
+    rows = [{"wearing": "1008_1008_720_A_A001_A001_000.jpg", "main_top": "1008001"}]
+    (aihub / LABELS / "winfo_train.json").write_text(json.dumps(rows))
+    assert [record.key for record in found(aihub)] == ["train_1008_A001_000_1008001_F"]
+
+
+def test_useless_rows_and_ids_are_left_out_and_counted(aihub: Path) -> None:
+    rows = [
+        {"wearing": "1008_A001_000.jpg", "main_top": "1008001", "hat": "../" * 20, "shoes": ["1"]},
+        {"wearing": "1008_A002_000.jpg", "main_top": "x" * 1000},
+        {"wearing": "../../1008_A003_000.jpg", "main_top": "1008001"},
+        {"wearing": "\ud800", "main_top": "1008001"},
+        {"wearing": 7},
+        "1008_A001_000.jpg",
+    ]
+    (aihub / LABELS / "winfo_train.json").write_text(json.dumps(rows))
+    data = open_aihub(Files(aihub))
+    assert [record.look for record in records(data, "upper")] == ["1008_A001"]
+    assert (data.left_out["bad-pair"], data.left_out["bad-item-id"]) == (4, 3)
+
+
+def test_a_picture_whose_name_cannot_become_a_key_is_left_out_and_counted(aihub: Path) -> None:
+    (aihub / MODELS / f"{'x' * 100}_000.jpg").touch()
+    data = open_aihub(Files(aihub))
+    assert len(list(records(data, "upper"))) == 2
+    assert data.left_out["bad-name"] == 1

@@ -1,0 +1,94 @@
+"""Processes that build shards: spawned, single-threaded inside, each with its own copy of the data set's listing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from preprocess.build.tally import Tally
+from preprocess.sources import Files
+from schemas import UserError
+
+CONTEXT: BaseContext = multiprocessing.get_context("spawn")
+
+_MALLOC = {
+    # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
+    # fast. glibc reads these once, when a process starts, so they are set for the workers before these are spawned.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+}
+T = TypeVar("T")
+
+_BEAT = 1.0
+"""Seconds between two looks at the counts while no shard ends."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all shards of a run have in common; handed to each worker once, as it starts."""
+
+    files: Files
+    out: Path
+    tally: Tally
+
+
+_job: list[Job] = []
+
+
+@contextmanager
+def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of ``count`` processes that know the job; what they have not begun at the end is dropped.
+
+    Raise UserError where a worker was killed.
+    """
+    os.environ.update({name: value for name, value in _MALLOC.items() if name not in os.environ})
+    pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job,))
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"--out {job.out}: a worker was killed, perhaps for want of memory; "
+            "run the same command again to go on, with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def current_job() -> Job:
+    """Return the job of the worker process that this is called in."""
+    return _job[0]
+
+
+def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
+    """Yield the futures as they end, and None whenever a second goes by without."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=_BEAT, return_when=FIRST_COMPLETED)
+        yield from done or (None,)
+
+
+def _start(job: Job) -> None:
+    cv2.setNumThreads(1)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _job[:] = [job]
+
+
+def _die_with_parent() -> None:
+    """End this worker when the run is killed: it must not commit a shard of an old plan beside a newer run's."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)

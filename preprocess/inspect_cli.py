@@ -1,0 +1,89 @@
+"""The command `prep inspect`: a table for people, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from preprocess.inspect import FAULTS, Report, inspect
+from preprocess.sources.files import Files
+
+_WIDTH = 100
+
+
+@click.command("inspect")
+@click.option(
+    "--src", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder with the data set, or zips."
+)
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect_command(src: Path, workers: int | None, as_json: bool) -> None:
+    """Say what a data set holds, how its parts join, and what is wrong with it; opens no picture."""
+    with _progress() as progress:
+        report = inspect(Files(src), workers or _cores(), progress)
+    if as_json:
+        click.echo(json.dumps(report.document(), ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(report)))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"AI-Hub 78, release {report.release}: {report.src} ({report.labels_read} label files read)"
+    splits = report.splits.values()
+    yield _row("", *report.splits)
+    yield from _section("files", [split.files for split in splits])
+    yield from _section("joins", [asdict(split.joins) for split in splits])
+    yield from _section("views of people", [split.views for split in splits])
+    yield from _section("categories of products", [split.categories for split in splits])
+    yield from _section("worn, in listed pairs", [split.worn for split in splits])
+    yield ""
+    found = {code: count for code, count in report.faults.counts.items() if count}
+    yield "faults" if found else "faults: none"
+    for code in FAULTS | found:
+        if code in found:
+            yield f"  {found[code]:>8} {code:<22} {FAULTS.get(code, '')}".rstrip()
+            yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in report.faults.examples.get(code, ()))
+    yield "not looked at: what only pictures show (turned-image, bad-image)"
+
+
+def _section(title: str, columns: list[dict[str, int]]) -> Iterator[str]:
+    yield ""
+    yield title
+    for name in dict.fromkeys(name for column in columns for name in column):
+        yield _row(name.replace("_", " ") if title == "joins" else name, *(column.get(name, 0) for column in columns))
+
+
+def _row(name: str, *values: object) -> str:
+    return f"  {name:<28}" + "".join(f"{value!s:>10}" for value in values)
+
+
+def _tail(path: str, cells: int) -> str:
+    """Return the end of a path, so that it fits; Korean letters are two cells wide."""
+    if cell_len(path) <= cells:
+        return path
+    while cell_len(path) > cells - 1:
+        path = path[1:]
+    return f"…{path}"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

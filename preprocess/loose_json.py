@@ -1,0 +1,38 @@
+"""JSON as it comes: other encodings than plain UTF-8, repeated keys."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def load_json(data: bytes, mended: list[str] | None = None) -> Any:
+    """Decode JSON in any of the encodings met: UTF-8 with or without BOM, cp949. Raise ValueError.
+
+    Other encodings are named in ``mended``: `utf-8-bom`, `cp949-text`. The first values of a key that an object
+    repeats are kept under names that end in ')'.
+    """
+    mended = [] if mended is None else mended
+    try:
+        text = data.decode("utf-8-sig")
+        if data.startswith(b"\xef\xbb\xbf"):
+            mended.append("utf-8-bom")
+    except UnicodeDecodeError:
+        text = data.decode("cp949")
+        mended.append("cp949-text")
+    try:
+        return _DECODER.decode(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        for number, (key, value) in enumerate(pairs):
+            if value is not document[key]:
+                document[f"{key} ({number})"] = value
+    return document
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)

@@ -1,0 +1,82 @@
+"""Left and right of a pose: found swapped in 1–6 % of the pairs, and mended where the rest of the pose is sure.
+
+Left and right are the wearer's, so in a front view the left joints lie at larger x, in a back view at smaller x.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import FLIP
+
+SWAPPED = "swapped-sides"
+"""Both shoulders and hips (of a garment: all known pairs) were on the wrong side; the sides were exchanged."""
+
+DOUBTFUL = "doubtful-view"
+"""The joints say another view than the file and the face does not settle it; nothing was changed."""
+
+_BODY = slice(5, 17)
+_FACE_PAIRS = ((1, 2), (3, 4))
+_BODY_PAIRS = ((5, 6), (11, 12), (13, 14), (15, 16))
+_CLEAR = 0.15
+"""Joints of a person count as on one side when this far apart, in lengths of the torso: less is a side view."""
+
+_CLEAR_GARMENT = 0.05
+"""The same for a garment, in lengths of the longer side of its box."""
+
+
+def mend_person(points: NDArray[np.float64], view: str | None) -> str | None:
+    """Exchange the sides in place where a person's are swapped; return the code of what was found.
+
+    ``points`` is (17, 3), x, y in pixels and v as in the files: 0 absent, 1 occluded, 2 visible. Only front and back
+    views are looked at; where the file gives no view, a face with both eyes visible makes it a front view.
+    """
+    shown = _side_shown(points)
+    face = bool((points[:3, 2] == 2).all())
+    expected = {"front": 1, "back": -1, "side": 0, None: int(face)}[view]
+    if not shown or not expected or shown == expected:
+        return None
+    sure = points[:3, 2].any() if expected == 1 else not face
+    if not sure:
+        return DOUBTFUL
+    _exchange(points, _BODY)
+    across = [
+        float(points[left, 0] - points[right, 0]) for left, right in _FACE_PAIRS if points[[left, right], 2].all()
+    ]
+    if across and sum(across) * expected < 0:
+        _exchange(points, slice(1, 5))
+    return SWAPPED
+
+
+def mend_garment(points: NDArray[np.float64], side: str) -> str | None:
+    """Exchange the sides in place where a garment's are swapped; return the code of what was found.
+
+    ``side`` is front or back. All known pairs of at least two (shoulders, hips, knees, ankles) have to agree.
+    """
+    pairs = [(left, right) for left, right in _BODY_PAIRS if points[[left, right], 2].all()]
+    if len(pairs) < 2:
+        return None
+    known = points[points[:, 2] > 0, :2]
+    clear = _CLEAR_GARMENT * float(np.ptp(known, axis=0).max())
+    expected = 1 if side == "front" else -1
+    if any(float(points[left, 0] - points[right, 0]) * expected > -clear for left, right in pairs):
+        return None
+    _exchange(points, _BODY)
+    return SWAPPED
+
+
+def _side_shown(points: NDArray[np.float64]) -> int:
+    """Return 1 where shoulders and hips are as in a front view, -1 as in a back view, 0 where neither is clear."""
+    if not points[[5, 6, 11, 12], 2].all():
+        return 0
+    middles = (points[[5, 11], :2] + points[[6, 12], :2]) / 2
+    clear = _CLEAR * float(np.hypot(*(middles[0] - middles[1])))
+    across = points[[5, 11], 0] - points[[6, 12], 0]
+    if (across > clear).all():
+        return 1
+    return -1 if (across < -clear).all() else 0
+
+
+def _exchange(points: NDArray[np.float64], slots: slice) -> None:
+    points[slots] = points[list(FLIP)][slots]

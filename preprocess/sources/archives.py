@@ -1,0 +1,165 @@
+"""A zip that is read in place: it appears as a folder beside it, named after its stem.
+
+``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. What is left out: absolute
+names, names with '..', a drive or a backslash, links, zips in zips. What is listed but cannot be read: encrypted
+members, members that would be absurdly large when unpacked (they are never inflated), damaged ones.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.faults import RecordError
+from preprocess.sources.parts import Joined
+from preprocess.sources.tally import Tally
+from preprocess.sources.zips import Member, members
+
+JSON_LIMIT = 64 << 20
+"""Bytes; the largest label files are about 100 kB, the pair lists a few MB."""
+
+PICTURE_LIMIT = 256 << 20
+_SMALL = 1 << 20
+_RATIO = 200
+"""What is larger than a megabyte and was packed to less than a 200th is a bomb: JSON shrinks to a tenth."""
+
+_LOCAL = struct.Struct("<4s2B4HL2L2H")
+_STORED, _DEFLATED = 0, 8
+
+
+def size_limit(path: str) -> int:
+    """Return how many bytes a file may have, by its name."""
+    return JSON_LIMIT if path.lower().endswith(".json") else PICTURE_LIMIT
+
+
+def is_junk(part: str) -> bool:
+    """Say whether a part of a path is none of the data set: hidden, or macOS' leftovers."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip and the folder as which it appears, relative to the data set. Hashable and small: workers get it sent."""
+
+    folder: str
+    source: Joined
+
+    def walk(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
+        """Yield each folder and the names of its files, sorted; count what is left out. Raise UserError."""
+        folders: dict[str, set[str]] = {}
+        for member in members(self.source):
+            path = f"{self.folder}/{member.name}"
+            if fault := member.fault:
+                tally.note(fault, path)
+                continue
+            parent, _, name = path.rpartition("/")
+            if any(is_junk(part) for part in member.name.split("/")):
+                continue
+            names = folders.setdefault(parent, set())
+            if name in names:
+                tally.note("repeated-member", path)
+            elif not name.lower().endswith(".json") and (refused := _refusal(member, path)):
+                tally.note(refused.reason, path)  # label files are counted when they are read
+            names.add(name)
+        for folder in sorted(folders):
+            yield folder, sorted(folders[folder])
+
+    def find(self, path: str) -> Member | None:
+        """Return the member that appears under ``path``; of several with one name the last. Raise UserError."""
+        prefix = f"{self.folder}/"
+        return _index(self).find(path[len(prefix) :]) if path.startswith(prefix) else None
+
+    def read(self, member: Member, path: str) -> bytes:
+        """Return the member's bytes, checked. Raise RecordError.
+
+        Reasons: `encrypted-member`, `too-large`, `unreadable-file`.
+        """
+        if refused := _refusal(member, path):
+            raise refused
+        try:
+            data = _inflate(self._packed(member), member)
+        except (OSError, ValueError, zlib.error) as error:
+            raise RecordError("unreadable-file", path, f"{error}; fetch {self._file} anew") from error
+        if zlib.crc32(data) != member.crc:
+            raise RecordError("unreadable-file", path, f"its checksum does not fit; fetch {self._file} anew")
+        return data
+
+    def _packed(self, member: Member) -> bytes:
+        header = self.source.read(member.offset, _LOCAL.size)
+        if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
+            raise ValueError("not where the zip says")
+        fields = _LOCAL.unpack(header)
+        return self.source.read(member.offset + _LOCAL.size + fields[10] + fields[11], member.packed)
+
+    @property
+    def _file(self) -> str:
+        return self.source.paths[0].name
+
+
+class _Index:
+    """Where each member lies, in about 40 bytes a member: arrays, sorted by the hash of the name."""
+
+    def __init__(self, archive: Archive) -> None:
+        keys = array("q")
+        columns = (array("q"), array("q"), array("q"), array("q"), array("q"), array("q"))
+        for member in members(archive.source):
+            if member.fault is None:
+                keys.append(hash(member.name))
+                values = (member.offset, member.packed, member.size, member.crc, member.method, member.encrypted)
+                for column, value in zip(columns, values, strict=True):
+                    column.append(value)
+        unsorted = np.array(keys, np.int64)
+        order = np.argsort(unsorted, kind="stable")
+        self._keys = unsorted[order]
+        offset, packed, size, crc, method, encrypted = (np.array(column, np.int64)[order] for column in columns)
+        self._places: NDArray[np.int64] = np.stack([offset, packed, size], axis=1)
+        self._crc = crc.astype(np.uint32)
+        self._how = np.stack([method, encrypted], axis=1).astype(np.uint16)
+
+    def find(self, name: str) -> Member | None:
+        row = int(np.searchsorted(self._keys, hash(name), side="right")) - 1
+        if row < 0 or self._keys[row] != hash(name):
+            return None
+        offset, packed, size = self._places[row].tolist()
+        method, encrypted = self._how[row].tolist()
+        return Member(name, offset, packed, size, int(self._crc[row]), method, bool(encrypted), link=False)
+
+
+@lru_cache(maxsize=64)
+def _index(archive: Archive) -> _Index:
+    """Read the list of members once per process."""
+    return _Index(archive)
+
+
+def _refusal(member: Member, path: str) -> RecordError | None:
+    """Return why a member is not even tried."""
+    if member.encrypted:
+        return RecordError("encrypted-member", path, "locked by a password; unpack the zip beside it")
+    limit = size_limit(path)
+    if max(member.size, member.packed) > limit:
+        return RecordError("too-large", path, f"{member.size} bytes unpacked, {limit} are allowed; take it away")
+    if member.size > _SMALL and member.size > _RATIO * member.packed:
+        return RecordError("too-large", path, f"{member.packed} bytes would become {member.size}; take it away")
+    return None
+
+
+def _inflate(packed: bytes, member: Member) -> bytes:
+    """Return ``member.size`` bytes. Raise ValueError or zlib.error, without inflating more than that."""
+    if len(packed) != member.packed:
+        raise ValueError("cut short")
+    if member.method == _STORED:
+        data = packed
+    elif member.method == _DEFLATED:
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, member.size + 1)
+    else:
+        raise ValueError(f"packed by method {member.method}, only 0 and 8 can be read here: unpack it, or")
+    if len(data) != member.size:
+        raise ValueError("not of the size that the zip says")
+    return data

@@ -1,0 +1,103 @@
+"""Zips as they are delivered: whole, or cut into parts that are read as one file.
+
+`NAME.zip.part0, NAME.zip.part1073741824, …` carry the byte offset of each part; plain `NAME.zip.part1, .part2, …` (or
+from 0) are numbered. Parts are put in order by number, not by name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from preprocess.sources.tally import Tally, shown
+from schemas import UserError
+
+_ZIP = re.compile(r"^(.+)\.zip(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
+_MOST_PARTS = 1000
+"""Numbers from here on are byte offsets: nobody cuts a zip into that many numbered parts."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """One file, or all parts of one in order: their paths, sizes in bytes, and times of change in ns."""
+
+    paths: tuple[Path, ...]
+    sizes: tuple[int, ...]
+    changed: tuple[int, ...]
+    next_part: str
+    """Name of the part that is missing where the last one here is not the end, "" for a whole file."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts together."""
+        return sum(self.sizes)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``, fewer at the end. Raise OSError."""
+        pieces: list[bytes] = []
+        for path, size in zip(self.paths, self.sizes, strict=True):
+            if count > 0 and offset < size:
+                with path.open("rb", buffering=0) as part:
+                    part.seek(offset)
+                    pieces.append(part.read(min(count, size - offset)))
+                count -= len(pieces[-1])
+                offset = size
+            offset -= size
+        return b"".join(pieces)
+
+
+def is_archive(name: str) -> bool:
+    """Say whether a file of this name is a zip, or a part of one."""
+    return _ZIP.match(name) is not None
+
+
+def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joined]:
+    """Return the zips of a folder by the stem of their name. Raise UserError where a part is missing.
+
+    A zip that is there whole and in parts is taken whole, and the parts are counted as an `older-duplicate`.
+    """
+    whole: dict[str, str] = {}
+    parts: dict[str, dict[int, str]] = {}
+    for name in names:
+        if match := _ZIP.match(name):
+            if match[2] is None:
+                whole.setdefault(match[1], name)
+            else:
+                parts.setdefault(match[1], {})[int(match[2][:20])] = name
+    found = {stem: _join(folder, [name], "") for stem, name in whole.items()}
+    for stem, numbered in parts.items():
+        if stem in found:
+            tally.note("older-duplicate", numbered[min(numbered)])
+        else:
+            found[stem] = _join_parts(folder, numbered)
+    return dict(sorted(found.items()))
+
+
+def _join(folder: Path, names: list[str], next_part: str) -> Joined:
+    paths = tuple(folder / name for name in names)
+    try:
+        stats = [path.stat() for path in paths]
+    except OSError as error:
+        raise UserError(f"{shown(str(error.filename))}: {error.strerror}; check the disk") from error
+    return Joined(paths, tuple(s.st_size for s in stats), tuple(s.st_mtime_ns for s in stats), next_part)
+
+
+def _join_parts(folder: Path, numbered: dict[int, str]) -> Joined:
+    numbers = sorted(numbered)
+    names = [numbered[number] for number in numbers]
+    prefix = re.sub(r"\d+$", "", names[0])
+    joined = _join(folder, names, "")
+    starts = [sum(joined.sizes[:n]) for n in range(len(numbers))]
+    if numbers == starts or numbers[-1] >= _MOST_PARTS:
+        missing = next((start for start, number in zip(starts, numbers, strict=True) if start != number), None)
+        following = starts[-1] + joined.sizes[-1]
+    else:
+        first = min(numbers[0], 1)
+        missing = next((n for n, number in enumerate(numbers, first) if n != number), None)
+        following = numbers[-1] + 1
+    if missing is not None:
+        raise UserError(
+            f"{shown(str(folder / prefix))}{missing} is missing or the part before it is not whole; fetch the part anew"
+        )
+    return Joined(joined.paths, joined.sizes, joined.changed, f"{prefix}{following}")
