@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from preprocess.build import Estimate, Node, ProgressCall, RejectLimitError, Summary, build, estimate
+from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate
+from preprocess.console import cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
 from preprocess.inspect_cli import inspect_command
@@ -47,8 +43,8 @@ def sample_data(out: Path, looks: int, seed: int, workers: int | None) -> None:
     """Draw people and garments in the exact layout of AI-Hub 78, to try the project without an account."""
     started = time.monotonic()
     try:
-        with _progress("drawing") as progress:
-            summary = write_dataset(out, looks=looks, seed=seed, workers=workers or _cores(), progress=progress)
+        with progress_bar("drawing") as progress:
+            summary = write_dataset(out, looks=looks, seed=seed, workers=workers or cores(), progress=progress)
     except DrawnDataError as error:
         raise UserError(str(error)) from error
     click.echo(
@@ -92,15 +88,15 @@ def build_shards(
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
     files, data, planned = _plan(src, source, garment)
     if dry_run:
-        _print_estimate(estimate(files, out, planned, workers or _cores(), node=node), out)
+        _print_estimate(estimate(files, out, planned, workers or cores(), node=node), out)
         return
-    with _progress("building") as progress:
+    with progress_bar("building") as progress:
         try:
             summary = build(
                 files,
                 out,
                 planned,
-                workers or _cores(),
+                workers or cores(),
                 progress,
                 node=node,
                 max_reject_rate=max_reject_rate,
@@ -167,20 +163,6 @@ def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], second
         click.echo(f"{summary.records_built} pairs in {seconds:.1f} s, {speed:.1f} pairs/s, {2 * speed:.1f} images/s")
     else:
         click.echo("everything was done already")
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[ProgressCall]:
-    """Show a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def main() -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from preprocess.console import cores, progress_bar
 from preprocess.inspect import FAULTS, Report, inspect
 from preprocess.sources.files import Files
 
@@ -28,8 +25,8 @@ _WIDTH = 100
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(src: Path, workers: int | None, as_json: bool) -> None:
     """Say what a data set holds, how its parts join, and what is wrong with it; opens no picture."""
-    with _progress() as progress:
-        report = inspect(Files(src), workers or _cores(), progress)
+    with progress_bar("reading") as progress:
+        report = inspect(Files(src), workers or cores(), progress)
     if as_json:
         click.echo(json.dumps(report.document(), ensure_ascii=False))
     else:
@@ -73,17 +70,3 @@ def _tail(path: str, cells: int) -> str:
     while cell_len(path) > cells - 1:
         path = path[1:]
     return f"…{path}"
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from preprocess.console import cores, progress_bar
 from preprocess.verify import Report, verify
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -23,7 +23,8 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 def verify_shards(shards: Path, as_json: bool, workers: int | None) -> None:
     """Prove that a folder of shards is whole: checksums, structure, every member, counts, leakage."""
     started = time.monotonic()
-    report = verify(shards, workers or _cores(), lambda done, total: None)
+    with progress_bar("verifying") as progress:
+        report = verify(shards, workers or cores(), progress)
     click.echo(_as_json(report) if as_json else _as_text(report, shards, time.monotonic() - started))
     sys.exit(0 if report.ok else 1)
 
@@ -39,7 +40,3 @@ def _as_text(report: Report, folder: Path, seconds: float) -> str:
     found = f"{report.samples} samples and {report.rejects} rejects in {report.shards} shards"
     lines.append(f"{wrong} with {found}: {folder} ({seconds:.1f} s)")
     return "\n".join(line.encode(errors="backslashreplace").decode() for line in lines)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

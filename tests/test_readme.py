@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHORTER = {"sample-data": ["--looks", "6"], "fit": ["--preset", "nano", "--steps", "1", "--set", "data.batch=2"]}
+SHORTER = {"sample-data": ["--looks", "12"], "fit": ["--preset", "nano", "--steps", "1", "--set", "data.batch=2"]}
 """What is added to a command so that it fits a test's time."""
 
 
