@@ -42,7 +42,7 @@ _NANO: dict[str, Any] = {
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {
-        "steps": 950,
+        "steps": 1300,
         "data": {"batch": 16},
         "diffusion": {"residual_std": 0.5},
         "sampling": {"sampler": "dpmpp_2m", "steps": 20},

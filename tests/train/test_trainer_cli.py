@@ -160,3 +160,10 @@ def test_a_mistake_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_pat
     assert done.stderr.startswith("trainer: ")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from train.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "trainer: torch is not installed; pip install 'tryon-cascade[train]'\n"
