@@ -69,23 +69,30 @@ def checkpoints(run: Path) -> list[Path]:
 
 def restore(run: Path, training: Training) -> bool:
     """Load the last whole checkpoint into ``training``; return whether there was one."""
-    for folder in reversed(checkpoints(run)):
-        if (state := _verified(folder)) is None:
-            continue
-        training.model.load_state_dict(load_file(folder / "model.safetensors"))
-        training.ema.update(load_file(folder / "ema.safetensors"))
-        _restore_moments(training, load_file(folder / "optimizer.safetensors"))
-        training.step = int(state["step"])
-        return True
-    return False
+    if (last := _last_whole(run)) is None:
+        return False
+    folder, step = last
+    training.model.load_state_dict(load_file(folder / "model.safetensors"))
+    training.ema.update(load_file(folder / "ema.safetensors"))
+    _restore_moments(training, load_file(folder / "optimizer.safetensors"))
+    training.step = step
+    return True
 
 
 def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
     """Return the last checkpoint's weights (``which``: model or ema) and its step. Raise UserError for none."""
+    if (last := _last_whole(run)) is None:
+        raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
+    folder, step = last
+    return load_file(folder / f"{which}.safetensors"), step
+
+
+def _last_whole(run: Path) -> tuple[Path, int] | None:
+    """Return the folder and the step of the last checkpoint that is as it was written, None where there is none."""
     for folder in reversed(checkpoints(run)):
         if (state := _verified(folder)) is not None:
-            return load_file(folder / f"{which}.safetensors"), int(state["step"])
-    raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
+            return folder, int(state["step"])
+    return None
 
 
 def _verified(folder: Path) -> dict[str, Any] | None:

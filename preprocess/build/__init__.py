@@ -2,7 +2,7 @@
 
 from preprocess.build.dry_run import Estimate, estimate
 from preprocess.build.node import Node
-from preprocess.build.run import ProgressCall, Summary, build
+from preprocess.build.run import Summary, build
 from preprocess.build.tally import RejectLimitError
 
-__all__ = ["Estimate", "Node", "ProgressCall", "RejectLimitError", "Summary", "build", "estimate"]
+__all__ = ["Estimate", "Node", "RejectLimitError", "Summary", "build", "estimate"]
