@@ -3,8 +3,8 @@
     python benchmarks/agnostic_quality.py [--looks N]
 
 Counts pixels at the source's resolution inside the crop. "Left" are pixels of what the garment may cover that are seen
-in Ia; the others are shares of face, hair, hands (drawn: the arm beyond the wrist), and the other half of the body
-that are not. Prints a Markdown table, worst look in brackets.
+in Ia; the others are shares of face, hair, hands (the arm beyond the wrist), and the rest of the other half of the
+body that are not. Prints a Markdown table, worst look in brackets.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Parse, Pose, read_model_parse, read_pose
-from preprocess.conditioning.agnostic import keep_mask
-from preprocess.conditioning.crop import person_crop
+from preprocess.conditioning.agnostic import shown
+from preprocess.conditioning.crop import person_crop, torso
 from preprocess.conditioning.limbs import along
-from preprocess.conditioning.regions import ARMS, LOWER, SHOES, UPPER, WORN, label_map, pixels_of
+from preprocess.conditioning.regions import ARMS, LOWER, SHOES, UPPER, WORN, claimed_by, label_map, pixels_of
 from preprocess.drawn.annotations import model_parse, model_pose
 from preprocess.drawn.look import draw_look
 from preprocess.drawn.person import person
@@ -33,8 +33,12 @@ from preprocess.drawn.pose import FRAMES, frame_yaw, pose
 from preprocess.drawn.regions import BACKGROUND, MODEL_REGIONS
 from preprocess.pictures import Mask, cut, decode
 from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from schemas import Crop, Garment
+
+_HAND = 0.42
+"""Length of the box that holds a hand, and twice its half-width, in torso lengths."""
 
 KINDS: tuple[Garment, ...] = ("upper", "lower", "dress")
 
@@ -100,28 +104,32 @@ def measure(case: Case, kind: Garment) -> NDArray[np.float64] | None:
     crop = person_crop(case.pose, case.parse, kind, (case.pixels.shape[1], case.pixels.shape[0]))
     labels = label_map(case.parse, crop)
     points = case.pose.points - (crop.x, crop.y, 0.0)
-    kept = keep_mask(cut(case.pixels, crop), labels, points, kind)
+    claimed = claimed_by(case.parse, WORN[kind], crop)
+    _, kept, repainted = shown(cut(case.pixels, crop), labels, claimed, points, kind)
 
     def truth(names: frozenset[str]) -> Mask:
         return pixels_of(labels, names) if case.truth is None else _in_crop(case.truth, names, crop)
 
     if not truth(WORN[kind]).any():
         return None
-    half = {"upper": LOWER | SHOES, "lower": UPPER | SHOES, "dress": SHOES}[kind]
-    hands = truth(ARMS) if kind == "lower" else _hands(truth, points, crop.side)
-    parts = (truth(frozenset({"face"})), truth(frozenset({"hair"})), hands, truth(half))
+    half = truth({"upper": LOWER | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}[kind])
+    hands = _hands(truth, points, crop.side)
+    parts = (truth(frozenset({"face"})), truth(frozenset({"hair"})), hands, half & ~hands)
     lost = [(part & ~kept).sum() / part.sum() if part.sum() > 200 else np.nan for part in parts]
-    return np.array([(kept & truth(WORN[kind])).sum(), *lost], np.float64)
+    return np.array([(kept & ~repainted & truth(WORN[kind])).sum(), *lost], np.float64)
 
 
 def _hands(truth: Callable[[frozenset[str]], Mask], points: NDArray[np.float64], side: int) -> Mask:
+    body = torso(points)
+    reach = _HAND * (body[2] if body else 0.0)
     result = np.zeros((side, side), np.bool_)
     for name, elbow, wrist in (("right_arm", 8, 10), ("left_arm", 7, 9)):
         bone = points[wrist, :2] - points[elbow, :2]
         length = float(np.hypot(*bone))
         if points[[elbow, wrist], 2].all() and length > 20:  # shorter: the forearm points at the camera
             past = along(side, points[wrist, :2], bone / length)
-            result |= truth(frozenset({name})) & (past > 0) & (past < length)
+            across = along(side, points[wrist, :2], np.array([-bone[1], bone[0]]) / length)
+            result |= truth(frozenset({name})) & (past > 0) & (past < reach) & (np.abs(across) < reach / 2)
     return result
 
 

@@ -22,7 +22,8 @@ from typing import TypeVar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.inspect import Report, inspect
 from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 
 DRAWN_LOOKS = 24
 ITEMS_PER_FRAME = 35_636 / 109_800

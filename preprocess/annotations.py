@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 from preprocess.faults import RecordError
 from preprocess.loose_json import load_json
 from preprocess.sides import mend_garment, mend_person
-from schemas import NUM_KEYPOINTS
+from schemas import NUM_KEYPOINTS, View
 
 Polygon = NDArray[np.float64]
 """(n, 2) x, y in pixels of the upright picture, n ≥ 3, not closed."""
 
-_VIEWS = {0: "front", 1: "back", -1: "side"}
+_VIEWS: dict[int, View] = {0: "front", 1: "back", -1: "side"}
 _CATEGORIES = {0: "cap_and_hat", 1: "outerwear", 2: "tops", 3: "bottoms", 4: "shoes"}
 _COORDINATE_LIMIT = 1e5
 _POINT_LIMIT = 100_000
@@ -121,6 +121,16 @@ def read_pose(data: bytes, path: str) -> Pose:
         values, view, size, tuple(mended), unscaled=normalised and size is None,
         category=category or (_category_of_slots(values) if side else None),
     )  # fmt: skip
+
+
+def read_view(data: bytes) -> View | None:
+    """Return the view that a Model-Pose file names, None where it names none; nothing else of it is looked at."""
+    try:
+        document = load_json(data)
+    except ValueError:
+        return None
+    view_point = document.get("view_point") if isinstance(document, dict) else None
+    return _VIEWS.get(view_point) if isinstance(view_point, int) else None
 
 
 def read_model_parse(data: bytes, path: str) -> Parse:

@@ -9,16 +9,18 @@ from typing import Literal
 
 import click
 
-from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate
+from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate, read_twins
 from preprocess.console import cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
 from preprocess.inspect_cli import inspect_command
 from preprocess.plan import PlannedRecords, make_plan
-from preprocess.sources.aihub import AIHub, is_aihub, open_aihub, records
+from preprocess.sources.aihub import AIHub, is_aihub, open_aihub
 from preprocess.sources.files import Files
+from preprocess.sources.pairs import records
+from preprocess.splits import find_twins, keep_together
 from preprocess.verify_cli import verify_shards
-from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, UserError
+from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, UserError, Views
 
 _JPEG_QUALITY = 95
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -61,6 +63,16 @@ def sample_data(out: Path, looks: int, seed: int, workers: int | None) -> None:
     "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
     help="Garments to put on.",
 )  # fmt: skip
+@click.option(
+    "--pairing", type=click.Choice(["item", "view", "both"]), default="item", show_default=True,
+    help="item: product photograph → person; view: another frame of the same look → person.",
+)  # fmt: skip
+@click.option(
+    "--views", type=click.Choice(["front", "matching", "all"]), default="matching", show_default=True,
+    help="front: front views only; matching: also backs with a picture of the garment's back, and frames beside each "
+    "other; all: every view with every picture.",
+)  # fmt: skip
+@click.option("--linings", is_flag=True, help="Show the inside of a garment in Ic too, as far as it is seen.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
 @click.option("--node-rank", type=int, default=0, show_default=True, help="Which of several machines this is, from 0.")
 @click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together.")
@@ -74,6 +86,9 @@ def build_shards(
     out: Path,
     source: str,
     garment: Garment | Literal["all"],
+    pairing: Pairing | Literal["both"],
+    views: Views,
+    linings: bool,
     workers: int | None,
     node_rank: int,
     num_nodes: int,
@@ -86,7 +101,17 @@ def build_shards(
     node = Node(node_rank, num_nodes)
     if dry_run and retry_rejects:
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
-    files, data, planned = _plan(src, source, garment)
+    configuration = Configuration(
+        source="aihub",
+        garment=garment,
+        pairing=pairing,
+        views=views,
+        linings=linings,
+        target_size=TARGET_SIZE,
+        conditioning_size=CONDITIONING_SIZE,
+        jpeg_quality=_JPEG_QUALITY,
+    )
+    files, data, planned = _plan(src, out, source, configuration, workers or cores())
     if dry_run:
         _print_estimate(estimate(files, out, planned, workers or cores(), node=node), out)
         return
@@ -106,13 +131,15 @@ def build_shards(
             told = "finished shards are kept; mend the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {told}", err=True)
             sys.exit(1)
-    _print_summary(summary, out, dict(data.left_out), time.monotonic() - started)
+    _print_summary(summary, out, dict(data.left_out), planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
 
 
-def _plan(src: Path, source: str, garment: Garment | Literal["all"]) -> tuple[Files, AIHub, PlannedRecords]:
+def _plan(
+    src: Path, out: Path, source: str, configuration: Configuration, workers: int
+) -> tuple[Files, AIHub, PlannedRecords]:
     """Recognise the data set and plan its shards. Raise UserError where there is nothing to build."""
     files = Files(src)
     if source == "auto" and not is_aihub(files):
@@ -120,18 +147,15 @@ def _plan(src: Path, source: str, garment: Garment | Literal["all"]) -> tuple[Fi
             f"--src {src}: no data set recognised; AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json"
         )
     data = open_aihub(files)
-    configuration = Configuration(
-        source="aihub",
-        garment=garment,
-        pairing="item",
-        target_size=TARGET_SIZE,
-        conditioning_size=CONDITIONING_SIZE,
-        jpeg_quality=_JPEG_QUALITY,
-    )
-    planned = make_plan(files, list(records(data, garment)), configuration)
-    if not planned.plan.records:
-        raise UserError(f"--src {src}: no pair of a person and a garment for --garment {garment}; try --garment all")
-    return files, data, planned
+    found = list(records(data, configuration.garment, configuration.pairing, configuration.views))
+    if not found:
+        raise UserError(
+            f"--src {src}: no pair of a person and a garment for --garment {configuration.garment} "
+            f"--pairing {configuration.pairing} --views {configuration.views}; try --garment all --views all"
+        )
+    with progress_bar("comparing") as progress:
+        twins = find_twins(files, found, workers, progress, read_twins(out))
+    return files, data, make_plan(files, keep_together(files, found, twins), configuration, twins)
 
 
 def _print_estimate(found: Estimate, out: Path) -> None:
@@ -144,13 +168,15 @@ def _print_estimate(found: Estimate, out: Path) -> None:
     )
 
 
-def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], seconds: float) -> None:
+def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], moved: int, seconds: float) -> None:
     manifest = summary.manifest
     splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
     where = str(out / MANIFEST)
     if summary.shards_missing:
         where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
     click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
+    if moved:
+        click.echo(f"moved from val to train, as train holds the same look, garment or picture: {moved} pairs")
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),
         ("mended", manifest.mended),

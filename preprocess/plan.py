@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 
 from preprocess.sources import Files, Record
-from schemas import SCHEMA_VERSION, Configuration, Plan, PlannedShard, UserError
+from schemas import SCHEMA_VERSION, Configuration, Plan, PlannedShard, Twins, UserError
 
-_RECIPE = 1
+_RECIPE = 2
 """Raised by one whenever the same inputs give other bytes, so that a folder never mixes two versions."""
 
 _SHARDS_PER_SPLIT = 32
@@ -32,11 +32,19 @@ class PlannedRecords:
     plan: Plan
     records: dict[str, tuple[Record, ...]]
     digests: dict[str, str]
+    twins: Twins | None = None
 
 
-def make_plan(files: Files, records: Sequence[Record], configuration: Configuration) -> PlannedRecords:
-    """Order the records and cut them into shards. Raise UserError where two records have the same key."""
-    ordered = sorted(records, key=lambda record: (record.split, record.look, record.frame, record.garment, record.key))
+def make_plan(
+    files: Files, records: Sequence[Record], configuration: Configuration, twins: Twins | None = None
+) -> PlannedRecords:
+    """Order the records and cut them into shards. Raise UserError where two records have the same key.
+
+    ``twins`` is what the records' splits were found by; it is kept beside the plan, so as to be found once.
+    """
+    ordered = sorted(
+        records, key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key)
+    )
     _check_keys(ordered)
     digests = _digests(files, ordered, configuration)
     by_shard: dict[str, tuple[Record, ...]] = {}
@@ -53,9 +61,10 @@ def make_plan(files: Files, records: Sequence[Record], configuration: Configurat
         fingerprint=_sha256([_head(configuration), *([shard.name, shard.digest] for shard in shards)]),
         configuration=configuration,
         records=len(ordered),
+        moved=sum(record.split != record.part for record in ordered),
         shards=tuple(shards),
     )
-    return PlannedRecords(plan, by_shard, digests)
+    return PlannedRecords(plan, by_shard, digests, twins)
 
 
 def _check_keys(records: Sequence[Record]) -> None:

@@ -6,12 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sample import Garment, Split
+from schemas.sample import Garment, Pairing, Split
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
+TWINS = "twins.json"
 INDEX_SUFFIX = ".index.json"
+
+Views = Literal["front", "matching", "all"]
+"""Which views are paired: front views only, what shows the same side or its neighbour, all."""
 
 
 class _Strict(BaseModel):
@@ -23,7 +27,9 @@ class Configuration(_Strict):
 
     source: Literal["aihub"]
     garment: Garment | Literal["all"]
-    pairing: Literal["item"]
+    pairing: Pairing | Literal["both"]
+    views: Views
+    linings: bool = Field(description="whether Ic shows a product's inside and far side (`*_hidden`)")
     target_size: int = Field(gt=0, description="pixels")
     conditioning_size: int = Field(gt=0, description="pixels")
     jpeg_quality: int = Field(ge=1, le=100)
@@ -45,7 +51,16 @@ class Plan(_Strict):
     fingerprint: str = Field(description="sha256 over the shards' names and digests")
     configuration: Configuration
     records: int = Field(ge=0, description="records in: pairs found in the data set")
+    moved: int = Field(ge=0, description="records of the data set's `val` that are used in `train`, lest they leak")
     shards: tuple[PlannedShard, ...]
+
+
+class Twins(_Strict):
+    """`twins.json`: which pictures of the two parts of the data set are nearly the same; found on decoded pixels."""
+
+    schema_version: Literal[1] = 1
+    inputs: str = Field(description="sha256 over the names and sizes of the pictures that were compared")
+    pairs: tuple[tuple[str, str], ...] = Field(description="paths of a picture of `val` and of its twin in `train`")
 
 
 class Reject(_Strict):

@@ -32,6 +32,7 @@ MEMBERS: tuple[str, ...] = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META, PERSON)
 Split = Literal["train", "val"]
 Garment = Literal["upper", "lower", "dress"]
 View = Literal["front", "back", "side"]
+Pairing = Literal["item", "view"]
 
 
 class _Strict(BaseModel):
@@ -70,15 +71,15 @@ class Sample(_Strict):
     schema_version: Literal[1] = 1
     key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; holds no dot")
     source: Literal["aihub"] = Field(description="the kind of data set")
-    split: Split
+    split: Split = Field(description="that of the shard; the data set's own part, unless this would leak")
     garment: Garment = Field(description="the part of the body that the garment is worn on")
     view: View = Field(description="the side of the person that the camera sees")
-    pairing: Literal["item"] = Field(description="item: product photograph → person")
+    pairing: Pairing = Field(description="item: product photograph → person; view: another frame of the look → person")
     look: str = Field(description="id of the person in these clothes, shared by all frames of one look")
     frame: str = Field(description="id of this picture among the look's frames")
-    item: str = Field(description="id of the garment")
+    item: str = Field(description="id of the garment, with _F or _B for the side that a product photograph shows")
     person: Picture
-    product: Picture
+    product: Picture = Field(description="the picture that the garment is cut out of")
     person_pose: Annotation
     person_parse: Annotation
     product_pose: Annotation

@@ -1,8 +1,9 @@
 """From a plan to a folder of shards: each shard a pure function of its records, committed whole."""
 
 from preprocess.build.dry_run import Estimate, estimate
+from preprocess.build.folder import read_twins
 from preprocess.build.node import Node
 from preprocess.build.run import Summary, build
 from preprocess.build.tally import RejectLimitError
 
-__all__ = ["Estimate", "Node", "RejectLimitError", "Summary", "build", "estimate"]
+__all__ = ["Estimate", "Node", "RejectLimitError", "Summary", "build", "estimate", "read_twins"]

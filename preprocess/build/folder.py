@@ -13,12 +13,14 @@ from schemas import (
     MANIFEST,
     PLAN,
     REJECTS,
+    TWINS,
     Manifest,
     Plan,
     PlannedShard,
     Reject,
     ShardEntry,
     ShardIndex,
+    Twins,
     UserError,
     write_atomically,
 )
@@ -54,7 +56,7 @@ def index_path(out: Path, shard: str) -> Path:
 def names_of(plan: Plan) -> set[str]:
     """Return the names of all files that a finished folder of this plan holds."""
     indices = {index_path(Path(), shard.name).name for shard in plan.shards}
-    return {PLAN, MANIFEST, REJECTS, *indices, *(shard.name for shard in plan.shards)}
+    return {PLAN, MANIFEST, REJECTS, TWINS, *indices, *(shard.name for shard in plan.shards)}
 
 
 def read_plan(out: Path) -> Plan | None:
@@ -67,14 +69,24 @@ def read_plan(out: Path) -> Plan | None:
         raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
 
 
-def claim(out: Path, plan: Plan) -> None:
+def read_twins(out: Path) -> Twins | None:
+    """Return what an earlier run has found out about twins, None where that cannot be read."""
+    try:
+        return Twins.model_validate_json((out / TWINS).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def claim(out: Path, plan: Plan, twins: Twins | None) -> None:
     """Write the plan, or check that the folder holds this very one. Raise UserError where it holds another."""
     out.mkdir(parents=True, exist_ok=True)
     held = read_plan(out)
+    if held is not None:
+        check_plan(out, plan, held)
+    if twins is not None and twins != read_twins(out):
+        write_atomically(out / TWINS, pretty(twins))
     if held is None:
         write_atomically(out / PLAN, pretty(plan))
-    else:
-        check_plan(out, plan, held)
 
 
 def check_plan(out: Path, plan: Plan, held: Plan | None) -> None:
@@ -146,8 +158,8 @@ def reject_lines(done: Iterable[Done]) -> bytes:
     return "".join(f"{reject.model_dump_json()}\n" for shard in done for reject in shard.rejects).encode()
 
 
-def pretty(document: Plan | Manifest) -> bytes:
-    """Return what plan.json or manifest.json holds."""
+def pretty(document: Plan | Manifest | Twins) -> bytes:
+    """Return what plan.json, twins.json or manifest.json holds."""
     return (document.model_dump_json(indent=2) + "\n").encode()
 
 

@@ -74,7 +74,7 @@ def build(
     with disk_faults(out):
         if retry_rejects:
             prepare_retry(out, planned, node)
-        claim(out, plan)
+        claim(out, plan, planned.twins)
         remove_stale(out, names_of(plan))
         done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
         found = len(done)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from schemas import (
     Sample,
 )
 
+_HELD = 8
+"""Decoded pictures kept, of about 3 MB each."""
+
 
 @dataclass(frozen=True)
 class Members:
@@ -41,23 +44,44 @@ class Members:
 def make_samples(
     files: Files, records: Sequence[Record], configuration: Configuration
 ) -> Iterator[Members | Reject]:  # fmt: skip
-    """Make every record's sample, in order; a person that neighbouring records share is decoded once."""
-    for _, group in groupby(records, key=lambda record: (record.person_image, record.look, record.frame)):
-        shared = list(group)
+    """Make every record's sample, in order; a picture that neighbouring records share is decoded once."""
+    subjects = _Subjects(files)
+    for record in records:
         try:
-            person = load_person(files, shared[0])
+            person = subjects.get(record.person_image, record, load_person)
+            product = subjects.get(record.product_image, record, load_product)
+            yield _make(files, record, person, product, configuration)
         except RecordError as error:
-            yield from (_reject(record, error) for record in shared)
-            continue
-        for record in shared:
+            yield _reject(record, error)
+
+
+class _Subjects:
+    """The last few decoded pictures: a look's frames and its garments."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._held: OrderedDict[str, Subject | RecordError] = OrderedDict()
+
+    def get(self, path: str, record: Record, load: Callable[[Files, Record], Subject]) -> Subject:
+        """Return the subject whose picture is ``path``. Raise RecordError, each time, where it cannot be used."""
+        found = self._held.get(path) if path else None
+        if found is None:
             try:
-                yield _make(record, person, load_product(files, record), configuration)
+                found = load(self._files, record)
             except RecordError as error:
-                yield _reject(record, error)
+                found = error
+            self._held[path] = found
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
+        if isinstance(found, RecordError):
+            raise found
+        return found
 
 
-def _make(record: Record, person: Subject, product: Subject, configuration: Configuration) -> Members:
-    made = condition(person, product, record)
+def _make(
+    files: Files, record: Record, person: Subject, product: Subject, configuration: Configuration
+) -> Members:  # fmt: skip
+    made = condition(files, person, product, record, linings=configuration.linings)
     sample = _describe(record, person, product, made)
     members = {
         PERSON: encode_jpeg(made.Ip, configuration.jpeg_quality),
@@ -85,10 +109,10 @@ def _describe(record: Record, person: Subject, product: Subject, made: Condition
         split=record.split,
         garment=record.garment,
         view=record.view,
-        pairing="item",
+        pairing=record.pairing,
         look=record.look,
         frame=record.frame,
-        item=f"{record.item}_{record.side}",
+        item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
         person=picture(record.person_image, person, product=False),
         product=picture(record.product_image, product, product=True),
         person_pose=annotated(record.person_pose),

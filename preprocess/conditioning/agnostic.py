@@ -7,10 +7,13 @@ on purpose cannot be seen.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.conditioning.cloth import repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
@@ -21,43 +24,79 @@ _BOX_MARGIN = 0.02
 _GARMENT_MARGIN = 0.004
 """Safety margin around the removed garment, of the crop's side: polygons are imprecise by a few pixels."""
 _NECK_ABOVE_SHOULDERS = 0.12
-"""The neck is kept from here up, in torso lengths: what is bare below tells the old neckline."""
+"""The neck is kept from here up, in torso lengths: what is bare below tells the old neckline of a top or a dress."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
-_CUFF_ZONE = 0.012
-"""How far from the garment a hand's pixels are compared with its colour, of the crop's side."""
-_CLEAR_DIFFERENCE = 30.0
-"""Levels by which skin and garment have to differ before the comparison means anything."""
+_EDGE = 0.002
+"""How far polygons are off at the least, of the crop's side."""
+_REACH = 0.01
+"""How far the garment may reach into the polygon of hair or a hand, of the crop's side: a cuff, between strands."""
+_NEAR_ODDS = 8.0
+"""How many times likelier cloth than skin or hair has to be to be left out near the garment."""
 
 
-def agnostic(square: Pixels, labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Pixels:
+class Shown(NamedTuple):
+    """What of the person is pasted back: RGB uint8 (side, side, 3), and masks (side, side)."""
+
+    picture: Pixels
+    """The photograph, with the colour of skin or hair along their edges to the garment"""
+    kept: Mask
+    """All that Ia shows of the person"""
+    repainted: Mask
+    """The part of it that is not as it was photographed"""
+
+
+def agnostic(
+    square: Pixels, labels: LabelMap, claimed: Mask, points: NDArray[np.float64], garment: Garment
+) -> Pixels:  # fmt: skip
     """Return Ia at the crop's own resolution, RGB uint8 (side, side, 3).
 
-    ``points`` is the person's pose (17, 3) in pixels of the crop. Painting comes before resizing, so that no pixel
-    of the garment is averaged into a kept one.
+    ``claimed`` are all pixels inside a polygon of the garment, ``points`` is the person's pose (17, 3) in pixels of
+    the crop. Painting comes before resizing, so that no pixel of the garment is averaged into a kept one.
     """
-    kept = keep_mask(square, labels, points, garment)
-    result = square.copy()
+    result, kept, _ = shown(square, labels, claimed, points, garment)
     left, top, right, bottom = _box(labels)
     inside = result[top:bottom, left:right]
     inside[~kept[top:bottom, left:right]] = MID_GREY
     return result
 
 
-def keep_mask(square: Pixels, labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Mask:
-    """Return the pixels of the person that are pasted back.
+def shown(
+    square: Pixels, labels: LabelMap, claimed: Mask, points: NDArray[np.float64], garment: Garment
+) -> Shown:  # fmt: skip
+    """Return what of the person is pasted back.
 
-    The safety margin around the garment is taken from the neck and from the other half of the body; face, hair and
-    hands are kept to their last pixel, but for those that show the garment's colour.
+    The safety margin around the garment is taken from the neck and from the other half of the body. Head, hands and
+    feet have none: they are kept to their last pixel, and a little beyond where nothing is labelled. Of hair, hands and
+    feet the pixels along the garment's edge get the colour of what lies behind them, or are left out; so are pixels
+    near it, and at a cuff, that have its colour.
     """
+    picture = square.copy()
     worn = pixels_of(labels, WORN[garment])
-    half = pixels_of(labels, _HALF[garment]) | _neck(labels, points)
-    kept = half & ~_grown(worn, _GARMENT_MARGIN)
-    kept |= pixels_of(labels, HEAD)
-    for joints, covered in ((ARM_JOINTS, garment != "lower"), (LEG_JOINTS, garment != "upper")):
-        if covered:
-            ends, cuffs = limb_ends(labels, points, joints)
-            kept |= ends & ~_mislabelled(square, ends, cuffs, worn)
-    return kept
+    covered = _grown(worn, _GARMENT_MARGIN)
+    half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
+    rim = half & ~_eroded(half, 2)  # a sliver of the garment may lie there, under another polygon's edge
+    kept = half & ~covered & ~(rim & _dilated(claimed, 2))
+    face = pixels_of(labels, frozenset({"face"}))
+    unlabelled = (labels == 0) & ~covered
+    kept |= face | (_grown(face, _EDGE) & unlabelled)
+    hair = pixels_of(labels, HEAD) & ~face
+    repainted = np.zeros_like(kept)
+    at_edge = _dilated(claimed | worn, 1)
+    for part, alike in ((hair, hair), *((end, end | face) for end in _ends(labels, points, garment))):
+        if not part.any():
+            continue
+        contested = part & at_edge
+        near = part & _grown(worn, _REACH) & ~contested
+        cloth = shows_cloth(square, near, alike & ~near & ~contested, worn, _NEAR_ODDS)
+        repainted |= repaint(picture, contested, part & ~contested & ~cloth, worn & ~contested)
+        kept |= (part & ~contested & ~cloth) | (_grown(part, _EDGE) & unlabelled)
+    return Shown(picture, kept | repainted, repainted)
+
+
+def _ends(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> list[Mask]:
+    """Return the hands, and the feet where the garment may reach them."""
+    limbs = (ARM_JOINTS,) if garment == "upper" else (ARM_JOINTS, LEG_JOINTS)
+    return [limb_ends(labels, points, joints) for joints in limbs]
 
 
 def _box(labels: LabelMap) -> tuple[int, int, int, int]:
@@ -69,30 +108,22 @@ def _box(labels: LabelMap) -> tuple[int, int, int, int]:
 
 
 def _grown(mask: Mask, share: float) -> Mask:
-    radius = max(2, round(mask.shape[0] * share))
+    return _dilated(mask, max(2, round(mask.shape[0] * share)))
+
+
+def _eroded(mask: Mask, radius: int) -> Mask:
+    return ~_dilated(~mask, radius)
+
+
+def _dilated(mask: Mask, radius: int) -> Mask:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
 
 
-def _mislabelled(square: Pixels, ends: Mask, cuffs: Mask, worn: Mask) -> Mask:
-    """Return the pixels at the wrists that have the garment's colour and not the skin's: a cuff inside the polygon."""
-    edge = cuffs & _grown(worn, _CUFF_ZONE)
-    skin, cloth = ends & ~edge, worn & _grown(edge, _CUFF_ZONE)
-    result = np.zeros_like(edge)
-    if not (edge.any() and skin.any() and cloth.any()):
-        return result
-    colours = [np.median(square[mask], axis=0) for mask in (skin, cloth)]
-    if np.abs(colours[0] - colours[1]).max() < _CLEAR_DIFFERENCE:
-        return result
-    to_skin, to_cloth = (np.abs(square[edge] - colour).sum(axis=1) for colour in colours)
-    result[edge] = to_cloth < 0.5 * to_skin
-    return result
-
-
-def _neck(labels: LabelMap, points: NDArray[np.float64]) -> Mask:
+def _neck(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Mask:
     neck = pixels_of(labels, frozenset({"neck"}))
     body = torso(points)
-    if body is None:
+    if body is None or garment == "lower":
         return neck
     shoulders, up, length = body
     return neck & (along(labels.shape[0], shoulders, up) > _NECK_ABOVE_SHOULDERS * length)

@@ -33,12 +33,13 @@ def person_crop(pose: Pose, parse: Parse, garment: Garment, size: tuple[int, int
     return _square(*_union([bounds(parse), _box_of(known)]), _PERSON_MARGIN, size)
 
 
-def product_crop(parse: Parse, size: tuple[int, int]) -> Crop:
-    """Return the crop of a product photograph: all of the garment. ``size`` is (width, height) of the picture.
+def garment_crop(parse: Parse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
+    """Return the crop around the named (or all) regions of a garment's picture, None where it has none of them.
 
-    Raise ValueError where the labels are not this picture's.
+    ``size`` is (width, height) of the picture. Raise ValueError where the labels are not this picture's.
     """
-    return _square(*_union([bounds(parse)]), _PRODUCT_MARGIN, size)
+    box = bounds(parse, names)
+    return None if box is None else _square(*_union([box]), _PRODUCT_MARGIN, size)
 
 
 def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:

@@ -22,17 +22,14 @@ _HAND = 0.36
 """Length of a hand or a foot in torso lengths, where its own joint is not known."""
 _BEFORE_JOINT = 0.06
 """How far before the joint a hand begins, in lengths of the forearm."""
-_CUFF = 0.2
-"""How far past the joint a cuff is looked for, in lengths of the forearm."""
 
 
-def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> tuple[Mask, Mask]:
+def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> Mask:
     """Return the hands of the arms, or the feet of the legs: what lies beyond the last joint of each limb.
 
-    The second mask is the part of it next to the joint, where a cuff may reach into an imprecise polygon. ``points``
-    is the pose (17, 3) in pixels of the crop.
+    ``points`` is the pose (17, 3) in pixels of the crop.
     """
-    ends, cuffs = np.zeros(labels.shape, np.bool_), np.zeros(labels.shape, np.bool_)
+    ends = np.zeros(labels.shape, np.bool_)
     body = torso(points)
     scale = body[2] if body else 0.0
     for name in joints:
@@ -46,8 +43,7 @@ def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> 
         past = along(limb.shape[0], last, (last - middle) / length)
         end = limb & (past > -_BEFORE_JOINT * length) & _in_reach(middle, last, limb.shape[0], scale)
         ends |= end
-        cuffs |= end & (past < _CUFF * length)
-    return ends, cuffs
+    return ends
 
 
 def along(side: int, origin: Point, direction: Point) -> NDArray[np.float64]:

@@ -45,11 +45,20 @@ def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     return cv2.LUT(labels, table).view(np.bool_)
 
 
-def garment_mask(parse: Parse, crop: Crop) -> Mask:
-    """Return the mask of a product's own cloth: all its regions but the inside and far side (`*_hidden`)."""
+def claimed_by(parse: Parse, names: frozenset[str], crop: Crop) -> Mask:
+    """Return the mask of all pixels inside the named regions' polygons, whatever lies over them."""
+    mask = np.zeros((crop.side, crop.side), np.uint8)
+    for region in parse.regions:
+        if region.name in names:
+            _fill(mask, region.polygons, crop, 1)
+    return mask.view(np.bool_)
+
+
+def garment_mask(parse: Parse, crop: Crop, linings: bool = False) -> Mask:
+    """Return the mask of a product's own cloth; its inside and far side (`*_hidden`) only with ``linings``."""
     mask = np.zeros((crop.side, crop.side), np.uint8)
     for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
-        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") else 1)
+        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 1)
     return mask.view(np.bool_)
 
 

@@ -2,7 +2,7 @@
 
 A polygon goes through the centres of a region's outermost pixels, so filling it with its edge gives the region again.
 The format has no holes: a piece with a hole is cut in two along the pixel column through the hole's middle, which both
-halves keep. The union of a region's polygons is the region.
+halves keep. The union of a region's polygons is the region, down to its last pixel but for ``TOLERANCE``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ Polygon = list[list[float]]
 
 TOLERANCE: Final = 0.7
 """How far a polygon may stray from the traced edge, pixels."""
-SMALLEST: Final = 6
-"""Pieces of fewer pixels, crumbs of smooth edges, are left out."""
+_SLIVER: Final = 12.0
+"""Pieces that enclose less, in pixels, are followed exactly: they may be one pixel wide."""
+_CORNERS: Final = 3
+"""Points that a polygon has at least; a piece one pixel wide repeats some, and still fills to its pixels."""
 
 
 def region_polygons(labels: U8, label: int) -> list[Polygon]:
@@ -44,9 +46,10 @@ def _trace(mask: U8, left: int, top: int) -> list[Polygon]:
         if child >= 0:
             polygons += _split(contours, index, child, mask, left, top)
             continue
-        outline = cv2.approxPolyDP(contour, TOLERANCE, True)[:, 0]
-        if len(outline) >= 3 and cv2.contourArea(contour) >= SMALLEST:
-            polygons.append([[float(x + left), float(y + top)] for x, y in outline.tolist()])
+        tolerance = TOLERANCE if cv2.contourArea(contour) > _SLIVER else 0.0
+        outline = cv2.approxPolyDP(contour, tolerance, True)[:, 0].tolist()
+        outline += outline[-1:] * (_CORNERS - len(outline))
+        polygons.append([[float(x + left), float(y + top)] for x, y in outline])
     return polygons
 
 

@@ -8,12 +8,10 @@ the same delivery the unpacked one; the other is an `older-duplicate`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os.path import splitext
-from typing import Any, Literal
+from typing import Any
 
-from preprocess.annotations import Pose, read_model_parse, read_pose
 from preprocess.faults import RecordError
 from preprocess.loose_json import load_json
 from preprocess.sources.files import Files, normal
@@ -29,9 +27,8 @@ from preprocess.sources.names import (
     short_stem,
     split_of,
 )
-from preprocess.sources.record import Record
 from preprocess.sources.tally import Tally
-from schemas import Garment, Split, UserError, View
+from schemas import Split, UserError
 
 SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
 """What a wearing list names for every look."""
@@ -105,30 +102,6 @@ def open_aihub(files: Files) -> AIHub:
             "put the label archives (라벨링데이터) beside the pictures"
         )
     return AIHub(files, parts, _release(parts, lists), found)
-
-
-def records(data: AIHub, garment: Garment | Literal["all"]) -> Iterator[Record]:
-    """Yield a record for every wanted garment in every front view, and back view with a product picture of the back.
-
-    What is left out on purpose is counted in ``data.left_out``.
-    """
-    for split, part in data.parts.items():
-        for look, frame in _frames(part):
-            stem = f"{look}_{frame}"
-            worn = part.worn.get(stem) or part.worn_by_look.get(look, {})
-            view = _view(data.files, part, stem, frame)
-            for slot in ("main_top", "bottom"):
-                if slot not in worn:
-                    continue
-                kind: Garment = "lower" if slot == "bottom" else _kind_of_top(data.files, part, stem, worn)
-                if garment not in ("all", kind):
-                    data.left_out[f"{kind}-garment"] += 1
-                    continue
-                record = _record(split, part, look, frame, worn[slot], kind, view)
-                if view == "side" or (view == "back" and not record.product_image):
-                    data.left_out[f"{view}-view"] += 1
-                    continue
-                yield record
 
 
 def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Tally) -> None:
@@ -209,63 +182,3 @@ def _slots(row: dict[str, Any], path: str, found: Tally) -> dict[str, str]:
         elif item is not None:
             found.note("bad-item-id", path)
     return slots
-
-
-def _frames(part: Part) -> list[tuple[str, str]]:
-    """List (look, frame) of every picture and every listed pair, sorted."""
-    stems = part.worn.keys() | part.files.get("model-image", {}).keys()
-    pairs = (stem.rpartition("_") for stem in stems)
-    return sorted((look, frame) for look, _, frame in pairs if look)
-
-
-def _view(files: Files, part: Part, stem: str, frame: str) -> View:
-    pose = _quiet_pose(files, part.path("model-pose", stem))
-    if pose is not None and pose.view is not None:
-        return pose.view  # type: ignore[return-value]
-    return "front" if frame == "000" else "side"
-
-
-def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> Garment:
-    """Tell a dress from a top: worn alone, with landmarks at the knee or below, over no other lower garment."""
-    if "bottom" in worn or "inner_top" in worn:
-        return "upper"
-    item = worn["main_top"]
-    if item not in part.reaches_knee:
-        landmarks = _quiet_pose(files, part.path("item-pose", f"{item}_F"))
-        part.reaches_knee[item] = landmarks is not None and bool(landmarks.points[13:, 2].any())
-    if not part.reaches_knee[item]:
-        return "upper"
-    path = part.path("model-parse", stem)
-    try:
-        names = {region.name for region in read_model_parse(files.read(path), path).regions} if path else set()
-    except RecordError:
-        return "dress"
-    return "upper" if any(name.startswith("pants") for name in names) else "dress"
-
-
-def _quiet_pose(files: Files, path: str) -> Pose | None:
-    """Read a pose for planning; its faults are reported when the record is built."""
-    try:
-        return read_pose(files.read(path), path) if path else None
-    except RecordError:
-        return None
-
-
-def _record(split: Split, part: Part, look: str, frame: str, item: str, kind: Garment, view: View) -> Record:
-    side: Literal["F", "B"] = "B" if view == "back" else "F"
-    person, product = f"{look}_{frame}", f"{item}_{side}"
-    return Record(
-        split=split,
-        look=look,
-        frame=frame,
-        item=item,
-        side=side,
-        garment=kind,
-        view=view,
-        person_image=part.path("model-image", person),
-        person_pose=part.path("model-pose", person),
-        person_parse=part.path("model-parse", person),
-        product_image=part.path("item-image", product),
-        product_pose=part.path("item-pose", product),
-        product_parse=part.path("item-parse", product),
-    )

@@ -4,38 +4,58 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
-from schemas import Garment, Split, View
+from schemas import Garment, Pairing, Split, View
+
+
+class Product(NamedTuple):
+    """The files of one picture; paths relative to the data set, "" where a file is missing."""
+
+    image: str
+    pose: str
+    parse: str
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One pair that is to become one sample. Paths are relative to the data set; "" where the file is missing."""
 
+    part: Split
+    """The part of the data set that it lies in"""
     split: Split
+    """What it is used for: its part's, unless it would leak (see `splits`)"""
     look: str
     frame: str
     item: str
-    side: Literal["F", "B"]
+    side: str
+    """F or B of a product photograph; the frame that the garment is cut out of"""
     garment: Garment
     view: View
+    pairing: Pairing
     person_image: str
     person_pose: str
     person_parse: str
     product_image: str
+    """The garment's picture: a product photograph, or another frame of the look; so are its pose and parse"""
     product_pose: str
     product_parse: str
+    beneath_image: str = ""
+    """The product photograph of the top listed beneath this one, to tell the layers by"""
+    beneath_parse: str = ""
+    layers: int = 1
+    """How many tops are listed"""
 
     @property
     def key(self) -> str:
         """The sample's name: unique in the data set, without dots."""
-        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.split}_{self.look}_{self.frame}_{self.item}_{self.side}")
+        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.part}_{self.look}_{self.frame}_{self.item}_{self.side}")
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """All paths that the sample is made from."""
+        beneath = (self.beneath_image, self.beneath_parse) if self.layers > 1 else ()
         return (
             self.person_image, self.person_pose, self.person_parse,
-            self.product_image, self.product_pose, self.product_parse,
+            self.product_image, self.product_pose, self.product_parse, *beneath,
         )  # fmt: skip

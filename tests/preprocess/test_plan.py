@@ -8,16 +8,24 @@ from preprocess.sources import Files, Record
 from schemas import Configuration, UserError
 
 CONFIGURATION = Configuration(
-    source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+    source="aihub",
+    garment="upper",
+    pairing="item",
+    views="matching",
+    linings=False,
+    target_size=1024,
+    conditioning_size=256,
+    jpeg_quality=95,
 )
 RECORD = Record(
-    split="train", look="1008_A001", frame="000", item="1008001", side="F", garment="upper", view="front",
+    part="train", split="train", pairing="item", look="1008_A001", frame="000", item="1008001", side="F",
+    garment="upper", view="front",
     person_image="a.jpg", person_pose="", person_parse="", product_image="b.jpg", product_pose="", product_parse="",
 )  # fmt: skip
 
 
 def many(count: int, split: str = "train") -> list[Record]:
-    return [replace(RECORD, look=f"1008_A{n:03d}", split=split) for n in range(count)]  # type: ignore[arg-type]
+    return [replace(RECORD, look=f"1008_A{n:03d}", part=split, split=split) for n in range(count)]  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from preprocess.build import build
 from preprocess.drawn.dataset import write_dataset
 from preprocess.plan import make_plan
 from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from schemas import Configuration
 from train.config import StageConfig
 from train.settings import stage_config
@@ -67,7 +68,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(folder / "aihub", looks=12, seed=0, workers=1)
     files = Files(folder / "aihub")
     configuration = Configuration(
-        source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+        source="aihub",
+        garment="upper",
+        pairing="item",
+        views="matching",
+        linings=False,
+        target_size=1024,
+        conditioning_size=256,
+        jpeg_quality=95,
     )
     planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
     build(files, folder / "shards", planned, 1, lambda done, total: None)

@@ -15,11 +15,19 @@ from preprocess.build import pool
 from preprocess.build.sample import Members, make_samples
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files, Record
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from schemas import Configuration, Reject
 
 CONFIGURATION = Configuration(
-    source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+    source="aihub",
+    garment="upper",
+    pairing="item",
+    views="matching",
+    linings=False,
+    target_size=1024,
+    conditioning_size=256,
+    jpeg_quality=95,
 )
 PlanOf = Callable[[Path], PlannedRecords]
 

@@ -19,12 +19,20 @@ from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from schemas import MEMBERS, Configuration, Manifest, PlannedShard, Sample, ShardIndex, UserError, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
 CONFIGURATION = Configuration(
-    source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+    source="aihub",
+    garment="upper",
+    pairing="item",
+    views="matching",
+    linings=False,
+    target_size=1024,
+    conditioning_size=256,
+    jpeg_quality=95,
 )
 
 

@@ -171,7 +171,8 @@ from pathlib import Path
 import preprocess.plan
 from preprocess.build import build
 from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from schemas import Configuration
 
 def main():

@@ -20,12 +20,20 @@ import pytest
 from preprocess.build.sample import Members, make_samples
 from preprocess.plan import make_plan
 from preprocess.sources import Files, Record
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from preprocess.verify.members import check_members
 from schemas import Configuration, Reject, UserError
 
 CONFIGURATION = Configuration(
-    source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+    source="aihub",
+    garment="upper",
+    pairing="item",
+    views="matching",
+    linings=False,
+    target_size=1024,
+    conditioning_size=256,
+    jpeg_quality=95,
 )
 SHRINK = 8
 RECORD_CASES, LIST_CASES, ZIP_CASES = 1500, 300, 200

@@ -12,7 +12,8 @@ import pytest
 from preprocess.conditioning import Conditions, condition, load_person, load_product
 from preprocess.faults import RecordError
 from preprocess.sources import Files, Record
-from preprocess.sources.aihub import open_aihub, records
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
 from schemas import MID_GREY, Garment, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
@@ -23,7 +24,7 @@ RED, BLUE, SKIN, GREEN, HAIR = (200, 0, 0), (0, 0, 160), (240, 180, 150), (0, 90
 def make(root: Path, garment: Garment = "upper") -> Conditions:
     files = Files(root)
     record = replace(first_record(root), garment=garment)
-    return condition(load_person(files, record), load_product(files, record), record)
+    return condition(files, load_person(files, record), load_product(files, record), record, linings=False)
 
 
 def first_record(root: Path) -> Record:

@@ -9,7 +9,8 @@ import pytest
 
 from preprocess.faults import RecordError
 from preprocess.sources import Files, Record
-from preprocess.sources.aihub import is_aihub, open_aihub, records
+from preprocess.sources.aihub import is_aihub, open_aihub
+from preprocess.sources.pairs import records
 from preprocess.sources.tally import Tally
 from schemas import UserError
 

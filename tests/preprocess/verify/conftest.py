@@ -42,7 +42,14 @@ from schemas import (
 )
 
 CONFIGURATION = Configuration(
-    source="aihub", garment="upper", pairing="item", target_size=1024, conditioning_size=256, jpeg_quality=95
+    source="aihub",
+    garment="upper",
+    pairing="item",
+    views="matching",
+    linings=False,
+    target_size=1024,
+    conditioning_size=256,
+    jpeg_quality=95,
 )
 FINGERPRINT = "f" * 64
 Files = list[tuple[str, bytes]]
@@ -162,7 +169,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         PlannedShard(name=name, split=split, records=2 if split == "train" else 1, digest=name)
         for name, (split, _) in content.items()
     )
-    plan = Plan(fingerprint=FINGERPRINT, configuration=CONFIGURATION, records=5, shards=shards)
+    plan = Plan(fingerprint=FINGERPRINT, configuration=CONFIGURATION, records=5, moved=0, shards=shards)
     (out / "plan.json").write_bytes(pretty(plan))
     number = 0
     for shard in shards:

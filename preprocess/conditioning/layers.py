@@ -1,0 +1,75 @@
+"""Which regions of a person belong to which worn garment, and whether the picture agrees with the wearing list.
+
+The rule: `outer_*` regions are the outermost top, which the list calls `main_top`; `inner_*` (and `dress_*`) are the
+outermost top where nothing is worn over it, else what lies beneath. Two cases are not settled by the files: a list
+that names one top where the parse has two layers, and one that names two where the parse has one. Then the colours
+of the product photograph are compared with those in the picture of the person, and what stays unclear is rejected.
+Where list and parse agree on two layers, the colours can still overrule them.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.annotations import Parse
+from preprocess.conditioning.regions import LOWER, UPPER
+from preprocess.pictures import Mask, Pixels
+from schemas import Garment
+
+_OUTER = frozenset(name for name in UPPER if name.startswith("outer"))
+_BENEATH = UPPER - _OUTER
+_CLEAR = 0.15
+"""By how much one likeness, in [0, 1], has to be larger than another to mean anything."""
+_BINS = (6, 16, 16)
+"""Steps of L, a and b: lightness differs most between a studio's product photograph and a person's."""
+_WIDTH = (1.0, 1.2, 1.2)
+"""Standard deviation, in steps, by which colours are smeared: light differs too."""
+
+
+def outermost(parse: Parse, garment: Garment) -> frozenset[str]:
+    """Return the names of the regions that the garment which is tried on covers."""
+    if garment == "lower":
+        return LOWER
+    if garment == "dress":
+        return _BENEATH | LOWER
+    return _OUTER if has_outer_layer(parse) else _BENEATH
+
+
+def has_outer_layer(parse: Parse) -> bool:
+    """Say whether something is worn over another top."""
+    return any(region.name in _OUTER for region in parse.regions)
+
+
+def beneath(parse: Parse) -> frozenset[str]:
+    """Return the names of the regions that lie beneath the outermost top, none where there is one layer only."""
+    return _BENEATH if has_outer_layer(parse) else frozenset()
+
+
+def palette(pixels: Pixels, mask: Mask) -> NDArray[np.float32] | None:
+    """Return the smeared distribution of colours where the mask is, flat and of sum 1; None for an empty mask."""
+    if not mask.any():
+        return None
+    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
+    counts = cv2.calcHist([lab], [0, 1, 2], mask.view(np.uint8), list(_BINS), [0, 256] * 3)
+    for axis, width in enumerate(_WIDTH):
+        steps = np.arange(-3, 4)
+        kernel = np.exp(-0.5 * (steps / width) ** 2)
+        counts = np.apply_along_axis(np.convolve, axis, counts, kernel, "same")
+    flat: NDArray[np.float32] = (counts / counts.sum()).astype(np.float32).ravel()
+    return flat
+
+
+def is_clearly_more_like(
+    garment: NDArray[np.float32] | None, one: NDArray[np.float32] | None, other: NDArray[np.float32] | None
+) -> bool:
+    """Say whether the garment's colours are clearly nearer to those of ``one`` than to those of ``other``."""
+    if garment is None or one is None or other is None:
+        return False
+    return likeness(garment, one) > likeness(garment, other) + _CLEAR
+
+
+def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Return the Bhattacharyya coefficient of two palettes, in [0, 1]."""
+    return float(np.sqrt(one * other).sum())
