@@ -105,7 +105,7 @@ def measure(case: Case, kind: Garment) -> NDArray[np.float64] | None:
     labels = label_map(case.parse, crop)
     points = case.pose.points - (crop.x, crop.y, 0.0)
     claimed = claimed_by(case.parse, WORN[kind], crop)
-    _, kept, repainted = shown(cut(case.pixels, crop), labels, claimed, points, kind)
+    _, kept, repainted = shown(cut(case.pixels, crop), labels, claimed, points, kind, crop.side)
 
     def truth(names: frozenset[str]) -> Mask:
         return pixels_of(labels, names) if case.truth is None else _in_crop(case.truth, names, crop)
@@ -127,8 +127,9 @@ def _hands(truth: Callable[[frozenset[str]], Mask], points: NDArray[np.float64],
         bone = points[wrist, :2] - points[elbow, :2]
         length = float(np.hypot(*bone))
         if points[[elbow, wrist], 2].all() and length > 20:  # shorter: the forearm points at the camera
-            past = along(side, points[wrist, :2], bone / length)
-            across = along(side, points[wrist, :2], np.array([-bone[1], bone[0]]) / length)
+            whole = slice(0, side), slice(0, side)
+            past = along(whole, points[wrist, :2], bone / length)
+            across = along(whole, points[wrist, :2], np.array([-bone[1], bone[0]]) / length)
             result |= truth(frozenset({name})) & (past > 0) & (past < reach) & (np.abs(across) < reach / 2)
     return result
 

@@ -13,12 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.cloth import repaint, shows_cloth
+from preprocess.conditioning.cloth import likelihood, repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
+from preprocess.conditioning.masks import box_of, dilated, eroded
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.pictures import Mask, Pixels
 from schemas import MID_GREY, Garment
+
+Colours = NDArray[np.float32]
+"""How likely each colour is, see `cloth.likelihood`."""
 
 _BOX_MARGIN = 0.02
 _GARMENT_MARGIN = 0.004
@@ -35,7 +39,7 @@ _NEAR_ODDS = 8.0
 
 
 class Shown(NamedTuple):
-    """What of the person is pasted back: RGB uint8 (side, side, 3), and masks (side, side)."""
+    """What of the person is pasted back: RGB uint8 (h, w, 3), and masks (h, w)."""
 
     picture: Pixels
     """The photograph, with the colour of skin or hair along their edges to the garment"""
@@ -53,17 +57,24 @@ def agnostic(
     ``claimed`` are all pixels inside a polygon of the garment, ``points`` is the person's pose (17, 3) in pixels of
     the crop. Painting comes before resizing, so that no pixel of the garment is averaged into a kept one.
     """
-    result, kept, _ = shown(square, labels, claimed, points, garment)
-    left, top, right, bottom = _box(labels)
-    inside = result[top:bottom, left:right]
-    inside[~kept[top:bottom, left:right]] = MID_GREY
+    side = labels.shape[0]
+    box = box_of(labels > 0, round(side * _BOX_MARGIN))
+    result = square.copy()
+    if box is None:
+        return result
+    # Nothing of the person is outside of the box, so only what is inside has to be looked at.
+    rows, columns = box
+    moved = points - (columns.start, rows.start, 0.0)
+    picture, kept, _ = shown(square[box], labels[box], claimed[box], moved, garment, side)
+    inside = np.full_like(picture, MID_GREY)
+    result[box] = cv2.copyTo(picture, kept.view(np.uint8), inside)
     return result
 
 
 def shown(
-    square: Pixels, labels: LabelMap, claimed: Mask, points: NDArray[np.float64], garment: Garment
+    square: Pixels, labels: LabelMap, claimed: Mask, points: NDArray[np.float64], garment: Garment, side: int
 ) -> Shown:  # fmt: skip
-    """Return what of the person is pasted back.
+    """Return what of the person is pasted back; margins are shares of ``side``.
 
     The safety margin around the garment is taken from the neck and from the other half of the body. Head, hands and
     feet have none: they are kept to their last pixel, and a little beyond where nothing is labelled. Of hair, hands and
@@ -72,25 +83,48 @@ def shown(
     """
     picture = square.copy()
     worn = pixels_of(labels, WORN[garment])
-    covered = _grown(worn, _GARMENT_MARGIN)
     half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
-    rim = half & ~_eroded(half, 2)  # a sliver of the garment may lie there, under another polygon's edge
-    kept = half & ~covered & ~(rim & _dilated(claimed, 2))
+    covered = dilated(worn, _pixels(_GARMENT_MARGIN, side))
+    rim = half & ~eroded(half, 2)  # a sliver of the garment may lie there, under another polygon's edge
+    kept = half & ~covered & ~(rim & dilated(claimed, 2))
     face = pixels_of(labels, frozenset({"face"}))
-    unlabelled = (labels == 0) & ~covered
-    kept |= face | (_grown(face, _EDGE) & unlabelled)
-    hair = pixels_of(labels, HEAD) & ~face
+    free = (labels == 0) & ~covered
+    _add_grown(kept, face, free, side)
+    kept |= face
     repainted = np.zeros_like(kept)
-    at_edge = _dilated(claimed | worn, 1)
-    for part, alike in ((hair, hair), *((end, end | face) for end in _ends(labels, points, garment))):
-        if not part.any():
+    cloth = likelihood(square, worn)
+    skin = likelihood(square, face)
+    at_edge = claimed | worn
+    hair = pixels_of(labels, HEAD) & ~face
+    for part, alike in ((hair, None), *((end, skin) for end in _ends(labels, points, garment))):
+        box = box_of(part, _pixels(_REACH, side) + 3)
+        if box is None:
             continue
-        contested = part & at_edge
-        near = part & _grown(worn, _REACH) & ~contested
-        cloth = shows_cloth(square, near, alike & ~near & ~contested, worn, _NEAR_ODDS)
-        repainted |= repaint(picture, contested, part & ~contested & ~cloth, worn & ~contested)
-        kept |= (part & ~contested & ~cloth) | (_grown(part, _EDGE) & unlabelled)
-    return Shown(picture, kept | repainted, repainted)
+        found = _without_cloth(picture[box], part[box], at_edge[box], worn[box], cloth, alike, side)
+        kept[box] |= found.kept
+        repainted[box] |= found.repainted
+        _add_grown(kept, part, free, side)
+    return Shown(picture, kept, repainted)
+
+
+def _without_cloth(
+    picture: Pixels, part: Mask, edge: Mask, worn: Mask, cloth: Colours, alike: Colours | None, side: int
+) -> Shown:  # fmt: skip
+    """Return a part of the body without those of its pixels that show the garment; repaints ``picture`` in place."""
+    contested = part & dilated(edge, 1)
+    near = part & dilated(worn, _pixels(_REACH, side)) & ~contested
+    own = likelihood(picture, part & ~near & ~contested)
+    fabric = shows_cloth(picture, near, own if alike is None else own + alike, cloth, _NEAR_ODDS)
+    sure = part & ~contested & ~fabric
+    repainted = repaint(picture, contested, sure, worn & ~contested)
+    return Shown(picture, sure | repainted, repainted)
+
+
+def _add_grown(kept: Mask, part: Mask, free: Mask, side: int) -> None:
+    """Add to ``kept``, in place, what lies around the part where nothing else is."""
+    margin = _pixels(_EDGE, side)
+    if (box := box_of(part, margin)) is not None:
+        kept[box] |= dilated(part[box], margin) & free[box]
 
 
 def _ends(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> list[Mask]:
@@ -99,31 +133,15 @@ def _ends(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> li
     return [limb_ends(labels, points, joints) for joints in limbs]
 
 
-def _box(labels: LabelMap) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom around the person, with a margin, inside the crop."""
-    side = labels.shape[0]
-    margin = round(side * _BOX_MARGIN)
-    x, y, width, height = cv2.boundingRect((labels > 0).view(np.uint8))
-    return max(0, x - margin), max(0, y - margin), min(side, x + width + margin), min(side, y + height + margin)
-
-
-def _grown(mask: Mask, share: float) -> Mask:
-    return _dilated(mask, max(2, round(mask.shape[0] * share)))
-
-
-def _eroded(mask: Mask, radius: int) -> Mask:
-    return ~_dilated(~mask, radius)
-
-
-def _dilated(mask: Mask, radius: int) -> Mask:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
+def _pixels(share: float, side: int) -> int:
+    return max(2, round(side * share))
 
 
 def _neck(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Mask:
     neck = pixels_of(labels, frozenset({"neck"}))
-    body = torso(points)
-    if body is None or garment == "lower":
+    body, box = torso(points), box_of(neck)
+    if body is None or box is None or garment == "lower":
         return neck
     shoulders, up, length = body
-    return neck & (along(labels.shape[0], shoulders, up) > _NECK_ABOVE_SHOULDERS * length)
+    neck[box] &= along(box, shoulders, up) > _NECK_ABOVE_SHOULDERS * length
+    return neck

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,8 +161,8 @@ def _garment(product: Subject, record: Record, linings: bool) -> tuple[Pixels, C
     if mask.mean() < _SMALLEST_GARMENT:
         raise RecordError("no-garment", record.product_parse, "no region but hidden ones; label the garment anew")
     square = cut(product.pixels, crop)
-    square = np.where(mask[..., None], square, np.uint8(MID_GREY))
-    return resize(square, CONDITIONING_SIZE), crop
+    alone = np.asarray(cv2.copyTo(square, mask.view(np.uint8), np.full_like(square, MID_GREY)), np.uint8)
+    return resize(alone, CONDITIONING_SIZE), crop
 
 
 def _load(

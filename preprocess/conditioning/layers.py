@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Parse
+from preprocess.conditioning.colours import distribution, histogram, smeared
 from preprocess.conditioning.regions import LOWER, UPPER
 from preprocess.pictures import Mask, Pixels
 from schemas import Garment
@@ -22,10 +23,14 @@ _OUTER = frozenset(name for name in UPPER if name.startswith("outer"))
 _BENEATH = UPPER - _OUTER
 _CLEAR = 0.15
 """By how much one likeness, in [0, 1], has to be larger than another to mean anything."""
+_STEP = 3
+"""Every how manieth row and column is looked at: a hundred thousand pixels say no more than ten thousand."""
 _BINS = (6, 16, 16)
 """Steps of L, a and b: lightness differs most between a studio's product photograph and a person's."""
-_WIDTH = (1.0, 1.2, 1.2)
-"""Standard deviation, in steps, by which colours are smeared: light differs too."""
+_KERNELS = tuple(
+    np.exp(-0.5 * (np.arange(-3, 4, dtype=np.float32) / np.float32(width)) ** 2) for width in (1.0, 1.2, 1.2)
+)  # fmt: skip
+"""Colours are smeared by about a step: light differs too."""
 
 
 def outermost(parse: Parse, garment: Garment) -> frozenset[str]:
@@ -51,14 +56,9 @@ def palette(pixels: Pixels, mask: Mask) -> NDArray[np.float32] | None:
     """Return the smeared distribution of colours where the mask is, flat and of sum 1; None for an empty mask."""
     if not mask.any():
         return None
-    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
-    counts = cv2.calcHist([lab], [0, 1, 2], mask.view(np.uint8), list(_BINS), [0, 256] * 3)
-    for axis, width in enumerate(_WIDTH):
-        steps = np.arange(-3, 4)
-        kernel = np.exp(-0.5 * (steps / width) ** 2)
-        counts = np.apply_along_axis(np.convolve, axis, counts, kernel, "same")
-    flat: NDArray[np.float32] = (counts / counts.sum()).astype(np.float32).ravel()
-    return flat
+    few = np.ascontiguousarray(pixels[::_STEP, ::_STEP]), np.ascontiguousarray(mask[::_STEP, ::_STEP])
+    lab = np.asarray(cv2.cvtColor(few[0], cv2.COLOR_RGB2LAB), np.uint8)
+    return distribution(smeared(histogram(lab, few[1], _BINS), _KERNELS))
 
 
 def is_clearly_more_like(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.crop import torso
+from preprocess.conditioning.masks import Box, box_of
 from preprocess.conditioning.regions import LabelMap, pixels_of
 from preprocess.pictures import Mask
 
@@ -33,28 +34,34 @@ def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> 
     body = torso(points)
     scale = body[2] if body else 0.0
     for name in joints:
-        limb = pixels_of(labels, frozenset({name}))
-        if not limb.any() or (bone := _last_bone(limb, points, name, joints, scale)) is None:
+        whole = pixels_of(labels, frozenset({name}))
+        box = box_of(whole)
+        if box is None or (bone := _last_bone(whole[box], box, points, name, joints, scale)) is None:
             continue
         middle, last = bone
         length = float(np.hypot(*(last - middle)))
         if length < 1:
             continue
-        past = along(limb.shape[0], last, (last - middle) / length)
-        end = limb & (past > -_BEFORE_JOINT * length) & _in_reach(middle, last, limb.shape[0], scale)
-        ends |= end
+        past = along(box, last, (last - middle) / length)
+        ends[box] |= whole[box] & (past > -_BEFORE_JOINT * length) & _in_reach(middle, last, box, scale)
     return ends
 
 
-def along(side: int, origin: Point, direction: Point) -> NDArray[np.float64]:
-    """Return how far each pixel of a (side, side) picture lies from ``origin`` in the given unit direction."""
-    rows, columns = np.ogrid[:side, :side]
-    distance: NDArray[np.float64] = (columns - origin[0]) * direction[0] + (rows - origin[1]) * direction[1]
-    return distance
+def along(box: Box, origin: Point, direction: Point) -> NDArray[np.float32]:
+    """Return how far each pixel of the box lies from ``origin`` in the given unit direction."""
+    rows, columns = _grid(box)
+    return (columns - np.float32(origin[0])) * np.float32(direction[0]) + (
+        (rows - np.float32(origin[1])) * np.float32(direction[1])
+    )
+
+
+def _grid(box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    rows, columns = (np.arange(part.start, part.stop, dtype=np.float32) for part in box)
+    return rows[:, None], columns[None, :]
 
 
 def _last_bone(
-    limb: Mask, points: NDArray[np.float64], name: str, joints: Joints, scale: float
+    limb: Mask, box: Box, points: NDArray[np.float64], name: str, joints: Joints, scale: float
 ) -> tuple[Point, Point] | None:
     """Return the middle and the last joint of the limb.
 
@@ -62,6 +69,7 @@ def _last_bone(
     the other one. Where no last joint is known it is put a hand's length before the limb's far end.
     """
     rows, columns = np.nonzero(limb)
+    rows, columns = rows + box[0].start, columns + box[1].start
 
     def distance(joint: int) -> int:
         return round(float(np.hypot(columns - points[joint, 0], rows - points[joint, 1]).min()))
@@ -86,12 +94,12 @@ def _last_bone(
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
 
 
-def _in_reach(middle: Point, last: Point, side: int, scale: float) -> Mask:
+def _in_reach(middle: Point, last: Point, box: Box, scale: float) -> Mask:
     """Return the disc around the hand or foot that the joint leads to; a foreshortened bone still has a whole hand."""
     bone = last - middle
     length = float(np.hypot(*bone))
     reach = max(0.85 * length, 0.4 * scale)
     x, y = last + bone / length * 0.35 * reach
-    rows, columns = np.ogrid[:side, :side]
-    near: Mask = (columns - x) ** 2 + (rows - y) ** 2 <= reach**2
+    rows, columns = _grid(box)
+    near: Mask = (columns - np.float32(x)) ** 2 + (rows - np.float32(y)) ** 2 <= np.float32(reach**2)
     return near

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +42,14 @@ def label_map(parse: Parse, crop: Crop) -> LabelMap:
 
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     """Return the mask of all pixels that show one of the named regions."""
+    return cv2.LUT(labels, _table(names)).view(np.bool_)
+
+
+@lru_cache
+def _table(names: frozenset[str]) -> NDArray[np.uint8]:
     table = np.zeros(256, np.uint8)
     table[[2 + position for position, name in enumerate(_ORDER) if name in names]] = 1
-    return cv2.LUT(labels, table).view(np.bool_)
+    return table
 
 
 def claimed_by(parse: Parse, names: frozenset[str], crop: Crop) -> Mask:

@@ -38,7 +38,7 @@ def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int
     points = person.pose.points - (made.person_crop.x, made.person_crop.y, 0)
     square = cut(person.pixels, made.person_crop)
     claimed = claimed_by(person.parse, UPPER, made.person_crop)
-    _, kept, repainted = shown(square, labels, claimed, points, "upper")
+    _, kept, repainted = shown(square, labels, claimed, points, "upper", made.person_crop.side)
     face, hair = (pixels_of(labels, frozenset({name})) for name in ("face", "hair"))
     lower, garment = pixels_of(labels, frozenset({"pants_hip"})), pixels_of(labels, UPPER)
     assert not (kept & ~repainted & (garment | claimed)).any()
