@@ -13,35 +13,44 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _PIXEL_LIMIT = 100_000_000
+_FLAGS = {1: cv2.IMREAD_COLOR_RGB, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 
 
-def decode(data: bytes, path: str, labelled_size: tuple[int, int] | None) -> tuple[Pixels, bool]:
-    """Decode a picture, upright by its EXIF orientation.
+def decode(
+    data: bytes, path: str, labelled_size: tuple[int, int] | None, factor: int = 1
+) -> tuple[Pixels, bool]:  # fmt: skip
+    """Decode a picture at one ``factor``-th (1, 2, 4) of its size, upright by its EXIF orientation.
 
     Some of AI-Hub's pictures lie on their side while their labels are for the upright one: where ``labelled_size``
     (width, height) is portrait and the picture is landscape, it is turned by 270° (counter-clockwise). Returns the
     pixels and whether they were turned. Raises RecordError `bad-image` where nothing can be decoded.
     """
-    pixels = _decode(data)
+    pixels = _decode(data, _FLAGS[factor])
     if pixels is None:
         raise RecordError("bad-image", path, "cannot be decoded whole; fetch the file anew")
     height, width = pixels.shape[:2]
-    if height * width > _PIXEL_LIMIT:
-        raise RecordError("bad-image", path, f"{width}x{height} pixels are more than any camera of the data set takes")
+    if height * width * factor**2 > _PIXEL_LIMIT:
+        raise RecordError(
+            "bad-image",
+            path,
+            f"{factor * width}x{factor * height} pixels are more than any camera of the data set takes",
+        )
     sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and width > height
     if sideways:
         pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE), np.uint8)  # = 270° counter-clockwise
     return pixels, sideways
 
 
-def _decode(data: bytes) -> Pixels | None:
+def _decode(data: bytes, flags: int) -> Pixels | None:
     # cv2 fills what a truncated JPEG lacks with grey and says nothing, so the end-of-image marker is looked for.
     if not data or (data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2):
         return None
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
+    if pixels is not None and flags != cv2.IMREAD_COLOR_RGB:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)  # the reducing decoders know only BGR
     return None if pixels is None else np.asarray(pixels, np.uint8)
 
 

@@ -93,7 +93,7 @@ def _same_ids(files: Files, records: Sequence[Record], by_picture: dict[str, Nod
     Some copies of the data set number garments anew in each part. So one id is one garment unless both parts have a
     picture of it: then the pictures say whether it is, and they have been compared.
     """
-    pictured = {node for path, node in by_picture.items() if files.size(path) > 0}
+    pictured = {node for path, node in by_picture.items() if path and files.size(path) > 0}
     nodes = {node for record in records for node in _nodes(record)}
     pairs = []
     for what, part, name in sorted(nodes):

@@ -22,10 +22,12 @@ _LEVELS = 4
 def thumb(data: bytes) -> NDArray[np.uint8] | None:
     """Return the thumbnail (768,) of an encoded picture, upright; None where it cannot be decoded.
 
-    The decoder is asked for an eighth of the size, which takes a third of the time of the whole.
+    A JPEG is decoded at a quarter of its size, which takes half the time of the whole and averages what it leaves out;
+    decoders of other formats would pick single pixels.
     """
+    flags = cv2.IMREAD_REDUCED_COLOR_4 if data.startswith(b"\xff\xd8") else cv2.IMREAD_COLOR
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_8) if data else None
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         pixels = None
     if pixels is None:

@@ -23,7 +23,7 @@ from schemas import UserError
 
 CONTEXT: BaseContext = multiprocessing.get_context("spawn")
 
-_MALLOC = {
+MALLOC = {
     # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
     # fast. glibc reads these once, when a process starts, so they are set for the workers before these are spawned.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
@@ -54,7 +54,7 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
 
     Raise UserError where a worker was killed.
     """
-    os.environ.update({name: value for name, value in _MALLOC.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in MALLOC.items() if name not in os.environ})
     pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job,))
     try:
         yield pool

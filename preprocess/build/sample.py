@@ -6,11 +6,20 @@ import io
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning import Conditions, Subject, condition, load_person, load_product
+from preprocess.conditioning import (
+    PersonSide,
+    Subject,
+    check_layers,
+    garment_side,
+    load_person,
+    load_product,
+    person_side,
+)
 from preprocess.faults import RecordError
 from preprocess.pictures import encode_jpeg, encode_png
 from preprocess.sources import Files, Record
@@ -24,13 +33,16 @@ from schemas import (
     PERSON_256,
     Annotation,
     Configuration,
+    Crop,
     Picture,
     Reject,
     Sample,
 )
 
-_HELD = 8
-"""Decoded pictures kept, of about 3 MB each."""
+_HELD = 12
+"""Pictures and sides of tuples that are kept: a look's frames and garments, of at most 4 MB each."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,64 +53,89 @@ class Members:
     members: dict[str, bytes]
 
 
+@dataclass(frozen=True)
+class _PersonMembers:
+    """The members that are the person's, encoded, and what else is needed of it."""
+
+    side: PersonSide
+    members: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class _GarmentMembers:
+    """The members that are the garment's, encoded."""
+
+    crop: Crop
+    members: dict[str, bytes]
+
+
 def make_samples(
     files: Files, records: Sequence[Record], configuration: Configuration
 ) -> Iterator[Members | Reject]:  # fmt: skip
-    """Make every record's sample, in order; a picture that neighbouring records share is decoded once."""
-    subjects = _Subjects(files)
+    """Make every record's sample, in order; what neighbouring records share is decoded, computed and encoded once."""
+    recent = _Recent()
     for record in records:
         try:
-            person = subjects.get(record.person_image, record, load_person)
-            product = subjects.get(record.product_image, record, load_product)
-            yield _make(files, record, person, product, configuration)
+            yield _make(files, record, configuration, recent)
         except RecordError as error:
-            yield _reject(record, error)
+            yield Reject(key=record.key, reason=error.reason, path=error.path, detail=error.detail)
 
 
-class _Subjects:
-    """The last few decoded pictures: a look's frames and its garments."""
+class _Recent:
+    """The last few results, and faults, by what they are of."""
 
-    def __init__(self, files: Files) -> None:
-        self._files = files
-        self._held: OrderedDict[str, Subject | RecordError] = OrderedDict()
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 
-    def get(self, path: str, record: Record, load: Callable[[Files, Record], Subject]) -> Subject:
-        """Return the subject whose picture is ``path``. Raise RecordError, each time, where it cannot be used."""
-        found = self._held.get(path) if path else None
-        if found is None:
+    def get(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """Return what ``make`` gave for the key. Raise RecordError, each time, where it did."""
+        if key not in self._held:
             try:
-                found = load(self._files, record)
+                self._held[key] = make()
             except RecordError as error:
-                found = error
-            self._held[path] = found
+                self._held[key] = error
             while len(self._held) > _HELD:
                 self._held.popitem(last=False)
+        found: T | RecordError = self._held[key]
         if isinstance(found, RecordError):
-            raise found
+            raise RecordError(found.reason, found.path, found.detail)
         return found
 
 
-def _make(
-    files: Files, record: Record, person: Subject, product: Subject, configuration: Configuration
-) -> Members:  # fmt: skip
-    made = condition(files, person, product, record, linings=configuration.linings)
-    sample = _describe(record, person, product, made)
-    members = {
-        PERSON: encode_jpeg(made.Ip, configuration.jpeg_quality),
-        PERSON_256: encode_jpeg(made.Ip_256, configuration.jpeg_quality),
-        AGNOSTIC: encode_png(made.Ia),
-        GARMENT: encode_png(made.Ic),
-        JP: _npy(made.Jp),
-        JG: _npy(made.Jg),
-        META: sample.model_dump_json().encode(),
-    }
-    return Members(sample, members)
+def _make(files: Files, record: Record, configuration: Configuration, recent: _Recent) -> Members:
+    person_id = record.person_image, record.look, record.frame
+    product_id = record.product_image, record.item, record.side, record.pairing
+    person = recent.get(person_id, lambda: load_person(files, record))
+    product = recent.get(product_id, lambda: load_product(files, record))
+    left = recent.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
+    check_layers(files, person, left.side, product, record)
+    right = recent.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
+    sample = _describe(record, person, left.side.crop, product, right.crop)
+    return Members(sample, {**left.members, **right.members, META: sample.model_dump_json().encode()})
 
 
-def _describe(record: Record, person: Subject, product: Subject, made: Conditions) -> Sample:
-    def picture(path: str, subject: Subject, product: bool) -> Picture:
+def _person_members(person: Subject, record: Record, configuration: Configuration) -> _PersonMembers:
+    side = person_side(person, record)
+    return _PersonMembers(
+        side,
+        {
+            PERSON: encode_jpeg(side.Ip, configuration.jpeg_quality),
+            PERSON_256: encode_jpeg(side.Ip_256, configuration.jpeg_quality),
+            AGNOSTIC: encode_png(side.Ia),
+            JP: _npy(side.Jp),
+        },
+    )
+
+
+def _garment_members(product: Subject, record: Record, configuration: Configuration) -> _GarmentMembers:
+    side = garment_side(product, record, linings=configuration.linings)
+    return _GarmentMembers(side.crop, {GARMENT: encode_png(side.Ic), JG: _npy(side.Jg)})
+
+
+def _describe(record: Record, person: Subject, person_crop: Crop, product: Subject, product_crop: Crop) -> Sample:
+    def picture(path: str, subject: Subject, crop: Crop) -> Picture:
         width, height = subject.size
-        return Picture(path=path, width=width, height=height, crop=made.product_crop if product else made.person_crop)
+        return Picture(path=path, width=width, height=height, crop=crop)
 
     def annotated(path: str) -> Annotation:
         return Annotation(path=path, origin="annotated")
@@ -113,18 +150,14 @@ def _describe(record: Record, person: Subject, product: Subject, made: Condition
         look=record.look,
         frame=record.frame,
         item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
-        person=picture(record.person_image, person, product=False),
-        product=picture(record.product_image, product, product=True),
+        person=picture(record.person_image, person, person_crop),
+        product=picture(record.product_image, product, product_crop),
         person_pose=annotated(record.person_pose),
         person_parse=annotated(record.person_parse),
         product_pose=annotated(record.product_pose),
         product_parse=annotated(record.product_parse),
         mended=tuple(dict.fromkeys((*person.mended, *product.mended))),
     )
-
-
-def _reject(record: Record, error: RecordError) -> Reject:
-    return Reject(key=record.key, reason=error.reason, path=error.path, detail=error.detail)
 
 
 def _npy(pose: NDArray[np.float32]) -> bytes:

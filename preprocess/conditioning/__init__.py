@@ -1,5 +1,16 @@
 """From a Record to (Ia, Jp, Ic, Jg) and Ip: pure functions of the pictures and their annotations."""
 
-from preprocess.conditioning.conditions import Conditions, Subject, condition, load_person, load_product
+from preprocess.conditioning.conditions import GarmentSide, PersonSide, garment_side, person_side
+from preprocess.conditioning.layer_check import check_layers
+from preprocess.conditioning.subject import Subject, load_person, load_product
 
-__all__ = ["Conditions", "Subject", "condition", "load_person", "load_product"]
+__all__ = [
+    "GarmentSide",
+    "PersonSide",
+    "Subject",
+    "check_layers",
+    "garment_side",
+    "load_person",
+    "load_product",
+    "person_side",
+]

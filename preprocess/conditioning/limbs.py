@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,12 +28,11 @@ _BEFORE_JOINT = 0.06
 """How far before the joint a hand begins, in lengths of the forearm."""
 
 
-def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> Mask:
-    """Return the hands of the arms, or the feet of the legs: what lies beyond the last joint of each limb.
+def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> Iterator[Mask]:
+    """Yield each hand of the arms, or foot of the legs: what lies beyond the last joint of the limb.
 
     ``points`` is the pose (17, 3) in pixels of the crop.
     """
-    ends = np.zeros(labels.shape, np.bool_)
     body = torso(points)
     scale = body[2] if body else 0.0
     for name in joints:
@@ -43,8 +45,9 @@ def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> 
         if length < 1:
             continue
         past = along(box, last, (last - middle) / length)
-        ends[box] |= whole[box] & (past > -_BEFORE_JOINT * length) & _in_reach(middle, last, box, scale)
-    return ends
+        end = np.zeros_like(whole)
+        end[box] = whole[box] & (past > -_BEFORE_JOINT * length) & _in_reach(middle, last, box, scale)
+        yield end
 
 
 def along(box: Box, origin: Point, direction: Point) -> NDArray[np.float32]:
@@ -69,10 +72,11 @@ def _last_bone(
     the other one. Where no last joint is known it is put a hand's length before the limb's far end.
     """
     rows, columns = np.nonzero(limb)
-    rows, columns = rows + box[0].start, columns + box[1].start
+    rows, columns = (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
 
     def distance(joint: int) -> int:
-        return round(float(np.hypot(columns - points[joint, 0], rows - points[joint, 1]).min()))
+        across, down = columns - np.float32(points[joint, 0]), rows - np.float32(points[joint, 1])
+        return round(math.sqrt(float((across * across + down * down).min())))
 
     near = [
         (distance(last), side != name, middle, last)

@@ -61,11 +61,14 @@ def claimed_by(parse: Parse, names: frozenset[str], crop: Crop) -> Mask:
     return mask.view(np.bool_)
 
 
-def garment_mask(parse: Parse, crop: Crop, linings: bool = False) -> Mask:
-    """Return the mask of a product's own cloth; its inside and far side (`*_hidden`) only with ``linings``."""
-    mask = np.zeros((crop.side, crop.side), np.uint8)
+def garment_mask(parse: Parse, crop: Crop, linings: bool = False, factor: int = 1) -> Mask:
+    """Return the mask of a product's own cloth, at one ``factor``-th of the crop's size.
+
+    Its inside and far side (`*_hidden`) belong to it only with ``linings``.
+    """
+    mask = np.zeros((crop.side // factor, crop.side // factor), np.uint8)
     for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
-        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 1)
+        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 1, factor)
     return mask.view(np.bool_)
 
 
@@ -80,8 +83,8 @@ def bounds(parse: Parse, names: frozenset[str] | None = None) -> NDArray[np.floa
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int) -> None:
+def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int, factor: int = 1) -> None:
     # One call per polygon: together, cv2 would fill by the even-odd rule and make holes where two of them overlap.
     for polygon in polygons:
-        points = np.rint(polygon - (crop.x, crop.y)).astype(np.int32)
+        points = np.rint((polygon - (crop.x, crop.y)) / factor).astype(np.int32)
         cv2.fillPoly(labels, [points], value)

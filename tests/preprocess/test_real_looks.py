@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.conditioning import condition, load_person, load_product
+from preprocess.conditioning import load_person, person_side
 from preprocess.conditioning.agnostic import shown
-from preprocess.conditioning.regions import UPPER, claimed_by, label_map, pixels_of
+from preprocess.conditioning.regions import UPPER, claimed_by, pixels_of
 from preprocess.pictures import cut
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import is_aihub, open_aihub
@@ -32,13 +32,13 @@ def test_all_looks_are_found(real_records: tuple[Files, list[Record]]) -> None:
 @pytest.mark.parametrize("number", range(LOOKS))
 def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int) -> None:
     files, found = real_records
-    person, product = load_person(files, found[number]), load_product(files, found[number])
-    made = condition(files, person, product, found[number], linings=False)
-    labels = label_map(person.parse, made.person_crop)
-    points = person.pose.points - (made.person_crop.x, made.person_crop.y, 0)
-    square = cut(person.pixels, made.person_crop)
-    claimed = claimed_by(person.parse, UPPER, made.person_crop)
-    _, kept, repainted = shown(square, labels, claimed, points, "upper", made.person_crop.side)
+    person = load_person(files, found[number])
+    made = person_side(person, found[number])
+    labels = made.labels
+    points = person.pose.points - (made.crop.x, made.crop.y, 0)
+    square = cut(person.pixels, made.crop)
+    claimed = claimed_by(person.parse, UPPER, made.crop)
+    _, kept, repainted = shown(square, labels, claimed, points, "upper", made.crop.side)
     face, hair = (pixels_of(labels, frozenset({name})) for name in ("face", "hair"))
     lower, garment = pixels_of(labels, frozenset({"pants_hip"})), pixels_of(labels, UPPER)
     assert not (kept & ~repainted & (garment | claimed)).any()
@@ -48,4 +48,4 @@ def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int
     hands = kept & pixels_of(labels, frozenset({"left_arm", "right_arm"}))
     assert hands.sum() > (0 if number == HANDS_IN_POCKETS else 100)
     box = cv2.boundingRect(cv2.findNonZero((labels > 0).astype(np.uint8)))
-    assert max(box[2], box[3]) > 0.85 * made.person_crop.side
+    assert max(box[2], box[3]) > 0.85 * made.crop.side

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from preprocess.conditioning import Conditions, condition, load_person, load_product
+from preprocess.conditioning import check_layers, garment_side, load_person, load_product, person_side
 from preprocess.faults import RecordError
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
@@ -21,10 +22,14 @@ Edit = Callable[[Path, Callable[[Any], None]], None]
 RED, BLUE, SKIN, GREEN, HAIR = (200, 0, 0), (0, 0, 160), (240, 180, 150), (0, 90, 0), (60, 40, 20)
 
 
-def make(root: Path, garment: Garment = "upper") -> Conditions:
+def make(root: Path, garment: Garment = "upper", linings: bool = False) -> SimpleNamespace:
     files = Files(root)
     record = replace(first_record(root), garment=garment)
-    return condition(files, load_person(files, record), load_product(files, record), record, linings=False)
+    person, product = load_person(files, record), load_product(files, record)
+    person_half, garment_half = person_side(person, record), garment_side(product, record, linings=linings)
+    check_layers(files, person, person_half, product, record)
+    crops = {"person_crop": person_half.crop, "product_crop": garment_half.crop}
+    return SimpleNamespace(**{**vars(person_half), **vars(garment_half), **crops})
 
 
 def first_record(root: Path) -> Record:

@@ -1,0 +1,253 @@
+"""How fast `prep build-shards` is, against the codecs alone and against a plain script; all in one run.
+
+    python benchmarks/prep_throughput.py [--looks 400] [--workers N] [--rounds 3]
+
+On the same drawn looks, in turn, on the same number of processes:
+
+floor    decode (a product photograph at a half or a quarter of its size where its crop is still large enough), cut,
+         resize and encode exactly the pictures that a sample holds; nothing is masked, read from JSON or written
+prep     the command `prep build-shards`, from an empty folder to the manifest, start of all processes included
+planning `prep build-shards` again, in the folder that is done: what of the above is not building
+pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
+
+Prints tuples/s and their ratios (medians of the rounds), the seconds of each phase of building, and peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import io
+import json
+import os
+import pstats
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from inspect_speed import PeakMemory
+from PIL import Image, ImageDraw
+
+from preprocess.annotations import read_item_parse, read_model_parse, read_pose
+from preprocess.build.pool import MALLOC
+from preprocess.build.sample import make_samples
+from preprocess.conditioning.crop import garment_crop, person_crop
+from preprocess.drawn.dataset import write_dataset
+from preprocess.pictures import Pixels, cut, encode_jpeg, encode_png, resize
+from preprocess.sources import Files, Record
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
+from schemas import CONDITIONING_SIZE, TARGET_SIZE, Configuration, Crop
+
+QUALITY = 95
+Times = dict[str, list[tuple[float, float]]]
+CONFIGURATION = Configuration(
+    source="aihub", garment="upper", pairing="item", views="matching", linings=False,
+    target_size=TARGET_SIZE, conditioning_size=CONDITIONING_SIZE, jpeg_quality=QUALITY,
+)  # fmt: skip
+PHASES = {
+    "read": ("files.py", "read"), "parse JSON": ("annotations.py", "read_pose", "read_model_parse", "read_item_parse"),
+    "decode": ("pictures.py", "_decode"), "resize": ("pictures.py", "resize"), "encode": ("pictures.py", "_encode"),
+    "Ia": ("agnostic.py", "agnostic"), "label map": ("regions.py", "label_map", "claimed_by"),
+    "layers": ("layer_check.py", "check_layers"), "Ic": ("conditions.py", "garment_side"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Work:
+    """One pair with its crops, known beforehand so that the floor need not read labels."""
+
+    record: Record
+    person: Crop
+    product: Crop
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--looks", type=int, default=400)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    os.environ.update(MALLOC)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "aihub")
+        write_dataset(root, looks=given.looks, seed=0, workers=given.workers)
+        work = plan(root)
+        times: Times = {}
+        peak = 0
+        for number in range(given.rounds):
+            shards = Path(folder, f"shards{number}")
+            command = [sys.executable, "-m", "preprocess", "build-shards", "--src", str(root), "--out", str(shards)]
+            command += ["--workers", str(given.workers)]
+            with PeakMemory() as memory:
+                timed(times, "prep", partial(run, command))
+            peak = max(peak, memory.peak)
+            timed(times, "planning", partial(run, command))
+            timed(times, "floor", partial(in_processes, floor, root, work, given.workers))
+            timed(
+                times, "pillow", partial(in_processes, pillow, root, work[: len_of("pillow", len(work))], given.workers)
+            )
+        report(times, len(work), given.workers, peak)
+        phases(root, [one.record for one in work[:150]])
+
+
+def plan(root: Path) -> list[Work]:
+    files = Files(root)
+    found = sorted(records(open_aihub(files), "upper"), key=lambda record: (record.look, record.frame))
+    return [Work(record, *crops(files, record)) for record in found]
+
+
+def crops(files: Files, record: Record) -> tuple[Crop, Crop]:
+    person = read_model_parse(files.read(record.person_parse), record.person_parse)
+    pose = read_pose(files.read(record.person_pose), record.person_pose)
+    product = read_item_parse(files.read(record.product_parse), record.product_parse)
+    assert person.image_size is not None
+    assert product.image_size is not None
+    around = garment_crop(product, None, product.image_size)
+    assert around
+    return person_crop(pose, person, record.garment, person.image_size), around
+
+
+def timed(times: Times, name: str, what: Callable[[], object]) -> None:
+    """Add seconds by the clock, and seconds of the processors, which other programs disturb less."""
+    started, before = time.perf_counter(), os.times()
+    what()
+    after = os.times()
+    spent = (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    times.setdefault(name, []).append((time.perf_counter() - started, spent))
+
+
+def run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def in_processes(what: Callable[[Path, Sequence[Work]], int], root: Path, work: Sequence[Work], workers: int) -> None:
+    """Give each process a share, cut between people: one worn in several pairs is decoded once."""
+    people = [list(group) for _, group in groupby(work, key=lambda one: one.record.person_image)]
+    size = max(1, len(people) // (8 * workers))
+    chunks = [list(chain(*people[start : start + size])) for start in range(0, len(people), size)]
+    with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+        assert sum(pool.map(what, [root] * len(chunks), chunks)) > 0
+
+
+def floor(root: Path, work: Sequence[Work]) -> int:
+    size, held = 0, ""
+    square: Pixels = np.empty((0, 0, 3), np.uint8)
+    for one in work:
+        if held != one.record.person_image:
+            held = one.record.person_image
+            square = decoded(root / held, cv2.IMREAD_COLOR_RGB)
+        person = cut(square, one.person)
+        factor = next((f for f in (4, 2) if one.product.side >= f * CONDITIONING_SIZE), 1)
+        product = decoded(root / one.record.product_image, getattr(cv2, FLAGS[factor]))
+        small = Crop(x=one.product.x // factor, y=one.product.y // factor, side=one.product.side // factor)
+        Ip_256 = resize(person, CONDITIONING_SIZE)
+        size += len(encode_jpeg(resize(person, TARGET_SIZE), QUALITY)) + len(encode_jpeg(Ip_256, QUALITY))
+        size += len(encode_png(resize(person, CONDITIONING_SIZE)))  # Ia is scaled down from the source too
+        size += len(encode_png(resize(cut(product, small), CONDITIONING_SIZE)))
+    return size
+
+
+FLAGS = {1: "IMREAD_COLOR_RGB", 2: "IMREAD_REDUCED_COLOR_2", 4: "IMREAD_REDUCED_COLOR_4"}
+
+
+def decoded(path: Path, flags: int) -> Pixels:
+    return np.asarray(cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags), np.uint8)
+
+
+def pillow(root: Path, work: Sequence[Work]) -> int:
+    """Every picture at full size, every mask drawn by Pillow, everything scaled with LANCZOS."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for one in work:
+            record = one.record
+            person, product = (
+                Image.open(root / path).convert("RGB") for path in (record.person_image, record.product_image)
+            )
+            parse = json.loads((root / record.person_parse).read_text())
+            agnostic, mask = person.copy(), Image.new("L", person.size)
+            fill(mask, parse, ("torso", "sleeve"))
+            agnostic.paste((127, 127, 127), mask=mask)
+            alone, mask = Image.new("RGB", product.size, (127, 127, 127)), Image.new("L", product.size)
+            fill(mask, json.loads((root / record.product_parse).read_text()), ("",))
+            alone.paste(product, mask=mask)
+            for name, image, crop, size, kind in (
+                ("person.jpg", person, one.person, 1024, "JPEG"), ("person_256.jpg", person, one.person, 256, "JPEG"),
+                ("agnostic.png", agnostic, one.person, 256, "PNG"), ("garment.png", alone, one.product, 256, "PNG"),
+            ):  # fmt: skip
+                box = (crop.x, crop.y, crop.x + crop.side, crop.y + crop.side)
+                data = io.BytesIO()
+                image.crop(box).resize((size, size), Image.Resampling.LANCZOS).save(data, kind, quality=QUALITY)
+                info = tarfile.TarInfo(f"{record.key}.{name}")
+                info.size = len(data.getvalue())
+                tar.addfile(info, io.BytesIO(data.getvalue()))
+    return len(buffer.getvalue())
+
+
+def fill(mask: Image.Image, parse: dict[str, object], parts: tuple[str, ...]) -> None:
+    draw = ImageDraw.Draw(mask)
+    for region in parse.values():
+        if isinstance(region, dict) and "segmentation" in region:
+            name = str(region.get("category_name") or region.get("product_type"))
+            if any(part in name for part in parts):
+                for polygon in region["segmentation"]:
+                    draw.polygon([tuple(point) for point in polygon], fill=255)
+
+
+def report(times: Times, pairs: int, workers: int, peak: int) -> None:
+    print(
+        f"{pairs} tuples, {workers} processes, medians of {len(times['prep'])} rounds; load {os.getloadavg()[0]:.1f}\n"
+    )
+    print("| | s | CPU s | tuples/s | of the floor | of the floor, by CPU s |\n|---|---|---|---|---|---|")
+    building = [(a - c, b - d) for (a, b), (c, d) in zip(times["prep"], times["planning"], strict=True)]
+    rows = {"floor": times["floor"], "prep, all": times["prep"], "prep, building": building, "pillow": times["pillow"]}
+    base = [1.0, 1.0]
+    for name, found in rows.items():
+        count = len_of(name, pairs)
+        clock, cpu = (statistics.median(one[which] for one in found) for which in (0, 1))
+        rates = count / clock, count / cpu
+        base = list(rates) if name == "floor" else base
+        shares = f"{rates[0] / base[0]:.2f} | {rates[1] / base[1]:.2f}"
+        print(f"| {name} | {clock:.2f} | {cpu:.2f} | {rates[0]:.1f} | {shares} |")
+    planning = statistics.median(one[0] for one in times["planning"])
+    print(f"\nplanning {planning:.2f} s; peak memory, all processes: {peak / 2**20:.0f} MiB")
+
+
+def len_of(name: str, pairs: int) -> int:
+    """Return how many tuples a row made: the slow script gets an eighth of them."""
+    return pairs // 8 if name == "pillow" else pairs
+
+
+def phases(root: Path, few: Sequence[Record]) -> None:
+    """Print where one process spends the time of building, by cProfile, whose own share is in it."""
+    cv2.setNumThreads(1)
+    files = Files(root)
+    list(make_samples(files, few[:8], CONFIGURATION))
+    profile = cProfile.Profile()
+    profile.runcall(lambda: list(make_samples(files, few, CONFIGURATION)))
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    total = sum(values[2] for values in stats.values())
+    print("\n| phase | ms a tuple | share |\n|---|---|---|")
+    for phase, (file, *names) in PHASES.items():
+        spent = sum(
+            values[3] for (path, _, name), values in stats.items()
+            if path.endswith(file) and name in names
+        )  # fmt: skip
+        print(f"| {phase} | {1000 * spent / len(few):.2f} | {spent / total:.0%} |")
+    print(f"| all | {1000 * total / len(few):.2f} | 100% |")
+
+
+if __name__ == "__main__":
+    main()

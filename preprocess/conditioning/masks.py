@@ -1,0 +1,34 @@
+"""Masks and the boxes around what they hold: most are empty but for a small part, and only that need be looked at."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from preprocess.pictures import Mask
+
+Box = tuple[slice, slice]
+"""Rows and columns."""
+
+
+def box_of(mask: Mask, margin: int = 0) -> Box | None:
+    """Return the box around what the mask (h, w) holds, ``margin`` pixels wider; None for an empty mask."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return None
+    rows, columns = mask.shape
+    return (
+        slice(max(0, y - margin), min(rows, y + height + margin)),
+        slice(max(0, x - margin), min(columns, x + width + margin)),
+    )
+
+
+def dilated(mask: Mask, radius: int) -> Mask:
+    """Return the mask grown by ``radius`` pixels."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
+
+
+def eroded(mask: Mask, radius: int) -> Mask:
+    """Return the mask shrunk by ``radius`` pixels; beyond the picture's edge it goes on."""
+    return ~dilated(~mask, radius)
