@@ -21,19 +21,25 @@ from typing import TypeVar
 
 from preprocess.drawn.dataset import write_dataset
 from preprocess.inspect import Report, inspect
+from preprocess.plan import make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
+from schemas import CONDITIONING_SIZE, TARGET_SIZE, Configuration
 
 DRAWN_LOOKS = 24
 ITEMS_PER_FRAME = 35_636 / 109_800
 LEAVES = ("Model-Image", "Model-Pose", "Model-Parse", "Item-Image", "Item-Pose", "Item-Parse")
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
+CONFIGURATION = Configuration(
+    source="aihub", garment="upper", pairing="item", views="matching", linings=False,
+    target_size=TARGET_SIZE, conditioning_size=CONDITIONING_SIZE, jpeg_quality=95,
+)  # fmt: skip
 T = TypeVar("T")
 
 
-def repeat(source: Path, out: Path, frames: int) -> int:
-    """Write a tree of so many frames below ``out``; return the number of label files."""
+def repeat(source: Path, out: Path, frames: int, *, pictures: bool = False) -> int:
+    """Write a tree of so many frames below ``out``; return the number of label files. Pictures are empty by default."""
     drawn = {leaf: sorted(path for path in source.rglob(f"{leaf}/*") if "Training" in str(path)) for leaf in LEAVES}
     links, empty = Links(out), out / "empty.jpg"
     empty.touch()
@@ -46,7 +52,7 @@ def repeat(source: Path, out: Path, frames: int) -> int:
         folder.mkdir(parents=True)
         for n, stem in enumerate(people if leaf.startswith("Model") else products):
             like = next_like(examples, stem, n)
-            links.make(empty if leaf.endswith("Image") else like, folder / f"{stem}{like.suffix}")
+            links.make(like if pictures or not leaf.endswith("Image") else empty, folder / f"{stem}{like.suffix}")
     rows = [{"wearing": f"{look}_000.jpg", "main_top": items[n % len(items)]} for n, look in enumerate(looks)]
     (out / LABELS / "winfo_train.json").write_text(json.dumps(rows), encoding="utf-8")
     return 2 * (len(people) + len(products))
@@ -92,12 +98,12 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._done.wait(0.1):
-            self.peak = max(self.peak, sum(resident(pid) for pid in (os.getpid(), *children())))
+            self.peak = max(self.peak, sum(resident(pid) for pid in (os.getpid(), *children(os.getpid()))))
 
 
-def children() -> list[int]:
-    """Return the processes that this one started."""
-    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+def children(pid: int) -> list[int]:
+    """Return the processes that one started."""
+    found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(pid) for path in found for pid in path.read_text().split()]
 
 
@@ -118,8 +124,9 @@ def timed(what: Callable[[], T]) -> tuple[T, float, int]:
 
 
 def plan(root: Path) -> int:
-    """Return the number of records for upper garments."""
-    return sum(1 for _ in records(open_aihub(Files(root)), "upper"))
+    """Return the number of records for upper garments; their pictures are not compared, as there is one part only."""
+    files = Files(root)
+    return make_plan(files, list(records(open_aihub(files), "upper")), CONFIGURATION).plan.records
 
 
 def main() -> None:

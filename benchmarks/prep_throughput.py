@@ -37,7 +37,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from inspect_speed import PeakMemory
+from inspect_speed import CONFIGURATION, PeakMemory
 from PIL import Image, ImageDraw
 
 from preprocess.annotations import read_item_parse, read_model_parse, read_pose
@@ -49,14 +49,10 @@ from preprocess.pictures import Pixels, cut, encode_jpeg, encode_png, resize
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
-from schemas import CONDITIONING_SIZE, TARGET_SIZE, Configuration, Crop
+from schemas import CONDITIONING_SIZE, TARGET_SIZE, Crop
 
-QUALITY = 95
+QUALITY = CONFIGURATION.jpeg_quality
 Times = dict[str, list[tuple[float, float]]]
-CONFIGURATION = Configuration(
-    source="aihub", garment="upper", pairing="item", views="matching", linings=False,
-    target_size=TARGET_SIZE, conditioning_size=CONDITIONING_SIZE, jpeg_quality=QUALITY,
-)  # fmt: skip
 PHASES = {
     "read": ("files.py", "read"), "parse JSON": ("annotations.py", "read_pose", "read_model_parse", "read_item_parse"),
     "decode": ("pictures.py", "_decode"), "resize": ("pictures.py", "resize"), "encode": ("pictures.py", "_encode"),

@@ -166,11 +166,25 @@ def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> G
         return "upper"
     path = part.path("model-parse", stem)
     try:
-        names = {region.name for region in read_model_parse(files.read(path), path).regions} if path else set()
+        data = files.read(path) if path else b""
     except RecordError:
         return "dress"
     # An outer layer over nothing that is listed is a long coat.
-    return "upper" if any(name.startswith(("pants", "outer")) for name in names) else "dress"
+    return "upper" if _names_one_of(data, path, ("pants", "outer")) else "dress"
+
+
+def _names_one_of(data: bytes, path: str, starts: tuple[str, ...]) -> bool:
+    """Say whether a Model-Parse file has a region whose name starts so.
+
+    Decoding all polygons of all files for this would take most of the time of planning; where regions are named, as
+    they are in all files seen, their names are found in the text.
+    """
+    if b'"category_name"' in data or b'"product_type"' in data:
+        return any(f'"{start}_'.encode() in data for start in starts)
+    try:
+        return any(region.name.startswith(starts) for region in read_model_parse(data, path).regions)
+    except RecordError:
+        return False
 
 
 def _quiet_pose(files: Files, path: str) -> Pose | None:

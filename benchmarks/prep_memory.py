@@ -1,0 +1,74 @@
+"""Whether `prep build-shards` takes more memory for more records: peak of the main process and of each worker.
+
+    python benchmarks/prep_memory.py [--records 1000 50000] [--workers N]
+
+A few drawn looks are repeated under as many names by hard links, pictures included. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from inspect_speed import children, repeat, resident
+
+from preprocess.drawn.dataset import write_dataset
+
+FRAMES_PER_RECORD = 4 / 2.4
+"""Of a look's four frames front and back make a record, where the garment is an upper one."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, nargs="+", default=[1000, 50_000])
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--folder", type=Path, default=None, help="Where there is room: 0.3 MB a record.")
+    given = parser.parse_args()
+    print("| records | samples | s | main process, MiB | each worker, MiB |\n|---|---|---|---|---|", flush=True)
+    for records in given.records:
+        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+            drawn, tree, out = Path(folder, "drawn"), Path(folder, "tree"), Path(folder, "shards")
+            write_dataset(drawn, looks=24, seed=0, workers=given.workers)
+            tree.mkdir()
+            repeat(drawn, tree, round(records * FRAMES_PER_RECORD), pictures=True)
+            seconds, main_peak, workers = build(tree, out, given.workers)
+            manifest = json.loads((out / "manifest.json").read_text())
+            told = ", ".join(f"{peak / 2**20:.0f}" for peak in workers)
+            print(
+                f"| {manifest['records']} | {manifest['samples']} | {seconds:.0f} | {main_peak / 2**20:.0f} | {told} |",
+                flush=True,
+            )
+
+
+def build(src: Path, out: Path, workers: int) -> tuple[float, int, list[int]]:
+    """Return the seconds, and the peaks of resident memory of the main process and of the largest workers."""
+    command = [sys.executable, "-m", "preprocess", "build-shards", "--src", str(src), "--out", str(out)]
+    started = time.perf_counter()
+    process = subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.DEVNULL)
+    peaks: dict[int, int] = {}
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            for pid in (process.pid, *children(process.pid)):
+                peaks[pid] = max(peaks.get(pid, 0), resident(pid))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    code = process.wait()
+    done.set()
+    thread.join()
+    assert code == 0, f"prep build-shards ended with {code}"
+    main_peak = peaks.pop(process.pid)
+    return time.perf_counter() - started, main_peak, sorted(peaks.values(), reverse=True)[:workers]
+
+
+if __name__ == "__main__":
+    main()
