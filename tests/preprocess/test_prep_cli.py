@@ -105,3 +105,57 @@ def test_the_core_imports_without_torch(tmp_path: Path) -> None:
     """The extra `train` may be missing: importing torch is made to fail."""
     code = "import sys; sys.modules['torch'] = None; import preprocess.cli, schemas"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def second_frame(root: Path) -> None:
+    """Give the look 1008_A001 a side view beside its front."""
+    for path in list(root.rglob("1008_A001_000.*")):
+        copy = path.with_name(path.name.replace("_000", "_044"))
+        copy.write_bytes(path.read_bytes())
+        if path.parent.name == "Model-Pose":
+            copy.write_text(copy.read_text().replace('"view_point": 0', '"view_point": -1'))
+
+
+def described(shards: Path) -> list[dict[str, object]]:
+    """Return the `json` member of every sample."""
+    found = []
+    for index in sorted(shards.glob("*.index.json")):
+        document = json.loads(index.read_text())
+        with (shards / document["name"]).open("rb") as tar:
+            for sample in document["samples"]:
+                offset, size = sample["members"]["json"]
+                tar.seek(offset)
+                found.append(json.loads(tar.read(size)))
+    return found
+
+
+def test_frames_of_one_look_are_paired_in_both_directions(aihub: Path, tmp_path: Path) -> None:
+    second_frame(aihub)
+    done = prep("build-shards", "--src", str(aihub), "--pairing", "both", cwd=tmp_path)
+    assert (done.returncode, "4 samples" in done.stdout) == (0, True), (done.stdout, done.stderr)
+    samples = {str(sample["key"]): sample for sample in described(tmp_path / "shards")}
+    pair = samples["train_1008_A001_000_1008001_044"]
+    assert (pair["pairing"], pair["item"]) == ("view", "1008001")
+    assert "1008_A001_044.jpg" in str(pair["product"])
+    assert "train_1008_A001_044_1008001_000" in samples
+    assert prep("verify", "--shards", "shards", cwd=tmp_path).returncode == 0
+
+
+def test_a_garment_of_both_parts_is_used_in_training_only(aihub: Path, tmp_path: Path) -> None:
+    """Validation holds the second look in the very garment, by its picture, that the first one wears."""
+    training = aihub / "01.데이터/1.Training"
+    for path in list(training.rglob("*100[8]*002*")):
+        there = aihub / "01.데이터/2.Validation" / path.relative_to(training)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(there)
+    winfo = next(training.rglob("winfo_train.json"))
+    rows = json.loads(winfo.read_text())
+    winfo.write_text(json.dumps(rows[:1]))
+    labels = next((aihub / "01.데이터/2.Validation").rglob("Model-Pose")).parent
+    (labels / "winfo_val.json").write_text(json.dumps(rows[1:]))
+    done = prep("build-shards", "--src", str(aihub), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "moved from val to train" in done.stdout
+    assert [sample["split"] for sample in described(tmp_path / "shards")] == ["train", "train"]
+    assert json.loads((tmp_path / "shards/twins.json").read_text())["pairs"]
+    assert prep("verify", "--shards", "shards", cwd=tmp_path).returncode == 0
