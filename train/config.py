@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from train.diffusion.guidance import Threshold
 from train.diffusion.objective import Prediction
+from train.diffusion.samplers import GridName
 from train.diffusion.schedule import ScheduleName
 from train.models import ModelConfig, ParallelUNetConfig
 
@@ -84,6 +85,8 @@ class SamplingConfig(_Config):
     """Sampler."""
     steps: int = Field(256, gt=0)
     """Network evaluations a picture, each of them doubled by guidance."""
+    grid: GridName = "time"
+    """Where the steps lie: evenly in t, or evenly in the log-SNR, which dpmpp_2m wants (docs/sampling.md)."""
     guidance: float = Field(2.0, ge=0)
     """Weight w of classifier-free guidance (paper: 2 in all stages); 1 is none."""
     threshold: Threshold = "static"

@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from schemas.keypoints import NUM_KEYPOINTS
 
+
+def _is_papers(garment_film: str) -> bool:
+    return garment_film == "t"
+
+
 Counts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 EvenInt = Annotated[int, Field(gt=0, multiple_of=2)]
 
@@ -44,6 +49,10 @@ class ParallelUNetConfig(BaseModel):
     """J: keypoints of a pose."""
     low_res_channels: Literal[0, 3] = 0
     """Channels of the enlarged low-resolution picture that is concatenated to z_t: 3 in the second stage."""
+    garment_film: Literal["t", "static"] = Field("t", exclude_if=_is_papers)
+    """What modulates the garment's UNet: t, t_na and the poses (the paper's: §3.2, App. A.1), or all of these but t.
+    Without t the garment's features are the same at every step of sampling, and are computed once. The weights are
+    the same in number and shape. Written to JSON only where it is not the paper's: earlier files stay valid."""
 
     @property
     def person_up(self) -> tuple[int, ...]:
