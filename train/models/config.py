@@ -80,7 +80,7 @@ class ParallelUNetConfig(BaseModel):
         for name in ("person_down", "garment_down"):
             if len(getattr(self, name)) != depth:
                 raise ValueError(f"{name}={getattr(self, name)} and channels={self.channels}: both need {depth} levels")
-        _check_divisible("image_size", self.image_size, self.stride, f"{depth} levels")
+        check_divisible("image_size", self.image_size, self.stride, f"{depth} levels")
         self._check_attention()
         self._check_garment_up()
         return self
@@ -94,8 +94,8 @@ class ParallelUNetConfig(BaseModel):
                 )
         for resolution, width in zip(self.resolutions, self.channels, strict=True):
             if resolution in self.attention_levels:
-                _check_divisible("channels", width, self.head_dim, f"head_dim={self.head_dim}")
-        _check_divisible("pose_dim", self.pose_dim, self.head_dim, f"head_dim={self.head_dim}")
+                check_divisible("channels", width, self.head_dim, f"head_dim={self.head_dim}")
+        check_divisible("pose_dim", self.pose_dim, self.head_dim, f"head_dim={self.head_dim}")
 
     def _check_garment_up(self) -> None:
         first_attended = min(self.resolutions.index(resolution) for resolution in self.attention_levels)
@@ -137,7 +137,7 @@ ModelConfig = Annotated[ParallelUNetConfig | EfficientUNetConfig, Field(discrimi
 """Either model; ``kind`` tells them apart in JSON."""
 
 
-def _check_divisible(name: str, value: int, divisor: int, because: str) -> None:
+def check_divisible(name: str, value: int, divisor: int, because: str) -> None:
     """Raise ValueError unless ``divisor`` divides ``value``, naming the neighbours that it does divide."""
     if value % divisor:
         below, above = value // divisor * divisor, (value // divisor + 1) * divisor

@@ -182,8 +182,9 @@ def test_torch_compile_finds_one_graph() -> None:
     assert explanation.graph_count == 1
 
 
-def test_torch_export_gives_the_same() -> None:
-    model = trained(3).eval()
-    arguments = inputs(2, 16, 16, True)
+@pytest.mark.parametrize("low_res", [False, True], ids=["base", "sr"])
+def test_torch_export_gives_the_same(low_res: bool) -> None:
+    model = trained(low_res).eval()
+    arguments = inputs(2, 16, 16, low_res)
     program = torch.export.export(model, arguments)
     torch.testing.assert_close(program.module()(*arguments), model(*arguments))
