@@ -35,7 +35,7 @@ def test_mistake_7_pairs_do_not_depend_on_the_order_of_a_listing(
     aihub: Path, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:  # fmt: skip
     """A file system lists as it likes, and each folder in its own way; files are joined by their names alone."""
-    expected, listed, random = found(aihub), os.scandir, Random(0)
+    expected, walked, listed, random = found(aihub), list(Files(aihub).walk()), os.scandir, Random(0)
 
     def scandir(path: Path) -> list[os.DirEntry[str]]:
         entries = sorted(listed(path), key=lambda entry: entry.name, reverse=True)
@@ -44,6 +44,7 @@ def test_mistake_7_pairs_do_not_depend_on_the_order_of_a_listing(
         return entries
 
     monkeypatch.setattr(os, "scandir", scandir)
+    assert list(Files(aihub).walk()) == walked
     assert found(aihub) == expected
     for record in expected:
         assert {Path(path).stem for path in record.inputs} == {
