@@ -13,14 +13,17 @@ from torch import Tensor, nn
 
 from schemas import UserError
 from train.checkpoint import load_weights
-from train.config import STAGES, SamplerName, StageConfig
+from train.config import STAGES, SamplerName, SamplingConfig, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition
 from train.diffusion.guidance import guided_denoiser
 from train.diffusion.randomness import SampleNoise
-from train.diffusion.samplers import SAMPLERS, time_grid
+from train.diffusion.samplers import SAMPLERS, TIME_GRIDS
 from train.diffusion.schedule import make_schedule
 from train.fit import CONFIG, make_denoiser
-from train.models import build_model
+from train.models import GarmentReuse, ParallelUNet, build_model
+
+FAST_STEPS = 25
+"""Most evaluations a stage when sampling is to be fast."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Overrides:
     sampler: SamplerName | None = None
     steps: int | None = None
     guidance: float | None = None
+    fast: bool = False
+    """DPM-Solver++ on its own grid, in at most ``FAST_STEPS`` steps; goes before sampler and steps."""
+
+    def applied_to(self, sampling: SamplingConfig) -> SamplingConfig:
+        """Return the stage's settings with these in their place."""
+        given = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
+        changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        if self.fast:
+            changes |= {"sampler": "dpmpp_2m", "grid": "log-snr", "steps": min(sampling.steps, FAST_STEPS)}
+        return sampling.model_copy(update=changes)
 
 
 @dataclass(frozen=True)
@@ -73,11 +86,12 @@ def sample_stage(
     keyed by its entry of ``positions`` (and the seed), so it does not depend on the others in the batch.
     """
     config, size = stage.config, stage.config.size
+    sampling = overrides.applied_to(config.sampling)
     noise = SampleNoise(seed, config.stage, positions)
     device = inputs.images[0].device
     levels = torch.zeros(len(positions), len(inputs.images), device=device)
     if inputs.low_res is not None:
-        levels[:, -1] = config.sampling.low_res_noise
+        levels[:, -1] = sampling.low_res_noise
     condition = build_condition(
         inputs,
         (size, size),
@@ -89,19 +103,19 @@ def sample_stage(
     )
     schedule = make_schedule(config.diffusion.schedule)
     denoise = guided_denoiser(
-        make_denoiser(stage.model, config, schedule),
+        make_denoiser(_sampling_model(stage.model), config, schedule),
         condition,
         schedule,
-        weight=config.sampling.guidance if overrides.guidance is None else overrides.guidance,
+        weight=sampling.guidance,
         prediction=config.diffusion.prediction,
-        threshold=config.sampling.threshold,
+        threshold=sampling.threshold,
     )
     shape = (3, size, size)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        pictures = SAMPLERS[overrides.sampler or config.sampling.sampler](
+        pictures = SAMPLERS[sampling.sampler](
             denoise,
             noise.normal(shape, "z_1").to(device),
-            time_grid(overrides.steps or config.sampling.steps),
+            TIME_GRIDS[sampling.grid](sampling.steps, schedule),
             schedule,
             lambda step: noise.normal(shape, "step", step).to(device),
         )
@@ -122,6 +136,12 @@ def sample_cascade(
             own = replace(own, low_res=results[-1])
         results.append(sample_stage(stage, own, seed, positions, overrides))
     return results
+
+
+def _sampling_model(model: nn.Module) -> nn.Module:
+    if isinstance(model, ParallelUNet) and model.config.garment_film == "static":
+        return GarmentReuse(model)
+    return model
 
 
 def _load_stage(run: Path, device: torch.device) -> TrainedStage:

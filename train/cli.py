@@ -84,6 +84,7 @@ def fit(
 @click.option("--pairs", type=click.IntRange(min=1), default=8, show_default=True, help="How many people to dress.")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]")
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]")
+@click.option("--fast", is_flag=True, help="At most 25 steps a stage, of dpmpp_2m.")
 @click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
 def sample(
@@ -94,14 +95,17 @@ def sample(
     pairs: int,
     sampler: SamplerName | None,
     steps: int | None,
+    fast: bool,
     guidance: float | None,
     seed: int,
 ) -> None:
     """Dress people, of the validation split by default, in garments of others."""
+    if fast and (sampler or steps):
+        raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = load_cascade(runs, device)
     data = ShardFolder(shards, split)
-    overrides = Overrides(sampler, steps, guidance)
+    overrides = Overrides(sampler, steps, guidance, fast)
     chosen = swapped_pairs(data, pairs)
     with _bar("sampling") as progress:
         sheet = sample_pairs(

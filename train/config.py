@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from train.diffusion.guidance import Threshold
 from train.diffusion.objective import Prediction
+from train.diffusion.samplers import GridName
 from train.diffusion.schedule import ScheduleName
 from train.models import ModelConfig, ParallelUNetConfig
+from train.models.config import check_divisible
 
 Stage = Literal["base", "sr256", "sr1024"]
 STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
@@ -84,6 +86,8 @@ class SamplingConfig(_Config):
     """Sampler."""
     steps: int = Field(256, gt=0)
     """Network evaluations a picture, each of them doubled by guidance."""
+    grid: GridName = "time"
+    """Where the steps lie: evenly in t, or evenly in the log-SNR, which dpmpp_2m wants (docs/sampling.md)."""
     guidance: float = Field(2.0, ge=0)
     """Weight w of classifier-free guidance (paper: 2 in all stages); 1 is none."""
     threshold: Threshold = "static"
@@ -144,14 +148,14 @@ class StageConfig(_Config):
     def _fits(self) -> Self:
         if (self.low_res is None) != (self.stage == "base"):
             raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: only base has none")
-        if self.low_res and self.size % self.low_res:
-            raise ValueError(f"size={self.size} is not a multiple of low_res={self.low_res}")
-        trained = self.crop or self.size
-        if self.low_res and trained % self.scale:
-            raise ValueError(f"crop={self.crop} is not a multiple of size/low_res={self.scale}")
+        if self.low_res:
+            check_divisible("size", self.size, self.low_res, f"low_res={self.low_res}")
+            check_divisible("crop", self.crop or self.size, self.scale, f"size={self.size}, low_res={self.low_res}")
         if isinstance(self.model, ParallelUNetConfig):
             if self.crop or self.size != self.model.image_size:
                 raise ValueError(f"size={self.size}, crop={self.crop}: this model takes whole {self.model.image_size}²")
-        elif self.size % self.model.stride or trained % self.model.stride:
-            raise ValueError(f"size={self.size} and crop={self.crop} have to be multiples of {self.model.stride}")
+        else:
+            levels = f"{len(self.model.channels)} levels"
+            check_divisible("size", self.size, self.model.stride, levels)
+            check_divisible("crop", self.crop or self.size, self.model.stride, levels)
         return self

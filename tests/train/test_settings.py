@@ -72,6 +72,21 @@ def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stage", "assignment", "said"),
+    [
+        ("sr256", "size=50", "size=50 is not a multiple of 32 (low_res=32): 32 or 64 would fit"),
+        ("sr1024", "crop=66", "crop=66 is not a multiple of 4 (size=256, low_res=64): 64 or 68 would fit"),
+        ("sr1024", "crop=60", "crop=60 is not a multiple of 8 (3 levels): 56 or 64 would fit"),
+        ("base", "crop=16", "size=32, crop=16: this model takes whole 32²"),
+    ],
+)
+def test_sizes_that_do_not_fit_name_both_values_and_what_would(stage: Stage, assignment: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        stage_config("nano", stage, None, [assignment])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("content", "said"), [("- 1", "settings are expected"), ("a: [", "not YAML"), ("sed: 1", "did you mean seed")]
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:

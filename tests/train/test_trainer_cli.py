@@ -130,6 +130,13 @@ def test_the_same_seed_gives_the_same_pictures_whatever_else_is_sampled(
     assert not np.array_equal(a, c)
 
 
+def test_fast_sampling_writes_pictures_too(runs: Path, shards: Path, tmp_path: Path) -> None:
+    done = sample(runs, shards, tmp_path / "out", "--pairs", "1", "--fast")
+    assert done.returncode == 0, done.stderr
+    (picture,) = (path for path in (tmp_path / "out").iterdir() if path.name != "sheet.png")
+    assert size(picture) == (256, 256)
+
+
 def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/base").symlink_to(runs / "base")
@@ -145,6 +152,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "config": (lambda shards, runs: ["fit", "--shards", str(shards), "--config", "no.yaml"], "no.yaml"),
     "no-runs": (lambda shards, runs: ["sample", "--shards", str(shards), "--runs", "x"], "run trainer fit first"),
     "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
+    "fast": (lambda shards, runs: ["sample", "--shards", str(shards), "--fast", "--steps", "9"], "leave out --sampler"),
     "other": (
         lambda shards, runs: ["fit", "--shards", str(shards), "--runs", str(runs), "--stage", "base"],
         "begun with other settings",

@@ -38,20 +38,26 @@ def threshold_x0(x0: Tensor, threshold: Threshold) -> Tensor:
     return x0.clamp(-scale, scale) / scale
 
 
-def guided_output(model: Denoiser, z_t: Tensor, t: Tensor, condition: Condition, weight: float) -> Tensor:
-    """Return w · f(z_t, c) + (1 - w) · f(z_t, ∅), both from one batch of twice the size (Imagen eq. 2).
-
-    As ε and v are linear in each other at a given z_t, guiding either is the same. With w = 1 the null condition is
-    not computed.
-    """
+def guided_condition(condition: Condition, weight: float) -> Condition:
+    """Return what ``guided_output`` asks the model about: the condition, and behind it the null one unless w = 1."""
     if weight == 1.0:
-        return model(z_t, t, condition)
+        return condition
     null = null_condition(condition)
     t_na, *inputs = (
         None if a is None or b is None else torch.cat([a, b]) for a, b in zip(condition, null, strict=True)
     )
     assert t_na is not None
-    both = Condition(t_na, *inputs)
+    return Condition(t_na, *inputs)
+
+
+def guided_output(model: Denoiser, z_t: Tensor, t: Tensor, both: Condition, weight: float) -> Tensor:
+    """Return w · f(z_t, c) + (1 - w) · f(z_t, ∅), both from one batch of twice the size (Imagen eq. 2).
+
+    ``both`` is ``guided_condition``'s. As ε and v are linear in each other at a given z_t, guiding either is the
+    same. With w = 1 the null condition is not computed.
+    """
+    if weight == 1.0:
+        return model(z_t, t, both)
     conditional, unconditional = model(torch.cat([z_t, z_t]), torch.cat([t, t]), both).chunk(2)
     return weight * conditional + (1.0 - weight) * unconditional
 
@@ -67,11 +73,13 @@ def guided_denoiser(
 ) -> Denoise:
     """Return the function that a sampler calls: model, guidance and threshold for one batch's condition.
 
-    After thresholding the noise is computed anew, so that picture and noise still make up z_t.
+    After thresholding the noise is computed anew, so that picture and noise still make up z_t. The model is given
+    the same Condition object at every step (``GarmentReuse`` relies on that).
     """
+    both = guided_condition(condition, weight)
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
-        output = guided_output(model, z_t, t, condition, weight).to(z_t.dtype)
+        output = guided_output(model, z_t, t, both, weight).to(z_t.dtype)
         estimate = interpret(output, z_t, t, schedule, prediction)
         if threshold == "none":
             return estimate

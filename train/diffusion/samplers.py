@@ -1,22 +1,30 @@
 """Samplers: plain functions of one signature, from noise z_1 to a picture.
 
-Each takes ``times``, strictly decreasing from 1 to 0 (see ``time_grid``), and calls ``denoise`` once per step, at
-every time but the last; the last step returns the estimated picture itself, without noise. ``noise(step)`` gives the
-standard normal tensor of a step, shaped as z_1; keyed per sample it makes a picture independent of its batch.
+Each takes ``times``, strictly decreasing to 0 from where a picture passes for noise (see ``TIME_GRIDS``), and calls
+``denoise`` once per step, at every time but the last; the last step returns the estimated picture itself, without
+noise. ``noise(step)`` gives the standard normal tensor of a step, shaped as z_1; keyed per sample it makes a picture
+independent of its batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from train.diffusion.guidance import Denoise
-from train.diffusion.schedule import Schedule
+from train.diffusion.schedule import Schedule, time_at
 
 Noise = Callable[[int], Tensor]
+
+GridName = Literal["time", "log-snr"]
+"""At which times a sampler stops: evenly in t, or evenly in the log-SNR."""
+
+GRID_LOG_SNR = 9.0
+"""|λ| at both ends of the log-SNR grid, just inside of the linear schedule (+9.2, -10.1): beyond, α is below 0.011 and
+there is nothing to see of a picture, or σ is, and there is nothing left to remove."""
 
 
 class Sampler(Protocol):
@@ -31,6 +39,18 @@ def time_grid(steps: int) -> Tensor:
     if steps < 1:
         raise ValueError(f"steps={steps}: sampling takes at least 1")
     return torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)
+
+
+def log_snr_grid(steps: int, schedule: Schedule) -> Tensor:
+    """Return ``steps`` times between which λ grows evenly from -9 to +9, and 0, in float64.
+
+    On such a grid the multistep sampler is of second order, and coarse and fine detail get equal shares of the steps
+    (Lu et al. 2022, §5; docs/sampling.md). Raises ValueError below one step.
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps}: sampling takes at least 1")
+    times = time_at(torch.linspace(-GRID_LOG_SNR, GRID_LOG_SNR, steps, dtype=torch.float64), schedule)
+    return torch.cat([times, times.new_zeros(1)])
 
 
 def ddpm(denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise) -> Tensor:
@@ -73,6 +93,12 @@ def dpmpp_2m(denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, n
         previous = x0
     return denoise(z, _batch_time(times, len(times) - 2, z)).x0
 
+
+TIME_GRIDS: dict[GridName, Callable[[int, Schedule], Tensor]] = {
+    "time": lambda steps, _schedule: time_grid(steps),
+    "log-snr": log_snr_grid,
+}
+"""Time grids by name."""
 
 SAMPLERS: dict[str, Sampler] = {"ddpm": ddpm, "ddim": ddim, "dpmpp_2m": dpmpp_2m}
 """Samplers by name."""

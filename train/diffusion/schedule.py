@@ -87,6 +87,16 @@ def make_schedule(name: ScheduleName) -> Schedule:
     return _SCHEDULES[name]()
 
 
+def time_at(log_snr: Tensor, schedule: Schedule) -> Tensor:
+    """Return the times t (...) in [0, 1], float64, at which λ(t) is ``log_snr`` (...); the nearer end outside of it."""
+    early, late = torch.zeros_like(log_snr, dtype=torch.float64), torch.ones_like(log_snr, dtype=torch.float64)
+    for _ in range(54):  # halvings of [0, 1] down to float64's last digit
+        middle = 0.5 * (early + late)
+        above = schedule.log_snr(middle) > log_snr
+        early, late = torch.where(above, middle, early), torch.where(above, late, middle)
+    return 0.5 * (early + late)
+
+
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
     """Shape one number per sample (B,) so that it multiplies ``like`` (B, ...)."""
     return values.reshape(-1, *[1] * (like.ndim - 1)).to(like.dtype)

@@ -8,7 +8,7 @@ from torch import nn
 from train.models.blocks import set_checkpointing
 from train.models.config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 from train.models.efficient_unet import EfficientUNet
-from train.models.parallel_unet import ParallelUNet
+from train.models.parallel_unet import GarmentReuse, ParallelUNet
 from train.models.presets import EFFICIENT_UNETS, PRESETS, efficient_unet_config
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "PRESETS",
     "EfficientUNet",
     "EfficientUNetConfig",
+    "GarmentReuse",
     "ModelConfig",
     "ParallelUNet",
     "ParallelUNetConfig",

@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from schemas.keypoints import NUM_KEYPOINTS
 
+
+def _is_papers(garment_film: str) -> bool:
+    return garment_film == "t"
+
+
 Counts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 EvenInt = Annotated[int, Field(gt=0, multiple_of=2)]
 
@@ -44,6 +49,10 @@ class ParallelUNetConfig(BaseModel):
     """J: keypoints of a pose."""
     low_res_channels: Literal[0, 3] = 0
     """Channels of the enlarged low-resolution picture that is concatenated to z_t: 3 in the second stage."""
+    garment_film: Literal["t", "static"] = Field("t", exclude_if=_is_papers)
+    """What modulates the garment's UNet: t, t_na and the poses (the paper's: §3.2, App. A.1), or all of these but t.
+    Without t the garment's features are the same at every step of sampling, and are computed once. The weights are
+    the same in number and shape. Written to JSON only where it is not the paper's: earlier files stay valid."""
 
     @property
     def person_up(self) -> tuple[int, ...]:
@@ -71,7 +80,7 @@ class ParallelUNetConfig(BaseModel):
         for name in ("person_down", "garment_down"):
             if len(getattr(self, name)) != depth:
                 raise ValueError(f"{name}={getattr(self, name)} and channels={self.channels}: both need {depth} levels")
-        _check_divisible("image_size", self.image_size, self.stride, f"{depth} levels")
+        check_divisible("image_size", self.image_size, self.stride, f"{depth} levels")
         self._check_attention()
         self._check_garment_up()
         return self
@@ -85,8 +94,8 @@ class ParallelUNetConfig(BaseModel):
                 )
         for resolution, width in zip(self.resolutions, self.channels, strict=True):
             if resolution in self.attention_levels:
-                _check_divisible("channels", width, self.head_dim, f"head_dim={self.head_dim}")
-        _check_divisible("pose_dim", self.pose_dim, self.head_dim, f"head_dim={self.head_dim}")
+                check_divisible("channels", width, self.head_dim, f"head_dim={self.head_dim}")
+        check_divisible("pose_dim", self.pose_dim, self.head_dim, f"head_dim={self.head_dim}")
 
     def _check_garment_up(self) -> None:
         first_attended = min(self.resolutions.index(resolution) for resolution in self.attention_levels)
@@ -128,7 +137,7 @@ ModelConfig = Annotated[ParallelUNetConfig | EfficientUNetConfig, Field(discrimi
 """Either model; ``kind`` tells them apart in JSON."""
 
 
-def _check_divisible(name: str, value: int, divisor: int, because: str) -> None:
+def check_divisible(name: str, value: int, divisor: int, because: str) -> None:
     """Raise ValueError unless ``divisor`` divides ``value``, naming the neighbours that it does divide."""
     if value % divisor:
         below, above = value // divisor * divisor, (value // divisor + 1) * divisor

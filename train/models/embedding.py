@@ -37,8 +37,11 @@ class LevelEmbedding(nn.Module):
         self.dim = dim
         self.linear = nn.Linear(levels * dim, dim)
 
-    def forward(self, t: Tensor, t_na: Tensor) -> Tensor:
-        """Map t (B,) and t_na (B, n) in [0, 1] to (B, dim)."""
+    def forward(self, t: Tensor | None, t_na: Tensor) -> Tensor:
+        """Map t (B,) and t_na (B, n) in [0, 1] to (B, dim); where t is None its encoding is left out of the sum."""
+        if t is None:
+            of_t_na = self.linear.weight[:, self.dim :]
+            return F.linear(positional_encoding(t_na, self.dim).flatten(1), of_t_na, self.linear.bias)
         levels = torch.cat([t[:, None], t_na], dim=1)
         out: Tensor = self.linear(positional_encoding(levels, self.dim).flatten(1))
         return out
@@ -92,10 +95,11 @@ class TryOnEmbedding(nn.Module):
         self.pool = AttentionPool(2 * keypoints, pose_dim, film_dim, head_dim)
         self.mlp = nn.Sequential(nn.Linear(film_dim, film_dim), nn.SiLU(), nn.Linear(film_dim, film_dim))
 
-    def forward(self, t: Tensor, t_na: Tensor, Jp: Tensor, Jg: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, t: Tensor | None, t_na: Tensor, Jp: Tensor, Jg: Tensor) -> tuple[Tensor, Tensor]:
         """Return the FiLM embedding after swish (B, E) and the tokens of both poses (B, 2J, P).
 
-        t is (B,), t_na (B, n), Jp and Jg (B, J, 3), all in [0, 1].
+        t is (B,) or, for an embedding that is the same at all times, None; t_na (B, n), Jp and Jg (B, J, 3), all in
+        [0, 1].
         """
         tokens = torch.cat([self.person(Jp), self.garment(Jg)], dim=1)
         emb = self.mlp(F.silu(self.levels(t, t_na) + self.pool(tokens)))

@@ -1,8 +1,9 @@
 """The Parallel-UNet of the first two stages (TryOnDiffusion §3.2, App. A.1, Fig. 2 and 8).
 
 Two UNets run side by side. The garment's reads Ic and stops its way up where nothing asks any more; the person's
-reads z_t, Ia (and the enlarged low-resolution picture) and warps the garment into place by cross-attention. As the
-FiLM embedding holds t, the garment's features change with t and cannot be kept between sampling steps.
+reads z_t, Ia (and the enlarged low-resolution picture) and warps the garment into place by cross-attention. In the
+paper the FiLM embedding of both holds t, so the garment's features change with t and cannot be kept between sampling
+steps; with ``garment_film="static"`` they can (``GarmentReuse``).
 """
 
 from __future__ import annotations
@@ -120,11 +121,26 @@ class ParallelUNet(nn.Module):
         self.person = UNet(config, 6 + config.low_res_channels, config.person_down, config.person_up, attends=True)
         self.head = Head(config.channels[0])
 
-    def forward(self, z_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
+    def encode_garment(self, condition: Condition) -> Features:
+        """Compute what the garment's UNet says of Ic, t_na and the poses, at any t.
+
+        Raises ValueError for a model whose garment's UNet is modulated by t, or a condition without Ic, Jp and Jg.
+        """
+        t_na, _, Ic, Jp, Jg, _ = condition
+        if self.config.garment_film == "t":
+            raise ValueError('garment_film="t": the garment\'s features change with t; a "static" model keeps them')
+        if Ic is None or Jp is None or Jg is None:
+            raise ValueError("the garment's features need Ic, Jp and Jg in the condition")
+        emb, _ = self.embedding(None, t_na, Jp, Jg)
+        features: Features = self.garment(Ic, emb)
+        return features
+
+    def forward(self, z_t: Tensor, t: Tensor, condition: Condition, garment: Features | None = None) -> Tensor:
         """Predict from z_t (B, 3, H, W) at t (B,) in [0, 1]; returns (B, 3, H, W).
 
-        Raises ValueError if the condition lacks an input of this stage or has one that it would ignore, or for
-        shapes that do not fit.
+        ``garment`` may hold what ``encode_garment`` said of this condition; it is computed where None. Raises
+        ValueError if the condition lacks an input of this stage or has one that it would ignore, or for shapes that
+        do not fit.
         """
         t_na, Ia, Ic, Jp, Jg, low_res = condition
         if Ia is None or Ic is None or Jp is None or Jg is None:
@@ -133,8 +149,29 @@ class ParallelUNet(nn.Module):
             raise ValueError(f"low_res is for models with low_res_channels=3, not {self.config.low_res_channels}")
         check_shapes(z_t, t_na, self.config.condition_images, self.config.stride)
         emb, poses = self.embedding(t, t_na, Jp, Jg)
-        garment = self.garment(Ic, emb)
+        if garment is None:
+            garment = self.garment(Ic, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
         pictures = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
         features = self.person(torch.cat(pictures, dim=1), emb, poses, garment)
         out: Tensor = self.head(features.up[-1])
+        return out
+
+
+class GarmentReuse(nn.Module):
+    """A Parallel-UNet with a static garment-UNet that computes the garment's features once a condition.
+
+    It is called as the model itself. A sampler hands over one and the same Condition at every step; as long as it
+    does, the features of the first step are used again. For sampling only: they are not those of changed weights.
+    """
+
+    def __init__(self, model: ParallelUNet) -> None:
+        super().__init__()
+        self.model = model
+        self._held: tuple[Condition, Features] | None = None
+
+    def forward(self, z_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Predict from z_t (B, 3, H, W) at t (B,) in [0, 1]; returns (B, 3, H, W)."""
+        if self._held is None or self._held[0] is not condition:
+            self._held = condition, self.model.encode_garment(condition)
+        out: Tensor = self.model(z_t, t, condition, self._held[1])
         return out

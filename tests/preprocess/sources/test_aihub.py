@@ -1,7 +1,9 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,6 +29,29 @@ def test_records_of_release_2(aihub: Path) -> None:
     assert first.key == "train_1008_A001_000_1008001_F"
     assert (first.split, first.view, first.side) == ("train", "front", "F")
     assert all((aihub / path).is_file() for record in (first, second) for path in record.inputs)
+
+
+@pytest.mark.parametrize("order", ["backwards", "shuffled"])
+def test_mistake_7_pairs_do_not_depend_on_the_order_of_a_listing(
+    aihub: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:  # fmt: skip
+    """A file system lists as it likes, and each folder in its own way; files are joined by their names alone."""
+    expected, walked, listed, random = found(aihub), list(Files(aihub).walk()), os.scandir, Random(0)
+
+    def scandir(path: Path) -> list[os.DirEntry[str]]:
+        entries = sorted(listed(path), key=lambda entry: entry.name, reverse=True)
+        if order == "shuffled":
+            random.shuffle(entries)
+        return entries
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(Files(aihub).walk()) == walked
+    assert found(aihub) == expected
+    for record in expected:
+        assert {Path(path).stem for path in record.inputs} == {
+            f"{record.look}_{record.frame}",
+            f"{record.item}_{record.side}",
+        }
 
 
 def test_release_1_folders_suffixes_and_misspelling(aihub: Path, tmp_path: Path) -> None:

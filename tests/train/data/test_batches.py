@@ -1,3 +1,5 @@
+import json
+import shutil
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from schemas import FLIP
+from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON_256, UserError
 from train.config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder
 from train.data.batches import flip_pose
@@ -50,6 +52,22 @@ def test_a_try_on_batch(loader: Loader) -> None:
     for pose in (batch.Jp, batch.Jg):
         assert pose is not None
         assert pose.shape == (2, 17, 3)
+
+
+@pytest.mark.parametrize("member", [PERSON_256, AGNOSTIC, GARMENT, JP, JG])
+def test_mistake_5_no_zeros_are_handed_out_for_what_cannot_be_read(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, member: str
+) -> None:  # fmt: skip
+    folder = tmp_path / "shards"
+    shutil.copytree(shards, folder)
+    index = json.loads((folder / "train-000000.index.json").read_text())
+    with (folder / "train-000000.tar").open("r+b") as tar:
+        for sample in index["samples"]:
+            offset, size = sample["members"][member]
+            tar.seek(offset)
+            tar.write(bytes(size))
+    with pytest.raises(UserError, match=f"{member} is damaged"):
+        take(BatchLoader(ShardFolder(folder, "train"), tiny("base")), 0, 1)
 
 
 def test_the_third_stage_reads_crops_of_the_person_alone(loader: Loader) -> None:

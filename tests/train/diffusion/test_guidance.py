@@ -8,7 +8,7 @@ from torch import Tensor
 
 from train.condition import Condition
 from train.diffusion.conditioning import null_condition
-from train.diffusion.guidance import guided_denoiser, guided_output, threshold_x0
+from train.diffusion.guidance import guided_condition, guided_denoiser, guided_output, threshold_x0
 from train.diffusion.objective import Prediction, q_sample
 from train.diffusion.schedule import CosineSchedule
 
@@ -37,12 +37,13 @@ def inputs() -> tuple[Tensor, Tensor, Condition]:
 def test_guidance_is_imagens_formula(weight: float) -> None:
     model, (z_t, t, condition) = Recorder(), inputs()
     expected = weight * model(z_t, t, condition) + (1 - weight) * model(z_t, t, null_condition(condition))
-    torch.testing.assert_close(guided_output(model, z_t, t, condition, weight), expected)
+    out = guided_output(model, z_t, t, guided_condition(condition, weight), weight)
+    torch.testing.assert_close(out, expected)
 
 
 def test_guidance_is_one_batch_of_twice_the_size() -> None:
     model, (z_t, t, condition) = Recorder(), inputs()
-    guided_output(model, z_t, t, condition, 2.0)
+    guided_output(model, z_t, t, guided_condition(condition, 2.0), 2.0)
     (called_z, called_t, called) = model.calls[0]
     assert len(model.calls) == 1
     assert called.Ia is None
@@ -55,7 +56,7 @@ def test_guidance_is_one_batch_of_twice_the_size() -> None:
 
 def test_a_weight_of_one_costs_one_pass() -> None:
     model, (z_t, t, condition) = Recorder(), inputs()
-    guided_output(model, z_t, t, condition, 1.0)
+    guided_output(model, z_t, t, guided_condition(condition, 1.0), 1.0)
     assert len(model.calls[0][0]) == 3
 
 

@@ -16,8 +16,8 @@ from train.condition import Condition
 from train.diffusion.guidance import Denoise, guided_denoiser
 from train.diffusion.objective import DenoiserOutput, with_x0
 from train.diffusion.randomness import SampleNoise
-from train.diffusion.samplers import SAMPLERS, time_grid
-from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule
+from train.diffusion.samplers import GRID_LOG_SNR, SAMPLERS, TIME_GRIDS, GridName, log_snr_grid, time_grid
+from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule, time_at
 
 MEAN = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64)
 ROOT = torch.tensor([[0.5, 0.0, 0.0], [0.2, 0.3, 0.0], [-0.1, 0.1, 0.2]], dtype=torch.float64)
@@ -37,11 +37,20 @@ def exact_denoiser(schedule: Schedule) -> Denoise:
 
 
 def even_in_log_snr(steps: int) -> Tensor:
-    """Return the cosine schedule's times at which λ is spaced evenly: where multistep solvers show their order."""
-    fine = torch.linspace(1, 0, 1_000_001, dtype=torch.float64)
-    wanted = torch.linspace(-20, 20, steps + 1, dtype=torch.float64)[1:-1]
-    inner = fine[torch.searchsorted(CosineSchedule().log_snr(fine), wanted)]
-    return torch.cat([torch.ones(1).double(), inner, torch.zeros(1).double()])
+    """Return the cosine schedule's times, evenly in λ from end to end: nothing but the order is left to see."""
+    return time_at(torch.linspace(-20, 20, steps + 1, dtype=torch.float64), CosineSchedule())
+
+
+def spreads(name: str, times: Tensor, schedule: Schedule, stds: Tensor) -> Tensor:
+    """Return the exact standard deviations of a sampler's pictures, for data independent with ``stds`` (n,)."""
+
+    def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
+        alpha, sigma = (value[0] for value in schedule.alpha_sigma(t))
+        return with_x0(z_t * alpha * stds**2 / (alpha**2 * stds**2 + sigma**2), z_t, t, schedule)
+
+    unit = torch.eye(len(times), dtype=torch.float64)[:, :, None, None, None].expand(-1, -1, 1, 1, len(stds))
+    pictures = SAMPLERS[name](denoise, unit[:, 0], times, schedule, lambda step: unit[:, 1 + step])
+    return pictures.square().sum((0, 1, 2))
 
 
 def moments(name: str, times: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
@@ -77,6 +86,37 @@ def test_the_error_falls_with_the_samplers_order(name: str, order: int) -> None:
     orders = torch.log2(errors[:-1] / errors[1:])
     assert orders.min() > order - 0.35, orders
     assert orders.max() < order + 0.35, orders
+
+
+@pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
+def test_on_its_own_grid_the_second_order_sampler_keeps_coarse_and_fine(schedule: Schedule) -> None:
+    """docs/sampling.md: 25 steps even in λ err less than 256 of the paper's sampler, at every scale of detail."""
+    stds = torch.tensor([4.0, 1.0, 0.2, 0.05], dtype=torch.float64)
+
+    def worst(name: str, times: Tensor) -> float:
+        return float((spreads(name, times, schedule, stds).sqrt() / stds - 1).abs().max())
+
+    fast = worst("dpmpp_2m", log_snr_grid(25, schedule))
+    assert fast < 0.025
+    assert fast < 0.3 * worst("ddpm", time_grid(256))
+    assert fast < 0.1 * worst("dpmpp_2m", time_grid(25))
+
+
+@pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
+@pytest.mark.parametrize("steps", [1, 2, 25])
+def test_the_log_snr_grid_is_even_and_ends_at_the_picture(schedule: Schedule, steps: int) -> None:
+    times = log_snr_grid(steps, schedule)
+    assert times.shape == (steps + 1,)
+    assert (times.diff() < 0).all()
+    assert times[-1] == 0
+    even = torch.linspace(-GRID_LOG_SNR, GRID_LOG_SNR, steps, dtype=torch.float64)
+    torch.testing.assert_close(schedule.log_snr(times[:-1]), even, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("grid", TIME_GRIDS)
+def test_a_grid_has_at_least_one_step(grid: GridName) -> None:
+    with pytest.raises(ValueError, match="steps=0"):
+        TIME_GRIDS[grid](0, CosineSchedule())
 
 
 def test_the_second_order_sampler_needs_fewer_steps() -> None:
@@ -151,5 +191,3 @@ def test_float32_is_enough(name: str) -> None:
 
 def test_time_grid_runs_from_one_to_zero() -> None:
     assert time_grid(4).tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
-    with pytest.raises(ValueError, match="steps=0"):
-        time_grid(0)

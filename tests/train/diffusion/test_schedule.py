@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule, ScheduleName, make_schedule, per_sample
+from train.diffusion.schedule import (
+    CosineSchedule,
+    LinearSchedule,
+    Schedule,
+    ScheduleName,
+    make_schedule,
+    per_sample,
+    time_at,
+)
 
 TIMES = torch.linspace(0, 1, 2001, dtype=torch.float64)
 
@@ -61,3 +69,9 @@ def test_an_unknown_schedule_is_refused() -> None:
 def test_per_sample_multiplies_samples_not_columns() -> None:
     x = torch.ones(2, 3, 2, 2)
     assert (per_sample(torch.tensor([1.0, 2.0]), x) * x).mean((1, 2, 3)).tolist() == [1.0, 2.0]
+
+
+def test_time_at_inverts_the_log_snr_and_stops_at_the_ends(schedule: Schedule) -> None:
+    t = torch.linspace(0.01, 0.99, 37, dtype=torch.float64)
+    torch.testing.assert_close(time_at(schedule.log_snr(t), schedule), t, rtol=0, atol=1e-12)
+    assert time_at(torch.tensor([99.0, -99.0]).double(), schedule).round(decimals=12).tolist() == [0.0, 1.0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -33,20 +33,21 @@ def trained() -> EfficientUNet:
     return model
 
 
-@settings(max_examples=6, deadline=None)
-@given(batch=st.integers(1, 3), height=st.integers(1, 6), width=st.integers(1, 6))
-def test_the_output_has_the_shape_of_z_t(batch: int, height: int, width: int) -> None:
-    z_t, t, condition = inputs(batch, 8 * height, 8 * width)
-    with torch.no_grad():
-        assert EfficientUNet(TINY)(z_t, t, condition).shape == z_t.shape
-
-
-@pytest.mark.parametrize("size", [64, 128, 256, 512, 1024])
-def test_the_papers_network_runs_at_any_size(size: int) -> None:
+@pytest.fixture(scope="module")
+def papers() -> nn.Module:
+    """The paper's network without memory."""
     with torch.device("meta"):
-        model = build_model(PRESETS["paper"]["sr1024"])
-        z_t = torch.empty(1, 3, size, size)
-        out = model(z_t, torch.empty(1), Condition(torch.empty(1, 1), low_res=torch.empty_like(z_t)))
+        return build_model(PRESETS["paper"]["sr1024"])
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(height=st.integers(4, 64), width=st.integers(4, 64))
+@example(height=64, width=64)
+@example(height=4, width=4)
+def test_the_papers_network_runs_at_any_multiple_of_16(papers: nn.Module, height: int, width: int) -> None:
+    with torch.device("meta"):
+        z_t = torch.empty(1, 3, 16 * height, 16 * width)
+        out = papers(z_t, torch.empty(1), Condition(torch.empty(1, 1), low_res=torch.empty_like(z_t)))
     assert out.shape == z_t.shape
 
 
@@ -120,11 +121,6 @@ def test_what_does_not_fit_is_refused() -> None:
         model(z_t, t, condition._replace(low_res=None))
     with pytest.raises(ValueError, match=r"t_na is \(1, 2\).* \(1, 1\)"):
         model(z_t, t, condition._replace(t_na=torch.rand(1, 2)))
-
-
-def test_torch_compile_finds_one_graph() -> None:
-    explanation = torch._dynamo.explain(trained())(*inputs(2, 16, 16))
-    assert explanation.graph_break_count == 0
 
 
 def test_torch_export_gives_the_same() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from train.models import (
@@ -61,6 +64,44 @@ def test_a_fitting_config_is_accepted_and_derives_the_rest() -> None:
 def test_mistake_9_an_impossible_config_names_what_would_fit(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ParallelUNetConfig(**(FITTING | change))
+
+
+def told_neighbours(change: dict[str, Any], name: str, value: int, divisor: int) -> list[int]:
+    """Return the values that the refusal of ``value`` says would fit; they are its neighbours."""
+    with pytest.raises(ValueError, match=f"{name}={value} is not a multiple of {divisor} ") as caught:
+        ParallelUNetConfig(**(FITTING | change))
+    told = re.findall(r"\d+", str(caught.value).partition("): ")[2].partition(" would fit")[0])
+    below = value - value % divisor
+    assert [int(number) for number in told] == [number for number in (below, below + divisor) if number]
+    return [int(number) for number in told]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(value=st.integers(1, 300), head_dim=st.integers(2, 40), level=st.integers(1, 2))
+def test_mistake_9_widths_that_heads_do_not_divide_name_their_neighbours(
+    value: int, head_dim: int, level: int
+) -> None:  # fmt: skip
+    assume(value % head_dim)
+    fitting = {"head_dim": head_dim, "pose_dim": head_dim, "channels": (16, head_dim, head_dim)}
+    for number in told_neighbours(fitting | {"pose_dim": value}, "pose_dim", value, head_dim):
+        ParallelUNetConfig(**(FITTING | fitting | {"pose_dim": number}))
+
+    def channels(width: int) -> dict[str, Any]:
+        return {"channels": (16, width, head_dim) if level == 1 else (16, head_dim, width)}
+
+    for number in told_neighbours(fitting | channels(value), "channels", value, head_dim):
+        ParallelUNetConfig(**(FITTING | fitting | channels(number)))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(value=st.integers(1, 2000), depth=st.integers(2, 6))
+def test_mistake_9_sizes_that_do_not_halve_name_their_neighbours(value: int, depth: int) -> None:
+    stride = 2 ** (depth - 1)
+    assume(value % stride)
+    widths = (16,) * depth
+    deep = {"channels": widths, "person_down": widths, "garment_down": widths, "garment_up": (16,)}
+    for size in told_neighbours(deep | {"image_size": value}, "image_size", value, stride):
+        ParallelUNetConfig(**(FITTING | deep | {"image_size": size, "attention_levels": (size // stride,)}))
 
 
 def test_efficient_unet_lists_line_up() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from train.condition import Condition
@@ -51,16 +49,6 @@ def trained(low_res_channels: int = 0) -> ParallelUNet:
         if not parameter.any():
             nn.init.normal_(parameter, std=0.05)
     return model
-
-
-@settings(max_examples=6, deadline=None)
-@given(batch=st.integers(1, 3), height=st.integers(1, 6), width=st.integers(1, 6), low_res=st.booleans())
-def test_the_output_has_the_shape_of_z_t(batch: int, height: int, width: int, low_res: bool) -> None:
-    z_t, t, condition = inputs(batch, 4 * height, 4 * width, low_res)
-    with torch.no_grad():
-        out = ParallelUNet(tiny(low_res))(z_t, t, condition)
-    assert out.shape == z_t.shape
-    assert out.isfinite().all()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -175,15 +163,9 @@ def test_a_wrong_condition_is_refused() -> None:
         ParallelUNet(tiny())(z_t.new_zeros(1, 3, 18, 16), t, inputs(1, 18, 16)[2])
 
 
-def test_torch_compile_finds_one_graph() -> None:
-    model = trained()
-    explanation = torch._dynamo.explain(model)(*inputs(2, 16, 16))
-    assert explanation.graph_break_count == 0
-    assert explanation.graph_count == 1
-
-
-def test_torch_export_gives_the_same() -> None:
-    model = trained(3).eval()
-    arguments = inputs(2, 16, 16, True)
+@pytest.mark.parametrize("low_res", [False, True], ids=["base", "sr"])
+def test_torch_export_gives_the_same(low_res: bool) -> None:
+    model = trained(low_res).eval()
+    arguments = inputs(2, 16, 16, low_res)
     program = torch.export.export(model, arguments)
     torch.testing.assert_close(program.module()(*arguments), model(*arguments))
