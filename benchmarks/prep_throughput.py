@@ -149,8 +149,8 @@ def floor(root: Path, work: Sequence[Work]) -> int:
         factor = next((f for f in (4, 2) if one.product.side >= f * CONDITIONING_SIZE), 1)
         product = decoded(root / one.record.product_image, getattr(cv2, FLAGS[factor]))
         small = Crop(x=one.product.x // factor, y=one.product.y // factor, side=one.product.side // factor)
-        Ip_256 = resize(person, CONDITIONING_SIZE)
-        size += len(encode_jpeg(resize(person, TARGET_SIZE), QUALITY)) + len(encode_jpeg(Ip_256, QUALITY))
+        Ip = resize(person, TARGET_SIZE)
+        size += len(encode_jpeg(Ip, QUALITY)) + len(encode_jpeg(resize(Ip, CONDITIONING_SIZE), QUALITY))
         size += len(encode_png(resize(person, CONDITIONING_SIZE)))  # Ia is scaled down from the source too
         size += len(encode_png(resize(cut(product, small), CONDITIONING_SIZE)))
     return size

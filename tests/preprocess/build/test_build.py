@@ -204,7 +204,7 @@ def test_a_bug_leaves_nothing_under_a_final_name(aihub: Path, tmp_path: Path, mo
     planned = plan_of(aihub)
     shard = planned.plan.shards[0]
     work = work_of(planned, shard)
-    monkeypatch.setattr("preprocess.build.sample.condition", lambda *_: 1 / 0)
+    monkeypatch.setattr("preprocess.build.sample.person_side", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_shard(Files(aihub), tmp_path, work, tally())
     assert list(tmp_path.glob("*.tar*")) == list(tmp_path.glob("*.json")) == []
