@@ -86,9 +86,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
     One fixed filter takes half the time of trying all of them for every row, and 4 % more bytes.
     """
-    return _encode(
-        ".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    )
+    return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP])
 
 
 def _encode(suffix: str, pixels: Pixels, flags: list[int]) -> bytes:
