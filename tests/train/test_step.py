@@ -32,7 +32,12 @@ def stepped(config: StageConfig) -> tuple[Training, float]:
 
 @pytest.mark.parametrize("micro", [1, 2, 3, 4, 9])
 def test_micro_batches_add_up_to_the_batch(tiny: TinyConfig, micro: int) -> None:
-    settings = ("data.batch=5", "optim.clip=null", "optim.eps=1.0", "optim.lr=1.0")  # so large an ε makes the step linear
+    settings = (
+        "data.batch=5",
+        "optim.clip=null",
+        "optim.eps=1.0",
+        "optim.lr=1.0",
+    )  # so large an ε makes the step linear
     whole, loss = stepped(tiny("base", *settings))
     parts, divided = stepped(tiny("base", *settings, f"memory.micro_batch={micro}"))
     assert divided == pytest.approx(loss, rel=1e-5)

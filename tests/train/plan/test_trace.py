@@ -46,7 +46,6 @@ def test_the_peak_is_the_measured_one(stage: str, checkpointing: str, precision:
         ["memory.optimizer_on_host=true", "memory.ema_on_host=true"],
         ["memory.optimizer_in_backward=true", "memory.micro_batch=null", "optim.clip=null"],
         ["optim.name=adafactor"],
-        ["precision=fp16"],
     ],
 )
 def test_the_peak_is_the_measured_one_with(settings: list[str]) -> None:
