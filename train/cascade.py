@@ -19,8 +19,9 @@ from train.diffusion.guidance import guided_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS
 from train.diffusion.schedule import make_schedule
-from train.fit import CONFIG, make_denoiser
+from train.fit import CONFIG
 from train.models import GarmentReuse, ParallelUNet, build_model
+from train.step import autocast, make_denoiser
 
 FAST_STEPS = 25
 """Most evaluations a stage when sampling is to be fast."""
@@ -111,7 +112,7 @@ def sample_stage(
         threshold=sampling.threshold,
     )
     shape = (3, size, size)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with autocast(config, device):
         pictures = SAMPLERS[sampling.sampler](
             denoise,
             noise.normal(shape, "z_1").to(device),

@@ -11,31 +11,21 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from schemas import UserError
 from schemas.atomic import sync_folder
+from train.state import Training
 
 _FOLDER = "checkpoints"
 _STATE = "state.json"
 _FILES = ("model", "ema", "optimizer")
-
-
-@dataclass
-class Training:
-    """All that a step changes."""
-
-    model: nn.Module
-    ema: dict[str, Tensor]
-    optimizer: torch.optim.Optimizer
-    step: int = 0
 
 
 def save_checkpoint(run: Path, training: Training, keep: int) -> Path:
@@ -50,7 +40,8 @@ def save_checkpoint(run: Path, training: Training, keep: int) -> Path:
         path = temporary / f"{name}.safetensors"
         save_file({key: value.detach().contiguous() for key, value in values.items()}, path)
         checksums[path.name] = _sha256(path)
-    (temporary / _STATE).write_text(json.dumps({"step": training.step, "sha256": checksums}, indent=2) + "\n")
+    state = {"step": training.step, "scale": training.scale and training.scale.state(), "sha256": checksums}
+    (temporary / _STATE).write_text(json.dumps(state, indent=2) + "\n")
     for path in temporary.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -71,11 +62,18 @@ def restore(run: Path, training: Training) -> bool:
     """Load the last whole checkpoint into ``training``; return whether there was one."""
     if (last := _last_whole(run)) is None:
         return False
-    folder, step = last
-    training.model.load_state_dict(load_file(folder / "model.safetensors"))
-    training.ema.update(load_file(folder / "ema.safetensors"))
+    folder, state = last
+    weights = load_file(folder / "model.safetensors")
+    training.model.load_state_dict(weights)
+    with torch.no_grad():
+        for name, master in training.masters.items():
+            master.copy_(weights[name])
+        for name, value in load_file(folder / "ema.safetensors").items():
+            training.ema[name].copy_(value)
     _restore_moments(training, load_file(folder / "optimizer.safetensors"))
-    training.step = step
+    if training.scale is not None:
+        training.scale.load(state["scale"])
+    training.step = int(state["step"])
     return True
 
 
@@ -83,15 +81,15 @@ def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
     """Return the last checkpoint's weights (``which``: model or ema) and its step. Raise UserError for none."""
     if (last := _last_whole(run)) is None:
         raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
-    folder, step = last
-    return load_file(folder / f"{which}.safetensors"), step
+    folder, state = last
+    return load_file(folder / f"{which}.safetensors"), int(state["step"])
 
 
-def _last_whole(run: Path) -> tuple[Path, int] | None:
-    """Return the folder and the step of the last checkpoint that is as it was written, None where there is none."""
+def _last_whole(run: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the folder and the state of the last checkpoint that is as it was written, None where there is none."""
     for folder in reversed(checkpoints(run)):
         if (state := _verified(folder)) is not None:
-            return folder, int(state["step"])
+            return folder, state
     return None
 
 
@@ -109,13 +107,13 @@ def _moments(training: Training) -> dict[str, Tensor]:
     state = training.optimizer.state
     return {
         f"{name}/{key}": torch.as_tensor(value)
-        for name, parameter in training.model.named_parameters()
+        for name, parameter in training.stepped.items()
         for key, value in state[parameter].items()
     }
 
 
 def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
-    parameters = dict(training.model.named_parameters())
+    parameters = training.stepped
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)
         target = parameters[parameter]

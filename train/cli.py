@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import train.runtime  # isort: skip  # noqa: F401  before torch and numpy
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,11 +20,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from schemas import Split, UserError
 from train.cascade import Overrides, load_cascade
-from train.config import STAGES, SamplerName, Stage
+from train.config import STAGES, Precision, SamplerName, Stage
 from train.data import ShardFolder
 from train.diffusion.samplers import SAMPLERS
 from train.fit import Status, fit_stage
-from train.presets import Preset
+from train.plan.memory import parse_memory
+from train.plan.report import as_json, as_text
+from train.plan.search import plan_stage
+from train.presets import Preset, preset_config
 from train.sample import sample_pairs, swapped_pairs
 from train.settings import stage_config
 
@@ -72,6 +76,34 @@ def fit(
                 click.echo("trainer: stopped at a checkpoint; run the same command again to go on", err=True)
                 sys.exit(130)
             click.echo(f"{settings_of_stage.stage}: {settings_of_stage.steps} steps, {runs / settings_of_stage.stage}")
+
+
+@cli.command()
+@click.option(
+    "--preset", type=click.Choice(["nano", "small", "paper"]), default="small", show_default=True,
+    help="Size of the cascade.",
+)  # fmt: skip
+@click.option("--memory", default="16GiB", show_default=True, help="Memory of the card, e.g. 24GB, 15900MiB.")
+@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to plan.")
+@click.option(
+    "--precision", type=click.Choice(["bf16", "fp16", "fp32"]), default="bf16", show_default=True,
+    help="Arithmetic; cards before Ampere have no bf16.",
+)  # fmt: skip
+@click.option("--batch", type=click.IntRange(min=1), default=None, help="Samples a step.  [default: the preset's]")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+def plan(
+    preset: Preset, memory: str, stage: Stage | Literal["all"], precision: Precision, batch: int | None, as_object: bool
+) -> None:  # fmt: skip
+    """Say what training takes of a card's memory, and the settings that make it fit; needs no GPU."""
+    size = parse_memory(memory)
+    plans = []
+    for name in STAGES if stage == "all" else (stage,):
+        config = preset_config(preset, name)
+        click.echo(f"trainer: planning {name}", err=True)
+        plans.append(plan_stage(config, size, precision, batch or config.data.batch))
+    click.echo(json.dumps(as_json(plans, size)) if as_object else as_text(plans, size))
+    if not all(plan.micro_batch for plan in plans):
+        sys.exit(1)
 
 
 @cli.command()

@@ -16,6 +16,7 @@ from train.models.config import check_divisible
 Stage = Literal["base", "sr256", "sr1024"]
 STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
 
+Precision = Literal["fp32", "bf16", "fp16"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 
 
@@ -37,6 +38,8 @@ class DataConfig(_Config):
 class OptimConfig(_Config):
     """Adam, as the paper's three stages are trained; the rest as in Imagen (appendix F)."""
 
+    name: Literal["adam", "adamw", "adafactor"] = "adam"
+    """Adam (the paper's), Adam with decoupled weight decay, or Adafactor, whose second moments are factored."""
     lr: float = Field(1e-4, gt=0)
     """Learning rate after the warm-up."""
     warmup: int = Field(10_000, ge=0)
@@ -48,9 +51,33 @@ class OptimConfig(_Config):
     eps: float = Field(1e-8, gt=0)
     """Adam's ε."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decoupled weight decay."""
-    clip: float = Field(1.0, gt=0)
-    """Gradients are scaled down to this norm where it is larger."""
+    """Decoupled weight decay; not for adam, which has none."""
+    clip: float | None = Field(1.0, gt=0)
+    """Gradients are scaled down to this norm where it is larger; null leaves them as they are."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.name == "adam" and self.weight_decay:
+            raise ValueError(f"name=adam has no weight_decay, here {self.weight_decay}: 0 or name=adamw would fit")
+        return self
+
+
+class MemoryConfig(_Config):
+    """Where a step's tensors lie and how many there are at a time; none of it changes what is computed.
+
+    `trainer plan` says what a card needs.
+    """
+
+    micro_batch: int | None = Field(None, gt=0)
+    """Samples of one forward and backward pass, whose gradients are added up to the batch's; null: the whole batch."""
+    checkpointing: bool = False
+    """Keep only the inputs of each block for the backward pass and compute the rest again."""
+    optimizer_on_host: bool = False
+    """Keep a second copy of the weights and the optimizer's moments in host memory, and step there (ZeRO-Offload)."""
+    optimizer_in_backward: bool = False
+    """Step each parameter as soon as its gradient is known, and free the gradient; neither accumulates nor clips."""
+    ema_on_host: bool = False
+    """Keep the averaged weights in host memory."""
 
 
 class DiffusionConfig(_Config):
@@ -122,14 +149,15 @@ class StageConfig(_Config):
     """Optimizer steps of the whole run."""
     seed: int = Field(0, ge=0)
     """Decides weights, order, noise, times and dropout."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32."""
+    precision: Precision = "fp32"
+    """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32. fp16 scales the loss."""
     ema: float = Field(0.9999, ge=0, lt=1)
     """Decay of the averaged weights; grows up to this as (1 + n) / (10 + n) over the first steps n."""
     model: ModelConfig
     """The network."""
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
+    memory: MemoryConfig = MemoryConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     sampling: SamplingConfig = SamplingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -158,4 +186,20 @@ class StageConfig(_Config):
             levels = f"{len(self.model.channels)} levels"
             check_divisible("size", self.size, self.model.stride, levels)
             check_divisible("crop", self.crop or self.size, self.model.stride, levels)
+        return self
+
+    @model_validator(mode="after")
+    def _memory_fits(self) -> Self:
+        if not self.memory.optimizer_in_backward:
+            return self
+        micro = self.memory.micro_batch
+        refused = {
+            f"memory.micro_batch={micro} of data.batch={self.data.batch}: null": micro and micro < self.data.batch,
+            f"optim.clip={self.optim.clip}: null": self.optim.clip is not None,
+            "precision=fp16: bf16 or fp32": self.precision == "fp16",
+            "memory.optimizer_on_host=true: false": self.memory.optimizer_on_host,
+        }
+        for what, is_refused in refused.items():
+            if is_refused:
+                raise ValueError(f"memory.optimizer_in_backward=true does not go with {what} would fit")
         return self

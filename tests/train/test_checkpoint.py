@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from schemas import UserError
-from train.checkpoint import Training, checkpoints, load_weights, restore, save_checkpoint
+from train.checkpoint import checkpoints, load_weights, restore, save_checkpoint
+from train.state import Training
 
 
 def training(seed: int) -> Training:

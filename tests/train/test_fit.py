@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from schemas import UserError
-from train.checkpoint import load_weights
+from train.checkpoint import checkpoints, load_weights
 from train.config import StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.diffusion.conditioning import from_uint8
-from train.fit import METRICS, Status, begin, fit_stage, learning_rate, stage_inputs, update_ema
+from train.fit import CONFIG, METRICS, Status, fit_stage
+from train.step import begin, learning_rate, stage_inputs, update_ema
 
 TinyConfig = Callable[..., StageConfig]
 
@@ -49,6 +50,72 @@ def test_an_interrupted_run_ends_with_the_same_bits(
         assert whole.keys() == parts.keys()
         assert all(torch.equal(whole[name], parts[name]) for name in whole), which
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
+OPTIONS: dict[str, list[str]] = {
+    "micro-batches": ["data.batch=3", "memory.micro_batch=2"],
+    "checkpointing": ["memory.checkpointing=true"],
+    "optimizer-on-host": ["memory.optimizer_on_host=true", "memory.ema_on_host=true"],
+    "optimizer-in-backward": ["memory.optimizer_in_backward=true", "optim.clip=null"],
+    "no-clipping": ["optim.clip=null"],
+    "bf16": ["precision=bf16"],
+    "fp16": ["precision=fp16", "memory.micro_batch=1"],
+    "fp16-on-host": ["precision=fp16", "memory.optimizer_on_host=true", "memory.checkpointing=true"],
+    "adamw": ["optim.name=adamw", "optim.weight_decay=0.01"],
+    "adafactor": ["optim.name=adafactor"],
+    "adafactor-in-backward": ["optim.name=adafactor", "memory.optimizer_in_backward=true", "optim.clip=null"],
+}
+"""Settings of memory, precision and optimizer."""
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_with_every_option_an_interrupted_run_ends_with_the_same_bits(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, option: str
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    config = tiny("base", "steps=5", *OPTIONS[option])
+    assert fit_stage(config, data, tmp_path / "whole", quiet, never)
+    assert not fit_stage(config, data, tmp_path / "parts", quiet, after(3))
+    assert fit_stage(config, data, tmp_path / "parts", quiet, never)
+    assert files(tmp_path / "whole") == files(tmp_path / "parts")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
+EXACT = {
+    "checkpointing": ["memory.checkpointing=true"],
+    "optimizer-on-host": ["memory.optimizer_on_host=true", "memory.ema_on_host=true"],
+    "optimizer-in-backward": ["memory.optimizer_in_backward=true"],
+}
+
+
+@pytest.mark.parametrize("option", EXACT)
+def test_where_the_memory_is_does_not_change_a_bit_and_may_change_on_the_way(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, option: str
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    plain = ("base", "steps=5", "optim.clip=null")
+    fit_stage(tiny(*plain), data, tmp_path / "plain", quiet, never)
+    fit_stage(tiny(*plain), data, tmp_path / "mixed", quiet, after(2))
+    fit_stage(tiny(*plain, *EXACT[option]), data, tmp_path / "mixed", quiet, after(2))
+    fit_stage(tiny(*plain), data, tmp_path / "mixed", quiet, never)
+    assert files(tmp_path / "plain") == files(tmp_path / "mixed")
+
+
+def files(run: Path) -> dict[str, bytes]:
+    """Return the last checkpoint, byte for byte."""
+    return {path.name: path.read_bytes() for path in checkpoints(run)[-1].iterdir()}
+
+
+def test_a_run_of_an_earlier_version_goes_on(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=1"), data, tmp_path, quiet, never)
+    config = json.loads((tmp_path / CONFIG).read_text())
+    del config["memory"], config["optim"]["name"]
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    assert fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
+    (tmp_path / CONFIG).write_text("{}")
+    with pytest.raises(UserError, match="not a configuration of this version"):
+        fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
 
 
 def test_a_finished_run_is_not_trained_further(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:

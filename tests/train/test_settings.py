@@ -62,6 +62,8 @@ def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) 
         ("model.attention_levels=[12]", "12"),
         ("size=33", "size=33"),
         ("low_res=16", "low_res=16"),
+        ("optim.weight_decay=0.1", "weight_decay, here 0.1: 0 or name=adamw would fit"),
+        ("memory.optimizer_in_backward=true", "optim.clip=1.0: null would fit"),
     ],
 )
 def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
@@ -96,3 +98,17 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:
         stage_config("nano", "base", file, [])
     with pytest.raises(UserError, match="No such file"):
         stage_config("nano", "base", tmp_path / "none.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("memory.micro_batch=4", "memory.micro_batch=4 of data.batch=16: null would fit"),
+        ("precision=fp16", "precision=fp16: bf16 or fp32 would fit"),
+        ("memory.optimizer_on_host=true", "memory.optimizer_on_host=true: false would fit"),
+    ],
+)
+def test_stepping_in_backward_goes_with_few_settings(setting: str, said: str) -> None:
+    with pytest.raises(UserError, match="optimizer_in_backward=true does not go with") as caught:
+        stage_config("nano", "base", None, ["optim.clip=null", "memory.optimizer_in_backward=true", setting])
+    assert said in str(caught.value)

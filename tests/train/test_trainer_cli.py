@@ -145,12 +145,28 @@ def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, 
     assert size(picture) == (32, 32)
 
 
+def test_plan_prints_one_object(tmp_path: Path) -> None:
+    done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stage = json.loads(done.stdout)["stages"]["sr1024"]
+    assert stage["parameters"] > 100_000
+    assert stage["peak_bytes"] > 4 * 4 * stage["parameters"]
+    assert (stage["micro_batch"], stage["precision"]) == (16, "bf16")
+
+
+def test_plan_ends_with_1_where_a_stage_does_not_fit(tmp_path: Path) -> None:
+    done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--memory", "513MiB", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "sr1024: does not fit 0.50 GiB" in done.stdout
+
+
 MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "no-shards": (lambda shards, runs: ["fit", "--shards", "nowhere"], "run prep build-shards"),
     "setting": (lambda shards, runs: ["fit", "--shards", str(shards), "--set", "optm.lr=1"], "optim.lr"),
     "stage": (lambda shards, runs: ["fit", "--shards", str(shards), "--stage", "sr512"], "'sr512' is not one of"),
     "config": (lambda shards, runs: ["fit", "--shards", str(shards), "--config", "no.yaml"], "no.yaml"),
     "no-runs": (lambda shards, runs: ["sample", "--shards", str(shards), "--runs", "x"], "run trainer fit first"),
+    "memory": (lambda shards, runs: ["plan", "--memory", "much"], "--memory much: give a number and a unit"),
     "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
     "fast": (lambda shards, runs: ["sample", "--shards", str(shards), "--fast", "--steps", "9"], "leave out --sampler"),
     "other": (

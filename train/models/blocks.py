@@ -13,10 +13,23 @@ from torch.utils.checkpoint import checkpoint
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm whose output has the precision of its input, in autocast on a GPU as on a CPU.
+
+    Autocast on CUDA, and only there, would run it in float32 and so double all that is kept for the backward pass.
+    Statistics are computed in float32 inside the kernel either way.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (B, C, H, W)."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.group_norm(x, self.num_groups, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+
+
+def group_norm(channels: int) -> GroupNorm:
     """Return a GroupNorm with min(32, C // 4) groups, or the next smaller count that divides C (paper: App. A.1)."""
     most = max(1, min(32, channels // 4))
-    return nn.GroupNorm(next(groups for groups in range(most, 0, -1) if channels % groups == 0), channels)
+    return GroupNorm(next(groups for groups in range(most, 0, -1) if channels % groups == 0), channels)
 
 
 def conv3x3(c_in: int, c_out: int, stride: int = 1) -> nn.Conv2d:
@@ -32,12 +45,13 @@ def zero_init(module: ModuleT) -> ModuleT:
 
 
 def identity_init(module: nn.Conv2d) -> nn.Conv2d:
-    """Make a convolution pass its first channels through unchanged, and ignore what it cannot pass.
+    """Make a 1×1 convolution pass its first channels through unchanged, and ignore what it cannot pass.
 
     A stack of fresh residual blocks is then the identity instead of a chain of random projections: a small network
     learns faster (docs/training.md), and of a concatenated skip the 3×3 convolutions take what they need.
     """
-    nn.init.dirac_(module.weight)
+    with torch.no_grad():
+        nn.init.eye_(module.weight.flatten(1))  # nn.init.dirac_ does the same one channel after the other
     if module.bias is not None:
         nn.init.zeros_(module.bias)
     return module

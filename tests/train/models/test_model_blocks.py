@@ -139,3 +139,13 @@ def test_try_on_embedding_distinguishes_the_two_poses() -> None:
     assert emb.shape == (3, 32)
     assert tokens.shape == (3, 34, 16)
     assert not torch.allclose(emb, embedding(t, t_na, Jg, Jp)[0])
+
+
+def test_group_norm_keeps_the_precision_of_its_input_under_autocast() -> None:
+    norm = group_norm(8)
+    x = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        low, full = norm(x.bfloat16()), norm(x)
+    assert (low.dtype, full.dtype) == (torch.bfloat16, torch.float32)
+    assert torch.equal(full, torch.nn.functional.group_norm(x, norm.num_groups, norm.weight, norm.bias))
+    assert torch.allclose(low.float(), full, atol=0.05)

@@ -1,0 +1,92 @@
+"""The choice of settings, on peaks that are made up and on the nano preset's own."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from schemas import UserError
+from train.models import count_parameters
+from train.plan.memory import parse_memory
+from train.plan.report import as_json, as_text
+from train.plan.search import RESERVE, StagePlan, largest, plan_stage
+from train.presets import preset_config
+from train.settings import stage_config
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("peak", "budget", "fits"),
+    [
+        (lambda size: 100 + 10 * size, 199, 9),
+        (lambda size: 100 + 10 * size, 109, 0),
+        (lambda size: 100 + 10 * size, 10**6, 64),
+        (lambda size: max(500, 10 * size), 505, 50),
+        (lambda size: 10 * size + size // 3, 300, 29),
+        (lambda size: 10, 9, 0),
+    ],
+)
+def test_largest_is_the_last_that_fits(peak: Callable[[int], int], budget: int, fits: int) -> None:
+    assert largest(peak, budget, 8, 64) == fits
+
+
+def nano_plan(memory: int, batch: int = 16) -> StagePlan:
+    return plan_stage(preset_config("nano", "base"), RESERVE + memory, "bf16", batch)
+
+
+def test_a_large_card_needs_no_savings() -> None:
+    plan = nano_plan(1 << 30)
+    assert (plan.micro_batch, plan.accumulation) == (16, 1)
+    assert plan.config.memory.model_dump(exclude={"micro_batch"}) == preset_config("nano", "base").memory.model_dump(
+        exclude={"micro_batch"}
+    )
+
+
+def test_less_memory_gets_leaner_settings_that_stay_within_it() -> None:
+    plans = [nano_plan(size * MIB, batch=64) for size in (80, 60, 30)]
+    for plan, size in zip(plans, (80, 60, 30), strict=True):
+        assert 0 < plan.footprint.peak <= size * MIB
+        assert plan.config.optim == preset_config("nano", "base").optim
+    assert plans[0].micro_batch > plans[-1].micro_batch
+    assert plans[-1].config.memory.optimizer_on_host
+    assert plans[-1].config.memory.checkpointing
+
+
+def test_what_does_not_fit_is_said_together_with_what_would() -> None:
+    plan = nano_plan(1 * MIB)
+    assert (plan.micro_batch, as_json([plan], RESERVE)["stages"]["base"]["fits"]) == (0, False)
+    told = as_text([plan], RESERVE + MIB)
+    assert "base: does not fit 0.50 GiB" in told
+    assert "--memory 1GiB would do" in told
+    assert nano_plan(plan.needed - RESERVE).micro_batch == 1
+
+
+def test_the_words_make_fit_use_the_settings() -> None:
+    plan = nano_plan(60 * MIB)
+    (line,) = (line for line in as_text([plan], RESERVE).splitlines() if line.startswith("trainer fit"))
+    words = line.split()
+    sets = [value for name, value in pairwise(words) if name == "--set"]
+    assert stage_config("nano", "base", None, sets) == plan.config
+
+
+def test_json_holds_what_others_rely_on() -> None:
+    plan = nano_plan(60 * MIB)
+    stage = as_json([plan], RESERVE)["stages"]["base"]
+    assert stage["parameters"] == count_parameters(plan.config.model)
+    assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")
+    assert stage["peak_bytes"] == plan.footprint.peak
+    parts = ("weights", "gradients", "optimizer", "ema", "activations")
+    assert stage["peak_bytes"] == sum(stage[f"{part}_bytes"] for part in parts)
+
+
+def test_memory_is_read_as_people_write_it() -> None:
+    assert parse_memory("16GiB") == parse_memory("16 gib") == 16 << 30
+    assert parse_memory("15900MiB") == 15900 << 20
+    assert parse_memory("1.5GB") == 1_500_000_000
+
+
+@pytest.mark.parametrize("text", ["16", "much", "-3GiB", "16TiB", "0.5GiB", ""])
+def test_a_wrong_memory_is_named(text: str) -> None:
+    with pytest.raises(UserError, match="--memory"):
+        parse_memory(text)

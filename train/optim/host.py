@@ -1,0 +1,28 @@
+"""A mark for tensors that lie in host memory even while the network is on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+HOST = torch.device("cpu")
+
+_inside: ContextVar[bool] = ContextVar("host memory", default=False)
+
+
+@contextmanager
+def host_memory() -> Iterator[torch.device]:
+    """Yield the device to make tensors on. `trainer plan`, which has no second device, counts these apart."""
+    token = _inside.set(True)
+    try:
+        yield HOST
+    finally:
+        _inside.reset(token)
+
+
+def in_host_memory() -> bool:
+    """Return whether the caller runs inside of ``host_memory``."""
+    return _inside.get()

@@ -1,0 +1,93 @@
+"""The training step that `trainer fit` makes, on fake tensors: what it allocates, without allocating it.
+
+The trace is of a CPU's operators, so it needs no GPU. Autocast differs between the two in one operator of these
+networks, GroupNorm, for which see train/models/blocks.py; attention is the fused one on both, which keeps
+q, k, v, its result and one number a row. Inside of CUDA's kernels there is more (convolutions' workspaces, contiguous
+copies for GroupNorm), for which `train.plan.search.RESERVE` is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from train.config import StageConfig
+from train.data import Batch
+from train.diffusion.schedule import make_schedule
+from train.optim.update import release, step_optimizer
+from train.plan.live import LiveMemory
+from train.state import Training
+from train.step import Stepper, begin, train_step
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of a training: what stays from step to step, and the most there is at a time."""
+
+    weights: int
+    optimizer: int
+    ema: int
+    peak: int
+    host: int
+    """Bytes on the host between two steps; what is there is not in the numbers above."""
+    total_peak: int
+    """The peak of device and host together, as if they were one memory."""
+
+
+@cache
+def trace(config: StageConfig) -> Footprint:
+    """Return the footprint of a step in the midst of a run: the optimizer has its moments when it begins.
+
+    It is the step's second micro-batch where the batch has more than one: gradients are there when it begins.
+    """
+    batch = config.data.batch
+    micro = min(config.memory.micro_batch or batch, batch)
+    with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
+        training = begin(config, _CPU)
+        _give_gradients(training)
+        step_optimizer(training)
+        release(training.model)
+        if micro < batch:
+            _give_gradients(training)
+        stepper = Stepper(config, make_schedule(config.diffusion.schedule), _CPU)
+        train_step(training, blank_batch(config, micro), stepper)
+        return Footprint(
+            weights=_bytes(training.model.parameters()),
+            optimizer=0 if training.masters else _optimizer_bytes(training),
+            ema=0 if config.memory.ema_on_host else _bytes(training.ema.values()),
+            peak=memory.device_peak,
+            host=memory.host,
+            total_peak=memory.total_peak,
+        )
+
+
+def blank_batch(config: StageConfig, size: int) -> Batch:
+    """Return ``size`` black samples in the shapes that the stage reads."""
+
+    def picture() -> torch.Tensor:
+        side = config.crop or config.size
+        return torch.zeros(size, side, side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+
+    if not config.is_try_on:
+        return Batch(tuple(range(size)), picture(), None, None, None, None)
+    Jp, Jg = torch.zeros(size, 17, 3), torch.zeros(size, 17, 3)
+    return Batch(tuple(range(size)), picture(), picture(), picture(), Jp, Jg)
+
+
+def _give_gradients(training: Training) -> None:
+    for parameter in training.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _optimizer_bytes(training: Training) -> int:
+    return sum(_bytes(value for value in state.values()) for state in training.optimizer.state.values())

@@ -1,0 +1,29 @@
+"""The state of a training: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from train.optim.scaling import LossScale
+
+
+@dataclass
+class Training:
+    """All that a step changes."""
+
+    model: nn.Module
+    ema: dict[str, Tensor]
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    masters: dict[str, nn.Parameter] = field(default_factory=dict)
+    """The copy of the weights that the optimizer steps in host memory; empty where it steps the model's own."""
+    scale: LossScale | None = None
+    """fp16's loss scale."""
+
+    @property
+    def stepped(self) -> dict[str, nn.Parameter]:
+        """The parameters, by name, that the optimizer steps."""
+        return self.masters or dict(self.model.named_parameters())

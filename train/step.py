@@ -1,0 +1,186 @@
+"""One step of training: read `train_step` from top to bottom. `trainer plan` traces this very function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from train.condition import Denoiser
+from train.config import Precision, StageConfig
+from train.data import Batch
+from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
+from train.diffusion.objective import diffusion_loss
+from train.diffusion.precondition import Preconditioned
+from train.diffusion.randomness import SampleNoise
+from train.diffusion.schedule import Schedule
+from train.models import build_model, set_checkpointing
+from train.optim.host import host_memory
+from train.optim.scaling import LossScale
+from train.optim.update import begin_optimizer, device_gradients, release, step_optimizer
+from train.state import Training
+
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """What stays the same from step to step."""
+
+    config: StageConfig
+    schedule: Schedule
+    device: torch.device
+
+
+def begin(config: StageConfig, device: torch.device) -> Training:
+    """Return the state before the first step: weights by the seed, averaged weights equal to them."""
+    torch.manual_seed(config.seed)
+    model = build_model(config.model)
+    for parameter in model.parameters():  # in place: Module.to replaces parameters, which fake ones do not allow
+        layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format
+        parameter.data = parameter.data.to(device, memory_format=layout)
+    set_checkpointing(model, config.memory.checkpointing)
+    if config.memory.ema_on_host:
+        with host_memory() as host:
+            ema = {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
+    else:
+        ema = {name: p.detach().clone() for name, p in model.named_parameters()}
+    training = begin_optimizer(model, config, ema)
+    training.scale = LossScale() if config.precision == "fp16" else None
+    return training
+
+
+def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
+    """Make one optimizer step and return the batch's mean loss, a scalar.
+
+    The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. With
+    fp16, a step whose gradients are not all finite changes no weight; ``training.scale`` counts it.
+    """
+    config, model, scale = stepper.config, training.model, training.scale
+    for group in training.optimizer.param_groups:
+        group["lr"] = learning_rate(config, training.step)
+    losses: list[Tensor] = []
+    for part in micro_batches(batch, config.memory.micro_batch):
+        loss = sample_losses(model, part, stepper).sum() / len(batch.positions)
+        (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+    stepped = config.memory.optimizer_in_backward or _clip_and_step(training, config.optim.clip)
+    training.step += 1
+    if stepped:
+        update_ema(training, config.ema)
+    return torch.stack(losses).sum()
+
+
+def _clip_and_step(training: Training, clip: float | None) -> bool:
+    """Step from the gradients and free them; return False where they are not finite and nothing was changed."""
+    gradients, scale = device_gradients(training.model), training.scale
+    finite = True
+    if scale is not None:
+        scale.unscale(gradients)
+    if scale is not None or clip is not None:
+        norm = nn.utils.get_total_norm(gradients)
+        if scale is not None:
+            finite = bool(norm.isfinite())
+            scale.update(finite)
+        if clip is not None:
+            nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, norm)
+    del gradients
+    if finite:
+        step_optimizer(training)
+    release(training.model)
+    return finite
+
+
+def micro_batches(batch: Batch, size: int | None) -> Iterator[Batch]:
+    """Divide a batch into parts of ``size`` samples, the last one perhaps smaller; None leaves it whole."""
+    count = len(batch.positions)
+    if size is None or size >= count:
+        yield batch
+        return
+    for start in range(0, count, size):
+        here = slice(start, start + size)
+        Ia, Ic, Jp, Jg = (None if v is None else v[here] for v in (batch.Ia, batch.Ic, batch.Jp, batch.Jg))
+        yield Batch(batch.positions[here], batch.x[here], Ia, Ic, Jp, Jg)
+
+
+def sample_losses(model: nn.Module, batch: Batch, stepper: Stepper) -> Tensor:
+    """Return each sample's loss (B,); noise, times, levels and dropout are keyed by the samples' positions."""
+    config, schedule, device = stepper.config, stepper.schedule, stepper.device
+    noise = SampleNoise(config.seed, config.stage, batch.positions)
+    x, inputs = stage_inputs(batch, config, device)
+    condition = build_condition(
+        inputs,
+        (x.shape[2], x.shape[3]),
+        t_na=config.diffusion.augmentation * noise.uniform((len(inputs.images),), "t_na").to(device),
+        noise=tuple(
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device)
+            for which, image in enumerate(inputs.images)
+        ),
+        drop=noise.bernoulli(config.diffusion.drop, "drop").to(device),
+    )
+    t = noise.uniform((), "t").to(device)
+    with autocast(config, device):
+        denoiser = make_denoiser(model, config, schedule)
+        losses = diffusion_loss(
+            denoiser,
+            x,
+            noise.normal(tuple(x.shape[1:]), "eps").to(device),
+            t,
+            condition,
+            schedule,
+            prediction=config.diffusion.prediction,
+            min_snr_gamma=config.diffusion.min_snr_gamma,
+        )
+    if isinstance(denoiser, Preconditioned):
+        losses = losses * denoiser.weight(t)
+    return losses
+
+
+def autocast(config: StageConfig, device: torch.device) -> torch.autocast:
+    """Return the context in which the network computes, in training and in sampling."""
+    # With fp32 the dtype is ignored, but autocast warns of one that it cannot cast to.
+    dtype = torch.bfloat16 if config.precision == "fp32" else DTYPES[config.precision]
+    return torch.autocast(device.type, dtype, enabled=config.precision != "fp32")
+
+
+def make_denoiser(network: nn.Module, config: StageConfig, schedule: Schedule) -> Denoiser:
+    """Return what training and sampling call: the network, preconditioned where the configuration says so."""
+    std = config.diffusion.residual_std
+    return network if std is None else Preconditioned(network, schedule, std)
+
+
+def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:
+    """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution picture is made from x."""
+    x = from_uint8(batch.x.to(device))
+    Ia, Ic = (None if image is None else from_uint8(image.to(device)) for image in (batch.Ia, batch.Ic))
+    Jp, Jg = (None if pose is None else pose.to(device) for pose in (batch.Jp, batch.Jg))
+    low_res = downsample(x, config.scale) if config.low_res else None
+    return x, TryOnInputs(Ia, Ic, Jp, Jg, low_res)
+
+
+def learning_rate(config: StageConfig, step: int) -> float:
+    """Return the learning rate of the step that follows ``step`` ones: linear warm-up, then constant (paper §4).
+
+    Half a cosine over the steps that are left, where the configuration says so.
+    """
+    optim = config.optim
+    if step < optim.warmup:
+        return optim.lr * (step + 1) / optim.warmup
+    if optim.decay == "constant":
+        return optim.lr
+    done = (step - optim.warmup) / max(1, config.steps - optim.warmup)
+    return optim.lr * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+@torch.no_grad()
+def update_ema(training: Training, decay: float) -> None:
+    """Move the averaged weights towards the model's: decay (1 + n) / (10 + n) after n steps, but at most ``decay``."""
+    rate = min(decay, (1 + training.step) / (10 + training.step))
+    averaged = list(training.ema.values())
+    parameters = [p.detach() for p in training.stepped.values()]
+    if averaged[0].device != parameters[0].device:
+        parameters = [p.to(averaged[0].device) for p in parameters]
+    torch._foreach_lerp_(averaged, parameters, 1 - rate)
