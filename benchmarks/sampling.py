@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from nets import medium
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -66,14 +67,6 @@ def spread_errors(way: Way, name: ScheduleName) -> Tensor:
     unit = torch.eye(len(times), dtype=torch.float64)[:, :, None, None, None].expand(-1, -1, 1, 1, len(STDS))
     pictures = SAMPLERS[way.sampler](denoise, unit[:, 0], times, schedule, lambda step: unit[:, 1 + step])
     return pictures.square().sum((0, 1, 2)).sqrt() / STDS - 1.0
-
-
-def medium() -> ParallelUNetConfig:
-    """Return a 128² net of the paper's form and a fortieth of its size."""
-    return ParallelUNetConfig(
-        image_size=128, channels=(32, 64, 128, 256), person_down=(1, 1, 2, 2), garment_down=(1, 1, 2, 2),
-        garment_up=(2, 2), attention_levels=(32, 16), film_dim=512, pose_dim=512,
-    )  # fmt: skip
 
 
 def static(config: ModelConfig) -> ParallelUNet:

@@ -39,7 +39,7 @@ def make_optimizer(parameters: Iterable[nn.Parameter], optim: OptimConfig) -> to
     if optim.name == "adafactor":
         return torch.optim.Adafactor(parameters, lr=optim.lr, weight_decay=optim.weight_decay, foreach=False)
     return torch.optim.AdamW(
-        parameters, lr=optim.lr, betas=optim.betas, eps=optim.eps, weight_decay=optim.weight_decay, foreach=True
+        parameters, lr=optim.lr, betas=optim.betas, eps=optim.eps, weight_decay=optim.weight_decay, fused=True
     )
 
 

@@ -1,0 +1,132 @@
+"""One training step: seconds, arithmetic against the machine's own matrix multiplication, and peak memory.
+
+    python benchmarks/model_step.py [--compiled] [--rounds 5] [--only medium,nano]
+
+The step is the one that `trainer fit` makes (`train.step.train_step`), on random pictures, with Adam. FLOPs are
+those of the forward and backward pass without checkpointing (`FlopCounterMode`); the rate of fp32 matrix
+multiplication is measured between the rounds, on the same threads. Seconds are the median of the rounds. Memory is
+live tensors at their peak (`train.plan.live`), weights, gradients, optimizer and averaged weights included.
+``--compiled`` adds rows for torch.compile, which takes minutes on a CPU. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from nets import medium
+from torch.utils.flop_counter import FlopCounterMode
+
+import train.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
+from train.config import StageConfig
+from train.diffusion.schedule import make_schedule
+from train.plan.live import LiveMemory
+from train.plan.trace import blank_batch
+from train.presets import merged, preset_values
+from train.step import Stepper, begin, sample_losses, train_step
+
+BATCHES = {"nano": {"base": 16, "sr256": 8, "sr1024": 16}, "small": {"base": 4, "sr256": 2, "sr1024": 1}}
+SIZE = 2048
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network, and how its step is computed."""
+
+    name: str
+    values: dict[str, Any]
+    compiled: bool
+
+    @property
+    def config(self) -> StageConfig:
+        return StageConfig.model_validate(self.values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="medium,nano,small", help="which of medium, nano, small")
+    given = parser.parse_args()
+    print(
+        "| network | batch | precision | checkpointing | compiled | s | GFLOP | GFLOP/s | of fp32 matmul | peak, MiB |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    for row in rows(given.only.split(","), given.compiled):
+        print(measure(row, given.rounds), flush=True)
+
+
+def rows(wanted: list[str], with_compiled: bool) -> list[Row]:
+    nets: dict[str, dict[str, Any]] = {}
+    if "medium" in wanted:
+        base = preset_values("paper", "base")
+        nets["27.6 M, 128²"] = merged(base, {"data": {"batch": 2}}) | {"model": medium().model_dump()}
+    for preset, stages in BATCHES.items():
+        for stage, batch in stages.items() if preset in wanted else ():
+            values = preset_values(preset, stage)  # type: ignore[arg-type]
+            nets[f"{preset} {stage}"] = merged(values, {"data": {"batch": batch}})
+    found: list[Row] = []
+    for name, values in nets.items():
+        for precision in ("fp32", "bf16"):
+            for checkpointing in (False, True):
+                settings = {"precision": precision, "memory": {"checkpointing": checkpointing}}
+                found.append(Row(name, merged(values, settings), compiled=False))
+            if with_compiled:
+                found.append(Row(name, merged(values, {"precision": precision}), compiled=True))
+    return found
+
+
+def measure(row: Row, rounds: int) -> str:
+    config = row.config
+    stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
+    batch = blank_batch(config, config.data.batch)
+    with LiveMemory() as memory:
+        training = begin(config, CPU)
+        for _ in range(2):
+            train_step(training, batch, stepper)
+        peak = memory.device_peak
+    work = flops(config)
+    if row.compiled:
+        training.model.compile()
+        train_step(training, batch, stepper)
+    seconds, rates = [], []
+    for _ in range(rounds):
+        rates.append(matmul_rate())
+        started = time.perf_counter()
+        train_step(training, batch, stepper)
+        seconds.append(time.perf_counter() - started)
+    spent, rate = statistics.median(seconds), statistics.median(rates)
+    yes = {True: "yes", False: ""}
+    cells = [
+        row.name, config.data.batch, config.precision, yes[config.memory.checkpointing], yes[row.compiled],
+        f"{spent:.3f}", f"{work / 1e9:.1f}", f"{work / spent / 1e9:.0f}", f"{work / spent / rate:.0%}",
+        f"{peak / 2**20:.0f}",
+    ]  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def flops(config: StageConfig) -> int:
+    """Return the floating-point operations of one forward and backward pass over the batch."""
+    plain = StageConfig.model_validate(merged(config.model_dump(), {"memory": {"checkpointing": False}}))
+    stepper = Stepper(plain, make_schedule(plain.diffusion.schedule), CPU)
+    with FlopCounterMode(display=False) as counter:
+        sample_losses(begin(plain, CPU).model, blank_batch(plain, plain.data.batch), stepper).sum().backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
+
+
+def matmul_rate() -> float:
+    """Return the floating-point operations a second of a large fp32 matrix multiplication."""
+    a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+    torch.mm(a, b)
+    started = time.perf_counter()
+    torch.mm(a, b)
+    return float(2 * SIZE**3 / (time.perf_counter() - started))
+
+
+if __name__ == "__main__":
+    main()
