@@ -22,8 +22,14 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (B, C, H, W)."""
-        with torch.autocast(x.device.type, enabled=False):
-            return F.group_norm(x, self.num_groups, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+        # What F.group_norm calls once autocast has had its say; a context without autocast would break torch.compile.
+        x = x if x.device.type == "cpu" else x.contiguous()
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        batch, channels, height, width = x.shape
+        out: Tensor = torch.native_group_norm(
+            x, weight, bias, batch, channels, height * width, self.num_groups, self.eps
+        )[0]
+        return out
 
 
 def group_norm(channels: int) -> GroupNorm:
