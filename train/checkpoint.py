@@ -117,8 +117,10 @@ def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)
         target = parameters[parameter]
-        # As in the optimizer's own load_state_dict: moments live beside their parameter, Adam's step on the CPU.
-        training.optimizer.state[target][key] = value if key == "step" else value.to(target.device)
+        # As in the optimizer's own load_state_dict: moments live beside their parameter, Adam's step on the CPU. They
+        # get the parameter's memory format too: the fused step walks through both as they lie in memory.
+        moment = value if key == "step" or value.shape != target.shape else torch.empty_like(target).copy_(value)
+        training.optimizer.state[target][key] = moment if key == "step" else moment.to(target.device)
 
 
 def _sha256(path: Path) -> str:
