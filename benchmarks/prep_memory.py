@@ -1,8 +1,10 @@
 """Whether `prep build-shards` takes more memory for more records: peak of the main process and of each worker.
 
-    python benchmarks/prep_memory.py [--records 1000 50000] [--workers N]
+    python benchmarks/prep_memory.py [--records 1000 50000] [--workers N] [--seconds S]
 
-A few drawn looks are repeated under as many names by hard links, pictures included. Prints a Markdown table.
+A few drawn looks are repeated under as many names by hard links, pictures included. The main process holds the whole
+plan, a worker the shard that it builds; so a build that is interrupted after ``--seconds`` has shown what it takes as
+long as some shards are done. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,25 +32,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, nargs="+", default=[1000, 50_000])
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--seconds", type=float, default=None, help="Interrupt each build after so long.")
     parser.add_argument("--folder", type=Path, default=None, help="Where there is room: 0.3 MB a record.")
     given = parser.parse_args()
-    print("| records | samples | s | main process, MiB | each worker, MiB |\n|---|---|---|---|---|", flush=True)
+    print("| records | of them built | s | main process, MiB | each worker, MiB |\n|---|---|---|---|---|", flush=True)
     for records in given.records:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             drawn, tree, out = Path(folder, "drawn"), Path(folder, "tree"), Path(folder, "shards")
             write_dataset(drawn, looks=24, seed=0, workers=given.workers)
             tree.mkdir()
             repeat(drawn, tree, round(records * FRAMES_PER_RECORD), pictures=True)
-            seconds, main_peak, workers = build(tree, out, given.workers)
-            manifest = json.loads((out / "manifest.json").read_text())
+            seconds, main_peak, workers = build(tree, out, given.workers, given.seconds)
+            shards = json.loads((out / "plan.json").read_text())["shards"]
+            built = sum(one["records"] for one in shards if (out / one["name"]).exists())
             told = ", ".join(f"{peak / 2**20:.0f}" for peak in workers)
-            print(
-                f"| {manifest['records']} | {manifest['samples']} | {seconds:.0f} | {main_peak / 2**20:.0f} | {told} |",
-                flush=True,
-            )
+            planned = sum(one["records"] for one in shards)
+            print(f"| {planned} | {built} | {seconds:.0f} | {main_peak / 2**20:.0f} | {told} |", flush=True)
 
 
-def build(src: Path, out: Path, workers: int) -> tuple[float, int, list[int]]:
+def build(src: Path, out: Path, workers: int, limit: float | None) -> tuple[float, int, list[int]]:
     """Return the seconds, and the peaks of resident memory of the main process and of the largest workers."""
     command = [sys.executable, "-m", "preprocess", "build-shards", "--src", str(src), "--out", str(out)]
     started = time.perf_counter()
@@ -62,10 +65,14 @@ def build(src: Path, out: Path, workers: int) -> tuple[float, int, list[int]]:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    code = process.wait()
+    try:
+        code = process.wait(limit)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        code = process.wait()
     done.set()
     thread.join()
-    assert code == 0, f"prep build-shards ended with {code}"
+    assert code in (0, 130), f"prep build-shards ended with {code}"
     main_peak = peaks.pop(process.pid)
     return time.perf_counter() - started, main_peak, sorted(peaks.values(), reverse=True)[:workers]
 

@@ -113,7 +113,8 @@ def _without_cloth(
     picture: Pixels, part: Mask, edge: Mask, worn: Mask, cloth: Colours, alike: Colours | None, side: int
 ) -> Shown:  # fmt: skip
     """Return a part of the body without those of its pixels that show the garment; repaints ``picture`` in place."""
-    contested = part & dilated(edge, 1)
+    # Farther inside, a garment's polygon that goes on beneath a hand says nothing about it.
+    contested = part & dilated(edge, 1) & ~eroded(part, 2)
     near = part & dilated(worn, _pixels(_REACH, side)) & ~contested
     own = likelihood(picture, part & ~near & ~contested)
     fabric = shows_cloth(picture, near, own if alike is None else own + alike, cloth, _NEAR_ODDS)

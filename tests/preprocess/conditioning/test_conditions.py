@@ -1,5 +1,6 @@
 """Ia, Ic, Jp, Jg of a person in flat colours, so that every pixel tells where it came from."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,42 @@ def test_hidden_inside_is_not_part_of_Ic(aihub: Path, edit: Edit) -> None:
     after = make(aihub).Ic
     assert near(after, RED) < near(before, RED)
     assert (after[14:20, 120:136] == MID_GREY).all()
+    assert (make(aihub, linings=True).Ic == before).all()
+
+
+def test_a_polygon_of_the_garment_that_goes_on_beneath_the_arms_takes_no_hand(aihub: Path, edit: Edit) -> None:
+    hands = near(make(aihub).Ia[160:], SKIN, 12)
+
+    def beneath(document: Any) -> None:
+        document["region4"]["segmentation"] = [[[240, 300], [480, 300], [480, 640], [240, 640]]]
+
+    edit(aihub / LABELS / "Model-Parse/1008_A001_000.json", beneath)
+    assert near(make(aihub).Ia[160:], SKIN, 12) > 0.8 * hands
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_a_large_product_photograph_is_decoded_small_and_gives_the_same_Ic(aihub: Path, scale: int) -> None:
+    """The photograph is enlarged, with its labels: decoded at a half and a quarter where the garment is that large."""
+    before = make(aihub)
+    path = next(aihub.rglob("Item-Image/1008001_F.jpg"))
+    pixels = np.asarray(cv2.imread(str(path)), np.uint8)
+    size = {"width": 720 * scale, "height": 1280 * scale}
+    cv2.imwrite(str(path), cv2.resize(pixels, tuple(size.values()), interpolation=cv2.INTER_NEAREST))
+    for leaf in ("Item-Pose", "Item-Parse"):
+        label = aihub / LABELS / leaf / "1008001_F.json"
+        document = json.loads(label.read_text())
+        document["image_size"] = size
+        if "landmarks" in document:
+            document["landmarks"] = (np.reshape(document["landmarks"], (17, 3)) * (scale, scale, 1)).ravel().tolist()
+        else:
+            document["region1"]["segmentation"] = (np.array(document["region1"]["segmentation"]) * scale).tolist()
+        label.write_text(json.dumps(document))
+    after = make(aihub)
+    files = Files(aihub)
+    assert load_product(files, first_record(aihub)).factor == {1: 1, 2: 2, 3: 4}[scale]
+    assert abs(near(after.Ic, RED) - near(before.Ic, RED)) < 0.02 * near(before.Ic, RED)
+    assert after.Jg == pytest.approx(before.Jg, abs=0.01)
+    assert after.product_crop.side == pytest.approx(scale * before.product_crop.side, abs=2 * scale)
 
 
 def test_poses_are_in_the_crops(aihub: Path) -> None:
