@@ -49,7 +49,7 @@ def _lines(report: Report) -> Iterator[str]:
         if code in found:
             yield f"  {found[code]:>8} {code:<22} {FAULTS.get(code, '')}".rstrip()
             yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in report.faults.examples.get(code, ()))
-    yield "not looked at: what only pictures show (turned-image, bad-image)"
+    yield "not looked at: what only pictures show (turned-image, bad-image, ambiguous-layers)"
 
 
 def _section(title: str, columns: list[dict[str, int]]) -> Iterator[str]:
