@@ -30,7 +30,7 @@ from train.plan.memory import parse_memory
 from train.plan.report import as_json, as_text
 from train.plan.search import plan_stage
 from train.presets import Preset, preset_config
-from train.sample import Pair, sample_pairs, swapped_pairs
+from train.sample import Pair, provenance, sample_pairs, swapped_pairs
 from train.settings import stage_config
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -163,6 +163,34 @@ def sample(
         )  # fmt: skip
     click.echo(f"{len(chosen)} pictures of {stages[-1].config.size}² in {out}")
     click.echo(f"contact sheet: {sheet}")
+
+
+@cli.command()
+@_runs
+@_shards
+@click.option("--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Whom to dress.")
+@click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
+@click.option("--weights", type=_FOLDER, default=None, help="Folder of the networks of LPIPS, FID and KID.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same figures.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+def evaluate(
+    runs: Path, shards: Path, split: Split, pairs: int, weights: Path | None, seed: int, as_object: bool
+) -> None:  # fmt: skip
+    """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID."""
+    try:
+        from train.evaluate import report
+        from train.evaluate.run import evaluate as measure
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[evaluate]'") from error
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stages = load_cascade(runs, device)
+    data = ShardFolder(shards, split)
+    with _bar("evaluating") as progress:
+        result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
+    for figure, why in result.left_out.items():
+        click.echo(f"trainer: left out {figure}: {why}", err=True)
+    how = provenance(stages, data, seed, Overrides())
+    click.echo(json.dumps(report.as_json(result, how)) if as_object else report.as_text(result, stages, data))
 
 
 @cli.command()

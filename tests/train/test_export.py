@@ -59,6 +59,15 @@ def test_the_cards_code_dresses_as_sampling_does(
         assert np.array_equal(np.array(dressed), np.array(sampled))
 
 
+def test_the_readmes_lines_are_the_cards(exported: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    lines = [line.partition("#")[0].strip() for line in block.splitlines() if line]
+    assert len(lines) == 3
+    card = (exported / CARD).read_text(encoding="utf-8").splitlines()
+    assert set(lines) <= set(card)
+
+
 def test_the_card_says_what_it_was_trained_on(exported: Path, shards: Path) -> None:
     card = (exported / CARD).read_text(encoding="utf-8")
     manifest = ShardFolder(shards, "train").manifest
