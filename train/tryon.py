@@ -50,7 +50,7 @@ class TryOnCascade:
 def _picture(name: str, given: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or given.shape[0] != given.shape[1]:
         raise ValueError(f"{name} is {given.dtype} {given.shape}: a square RGB picture, uint8 (H, H, 3), is expected")
-    return given
+    return np.ascontiguousarray(given)  # a view with its channels reversed is what BGR readers hand on
 
 
 def _pose(name: str, given: ArrayLike) -> NDArray[np.float32]:

@@ -116,6 +116,14 @@ def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
         TryOnCascade.load(tmp_path, "cpu")
 
 
+def test_a_view_is_as_good_as_a_copy(exported: Path) -> None:
+    cascade = TryOnCascade.load(exported, "cpu")
+    bgr = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    pose = np.zeros((17, 3))
+    view, copy = bgr[..., ::-1], bgr[..., ::-1].copy()
+    assert np.array_equal(cascade.dress(view, view, pose, pose), cascade.dress(copy, copy, pose, pose))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
