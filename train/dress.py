@@ -16,7 +16,8 @@ from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import TryOnInputs, from_uint8, to_uint8
 
-_BATCH = 8
+_BATCH, _PIXELS = 8, 1 << 20
+"""Most pictures at a time on a GPU, and most pixels that they have together: one of 1024² (docs/sampling.md)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def dress(
     picture, which changes a byte here and there (docs/sampling.md). So a picture has the same bits whatever is
     sampled beside it. On a GPU, where small batches leave the card idle, it has them up to that rounding.
     """
-    batch = 1 if device.type == "cpu" else _BATCH
+    batch = at_a_time(stages, device)
     pictures: list[list[Pixels]] = []
     for start in range(0, len(outfits), batch):
         some = outfits[start : start + batch]
@@ -63,6 +64,14 @@ def dress(
         by_stage = [to_uint8(result).permute(0, 2, 3, 1).contiguous().cpu().numpy() for result in results]
         pictures += [list(row) for row in zip(*by_stage, strict=True)]
     return pictures
+
+
+def at_a_time(stages: Sequence[TrainedStage], device: torch.device) -> int:
+    """Return how many pictures are sampled together: one on the CPU, on a GPU what 16 GB hold at the paper's size."""
+    if device.type == "cpu":
+        return 1
+    largest = max(stage.config.size for stage in stages)
+    return max(1, min(_BATCH, _PIXELS // largest**2))
 
 
 def inputs_of(stage: TrainedStage, outfits: Sequence[Outfit], device: torch.device) -> TryOnInputs:
