@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import difflib
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from schemas import UserError
@@ -68,10 +70,15 @@ def all_pairs(shards: ShardFolder, count: int | None) -> tuple[list[Pair], int]:
     None stands for ``ALL_BOUND``. Returns the pairs, and how many there are in all.
     """
     kinds = [shards.sample(position).garment for position in range(len(shards))]
-    everyone = range(len(shards))
-    pairs = [Pair(person, garment) for person in everyone for garment in everyone if kinds[person] == kinds[garment]]
-    kept = min(count or ALL_BOUND, len(pairs))
-    return [pairs[number * len(pairs) // kept] for number in range(kept)], len(pairs)
+    same = {kind: [position for position, other in enumerate(kinds) if other == kind] for kind in set(kinds)}
+    # Pairs are numbered person by person and found by number: a split of 10,000 has 100 million of them.
+    ends = list(accumulate(len(same[kind]) for kind in kinds))
+    kept = min(count or ALL_BOUND, ends[-1])
+    pairs = []
+    for number in (index * ends[-1] // kept for index in range(kept)):
+        person = bisect_right(ends, number)
+        pairs.append(Pair(person, same[kinds[person]][number - ends[person]]))
+    return pairs, ends[-1]
 
 
 def _positions(shards: ShardFolder) -> dict[str, int]:

@@ -79,3 +79,13 @@ def test_all_against_all_is_bounded_and_spread(data: ShardFolder) -> None:
     assert (len(some), len(set(some)), total) == (n, n, n * n)
     assert {pair.person for pair in some} == set(range(n))
     assert len(all_pairs(data, None)[0]) == min(ALL_BOUND, n * n)
+
+
+def test_all_against_all_keeps_to_the_kind_of_garment(data: ShardFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ["lower" if position % 3 == 1 else "upper" for position in range(len(data))]
+    real = data.sample
+    monkeypatch.setattr(data, "sample", lambda at: real(at).model_copy(update={"garment": kinds[at]}))
+    pairs, total = all_pairs(data, 10**9)
+    everyone = range(len(data))
+    assert pairs == [Pair(p, g) for p in everyone for g in everyone if kinds[p] == kinds[g]]
+    assert total == len(pairs) < len(data) ** 2
