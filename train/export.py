@@ -97,6 +97,8 @@ def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None
     cascade = Exported(shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
     (folder / CASCADE).write_text(cascade.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(stages, trained_on), encoding="utf-8")
+    for path in folder.glob("*.safetensors"):  # written for the owner's eyes alone, but the folder is to be handed on
+        path.chmod((folder / CASCADE).stat().st_mode)
 
 
 def _load(folder: Path, stage: ExportedStage, device: torch.device) -> TrainedStage:

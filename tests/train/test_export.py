@@ -68,6 +68,12 @@ def test_the_readmes_lines_are_the_cards(exported: Path) -> None:
     assert set(lines) <= set(card)
 
 
+def test_who_may_read_the_card_may_read_the_weights(exported: Path) -> None:
+    modes = {path.name: path.stat().st_mode for path in exported.iterdir()}
+    assert set(modes) == {CARD, CASCADE, "base.safetensors", "sr256.safetensors", "sr1024.safetensors"}
+    assert set(modes.values()) == {modes[CARD]}
+
+
 def test_the_card_says_what_it_was_trained_on(exported: Path, shards: Path) -> None:
     card = (exported / CARD).read_text(encoding="utf-8")
     manifest = ShardFolder(shards, "train").manifest
