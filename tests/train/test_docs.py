@@ -35,5 +35,5 @@ def test_a_command_can_be_given(words: list[str]) -> None:
         assert config.stage == stage
 
 
-def test_all_commands_are_in_a_document() -> None:
-    assert {words[1] for words in LINES} == {"plan", "fit", "sample", "evaluate", "export"}
+def test_the_way_from_shards_to_an_export_is_in_a_document() -> None:
+    assert {"plan", "fit", "sample", "evaluate", "export"} <= {words[1] for words in LINES}
