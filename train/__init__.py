@@ -1,1 +1,21 @@
-"""`trainer`: streams shards into the cascade 128² → 256² → 1024², trains it, and dresses people with it."""
+"""`trainer`: streams shards into the cascade 128² → 256² → 1024², trains it, and dresses people with it.
+
+``TryOnCascade`` is loaded when it is first asked for, so that importing this package does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from train.tryon import TryOnCascade
+
+__all__ = ["TryOnCascade"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "TryOnCascade":
+        from train.tryon import TryOnCascade
+
+        return TryOnCascade
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

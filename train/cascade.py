@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import ValidationError
@@ -22,6 +23,9 @@ from train.diffusion.schedule import make_schedule
 from train.fit import CONFIG
 from train.models import GarmentReuse, ParallelUNet, build_model
 from train.step import autocast, make_denoiser
+
+Weights = Literal["ema", "model"]
+"""Averaged weights, or those of the last step."""
 
 FAST_STEPS = 25
 """Most evaluations a stage when sampling is to be fast."""
@@ -48,15 +52,16 @@ class Overrides:
 
 @dataclass(frozen=True)
 class TrainedStage:
-    """One stage with its averaged weights."""
+    """One stage with the weights of a checkpoint."""
 
     config: StageConfig
     model: nn.Module
     step: int
+    weights: Weights = "ema"
 
 
-def load_cascade(runs: Path, device: torch.device) -> list[TrainedStage]:
-    """Load the stages that have been trained, from the base on.
+def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> list[TrainedStage]:
+    """Load the stages that have been trained, from the base on, with averaged weights or those of the last step.
 
     Raise UserError where the base stage is missing, or where two stages do not fit each other.
     """
@@ -65,7 +70,7 @@ def load_cascade(runs: Path, device: torch.device) -> list[TrainedStage]:
         run = runs / name
         if not (run / CONFIG).exists():
             break
-        stages.append(_load_stage(run, device))
+        stages.append(_load_stage(run, device, weights))
     if not stages:
         raise UserError(f"--runs {runs}: no run folder {STAGES[0]} in it; run trainer fit first")
     for lower, upper in pairwise(stages):
@@ -145,13 +150,20 @@ def _sampling_model(model: nn.Module) -> nn.Module:
     return model
 
 
-def _load_stage(run: Path, device: torch.device) -> TrainedStage:
+def _load_stage(run: Path, device: torch.device, which: Weights) -> TrainedStage:
     try:
         config = StageConfig.model_validate_json((run / CONFIG).read_bytes())
     except ValidationError as error:
         raise UserError(f"{run / CONFIG}: not a configuration of this version; train the stage again") from error
-    weights, step = load_weights(run, "ema")
+    weights, step = load_weights(run, which)
+    return assemble_stage(config, weights, step, device, which)
+
+
+def assemble_stage(
+    config: StageConfig, weights: dict[str, Tensor], step: int, device: torch.device, which: Weights = "ema"
+) -> TrainedStage:
+    """Build the stage's network, ready to sample. Raise RuntimeError where the weights are not this network's."""
     model: nn.Module = build_model(config.model)
     model.load_state_dict(weights)
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainedStage(config, model.eval().requires_grad_(False), step)
+    return TrainedStage(config, model.eval().requires_grad_(False), step, which)

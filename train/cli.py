@@ -23,12 +23,14 @@ from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage
 from train.data import ShardFolder
 from train.diffusion.samplers import SAMPLERS
+from train.export import CARD, export_cascade
 from train.fit import Status, fit_stage
+from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.plan.memory import parse_memory
 from train.plan.report import as_json, as_text
 from train.plan.search import plan_stage
 from train.presets import Preset, preset_config
-from train.sample import sample_pairs, swapped_pairs
+from train.sample import Pair, provenance, sample_pairs, swapped_pairs
 from train.settings import stage_config
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -113,38 +115,104 @@ def plan(
 @click.option(
     "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Where to take people from."
 )
-@click.option("--pairs", type=click.IntRange(min=1), default=8, show_default=True, help="How many people to dress.")
+@click.option("--person", "people", multiple=True, metavar="KEY", help="Sample whose person to dress; repeatable.")
+@click.option("--garment", "garments", multiple=True, metavar="KEY", help="Sample whose garment, one a person.")
+@click.option("--pairs-file", type=click.Path(dir_okay=False, path_type=Path), help="CSV or TSV: person, garment.")
+@click.option("--all", "everyone", is_flag=True, help=f"All against all, at most {ALL_BOUND} pictures or --pairs.")
+@click.option("--pairs", type=click.IntRange(min=1), default=None, help="How many people to dress.  [default: 8]")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]")
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]")
 @click.option("--fast", is_flag=True, help="At most 25 steps a stage, of dpmpp_2m.")
 @click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]")
+@click.option("--ema/--no-ema", default=True, show_default=True, help="Averaged weights, or those of the last step.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
 def sample(
     runs: Path,
     shards: Path,
     out: Path,
     split: Split,
-    pairs: int,
+    people: tuple[str, ...],
+    garments: tuple[str, ...],
+    pairs_file: Path | None,
+    everyone: bool,
+    pairs: int | None,
     sampler: SamplerName | None,
     steps: int | None,
     fast: bool,
     guidance: float | None,
+    ema: bool,
     seed: int,
 ) -> None:
     """Dress people, of the validation split by default, in garments of others."""
+    if sum([bool(people or garments), pairs_file is not None, pairs is not None or everyone]) > 1:
+        raise UserError("who is dressed is said twice; give --person with --garment, or --pairs-file, or --pairs")
     if fast and (sampler or steps):
         raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stages = load_cascade(runs, device)
+    stages = load_cascade(runs, device, "ema" if ema else "model")
     data = ShardFolder(shards, split)
     overrides = Overrides(sampler, steps, guidance, fast)
-    chosen = swapped_pairs(data, pairs)
+    if everyone:
+        chosen, total = all_pairs(data, pairs)
+        click.echo(f"trainer: {len(chosen)} of {total} pairs", err=True)
+    else:
+        chosen = _chosen_pairs(data, people, garments, pairs_file, pairs)
     with _bar("sampling") as progress:
         sheet = sample_pairs(
             stages, data, chosen, out, seed=seed, overrides=overrides, device=device, progress=progress
         )  # fmt: skip
     click.echo(f"{len(chosen)} pictures of {stages[-1].config.size}² in {out}")
     click.echo(f"contact sheet: {sheet}")
+
+
+@cli.command()
+@_runs
+@_shards
+@click.option("--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Whom to dress.")
+@click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
+@click.option("--weights", type=_FOLDER, default=None, help="Folder of the networks of LPIPS, FID and KID.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same figures.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+def evaluate(
+    runs: Path, shards: Path, split: Split, pairs: int, weights: Path | None, seed: int, as_object: bool
+) -> None:  # fmt: skip
+    """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID."""
+    try:
+        from train.evaluate import report
+        from train.evaluate.run import evaluate as measure
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[evaluate]'") from error
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stages = load_cascade(runs, device)
+    data = ShardFolder(shards, split)
+    with _bar("evaluating") as progress:
+        result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
+    for figure, why in result.left_out.items():
+        click.echo(f"trainer: left out {figure}: {why}", err=True)
+    how = provenance(stages, data, seed, Overrides())
+    click.echo(json.dumps(report.as_json(result, how)) if as_object else report.as_text(result, stages, data))
+
+
+@cli.command()
+@_runs
+@click.option("--out", type=_FOLDER, required=True, help="Folder to make; has to be new or empty.")
+@click.option("--shards", type=_FOLDER, default=None, help="Shards it was trained on, to be named on the model card.")
+def export(runs: Path, out: Path, shards: Path | None) -> None:
+    """Write the cascade's averaged weights, configuration and model card to one folder."""
+    trained_on = ShardFolder(shards, "train").manifest if shards else None
+    stages = load_cascade(runs, torch.device("cpu"))
+    export_cascade(stages, out, trained_on)
+    click.echo(f"{', '.join(stage.config.stage for stage in stages)} in {out}; {out / CARD} says how to use them")
+
+
+def _chosen_pairs(
+    data: ShardFolder, people: tuple[str, ...], garments: tuple[str, ...], file: Path | None, count: int | None
+) -> list[Pair]:
+    if file is not None:
+        return pairs_from_file(data, file)
+    if people or garments:
+        return keyed_pairs(data, people, garments)
+    return swapped_pairs(data, count or 8)
 
 
 @contextmanager

@@ -6,20 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from PIL.PngImagePlugin import PngInfo
 
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256, UserError
-from train.cascade import Overrides, TrainedStage, sample_cascade
+from train.cascade import Overrides, TrainedStage
 from train.data import ShardFolder
-from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
-from train.diffusion.conditioning import TryOnInputs, from_uint8, to_uint8
+from train.diffusion.conditioning import TryOnInputs
+from train.dress import Outfit, dress, inputs_of
 from train.sheet import contact_sheet
 
-_BATCH = 8
+_AT_ONCE = 8
+"""Pictures between two steps of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -66,49 +66,62 @@ def sample_pairs(
     device: torch.device,
     progress: Callable[[int, int], None],
 ) -> Path:
-    """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path."""
+    """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
+
+    Every file says in its text chunks how it was made (``provenance``).
+    """
     out.mkdir(parents=True, exist_ok=True)
+    told = provenance(stages, shards, seed, overrides)
     rows: list[list[Pixels]] = []
-    for start in range(0, len(pairs), _BATCH):
+    for start in range(0, len(pairs), _AT_ONCE):
         progress(start, len(pairs))
-        batch = pairs[start : start + _BATCH]
-        inputs = [pair_inputs(stage, shards, batch, device) for stage in stages]
-        # A pair's noise is keyed by the person's place in the shards: the same whatever else is in the batch.
-        results = sample_cascade(stages, inputs, seed, [pair.person for pair in batch], overrides)
-        pictures = [_to_pixels(result) for result in results]
-        for row, pair in enumerate(batch):
-            final = pictures[-1][row]
-            name = f"{shards.keys[pair.person]}__{shards.keys[pair.garment]}.png"
-            Image.fromarray(final).save(out / name)
-            rows.append(_row(shards, pair, [stage[row] for stage in pictures]))
+        some = pairs[start : start + _AT_ONCE]
+        outfits = [outfit_of(shards, pair) for pair in some]
+        results = dress(stages, outfits, seed=seed, overrides=overrides, device=device)
+        for pair, pictures in zip(some, results, strict=True):
+            person, garment = shards.keys[pair.person], shards.keys[pair.garment]
+            text = _png_text({"person": person, "garment": garment, **told})
+            Image.fromarray(pictures[-1]).save(out / f"{person}__{garment}.png", pnginfo=text)
+            rows.append(_row(shards, pair, pictures))
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
-    contact_sheet(titles, rows).save(sheet)
+    contact_sheet(titles, rows).save(sheet, pnginfo=_png_text(told))
     return sheet
+
+
+def provenance(
+    stages: Sequence[TrainedStage], shards: ShardFolder, seed: int, overrides: Overrides
+) -> dict[str, str]:  # fmt: skip
+    """Return what made the pictures: seed, the shards' fingerprint, and each stage's checkpoint and sampling.
+
+    Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema or model),
+    and `<stage>.<setting>` for all of ``SamplingConfig``.
+    """
+    told = {"seed": str(seed), "shards": shards.manifest.fingerprint}
+    for stage in stages:
+        name = stage.config.stage
+        told |= {f"{name}.checkpoint": str(stage.step), f"{name}.weights": stage.weights}
+        settings = overrides.applied_to(stage.config.sampling).model_dump()
+        told |= {f"{name}.{setting}": str(value) for setting, value in settings.items()}
+    return told
+
+
+def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
+    """Read (Ia, Jp) of the pair's person and (Ic, Jg) of its garment."""
+    return Outfit(
+        Ia=shards.picture(pair.person, AGNOSTIC),
+        Ic=shards.picture(pair.garment, GARMENT),
+        Jp=shards.pose(pair.person, JP),
+        Jg=shards.pose(pair.garment, JG),
+    )
 
 
 def pair_inputs(
     stage: TrainedStage, shards: ShardFolder, pairs: Sequence[Pair], device: torch.device
 ) -> TryOnInputs:  # fmt: skip
     """Return (Ia, Jp) of the persons and (Ic, Jg) of the garments at the stage's size, or nothing for the third."""
-    if not stage.config.is_try_on:
-        return TryOnInputs()
-    size = stage.config.size
-
-    def pictures(positions: list[int], member: str) -> Tensor:
-        return from_uint8(to_tensor([to_size(shards.picture(p, member), size) for p in positions])).to(device)
-
-    def poses(positions: list[int], member: str) -> Tensor:
-        return torch.from_numpy(np.stack([shards.pose(p, member) for p in positions])).to(device)
-
-    people, garments = [pair.person for pair in pairs], [pair.garment for pair in pairs]
-    return TryOnInputs(
-        Ia=pictures(people, AGNOSTIC),
-        Ic=pictures(garments, GARMENT),
-        Jp=poses(people, JP),
-        Jg=poses(garments, JG),
-    )
+    return inputs_of(stage, [outfit_of(shards, pair) for pair in pairs], device)
 
 
 def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]:
@@ -121,5 +134,8 @@ def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]
     ]
 
 
-def _to_pixels(pictures: Tensor) -> list[Pixels]:
-    return list(to_uint8(pictures).permute(0, 2, 3, 1).cpu().numpy())
+def _png_text(told: dict[str, str]) -> PngInfo:
+    info = PngInfo()
+    for key, value in told.items():
+        info.add_text(key, value)
+    return info

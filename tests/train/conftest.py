@@ -15,7 +15,9 @@ from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
 from schemas import Configuration
-from train.config import StageConfig
+from train.config import STAGES, StageConfig
+from train.data import ShardFolder
+from train.fit import fit_stage
 from train.settings import stage_config
 
 TINY = [
@@ -80,3 +82,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
     build(files, folder / "shards", planned, 1, lambda done, total: None)
     return folder / "shards"
+
+
+@pytest.fixture(scope="session")
+def trained(shards: Path, tiny: TinyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folders of three tiny stages, trained for two steps."""
+    runs = tmp_path_factory.mktemp("trained") / "runs"
+    data = ShardFolder(shards, "train")
+    for stage in STAGES:
+        config = tiny(stage, "steps=2")
+        assert fit_stage(config, data, runs / stage, report=lambda status: None, stop=lambda: False)
+    return runs

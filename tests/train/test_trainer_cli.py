@@ -137,6 +137,29 @@ def test_fast_sampling_writes_pictures_too(runs: Path, shards: Path, tmp_path: P
     assert size(picture) == (256, 256)
 
 
+@pytest.mark.parametrize("way", ["keys", "file", "all"])
+def test_who_is_dressed_can_be_said(runs: Path, shards: Path, tmp_path: Path, way: str) -> None:
+    entries = json.loads((shards / "manifest.json").read_text())["shards"]
+    (index,) = (shards / entry["name"].replace(".tar", ".index.json") for entry in entries if entry["split"] == "val")
+    a, b = (sample["key"] for sample in json.loads(index.read_text())["samples"][:2])
+    (tmp_path / "pairs.tsv").write_text(f"{a}\t{b}\n{b}\t{a}\n")
+    more = {
+        "keys": ["--person", a, "--garment", b, "--person", b, "--garment", a, "--no-ema"],
+        "file": ["--pairs-file", str(tmp_path / "pairs.tsv")],
+        "all": ["--all", "--pairs", "2"],
+    }[way]
+    done = sample(runs, shards, tmp_path / "out", *more)
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()} - {"sheet.png"}
+    assert len(names) == 2
+    if way == "all":
+        assert "2 of " in done.stderr
+    else:
+        assert names == {f"{a}__{b}.png", f"{b}__{a}.png"}
+    with Image.open(tmp_path / "out" / min(names)) as picture:
+        assert picture.text["base.weights"] == ("model" if way == "keys" else "ema")  # type: ignore[attr-defined]
+
+
 def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/base").symlink_to(runs / "base")
@@ -169,6 +192,21 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "memory": (lambda shards, runs: ["plan", "--memory", "much"], "--memory much: give a number and a unit"),
     "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
     "fast": (lambda shards, runs: ["sample", "--shards", str(shards), "--fast", "--steps", "9"], "leave out --sampler"),
+    "twice": (lambda shards, runs: ["sample", "--shards", str(shards), "--person", "x", "--all"], "is said twice"),
+    "key": (
+        lambda shards, runs: [
+            "sample",
+            "--runs",
+            str(runs),
+            "--shards",
+            str(shards),
+            "--person",
+            "x",
+            "--garment",
+            "y",
+        ],
+        "near to it: val_",
+    ),
     "other": (
         lambda shards, runs: ["fit", "--shards", str(shards), "--runs", str(runs), "--stage", "base"],
         "begun with other settings",

@@ -1,0 +1,39 @@
+"""The commands in the documents are commands of this version."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from train.cli import cli
+from train.config import Stage
+from train.settings import stage_config
+
+ROOT = Path(__file__).parents[2]
+LINES = [
+    shlex.split(line.removesuffix("&"))
+    for file in sorted((ROOT / "docs").glob("*.md"))
+    for block in re.findall(r"```(?:bash)?\n(.*?)```", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for line in re.findall(r"^(?:[A-Z_]+=\S+ )?(trainer .*)$", block, flags=re.MULTILINE)
+]
+"""All that begins with `trainer`, behind a variable or not, in a block of a document."""
+
+
+@pytest.mark.parametrize("words", LINES, ids=shlex.join)
+def test_a_command_can_be_given(words: list[str]) -> None:
+    command = cli.commands[words[1]]
+    given = [*words[2:], *(["--shards", "shards"] if words[1] == "fit" and "--shards" not in words else [])]
+    with click.Context(command) as context:
+        command.parse_args(context, given)
+    if words[1] == "fit":
+        stage: Stage = context.params["stage"]
+        config = stage_config(context.params["preset"], stage, None, context.params["assignments"])
+        assert config.stage == stage
+
+
+def test_the_way_from_shards_to_an_export_is_in_a_document() -> None:
+    assert {"plan", "fit", "sample", "evaluate", "export"} <= {words[1] for words in LINES}
