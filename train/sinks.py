@@ -24,11 +24,12 @@ def _tensorboard(run: Path, step: int) -> Scalars:
     except ImportError as error:
         raise UserError("log.tensorboard=true: not installed; pip install 'tryon-cascade[tensorboard]'") from error
     # What a killed run wrote of later steps is not shown.
-    writer = SummaryWriter(run / "tensorboard", purge_step=step + 1, flush_secs=10)
+    writer = SummaryWriter(run / "tensorboard", purge_step=step + 1)
 
     def write(step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             writer.add_scalar(name, value, step)
+        writer.flush()  # its thread dies with the program and takes what it holds along
 
     return write
 
@@ -41,5 +42,8 @@ def _wandb(run: Path) -> Scalars:
     held = run / "wandb-id.txt"
     if not held.exists():
         write_atomically(held, secrets.token_hex(4).encode())
-    logged = wandb.init(project="tryon-cascade", name=run.name, id=held.read_text(), resume="allow", dir=str(run))
+    logged = wandb.init(
+        project="tryon-cascade", name=run.name, id=held.read_text(), resume="allow", dir=str(run),
+        reinit=True,  # one stage after the other: the run before is finished
+    )  # fmt: skip
     return lambda step, values: logged.log(values, step=step)
