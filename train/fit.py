@@ -50,8 +50,8 @@ def fit_stage(
     examiner.look(training, stop)  # where the run was stopped while looking
 
     batches = BatchLoader(shards, config).batches(training.step * config.data.batch)
-    meter, saved = Meter(config, training.step, device), training.step
-    while training.step < config.steps:
+    meter, stopped = Meter(config, training.step, device), False
+    while training.step < config.steps and not stopped:
         loss = train_step(training, meter.waiting(batches), stepper)
 
         status = meter.status(training, loss.item())
@@ -60,14 +60,10 @@ def fit_stage(
         if training.skipped_in_a_row >= config.optim.max_skipped:
             raise Diverged(_last_words(run, config))
         examiner.look(training, stop)
-        if training.step % config.checkpoint.every == 0:
+        stopped = stop()
+        if stopped or training.step == config.steps or training.step % config.checkpoint.every == 0:
             save_checkpoint(run, training, config.checkpoint.keep, metrics.validation)
-            saved = training.step
-        if stop():
-            break
     batches.close()
-    if saved != training.step:
-        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation)
     return training.step >= config.steps
 
 
