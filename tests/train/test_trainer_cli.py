@@ -102,16 +102,16 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("what", LONG)
+@pytest.mark.parametrize(("what", "number"), [("validation", signal.SIGINT), ("sheet", signal.SIGTERM)])
 def test_a_signal_ends_what_is_looked_at_too_and_it_is_made_up_for(
-    shards: Path, tmp_path: Path, tiny_settings: Settings, what: str
+    shards: Path, tmp_path: Path, tiny_settings: Settings, what: str, number: signal.Signals
 ) -> None:
     sets = [part for setting in LONG[what] for part in ("--set", setting)]
     arguments = command(*fit(shards, "runs", "base", tiny_settings, "--steps", "9", *sets))
     run = tmp_path / "runs/base"
     with subprocess.Popen(arguments, cwd=tmp_path, text=True, stderr=subprocess.PIPE) as process:
         wait_for_steps(run, 1, process)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000001"]
