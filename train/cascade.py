@@ -20,8 +20,8 @@ from train.diffusion.guidance import guided_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS
 from train.diffusion.schedule import make_schedule
-from train.fit import CONFIG
 from train.models import GarmentReuse, ParallelUNet, build_model
+from train.run import CONFIG
 from train.step import autocast, make_denoiser
 
 Weights = Literal["ema", "model"]

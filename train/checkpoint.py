@@ -2,15 +2,20 @@
 
     checkpoints/step-00001000/{model,ema,optimizer}.safetensors, state.json
 
-Nothing is pickled. The optimizer's moments are stored by the name of the parameter that they belong to.
+It is written under another name, ``state.json`` with the checksums of the rest last, made durable, and renamed; only
+then are others removed, again by renaming first. So whatever is called ``step-…`` was whole once, and a run that is
+killed at any moment has the checkpoint that it had before or the new one. Nothing is pickled. The optimizer's moments
+are stored by the name of the parameter that they belong to.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +30,67 @@ from train.state import Training
 
 _FOLDER = "checkpoints"
 _STATE = "state.json"
-_FILES = ("model", "ema", "optimizer")
+_TEMPORARY = ".tmp"
 
 
-def save_checkpoint(run: Path, training: Training, keep: int) -> Path:
-    """Write the state; once it is durable, remove all but the last ``keep`` checkpoints. Returns its folder."""
-    final = run / _FOLDER / f"step-{training.step:08d}"
-    temporary = final.with_name(final.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+def save_checkpoint(run: Path, training: Training, keep: int, validation: Mapping[int, float] | None = None) -> Path:
+    """Write the state; once it is durable, remove others. Returns its folder.
+
+    The last ``keep`` checkpoints stay, and the one with the lowest of the validation losses, given by their step.
+    """
+    folder = run / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    sync_folder(run)
+    _clear(folder)
+    final = folder / f"step-{training.step:08d}"
+    temporary = folder / (final.name + _TEMPORARY)
+    temporary.mkdir()
     tensors = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
     checksums = {}
     for name, values in tensors.items():
         path = temporary / f"{name}.safetensors"
         save_file({key: value.detach().contiguous() for key, value in values.items()}, path)
         checksums[path.name] = _sha256(path)
-    state = {"step": training.step, "scale": training.scale and training.scale.state(), "sha256": checksums}
+    state = {
+        "step": training.step,
+        "scale": training.scale and training.scale.state(),
+        "skipped": training.skipped,
+        "skipped_in_a_row": training.skipped_in_a_row,
+        "sha256": checksums,
+    }
     (temporary / _STATE).write_text(json.dumps(state, indent=2) + "\n")
     for path in temporary.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    shutil.rmtree(final, ignore_errors=True)
+    sync_folder(temporary)
+    if final.exists():  # damaged, or the run would have gone on from it
+        shutil.rmtree(final)
     temporary.rename(final)
-    sync_folder(final.parent)
+    sync_folder(folder)
+    best = best_checkpoint(run, validation or {})
     for old in checkpoints(run)[:-keep]:
-        shutil.rmtree(old)
+        if old != best:
+            old.rename(folder / (old.name + _TEMPORARY))
+    _clear(folder)
     return final
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was begun and never finished, and what is to go."""
+    for path in folder.glob(f"*{_TEMPORARY}"):
+        shutil.rmtree(path)
 
 
 def checkpoints(run: Path) -> list[Path]:
     """Return the folders of all whole checkpoints of a run, the oldest first."""
-    return sorted(path for path in (run / _FOLDER).glob("step-*") if path.suffix != ".tmp")
+    return sorted(path for path in (run / _FOLDER).glob("step-*") if path.suffix != _TEMPORARY)
+
+
+def best_checkpoint(run: Path, validation: Mapping[int, float]) -> Path | None:
+    """Return the checkpoint with the lowest of the validation losses, given by their step; None where none has one."""
+    held = {path: validation.get(int(path.name.removeprefix("step-")), math.nan) for path in checkpoints(run)}
+    finite = {path: loss for path, loss in held.items() if math.isfinite(loss)}
+    return min(finite, key=lambda path: finite[path], default=None)
 
 
 def restore(run: Path, training: Training) -> bool:
@@ -74,6 +109,9 @@ def restore(run: Path, training: Training) -> bool:
     if training.scale is not None:
         training.scale.load(state["scale"])
     training.step = int(state["step"])
+    # An earlier version's checkpoint has no counts.
+    training.skipped = state.get("skipped", 0)
+    training.skipped_in_a_row = state.get("skipped_in_a_row", 0)
     return True
 
 
@@ -117,10 +155,11 @@ def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)
         target = parameters[parameter]
-        # As in the optimizer's own load_state_dict: moments live beside their parameter, Adam's step on the CPU. They
-        # get the parameter's memory format too: the fused step walks through both as they lie in memory.
-        moment = value if key == "step" or value.shape != target.shape else torch.empty_like(target).copy_(value)
-        training.optimizer.state[target][key] = moment if key == "step" else moment.to(target.device)
+        # As in the optimizer's own load_state_dict: moments live beside their parameter, Adam's step on the CPU.
+        # Where a weight is channels-last so are its moments: the fused step goes over their memory, blind to strides.
+        if value.shape == target.shape:
+            value = torch.empty_like(target, requires_grad=False).copy_(value)
+        training.optimizer.state[target][key] = value if key == "step" else value.to(target.device)
 
 
 def _sha256(path: Path) -> str:

@@ -20,18 +20,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from schemas import Split, UserError
 from train.cascade import Overrides, load_cascade
-from train.config import STAGES, Precision, SamplerName, Stage
+from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
 from train.data import ShardFolder
 from train.diffusion.samplers import SAMPLERS
 from train.export import CARD, export_cascade
-from train.fit import Status, fit_stage
+from train.fit import Diverged, fit_stage
+from train.metrics import Status
 from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.plan.memory import parse_memory
 from train.plan.report import as_json, as_text
 from train.plan.search import plan_stage
 from train.presets import Preset, preset_config
+from train.rehearse import as_table, rehearse
 from train.sample import Pair, provenance, sample_pairs, swapped_pairs
-from train.settings import stage_config
+from train.settings import as_yaml, stage_config
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _shards = click.option("--shards", type=_FOLDER, required=True, help="Folder that prep build-shards wrote.")
@@ -44,17 +46,27 @@ def cli() -> None:
     """Train the cascade on shards, and dress people with it."""
 
 
+_preset = click.option(
+    "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
+    help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
+)  # fmt: skip
+_config = click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Settings, as YAML."
+)
+_set = click.option(
+    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. optim.lr=1e-4."
+)
+
+
 @cli.command()
 @_shards
 @_runs
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to train.")
-@click.option(
-    "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
-    help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
-)  # fmt: skip
+@_preset
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
-@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Settings, as YAML.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. optim.lr=1e-4.")
+@_config
+@_set
+@click.option("--dry-run", is_flag=True, help="Say what it takes, by a few steps that are thrown away; write nothing.")
 def fit(
     shards: Path,
     runs: Path,
@@ -63,17 +75,23 @@ def fit(
     steps: int | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    dry_run: bool,
 ) -> None:
     """Train the stages one after the other; run it again after an interruption and it goes on where it was."""
-    size: Preset = preset or ("small" if torch.cuda.is_available() else "nano")
+    size = preset or _default_preset()
     chosen: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
     settings = (*assignments, *([f"steps={steps}"] if steps else []))
     configs = [stage_config(size, name, config, settings) for name in chosen]
-    data = ShardFolder(shards, "train")
+    data, held_out = ShardFolder(shards, "train"), _held_out(shards, configs)
+    if dry_run:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        click.echo(as_table([rehearse(each, data, device) for each in configs]))
+        return
     with _stop_signals() as stopped:
         for settings_of_stage in configs:
             with _training_progress() as report:
-                whole = fit_stage(settings_of_stage, data, runs / settings_of_stage.stage, report, stopped)
+                run = runs / settings_of_stage.stage
+                whole = fit_stage(settings_of_stage, data, run, report, stopped, held_out)
             if not whole:
                 click.echo("trainer: stopped at a checkpoint; run the same command again to go on", err=True)
                 sys.exit(130)
@@ -106,6 +124,16 @@ def plan(
     click.echo(json.dumps(as_json(plans, size)) if as_object else as_text(plans, size))
     if not all(plan.micro_batch for plan in plans):
         sys.exit(1)
+
+
+@cli.command()
+@click.option("--stage", type=click.Choice(STAGES), default="base", show_default=True, help="Whose settings.")
+@_preset
+@_config
+@_set
+def config(stage: Stage, preset: Preset | None, config: Path | None, assignments: tuple[str, ...]) -> None:
+    """Print all settings of a stage as YAML, which --config takes back."""
+    click.echo(as_yaml(stage_config(preset or _default_preset(), stage, config, assignments)), nl=False)
 
 
 @cli.command()
@@ -215,6 +243,19 @@ def _chosen_pairs(
     return swapped_pairs(data, count or 8)
 
 
+def _default_preset() -> Preset:
+    return "small" if torch.cuda.is_available() else "nano"
+
+
+def _held_out(shards: Path, configs: list[StageConfig]) -> ShardFolder | None:
+    if not any(config.validation.every or config.validation.sheet_every for config in configs):
+        return None
+    try:
+        return ShardFolder(shards, "val")
+    except UserError as error:
+        raise UserError(f"{error}, or train without validation: --set validation.every=0") from error
+
+
 @contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether SIGINT or SIGTERM has come; a second SIGINT interrupts at once."""
@@ -241,11 +282,15 @@ def _training_progress() -> Iterator[Callable[[Status], None]]:
 
         def report(status: Status) -> None:
             nonlocal last
-            told = f"{status.stage} loss {status.loss:.4f} {status.images_per_second:.1f} images/s"
+            told = (
+                f"{status.stage} loss {status.loss:.4f} {status.images_per_second:.1f} images/s "
+                f"{status.memory_bytes / 2**30:.1f} GiB, data wait {status.data_wait:.0%}"
+                + (f", {status.skipped} skipped" if status.skipped else "")
+            )
             update(status.step, status.steps, told)
             if not terminal and (status.seconds - last > 15 or status.step in (1, status.steps)):
                 last = status.seconds
-                click.echo(f"{told} step {status.step}/{status.steps} {status.seconds:.0f} s", err=True)
+                click.echo(f"{told} step {status.step}/{status.steps}, {status.seconds_left:.0f} s left", err=True)
 
         yield report
 
@@ -269,6 +314,9 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except UserError as error:
         _fail(str(error))
+    except Diverged as error:
+        click.echo(f"trainer: {error}", err=True)
+        sys.exit(1)
     except click.exceptions.Abort:
         click.echo("trainer: interrupted; run the same command again to go on from the last checkpoint", err=True)
         sys.exit(130)

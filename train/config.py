@@ -54,12 +54,36 @@ class OptimConfig(_Config):
     """Decoupled weight decay; not for adam, which has none."""
     clip: float | None = Field(1.0, gt=0)
     """Gradients are scaled down to this norm where it is larger; null leaves them as they are."""
+    max_skipped: int = Field(20, gt=0)
+    """After so many steps in a row whose loss or gradients were not finite the run ends."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.name == "adam" and self.weight_decay:
             raise ValueError(f"name=adam has no weight_decay, here {self.weight_decay}: 0 or name=adamw would fit")
         return self
+
+
+class ValidationConfig(_Config):
+    """What is looked at on the way, with the averaged weights, on the split val."""
+
+    every: int = Field(1000, ge=0)
+    """Steps between two losses of the same samples with the same noise; 0 for never."""
+    samples: int = Field(100, gt=0)
+    """Samples of such a loss, spread over the split and, in turn, over ten ranges of t."""
+    sheet_every: int = Field(0, ge=0)
+    """Steps between two sheets of the same pairs, as sampled; 0 for never."""
+    sheet_pairs: int = Field(4, gt=0)
+    """Rows of a sheet."""
+
+
+class LogConfig(_Config):
+    """Where the numbers go besides metrics.jsonl."""
+
+    tensorboard: bool = False
+    """Write TensorBoard's event files; needs the extra `tensorboard`."""
+    wandb: bool = False
+    """Send them to Weights & Biases; needs the package wandb."""
 
 
 class MemoryConfig(_Config):
@@ -129,7 +153,7 @@ class CheckpointConfig(_Config):
     every: int = Field(1000, gt=0)
     """Steps between two checkpoints."""
     keep: int = Field(2, gt=0)
-    """How many of the last ones are kept."""
+    """How many of the last ones are kept, besides that with the lowest validation loss."""
 
 
 class StageConfig(_Config):
@@ -161,6 +185,8 @@ class StageConfig(_Config):
     diffusion: DiffusionConfig = DiffusionConfig()
     sampling: SamplingConfig = SamplingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    validation: ValidationConfig = ValidationConfig()
+    log: LogConfig = LogConfig()
 
     @property
     def is_try_on(self) -> bool:

@@ -39,6 +39,7 @@ _NANO: dict[str, Any] = {
     "optim": {"lr": 2e-3, "warmup": 100, "decay": "cosine"},
     "diffusion": {"schedule": "cosine", "prediction": "v", "augmentation": 0.1},
     "checkpoint": {"every": 200},
+    "validation": {"every": 200},
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {

@@ -23,9 +23,19 @@ def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: S
     for assignment in assignments:
         values = merged(values, _parse(assignment))
     try:
-        return StageConfig.model_validate(values)
+        config = StageConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(_explain(error, stage)) from error
+    if config.stage != stage:
+        raise UserError(
+            f"the settings are those of the stage {config.stage}, not of {stage}: give --stage {config.stage}"
+        )
+    return config
+
+
+def as_yaml(config: StageConfig) -> str:
+    """Return all settings as YAML that ``stage_config`` reads back as they are."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
 
 
 def _read(file: Path) -> dict[str, Any]:

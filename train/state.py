@@ -22,6 +22,10 @@ class Training:
     """The copy of the weights that the optimizer steps in host memory; empty where it steps the model's own."""
     scale: LossScale | None = None
     """fp16's loss scale."""
+    skipped: int = 0
+    """Steps of the whole run that changed nothing, because the loss or a gradient was not finite."""
+    skipped_in_a_row: int = 0
+    """The last ones of these."""
 
     @property
     def stepped(self) -> dict[str, nn.Parameter]:

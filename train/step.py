@@ -56,8 +56,9 @@ def begin(config: StageConfig, device: torch.device) -> Training:
 def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     """Make one optimizer step and return the batch's mean loss, a scalar.
 
-    The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. With
-    fp16, a step whose gradients are not all finite changes no weight; ``training.scale`` counts it.
+    The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
+    whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
+    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole.
     """
     config, model, scale = stepper.config, training.model, training.scale
     for group in training.optimizer.param_groups:
@@ -65,28 +66,36 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     losses: list[Tensor] = []
     for part in micro_batches(batch, config.memory.micro_batch):
         loss = sample_losses(model, part, stepper).sum() / len(batch.positions)
-        (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
-    stepped = config.memory.optimizer_in_backward or _clip_and_step(training, config.optim.clip)
+        if config.memory.optimizer_in_backward and not losses[-1].isfinite():
+            break
+        (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
+    loss = torch.stack(losses).sum()
+    stepped = bool(loss.isfinite())
+    if not config.memory.optimizer_in_backward:
+        stepped = _clip_and_step(training, config.optim.clip, stepped)
     training.step += 1
+    training.skipped += not stepped
+    training.skipped_in_a_row = 0 if stepped else training.skipped_in_a_row + 1
     if stepped:
         update_ema(training, config.ema)
-    return torch.stack(losses).sum()
+    return loss
 
 
-def _clip_and_step(training: Training, clip: float | None) -> bool:
-    """Step from the gradients and free them; return False where they are not finite and nothing was changed."""
+def _clip_and_step(training: Training, clip: float | None, finite: bool) -> bool:
+    """Step from the gradients and free them; return False where they are not finite and nothing was changed.
+
+    ``finite`` says whether the loss was.
+    """
     gradients, scale = device_gradients(training.model), training.scale
-    finite = True
     if scale is not None:
         scale.unscale(gradients)
-    if scale is not None or clip is not None:
-        norm = nn.utils.get_total_norm(gradients)
-        if scale is not None:
-            finite = bool(norm.isfinite())
-            scale.update(finite)
-        if clip is not None:
-            nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, norm)
+    norm = nn.utils.get_total_norm(gradients)
+    finite = finite and bool(norm.isfinite())
+    if scale is not None:
+        scale.update(finite)
+    if clip is not None:
+        nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, norm)
     del gradients
     if finite:
         step_optimizer(training)
@@ -106,10 +115,16 @@ def micro_batches(batch: Batch, size: int | None) -> Iterator[Batch]:
         yield Batch(batch.positions[here], batch.x[here], Ia, Ic, Jp, Jg)
 
 
-def sample_losses(model: nn.Module, batch: Batch, stepper: Stepper) -> Tensor:
-    """Return each sample's loss (B,); noise, times, levels and dropout are keyed by the samples' positions."""
+def sample_losses(
+    model: nn.Module, batch: Batch, stepper: Stepper, noise: SampleNoise | None = None, t: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    """Return each sample's loss (B,); noise, times, levels and dropout are keyed by the samples' positions.
+
+    Validation gives its own noise, and its times ``t`` (B,) in [0, 1]; then no condition is dropped.
+    """
     config, schedule, device = stepper.config, stepper.schedule, stepper.device
-    noise = SampleNoise(config.seed, config.stage, batch.positions)
+    drop = config.diffusion.drop if t is None else 0.0
+    noise = noise or SampleNoise(config.seed, config.stage, batch.positions)
     x, inputs = stage_inputs(batch, config, device)
     condition = build_condition(
         inputs,
@@ -119,9 +134,9 @@ def sample_losses(model: nn.Module, batch: Batch, stepper: Stepper) -> Tensor:
             noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device)
             for which, image in enumerate(inputs.images)
         ),
-        drop=noise.bernoulli(config.diffusion.drop, "drop").to(device),
+        drop=noise.bernoulli(drop, "drop").to(device),
     )
-    t = noise.uniform((), "t").to(device)
+    t = (noise.uniform((), "t") if t is None else t).to(device)
     with autocast(config, device):
         denoiser = make_denoiser(model, config, schedule)
         losses = diffusion_loss(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from train.data import ShardFolder
 from train.fit import fit_stage
 from train.settings import stage_config
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests start
+
 TINY = [
     "optim.warmup=0", "optim.lr=1e-3", "optim.decay=constant", "data.batch=2", "data.threads=1",
-    "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5",
+    "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5", "validation.samples=10",
 ]  # fmt: skip
 """Settings of every stage in tests."""
 

@@ -1,12 +1,18 @@
+import io
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from schemas import UserError
-from train.checkpoint import checkpoints, load_weights, restore, save_checkpoint
+from train.checkpoint import best_checkpoint, checkpoints, load_weights, restore, save_checkpoint
 from train.state import Training
 
 
@@ -92,3 +98,120 @@ def test_nothing_to_restore(tmp_path: Path) -> None:
     assert not restore(tmp_path, training(0))
     with pytest.raises(UserError, match="run trainer fit first"):
         load_weights(tmp_path, "ema")
+
+
+class Killed(BaseException):
+    """What no `except Exception` and no `ignore_errors` takes."""
+
+
+OPERATIONS = {os: ("fsync", "rename", "mkdir", "unlink", "rmdir", "open"), io: ("open",)}
+
+
+def kill_before(patch: pytest.MonkeyPatch, number: int | None) -> list[str]:
+    """Raise before the file operation of that number; return the list of those that are made."""
+    made: list[str] = []
+
+    def counted(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **kwargs: object) -> object:
+            if len(made) == number:
+                raise Killed
+            made.append(f"{name} {args[0]}")
+            return real(*args, **kwargs)
+
+        return call
+
+    for module, names in OPERATIONS.items():
+        for name in names:
+            patch.setattr(module, name, counted(name, getattr(module, name)))
+    patch.setattr("train.checkpoint.save_file", counted("save", save_file))
+    return made
+
+
+def state_after(folder: Path, steps: int) -> Training:
+    """Return a training after so many steps, saved in ``folder`` at each but the last."""
+    state = training(0)
+    for number in range(steps):
+        step(state)
+        if number < steps - 1:
+            save_checkpoint(folder, state, keep=1)
+    return state
+
+
+def test_killed_before_any_file_operation_the_checkpoint_before_or_the_new_one_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        state = state_after(tmp_path / "whole", 2)
+        made = kill_before(patch, None)
+        save_checkpoint(tmp_path / "whole", state, keep=1)
+    assert len(made) > 20
+    found = []
+    for number in range(len(made)):
+        run = tmp_path / str(number)
+        state = state_after(run, 2)
+        with monkeypatch.context() as patch:
+            kill_before(patch, number)
+            with pytest.raises(Killed):
+                save_checkpoint(run, state, keep=1)
+        resumed = training(1)
+        assert restore(run, resumed), made[number]
+        found.append(resumed.step)
+        if resumed.step == 1:
+            step(resumed)
+        assert all(torch.equal(a, b) for a, b in zip(weights(state), weights(resumed), strict=True)), made[number]
+        save_checkpoint(run, resumed, keep=1)
+        assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000002"], made[number]
+    assert sorted(set(found)) == [1, 2]
+    assert found == sorted(found)
+
+
+def test_all_is_durable_before_it_gets_its_name_and_that_before_another_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = state_after(tmp_path, 2)
+    with monkeypatch.context() as patch:
+        made = kill_before(patch, None)
+        save_checkpoint(tmp_path, state, keep=1)
+    names = [operation.split()[0] for operation in made]
+    assert names.count("save") == 3
+    first = names.index("rename")
+    assert "step-00000002.tmp" in made[first]
+    assert names[:first].count("fsync") == 1 + 4 + 1  # the run folder, four files, their folder
+    assert names[first + 1 : first + 3] == ["open", "fsync"]  # the folder that holds the new name
+    assert "step-00000001" in made[first + 3]
+
+
+def test_a_process_killed_while_it_saves_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{str(Path(__file__).parents[2])!r}, {str(Path(__file__).parent)!r}]
+from test_checkpoint import save_checkpoint, state_after
+run = Path({str(tmp_path)!r})
+state = state_after(run, 2)
+os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+save_checkpoint(run, state, keep=1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (tmp_path / "checkpoints/step-00000002.tmp").is_dir()
+    resumed = training(1)
+    assert restore(tmp_path, resumed)
+    assert resumed.step == 1
+    save_checkpoint(tmp_path, resumed, keep=1)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
+
+
+def test_the_best_by_validation_stays_besides_the_last_ones(tmp_path: Path) -> None:
+    state = training(0)
+    validation: dict[int, float] = {}
+    for loss in (float("nan"), 0.3, float("nan"), 0.5, 0.4):
+        step(state)
+        validation[state.step] = loss
+        save_checkpoint(tmp_path, state, keep=2, validation=validation)
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000002", "step-00000004", "step-00000005"]
+    assert best_checkpoint(tmp_path, validation) == checkpoints(tmp_path)[0]
+    assert best_checkpoint(tmp_path, {}) is None
+    step(state)
+    save_checkpoint(tmp_path, state, keep=1, validation=validation | {6: 0.1})
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000006"]

@@ -12,7 +12,9 @@ from train.checkpoint import checkpoints, load_weights
 from train.config import StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.diffusion.conditioning import from_uint8
-from train.fit import CONFIG, METRICS, Status, fit_stage
+from train.fit import Diverged, fit_stage
+from train.metrics import METRICS, Status
+from train.run import CONFIG
 from train.step import begin, learning_rate, stage_inputs, update_ema
 
 TinyConfig = Callable[..., StageConfig]
@@ -31,8 +33,9 @@ def after(steps: int) -> Callable[[], bool]:
     return lambda: next(asked) >= steps
 
 
-def losses(run: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (run / METRICS).read_text().splitlines()]
+def losses(run: Path) -> list[float | None]:
+    lines = map(json.loads, (run / METRICS).read_text().splitlines())
+    return [line["loss"] for line in lines if "loss" in line]
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
@@ -171,8 +174,43 @@ def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, predicti
         "base", "steps=120", "optim.lr=3e-3", f"diffusion.prediction={prediction}", "diffusion.residual_std=null"
     )
     fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
-    told = losses(tmp_path)
+    told = [loss for loss in losses(tmp_path) if loss is not None]
+    assert len(told) == 120
     assert sum(told[-30:]) < 0.7 * sum(told[:30])
+
+
+def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=3", "checkpoint.every=2")
+    with pytest.raises(Diverged, match=r"3 steps in a row were not finite; .*checkpoints/step-00000\d\d\d") as caught:
+        fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
+    assert str(checkpoints(tmp_path)[-1]) in str(caught.value)
+    assert losses(tmp_path)[-3:] == [None] * 3
+    assert len(losses(tmp_path)) < 50
+
+
+def test_skipped_steps_are_counted_over_an_interruption(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    settings = ("base", "steps=50", "optim.lr=1e30", "checkpoint.every=1")
+    with pytest.raises(Diverged):
+        fit_stage(tiny(*settings, "optim.max_skipped=3"), data, tmp_path, quiet, never)
+    before = len(losses(tmp_path))
+    with pytest.raises(Diverged, match="5 steps in a row"):
+        fit_stage(tiny(*settings, "optim.max_skipped=5"), data, tmp_path, quiet, never)
+    assert len(losses(tmp_path)) == before + 2
+
+
+def test_the_status_tells_time_memory_and_waiting(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    told: list[Status] = []
+    fit_stage(tiny("base", "steps=4"), ShardFolder(shards, "train"), tmp_path, told.append, never)
+    assert [status.step for status in told] == [1, 2, 3, 4]
+    assert told[-1].seconds_left == 0 < told[0].seconds_left
+    assert all(0 <= status.data_wait <= 1 and status.skipped == 0 for status in told)
+    assert 100 << 20 < told[0].memory_bytes <= told[-1].memory_bytes < 100 << 30
+    assert told[-1].images_per_second == pytest.approx(8 / told[-1].seconds)
+    line = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
+    assert line.keys() == {"step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped"}
 
 
 def test_learning_rate_warms_up_linearly_and_stays(tiny: TinyConfig) -> None:

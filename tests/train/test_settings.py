@@ -6,7 +6,7 @@ from schemas import UserError
 from train.config import STAGES, Stage
 from train.models import count_parameters
 from train.presets import Preset, preset_config
-from train.settings import stage_config
+from train.settings import as_yaml, stage_config
 
 
 def test_the_papers_recipe_is_the_default() -> None:
@@ -112,3 +112,19 @@ def test_stepping_in_backward_goes_with_few_settings(setting: str, said: str) ->
     with pytest.raises(UserError, match="optimizer_in_backward=true does not go with") as caught:
         stage_config("nano", "base", None, ["optim.clip=null", "memory.optimizer_in_backward=true", setting])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_printed_settings_are_read_back_as_they_are(tmp_path: Path, preset: Preset, stage: Stage) -> None:
+    config = stage_config(preset, stage, None, ["optim.eps=1e-8", "optim.clip=null", "seed=7", "ema=0.99"])
+    file = tmp_path / "all.yaml"
+    file.write_text(as_yaml(config))
+    assert stage_config("nano", stage, file, []) == config
+
+
+def test_settings_of_another_stage_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(as_yaml(preset_config("nano", "base")))
+    with pytest.raises(UserError, match="are those of the stage base, not of sr256: give --stage base"):
+        stage_config("nano", "sr256", file, [])

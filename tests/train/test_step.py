@@ -53,3 +53,54 @@ def test_every_sample_is_in_one_micro_batch(tiny: TinyConfig) -> None:
     assert [part.positions for part in parts] == [(0, 1), (2, 3), (4,)]
     assert torch.equal(torch.cat([part.x for part in parts]), batch.x)
     assert all(part.Jp is not None and len(part.Jp) == len(part.positions) for part in parts)
+
+
+def all_of(training: Training) -> list[torch.Tensor]:
+    """Return weights, averaged weights and the optimizer's moments."""
+    moments = [value for state in training.optimizer.state.values() for value in state.values()]
+    return [*training.model.parameters(), *training.ema.values(), *moments]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("clip", ["1.0", "null"])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
+    tiny: TinyConfig, precision: str, clip: str, where: str
+) -> None:
+    config = tiny("base", f"precision={precision}", f"optim.clip={clip}")
+    training, stepper = begin(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
+    if training.scale is not None:
+        training.scale.scale = 64.0  # far inside of fp16's range
+    train_step(training, drawn_batch(config), stepper)
+    before = [value.detach().clone() for value in all_of(training)]
+    first = next(training.model.parameters())
+    if where == "loss":
+        hook = training.model.register_forward_hook(lambda module, args, output: output * float("inf"))
+    else:
+        hook = first.register_hook(lambda gradient: gradient * float("nan"))  # type: ignore[no-untyped-call]
+    for skipped in (1, 2):
+        train_step(training, drawn_batch(config), stepper)
+        assert (training.skipped, training.skipped_in_a_row) == (skipped, skipped)
+    assert all(torch.equal(a, b) for a, b in zip(before, all_of(training), strict=True))
+    hook.remove()
+    train_step(training, drawn_batch(config), stepper)
+    assert (training.step, training.skipped, training.skipped_in_a_row) == (4, 2, 0)
+    assert not torch.equal(first, before[0])
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_inside_of_backward_only_what_is_finite_is_stepped(tiny: TinyConfig, where: str) -> None:
+    config = tiny("base", "memory.optimizer_in_backward=true", "optim.clip=null")
+    training, stepper = begin(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
+    before = [p.detach().clone() for p in training.model.parameters()]
+    first = next(training.model.parameters())
+    if where == "loss":
+        training.model.register_forward_hook(lambda module, args, output: output * float("inf"))
+    else:
+        first.register_hook(lambda gradient: gradient * float("nan"))  # type: ignore[no-untyped-call]
+    train_step(training, drawn_batch(config), stepper)
+    same = [torch.equal(p, q) for p, q in zip(training.model.parameters(), before, strict=True)]
+    assert same[0]
+    assert all(same) == (where == "loss")
+    assert training.skipped == (where == "loss")
+    assert all(p.isfinite().all() for p in training.model.parameters())

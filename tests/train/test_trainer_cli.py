@@ -36,6 +36,12 @@ def weights(run: Path) -> dict[str, dict[str, np.ndarray[tuple[int, ...], np.dty
     return {name: load_file(last / f"{name}.safetensors") for name in ("model", "ema", "optimizer")}
 
 
+def numbers(run: Path) -> list[tuple[object, ...]]:
+    """Return step, loss and validation loss of every line of the metrics."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [(line["step"], line.get("loss"), line.get("validation"), line.get("validation_by_t")) for line in lines]
+
+
 def size(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
@@ -54,11 +60,11 @@ def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> N
     raise AssertionError("the run ended or hung before it had made its steps")
 
 
-@pytest.mark.parametrize("stage", ["base", "sr1024"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_run_killed_by_force_ends_with_the_same_bits(
     shards: Path, tmp_path: Path, tiny_settings: Settings, stage: str
 ) -> None:  # fmt: skip
-    more = ("--steps", "20", "--set", "checkpoint.every=3")
+    more = ("--steps", "20", "--set", "checkpoint.every=3", "--set", "validation.every=4")
     assert trainer(*fit(shards, "whole", stage, tiny_settings, *more), cwd=tmp_path).returncode == 0
     arguments = command(*fit(shards, "killed", stage, tiny_settings, *more))
     with subprocess.Popen(arguments, cwd=tmp_path, text=True, stderr=subprocess.DEVNULL) as process:
@@ -70,6 +76,7 @@ def test_a_run_killed_by_force_ends_with_the_same_bits(
     for which, tensors in whole.items():
         for name, tensor in tensors.items():
             assert np.array_equal(tensor, killed[which][name]), f"{which} {name}"
+    assert numbers(tmp_path / "whole" / stage) == numbers(tmp_path / "killed" / stage)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -87,6 +94,43 @@ def test_a_signal_ends_the_run_at_a_checkpoint(
     state = json.loads((checkpoint / "state.json").read_text())
     steps = [json.loads(line)["step"] for line in (tmp_path / "runs/base/metrics.jsonl").read_text().splitlines()]
     assert state["step"] == steps[-1] == len(steps)
+
+
+LONG = {
+    "validation": ["validation.every=1", "validation.samples=3000"],
+    "sheet": ["validation.sheet_every=1", "sampling.steps=100000"],
+}
+
+
+@pytest.mark.parametrize(("what", "number"), [("validation", signal.SIGINT), ("sheet", signal.SIGTERM)])
+def test_a_signal_ends_what_is_looked_at_too_and_it_is_made_up_for(
+    shards: Path, tmp_path: Path, tiny_settings: Settings, what: str, number: signal.Signals
+) -> None:
+    sets = [part for setting in LONG[what] for part in ("--set", setting)]
+    arguments = command(*fit(shards, "runs", "base", tiny_settings, "--steps", "9", *sets))
+    run = tmp_path / "runs/base"
+    with subprocess.Popen(arguments, cwd=tmp_path, text=True, stderr=subprocess.PIPE) as process:
+        wait_for_steps(run, 1, process)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000001"]
+    assert [step for step, *_ in numbers(run)] == [1]
+    assert not (run / "sheets").exists()
+    short = ("--steps", "1", "--set", "validation.samples=3", "--set", "sampling.steps=2")
+    done = trainer(*fit(shards, "runs", "base", tiny_settings, *sets, *short), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    if what == "sheet":
+        assert [path.name for path in (run / "sheets").iterdir()] == ["step-00000001.png"]
+    else:
+        assert [(step, loss is None) for step, loss, *_ in numbers(run)] == [(1, False), (1, True)]
+
+
+def test_a_run_that_diverges_ends_with_1(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
+    more = ("--steps", "50", "--set", "optim.lr=1e30", "--set", "optim.max_skipped=2")
+    done = trainer(*fit(shards, "runs", "base", tiny_settings, *more), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "trainer: base: loss or gradients of 2 steps in a row were not finite" in done.stderr.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +225,22 @@ def test_plan_ends_with_1_where_a_stage_does_not_fit(tmp_path: Path) -> None:
     done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--memory", "513MiB", cwd=tmp_path)
     assert done.returncode == 1
     assert "sr1024: does not fit 0.50 GiB" in done.stdout
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
+    done = trainer(*fit(shards, "runs", "sr256", tiny_settings, "--dry-run"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["stage", "sr256"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_config_prints_can_be_given_back(tmp_path: Path) -> None:
+    first = trainer("config", "--preset", "paper", "--stage", "sr256", "--set", "optim.lr=3e-5", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "lr: 3.0e-05" in first.stdout
+    (tmp_path / "mine.yaml").write_text(first.stdout)
+    again = trainer("config", "--preset", "nano", "--stage", "sr256", "--config", "mine.yaml", cwd=tmp_path)
+    assert again.stdout == first.stdout
 
 
 MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {

@@ -23,8 +23,6 @@ class LossScale:
     """What the loss is multiplied by before the backward pass."""
     good: int = 0
     """Steps with finite gradients since the last change."""
-    skipped: int = 0
-    """Steps of the whole run that were left out because a gradient was not finite."""
 
     def unscale(self, gradients: Sequence[Tensor]) -> None:
         """Divide the gradients by the scale, in place."""
@@ -33,7 +31,7 @@ class LossScale:
     def update(self, finite: bool) -> None:
         """Take note of a step: whether all of its gradients were finite."""
         if not finite:
-            self.scale, self.good, self.skipped = self.scale * BACKOFF, 0, self.skipped + 1
+            self.scale, self.good = self.scale * BACKOFF, 0
             return
         self.good += 1
         if self.good == INTERVAL:
@@ -45,4 +43,4 @@ class LossScale:
 
     def load(self, state: dict[str, float]) -> None:
         """Take the state of a checkpoint."""
-        self.scale, self.good, self.skipped = state["scale"], int(state["good"]), int(state["skipped"])
+        self.scale, self.good = state["scale"], int(state["good"])

@@ -69,14 +69,19 @@ def release(model: nn.Module) -> None:
 
 
 def _step_in_backward(model: nn.Module, optimizer: torch.optim.Optimizer, optim: OptimConfig) -> None:
-    """Step and free each gradient the moment it is whole; the moments stay in the state of ``optimizer``."""
+    """Step and free each gradient the moment it is whole; the moments stay in the state of ``optimizer``.
+
+    A gradient that is not finite is freed alone.
+    """
     for parameter in model.parameters():
         own = make_optimizer([parameter], optim)
         own.state = optimizer.state
 
         def step(parameter: Tensor, own: torch.optim.Optimizer = own) -> None:
             own.param_groups[0]["lr"] = optimizer.param_groups[0]["lr"]
-            own.step()
+            assert parameter.grad is not None
+            if parameter.grad.isfinite().all():
+                own.step()
             parameter.grad = None
 
         parameter.register_post_accumulate_grad_hook(step)  # type: ignore[no-untyped-call]

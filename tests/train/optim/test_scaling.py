@@ -21,7 +21,7 @@ def test_it_moves_as_torchs_own() -> None:
         theirs.update()
         ours.update(finite)
         assert (ours.scale, ours.good) == (theirs.get_scale(), theirs._get_growth_tracker()), step
-    assert ours.skipped == 3
+    assert ours.scale < 65536.0
 
 
 def tiny(*settings: str) -> StageConfig:
@@ -38,9 +38,9 @@ def test_a_step_with_an_overflow_changes_nothing_and_is_counted(on_host: str) ->
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), torch.device("cpu"))
     train_step(training, blank_batch(config, 2), stepper)
     assert all(torch.equal(p, q) for p, q in zip(training.model.parameters(), before, strict=True))
-    assert (training.step, training.scale.skipped, training.scale.scale) == (1, 1, 2.0**119)
+    assert (training.step, training.skipped, training.scale.scale) == (1, 1, 2.0**119)
     assert all(p.grad is None for p in training.model.parameters())
     training.scale.scale = 1024.0
     train_step(training, blank_batch(config, 2), stepper)
-    assert training.scale.skipped == 1
+    assert (training.skipped, training.skipped_in_a_row) == (1, 0)
     assert any(not torch.equal(p, q) for p, q in zip(training.model.parameters(), before, strict=True))

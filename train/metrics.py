@@ -1,0 +1,133 @@
+"""What is known after a step, and metrics.jsonl, where it is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from schemas import write_atomically
+from train.config import LogConfig, StageConfig
+from train.data import Batch
+from train.sinks import open_sinks
+from train.state import Training
+
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known after a step."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+    seconds: float
+    """Since the run was started, this time."""
+    seconds_left: float
+    data_wait: float
+    """Share of these seconds, in [0, 1], in which the step waited for its batch."""
+    memory_bytes: int
+    """Most that the run has held at a time: on the GPU, or of the process where there is none."""
+    skipped: int
+    """Steps so far whose loss or gradients were not finite, and that changed nothing."""
+
+
+@dataclass
+class Meter:
+    """Measures a run from its first step on."""
+
+    config: StageConfig
+    first: int
+    device: torch.device
+    started: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+
+    def waiting(self, batches: Iterator[Batch]) -> Batch:
+        """Return the next batch."""
+        before = time.monotonic()
+        batch = next(batches)
+        self.waited += time.monotonic() - before
+        return batch
+
+    def status(self, training: Training, loss: float) -> Status:
+        """Return what is known after a step."""
+        seconds = time.monotonic() - self.started
+        made = training.step - self.first
+        return Status(
+            stage=self.config.stage,
+            step=training.step,
+            steps=self.config.steps,
+            loss=loss,
+            images_per_second=made * self.config.data.batch / seconds,
+            seconds=seconds,
+            seconds_left=seconds / made * (self.config.steps - training.step),
+            data_wait=self.waited / seconds,
+            memory_bytes=peak_memory(self.device),
+            skipped=training.skipped,
+        )
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes that tensors on the GPU, or without one the process, have held at a time."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+class Metrics:
+    """The numbers of a run: one line of metrics.jsonl a step, and one a validation."""
+
+    def __init__(self, run: Path, log: LogConfig, step: int) -> None:
+        """Open the run's metrics; drop the lines of steps after ``step``, which will be made again."""
+        self._path = run / METRICS
+        self._sinks = open_sinks(run, log, step)
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        held = [line for line in lines if _step_of(line) <= step]
+        write_atomically(self._path, "".join(f"{line}\n" for line in held).encode())
+        self.validation: dict[int, float] = {
+            values["step"]: values["validation"] for values in map(json.loads, held) if "validation" in values
+        }
+        """The validation losses by their step."""
+
+    def step(self, status: Status) -> None:
+        """Take note of a step."""
+        values = asdict(status)
+        for name in ("stage", "step", "steps", "seconds", "seconds_left"):
+            del values[name]
+        values["images_per_second"] = round(status.images_per_second, 2)
+        values["data_wait"] = round(status.data_wait, 4)
+        # JSON has no word for what is not finite.
+        self._append({"step": status.step, **values, "loss": status.loss if math.isfinite(status.loss) else None})
+        for sink in self._sinks:
+            sink(status.step, values)
+
+    def validated(self, step: int, loss: float, by_time: list[float | None]) -> None:
+        """Take note of a validation: the mean loss, and that of each range of t, None where it had no sample."""
+        self.validation[step] = loss
+        self._append({"step": step, "validation": loss, "validation_by_t": by_time})
+        named = {f"validation/t{i}": value for i, value in enumerate(by_time) if value is not None}
+        for sink in self._sinks:
+            sink(step, {"validation": loss, **named})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:  # the last line of a run that was killed
+        return float("inf")

@@ -1,0 +1,46 @@
+"""When a run looks at what it has learnt; doing so changes nothing of what it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from train.data import ShardFolder
+from train.metrics import Metrics
+from train.state import Training
+from train.step import Stepper
+from train.validation.averaged import Stopped
+from train.validation.loss import fixed_samples, validate
+from train.validation.sheets import draw_sheet, fixed_pairs, sheet_path
+
+
+class Examiner:
+    """Makes the validations and sheets that are due and not there yet.
+
+    Its samples are read once, when it is made; that raises UserError where one is damaged, or where sheets are wanted
+    and no two people can be swapped.
+    """
+
+    def __init__(self, held_out: ShardFolder | None, stepper: Stepper, run: Path, metrics: Metrics) -> None:
+        """Without ``held_out`` nothing is ever due."""
+        settings = stepper.config.validation
+        self._held_out, self._stepper, self._run, self._metrics = held_out, stepper, run, metrics
+        self._samples = fixed_samples(held_out, stepper.config) if held_out and settings.every else None
+        self._pairs = fixed_pairs(held_out, stepper.config) if held_out and settings.sheet_every else []
+
+    def look(self, training: Training, stop: Callable[[], bool]) -> None:
+        """Make what is due after the last step. Once ``stop`` says so it is left: it is due again on resuming."""
+        step, stepper = training.step, self._stepper
+        settings, sheet = stepper.config.validation, sheet_path(self._run, step)
+        try:
+            if self._samples and _due(step, settings.every) and step not in self._metrics.validation:
+                found = validate(training, self._samples, stepper, stop)
+                self._metrics.validated(step, found.loss, found.by_time)
+            if self._held_out and _due(step, settings.sheet_every) and not sheet.exists():
+                draw_sheet(training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet)
+        except Stopped:
+            return
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step > 0 and step % every == 0
