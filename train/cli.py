@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas import Split, UserError
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage
-from train.data import ShardFolder
+from train.data import open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.fit import Status, fit_stage
 from train.plan.memory import parse_memory
@@ -32,7 +32,22 @@ from train.sample import sample_pairs, swapped_pairs
 from train.settings import stage_config
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_shards = click.option("--shards", type=_FOLDER, required=True, help="Folder that prep build-shards wrote.")
+
+
+class _Location(click.ParamType[str | Path]):
+    """A folder as a Path, anything that names a scheme as it is given: Path would make one slash of two."""
+
+    name = "folder or url"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
+        text = str(value)
+        return text if "://" in text or ":" in text.split("/")[0] else Path(text)
+
+
+_shards = click.option(
+    "--shards", type=_Location(), required=True, metavar="FOLDER|URL",
+    help="What prep build-shards wrote: a folder, or where it was copied to, e.g. s3://bucket/shards.",
+)  # fmt: skip
 _runs = click.option("--runs", type=_FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
 
 
@@ -53,21 +68,23 @@ def cli() -> None:
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Settings, as YAML.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. optim.lr=1e-4.")
+@click.option("--skip-damaged", is_flag=True, help="Take the next sound sample for a damaged one; do not stop.")
 def fit(
-    shards: Path,
+    shards: Path | str,
     runs: Path,
     stage: Stage | Literal["all"],
     preset: Preset | None,
     steps: int | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    skip_damaged: bool,
 ) -> None:
     """Train the stages one after the other; run it again after an interruption and it goes on where it was."""
     size: Preset = preset or ("small" if torch.cuda.is_available() else "nano")
     chosen: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
     settings = (*assignments, *([f"steps={steps}"] if steps else []))
     configs = [stage_config(size, name, config, settings) for name in chosen]
-    data = ShardFolder(shards, "train")
+    data = open_shards(shards, "train", configs[0].data, _warn if skip_damaged else None)
     with _stop_signals() as stopped:
         for settings_of_stage in configs:
             with _training_progress() as report:
@@ -121,7 +138,7 @@ def plan(
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
 def sample(
     runs: Path,
-    shards: Path,
+    shards: Path | str,
     out: Path,
     split: Split,
     pairs: int,
@@ -136,7 +153,7 @@ def sample(
         raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = load_cascade(runs, device)
-    data = ShardFolder(shards, split)
+    data = open_shards(shards, split, stages[0].config.data)
     overrides = Overrides(sampler, steps, guidance, fast)
     chosen = swapped_pairs(data, pairs)
     with _bar("sampling") as progress:
@@ -145,6 +162,10 @@ def sample(
         )  # fmt: skip
     click.echo(f"{len(chosen)} pictures of {stages[-1].config.size}² in {out}")
     click.echo(f"contact sheet: {sheet}")
+
+
+def _warn(line: str) -> None:
+    click.echo(f"trainer: {line}", err=True)
 
 
 @contextmanager
@@ -174,6 +195,7 @@ def _training_progress() -> Iterator[Callable[[Status], None]]:
         def report(status: Status) -> None:
             nonlocal last
             told = f"{status.stage} loss {status.loss:.4f} {status.images_per_second:.1f} images/s"
+            told += f" {status.replaced} replaced" if status.replaced else ""
             update(status.step, status.steps, told)
             if not terminal and (status.seconds - last > 15 or status.step in (1, status.steps)):
                 last = status.seconds

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from schemas import UserError, write_atomically
 from train.checkpoint import restore, save_checkpoint
 from train.config import StageConfig
-from train.data import BatchLoader, ShardFolder
+from train.data import BatchLoader, ShardFolder, claim_data
 from train.diffusion.schedule import make_schedule
 from train.step import Stepper, begin, train_step
 
@@ -34,6 +34,8 @@ class Status:
     seconds: float
     skipped: int
     """Steps so far that fp16's range was too small for, and that changed nothing."""
+    replaced: int = 0
+    """Samples of the step's batch in whose place another one came, since they are damaged."""
 
 
 Report = Callable[[Status], None]
@@ -48,6 +50,7 @@ def fit_stage(config: StageConfig, shards: ShardFolder, run: Path, report: Repor
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     claim_run(run, config)
+    claim_data(run, shards)
 
     training = begin(config, device)
     restore(run, training)
@@ -57,12 +60,13 @@ def fit_stage(config: StageConfig, shards: ShardFolder, run: Path, report: Repor
     batches = BatchLoader(shards, config).batches(training.step * config.data.batch)
     started, first, saved = time.monotonic(), training.step, training.step
     while training.step < config.steps:
-        loss = train_step(training, next(batches), stepper)
+        batch = next(batches)
+        loss = train_step(training, batch, stepper)
 
         seconds = time.monotonic() - started
         speed = (training.step - first) * config.data.batch / seconds
         skipped = training.scale.skipped if training.scale else 0
-        status = Status(config.stage, training.step, config.steps, loss.item(), speed, seconds, skipped)
+        status = Status(config.stage, training.step, config.steps, loss.item(), speed, seconds, skipped, batch.replaced)
         append_metrics(run / METRICS, status)
         report(status)
         if training.step % config.checkpoint.every == 0:
@@ -91,7 +95,8 @@ def claim_run(run: Path, config: StageConfig) -> None:
             raise UserError(f"{path}: not a configuration of this version; give another --runs") from error
         mine = config.model_dump(mode="json")
         for settings in (held, mine):
-            settings["data"].pop("threads")
+            for name in ("threads", "cache", "cache_bytes"):
+                settings["data"].pop(name)
         differing = [key for key in mine if key not in free and held.get(key) != mine[key]]
         if differing:
             told = "; ".join(f"{key} was {held.get(key)}, is {mine[key]}" for key in differing)
@@ -110,6 +115,7 @@ def append_metrics(path: Path, status: Status) -> None:
         "loss": status.loss,
         "images_per_second": round(status.images_per_second, 2),
         "skipped": status.skipped,
+        "replaced": status.replaced,
     }
     with path.open("a") as file:
         file.write(json.dumps(line) + "\n")
