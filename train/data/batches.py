@@ -15,7 +15,7 @@ from torch import Tensor
 
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256, UserError
 from train.config import StageConfig
-from train.data.augment import Item, crop_corner, mirrored
+from train.data.augment import Item, crop_corner, jittered, mirrored
 from train.data.decode import Pixels
 from train.data.order import order_at
 from train.data.shards import DamagedError, ShardFolder
@@ -65,19 +65,25 @@ class BatchLoader:
 
     def batches(self, start: int) -> Generator[Batch]:
         """Yield batches without end, the first one of all processes beginning at sample position ``start``."""
-        with ThreadPoolExecutor(self._config.data.threads) as pool:
-            pending: deque[tuple[range, list[Future[tuple[Item, bool]]]]] = deque()
+        with (
+            ThreadPoolExecutor(self._config.data.threads) as decoders,
+            ThreadPoolExecutor(_AHEAD) as assemblers,
+        ):
+            pending: deque[Future[Batch]] = deque()
             try:
                 while True:
                     while len(pending) < _AHEAD:
                         first = start + self._rank * self._share
-                        positions = range(first, first + self._share)
-                        pending.append((positions, [pool.submit(self._item, position) for position in positions]))
+                        pending.append(assemblers.submit(self._assemble, decoders, range(first, first + self._share)))
                         start += self._config.data.batch
-                    positions, futures = pending.popleft()
-                    yield _stack(positions, [future.result() for future in futures])
+                    yield pending.popleft().result()
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for pool in (assemblers, decoders):
+                    pool.shutdown(wait=False, cancel_futures=True)
+
+    def _assemble(self, decoders: ThreadPoolExecutor, positions: range) -> Batch:
+        """Have a batch's samples decoded and stack them: in a thread of its own, so that the step need not wait."""
+        return _stack(positions, list(decoders.map(self._item, positions)))
 
     def _item(self, position: int) -> tuple[Item, bool]:
         """Return the sample at a position, and whether another one stands for it.
@@ -101,6 +107,8 @@ class BatchLoader:
         config = self._config
         noise = SampleNoise(config.seed, config.stage, [position])
         item = self._cropped(which, config.crop, noise) if config.crop else self._whole(which)
+        if config.data.jitter and config.is_try_on:
+            item = jittered(item, config.data.jitter, noise)
         return mirrored(item) if config.data.flip and bool(noise.bernoulli(0.5, "flip")) else item
 
     def _cropped(self, which: int, side: int, noise: SampleNoise) -> Item:
