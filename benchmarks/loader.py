@@ -4,8 +4,10 @@
 
 For every stage of the paper's and the nano preset: samples a second of `BatchLoader` with 1 and 2 threads, and of
 webdataset (`select_files`, `decode("rgb8")`, the same members, scaled or cropped and stacked the same) with 0, 1 and 2
-workers; each also per second of all processors that were kept busy. What the loader keeps decoded is emptied before
-each batch, so that every sample is read and decoded. Then the share of a nano step that passes in `next(batches)`.
+workers; each also per second of processor time. The loader keeps nothing decoded here (it does in training), so that
+every sample is read and decoded. Then the share of a nano step that passes in `next(batches)`, and
+the share that is the step's own processor time in there: where other programs are busy, the difference is waiting for a
+processor, not for data.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def main() -> None:
         for preset in PRESETS:
             for stage in STAGES:
                 compare(shards, loaded(preset, stage), given.seconds, given.rounds)
-        print("\n| nano stage | ms a step | of it waiting for data |\n|---|---|---|")
+        print("\n| nano stage | ms a step | of it in `next(batches)` | processor time in it |\n|---|---|---|---|")
         for stage in STAGES:
             waiting(shards, preset_stage("nano", stage), 12)
 
@@ -177,14 +179,17 @@ def waiting(shards: Path, config: StageConfig, steps: int) -> None:
     train_step(training, next(batches), stepper)
     whole: list[float] = []
     waited: list[float] = []
+    busy: list[float] = []
     for _ in range(steps):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.thread_time()
         batch = next(batches)
+        busy.append(time.thread_time() - before)
         waited.append(time.perf_counter() - started)
         train_step(training, batch, stepper)
         whole.append(time.perf_counter() - started)
     batches.close()
-    print(f"| {config.stage} | {1000 * sum(whole) / steps:.0f} | {sum(waited) / sum(whole):.2%} |", flush=True)
+    shares = f"{sum(waited) / sum(whole):.2%} | {sum(busy) / sum(whole):.2%}"
+    print(f"| {config.stage} | {1000 * sum(whole) / steps:.0f} | {shares} |", flush=True)
 
 
 if __name__ == "__main__":
