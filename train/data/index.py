@@ -8,6 +8,8 @@ from pathlib import PurePath
 from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex, UserError
 from train.data.stores import Store
 
+_BUILD = "prep build-shards --out"
+
 _EXECUTABLE = {".pkl", ".pickle", ".pyd", ".pth", ".pt", ".joblib", ".dill"}
 """Endings of members that webdataset and others unpickle, which runs whatever code they hold."""
 
@@ -17,9 +19,8 @@ def read_manifest(store: Store, location: object) -> Manifest:
     try:
         data = store.whole(MANIFEST)
     except OSError as error:
-        raise UserError(
-            f"--shards {location}: no {MANIFEST} in it; run prep build-shards --out {location} first"
-        ) from error
+        mend = "copy there what prep build-shards wrote" if "://" in str(location) else f"run {_BUILD} {location} first"
+        raise UserError(f"--shards {location}: no {MANIFEST} in it; {mend}") from error
     try:
         return Manifest.model_validate_json(data)
     except ValueError as error:
