@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas import Split, UserError
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
-from train.data import ShardFolder
+from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.export import CARD, export_cascade
 from train.fit import Diverged, fit_stage
@@ -36,7 +36,22 @@ from train.sample import Pair, provenance, sample_pairs, swapped_pairs
 from train.settings import as_yaml, stage_config
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_shards = click.option("--shards", type=_FOLDER, required=True, help="Folder that prep build-shards wrote.")
+
+
+class _Location(click.ParamType[str | Path]):
+    """A folder as a Path, anything that names a scheme as it is given: Path would make one slash of two."""
+
+    name = "folder or url"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
+        text = str(value)
+        return text if "://" in text or ":" in text.split("/")[0] else Path(text)
+
+
+_shards = click.option(
+    "--shards", type=_Location(), required=True, metavar="FOLDER|URL",
+    help="What prep build-shards wrote: a folder, or where it was copied to, e.g. s3://bucket/shards.",
+)  # fmt: skip
 _runs = click.option("--runs", type=_FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
 
 
@@ -67,8 +82,9 @@ _set = click.option(
 @_config
 @_set
 @click.option("--dry-run", is_flag=True, help="Say what it takes, by a few steps that are thrown away; write nothing.")
+@click.option("--skip-damaged", is_flag=True, help="Take the next sound sample for a damaged one; do not stop.")
 def fit(
-    shards: Path,
+    shards: Path | str,
     runs: Path,
     stage: Stage | Literal["all"],
     preset: Preset | None,
@@ -76,13 +92,15 @@ def fit(
     config: Path | None,
     assignments: tuple[str, ...],
     dry_run: bool,
+    skip_damaged: bool,
 ) -> None:
     """Train the stages one after the other; run it again after an interruption and it goes on where it was."""
     size = preset or _default_preset()
     chosen: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
     settings = (*assignments, *([f"steps={steps}"] if steps else []))
     configs = [stage_config(size, name, config, settings) for name in chosen]
-    data, held_out = ShardFolder(shards, "train"), _held_out(shards, configs)
+    data = open_shards(shards, "train", configs[0].data, _warn if skip_damaged else None)
+    held_out = _held_out(shards, configs)
     if dry_run:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         click.echo(as_table([rehearse(each, data, device) for each in configs]))
@@ -156,7 +174,7 @@ def config(stage: Stage, preset: Preset | None, config: Path | None, assignments
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
 def sample(
     runs: Path,
-    shards: Path,
+    shards: Path | str,
     out: Path,
     split: Split,
     people: tuple[str, ...],
@@ -178,7 +196,7 @@ def sample(
         raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = load_cascade(runs, device, "ema" if ema else "model")
-    data = ShardFolder(shards, split)
+    data = open_shards(shards, split, stages[0].config.data)
     overrides = Overrides(sampler, steps, guidance, fast)
     if everyone:
         chosen, total = all_pairs(data, pairs)
@@ -202,7 +220,7 @@ def sample(
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same figures.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def evaluate(
-    runs: Path, shards: Path, split: Split, pairs: int, weights: Path | None, seed: int, as_object: bool
+    runs: Path, shards: Path | str, split: Split, pairs: int, weights: Path | None, seed: int, as_object: bool
 ) -> None:  # fmt: skip
     """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID."""
     try:
@@ -212,7 +230,7 @@ def evaluate(
         raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[evaluate]'") from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = load_cascade(runs, device)
-    data = ShardFolder(shards, split)
+    data = open_shards(shards, split, stages[0].config.data)
     with _bar("evaluating") as progress:
         result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
     for figure, why in result.left_out.items():
@@ -247,13 +265,17 @@ def _default_preset() -> Preset:
     return "small" if torch.cuda.is_available() else "nano"
 
 
-def _held_out(shards: Path, configs: list[StageConfig]) -> ShardFolder | None:
+def _held_out(shards: Path | str, configs: list[StageConfig]) -> ShardFolder | None:
     if not any(config.validation.every or config.validation.sheet_every for config in configs):
         return None
     try:
-        return ShardFolder(shards, "val")
+        return open_shards(shards, "val", configs[0].data)
     except UserError as error:
         raise UserError(f"{error}, or train without validation: --set validation.every=0") from error
+
+
+def _warn(line: str) -> None:
+    click.echo(f"trainer: {line}", err=True)
 
 
 @contextmanager
@@ -286,6 +308,7 @@ def _training_progress() -> Iterator[Callable[[Status], None]]:
                 f"{status.stage} loss {status.loss:.4f} {status.images_per_second:.1f} images/s "
                 f"{status.memory_bytes / 2**30:.1f} GiB, data wait {status.data_wait:.0%}"
                 + (f", {status.skipped} skipped" if status.skipped else "")
+                + (f", {status.replaced} replaced" if status.replaced else "")
             )
             update(status.step, status.steps, told)
             if not terminal and (status.seconds - last > 15 or status.step in (1, status.steps)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -31,8 +32,14 @@ class DataConfig(_Config):
     """Samples a step (paper: 256)."""
     flip: bool = True
     """Mirror half of the tuples, left and right keypoints exchanged."""
+    jitter: float = Field(0.0, ge=0, le=0.25)
+    """Shift and scale person and garment, each on its own, by up to this share of the side; stages with Ia and Ic."""
     threads: int = Field(2, gt=0)
-    """Threads that decode pictures ahead of the step."""
+    """Threads that read and decode ahead of the step; for shards at a URL, how many requests are under way."""
+    cache: Path | None = None
+    """Folder that keeps what was read of shards at a URL; null: tryon-cascade/shards in ~/.cache."""
+    cache_bytes: int = Field(10 * 2**30, ge=0)
+    """Most that this folder holds, all processes together; what was used longest ago goes first. 0 keeps nothing."""
 
 
 class OptimConfig(_Config):

@@ -9,7 +9,7 @@ import torch
 
 from train.checkpoint import checkpoints, restore, save_checkpoint
 from train.config import StageConfig
-from train.data import BatchLoader, ShardFolder
+from train.data import BatchLoader, ShardFolder, claim_data
 from train.diffusion.schedule import make_schedule
 from train.metrics import Meter, Metrics, Status
 from train.run import claim_run
@@ -41,6 +41,7 @@ def fit_stage(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     claim_run(run, config)
+    claim_data(run, shards)
 
     training = begin(config, device)
     restore(run, training)
@@ -52,9 +53,10 @@ def fit_stage(
     batches = BatchLoader(shards, config).batches(training.step * config.data.batch)
     meter, stopped = Meter(config, training.step, device), False
     while training.step < config.steps and not stopped:
-        loss = train_step(training, meter.waiting(batches), stepper)
+        batch = meter.waiting(batches)
+        loss = train_step(training, batch, stepper)
 
-        status = meter.status(training, loss.item())
+        status = meter.status(training, loss.item(), batch.replaced)
         metrics.step(status)
         report(status)
         if training.skipped_in_a_row >= config.optim.max_skipped:

@@ -41,6 +41,8 @@ class Status:
     """Most that the run has held at a time: on the GPU, or of the process where there is none."""
     skipped: int
     """Steps so far whose loss or gradients were not finite, and that changed nothing."""
+    replaced: int
+    """Samples of the step's batch in whose place another one came, since they are damaged."""
 
 
 @dataclass
@@ -60,8 +62,8 @@ class Meter:
         self.waited += time.monotonic() - before
         return batch
 
-    def status(self, training: Training, loss: float) -> Status:
-        """Return what is known after a step."""
+    def status(self, training: Training, loss: float, replaced: int) -> Status:
+        """Return what is known after a step, whose batch had so many samples replaced."""
         seconds = time.monotonic() - self.started
         made = training.step - self.first
         return Status(
@@ -75,6 +77,7 @@ class Meter:
             data_wait=self.waited / seconds,
             memory_bytes=peak_memory(self.device),
             skipped=training.skipped,
+            replaced=replaced,
         )
 
 

@@ -45,5 +45,7 @@ def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
     if wanted.optim.decay == "constant":
         free.add("steps")
     values = config.model_dump(mode="json", exclude=free)
-    del values["data"]["threads"], values["optim"]["max_skipped"]
+    for name in ("threads", "cache", "cache_bytes"):
+        del values["data"][name]
+    del values["optim"]["max_skipped"]
     return values

@@ -44,7 +44,7 @@ def test_the_cards_code_dresses_as_sampling_does(
         stages, data, [pair], tmp_path, seed=0, overrides=Overrides(), device=CPU, progress=lambda *_: None
     )  # fmt: skip
     for position, member in ((2, AGNOSTIC), (1, GARMENT), (2, JP), (1, JG)):
-        (exported.parent / member).write_bytes(data.read(position, member))
+        (exported.parent / member).write_bytes(data.read(position, member)[0])
     (code,) = re.findall(r"```python\n(.*?)```", (exported / CARD).read_text(encoding="utf-8"), flags=re.DOTALL)
     code = f"import torch; torch.set_num_threads(1)\n{code}"
     path = {"PYTHONPATH": str(Path(__file__).parents[2])}

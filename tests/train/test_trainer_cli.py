@@ -1,6 +1,7 @@
 """The command line as a person meets it: training, an interruption by force, sampling, mistakes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,6 +246,8 @@ def test_what_config_prints_can_be_given_back(tmp_path: Path) -> None:
 
 MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "no-shards": (lambda shards, runs: ["fit", "--shards", "nowhere"], "run prep build-shards"),
+    "pipe": (lambda shards, runs: ["fit", "--shards", "pipe:cat x"], "commands are not run"),
+    "scheme": (lambda shards, runs: ["fit", "--shards", "nonsense://bucket"], "Protocol not known"),
     "setting": (lambda shards, runs: ["fit", "--shards", str(shards), "--set", "optm.lr=1"], "optim.lr"),
     "stage": (lambda shards, runs: ["fit", "--shards", str(shards), "--stage", "sr512"], "'sr512' is not one of"),
     "config": (lambda shards, runs: ["fit", "--shards", str(shards), "--config", "no.yaml"], "no.yaml"),
@@ -282,6 +285,27 @@ def test_a_mistake_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_pat
     assert done.stderr.startswith("trainer: ")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
+
+
+def test_damaged_samples_stop_the_run_unless_they_may_be_skipped(
+    shards: Path, tmp_path: Path, tiny_settings: Settings
+) -> None:  # fmt: skip
+    shutil.copytree(shards, tmp_path / "shards")
+    index = json.loads((tmp_path / "shards/train-000000.index.json").read_text())
+    offset, length = index["samples"][0]["members"]["agnostic.png"]
+    with (tmp_path / "shards/train-000000.tar").open("r+b") as tar:
+        tar.seek(offset)
+        tar.write(bytes(length))
+    name = f"train-000000.tar: {index['samples'][0]['key']}.agnostic.png is damaged"
+    arguments = fit(tmp_path / "shards", "runs", "base", tiny_settings, "--steps", "30")
+    stopped = trainer(*arguments, cwd=tmp_path)
+    assert stopped.returncode == 2
+    assert name in stopped.stderr
+    done = trainer(*arguments, "--skip-damaged", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(name) == 1
+    lines = (tmp_path / "runs/base/metrics.jsonl").read_text().splitlines()
+    assert sum(json.loads(line)["replaced"] for line in lines) >= 1
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:

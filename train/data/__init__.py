@@ -1,7 +1,8 @@
 """From a folder of shards to batches, in an order that is a pure function of (seed, epoch, position)."""
 
 from train.data.batches import Batch, BatchLoader
+from train.data.opening import claim_data, open_shards
 from train.data.order import order_at
 from train.data.shards import ShardFolder
 
-__all__ = ["Batch", "BatchLoader", "ShardFolder", "order_at"]
+__all__ = ["Batch", "BatchLoader", "ShardFolder", "claim_data", "open_shards", "order_at"]

@@ -11,13 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256
+from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256, UserError
 from train.config import StageConfig
+from train.data.augment import Item, crop_corner, jittered, mirrored
+from train.data.decode import Pixels
 from train.data.order import order_at
-from train.data.shards import Pixels, ShardFolder
+from train.data.shards import DamagedError, ShardFolder
 from train.diffusion.randomness import SampleNoise
 
 _AHEAD = 3
@@ -37,66 +38,103 @@ class Batch:
     Ic: Tensor | None
     Jp: Tensor | None
     Jg: Tensor | None
-
-
-@dataclass(frozen=True)
-class _Item:
-    x: Pixels
-    Ia: Pixels | None = None
-    Ic: Pixels | None = None
-    Jp: NDArray[np.float32] | None = None
-    Jg: NDArray[np.float32] | None = None
+    replaced: int = 0
+    """In how many places another sample stands for a damaged one."""
 
 
 class BatchLoader:
-    """Serves the batch that begins at any position; decodes the next ones meanwhile, in threads."""
+    """Serves the batch that begins at any position; decodes the next ones meanwhile, in threads.
 
-    def __init__(self, shards: ShardFolder, config: StageConfig) -> None:
+    Of ``world`` processes each has a loader, which serves its ``rank``-th share of every batch: the shares, one after
+    the other, are the batch that a single process would be served, positions included. Raises UserError where the batch
+    cannot be divided evenly.
+    """
+
+    def __init__(self, shards: ShardFolder, config: StageConfig, rank: int = 0, world: int = 1) -> None:
+        if config.data.batch % world:
+            raise UserError(
+                f"data.batch={config.data.batch} cannot be divided among {world} processes; give a multiple of {world}"
+            )
         self._shards = shards
         self._config = config
-        self._cache: dict[int, _Item] = {}
+        self._rank = rank
+        self._share = config.data.batch // world
+        self._cache: dict[int, Item] = {}
         # What a small stage decodes is kept: 10,000 tuples at 128² are 1.5 GB, at 32² a sixteenth of it.
         self._cached_items = 0 if config.crop else _CACHE_BYTES // (9 * config.size**2)
 
     def batches(self, start: int) -> Generator[Batch]:
-        """Yield batches without end, the first one beginning at sample position ``start``."""
-        size = self._config.data.batch
-        with ThreadPoolExecutor(self._config.data.threads) as pool:
-            pending: deque[tuple[range, list[Future[_Item]]]] = deque()
+        """Yield batches without end, the first one of all processes beginning at sample position ``start``."""
+        with (
+            ThreadPoolExecutor(self._config.data.threads) as decoders,
+            ThreadPoolExecutor(_AHEAD) as assemblers,
+        ):
+            pending: deque[Future[Batch]] = deque()
             try:
                 while True:
                     while len(pending) < _AHEAD:
-                        positions = range(start, start + size)
-                        pending.append((positions, [pool.submit(self._item, position) for position in positions]))
-                        start += size
-                    positions, futures = pending.popleft()
-                    yield _stack(positions, [future.result() for future in futures])
+                        first = start + self._rank * self._share
+                        pending.append(assemblers.submit(self._assemble, decoders, range(first, first + self._share)))
+                        start += self._config.data.batch
+                    yield pending.popleft().result()
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for pool in (assemblers, decoders):
+                    pool.shutdown(wait=False, cancel_futures=True)
 
-    def _item(self, position: int) -> _Item:
+    def _assemble(self, decoders: ThreadPoolExecutor, positions: range) -> Batch:
+        """Have a batch's samples decoded and stack them: in a thread of its own, so that the step need not wait."""
+        return _stack(positions, list(decoders.map(self._item, positions)))
+
+    def _item(self, position: int) -> tuple[Item, bool]:
+        """Return the sample at a position, and whether another one stands for it.
+
+        In the place of a damaged sample comes the next sound one of the epoch's order, after its end those at its
+        beginning: a function of seed, position and data, whatever was read before.
+        """
+        count, seed = len(self._shards), self._config.seed
+        epoch, place = divmod(position, count)
+        for further in range(count):
+            which = order_at(seed, count, epoch * count + (place + further) % count)
+            if self._shards.is_skipped(which):
+                continue
+            try:
+                return self._augmented(which, position), further > 0
+            except DamagedError as error:
+                self._shards.skip(which, error)
+        raise UserError(f"--shards {self._shards.folder}: every sample is damaged; build the shards again")
+
+    def _augmented(self, which: int, position: int) -> Item:
         config = self._config
-        which = order_at(config.seed, len(self._shards), position)
+        noise = SampleNoise(config.seed, config.stage, [position])
+        item = self._cropped(which, config.crop, noise) if config.crop else self._whole(which)
+        if config.data.jitter and config.is_try_on:
+            item = jittered(item, config.data.jitter, noise)
+        return mirrored(item) if config.data.flip and bool(noise.bernoulli(0.5, "flip")) else item
+
+    def _cropped(self, which: int, side: int, noise: SampleNoise) -> Item:
+        top, left = crop_corner(self._config.size - side, noise)
+        picture = self._shards.picture(which, PERSON, self._config.size, bottom=top + side)
+        return Item(x=picture[top : top + side, left : left + side])
+
+    def _whole(self, which: int) -> Item:
         item = self._cache.get(which)
         if item is None:
             item = self._decode(which)
             if len(self._cache) < self._cached_items:
                 self._cache[which] = item
-        noise = SampleNoise(config.seed, config.stage, [position])
-        if config.crop:
-            item = _Item(x=_random_crop(item.x, config.crop, noise))
-        return _mirrored(item) if config.data.flip and bool(noise.bernoulli(0.5, "flip")) else item
+        return item
 
-    def _decode(self, which: int) -> _Item:
+    def _decode(self, which: int) -> Item:
         shards, size = self._shards, self._config.size
         if not self._config.is_try_on:
-            return _Item(x=to_size(shards.picture(which, PERSON), size))
-        return _Item(
-            x=to_size(shards.picture(which, PERSON_256), size),
-            Ia=to_size(shards.picture(which, AGNOSTIC), size),
-            Ic=to_size(shards.picture(which, GARMENT), size),
-            Jp=shards.pose(which, JP),
-            Jg=shards.pose(which, JG),
+            return Item(x=shards.picture(which, PERSON, size))
+        x, Ia, Ic, Jp, Jg = shards.read(which, PERSON_256, AGNOSTIC, GARMENT, JP, JG)
+        return Item(
+            x=shards.decoded_picture(which, PERSON_256, x, size),
+            Ia=shards.decoded_picture(which, AGNOSTIC, Ia, size),
+            Ic=shards.decoded_picture(which, GARMENT, Ic, size),
+            Jp=shards.decoded_pose(which, JP, Jp),
+            Jg=shards.decoded_pose(which, JG, Jg),
         )
 
 
@@ -112,42 +150,15 @@ def to_tensor(pictures: list[Pixels]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
-def _random_crop(picture: Pixels, side: int, noise: SampleNoise) -> Pixels:
-    room = picture.shape[0] - side + 1
-    top, left = (int(u * room) for u in noise.uniform((2,), "crop")[0])
-    return picture[top : top + side, left : left + side]
-
-
-def _mirrored(item: _Item) -> _Item:
-    """Mirror the whole tuple; left and right keypoints change places."""
-    return _Item(
-        x=_flip(item.x),
-        Ia=None if item.Ia is None else _flip(item.Ia),
-        Ic=None if item.Ic is None else _flip(item.Ic),
-        Jp=None if item.Jp is None else flip_pose(item.Jp),
-        Jg=None if item.Jg is None else flip_pose(item.Jg),
-    )
-
-
-def _flip(picture: Pixels) -> Pixels:
-    return np.ascontiguousarray(picture[:, ::-1])
-
-
-def flip_pose(pose: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mirror a pose (17, 3): x becomes 1 - x, left and right change places; absent points stay zero."""
-    flipped = pose[list(FLIP)].copy()
-    flipped[:, 0] = np.where(flipped[:, 2] > 0, 1 - flipped[:, 0], 0)
-    return flipped
-
-
-def _stack(positions: range, items: list[_Item]) -> Batch:
+def _stack(positions: range, items: list[tuple[Item, bool]]) -> Batch:
     def pictures(name: str) -> Tensor | None:
-        found: list[Any] = [getattr(item, name) for item in items]
+        found: list[Any] = [getattr(item, name) for item, _ in items]
         return None if found[0] is None else to_tensor(found)
 
     def poses(name: str) -> Tensor | None:
-        found: list[Any] = [getattr(item, name) for item in items]
+        found: list[Any] = [getattr(item, name) for item, _ in items]
         return None if found[0] is None else torch.from_numpy(np.stack(found))
 
-    x = to_tensor([item.x for item in items])
-    return Batch(tuple(positions), x, pictures("Ia"), pictures("Ic"), poses("Jp"), poses("Jg"))
+    x = to_tensor([item.x for item, _ in items])
+    replaced = sum(other for _, other in items)
+    return Batch(tuple(positions), x, pictures("Ia"), pictures("Ic"), poses("Jp"), poses("Jg"), replaced)

@@ -1,112 +1,162 @@
-"""Reading a folder of shards by its index: only the members that are asked for, straight from their offsets."""
+"""Reading the samples of a folder of shards by its indices: only the members that are asked for, from their offsets."""
 
 from __future__ import annotations
 
-import os
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import INDEX_SUFFIX, MANIFEST, META, Manifest, Sample, ShardIndex, Split, UserError, check_pose
+from schemas import META, PERSON, Sample, ShardEntry, Split, UserError
+from train.data.cache import BlockCache
+from train.data.decode import Pixels as Pixels
+from train.data.decode import decode_picture, decode_pose
+from train.data.index import read_index, read_manifest
+from train.data.stores import LocalStore, Store
 
-Pixels = NDArray[np.uint8]
+_AT_ONCE = 16
+
+
+class DamagedError(UserError):
+    """A member of one sample is not what it should be."""
 
 
 class ShardFolder:
     """The samples of one split, in the order of the plan.
 
+    ``location`` is a folder or a URL, whose blocks are kept in ``cache``. With ``skip_damaged``, samples that turn out
+    to be damaged may be passed over: it is called with a line for each of them, once.
     Raises UserError where the folder holds no finished shards, or files that do not belong together.
     """
 
-    def __init__(self, folder: Path, split: Split) -> None:
-        self.folder = folder
-        self.manifest = _read_manifest(folder)
+    def __init__(
+        self,
+        location: Path | str,
+        split: Split,
+        *,
+        cache: BlockCache | None = None,
+        skip_damaged: Callable[[str], None] | None = None,
+    ) -> None:
+        self.folder = location
+        self._store = open_store(location, cache)
+        self.manifest = read_manifest(self._store, location)
+        self._skip_damaged = skip_damaged
+        self._skipped: set[int] = set()
+        self._skipping = threading.Lock()
+        self._shards: list[ShardEntry] = [entry for entry in self.manifest.shards if entry.split == split]
         self.keys: list[str] = []
         self._places: list[tuple[int, dict[str, tuple[int, int]]]] = []
-        self._names: list[str] = []
-        self._descriptors: dict[int, int] = {}
-        for entry in self.manifest.shards:
-            if entry.split != split:
-                continue
-            index = _read_index(folder, entry.name, self.manifest)
-            self._names.append(entry.name)
-            for sample in index.samples:
-                self.keys.append(sample.key)
-                self._places.append((len(self._names) - 1, sample.members))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            indices = pool.map(lambda entry: read_index(self._store, entry, self.manifest), self._shards)
+            for number, index in enumerate(indices):
+                for sample in index.samples:
+                    self.keys.append(sample.key)
+                    self._places.append((number, sample.members))
         if not self.keys:
-            raise UserError(f"--shards {folder}: no samples of the split {split}; build shards from more data")
+            raise UserError(f"--shards {location}: no samples of the split {split}; build shards from more data")
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def read(self, position: int, member: str) -> bytes:
-        """Return the bytes of one member of the sample at ``position``."""
-        shard, members = self._places[position]
-        offset, size = members[member]
-        data = os.pread(self._open(shard), size, offset)
-        if len(data) != size:
-            raise UserError(
-                f"{self.folder / self._names[shard]}: shorter than its index says, at {self.keys[position]}.{member}; "
-                "build the shards again"
-            )
-        return data
+    def read(self, position: int, *members: str) -> list[bytes]:
+        """Return the bytes of some members of the sample at ``position``: one read, of the large Ip or of all others.
 
-    def picture(self, position: int, member: str) -> Pixels:
-        """Return a picture, RGB uint8 (H, W, 3). Raise UserError where it is damaged."""
-        pixels = cv2.imdecode(np.frombuffer(self.read(position, member), np.uint8), cv2.IMREAD_COLOR_RGB)
-        if pixels is None:
-            raise self._damaged(position, member, "not a picture")
-        return np.asarray(pixels, np.uint8)
+        Raise UserError where they cannot be read.
+        """
+        shard, places = self._places[position]
+        found: list[bytes] = []
+        held: dict[bool, tuple[int, bytes]] = {}
+        for member in members:
+            large = member == PERSON
+            if large not in held:
+                held[large] = self._block(position, large)
+            start, block = held[large]
+            offset, size = places[member]
+            data = block[offset - start : offset - start + size]
+            if len(data) != size:
+                raise UserError(
+                    f"{self._store.where(self._shards[shard].name)}: shorter than its index says, at "
+                    f"{self.keys[position]}.{member}; build the shards again"
+                )
+            found.append(data)
+        return found
+
+    def picture(self, position: int, member: str, size: int | None = None, bottom: int | None = None) -> Pixels:
+        """Return a picture, RGB uint8 (size, size, 3), whole by default; see `decode_picture`. Raise UserError."""
+        return self.decoded_picture(position, member, self.read(position, member)[0], size, bottom)
 
     def pose(self, position: int, member: str) -> NDArray[np.float32]:
         """Return a pose, float32 (17, 3). Raise UserError where it is damaged."""
+        return self.decoded_pose(position, member, self.read(position, member)[0])
+
+    def decoded_picture(
+        self, position: int, member: str, data: bytes, size: int | None = None, bottom: int | None = None
+    ) -> Pixels:
+        """Return `picture` from bytes that were read already. Raise DamagedError."""
+        configuration = self.manifest.configuration
+        side = configuration.target_size if member == PERSON else configuration.conditioning_size
         try:
-            data = self.read(position, member)
-            header = 10 + int.from_bytes(data[8:10], "little")  # .npy version 1.0; nothing in it is ever unpickled
-            pose = np.frombuffer(data[header:], "<f4").reshape(17, 3)
-            check_pose(pose)
+            return decode_picture(np.frombuffer(data, np.uint8), side, size or side, bottom)
+        except (ValueError, OSError) as error:
+            raise self._damaged(position, member, str(error)) from error
+
+    def decoded_pose(self, position: int, member: str, data: bytes) -> NDArray[np.float32]:
+        """Return `pose` from bytes that were read already. Raise DamagedError."""
+        try:
+            return decode_pose(data)
         except ValueError as error:
             raise self._damaged(position, member, str(error)) from error
-        return pose
 
     def sample(self, position: int) -> Sample:
-        """Return the sample's description."""
+        """Return the sample's description. Raise UserError where it is damaged."""
         try:
-            return Sample.model_validate_json(self.read(position, META))
+            return Sample.model_validate_json(self.read(position, META)[0])
         except ValueError as error:
             raise self._damaged(position, META, "does not fit the schema") from error
 
-    def _open(self, shard: int) -> int:
-        if shard not in self._descriptors:
-            self._descriptors[shard] = os.open(self.folder / self._names[shard], os.O_RDONLY)
-        return self._descriptors[shard]
+    def skip(self, position: int, error: DamagedError) -> None:
+        """Pass over a damaged sample from now on, or raise the error where this is not wanted."""
+        if self._skip_damaged is None:
+            raise error
+        with self._skipping:
+            if position not in self._skipped:
+                self._skipped.add(position)
+                self._skip_damaged(f"left out: {error}")
 
-    def _damaged(self, position: int, member: str, what: str) -> UserError:
-        shard = self.folder / self._names[self._places[position][0]]
-        return UserError(f"{shard}: {self.keys[position]}.{member} is damaged ({what}); build the shards again")
+    def is_skipped(self, position: int) -> bool:
+        """Say whether the sample is known to be damaged."""
+        return position in self._skipped
+
+    def _block(self, position: int, large: bool) -> tuple[int, bytes]:
+        """Return the offset and the bytes of the large Ip, or of the members before it, which lie side by side."""
+        shard, places = self._places[position]
+        wanted = [place for name, place in places.items() if (name == PERSON) == large]
+        start, end = min(offset for offset, _ in wanted), max(offset + size for offset, size in wanted)
+        entry = self._shards[shard]
+        try:
+            return start, self._store.block(entry, start, end - start)
+        except OSError as error:
+            raise UserError(
+                f"{self._store.where(entry.name)}: {error.strerror}; build or copy the shards again"
+            ) from error
+
+    def _damaged(self, position: int, member: str, what: str) -> DamagedError:
+        shard = self._store.where(self._shards[self._places[position][0]].name)
+        told = " ".join(what.split())
+        return DamagedError(f"{shard}: {self.keys[position]}.{member} is damaged ({told}); build the shards again")
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(
-            f"--shards {folder}: no {MANIFEST} in it; run prep build-shards --out {folder} first"
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{path}: not a manifest of this version; build the shards again") from error
+def open_store(location: Path | str, cache: BlockCache | None) -> Store:
+    """Return the files at a folder or a URL. Raise UserError for what is neither, and for commands."""
+    text = str(location)
+    if re.match(r"(.*::)?pipe:", text):
+        raise UserError(f"--shards {text}: commands are not run; give a folder, or the URL of one")
+    if isinstance(location, Path) or "://" not in text:
+        return LocalStore(Path(location))
+    from train.data.remote import RemoteStore  # 0.2 s that a folder of this machine need not wait for
 
-
-def _read_index(folder: Path, shard: str, manifest: Manifest) -> ShardIndex:
-    path = folder / (shard.removesuffix(".tar") + INDEX_SUFFIX)
-    try:
-        index = ShardIndex.model_validate_json(path.read_bytes())
-        size = (folder / shard).stat().st_size
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: missing or damaged; build the shards again") from error
-    if index.fingerprint != manifest.fingerprint or size != index.bytes:
-        raise UserError(f"{folder / shard}: does not belong to {MANIFEST}; build the shards again")
-    return index
+    return RemoteStore(text, cache)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON_256, UserError
+from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256, UserError
 from train.config import StageConfig
-from train.data import Batch, BatchLoader, ShardFolder
-from train.data.batches import flip_pose
+from train.data import Batch, BatchLoader, ShardFolder, order_at
+from train.data.augment import Item, flip_pose
+from train.diffusion.randomness import SampleNoise
 
 TinyConfig = Callable[..., StageConfig]
 Loader = Callable[..., BatchLoader]
@@ -105,3 +106,68 @@ def test_flip_pose_exchanges_sides_and_keeps_absent_points_zero() -> None:
     assert flipped[6].tolist() == [0.25, 0.5, 1]
     assert not np.delete(flipped, FLIP[5], axis=0).any()
     assert np.array_equal(flip_pose(flipped), pose)
+
+
+@pytest.mark.parametrize("stage", ["base", "sr1024"])
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_the_shares_of_all_ranks_are_the_batch_of_one_process(
+    shards: Path, tiny: TinyConfig, stage: str, world: int
+) -> None:  # fmt: skip
+    config = tiny(stage, "data.batch=4")
+    data = ShardFolder(shards, "train")
+    whole = take(BatchLoader(data, config), 8, 3)
+    ranks = [take(BatchLoader(data, config, rank, world), 8, 3) for rank in range(world)]
+    for batch, shares in zip(whole, zip(*ranks, strict=True), strict=True):
+        assert batch.positions == tuple(p for share in shares for p in share.positions)
+        assert {len(share.positions) for share in shares} == {4 // world}
+        for name in ("x", "Ia", "Ic", "Jp", "Jg"):
+            parts = [getattr(share, name) for share in shares]
+            assert parts[0] is getattr(batch, name) is None or torch.equal(torch.cat(parts), getattr(batch, name))
+        alone = SampleNoise(0, stage, batch.positions).normal((3,), "eps")
+        apart = [SampleNoise(0, stage, share.positions).normal((3,), "eps") for share in shares]
+        assert torch.equal(torch.cat(apart), alone)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(shards: Path, tiny: TinyConfig) -> None:
+    with pytest.raises(UserError, match="cannot be divided among 4 processes; give a multiple of 4"):
+        BatchLoader(ShardFolder(shards, "train"), tiny("base"), 0, 4)
+
+
+Damage = Callable[[str, str], str]
+
+
+@pytest.mark.parametrize(("stage", "member"), [("base", AGNOSTIC), ("sr1024", PERSON)])
+def test_the_next_sound_sample_comes_for_a_damaged_one(
+    shards: Path, copied: Path, damage: Damage, tiny: TinyConfig, stage: str, member: str
+) -> None:  # fmt: skip
+    bad = {damage("train-000000", member), damage("train-000001", member)}
+    told: list[str] = []
+    data, sound = ShardFolder(copied, "train", skip_damaged=told.append), ShardFolder(shards, "train")
+    config = tiny(stage, "data.batch=1", "data.flip=false", "data.threads=3")
+    count = len(data)
+    order = [order_at(config.seed, count, position) for position in range(2 * count)]
+    served = take(BatchLoader(data, config), 0, 2 * count)
+    plain = BatchLoader(sound, config)
+    for position, batch in enumerate(served):
+        epoch, place = divmod(position, count)
+        here = [order[epoch * count + (place + k) % count] for k in range(count)]
+        which = next(w for w in here if data.keys[w] not in bad)
+        assert torch.equal(batch.x, _x(plain._augmented(which, position)))
+        assert batch.replaced == (data.keys[order[position]] in bad)
+    assert sum(batch.replaced for batch in served) == 4
+    assert len(told) == 2
+    assert all(any(f"{key}.{member} is damaged" in line for line in told) for key in bad)
+    late = take(BatchLoader(ShardFolder(copied, "train", skip_damaged=told.append), config), count + 3, count - 3)
+    assert all(same(a, b) for a, b in zip(served[count + 3 :], late, strict=True))
+
+
+def _x(item: Item) -> torch.Tensor:
+    return torch.from_numpy(item.x.copy()).permute(2, 0, 1)[None]
+
+
+def test_where_every_sample_is_damaged_the_run_stops(copied: Path, tiny: TinyConfig) -> None:
+    for path in copied.glob("train-*.tar"):
+        path.write_bytes(bytes(path.stat().st_size))
+    data = ShardFolder(copied, "train", skip_damaged=lambda line: None)
+    with pytest.raises(UserError, match="every sample is damaged"):
+        take(BatchLoader(data, tiny("base")), 0, 1)

@@ -1,0 +1,87 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas import UserError
+from train.data.cache import SUFFIX, BlockCache
+
+
+def held(folder: Path) -> dict[str, int]:
+    return {path.name.removesuffix(SUFFIX): path.stat().st_size for path in folder.glob(f"*{SUFFIX}")}
+
+
+def test_what_was_put_is_found_and_nothing_else(tmp_path: Path) -> None:
+    cache = BlockCache(tmp_path, 100)
+    cache.put(f"a{SUFFIX}", b"x" * 40)
+    assert cache.get(f"a{SUFFIX}", 40) == b"x" * 40
+    assert cache.get(f"b{SUFFIX}", 40) is None
+    assert BlockCache(tmp_path, 100).get(f"a{SUFFIX}", 40) == b"x" * 40
+
+
+def test_a_block_of_another_size_is_not_handed_out(tmp_path: Path) -> None:
+    cache = BlockCache(tmp_path, 100)
+    (tmp_path / f"a{SUFFIX}").write_bytes(b"short")
+    assert cache.get(f"a{SUFFIX}", 40) is None
+
+
+def test_the_least_recently_used_goes_first_and_the_bound_holds(tmp_path: Path) -> None:
+    cache = BlockCache(tmp_path, 100)
+    for number, name in enumerate("abc"):
+        cache.put(name + SUFFIX, bytes(30))
+        os.utime(tmp_path / (name + SUFFIX), ns=(number, number))
+    assert cache.get(f"a{SUFFIX}", 30) is not None
+    cache.put(f"d{SUFFIX}", bytes(30))
+    assert held(tmp_path) == {"a": 30, "c": 30, "d": 30}
+    cache.put(f"e{SUFFIX}", bytes(101))
+    assert "e" not in held(tmp_path)
+
+
+def test_files_of_others_are_neither_counted_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_bytes(bytes(500))
+    (tmp_path / "letter.tmp").write_bytes(bytes(500))
+    cache = BlockCache(tmp_path, 100)
+    for name in "abcdef":
+        cache.put(name + SUFFIX, bytes(30))
+    assert 0 < len(held(tmp_path)) <= 3
+    assert (tmp_path / "letter.txt").exists()
+    assert (tmp_path / "letter.tmp").exists()
+
+
+def test_a_smaller_limit_and_a_dead_writer_are_seen_to_when_it_is_opened(tmp_path: Path) -> None:
+    cache = BlockCache(tmp_path, 100)
+    for name in "abc":
+        cache.put(name + SUFFIX, bytes(30))
+    (tmp_path / f"d{SUFFIX}.0123.tmp").write_bytes(bytes(30))
+    BlockCache(tmp_path, 65)
+    assert sum(held(tmp_path).values()) == 60
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_processes_share_one_folder_within_one_bound(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from train.data.cache import SUFFIX, BlockCache\n"
+        "folder = Path(sys.argv[1]); cache = BlockCache(folder, 5000)\n"
+        "for number in range(60):\n"
+        "    which = number * int(sys.argv[2]) % 37; name = f'{which}{SUFFIX}'\n"
+        "    assert cache.get(name, 300) in (None, bytes([which]) * 300)\n"
+        "    cache.put(name, bytes([which]) * 300)\n"
+        "    assert 300 * len(list(folder.glob(f'*{SUFFIX}'))) <= 5000\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(step)], stderr=subprocess.PIPE, text=True)
+        for step in (1, 5, 7)
+    ]
+    for process in processes:
+        _, told = process.communicate()
+        assert process.returncode == 0, told
+    assert 0 < sum(held(tmp_path).values()) <= 5000
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=r"set data\.cache to another folder"):
+        BlockCache(tmp_path / "file" / "cache", 100)

@@ -1,0 +1,77 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas import UserError
+from train.config import DataConfig
+from train.data import ShardFolder, claim_data, open_shards
+from train.data.opening import DATA
+
+
+def test_a_run_is_kept_to_the_shards_that_it_was_begun_with(shards: Path, tmp_path: Path) -> None:
+    claim_data(tmp_path, ShardFolder(shards, "train"))
+    claim_data(tmp_path, ShardFolder(shards, "train"))
+    with pytest.raises(UserError, match=r"was begun with other shards \(\d+ samples"):
+        claim_data(tmp_path, ShardFolder(shards, "val"))
+    (tmp_path / DATA).write_text("{}")
+    with pytest.raises(UserError, match="not of this version"):
+        claim_data(tmp_path, ShardFolder(shards, "train"))
+
+
+def test_the_cache_is_for_urls_alone_and_where_the_settings_say(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    open_shards(shards, "train", DataConfig())
+    open_shards(f"file://{shards}", "train", DataConfig(cache_bytes=0)).read(0, "jp.npy")
+    assert not (tmp_path / "home").exists()
+    open_shards(f"file://{shards}", "train", DataConfig()).read(0, "jp.npy")
+    assert len(list((tmp_path / "home/tryon-cascade/shards").glob("*.block"))) == 1
+    open_shards(f"file://{shards}", "train", DataConfig(cache=tmp_path / "here")).read(0, "jp.npy")
+    assert len(list((tmp_path / "here").glob("*.block"))) == 1
+
+
+def edit_index(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        path = folder / "train-000000.index.json"
+        document = json.loads(path.read_text())
+        change(document)
+        path.write_text(json.dumps(document))
+
+    return edit
+
+
+def first(document: dict[str, object]) -> dict[str, list[int]]:
+    samples = document["samples"]
+    assert isinstance(samples, list)
+    members: dict[str, list[int]] = samples[0]["members"]
+    return members
+
+
+def edit_version(folder: Path) -> None:
+    document = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**document, "schema_version": 7}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (edit_index(lambda d: first(d).update({"x.pkl": [512, 10]})), r"x\.pkl is a pickle, which runs code"),
+        (edit_index(lambda d: first(d).update({"pth": [512, 10]})), r"\.pth is a pickle"),
+        (edit_index(lambda d: first(d).pop("jp.npy")), r"jp\.npy is missing or outside"),
+        (edit_index(lambda d: first(d).update({"jp.npy": [10**12, 332]})), r"jp\.npy is missing or outside"),
+        (edit_index(lambda d: d.update({"sha256": "0"})), "does not belong to manifest"),
+        (edit_index(lambda d: d.update({"fingerprint": "0"})), "does not belong to manifest"),
+        (edit_index(lambda d: d.update({"samples": []})), "does not belong to manifest"),
+        (edit_version, "version 7, not a manifest of this version"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_the_first_sample(
+    copied: Path, change: Callable[[Path], None], said: str
+) -> None:  # fmt: skip
+    change(copied)
+    with pytest.raises(UserError, match=said) as caught:
+        ShardFolder(copied, "train")
+    assert "\n" not in str(caught.value)

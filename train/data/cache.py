@@ -1,0 +1,90 @@
+"""A folder of files of bounded size, the least recently used of which are dropped; several processes may share it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from schemas import UserError, write_atomically
+from schemas.atomic import remove_stale
+
+SUFFIX = ".block"
+"""Ending of the names of blocks: nothing else in the folder is counted, or ever removed."""
+
+_LEDGER = "held-bytes"
+_FILL = 0.9
+
+
+class BlockCache:
+    """Blocks of bytes by name (which ends with ``SUFFIX``), at most ``limit`` bytes of them together.
+
+    A block is on disk whole or not at all. Writers take turns by a lock on the file that holds the sum of all sizes, so
+    that the bound holds for all of them together; readers need no lock. When a block was last used is its file's mtime.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        with self._turn() as ledger:  # another limit than last time's, or a process that was killed
+            self._note(ledger, self._make_room(limit))
+
+    def get(self, name: str, size: int) -> bytes | None:
+        """Return a block of ``size`` bytes, or None where it is not held."""
+        path = self._folder / name
+        try:
+            data = path.read_bytes()
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        return data if len(data) == size else None
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a block; drop others for it where needed. Raise UserError where the folder cannot be written to."""
+        if len(data) > self._limit:
+            return
+        with self._turn() as ledger:
+            if (self._folder / name).exists():
+                return
+            held = self._held(ledger) + len(data)
+            if held > self._limit:
+                held = self._make_room(int(_FILL * self._limit) - len(data)) + len(data)
+            self._note(ledger, held)  # before the block: who is killed in between leaves a sum too high, not too low
+            write_atomically(self._folder / name, data)
+
+    @contextmanager
+    def _turn(self) -> Iterator[BinaryIO]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(self._folder / _LEDGER, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as ledger:
+                fcntl.flock(ledger, fcntl.LOCK_EX)
+                yield ledger
+        except OSError as error:
+            raise UserError(
+                f"{self._folder}: {error.strerror}; set data.cache to another folder, or data.cache_bytes lower"
+            ) from error
+
+    def _held(self, ledger: BinaryIO) -> int:
+        ledger.seek(0)
+        return int(ledger.read())
+
+    def _note(self, ledger: BinaryIO, held: int) -> None:
+        ledger.seek(0)
+        ledger.write(b"%020d" % held)
+        ledger.flush()
+
+    def _make_room(self, most: int) -> int:
+        """Drop the blocks used longest ago until at most ``most`` bytes are left; return how many are."""
+        remove_stale(self._folder, {path.stem.rpartition(".")[0] for path in self._folder.glob(f"*{SUFFIX}.*.tmp")})
+        blocks = [(path.stat(), path) for path in self._folder.glob(f"*{SUFFIX}")]
+        held = sum(status.st_size for status, _ in blocks)
+        for status, path in sorted(blocks, key=lambda block: (block[0].st_mtime_ns, block[1].name)):
+            if held <= most:
+                break
+            with suppress(FileNotFoundError):
+                path.unlink()
+            held -= status.st_size
+        return held

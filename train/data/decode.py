@@ -1,0 +1,97 @@
+"""From the bytes of a member to pixels: no more of them than a stage needs.
+
+A JPEG is decoded at a half, a quarter or an eighth where the stage wants no more (the decoder leaves out frequencies
+and comes within 0.2 of 255 levels of the area average of the whole), and only down to the last row that is wanted.
+"""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from schemas import check_pose
+
+Pixels = NDArray[np.uint8]
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR_RGB,
+    # OpenCV refuses its own IMREAD_REDUCED_COLOR_n beside IMREAD_COLOR_RGB; without the bit of BGR both hold.
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
+}
+_MCU = 16
+"""Rows that a JPEG is coded in at a time; the rows beside a cut are needed to enlarge the colours across it."""
+
+
+def decode_picture(data: Pixels, side: int, size: int, bottom: int | None = None) -> Pixels:
+    """Decode a square PNG or JPEG that is ``side`` pixels wide, and scale it to ``size``, RGB uint8 (size, size, 3).
+
+    With ``bottom``, rows from this one on (of ``size``) may be left out; they are where that saves time.
+    Raise ValueError where it is no such picture, or its end is missing.
+    """
+    if _is_jpeg(data):
+        if data[-2:].tobytes() != b"\xff\xd9":
+            raise ValueError("its end is missing")  # the decoder would fill the rest with grey and say nothing
+        factor = next((f for f in (8, 4, 2) if side % (f * size) == 0), 1)
+        if bottom is not None and side % size == 0:
+            rows = min(side, -(-bottom * side // size // _MCU) * _MCU + _MCU)
+            return _scaled(_decode_above(data, rows, factor), (rows, side), factor, size)
+    else:
+        factor = 1
+    try:
+        pixels = cv2.imdecode(data, _REDUCED[factor])
+    except cv2.error as error:
+        raise ValueError("not a picture") from error
+    if pixels is None:
+        raise ValueError("not a picture")
+    return _scaled(np.asarray(pixels, np.uint8), (side, side), factor, size)
+
+
+def decode_pose(data: bytes) -> NDArray[np.float32]:
+    """Return a pose, float32 (17, 3), from .npy version 1.0; nothing is ever unpickled. Raise ValueError."""
+    header = 10 + int.from_bytes(data[8:10], "little")
+    if b"'<f4'" not in data[:header]:
+        raise ValueError("not float32")
+    pose = np.frombuffer(data[header:], "<f4").reshape(17, 3)
+    check_pose(pose)
+    return pose
+
+
+def _scaled(pixels: Pixels, whole: tuple[int, int], factor: int, size: int) -> Pixels:
+    """Scale what was decoded at 1/factor to ``size`` a row. Raise ValueError unless it is of ``whole`` before that."""
+    if pixels.shape != (*(-(-side // factor) for side in whole), 3):
+        raise ValueError(f"not {whole[1]} x {whole[1]} pixels")
+    if pixels.shape[1] == size:
+        return pixels
+    height = pixels.shape[0] * size // pixels.shape[1]
+    return np.asarray(cv2.resize(pixels, (size, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _is_jpeg(data: Pixels) -> bool:
+    return data[:2].tobytes() == b"\xff\xd8"
+
+
+def _decode_above(data: Pixels, rows: int, factor: int) -> Pixels:
+    """Decode the upper ``rows`` of a baseline JPEG: its header is made to promise no more, so that the decoder stops.
+
+    By Pillow: the decoder behind OpenCV is the same, but prints a warning of the bytes that are left.
+    """
+    with Image.open(io.BytesIO(_with_height(data, rows))) as picture:
+        picture.draft("RGB", (picture.width // factor, rows // factor))
+        return np.asarray(picture)
+
+
+def _with_height(data: Pixels, rows: int) -> bytes:
+    changed = bytearray(data)
+    at = 2
+    while at + 9 < len(changed) and changed[at] == 0xFF:
+        if changed[at + 1] == 0xC0:  # the frame header: length, precision, height
+            changed[at + 5 : at + 7] = rows.to_bytes(2, "big")
+            return bytes(changed)
+        at += 2 + int.from_bytes(changed[at + 2 : at + 4], "big")
+    raise ValueError("not a baseline JPEG")
