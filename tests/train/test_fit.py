@@ -210,7 +210,7 @@ def test_the_status_tells_time_memory_and_waiting(shards: Path, tmp_path: Path, 
     assert 100 << 20 < told[0].memory_bytes <= told[-1].memory_bytes < 100 << 30
     assert told[-1].images_per_second == pytest.approx(8 / told[-1].seconds)
     line = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
-    assert line.keys() == {"step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped"}
+    assert line.keys() == {"step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced"}
 
 
 def test_learning_rate_warms_up_linearly_and_stays(tiny: TinyConfig) -> None:
