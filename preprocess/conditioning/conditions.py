@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.agnostic import agnostic
 from preprocess.conditioning.crop import garment_crop, normalise, person_crop
 from preprocess.conditioning.layers import outermost
+from preprocess.conditioning.masks import share_of
 from preprocess.conditioning.regions import WORN, LabelMap, claimed_by, garment_mask, label_map, pixels_of
 from preprocess.conditioning.subject import Subject
 from preprocess.faults import RecordError
@@ -50,7 +51,7 @@ def person_side(person: Subject, record: Record) -> PersonSide:
     except ValueError as error:
         raise RecordError("labels-outside", record.person_parse, f"{error}; label the picture anew") from error
     labels = label_map(person.parse, crop)
-    if pixels_of(labels, WORN[record.garment]).mean() < _SMALLEST_GARMENT:
+    if share_of(pixels_of(labels, WORN[record.garment])) < _SMALLEST_GARMENT:
         raise RecordError(
             "garment-not-worn", record.person_parse, f"no region of the {record.garment} garment that the list names"
         )
@@ -88,7 +89,7 @@ def garment_side(product: Subject, record: Record, *, linings: bool) -> GarmentS
         mask = garment_mask(product.parse, crop, linings, product.factor)
     else:
         mask = pixels_of(label_map(product.parse, crop), names)
-    if mask.mean() < _SMALLEST_GARMENT:
+    if share_of(mask) < _SMALLEST_GARMENT:
         raise RecordError("no-garment", record.product_parse, "no region but hidden ones; label the garment anew")
     square = cut(product.pixels, _shrunk(crop, product.factor))
     alone = np.asarray(cv2.copyTo(square, mask.view(np.uint8), np.full_like(square, MID_GREY)), np.uint8)

@@ -23,6 +23,11 @@ def box_of(mask: Mask, margin: int = 0) -> Box | None:
     )
 
 
+def share_of(mask: Mask) -> float:
+    """Return the share of the mask's pixels that are set, in [0, 1]."""
+    return cv2.countNonZero(mask.view(np.uint8)) / mask.size
+
+
 def dilated(mask: Mask, radius: int) -> Mask:
     """Return the mask grown by ``radius`` pixels."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -42,6 +42,10 @@ def label_map(parse: Parse, crop: Crop) -> LabelMap:
 
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     """Return the mask of all pixels that show one of the named regions."""
+    if len(names) == 1:  # a comparison is four times as fast as a table
+        (name,) = names
+        found: Mask = labels == np.uint8(2 + _ORDER.index(name))
+        return found
     return cv2.LUT(labels, _table(names)).view(np.bool_)
 
 
