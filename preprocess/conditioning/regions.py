@@ -68,12 +68,17 @@ def claimed_by(parse: Parse, names: frozenset[str], crop: Crop) -> Mask:
 def garment_mask(parse: Parse, crop: Crop, linings: bool = False, factor: int = 1) -> Mask:
     """Return the mask of a product's own cloth, at one ``factor``-th of the crop's size.
 
-    Its inside and far side (`*_hidden`) belong to it only with ``linings``.
+    Its inside and far side (`*_hidden`) belong to it only with ``linings``. A pixel of a smaller mask is cloth where
+    all that it stands for is, or the background would show along the garment's edge.
     """
-    mask = np.zeros((crop.side // factor, crop.side // factor), np.uint8)
+    mask = np.zeros((crop.side, crop.side), np.uint8)
     for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
-        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 1, factor)
-    return mask.view(np.bool_)
+        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 255)
+    if factor > 1:
+        side = crop.side // factor
+        mask = np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    whole: Mask = mask == 255
+    return whole
 
 
 def bounds(parse: Parse, names: frozenset[str] | None = None) -> NDArray[np.float64] | None:
@@ -87,8 +92,8 @@ def bounds(parse: Parse, names: frozenset[str] | None = None) -> NDArray[np.floa
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int, factor: int = 1) -> None:
+def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int) -> None:
     # One call per polygon: together, cv2 would fill by the even-odd rule and make holes where two of them overlap.
     for polygon in polygons:
-        points = np.rint((polygon - (crop.x, crop.y)) / factor).astype(np.int32)
+        points = np.rint(polygon - (crop.x, crop.y)).astype(np.int32)
         cv2.fillPoly(labels, [points], value)
