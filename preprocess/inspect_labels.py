@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from itertools import starmap
 
 from preprocess.annotations import read_item_parse, read_model_parse, read_pose
 from preprocess.faults import RecordError
+from preprocess.processes import in_processes
 from preprocess.sources.aihub import AIHub
 from preprocess.sources.files import Files
 from preprocess.sources.names import Leaf
 from preprocess.sources.tally import Tally
-from schemas import Split, UserError
+from schemas import Split
 
 _CHUNK = 400
 _WORTH_A_POOL = 4000
@@ -53,7 +50,7 @@ def read_labels(data: AIHub, workers: int, progress: Callable[[int, int], None])
     total = sum(len(paths) for _, _, _, paths in work)
     labels = Labels()
     progress(0, total)
-    for part in _run(work, workers if total >= _WORTH_A_POOL else 1):
+    for part in in_processes(_read_chunk, work, workers if total >= _WORTH_A_POOL else 1):
         labels.add(part)
         progress(labels.read, total)
     return labels
@@ -65,22 +62,6 @@ def _chunks(data: AIHub) -> Iterator[_Work]:
             paths = list(part.files.get(leaf, {}).values())
             for start in range(0, len(paths), _CHUNK):
                 yield data.files, split, leaf, paths[start : start + _CHUNK]
-
-
-def _run(work: list[_Work], workers: int) -> Iterator[Labels]:
-    if workers == 1:
-        yield from starmap(_read_chunk, work)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(work)), context) as pool:
-        try:
-            yield from pool.map(_read_chunk, *zip(*work, strict=True))
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a worker was killed, perhaps for want of memory; run the command again with less beside it"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _read_chunk(files: Files, split: Split, leaf: Leaf, paths: Sequence[str]) -> Labels:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.processes import in_processes
 from preprocess.sources import Files, Record
 from preprocess.thumbs import thumb, twins
 from schemas import Split, Twins
@@ -41,7 +39,7 @@ def find_twins(
     """Compare every picture of `val` with every one of `train`; ``known`` is returned where it is of these pictures.
 
     ``progress`` is called with (pictures decoded, in all). Pictures that cannot be decoded have no twin; their
-    records are rejected when they are built.
+    records are rejected when they are built. Raise UserError where a worker was killed.
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
     inputs = _digest(files, parts["val"], parts["train"])
@@ -136,17 +134,12 @@ def _thumbs(
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     result: dict[str, NDArray[np.uint8]] = {}
 
-    def take(parts: Iterable[dict[str, NDArray[np.uint8]]]) -> None:
-        for number, part in enumerate(parts, 1):
-            result.update(part)
-            progress(min(len(paths), number * _CHUNK), len(paths))
-
     progress(0, len(paths))
-    if workers == 1 or len(paths) < _WORTH_A_POOL:
-        take(_thumbs_of(files, chunk) for chunk in chunks)
-        return result
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        take(pool.map(_thumbs_of, [files] * len(chunks), chunks))
+    work = [(files, chunk) for chunk in chunks]
+    parts = in_processes(_thumbs_of, work, workers if len(paths) >= _WORTH_A_POOL else 1)
+    for number, part in enumerate(parts, 1):
+        result.update(part)
+        progress(min(len(paths), number * _CHUNK), len(paths))
     return result
 
 
