@@ -10,26 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from train.models.norm import GroupNorm
+
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-
-class GroupNorm(nn.GroupNorm):
-    """GroupNorm whose output has the precision of its input, in autocast on a GPU as on a CPU.
-
-    Autocast on CUDA, and only there, would run it in float32 and so double all that is kept for the backward pass.
-    Statistics are computed in float32 inside the kernel either way.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (B, C, H, W)."""
-        # What F.group_norm calls once autocast has had its say; a context without autocast would break torch.compile.
-        x = x if x.device.type == "cpu" else x.contiguous()
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        batch, channels, height, width = x.shape
-        out: Tensor = torch.native_group_norm(
-            x, weight, bias, batch, channels, height * width, self.num_groups, self.eps
-        )[0]
-        return out
 
 
 def group_norm(channels: int) -> GroupNorm:
