@@ -47,7 +47,7 @@ class _ChannelsLast(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """With y = (x - mean) · rstd · weight + bias, the gradient of x is c1 · grad + c2 · x + c3.
 
         The coefficients hold for a channel of a sample and come from two sums over its pixels.
