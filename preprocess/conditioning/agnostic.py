@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.cloth import likelihood, repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
-from preprocess.conditioning.masks import box_of, dilated, eroded
+from preprocess.conditioning.masks import box_of, dilated, eroded, thinned
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.pictures import Mask, Pixels
 from schemas import MID_GREY, Garment
@@ -32,6 +32,7 @@ _GARMENT_MARGIN = 0.004
 _NECK_ABOVE_SHOULDERS = 0.12
 """The neck is kept from here up, in torso lengths: what is bare below tells the old neckline of a top or a dress."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
+_HAIR = HEAD - {"face"}
 _EDGE = 0.002
 """How far polygons are off at the least, of the crop's side."""
 _REACH = 0.01
@@ -84,7 +85,6 @@ def shown(
     near it, and at a cuff, that have its colour.
     """
     picture = square.copy()
-    few = np.ascontiguousarray(square[::_STEP, ::_STEP])
     worn = pixels_of(labels, WORN[garment])
     half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
     covered = dilated(worn, _pixels(_GARMENT_MARGIN, side))
@@ -95,9 +95,10 @@ def shown(
     _add_grown(kept, face, free, side)
     kept |= face
     repainted = np.zeros_like(kept)
-    cloth, skin = (likelihood(few, np.ascontiguousarray(mask[::_STEP, ::_STEP])) for mask in (worn, face))
+    few, masks = thinned(square, (worn, face), _STEP)
+    cloth, skin = (likelihood(few, mask) for mask in masks)
     at_edge = claimed | worn
-    hair = pixels_of(labels, HEAD) & ~face
+    hair = pixels_of(labels, _HAIR)
     for part, alike in ((hair, None), *((end, skin) for end in _ends(labels, points, garment))):
         box = box_of(part, _pixels(_REACH, side) + 3)
         if box is None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from preprocess.annotations import Parse
 from preprocess.conditioning.colours import distribution, histogram, smeared
+from preprocess.conditioning.masks import thinned
 from preprocess.conditioning.regions import LOWER, UPPER
 from preprocess.pictures import Mask, Pixels
 from schemas import Garment
@@ -56,9 +57,9 @@ def palette(pixels: Pixels, mask: Mask) -> NDArray[np.float32] | None:
     """Return the smeared distribution of colours where the mask is, flat and of sum 1; None for an empty mask."""
     if not mask.any():
         return None
-    few = np.ascontiguousarray(pixels[::_STEP, ::_STEP]), np.ascontiguousarray(mask[::_STEP, ::_STEP])
-    lab = np.asarray(cv2.cvtColor(few[0], cv2.COLOR_RGB2LAB), np.uint8)
-    return distribution(smeared(histogram(lab, few[1], _BINS), _KERNELS))
+    few, (few_of_mask,) = thinned(pixels, (mask,), _STEP)
+    lab = np.asarray(cv2.cvtColor(few, cv2.COLOR_RGB2LAB), np.uint8)
+    return distribution(smeared(histogram(lab, few_of_mask, _BINS), _KERNELS))
 
 
 def is_clearly_more_like(

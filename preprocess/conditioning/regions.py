@@ -42,17 +42,25 @@ def label_map(parse: Parse, crop: Crop) -> LabelMap:
 
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     """Return the mask of all pixels that show one of the named regions."""
-    if len(names) == 1:  # a comparison is four times as fast as a table
-        (name,) = names
-        found: Mask = labels == np.uint8(2 + _ORDER.index(name))
-        return found
-    return cv2.LUT(labels, _table(names)).view(np.bool_)
+    values = _values(names)
+    found: Mask
+    if values and len(values) == values[-1] - values[0] + 1:
+        # A range, an eighth of the time of a table; what is below it wraps around.
+        found = labels - np.uint8(values[0]) < np.uint8(len(values))
+    else:
+        found = cv2.LUT(labels, _table(values)).view(np.bool_)
+    return found
 
 
 @lru_cache
-def _table(names: frozenset[str]) -> NDArray[np.uint8]:
+def _values(names: frozenset[str]) -> tuple[int, ...]:
+    return tuple(2 + position for position, name in enumerate(_ORDER) if name in names)
+
+
+@lru_cache
+def _table(values: tuple[int, ...]) -> NDArray[np.uint8]:
     table = np.zeros(256, np.uint8)
-    table[[2 + position for position, name in enumerate(_ORDER) if name in names]] = 1
+    table[list(values)] = 1
     return table
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from preprocess.conditioning.masks import box_of, dilated, eroded
+from preprocess.conditioning.masks import box_of, dilated, eroded, thinned
 
 
 @pytest.mark.parametrize(("margin", "expected"), [(0, (3, 5, 4, 8)), (2, (1, 7, 2, 9)), (50, (0, 9, 0, 9))])
@@ -26,3 +26,14 @@ def test_growing_and_shrinking() -> None:
     assert not grown[2, 2]
     assert eroded(grown, 2).sum() == 1
     assert eroded(np.ones((5, 5), np.bool_), 2).all()
+
+
+@pytest.mark.parametrize("shape", [(9, 11), (12, 6), (2, 1)])
+def test_thinning_takes_every_third_pixel_of_every_third_row(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (*shape, 3), np.uint8)
+    mask = picture[..., 0] > 99
+    few, (few_of_mask,) = thinned(picture, (mask,), 3)
+    rows, columns = (max(1, size // 3) for size in shape)
+    np.testing.assert_array_equal(few, picture[::3, ::3][:rows, :columns])
+    np.testing.assert_array_equal(few_of_mask, mask[::3, ::3][:rows, :columns])
