@@ -119,14 +119,14 @@ class Upsample(nn.Module):
 
 
 class Head(nn.Module):
-    """GN → swish → 3×3 convolution to the three channels of the prediction."""
+    """GN → swish → 3×3 convolution to the channels of the prediction."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out: int = 3) -> None:
         super().__init__()
         self.norm = group_norm(channels)
-        self.conv = conv3x3(channels, 3)
+        self.conv = conv3x3(channels, out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (B, C, H, W) to (B, 3, H, W)."""
+        """Map x (B, C, H, W) to (B, out, H, W)."""
         out: Tensor = self.conv(F.silu(self.norm(x)))
         return out

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.condition import Condition, check_shapes
@@ -117,9 +118,10 @@ class ParallelUNet(nn.Module):
         self.embedding = TryOnEmbedding(
             config.condition_images, config.keypoints, config.pose_dim, config.film_dim, config.head_dim
         )
-        self.garment = UNet(config, 3, config.garment_down, config.garment_up, attends=False)
-        self.person = UNet(config, 6 + config.low_res_channels, config.person_down, config.person_up, attends=True)
-        self.head = Head(config.channels[0])
+        self.garment = UNet(config, 3 * config.patch**2, config.garment_down, config.garment_up, attends=False)
+        pictures = (6 + config.low_res_channels) * config.patch**2
+        self.person = UNet(config, pictures, config.person_down, config.person_up, attends=True)
+        self.head = Head(config.channels[0], 3 * config.patch**2)
 
     def encode_garment(self, condition: Condition) -> Features:
         """Compute what the garment's UNet says of Ic, t_na and the poses, at any t.
@@ -132,7 +134,7 @@ class ParallelUNet(nn.Module):
         if Ic is None or Jp is None or Jg is None:
             raise ValueError("the garment's features need Ic, Jp and Jg in the condition")
         emb, _ = self.embedding(None, t_na, Jp, Jg)
-        features: Features = self.garment(Ic, emb)
+        features: Features = self.garment(F.pixel_unshuffle(Ic, self.config.patch), emb)
         return features
 
     def forward(self, z_t: Tensor, t: Tensor, condition: Condition, garment: Features | None = None) -> Tensor:
@@ -150,11 +152,12 @@ class ParallelUNet(nn.Module):
         check_shapes(z_t, t_na, self.config.condition_images, self.config.stride)
         emb, poses = self.embedding(t, t_na, Jp, Jg)
         if garment is None:
-            garment = self.garment(Ic, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
+            patches = F.pixel_unshuffle(Ic, self.config.patch)
+            garment = self.garment(patches, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
         pictures = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
-        features = self.person(torch.cat(pictures, dim=1), emb, poses, garment)
-        out: Tensor = self.head(features.up[-1])
-        return out
+        patches = F.pixel_unshuffle(torch.cat(pictures, dim=1), self.config.patch)
+        features = self.person(patches, emb, poses, garment)
+        return F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
 
 
 class GarmentReuse(nn.Module):

@@ -41,6 +41,16 @@ def test_a_fitting_config_is_accepted_and_derives_the_rest() -> None:
     assert ParallelUNetConfig(**FITTING, low_res_channels=3).condition_images == 3
 
 
+def test_with_patches_the_levels_are_smaller_and_the_bottom_is_deeper() -> None:
+    config = ParallelUNetConfig(**{**FITTING, "image_size": 64, "patch": 2})
+    assert config.resolutions == (32, 16, 8)
+    assert config.stride == 8
+    assert ParallelUNetConfig.model_validate_json(config.model_dump_json()) == config
+    assert "patch" not in ParallelUNetConfig(**FITTING).model_dump_json()
+    with pytest.raises(ValidationError, match=r"image_size=36 .* multiple of 8 .*patch=2.*: 32 or 40"):
+        ParallelUNetConfig(**{**FITTING, "image_size": 36, "patch": 2})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

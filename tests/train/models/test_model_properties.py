@@ -27,7 +27,7 @@ Inputs = tuple[Tensor, Tensor, Condition]
 def parallel_unets(draw: st.DrawFn) -> ParallelUNetConfig:
     """Two to four levels, one or two blocks each, heads of several widths, attention at any of the lower levels."""
     depth, head_dim = draw(st.integers(2, 4)), draw(st.sampled_from((4, 8, 12)))
-    bottom = draw(st.integers(1, 3))
+    bottom, patch = draw(st.integers(1, 3)), draw(st.sampled_from((1, 1, 2)))
     resolutions = [bottom << level for level in range(depth - 1, -1, -1)]
     attended = draw(st.sets(st.sampled_from(range(1, depth)), min_size=1))
 
@@ -39,7 +39,8 @@ def parallel_unets(draw: st.DrawFn) -> ParallelUNetConfig:
 
     garment_down = blocks()
     return ParallelUNetConfig(
-        image_size=resolutions[0],
+        image_size=patch * resolutions[0],
+        patch=patch,
         channels=tuple(width(level) for level in range(depth)),
         person_down=blocks(),
         garment_down=garment_down,
