@@ -75,7 +75,8 @@ def measure_swaps(
     for _, group in groupby(swaps, key=lambda swap: swap[0].position):
         some = list(group)
         person = some[0][0]
-        outfits = [outfit_of(shards, Pair(person.position, person.candidates[number].garment)) for _, number in some]
+        garments = [garment for _, number in some if (garment := person.candidates[number].garment) is not None]
+        outfits = [outfit_of(shards, Pair(person.position, garment)) for garment in garments]
         made = dresser(outfits)
         for at, size in enumerate(sizes):
             answers = [answer(folder, person, each, size.size, large=size.large) for each in person.candidates]

@@ -32,21 +32,27 @@ from train.evaluate.paired import Mask
 
 @dataclass(frozen=True)
 class Candidate:
-    """A garment that a person can be dressed in."""
+    """A garment whose truth is known for a person."""
 
     swap: Swap
-    garment: int
-    """Position in the shards of the sample whose Ic and Jg show it"""
+    garment: int | None
+    """Position in the shards of the sample whose Ic and Jg show it. None where the split has no such sample: nobody
+    is dressed in it, but it is there to be mistaken for another."""
 
 
 @dataclass(frozen=True)
 class Dressable:
-    """A person with two or more garments, all of one part of the body."""
+    """A person with two or more garments, all of one part of the body, one of which at least can be put on."""
 
     position: int
     """In the shards, of the sample whose Ia and Jp show the person"""
     photograph: Picture
     candidates: tuple[Candidate, ...]
+
+    @property
+    def wearable(self) -> list[int]:
+        """Numbers of the candidates that the person can be dressed in."""
+        return [number for number, candidate in enumerate(self.candidates) if candidate.garment is not None]
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ class Answer:
 def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
     """Return who can be dressed in what: person and garment both have a front view in the shards' split.
 
-    So somebody whom prep moved to training is left out, and so is such a garment. Raise UserError where the folder
-    holds no list of swaps, or nobody has two garments.
+    So somebody whom prep moved to training is left out, and nobody is dressed in such a garment. Raise UserError where
+    the folder holds no list of swaps, or nobody can be dressed.
     """
     people: dict[tuple[str, str, str], int] = {}
     garments: dict[tuple[str, Garment], int] = {}
@@ -80,14 +86,15 @@ def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
     found: dict[int, list[Candidate]] = {}
     for swap in _read(folder):
         person = people.get((swap.look, swap.frame, swap.garment))
-        garment = garments.get((swap.item, swap.garment))
-        if person is not None and garment is not None:
+        if person is not None:
+            garment = garments.get((swap.item, swap.garment))
             found.setdefault(person, []).append(Candidate(swap, garment))
-    dressable = [Dressable(at, photographs[at], tuple(some)) for at, some in found.items() if len(some) > 1]
+    known = [Dressable(at, photographs[at], tuple(some)) for at, some in found.items() if len(some) > 1]
+    dressable = [person for person in known if person.wearable]
     if not dressable:
         raise UserError(
-            f"--truth {folder}: none of its people has two of its garments in this split of {shards.folder}; give the "
-            "truth of the data set that the shards were built from (prep sample-data --truth)"
+            f"--truth {folder}: none of its people can be dressed from this split of {shards.folder}; give the truth "
+            "of the data set that the shards were built from (prep sample-data --truth)"
         )
     return dressable
 
@@ -112,7 +119,7 @@ def chosen_swaps(people: Sequence[Dressable], count: int, seed: int) -> list[tup
 
     Where not all can come they are spread evenly. The seed decides which garments; swaps of a person lie side by side.
     """
-    orders = [np.random.default_rng([seed, n]).permutation(len(p.candidates)).tolist() for n, p in enumerate(people)]
+    orders = [np.random.default_rng([seed, n]).permutation(p.wearable).tolist() for n, p in enumerate(people)]
     rounds = range(max(len(order) for order in orders))
     queue = [(n, orders[n][turn]) for turn in rounds for n in range(len(people)) if turn < len(orders[n])]
     if count < len(people):

@@ -89,6 +89,7 @@ def test_the_truth_itself_is_perfect_and_another_truth_is_wrong(truth: Path, val
             for each in person.candidates
         ]
         for number, each in enumerate(person.candidates):
+            assert each.garment is not None
             outfit = outfit_of(val, Pair(person.position, each.garment))
             known[outfit.noise_key, outfit.Ic.tobytes()] = [answers[number], answers[number - 1]]
 
@@ -224,17 +225,21 @@ def test_swaps_are_spread_and_the_seed_decides(truth: Path, val: ShardFolder) ->
     assert sorted(told(1000, 0)) == sorted((p.position, n) for p in people for n in range(2))
 
 
-def test_whom_training_has_seen_is_left_out(built: Path, truth: Path, val: ShardFolder, tmp_path: Path) -> None:
+def test_whom_training_has_seen_is_not_dressed(built: Path, truth: Path, val: ShardFolder, tmp_path: Path) -> None:
     """prep moves what looks like training; here the list names a person and a garment of the training split."""
     train = ShardFolder(built, "train")
-    seen = train.sample(0)
-    swaps = _listed(truth)
+    swaps, people = _listed(truth), dressable_people(truth, val)
     first = swaps[0]
-    person = first.model_copy(update={"look": seen.look, "garment": seen.garment})
-    garment = first.model_copy(update={"item": seen.item.removesuffix("_F"), "garment": seen.garment})
-    folder = _copy(truth, tmp_path / "truth", [*swaps, person, garment])
-    assert dressable_people(folder, val) == dressable_people(truth, val)
-    with pytest.raises(UserError, match="none of its people has two of its garments in this split"):
+    samples = [train.sample(position) for position in range(len(train))]
+    seen = next(sample for sample in samples if sample.garment == first.garment)
+    person = first.model_copy(update={"look": seen.look})
+    garment = first.model_copy(update={"item": seen.item.removesuffix("_F")})
+    found = dressable_people(_copy(truth, tmp_path / "truth", [*swaps, person, garment]), val)
+    assert [one.position for one in found] == [one.position for one in people]
+    assert [len(one.wearable) for one in found] == [2] * 4
+    assert sum(len(one.candidates) for one in found) == 9  # the garment can still be mistaken for another
+    assert len(chosen_swaps(found, 1000, 0)) == 8
+    with pytest.raises(UserError, match="none of its people can be dressed from this split"):
         dressable_people(truth, train)
 
 
