@@ -93,6 +93,7 @@ def sample(denoiser: nn.Module, way: Way, size: int) -> float:
 
 def cost(model: ParallelUNet, way: Way) -> str:
     """Return one row: passes of both UNets, each half of guidance counted, and the seconds, without and with reuse."""
+    assert model.garment is not None
     size, passes, told = model.config.image_size, [0, 0], []
     hooks = [
         unet.register_forward_hook(lambda _m, a, _o, which=which: passes.__setitem__(which, passes[which] + len(a[0])))

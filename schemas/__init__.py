@@ -45,6 +45,7 @@ from schemas.sample import (
     Split,
     View,
 )
+from schemas.truth import MASK_GARMENT, MASK_KEPT, SWAPS, Swap, Truth
 
 __all__ = [
     "AGNOSTIC",
@@ -56,6 +57,8 @@ __all__ = [
     "JP",
     "KEYPOINTS",
     "MANIFEST",
+    "MASK_GARMENT",
+    "MASK_KEPT",
     "MEMBERS",
     "META",
     "MID_GREY",
@@ -66,6 +69,7 @@ __all__ = [
     "REJECTS",
     "SCHEMA_VERSION",
     "SKELETON",
+    "SWAPS",
     "TARGET_SIZE",
     "TWINS",
     "Annotation",
@@ -83,6 +87,8 @@ __all__ = [
     "ShardIndex",
     "ShardSample",
     "Split",
+    "Swap",
+    "Truth",
     "Twins",
     "UserError",
     "View",

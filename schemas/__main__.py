@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from schemas.manifest import Manifest, Plan, Reject, ShardIndex
 from schemas.sample import Sample
+from schemas.truth import Truth
 
 FOLDER = Path(__file__).parent / "json"
 DOCUMENTS: dict[str, type[BaseModel]] = {
@@ -17,6 +18,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "index": ShardIndex,
     "reject": Reject,
     "manifest": Manifest,
+    "swaps": Truth,
 }
 
 

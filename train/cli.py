@@ -217,22 +217,36 @@ def sample(
 @click.option("--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Whom to dress.")
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
 @click.option("--weights", type=_FOLDER, default=None, help="Folder of the networks of LPIPS, FID and KID.")
+@click.option("--truth", type=_FOLDER, default=None, help="Folder truth of drawn data: dress people in swaps as well.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same figures.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def evaluate(
-    runs: Path, shards: Path | str, split: Split, pairs: int, weights: Path | None, seed: int, as_object: bool
-) -> None:  # fmt: skip
-    """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID."""
+    runs: Path,
+    shards: Path | str,
+    split: Split,
+    pairs: int,
+    weights: Path | None,
+    truth: Path | None,
+    seed: int,
+    as_object: bool,
+) -> None:
+    """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID; and swaps to their truth."""
     try:
         from train.evaluate import report
         from train.evaluate.run import evaluate as measure
+        from train.evaluate.run import evaluate_swaps
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[evaluate]'") from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stages = load_cascade(runs, device)
     data = open_shards(shards, split, stages[0].config.data)
+    swaps = None
+    if truth is not None:
+        with _bar("swapping") as progress:
+            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=device, progress=progress)
     with _bar("evaluating") as progress:
         result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
+    result.swaps = swaps
     for figure, why in result.left_out.items():
         click.echo(f"trainer: left out {figure}: {why}", err=True)
     how = provenance(stages, data, seed, Overrides())

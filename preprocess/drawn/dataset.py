@@ -22,16 +22,16 @@ from preprocess.drawn.annotations import Document, item_parse, item_pose, model_
 from preprocess.drawn.canvas import U8
 from preprocess.drawn.drawing import Drawing
 from preprocess.drawn.errors import DrawnDataError
+from preprocess.drawn.files import PART, replace_file
 from preprocess.drawn.garment import Garment
 from preprocess.drawn.item import draw_item
 from preprocess.drawn.look import draw_look
 from preprocess.drawn.person import person
 from preprocess.drawn.plan import SCHEMA, SPLITS, Look, Plan, Split, make_plan
 from preprocess.drawn.pose import FRAMES, frame_yaw, pose
+from preprocess.drawn.truth import FOLDER, SwapTask, Wearing, plan_swaps, write_list
 
 JPEG_QUALITY: Final = 92
-PART: Final = ".part"
-"""Suffix of a file that is being written."""
 
 _LABELS: Final[dict[Split, str]] = {
     "train": "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428",
@@ -56,6 +56,12 @@ class DatasetSummary:
     model_images: int
     item_images: int
     validation_looks: int
+    truth_looks: int
+    """Looks that are drawn in other garments too"""
+    swaps: int
+    """Pictures of those"""
+    garments_each: tuple[int, int]
+    """Fewest and most garments that one of them is drawn in, in place of one of its own"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class _ItemTask:
                 _write(files, drawing, item_pose(drawing, stem, slot), item_parse(drawing, stem, slot))
 
 
-_Task = _LookTask | _ItemTask
+_Task = _LookTask | _ItemTask | SwapTask
 
 
 def write_dataset(
@@ -112,31 +118,54 @@ def write_dataset(
     *,
     looks: int,
     seed: int,
+    truth: int = 0,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetSummary:
-    """Write ``looks`` looks and their garments below ``out``.
+    """Write ``looks`` looks and their garments below ``out``, and the truth of swaps for ``truth`` of the looks.
 
     workers: processes, 0 = one per core, 1 = this process; progress: called with (done, all) tasks. The files are a
-    function of looks and seed. Raise DrawnDataError where ``out`` holds anything but an earlier run of this.
+    function of looks, seed and truth; truth 0 leaves what an earlier run wrote of it. Raise DrawnDataError where
+    ``out`` holds anything but an earlier run of this.
     """
     if workers < 0:
         raise DrawnDataError(f"workers: {workers} is negative; give 0 for one per core, or a number of processes")
     plan = make_plan(looks, seed)
+    wearings = plan_swaps(plan, truth)
+    if truth and not wearings:
+        raise DrawnDataError(f"truth: no validation look of {looks} looks has two other garments; give more looks")
     _claim(out, plan)
     tasks: list[_Task] = [_ItemTask(out, item.split, item.id, item.garment()) for item in plan.items.values()]
     for look in plan.looks:
         outfit = tuple(plan.items[item].garment() for item in look.items)
         tasks.append(_LookTask(out, look, outfit))
+    tasks += [SwapTask(out, wearing) for wearing in wearings]
+    if truth:
+        (out / FOLDER).mkdir(exist_ok=True)
     for done, _ in enumerate(_run(tasks, workers or os.cpu_count() or 1), start=1):
         if progress is not None:
             progress(done, len(tasks))
     for split in SPLITS:
         rows = [plan.wearing(look) for look in plan.looks if look.split == split]
         text = json.dumps(rows, ensure_ascii=False, indent=4)
-        _replace(out / _LABELS[split] / f"winfo_{split}.json", text.encode())
-    validation = sum(look.split == "val" for look in plan.looks)
-    return DatasetSummary(looks, len(plan.items), looks * len(FRAMES), len(plan.items) * 2, validation)
+        replace_file(out / _LABELS[split] / f"winfo_{split}.json", text.encode())
+    if truth:
+        write_list(out, wearings)
+    return _summary(plan, wearings)
+
+
+def _summary(plan: Plan, wearings: list[Wearing]) -> DatasetSummary:
+    counts = [len(wearing.others) for wearing in wearings]
+    return DatasetSummary(
+        looks=len(plan.looks),
+        items=len(plan.items),
+        model_images=len(plan.looks) * len(FRAMES),
+        item_images=len(plan.items) * 2,
+        validation_looks=sum(look.split == "val" for look in plan.looks),
+        truth_looks=len({wearing.look.id for wearing in wearings}),
+        swaps=sum(counts),
+        garments_each=(min(counts, default=0), max(counts, default=0)),
+    )
 
 
 def _claim(out: Path, plan: Plan) -> None:
@@ -153,7 +182,7 @@ def _claim(out: Path, plan: Plan) -> None:
             (out / folder).mkdir(parents=True, exist_ok=True)
         for leaf in ("Item-Pose", "Item-Parse", "Model-Pose", "Model-Parse"):
             (out / _LABELS[split] / leaf).mkdir(parents=True, exist_ok=True)
-    _replace(path, (json.dumps(plan.document(), indent=1) + "\n").encode())
+    replace_file(path, (json.dumps(plan.document(), indent=1) + "\n").encode())
 
 
 def _check_same(path: Path, plan: Plan) -> None:
@@ -206,18 +235,11 @@ def _files(out: Path, split: Split, subject: str, stem: str) -> _Files:
 
 
 def _write(files: _Files, drawing: Drawing, pose_file: Document, parse_file: Document) -> None:
-    _replace(files.pose, json.dumps(pose_file).encode())
-    _replace(files.parse, json.dumps(parse_file).encode())
-    _replace(files.image, _jpeg(drawing.image))
+    replace_file(files.pose, json.dumps(pose_file).encode())
+    replace_file(files.parse, json.dumps(parse_file).encode())
+    replace_file(files.image, _jpeg(drawing.image))
 
 
 def _jpeg(image: U8) -> bytes:
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return data.tobytes()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + PART)
-    part.write_bytes(data)
-    part.replace(path)

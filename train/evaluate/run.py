@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +15,12 @@ from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import from_uint8
-from train.dress import dress
+from train.dress import Outfit, dress
 from train.evaluate.distribution import distances
+from train.evaluate.means import Means
 from train.evaluate.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
 from train.evaluate.paired import enlarged, hidden, picture_quality
+from train.evaluate.swaps import Size, SwapFigures, measure_swaps
 from train.sample import Pair, outfit_of, swapped_pairs
 
 _AT_ONCE = 8
@@ -38,6 +38,8 @@ class Evaluation:
     """Stage → the same of its own input, bicubically enlarged."""
     distances: dict[str, float] = field(default_factory=dict)
     """`fid` and `kid` of the last stage, unpaired as in the paper (§4)."""
+    swaps: SwapFigures | None = None
+    """Figures of swaps against their truth, where there is one."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Figure → why it is missing and how to get it."""
     weights: dict[str, str] = field(default_factory=dict)
@@ -96,12 +98,31 @@ def evaluate(
     return result
 
 
+def evaluate_swaps(
+    stages: Sequence[TrainedStage],
+    shards: ShardFolder,
+    truth: Path,
+    count: int,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> SwapFigures:
+    """Dress people of the folder ``truth`` in garments that they never wear: ``count`` swaps (``measure_swaps``)."""
+    sizes = [Size(stage.config.stage, stage.config.size, not stage.config.is_try_on) for stage in stages]
+
+    def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
+        return dress(stages, outfits, seed=seed, overrides=Overrides(), device=device)
+
+    return measure_swaps(truth, shards, dresser, sizes, count, seed, progress)
+
+
 def _compare(
     stages: Sequence[TrainedStage], shards: ShardFolder, made: Dressed, lpips: Lpips | None, result: Evaluation
 ) -> None:
     names = [stage.config.stage for stage in stages]
-    own: dict[str, _Means] = {name: _Means() for name in names}
-    bicubic: dict[str, _Means] = {name: _Means() for name in names[1:]}
+    own: dict[str, Means] = {name: Means() for name in names}
+    bicubic: dict[str, Means] = {name: Means() for name in names[1:]}
     for pair, pictures in made:
         Ia = shards.picture(pair.person, AGNOSTIC)
         for index, stage in enumerate(stages):
@@ -138,18 +159,3 @@ def _distances(
 
 def _signed(pictures: list[Pixels]) -> Tensor:
     return from_uint8(to_tensor(pictures))
-
-
-class _Means:
-    """Means of figures, each over the pictures that have it and where it is finite."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, list[float]] = defaultdict(list)
-
-    def add(self, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            if math.isfinite(value):  # the PSNR of what is equal is not
-                self._held[name].append(value)
-
-    def values(self) -> dict[str, float]:
-        return {name: math.fsum(held) / len(held) for name, held in self._held.items()}

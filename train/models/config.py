@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from schemas.keypoints import NUM_KEYPOINTS
 
 
-def _is_papers(garment_film: str) -> bool:
-    return garment_film == "t"
+def _is_papers(setting: str) -> bool:
+    return setting in ("t", "cross-attention")
 
 
 def _is_single(patch: int) -> bool:
@@ -57,6 +57,10 @@ class ParallelUNetConfig(BaseModel):
     """What modulates the garment's UNet: t, t_na and the poses (the paper's: §3.2, App. A.1), or all of these but t.
     Without t the garment's features are the same at every step of sampling, and are computed once. The weights are
     the same in number and shape. Written to JSON only where it is not the paper's: earlier files stay valid."""
+    garment: Literal["cross-attention", "concatenation", "none"] = Field("cross-attention", exclude_if=_is_papers)
+    """How the person's UNet learns of Ic. The two others are baselines without garment-UNet and cross-attention:
+    concatenation puts Ic beside z_t and Ia at the input (the paper's ablation: §4, "concatenation"), none hides Ic and
+    Jg altogether. ``garment_down`` and ``garment_up`` then build nothing. Written to JSON as garment_film is."""
 
     patch: PositiveInt = Field(1, exclude_if=_is_single)
     """Side in pixels of the squares that level 0 sees as one position, with all their values as channels: 1 in the
@@ -78,6 +82,11 @@ class ParallelUNetConfig(BaseModel):
         return 3 if self.low_res_channels else 2
 
     @property
+    def person_inputs(self) -> int:
+        """Channels that the person's UNet reads: z_t, Ia, low_res in the second stage, Ic where it is concatenated."""
+        return 6 + self.low_res_channels + 3 * (self.garment == "concatenation")
+
+    @property
     def stride(self) -> int:
         """How many times smaller than z_t the bottom is; sides must be multiples of it."""
         return int(self.patch * 2 ** (len(self.channels) - 1))
@@ -91,6 +100,10 @@ class ParallelUNetConfig(BaseModel):
         check_divisible("image_size", self.image_size, self.stride, f"{depth} levels, patch={self.patch}")
         self._check_attention()
         self._check_garment_up()
+        if self.garment != "cross-attention" and self.garment_film == "static":
+            raise ValueError(
+                f"garment={self.garment} has no garment-UNet, which garment_film=static is about; leave one of them out"
+            )
         return self
 
     def _check_attention(self) -> None:

@@ -87,20 +87,24 @@ class AttentionPool(nn.Module):
 class TryOnEmbedding(nn.Module):
     """All that modulates both UNets of a Parallel-UNet: t, each t_na and the two poses, pooled as one."""
 
-    def __init__(self, images: int, keypoints: int, pose_dim: int, film_dim: int, head_dim: int) -> None:
+    def __init__(
+        self, images: int, keypoints: int, pose_dim: int, film_dim: int, head_dim: int, *, sees_garment: bool = True
+    ) -> None:
         super().__init__()
         self.levels = LevelEmbedding(1 + images, film_dim)
         self.person = PoseTokens(keypoints, pose_dim)
-        self.garment = PoseTokens(keypoints, pose_dim)
-        self.pool = AttentionPool(2 * keypoints, pose_dim, film_dim, head_dim)
+        self.garment = PoseTokens(keypoints, pose_dim) if sees_garment else None
+        self.pool = AttentionPool((1 + sees_garment) * keypoints, pose_dim, film_dim, head_dim)
         self.mlp = nn.Sequential(nn.Linear(film_dim, film_dim), nn.SiLU(), nn.Linear(film_dim, film_dim))
 
-    def forward(self, t: Tensor | None, t_na: Tensor, Jp: Tensor, Jg: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the FiLM embedding after swish (B, E) and the tokens of both poses (B, 2J, P).
+    def forward(self, t: Tensor | None, t_na: Tensor, Jp: Tensor, Jg: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the FiLM embedding after swish (B, E) and the tokens of both poses (B, 2J, P), or of Jp alone.
 
         t is (B,) or, for an embedding that is the same at all times, None; t_na (B, n), Jp and Jg (B, J, 3), all in
-        [0, 1].
+        [0, 1]. Jg is None where the embedding does not see the garment.
         """
-        tokens = torch.cat([self.person(Jp), self.garment(Jg)], dim=1)
+        tokens = self.person(Jp)
+        if self.garment is not None:
+            tokens = torch.cat([tokens, self.garment(Jg)], dim=1)
         emb = self.mlp(F.silu(self.levels(t, t_na) + self.pool(tokens)))
         return F.silu(emb), tokens

@@ -35,7 +35,8 @@ class Block(Checkpointed):
         super().__init__()
         self.res = ResBlock(c_in, c_out, config.film_dim)
         self.self_attention = SelfAttention(c_out, config.pose_dim, config.head_dim) if attends else None
-        self.cross_attention = CrossAttention(c_out, config.head_dim) if attends else None
+        asks = attends and config.garment == "cross-attention"
+        self.cross_attention = CrossAttention(c_out, config.head_dim) if asks else None
 
     def forward(
         self, x: Tensor, emb: Tensor, skip: Tensor | None, poses: Tensor | None, garment: Tensor | None
@@ -47,8 +48,9 @@ class Block(Checkpointed):
         self, x: Tensor, emb: Tensor, skip: Tensor | None, poses: Tensor | None, garment: Tensor | None
     ) -> Tensor:
         h: Tensor = self.res(x if skip is None else torch.cat([x, skip], dim=1), emb)
-        if self.self_attention is not None and self.cross_attention is not None:
+        if self.self_attention is not None:
             h = self.self_attention(h, poses)
+        if self.cross_attention is not None:
             h = self.cross_attention(h, garment)
         return h
 
@@ -115,20 +117,32 @@ class ParallelUNet(nn.Module):
     def __init__(self, config: ParallelUNetConfig) -> None:
         super().__init__()
         self.config = config
+        sees_garment = config.garment != "none"
         self.embedding = TryOnEmbedding(
-            config.condition_images, config.keypoints, config.pose_dim, config.film_dim, config.head_dim
+            config.condition_images - (not sees_garment),
+            config.keypoints,
+            config.pose_dim,
+            config.film_dim,
+            config.head_dim,
+            sees_garment=sees_garment,
         )
-        self.garment = UNet(config, 3 * config.patch**2, config.garment_down, config.garment_up, attends=False)
-        pictures = (6 + config.low_res_channels) * config.patch**2
-        self.person = UNet(config, pictures, config.person_down, config.person_up, attends=True)
-        self.head = Head(config.channels[0], 3 * config.patch**2)
+        self.garment: UNet | None = None
+        pixels = config.patch**2
+        if config.garment == "cross-attention":
+            self.garment = UNet(config, 3 * pixels, config.garment_down, config.garment_up, attends=False)
+        inputs = config.person_inputs * pixels
+        self.person = UNet(config, inputs, config.person_down, config.person_up, attends=True)
+        self.head = Head(config.channels[0], 3 * pixels)
 
     def encode_garment(self, condition: Condition) -> Features:
         """Compute what the garment's UNet says of Ic, t_na and the poses, at any t.
 
-        Raises ValueError for a model whose garment's UNet is modulated by t, or a condition without Ic, Jp and Jg.
+        Raises ValueError for a model without a garment's UNet or whose one is modulated by t, or a condition without
+        Ic, Jp and Jg.
         """
         t_na, _, Ic, Jp, Jg, _ = condition
+        if self.garment is None:
+            raise ValueError(f"garment={self.config.garment}: there is no garment's UNet")
         if self.config.garment_film == "t":
             raise ValueError('garment_film="t": the garment\'s features change with t; a "static" model keeps them')
         if Ic is None or Jp is None or Jg is None:
@@ -150,11 +164,15 @@ class ParallelUNet(nn.Module):
         if (low_res is not None) != bool(self.config.low_res_channels):
             raise ValueError(f"low_res is for models with low_res_channels=3, not {self.config.low_res_channels}")
         check_shapes(z_t, t_na, self.config.condition_images, self.config.stride)
+        if self.config.garment == "none":
+            Jg, t_na = None, torch.cat([t_na[:, :1], t_na[:, 2:]], dim=1)  # Ic's level tells of Ic as well
         emb, poses = self.embedding(t, t_na, Jp, Jg)
-        if garment is None:
+        if garment is None and self.garment is not None:
             patches = F.pixel_unshuffle(Ic, self.config.patch)
             garment = self.garment(patches, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
         pictures = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
+        if self.config.garment == "concatenation":
+            pictures.append(Ic)
         patches = F.pixel_unshuffle(torch.cat(pictures, dim=1), self.config.patch)
         features = self.person(patches, emb, poses, garment)
         return F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)

@@ -73,6 +73,7 @@ def test_the_papers_variant_is_the_default_and_not_written_to_json() -> None:
 @pytest.mark.parametrize(("film", "depends"), [("t", True), ("static", False)])
 def test_only_the_papers_garment_unet_depends_on_t(film: Literal["t", "static"], depends: bool) -> None:
     model, seen = trained(film), []
+    assert model.garment is not None
     model.garment.register_forward_hook(lambda _m, _a, out: seen.append(out))
     first = model(noise(0), torch.tensor([0.1, 0.9]), condition(0))
     second = model(noise(0), torch.tensor([0.6, 0.2]), condition(0))
@@ -100,6 +101,7 @@ def test_features_that_depend_on_t_are_not_given_away() -> None:
 @pytest.mark.parametrize("weight", [1.0, 2.0], ids=["plain", "guided"])
 def test_reuse_gives_the_same_bits_from_one_evaluation(sampler: str, weight: float) -> None:
     model, schedule = trained("static", 3), CosineSchedule()
+    assert model.garment is not None
     garments, persons = count_calls(model.garment), count_calls(model.person)
     pictures, evaluations = [], []
     for denoiser in (model, GarmentReuse(model)):

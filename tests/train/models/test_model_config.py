@@ -158,3 +158,17 @@ def test_the_efficient_unet_family_grows_and_holds_the_paper() -> None:
     assert sizes == sorted(set(sizes))
     with pytest.raises(ValueError, match="efficientunet-b7"):
         efficient_unet_config("efficientunet-b8")
+
+
+def test_the_papers_garment_is_not_written_and_the_baselines_are() -> None:
+    assert '"garment"' not in ParallelUNetConfig(**FITTING).model_dump_json()
+    for garment in ("concatenation", "none"):
+        config = ParallelUNetConfig(**FITTING, garment=garment)
+        assert ParallelUNetConfig.model_validate_json(config.model_dump_json()) == config
+        assert count_parameters(config) < count_parameters(ParallelUNetConfig(**FITTING))
+
+
+@pytest.mark.parametrize("garment", ["concatenation", "none"])
+def test_a_static_garment_unet_needs_a_garment_unet(garment: str) -> None:
+    with pytest.raises(ValidationError, match=f"garment={garment} has no garment-UNet.*garment_film=static"):
+        ParallelUNetConfig(**FITTING, garment=garment, garment_film="static")

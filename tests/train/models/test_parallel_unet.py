@@ -169,3 +169,37 @@ def test_torch_export_gives_the_same(low_res: bool) -> None:
     arguments = inputs(2, 16, 16, low_res)
     program = torch.export.export(model, arguments)
     torch.testing.assert_close(program.module()(*arguments), model(*arguments))
+
+
+@pytest.mark.parametrize("low_res", [0, 3])
+def test_a_hidden_garment_has_no_influence(low_res: int) -> None:
+    """Neither Ic nor Jg nor the noise level of Ic, at any value."""
+    torch.manual_seed(0)
+    model = ParallelUNet(tiny(low_res).model_copy(update={"garment": "none"}))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    z_t, t, condition = inputs(2, 16, 16, bool(low_res))
+    t_na = condition.t_na.clone()
+    t_na[:, 1] = 1.0 - t_na[:, 1]
+    assert condition.Ic is not None
+    assert condition.Jg is not None
+    other = condition._replace(t_na=t_na, Ic=-condition.Ic, Jg=1.0 - condition.Jg)
+    with torch.no_grad():
+        out = model(z_t, t, condition)
+        assert torch.equal(model(z_t, t, other), out)
+        t_na[:, 0] = 1.0 - t_na[:, 0]
+        assert not torch.allclose(model(z_t, t, condition._replace(t_na=t_na)), out)
+
+
+@pytest.mark.parametrize("garment", ["concatenation", "none"])
+def test_the_baselines_have_neither_garment_unet_nor_cross_attention(garment: str) -> None:
+    model = ParallelUNet(tiny().model_copy(update={"garment": garment}))
+    names = {name for name, _ in model.named_parameters()}
+    assert not any(name.startswith("garment.") or "cross_attention" in name for name in names)
+    assert any("self_attention" in name for name in names)
+    first = model.person.down[0].resample
+    assert isinstance(first, nn.Conv2d)
+    assert first.in_channels == (9 if garment == "concatenation" else 6)
+    *_, condition = inputs(1, 16, 16)
+    with pytest.raises(ValueError, match=f"garment={garment}: there is no garment's UNet"):
+        model.encode_garment(condition)
