@@ -120,6 +120,8 @@ class DiffusionConfig(_Config):
     """What the network says: the noise ε (the paper's), or v."""
     residual_std: float | None = Field(None, gt=0, le=1)
     """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
+    t_shift: float = Field(1.0, gt=0)
+    """s: times are drawn as t = s·u / (1 + (s - 1)·u) with u from U(0, 1); 1 is U(0, 1), more is more noise."""
     min_snr_gamma: float | None = Field(None, gt=0)
     """γ of min-SNR loss weighting; none by default."""
     drop: float = Field(0.1, ge=0, le=1)

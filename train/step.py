@@ -16,7 +16,7 @@ from train.diffusion.conditioning import TryOnInputs, build_condition, downsampl
 from train.diffusion.objective import diffusion_loss
 from train.diffusion.precondition import Preconditioned
 from train.diffusion.randomness import SampleNoise
-from train.diffusion.schedule import Schedule
+from train.diffusion.schedule import Schedule, shifted
 from train.models import build_model, set_checkpointing
 from train.optim.host import host_memory
 from train.optim.scaling import LossScale
@@ -136,7 +136,7 @@ def sample_losses(
         ),
         drop=noise.bernoulli(drop, "drop").to(device),
     )
-    t = (noise.uniform((), "t") if t is None else t).to(device)
+    t = (shifted(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config, device):
         denoiser = make_denoiser(model, config, schedule)
         losses = diffusion_loss(

@@ -10,7 +10,7 @@ from train.data import Batch
 from train.diffusion.schedule import make_schedule
 from train.plan.trace import blank_batch
 from train.state import Training
-from train.step import Stepper, begin, micro_batches, train_step
+from train.step import Stepper, begin, micro_batches, sample_losses, train_step
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -53,6 +53,27 @@ def test_every_sample_is_in_one_micro_batch(tiny: TinyConfig) -> None:
     assert [part.positions for part in parts] == [(0, 1), (2, 3), (4,)]
     assert torch.equal(torch.cat([part.x for part in parts]), batch.x)
     assert all(part.Jp is not None and len(part.Jp) == len(part.positions) for part in parts)
+
+
+def test_a_shift_of_the_times_moves_them_in_training_and_not_in_validation(
+    tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def loss(model: object, x: torch.Tensor, eps: torch.Tensor, t: torch.Tensor, *_: object, **__: object) -> object:
+        seen.append(t)
+        return torch.zeros(len(t))
+
+    monkeypatch.setattr("train.step.diffusion_loss", loss)
+    model = torch.nn.Identity()
+    for settings in ((), ("diffusion.t_shift=3.0",)):
+        config = tiny("base", *settings)
+        stepper = Stepper(config, make_schedule("cosine"), CPU)
+        sample_losses(model, drawn_batch(config), stepper)
+        sample_losses(model, drawn_batch(config), stepper, t=torch.full((config.data.batch,), 0.5))
+    plain, given, late, still_given = seen
+    torch.testing.assert_close(late, 3.0 * plain / (1.0 + 2.0 * plain))
+    assert torch.equal(given, still_given)
 
 
 def all_of(training: Training) -> list[torch.Tensor]:

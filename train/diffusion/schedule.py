@@ -41,6 +41,14 @@ class _LogSnrSchedule:
         return torch.sigmoid(log_snr).sqrt().to(t.dtype), torch.sigmoid(-log_snr).sqrt().to(t.dtype)
 
 
+def shifted(u: Tensor, shift: float) -> Tensor:
+    """Map times u in [0, 1] to s·u / (1 + (s - 1)·u), likewise in [0, 1]: with s > 1 more of them are near 1.
+
+    As in Esser et al. 2024, §5.3.2.
+    """
+    return shift * u / (1.0 + (shift - 1.0) * u)
+
+
 class CosineSchedule(_LogSnrSchedule):
     """α(t) = cos(π t / 2), the schedule of the first two stages (Nichol and Dhariwal; Imagen App. F).
 

@@ -15,6 +15,7 @@ from train.diffusion.schedule import (
     ScheduleName,
     make_schedule,
     per_sample,
+    shifted,
     time_at,
 )
 
@@ -75,3 +76,13 @@ def test_time_at_inverts_the_log_snr_and_stops_at_the_ends(schedule: Schedule) -
     t = torch.linspace(0.01, 0.99, 37, dtype=torch.float64)
     torch.testing.assert_close(time_at(schedule.log_snr(t), schedule), t, rtol=0, atol=1e-12)
     assert time_at(torch.tensor([99.0, -99.0]).double(), schedule).round(decimals=12).tolist() == [0.0, 1.0]
+
+
+def test_shifted_times_keep_their_order_and_ends() -> None:
+    u = torch.linspace(0.0, 1.0, 101)
+    assert torch.equal(shifted(u, 1.0), u)
+    late = shifted(u, 3.0)
+    assert late[[0, -1]].tolist() == [0.0, 1.0]
+    assert (late.diff() > 0).all()
+    assert late[50] == pytest.approx(0.75)
+    torch.testing.assert_close(shifted(late, 1 / 3.0), u)
