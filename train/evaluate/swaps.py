@@ -130,7 +130,7 @@ def _figures(swaps: Sequence[tuple[Dressable, int]], means: dict[tuple[str, str]
     for (name, row), held in means.items():
         stages.setdefault(name, {})[row] = held.values()
     return SwapFigures(
-        people=len({person.position for person, _ in swaps}),
+        people=len({person.candidates[0].swap.look for person, _ in swaps}),
         swaps=len(swaps),
         candidates=(min(counts), max(counts)),
         chance=math.fsum(1 / count for count in counts) / len(counts),
