@@ -83,8 +83,8 @@ def test_two_processes_make_the_losses_of_one_and_checkpoints_move_between_all(
     shards: Path, tmp_path: Path, tiny_settings: Settings, alone: Path
 ) -> None:  # fmt: skip
     """One process, two with copies of the weights, two with shares of them, one."""
-    one = [sys.executable]
-    for steps, command, more in ((1, one, []), (3, TWO, []), (5, TWO, ["--parallel", "fsdp"]), (STEPS, one, [])):
+    python = [sys.executable]
+    for steps, command, more in ((1, python, []), (3, TWO, []), (5, TWO, ["--parallel", "fsdp"]), (STEPS, python, [])):
         done = run(*command, *fit(shards, tmp_path, tiny_settings, *more, steps=steps))
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"base: {steps} steps, {tmp_path / 'base'}\n"
