@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from schemas import UserError
 from train.checkpoint import load_weights
@@ -145,7 +146,8 @@ def sample_cascade(
 
 
 def _sampling_model(model: nn.Module) -> nn.Module:
-    if isinstance(model, ParallelUNet) and model.config.garment_film == "static":
+    # Weights that FSDP shards are whole in the network's own forward pass alone, so there the garment's are not kept.
+    if isinstance(model, ParallelUNet) and model.config.garment_film == "static" and not isinstance(model, FSDPModule):
         return GarmentReuse(model)
     return model
 

@@ -26,6 +26,8 @@ from torch import Tensor
 
 from schemas import UserError
 from schemas.atomic import sync_folder
+from train.parallel.network import gathered, share
+from train.parallel.world import ALONE, World
 from train.state import Training
 
 _FOLDER = "checkpoints"
@@ -33,11 +35,26 @@ _STATE = "state.json"
 _TEMPORARY = ".tmp"
 
 
-def save_checkpoint(run: Path, training: Training, keep: int, validation: Mapping[int, float] | None = None) -> Path:
+def save_checkpoint(
+    run: Path, training: Training, keep: int, validation: Mapping[int, float] | None = None, world: World = ALONE
+) -> Path:
     """Write the state; once it is durable, remove others. Returns its folder.
 
-    The last ``keep`` checkpoints stay, and the one with the lowest of the validation losses, given by their step.
+    The last ``keep`` checkpoints stay, and the one with the lowest of the validation losses, given by their step. Of
+    several processes the first writes, whole tensors, and the others wait.
     """
+    tensors = {
+        name: gathered(values, world)
+        for name, values in (
+            ("model", training.model.state_dict()), ("ema", training.ema), ("optimizer", _moments(training))
+        )
+    }  # fmt: skip
+    return world.told(lambda: _write(run, training, tensors, keep, validation or {}))
+
+
+def _write(
+    run: Path, training: Training, tensors: dict[str, dict[str, Tensor]], keep: int, validation: Mapping[int, float]
+) -> Path:
     folder = run / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     sync_folder(run)
@@ -45,7 +62,6 @@ def save_checkpoint(run: Path, training: Training, keep: int, validation: Mappin
     final = folder / f"step-{training.step:08d}"
     temporary = folder / (final.name + _TEMPORARY)
     temporary.mkdir()
-    tensors = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
     checksums = {}
     for name, values in tensors.items():
         path = temporary / f"{name}.safetensors"
@@ -67,7 +83,7 @@ def save_checkpoint(run: Path, training: Training, keep: int, validation: Mappin
         shutil.rmtree(final)
     temporary.rename(final)
     sync_folder(folder)
-    best = best_checkpoint(run, validation or {})
+    best = best_checkpoint(run, validation)
     for old in checkpoints(run)[:-keep]:
         if old != best:
             old.rename(folder / (old.name + _TEMPORARY))
@@ -93,18 +109,27 @@ def best_checkpoint(run: Path, validation: Mapping[int, float]) -> Path | None:
     return min(finite, key=lambda path: finite[path], default=None)
 
 
-def restore(run: Path, training: Training) -> bool:
-    """Load the last whole checkpoint into ``training``; return whether there was one."""
-    if (last := _last_whole(run)) is None:
+def restore(run: Path, training: Training, world: World = ALONE) -> bool:
+    """Load the last whole checkpoint into ``training``; return whether there was one.
+
+    Of several processes the first says which it is, and each reads it. Raise UserError where one cannot.
+    """
+    if (last := world.told(lambda: _last_whole(run))) is None:
         return False
-    folder, state = last
-    weights = load_file(folder / "model.safetensors")
-    training.model.load_state_dict(weights)
+    world.agree(lambda: _load(*last, training))
+    return True
+
+
+def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
+    if not folder.exists():
+        raise UserError(f"{folder}: not there on every machine; give a --runs that all of them share")
+    held, weights = training.model.state_dict(), load_file(folder / "model.safetensors")
+    training.model.load_state_dict({name: share(value, held.get(name)) for name, value in weights.items()})
     with torch.no_grad():
         for name, master in training.masters.items():
             master.copy_(weights[name])
         for name, value in load_file(folder / "ema.safetensors").items():
-            training.ema[name].copy_(value)
+            training.ema[name].copy_(share(value, training.ema[name]))
     _restore_moments(training, load_file(folder / "optimizer.safetensors"))
     if training.scale is not None:
         training.scale.load(state["scale"])
@@ -112,7 +137,6 @@ def restore(run: Path, training: Training) -> bool:
     # An earlier version's checkpoint has no counts.
     training.skipped = state.get("skipped", 0)
     training.skipped_in_a_row = state.get("skipped_in_a_row", 0)
-    return True
 
 
 def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
@@ -158,7 +182,7 @@ def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
         # As in the optimizer's own load_state_dict: moments live beside their parameter, Adam's step on the CPU.
         # Where a weight is channels-last so are its moments: the fused step goes over their memory, blind to strides.
         if value.shape == target.shape:
-            value = torch.empty_like(target, requires_grad=False).copy_(value)
+            value = torch.empty_like(target, requires_grad=False).copy_(share(value, target))
         training.optimizer.state[target][key] = value if key == "step" else value.to(target.device)
 
 

@@ -27,6 +27,8 @@ from train.export import CARD, export_cascade
 from train.fit import Diverged, fit_stage
 from train.metrics import Status
 from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
+from train.parallel.network import refuse_impossible
+from train.parallel.world import ALONE, Elsewhere, Parallel, World, is_first, join
 from train.plan.memory import parse_memory
 from train.plan.report import as_json, as_text
 from train.plan.search import plan_stage
@@ -83,6 +85,10 @@ _set = click.option(
 @_set
 @click.option("--dry-run", is_flag=True, help="Say what it takes, by a few steps that are thrown away; write nothing.")
 @click.option("--skip-damaged", is_flag=True, help="Take the next sound sample for a damaged one; do not stop.")
+@click.option(
+    "--parallel", type=click.Choice(["ddp", "fsdp"]), default=None,
+    help="Under torchrun: a copy of the weights on each process, or a share.  [default: ddp]",
+)  # fmt: skip
 def fit(
     shards: Path | str,
     runs: Path,
@@ -93,27 +99,35 @@ def fit(
     assignments: tuple[str, ...],
     dry_run: bool,
     skip_damaged: bool,
+    parallel: Parallel | None,
 ) -> None:
     """Train the stages one after the other; run it again after an interruption and it goes on where it was."""
     size = preset or _default_preset()
     chosen: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
     settings = (*assignments, *([f"steps={steps}"] if steps else []))
-    configs = [stage_config(size, name, config, settings) for name in chosen]
-    data = open_shards(shards, "train", configs[0].data, _warn if skip_damaged else None)
-    held_out = _held_out(shards, configs)
+
+    def prepared(world: World) -> tuple[list[StageConfig], ShardFolder, ShardFolder | None]:
+        configs = [stage_config(size, name, config, settings) for name in chosen]
+        for each in configs:
+            refuse_impossible(each, world)
+        data = open_shards(shards, "train", configs[0].data, _warn if skip_damaged else None)
+        return configs, data, _held_out(shards, configs)
+
     if dry_run:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        click.echo(as_table([rehearse(each, data, device) for each in configs]))
+        if is_first():
+            configs, data, _ = prepared(ALONE)
+            click.echo(as_table([rehearse(each, data, ALONE.device) for each in configs]))
         return
-    with _stop_signals() as stopped:
-        for settings_of_stage in configs:
-            with _training_progress() as report:
-                run = runs / settings_of_stage.stage
-                whole = fit_stage(settings_of_stage, data, run, report, stopped, held_out)
+    with join(parallel) as world, _stop_signals() as stopped:
+        configs, data, held_out = world.agree(lambda: prepared(world))
+        for each in configs:
+            run = runs / each.stage
+            with _training_progress(world) as report:
+                whole = fit_stage(each, data, run, report, stopped, held_out, world)
             if not whole:
-                click.echo("trainer: stopped at a checkpoint; run the same command again to go on", err=True)
+                _tell("trainer: stopped at a checkpoint; run the same command again to go on", err=True)
                 sys.exit(130)
-            click.echo(f"{settings_of_stage.stage}: {settings_of_stage.steps} steps, {runs / settings_of_stage.stage}")
+            _tell(f"{each.stage}: {each.steps} steps, {run}")
 
 
 @cli.command()
@@ -310,8 +324,11 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _training_progress() -> Iterator[Callable[[Status], None]]:
+def _training_progress(world: World) -> Iterator[Callable[[Status], None]]:
     """Show step, loss, images/s and time left: a bar on a terminal, now and then a plain line elsewhere."""
+    if not world.leads:
+        yield lambda _status: None
+        return
     with _bar("training", "{task.fields[told]}") as update:
         terminal = sys.stderr.isatty()
         last = 0.0
@@ -350,17 +367,22 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except UserError as error:
-        _fail(str(error))
-    except Diverged as error:
         click.echo(f"trainer: {error}", err=True)
+        sys.exit(2)
+    except Elsewhere:
+        sys.exit(2)
+    except Diverged as error:
+        _tell(f"trainer: {error}", err=True)
         sys.exit(1)
     except click.exceptions.Abort:
-        click.echo("trainer: interrupted; run the same command again to go on from the last checkpoint", err=True)
+        _tell("trainer: interrupted; run the same command again to go on from the last checkpoint", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        _fail(error.format_message())
+        _tell(f"trainer: {error.format_message()}", err=True)
+        sys.exit(2)
 
 
-def _fail(message: str) -> None:
-    click.echo(f"trainer: {message}", err=True)
-    sys.exit(2)
+def _tell(message: str, err: bool = False) -> None:
+    """Print what all processes of a training would say, once."""
+    if is_first():
+        click.echo(message, err=err)

@@ -17,6 +17,7 @@ import torch
 from schemas import write_atomically
 from train.config import LogConfig, StageConfig
 from train.data import Batch
+from train.parallel.world import World
 from train.sinks import open_sinks
 from train.state import Training
 
@@ -127,6 +128,22 @@ class Metrics:
     def _append(self, line: dict[str, Any]) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+class Unwritten(Metrics):
+    """The numbers of a run on a process that does not write them."""
+
+    def __init__(self) -> None:
+        self._sinks = []
+        self.validation = {}
+
+    def _append(self, line: dict[str, Any]) -> None:
+        """Leave it to the process that writes."""
+
+
+def open_metrics(run: Path, log: LogConfig, step: int, world: World) -> Metrics:
+    """Open the run's metrics as Metrics does, on the first process; the others get some that are not written."""
+    return world.first(lambda: Metrics(run, log, step)) or Unwritten()
 
 
 def _step_of(line: str) -> float:

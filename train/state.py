@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from train.optim.scaling import LossScale
 
@@ -26,6 +27,13 @@ class Training:
     """Steps of the whole run that changed nothing, because the loss or a gradient was not finite."""
     skipped_in_a_row: int = 0
     """The last ones of these."""
+    ddp: DistributedDataParallel | None = None
+    """The model with the averaging of gradients among processes that each have a copy of it."""
+
+    @property
+    def learner(self) -> nn.Module:
+        """What a step's forward pass is made with; all else is with the model itself."""
+        return self.model if self.ddp is None else self.ddp
 
     @property
     def stepped(self) -> dict[str, nn.Parameter]:

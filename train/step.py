@@ -21,6 +21,8 @@ from train.models import build_model, set_checkpointing
 from train.optim.host import host_memory
 from train.optim.scaling import LossScale
 from train.optim.update import begin_optimizer, device_gradients, release, step_optimizer
+from train.parallel.network import accumulating, replicate, shard, whole
+from train.parallel.world import ALONE, World
 from train.state import Training
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,16 +35,20 @@ class Stepper:
     config: StageConfig
     schedule: Schedule
     device: torch.device
+    world: World = ALONE
 
 
-def begin(config: StageConfig, device: torch.device) -> Training:
+def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
     """Return the state before the first step: weights by the seed, averaged weights equal to them."""
     torch.manual_seed(config.seed)
     model = build_model(config.model)
-    for parameter in model.parameters():  # in place: Module.to replaces parameters, which fake ones do not allow
-        layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format
-        parameter.data = parameter.data.to(device, memory_format=layout)
     set_checkpointing(model, config.memory.checkpointing)
+    if world.kind == "fsdp":  # which takes contiguous weights only
+        shard(model, world)
+    else:
+        for parameter in model.parameters():  # in place: Module.to replaces parameters, which fake ones do not allow
+            layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format
+            parameter.data = parameter.data.to(device, memory_format=layout)
     if config.memory.ema_on_host:
         with host_memory() as host:
             ema = {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
@@ -50,27 +56,32 @@ def begin(config: StageConfig, device: torch.device) -> Training:
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
     training = begin_optimizer(model, config, ema)
     training.scale = LossScale() if config.precision == "fp16" else None
+    training.ddp = replicate(model, world)
     return training
 
 
 def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     """Make one optimizer step and return the batch's mean loss, a scalar.
 
+    Of several processes each gives its share of the batch; all get the loss of the whole and make the same step.
     The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
     whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
     that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole.
     """
-    config, model, scale = stepper.config, training.model, training.scale
+    config, world, scale = stepper.config, stepper.world, training.scale
     for group in training.optimizer.param_groups:
         group["lr"] = learning_rate(config, training.step)
     losses: list[Tensor] = []
-    for part in micro_batches(batch, config.memory.micro_batch):
-        loss = sample_losses(model, part, stepper).sum() / len(batch.positions)
-        losses.append(loss.detach())
-        if config.memory.optimizer_in_backward and not losses[-1].isfinite():
-            break
-        (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
-    loss = torch.stack(losses).sum()
+    parts = list(micro_batches(batch, config.memory.micro_batch))
+    for part in parts:
+        with accumulating(training, last=part is parts[-1]):
+            loss = sample_losses(training.learner, part, stepper).sum() / len(batch.positions)
+            losses.append(loss.detach())
+            if config.memory.optimizer_in_backward and not losses[-1].isfinite():
+                break
+            (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
+    # Like the gradients, the mean of the shares' means, which are of one size.
+    loss = world.total(torch.stack(losses).sum()) / world.size
     stepped = bool(loss.isfinite())
     if not config.memory.optimizer_in_backward:
         stepped = _clip_and_step(training, config.optim.clip, stepped)
@@ -90,7 +101,7 @@ def _clip_and_step(training: Training, clip: float | None, finite: bool) -> bool
     gradients, scale = device_gradients(training.model), training.scale
     if scale is not None:
         scale.unscale(gradients)
-    norm = nn.utils.get_total_norm(gradients)
+    norm = whole(nn.utils.get_total_norm(gradients))
     finite = finite and bool(norm.isfinite())
     if scale is not None:
         scale.update(finite)

@@ -15,12 +15,12 @@ from train.settings import stage_config
 
 ROOT = Path(__file__).parents[2]
 LINES = [
-    shlex.split(line.removesuffix("&"))
+    ["trainer", *shlex.split(line.removesuffix("&"))]
     for file in sorted((ROOT / "docs").glob("*.md"))
     for block in re.findall(r"```(?:bash)?\n(.*?)```", file.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for line in re.findall(r"^(?:[A-Z_]+=\S+ )?(trainer .*)$", block, flags=re.MULTILINE)
+    for line in re.findall(r"^(?:[A-Z_]+=\S+ )?(?:trainer|torchrun .* -m train) (.*)$", block, flags=re.MULTILINE)
 ]
-"""All that begins with `trainer`, behind a variable or not, in a block of a document."""
+"""All that begins with `trainer` or has torchrun start it, behind a variable or not, in a block of a document."""
 
 
 @pytest.mark.parametrize("words", LINES, ids=shlex.join)

@@ -51,14 +51,10 @@ class BatchLoader:
     """
 
     def __init__(self, shards: ShardFolder, config: StageConfig, rank: int = 0, world: int = 1) -> None:
-        if config.data.batch % world:
-            raise UserError(
-                f"data.batch={config.data.batch} cannot be divided among {world} processes; give a multiple of {world}"
-            )
         self._shards = shards
         self._config = config
         self._rank = rank
-        self._share = config.data.batch // world
+        self._share = share_of_batch(config.data.batch, world)
         self._cache: dict[int, Item] = {}
         # What a small stage decodes is kept: 10,000 tuples at 128² are 1.5 GB, at 32² a sixteenth of it.
         self._cached_items = 0 if config.crop else _CACHE_BYTES // (9 * config.size**2)
@@ -136,6 +132,13 @@ class BatchLoader:
             Jp=shards.decoded_pose(which, JP, Jp),
             Jg=shards.decoded_pose(which, JG, Jg),
         )
+
+
+def share_of_batch(batch: int, world: int) -> int:
+    """Return how many of a batch's samples each of ``world`` processes gets. Raise UserError where that is uneven."""
+    if batch % world:
+        raise UserError(f"data.batch={batch} cannot be divided among {world} processes; give a multiple of {world}")
+    return batch // world
 
 
 def to_size(picture: Pixels, size: int) -> Pixels:

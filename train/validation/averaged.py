@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from train.state import Training
 
@@ -28,16 +29,29 @@ def averaged(training: Training, stop: Callable[[], bool]) -> Iterator[nn.Module
         if stop():
             raise Stopped
 
-    hook = model.register_forward_pre_hook(check)
-    own = {name: parameter.data for name, parameter in model.named_parameters()}
+    # Before FSDP's own hook, which makes the weights whole: then they could not be given back.
+    hook = model.register_forward_pre_hook(check, prepend=True)
+    own = {name: _contents(parameter) for name, parameter in model.named_parameters()}
     try:
         for name, parameter in model.named_parameters():
-            parameter.data = training.ema[name].to(parameter.device)
+            _give(parameter, training.ema[name].to(parameter.device))
         model.eval()
         with torch.no_grad():
             yield model
     finally:
         hook.remove()
         for name, parameter in model.named_parameters():
-            parameter.data = own[name]
+            _give(parameter, own[name])
         model.train()
+
+
+def _contents(parameter: nn.Parameter) -> Tensor:
+    """Return what ``_give`` gives back; of a share a copy, since FSDP knows the memory that it lies in."""
+    return parameter.detach().clone() if isinstance(parameter, DTensor) else parameter.data
+
+
+def _give(parameter: nn.Parameter, value: Tensor) -> None:
+    if isinstance(parameter, DTensor):
+        parameter.detach().copy_(value)
+    else:
+        parameter.data = value

@@ -30,14 +30,15 @@ class Examiner:
 
     def look(self, training: Training, stop: Callable[[], bool]) -> None:
         """Make what is due after the last step. Once ``stop`` says so it is left: it is due again on resuming."""
-        step, stepper = training.step, self._stepper
+        step, stepper, world = training.step, self._stepper, self._stepper.world
         settings, sheet = stepper.config.validation, sheet_path(self._run, step)
+        validation = self._metrics.validation
         try:
-            if self._samples and _due(step, settings.every) and step not in self._metrics.validation:
+            if self._samples and _due(step, settings.every) and world.told(lambda: step not in validation):
                 found = validate(training, self._samples, stepper, stop)
                 self._metrics.validated(step, found.loss, found.by_time)
-            if self._held_out and _due(step, settings.sheet_every) and not sheet.exists():
-                draw_sheet(training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet)
+            if self._held_out and _due(step, settings.sheet_every) and world.told(lambda: not sheet.exists()):
+                draw_sheet(training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet, world)
         except Stopped:
             return
 

@@ -6,6 +6,7 @@ run's seed nor its batch size plays a part.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,14 +73,22 @@ def fixed_times(config: StageConfig, numbers: tuple[int, ...]) -> Tensor:
 
 
 def validate(training: Training, samples: Batch, stepper: Stepper, stop: Callable[[], bool]) -> Validation:
-    """Return the losses of the averaged weights. Raise Stopped once ``stop`` says so."""
-    config = stepper.config
-    losses: list[Tensor] = []
+    """Return the losses of the averaged weights. Raise Stopped once ``stop`` says so.
+
+    Several processes take the evaluations in turn. All make as many, since shares of the weights are whole only while
+    all compute: the last ones may be made twice, and count once.
+    """
+    config, world = stepper.config, stepper.world
+    parts = list(micro_batches(samples, _TOGETHER))
+    each = torch.zeros(len(samples.positions), dtype=torch.float64)
     with averaged(training, stop) as model:
-        for part in micro_batches(samples, _TOGETHER):
-            noise = _noise(config, part.positions)
-            losses.append(sample_losses(model, part, stepper, noise, fixed_times(config, part.positions)))
-    each = torch.cat(losses).double().cpu()
+        for number in range(world.rank, math.ceil(len(parts) / world.size) * world.size, world.size):
+            part = parts[number % len(parts)]
+            noise, t = _noise(config, part.positions), fixed_times(config, part.positions)
+            losses = sample_losses(model, part, stepper, noise, t)
+            if number < len(parts):
+                each[list(part.positions)] = losses.double().cpu()
+    each = world.total(each)
     ranges = [each[start::RANGES] for start in range(RANGES)]
     return Validation(each.mean().item(), [found.mean().item() if len(found) else None for found in ranges])
 

@@ -16,6 +16,7 @@ from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import downsample, from_uint8, to_uint8
+from train.parallel.world import ALONE, World
 from train.sample import Pair, pair_inputs, swapped_pairs
 from train.sheet import contact_sheet
 from train.state import Training
@@ -45,8 +46,12 @@ def draw_sheet(
     device: torch.device,
     stop: Callable[[], bool],
     path: Path,
+    world: World = ALONE,
 ) -> None:
-    """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` says so."""
+    """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` says so.
+
+    Of several processes each samples all of them, and the first writes.
+    """
     rows = []
     with averaged(training, stop) as model:
         stage = TrainedStage(config, model, training.step)
@@ -61,10 +66,14 @@ def draw_sheet(
             sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides())
             rows.append([*_given(held_out, pair), *shown, _pixels(sampled)])
     titles = ["person", "Ia", "garment, as worn", "Ic", *(["made small"] if config.low_res else []), "sampled"]
-    file = io.BytesIO()
-    contact_sheet(titles, rows).save(file, "PNG")
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, file.getvalue())
+
+    def write() -> None:
+        file = io.BytesIO()
+        contact_sheet(titles, rows).save(file, "PNG")
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, file.getvalue())
+
+    world.first(write)
 
 
 def _given(held_out: ShardFolder, pair: Pair) -> list[Pixels]:

@@ -1,0 +1,153 @@
+"""Several processes that torchrun starts: the numbers of one, one run folder, and no end of one without the others.
+
+Each torchrun takes seconds to start, so a run here serves several assertions.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+Settings = dict[str, list[str]]
+
+TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+"""torchrun with two processes on this machine."""
+
+STEPS = 6
+SHARED = ["data.batch=8", "memory.micro_batch=2", "optim.clip=0.1", "validation.every=2", "checkpoint.every=2"]
+"""Two micro-batches a process, gradients that are clipped, and three evaluations of a validation for two processes."""
+
+
+def fit(shards: Path, runs: Path, settings: Settings, *more: str, steps: int = STEPS) -> list[str]:
+    """Return the arguments behind the interpreter, or behind torchrun."""
+    sets = [part for setting in [*settings["base"], *SHARED] for part in ("--set", setting)]
+    where = ["--shards", str(shards), "--runs", str(runs), "--stage", "base", "--preset", "nano"]
+    return ["-m", "train", "fit", *where, "--steps", str(steps), *sets, *more]
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def numbers(runs: Path) -> list[tuple[int, str, float]]:
+    """Return step, kind and value of every loss and validation loss."""
+    lines = map(json.loads, (runs / "base/metrics.jsonl").read_text().splitlines())
+    return [(line["step"], kind, line[kind]) for line in lines for kind in ("loss", "validation") if kind in line]
+
+
+def assert_same_numbers(one: Path, several: Path) -> None:
+    expected, found = numbers(one), numbers(several)
+    assert [number[:2] for number in found] == [number[:2] for number in expected]
+    assert [number[2] for number in found] == pytest.approx([number[2] for number in expected], abs=1e-6, rel=0)
+
+
+def workers_of(agent: int) -> dict[int, int]:
+    """Return the process ids of torchrun's training processes by their rank."""
+    found: dict[int, int] = {}
+    for child in Path(f"/proc/{agent}/task/{agent}/children").read_text().split():
+        try:
+            environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        found |= {int(value[5:]): int(child) for value in environment if value.startswith(b"RANK=")}
+    return found
+
+
+def wait_for_steps(runs: Path, steps: int, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        path = runs / "base/metrics.jsonl"
+        if path.exists() and path.read_text().count("\n") >= steps:
+            return
+    raise AssertionError("the run ended or hung before it had made its steps")
+
+
+@pytest.fixture(scope="module")
+def alone(shards: Path, tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folders of one process, undisturbed."""
+    runs = tmp_path_factory.mktemp("alone")
+    done = run(sys.executable, *fit(shards, runs, tiny_settings))
+    assert done.returncode == 0, done.stderr
+    return runs
+
+
+def test_two_processes_make_the_losses_of_one_and_checkpoints_move_between_all(
+    shards: Path, tmp_path: Path, tiny_settings: Settings, alone: Path
+) -> None:  # fmt: skip
+    """One process, two with copies of the weights, two with shares of them, one."""
+    python = [sys.executable]
+    for steps, command, more in ((1, python, []), (3, TWO, []), (5, TWO, ["--parallel", "fsdp"]), (STEPS, python, [])):
+        done = run(*command, *fit(shards, tmp_path, tiny_settings, *more, steps=steps))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"base: {steps} steps, {tmp_path / 'base'}\n"
+    assert_same_numbers(alone, tmp_path)
+    for which in ("model", "ema", "optimizer"):
+        path = f"base/checkpoints/step-{STEPS:08d}/{which}.safetensors"
+        one, moved = load_file(alone / path), load_file(tmp_path / path)
+        assert {name: value.shape for name, value in one.items()} == {name: v.shape for name, v in moved.items()}
+        assert all(np.isfinite(value).all() for value in moved.values())
+
+
+def test_a_killed_process_is_started_again_and_goes_on_from_the_checkpoint(
+    shards: Path, tmp_path: Path, tiny_settings: Settings
+) -> None:  # fmt: skip
+    steps = 30
+    assert run(sys.executable, *fit(shards, tmp_path / "one", tiny_settings, steps=steps)).returncode == 0
+    command = [*TWO, "--max-restarts", "1", *fit(shards, tmp_path / "two", tiny_settings, steps=steps)]
+    with subprocess.Popen(command, text=True, stderr=subprocess.PIPE) as process:
+        wait_for_steps(tmp_path / "two", 5, process)
+        killed = workers_of(process.pid)
+        os.kill(killed[1], signal.SIGKILL)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert "SIGKILL" in told or "exitcode: -9" in told
+    assert_same_numbers(tmp_path / "one", tmp_path / "two")
+
+
+def test_a_signal_to_torchrun_ends_all_at_a_checkpoint(
+    shards: Path, tmp_path: Path, tiny_settings: Settings
+) -> None:  # fmt: skip
+    more = ("--parallel", "fsdp", "--set", "checkpoint.every=100000")
+    command = [*TWO, *fit(shards, tmp_path, tiny_settings, *more, steps=100_000)]
+    with subprocess.Popen(command, text=True, stderr=subprocess.PIPE) as process:
+        wait_for_steps(tmp_path, 4, process)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert told.count("trainer: stopped at a checkpoint") == 1
+    (checkpoint,) = (tmp_path / "base/checkpoints").iterdir()
+    steps = [step for step, kind, _ in numbers(tmp_path) if kind == "loss"]
+    assert json.loads((checkpoint / "state.json").read_text())["step"] == steps[-1] == len(steps)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "data.batch=5"], "data.batch=5 cannot be divided among 2 processes; give a multiple of 2"),
+        (["--set", "seed=1"], "was begun with other settings (seed was 0, is 1)"),  # found by the first process alone
+    ],
+)
+def test_a_mistake_is_told_once_and_ends_all_processes(
+    shards: Path, tiny_settings: Settings, alone: Path, more: list[str], said: str
+) -> None:
+    done = run(*TWO, *fit(shards, alone, tiny_settings, *more))
+    lines = [line for line in done.stderr.splitlines() if line.startswith("trainer: ")]
+    assert len(lines) == 1, done.stderr
+    assert said in lines[0]
+    assert "exitcode  : 2" in done.stderr
+
+
+def test_without_torchrun_there_is_nothing_to_divide_among(
+    shards: Path, tmp_path: Path, tiny_settings: Settings
+) -> None:  # fmt: skip
+    done = run(sys.executable, *fit(shards, tmp_path, tiny_settings, "--parallel", "ddp"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("trainer: --parallel ddp: not started by torchrun; give torchrun")
+    assert done.stderr.count("\n") == 1
