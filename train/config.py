@@ -120,6 +120,8 @@ class DiffusionConfig(_Config):
     """What the network says: the noise ε (the paper's), or v."""
     residual_std: float | None = Field(None, gt=0, le=1)
     """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
+    shown_std: float | None = Field(None, gt=0, le=1)
+    """The same where Ia shows the person, in the base stage; None: the same as residual_std."""
     t_shift: float = Field(1.0, gt=0)
     """s: times are drawn as t = s·u / (1 + (s - 1)·u) with u from U(0, 1); 1 is U(0, 1), more is more noise."""
     min_snr_gamma: float | None = Field(None, gt=0)
@@ -135,6 +137,11 @@ class DiffusionConfig(_Config):
             raise ValueError(
                 f"residual_std={self.residual_std} goes with prediction=v and no min_snr_gamma, "
                 f"not with prediction={self.prediction}, min_snr_gamma={self.min_snr_gamma}"
+            )
+        if self.shown_std is not None and (self.residual_std is None or self.augmentation):
+            raise ValueError(
+                f"shown_std={self.shown_std} goes with a residual_std and augmentation=0, "
+                f"not with residual_std={self.residual_std}, augmentation={self.augmentation}"
             )
         return self
 
@@ -211,6 +218,10 @@ class StageConfig(_Config):
     def _fits(self) -> Self:
         if (self.low_res is None) != (self.stage == "base"):
             raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: only base has none")
+        if self.low_res and self.diffusion.shown_std is not None:
+            raise ValueError(
+                f"diffusion.shown_std={self.diffusion.shown_std} with low_res={self.low_res}: null would fit"
+            )
         if self.low_res:
             check_divisible("size", self.size, self.low_res, f"low_res={self.low_res}")
             check_divisible("crop", self.crop or self.size, self.scale, f"size={self.size}, low_res={self.low_res}")

@@ -80,12 +80,18 @@ def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
         ("sr1024", "crop=66", "crop=66 is not a multiple of 4 (size=256, low_res=64): 64 or 68 would fit"),
         ("sr1024", "crop=60", "crop=60 is not a multiple of 8 (3 levels): 56 or 64 would fit"),
         ("base", "crop=16", "size=32, crop=16: this model takes whole 32²"),
+        ("base", "diffusion.shown_std=0.1", "shown_std=0.1 goes with a residual_std and augmentation=0"),
     ],
 )
 def test_sizes_that_do_not_fit_name_both_values_and_what_would(stage: Stage, assignment: str, said: str) -> None:
     with pytest.raises(UserError) as caught:
         stage_config("nano", stage, None, [assignment])
     assert said in str(caught.value)
+
+
+def test_only_the_base_stage_tells_what_is_shown() -> None:
+    with pytest.raises(UserError, match=r"shown_std=0.1 with low_res=32: null would fit"):
+        stage_config("nano", "sr256", None, ["diffusion.augmentation=0", "diffusion.shown_std=0.1"])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ from torch import Tensor
 from train.condition import Condition, Denoiser
 from train.diffusion.schedule import Schedule, per_sample
 
+_GREY = 1.5 / 127.5
+"""Mid-grey and the 0 of a condition that is left out are no farther from 0, in any channel."""
+
 
 @dataclass(frozen=True)
 class Preconditioned:
@@ -30,16 +33,30 @@ class Preconditioned:
     schedule: Schedule
     std: float
     """s, the standard deviation of x about its centre, in pictures of [-1, 1]."""
+    shown_std: float | None = None
+    """The same where Ia shows the person and not the grey of what is hidden; None for ``std`` everywhere."""
 
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
         """Predict v of z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, free of division by σ."""
         alpha, sigma = (per_sample(value, z_t) for value in self.schedule.alpha_sigma(t))
-        spread = (self.std * alpha).square() + sigma.square()
         centre = centre_of(condition)
+        std = self._std(condition, centre)
+        spread = (std * alpha).square() + sigma.square()
         residual = z_t - alpha * centre
         output = self.network(residual / spread.sqrt(), t, condition).float()
-        kept = alpha * sigma * (1.0 - self.std**2) / spread
-        return kept * residual - sigma * centre + self.std / spread.sqrt() * output
+        kept = alpha * sigma * (1.0 - std.square()) / spread
+        return kept * residual - sigma * centre + std / spread.sqrt() * output
+
+    def _std(self, condition: Condition, centre: Tensor) -> Tensor:
+        """Return s at each pixel (B, 1, H, W), or as a scalar."""
+        std = torch.full((), self.std, device=centre.device)
+        if self.shown_std is None:
+            return std
+        assert condition.Ia is not None, "what is shown is told by Ia"
+        # Noise hides where the grey is, so s is then the larger one everywhere.
+        clean = (condition.t_na[:, 0] == 0)[:, None, None, None]
+        shown = clean & (condition.Ia.abs() > _GREY).any(dim=1, keepdim=True)
+        return torch.where(shown, torch.full_like(std, self.shown_std), std)
 
     def weight(self, t: Tensor) -> Tensor:
         """Return the weight (B,) that turns the squared error of v into that of F, D / s²."""

@@ -73,3 +73,34 @@ def test_the_low_resolution_picture_is_the_centre_where_there_is_one() -> None:
     late = torch.ones(4)
     v = Preconditioned(zero, schedule, 0.1)(torch.zeros(SHAPE), late, condition)
     assert torch.allclose(interpret(v, torch.zeros(SHAPE), late, schedule, "v").x0, low_res, atol=1e-3)
+
+
+def shown_left(centre: Tensor, level: float = 0.0) -> Condition:
+    """Return a condition whose Ia is mid-grey in its right half."""
+    Ia = centre.clone()
+    Ia[..., 4:] = 127 / 127.5 - 1
+    return Condition(torch.tensor([level, 0.0]).repeat(len(centre), 1), Ia=Ia)
+
+
+def test_where_ia_shows_the_person_little_is_expected_to_change() -> None:
+    schedule = make_schedule("cosine")
+    centre, eps = draw(4)
+    condition = shown_left(centre.sign())
+    z_t = q_sample(centre, eps, TIMES, schedule)
+    v = Preconditioned(zero, schedule, 0.5, 0.1)(z_t, TIMES, condition)
+    few = Preconditioned(zero, schedule, 0.1)(z_t, TIMES, condition)
+    many = Preconditioned(zero, schedule, 0.5)(z_t, TIMES, condition)
+    assert torch.equal(v[..., :4], few[..., :4])
+    assert torch.equal(v[..., 4:], many[..., 4:])
+    assert not torch.equal(few, many)
+
+
+def test_noise_on_ia_and_a_dropped_condition_hide_what_is_shown() -> None:
+    schedule = make_schedule("cosine")
+    centre, eps = draw(5)
+    z_t = q_sample(centre, eps, TIMES, schedule)
+    for condition in (shown_left(centre, level=0.3), known(torch.zeros(SHAPE))):
+        assert torch.equal(
+            Preconditioned(zero, schedule, 0.5, 0.1)(z_t, TIMES, condition),
+            Preconditioned(zero, schedule, 0.5)(z_t, TIMES, condition),
+        )
