@@ -24,9 +24,11 @@ class Training:
     scale: LossScale | None = None
     """fp16's loss scale."""
     skipped: int = 0
-    """Steps of the whole run that changed nothing, because the loss or a gradient was not finite."""
+    """Steps of the whole run whose loss or a gradient was not finite; but for `left_out` they changed nothing."""
     skipped_in_a_row: int = 0
     """The last ones of these."""
+    left_out: bool = False
+    """Whether the last step left out a weight whose own gradient was not finite, inside of the backward pass."""
     ddp: DistributedDataParallel | None = None
     """The model with the averaging of gradients among processes that each have a copy of it."""
 

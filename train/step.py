@@ -66,9 +66,10 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     Of several processes each gives its share of the batch; all get the loss of the whole and make the same step.
     The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
     whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
-    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole.
+    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole; both count.
     """
     config, world, scale = stepper.config, stepper.world, training.scale
+    training.left_out = False
     for group in training.optimizer.param_groups:
         group["lr"] = learning_rate(config, training.step)
     losses: list[Tensor] = []
@@ -86,8 +87,9 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     if not config.memory.optimizer_in_backward:
         stepped = _clip_and_step(training, config.optim.clip, stepped)
     training.step += 1
-    training.skipped += not stepped
-    training.skipped_in_a_row = 0 if stepped else training.skipped_in_a_row + 1
+    sound = stepped and not training.left_out
+    training.skipped += not sound
+    training.skipped_in_a_row = 0 if sound else training.skipped_in_a_row + 1
     if stepped:
         update_ema(training, config.ema)
     return loss

@@ -24,9 +24,10 @@ def begin_optimizer(model: nn.Module, config: StageConfig, ema: dict[str, Tensor
             for name, parameter in model.named_parameters():
                 masters[name] = nn.Parameter(parameter.detach().to(host, copy=True))
     optimizer = make_optimizer(masters.values() if masters else model.parameters(), config.optim)
+    training = Training(model, ema, optimizer, masters=masters)
     if config.memory.optimizer_in_backward:
-        _step_in_backward(model, optimizer, config.optim)
-    return Training(model, ema, optimizer, masters=masters)
+        _step_in_backward(training, config.optim)
+    return training
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], optim: OptimConfig) -> torch.optim.Optimizer:
@@ -68,12 +69,13 @@ def release(model: nn.Module) -> None:
         parameter.grad = None
 
 
-def _step_in_backward(model: nn.Module, optimizer: torch.optim.Optimizer, optim: OptimConfig) -> None:
-    """Step and free each gradient the moment it is whole; the moments stay in the state of ``optimizer``.
+def _step_in_backward(training: Training, optim: OptimConfig) -> None:
+    """Step and free each gradient the moment it is whole; the moments stay in the state of the training's optimizer.
 
-    A gradient that is not finite is freed alone.
+    A gradient that is not finite is freed alone, and ``training.left_out`` says so.
     """
-    for parameter in model.parameters():
+    optimizer = training.optimizer
+    for parameter in training.model.parameters():
         own = make_optimizer([parameter], optim)
         own.state = optimizer.state
 
@@ -82,6 +84,8 @@ def _step_in_backward(model: nn.Module, optimizer: torch.optim.Optimizer, optim:
             assert parameter.grad is not None
             if parameter.grad.isfinite().all():
                 own.step()
+            else:
+                training.left_out = True
             parameter.grad = None
 
         parameter.register_post_accumulate_grad_hook(step)  # type: ignore[no-untyped-call]
