@@ -66,7 +66,8 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     Of several processes each gives its share of the batch; all get the loss of the whole and make the same step.
     The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
     whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
-    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole; both count.
+    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole; either
+    counts.
     """
     config, world, scale = stepper.config, stepper.world, training.scale
     training.left_out = False

@@ -69,8 +69,17 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of twelve drawn looks, training and validation."""
-    folder = tmp_path_factory.mktemp("drawn")
-    write_dataset(folder / "aihub", looks=12, seed=0, workers=1)
+    return _drawn_shards(tmp_path_factory.mktemp("drawn"), 12)
+
+
+@pytest.fixture(scope="session")
+def more_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of forty drawn looks."""
+    return _drawn_shards(tmp_path_factory.mktemp("more"), 40)
+
+
+def _drawn_shards(folder: Path, looks: int) -> Path:
+    write_dataset(folder / "aihub", looks=looks, seed=0, workers=1)
     files = Files(folder / "aihub")
     configuration = Configuration(
         source="aihub",
