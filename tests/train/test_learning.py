@@ -1,7 +1,7 @@
 """A guard: a short training still learns to take the garment from Ic, and to put it where it belongs.
 
-Nano's base stage at 32², 240 steps on 30 drawn people; what is asked of it are unseen people in unseen garments. Numbers
-are of one seed, with a margin for another processor's rounding (docs/learning.md has the long run).
+Nano's base stage at 32², 240 steps on 30 drawn people; what it is asked for are unseen people in unseen garments.
+Numbers are of one seed, with a margin for another processor's rounding (docs/learning.md has the long run).
 """
 
 from __future__ import annotations
