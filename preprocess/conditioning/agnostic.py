@@ -62,15 +62,20 @@ def agnostic(
     """
     side = labels.shape[0]
     box = box_of(labels > 0, round(side * _BOX_MARGIN))
-    result = square.copy()
     if box is None:
-        return result
+        return square.copy()
     # Nothing of the person is outside of the box, so only what is inside has to be looked at.
     rows, columns = box
     moved = points - (columns.start, rows.start, 0.0)
     picture, kept, _ = shown(square[box], labels[box], claimed[box], moved, garment, side)
-    inside = np.full_like(picture, MID_GREY)
-    result[box] = cv2.copyTo(picture, kept.view(np.uint8), inside)
+    result = np.full_like(square, MID_GREY)
+    everything = slice(None)
+    for outside in (
+        (slice(0, rows.start), everything), (slice(rows.stop, side), everything),
+        (rows, slice(0, columns.start)), (rows, slice(columns.stop, side)),
+    ):  # fmt: skip
+        result[outside] = square[outside]
+    cv2.copyTo(picture, kept.view(np.uint8), result[box])
     return result
 
 
