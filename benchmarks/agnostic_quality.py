@@ -163,15 +163,8 @@ def grab_cut(square: NDArray[np.uint8], polygon: Mask) -> Mask:
         if not (state == cv2.GC_FGD).any():
             continue
         cv2.setRNGSeed(0)
-        cv2.grabCut(
-            np.ascontiguousarray(square[box]),
-            state,
-            None,
-            np.zeros((1, 65)),
-            np.zeros((1, 65)),
-            8,
-            cv2.GC_INIT_WITH_MASK,
-        )
+        picture, models = np.ascontiguousarray(square[box]), (np.zeros((1, 65)), np.zeros((1, 65)))
+        cv2.grabCut(picture, state, (0, 0, 0, 0), *models, 8, cv2.GC_INIT_WITH_MASK)
         result[box] |= here & ((state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD))
     return result
 
