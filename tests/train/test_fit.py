@@ -171,8 +171,9 @@ def test_lines_of_a_killed_run_are_dropped_from_the_metrics(shards: Path, tmp_pa
 @pytest.mark.parametrize("prediction", ["eps", "v"])
 def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, prediction: str) -> None:
     config = tiny(
-        "base", "steps=120", "optim.lr=3e-3", f"diffusion.prediction={prediction}", "diffusion.residual_std=null"
-    )
+        "base", "steps=120", "optim.lr=3e-3", f"diffusion.prediction={prediction}",
+        "diffusion.residual_std=null", "diffusion.shown_std=null", "diffusion.t_shift=1.0",
+    )  # fmt: skip
     fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
     told = [loss for loss in losses(tmp_path) if loss is not None]
     assert len(told) == 120

@@ -66,8 +66,8 @@ def test_a_shift_of_the_times_moves_them_in_training_and_not_in_validation(
 
     monkeypatch.setattr("train.step.diffusion_loss", loss)
     model = torch.nn.Identity()
-    for settings in ((), ("diffusion.t_shift=3.0",)):
-        config = tiny("base", *settings)
+    for shift in (1.0, 3.0):
+        config = tiny("base", f"diffusion.t_shift={shift}")
         stepper = Stepper(config, make_schedule("cosine"), CPU)
         sample_losses(model, drawn_batch(config), stepper)
         sample_losses(model, drawn_batch(config), stepper, t=torch.full((config.data.batch,), 0.5))
