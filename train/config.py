@@ -117,7 +117,7 @@ class DiffusionConfig(_Config):
     schedule: ScheduleName = "cosine"
     """Noise schedule in continuous time."""
     prediction: Prediction = "eps"
-    """What the network says: the noise ε (the paper's), or v."""
+    """What the network says: the noise ε (the paper's), v, or the picture x."""
     residual_std: float | None = Field(None, gt=0, le=1)
     """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
     shown_std: float | None = Field(None, gt=0, le=1)
@@ -133,9 +133,9 @@ class DiffusionConfig(_Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.residual_std is not None and (self.prediction != "v" or self.min_snr_gamma is not None):
+        if self.residual_std is not None and (self.prediction == "eps" or self.min_snr_gamma is not None):
             raise ValueError(
-                f"residual_std={self.residual_std} goes with prediction=v and no min_snr_gamma, "
+                f"residual_std={self.residual_std} goes with prediction=v or x and no min_snr_gamma, "
                 f"not with prediction={self.prediction}, min_snr_gamma={self.min_snr_gamma}"
             )
         if self.shown_std is not None and (self.residual_std is None or self.augmentation):

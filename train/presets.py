@@ -33,8 +33,8 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
     "sr1024": {"sampler": "ddim", "steps": 32},
 }
 
-# What a CPU can do in minutes: preconditioned v-prediction, a high learning rate that decays, little or no noise on the
-# conditions, small batches at late times, and few steps of a second-order sampler (docs/training.md, docs/learning.md).
+# What a CPU can do in minutes: preconditioned v-prediction, a high learning rate that decays, little noise on the
+# conditions, and few steps of a second-order sampler (docs/training.md).
 _NANO: dict[str, Any] = {
     "optim": {"lr": 2e-3, "warmup": 100, "decay": "cosine"},
     "diffusion": {"schedule": "cosine", "prediction": "v", "augmentation": 0.1},
@@ -43,10 +43,10 @@ _NANO: dict[str, Any] = {
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {
-        "steps": 2000,
-        "data": {"batch": 8},
-        "diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, "t_shift": 5.0},
-        "sampling": {"sampler": "dpmpp_2m", "steps": 16, "guidance": 1.0},
+        "steps": 1300,
+        "data": {"batch": 16},
+        "diffusion": {"residual_std": 0.5},
+        "sampling": {"sampler": "dpmpp_2m", "steps": 20},
     },
     "sr256": {
         "steps": 300,

@@ -177,8 +177,10 @@ def autocast(config: StageConfig, device: torch.device) -> torch.autocast:
 
 def make_denoiser(network: nn.Module, config: StageConfig, schedule: Schedule) -> Denoiser:
     """Return what training and sampling call: the network, preconditioned where the configuration says so."""
-    std = config.diffusion.residual_std
-    return network if std is None else Preconditioned(network, schedule, std, config.diffusion.shown_std)
+    diffusion = config.diffusion
+    if diffusion.residual_std is None or diffusion.prediction == "eps":
+        return network
+    return Preconditioned(network, schedule, diffusion.residual_std, diffusion.shown_std, diffusion.prediction)
 
 
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:

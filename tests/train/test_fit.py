@@ -168,7 +168,7 @@ def test_lines_of_a_killed_run_are_dropped_from_the_metrics(shards: Path, tmp_pa
     assert losses(tmp_path) == whole
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "x"])
 def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, prediction: str) -> None:
     config = tiny(
         "base", "steps=120", "optim.lr=3e-3", f"diffusion.prediction={prediction}",

@@ -10,8 +10,8 @@ from torch import Tensor
 from train.condition import Condition, Denoiser
 from train.diffusion.schedule import Schedule, per_sample
 
-Prediction = Literal["eps", "v"]
-"""What the model's output is: the noise ε (the paper's), or v = α ε - σ x (progressive distillation)."""
+Prediction = Literal["eps", "v", "x"]
+"""What the model's output is: the noise ε (the paper's), v = α ε - σ x (progressive distillation), or the picture."""
 
 
 class DenoiserOutput(NamedTuple):
@@ -33,6 +33,8 @@ def target(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule, prediction: Pr
     """Return what the model should have said of z_t = q_sample(x, eps, t)."""
     if prediction == "eps":
         return eps
+    if prediction == "x":
+        return x
     alpha, sigma = schedule.alpha_sigma(t)
     return per_sample(alpha, x) * eps - per_sample(sigma, x) * x
 
@@ -42,6 +44,8 @@ def interpret(output: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule, predic
     alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
     if prediction == "eps":
         return DenoiserOutput((z_t - sigma * output) / alpha, output)
+    if prediction == "x":
+        return with_x0(output, z_t, t, schedule)
     return DenoiserOutput(alpha * z_t - sigma * output, sigma * z_t + alpha * output)
 
 
@@ -59,7 +63,7 @@ def loss_weight(t: Tensor, schedule: Schedule, prediction: Prediction, min_snr_g
     if min_snr_gamma is None:
         return torch.ones_like(t)
     snr = schedule.log_snr(t).exp()
-    carried = snr if prediction == "eps" else snr + 1.0
+    carried = {"eps": snr, "v": snr + 1.0, "x": torch.ones_like(snr)}[prediction]
     return (snr.clamp(max=min_snr_gamma) / carried).to(t.dtype)
 
 

@@ -7,13 +7,15 @@ is known) and say x = μ + r with r of standard deviation s. With D = s²α² + 
     x̂ = μ + (s²α / D) z' - (sσ / √D) F(z' / √D, t, condition)
 
 so that the network F sees unit variance, has to say something of unit variance, and copies the known picture without
-having to learn how. For μ = 0 and s = 1 this is v-prediction. The papers do not do this; a small network that is
-trained for minutes needs it (docs/training.md).
+having to learn how. For μ = 0 and s = 1 this is v-prediction. With prediction=x it is x̂ = μ + s F instead: what a
+network that has not learnt much says is then blurred, where of v it leaves the noise in (docs/learning.md). The papers
+do not do this; a small network that is trained for minutes needs it (docs/training.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +29,7 @@ _GREY = 1.5 / 127.5
 
 @dataclass(frozen=True)
 class Preconditioned:
-    """A denoiser that says v, made of a network F whose output is scaled and centred as above."""
+    """A denoiser that says v, or x, made of a network F whose output is scaled and centred as above."""
 
     network: Denoiser
     schedule: Schedule
@@ -35,15 +37,19 @@ class Preconditioned:
     """s, the standard deviation of x about its centre, in pictures of [-1, 1]."""
     shown_std: float | None = None
     """The same where Ia shows the person and not the grey of what is hidden; None for ``std`` everywhere."""
+    prediction: Literal["v", "x"] = "v"
+    """What it says."""
 
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
-        """Predict v of z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, free of division by σ."""
+        """Predict x, or v, of z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, free of division by σ."""
         alpha, sigma = (per_sample(value, z_t) for value in self.schedule.alpha_sigma(t))
         centre = centre_of(condition)
         std = self._std(condition, centre)
         spread = (std * alpha).square() + sigma.square()
         residual = z_t - alpha * centre
         output = self.network(residual / spread.sqrt(), t, condition).float()
+        if self.prediction == "x":
+            return centre + std * output
         kept = alpha * sigma * (1.0 - std.square()) / spread
         return kept * residual - sigma * centre + std / spread.sqrt() * output
 
@@ -59,7 +65,9 @@ class Preconditioned:
         return torch.where(shown, torch.full_like(std, self.shown_std), std)
 
     def weight(self, t: Tensor) -> Tensor:
-        """Return the weight (B,) that turns the squared error of v into that of F, D / s²."""
+        """Return the weight (B,) that turns the squared error into that of F: D / s² of v, 1 / s² of x."""
+        if self.prediction == "x":
+            return torch.full_like(t, self.std**-2)
         alpha, sigma = self.schedule.alpha_sigma(t)
         return alpha.square() + (sigma / self.std).square()
 

@@ -14,6 +14,8 @@ from typing import Literal, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from schemas import UserError
 
@@ -125,8 +127,18 @@ def join(kind: Parallel | None) -> Iterator[World]:
         raise UserError(f"torchrun: process {local_rank} has no GPU of its own; --nproc-per-node {gpus} would fit")
     if gpus:
         torch.cuda.set_device(local_rank)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
+    _meet("cpu:gloo,cuda:nccl" if gpus else "gloo", rank, size)
     try:
         yield World(rank, size, kind or "ddp", local_rank)
     finally:
         dist.destroy_process_group()
+
+
+def _meet(backend: str, rank: int, size: int) -> None:
+    """Make the process group, by way of torchrun's store."""
+    store, *_ = next(rendezvous("env://"))
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+        # On one machine torchrun may keep its store when it starts the processes again: the addresses of those that
+        # were killed are still in it. All were started as often here; processes of several machines need not have been.
+        store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)

@@ -60,7 +60,7 @@ def test_a_weight_of_one_costs_one_pass() -> None:
     assert len(model.calls[0][0]) == 3
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
+@pytest.mark.parametrize("prediction", ["eps", "v", "x"])
 def test_thresholded_estimates_stay_in_range_and_make_up_z_t(prediction: Prediction) -> None:
     z_t, t, condition = inputs()
     denoise = guided_denoiser(Recorder(), condition, SCHEDULE, prediction=prediction)

@@ -19,7 +19,7 @@ from train.diffusion.objective import (
 from train.diffusion.schedule import CosineSchedule, LinearSchedule
 
 SCHEDULE = CosineSchedule()
-PREDICTIONS: list[Prediction] = ["eps", "v"]
+PREDICTIONS: list[Prediction] = ["eps", "v", "x"]
 
 
 def batch(size: int = 6) -> tuple[Tensor, Tensor, Tensor]:

@@ -104,3 +104,20 @@ def test_noise_on_ia_and_a_dropped_condition_hide_what_is_shown() -> None:
             Preconditioned(zero, schedule, 0.5, 0.1)(z_t, TIMES, condition),
             Preconditioned(zero, schedule, 0.5)(z_t, TIMES, condition),
         )
+
+
+def test_with_x_the_network_says_how_far_the_picture_is_from_what_is_known() -> None:
+    schedule = make_schedule("cosine")
+    centre, eps = draw(6)
+    x, condition = centre + 0.3, shown_left(centre)
+    z_t = q_sample(x, eps, TIMES, schedule)
+
+    def one(z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
+        return torch.ones_like(z_t)
+
+    denoiser = Preconditioned(one, schedule, 0.5, 0.1, "x")
+    said = interpret(denoiser(z_t, TIMES, condition), z_t, TIMES, schedule, "x")
+    assert condition.Ia is not None
+    torch.testing.assert_close(said.x0[..., :4], condition.Ia[..., :4] + 0.1)
+    torch.testing.assert_close(said.x0[..., 4:], condition.Ia[..., 4:] + 0.5)
+    assert torch.equal(denoiser.weight(TIMES), torch.full_like(TIMES, 4.0))
