@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 LOOKS := 200
 
-.PHONY: help install demo test test-slow lint format schemas bench clean
+.PHONY: help install demo test test-slow lint format schemas bench learn clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -50,6 +50,9 @@ schemas: install  ## Write the JSON Schema of the shards' files anew
 
 bench: install  ## Run the benchmarks; each prints a table
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+learn: install  ## Train the base stage at 64² for 40 minutes and measure it on swaps with a known truth
+	$(BIN)/python benchmarks/learning/study.py
 
 clean:  ## Remove the demo's files
 	rm -rf $(DEMO)
