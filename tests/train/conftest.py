@@ -67,30 +67,20 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shards(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
     """Shards of twelve drawn looks, training and validation."""
-    return _drawn_shards(tmp_path_factory.mktemp("drawn"), 12)
+    return _drawn_shards(tmp_path_factory.mktemp("drawn"), 12, configuration)
 
 
 @pytest.fixture(scope="session")
-def more_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def more_shards(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
     """Shards of forty drawn looks."""
-    return _drawn_shards(tmp_path_factory.mktemp("more"), 40)
+    return _drawn_shards(tmp_path_factory.mktemp("more"), 40, configuration)
 
 
-def _drawn_shards(folder: Path, looks: int) -> Path:
+def _drawn_shards(folder: Path, looks: int, configuration: Configuration) -> Path:
     write_dataset(folder / "aihub", looks=looks, seed=0, workers=1)
     files = Files(folder / "aihub")
-    configuration = Configuration(
-        source="aihub",
-        garment="upper",
-        pairing="item",
-        views="matching",
-        linings=False,
-        target_size=1024,
-        conditioning_size=256,
-        jpeg_quality=95,
-    )
     planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
     build(files, folder / "shards", planned, 1, lambda done, total: None)
     return folder / "shards"

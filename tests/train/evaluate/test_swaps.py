@@ -45,20 +45,11 @@ def truth(aihub: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(aihub: Path) -> Path:
-    configuration = Configuration(
-        source="aihub",
-        garment="all",
-        pairing="item",
-        views="front",
-        linings=False,
-        target_size=1024,
-        conditioning_size=256,
-        jpeg_quality=95,
-    )
+def built(aihub: Path, configuration: Configuration) -> Path:
+    front = configuration.model_copy(update={"garment": "all", "views": "front"})
     files, out = Files(aihub), aihub.parent / "shards"
     wanted = [record for record in records(open_aihub(files), "all", views="front") if record.frame == "000"]
-    build(files, out, make_plan(files, wanted, configuration), 1, lambda done, total: None)
+    build(files, out, make_plan(files, wanted, front), 1, lambda done, total: None)
     return out
 
 
