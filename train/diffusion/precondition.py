@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from train.condition import Condition, Denoiser
@@ -36,7 +37,7 @@ class Preconditioned:
     std: float
     """s, the standard deviation of x about its centre, in pictures of [-1, 1]."""
     shown_std: float | None = None
-    """The same where Ia shows the person and not the grey of what is hidden; None for ``std`` everywhere."""
+    """The same where Ia shows the person, a pixel away from the grey of what is hidden; None for ``std`` everywhere."""
     prediction: Literal["v", "x"] = "v"
     """What it says."""
 
@@ -61,7 +62,9 @@ class Preconditioned:
         assert condition.Ia is not None, "what is shown is told by Ia"
         # Noise hides where the grey is, so s is then the larger one everywhere.
         clean = (condition.t_na[:, 0] == 0)[:, None, None, None]
-        shown = clean & (condition.Ia.abs() > _GREY).any(dim=1, keepdim=True)
+        grey = (condition.Ia.abs() <= _GREY).all(dim=1, keepdim=True)
+        # A pixel beside the grey is a mixture with it, and not what the person looks like there.
+        shown = clean & (F.max_pool2d(grey.float(), 3, 1, 1) == 0)
         return torch.where(shown, torch.full_like(std, self.shown_std), std)
 
     def weight(self, t: Tensor) -> Tensor:

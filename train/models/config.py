@@ -11,10 +11,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from schemas.keypoints import NUM_KEYPOINTS
+from train.models.geometry import WARP_MAPS
 
 
 def _is_papers(setting: str) -> bool:
     return setting in ("t", "cross-attention")
+
+
+def _is_off(setting: bool) -> bool:
+    return not setting
 
 
 def _is_single(patch: int) -> bool:
@@ -66,6 +71,12 @@ class ParallelUNetConfig(BaseModel):
     """Side in pixels of the squares that level 0 sees as one position, with all their values as channels: 1 in the
     paper. With 2 the whole network computes on a quarter of the positions. Written to JSON only where it is not 1."""
 
+    pose_maps: bool = Field(False, exclude_if=_is_off)
+    """Whether the person's UNet also sees Jp drawn as pictures of its limbs; the paper hands over vectors alone."""
+    warp: bool = Field(False, exclude_if=_is_off)
+    """Whether the person's UNet also sees Ic moved to where Jp and Jg say that it belongs, as a first guess that
+    cross-attention has to mend; the paper has the implicit warp alone. Both are written to JSON only where true."""
+
     @property
     def person_up(self) -> tuple[int, ...]:
         """Residual blocks of the person's way up, from the bottom."""
@@ -83,8 +94,9 @@ class ParallelUNetConfig(BaseModel):
 
     @property
     def person_inputs(self) -> int:
-        """Channels that the person's UNet reads: z_t, Ia, low_res in the second stage, Ic where it is concatenated."""
-        return 6 + self.low_res_channels + 3 * (self.garment == "concatenation")
+        """Channels of pixels that the person's UNet reads: z_t, Ia, low_res in the second stage, what is said of Ic."""
+        of_garment = 3 * (self.garment == "concatenation") + WARP_MAPS * self.warp
+        return 6 + self.low_res_channels + of_garment
 
     @property
     def stride(self) -> int:
@@ -100,6 +112,8 @@ class ParallelUNetConfig(BaseModel):
         check_divisible("image_size", self.image_size, self.stride, f"{depth} levels, patch={self.patch}")
         self._check_attention()
         self._check_garment_up()
+        if self.garment == "none" and self.warp:
+            raise ValueError("garment=none hides Ic, which warp=true shows; leave one of them out")
         if self.garment != "cross-attention" and self.garment_film == "static":
             raise ValueError(
                 f"garment={self.garment} has no garment-UNet, which garment_film=static is about; leave one of them out"

@@ -19,6 +19,7 @@ from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
 from train.models.config import ParallelUNetConfig
 from train.models.embedding import TryOnEmbedding
+from train.models.geometry import POSE_MAPS, limb_maps, warped_garment
 
 
 class Features(NamedTuple):
@@ -130,7 +131,7 @@ class ParallelUNet(nn.Module):
         pixels = config.patch**2
         if config.garment == "cross-attention":
             self.garment = UNet(config, 3 * pixels, config.garment_down, config.garment_up, attends=False)
-        inputs = config.person_inputs * pixels
+        inputs = config.person_inputs * pixels + POSE_MAPS * config.pose_maps
         self.person = UNet(config, inputs, config.person_down, config.person_up, attends=True)
         self.head = Head(config.channels[0], 3 * pixels)
 
@@ -164,18 +165,30 @@ class ParallelUNet(nn.Module):
         if (low_res is not None) != bool(self.config.low_res_channels):
             raise ValueError(f"low_res is for models with low_res_channels=3, not {self.config.low_res_channels}")
         check_shapes(z_t, t_na, self.config.condition_images, self.config.stride)
+        seen = self._patches(z_t, low_res, Ia, Ic, Jp, Jg)
+        of_garment: Tensor | None = Jg
         if self.config.garment == "none":
-            Jg, t_na = None, torch.cat([t_na[:, :1], t_na[:, 2:]], dim=1)  # Ic's level tells of Ic as well
-        emb, poses = self.embedding(t, t_na, Jp, Jg)
+            of_garment, t_na = None, torch.cat([t_na[:, :1], t_na[:, 2:]], dim=1)  # Ic's level tells of Ic as well
+        emb, poses = self.embedding(t, t_na, Jp, of_garment)
         if garment is None and self.garment is not None:
             patches = F.pixel_unshuffle(Ic, self.config.patch)
             garment = self.garment(patches, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
+        features = self.person(seen, emb, poses, garment)
+        return F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
+
+    def _patches(
+        self, z_t: Tensor, low_res: Tensor | None, Ia: Tensor, Ic: Tensor, Jp: Tensor, Jg: Tensor
+    ) -> Tensor:  # fmt: skip
+        """Return what the person's UNet reads, at level 0's resolution."""
         pictures = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
         if self.config.garment == "concatenation":
             pictures.append(Ic)
+        if self.config.warp:
+            pictures.append(warped_garment(Ic, Jp, Jg))
         patches = F.pixel_unshuffle(torch.cat(pictures, dim=1), self.config.patch)
-        features = self.person(patches, emb, poses, garment)
-        return F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
+        if not self.config.pose_maps:
+            return patches
+        return torch.cat([patches, limb_maps(Jp, (patches.shape[2], patches.shape[3]))], dim=1)
 
 
 class GarmentReuse(nn.Module):

@@ -48,3 +48,8 @@ def test_a_guided_preset_is_one_graph(preset: str, stage: str) -> None:
 def test_so_is_the_static_garment() -> None:
     config = PRESETS["nano"]["base"].model_copy(update={"garment_film": "static"})
     assert graphs_and_breaks(config) == (1, 0)
+
+
+def test_so_are_poses_as_pictures() -> None:
+    config = PRESETS["nano"]["base"].model_copy(update={"pose_maps": True, "warp": True})
+    assert graphs_and_breaks(config) == (1, 0)

@@ -57,6 +57,8 @@ def parallel_unets(draw: st.DrawFn) -> ParallelUNetConfig:
         low_res_channels=draw(st.sampled_from((0, 3))),
         garment_film=draw(st.sampled_from(("t", "static"))) if garment == "cross-attention" else "t",
         garment=garment,
+        pose_maps=draw(st.booleans()),
+        warp=draw(st.booleans()) if garment != "none" else False,
     )
 
 

@@ -171,6 +171,13 @@ def test_torch_export_gives_the_same(low_res: bool) -> None:
     torch.testing.assert_close(program.module()(*arguments), model(*arguments))
 
 
+def test_torch_export_gives_the_same_with_poses_as_pictures() -> None:
+    model = ParallelUNet(tiny().model_copy(update={"pose_maps": True, "warp": True})).eval()
+    arguments = inputs(2, 16, 16)
+    program = torch.export.export(model, arguments)
+    torch.testing.assert_close(program.module()(*arguments), model(*arguments))
+
+
 @pytest.mark.parametrize("low_res", [0, 3])
 def test_a_hidden_garment_has_no_influence(low_res: int) -> None:
     """Neither Ic nor Jg nor the noise level of Ic, at any value."""
