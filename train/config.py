@@ -33,7 +33,7 @@ class DataConfig(_Config):
     flip: bool = True
     """Mirror half of the tuples, left and right keypoints exchanged."""
     jitter: float = Field(0.0, ge=0, le=0.25)
-    """Shift and scale person and garment, each on its own, by up to this share of the side; stages with Ia and Ic."""
+    """Shift person and garment, each on its own, whole pixels up to this share of the side; not in stage 3."""
     threads: int = Field(2, gt=0)
     """Threads that read and decode ahead of the step; for shards at a URL, how many requests are under way."""
     cache: Path | None = None

@@ -1,75 +1,67 @@
-"""Whether the base stage learns: train it on drawn people, dress unseen people in unseen garments, see who is right.
+"""Whether the cascade learns: train it on drawn people, dress unseen people in unseen garments, see who is right.
 
-    python benchmarks/learning/study.py [--folder learn] [--study NAME,NAME|all]
+    python benchmarks/learning/study.py [--folder learn] [PART ...]
 
-Draws a data set with the truth of swaps, builds its shards, trains the base stage of base64.yaml, and evaluates: what
-`make learn` does. With ``--study`` it trains the runs of ``STUDY`` instead. What is there already in the folder is not
-made again; a run that was stopped goes on. Writes the tables between the marks `<!-- results -->` and `<!-- study -->`
-of docs/learning.md, and the sheet docs/learning.jpg.
+Without a PART it does what `make learn` does: `cascade`, then `gains` and `sampling`. Parts:
+
+- cascade   draw a data set with the truth of swaps, build its shards, train the three stages (base.yaml, sr256.yaml,
+            sr1024.yaml), evaluate, and write docs/learning.jpg;
+- gains     each later stage against bicubic enlargement, given the true small picture;
+- sampling  the base stage's score against the number of network evaluations, for each sampler;
+- study     short runs of the base stage that differ from base.yaml in one thing;
+- real      overfit the looks of the folder that TRYON_REAL_DATA names through all stages, and swap their garments.
+
+Each writes its table between its marks in docs/learning.md. What is there already in the folder is not made again; a
+training that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from common import COLUMNS, HERE, ROOT, STAGES, cells, evaluated, fit, header, program, write
+from evaluations import evaluations
+from gains import gains
 from PIL import Image
+from real import real
 
-ROOT = Path(__file__).parents[2]
-RECIPE = Path(__file__).with_name("base64.yaml")
 LOOKS, PEOPLE, SWAPS = 1500, 60, 96
-COLUMNS = {
-    "psnr_inside": "inside, dB", "ssim_inside": "SSIM inside", "retrieval@1": "right of 20", "sleeve@1": "sleeve",
-    "kept_psnr": "kept, dB", "psnr_outside": "outside, dB",
+STUDY_STEPS, STUDY_SWAPS = 600, 48
+STUDY: dict[str, tuple[str, ...]] = {
+    "base.yaml": (),
+    "v instead of x": ("diffusion.prediction=v",),
+    "no warp": ("model.warp=false",),
+    "no pose_maps": ("model.pose_maps=false",),
+    "neither: cross-attention alone, as in the paper": ("model.warp=false", "model.pose_maps=false"),
+    "warp and concatenation, no cross-attention": ("model.garment=concatenation",),
+    "concatenation alone (the paper's ablation)": (
+        "model.garment=concatenation", "model.warp=false", "model.pose_maps=false",
+    ),
+    "no garment": ("model.garment=none", "model.warp=false"),
+    "times from U(0, 1)": ("diffusion.t_shift=1",),
+    "shown_std as the rest": ("diffusion.shown_std=null",),
+    "learning rate 1e-3": ("optim.lr=1e-3",),
+    "learning rate 4e-3": ("optim.lr=4e-3",),
+    "fp32": ("precision=fp32",),
 }  # fmt: skip
-PLAIN = ("diffusion.shown_std=null", "diffusion.t_shift=1.0", "data.jitter=0.0", "data.batch=16")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the study: in what it differs from base64.yaml."""
-
-    name: str
-    steps: int
-    settings: tuple[str, ...]
-
-
-STUDY = (
-    Run("fp32", 700, (*PLAIN, "precision=fp32", "diffusion.augmentation=0.1")),
-    Run("bf16", 700, (*PLAIN, "diffusion.augmentation=0.1")),
-    Run("clean conditions", 500, PLAIN),
-    Run("shown_std", 500, (*PLAIN, "diffusion.shown_std=0.1")),
-    Run("patch 4", 310, (
-        *PLAIN, "diffusion.shown_std=0.1", "model.patch=4", "model.channels=[128,192]", "model.person_down=[1,1]",
-        "model.garment_down=[1,1]",
-    )),
-    Run("late times", 500, (*PLAIN, "diffusion.shown_std=0.1", "diffusion.t_shift=10.0")),
-)  # fmt: skip
 
 
 def main() -> None:
+    parts: dict[str, Callable[[Path], None]] = {
+        "cascade": cascade, "gains": gains, "sampling": evaluations, "study": study, "real": real,
+    }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("learn"))
-    parser.add_argument("--study", help="names of runs, or all")
+    parser.add_argument("parts", nargs="*", default=["cascade", "gains", "sampling"], metavar="PART")
     given = parser.parse_args()
-    prepare(given.folder)
-    if given.study:
-        for run in STUDY:
-            if given.study == "all" or run.name in given.study.split(","):
-                settings = [word for setting in run.settings for word in ("--set", setting)]
-                train(given.folder / "study" / run.name, given.folder, "--steps", run.steps, *settings)
-        write("study", study_table(given.folder))
-        return
-    train(given.folder / "runs", given.folder)
-    write("results", result_table(evaluate(given.folder / "runs", given.folder)))
-    sheet(given.folder)
+    for name in given.parts:
+        if name not in parts:
+            parser.error(f"no part {name!r}: one of {', '.join(parts)}")
+        if name != "real":
+            prepare(given.folder)
+        parts[name](given.folder)
 
 
 def prepare(folder: Path) -> None:
@@ -78,82 +70,34 @@ def prepare(folder: Path) -> None:
     program("preprocess", "build-shards", "--src", folder / "aihub", "--out", folder / "shards")
 
 
-def train(runs: Path, folder: Path, *settings: object) -> None:
-    """Train and take down the minutes; those of a run that was stopped and is gone on with are the last ones alone."""
-    done = runs / "minutes.json"
-    if done.exists():
-        return
-    started = time.monotonic()
-    program(
-        "train", "fit", "--shards", folder / "shards", "--runs", runs, "--preset", "nano", "--stage", "base",
-        "--config", RECIPE, *settings,
-    )  # fmt: skip
-    done.write_text(json.dumps((time.monotonic() - started) / 60))
-
-
-def evaluate(runs: Path, folder: Path) -> dict[str, Any]:
-    """Return what `trainer evaluate` finds, and the minutes of training."""
-    path = runs / "evaluation.json"
-    if not path.exists():
-        found = program(
-            "train", "evaluate", "--runs", runs, "--shards", folder / "shards", "--truth", folder / "aihub/truth",
-            "--pairs", SWAPS, "--json",
-        )  # fmt: skip
-        path.write_text(found)
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result | {"minutes": json.loads((runs / "minutes.json").read_text())}
-
-
-def study_table(folder: Path) -> str:
+def cascade(folder: Path) -> None:
+    """Train the three stages, measure them, and show eight people."""
+    runs, shards = folder / "runs", folder / "shards"
+    minutes = {stage: fit(runs, shards, stage, HERE / f"{stage}.yaml") for stage in STAGES}
+    truth = evaluated(runs, folder, SWAPS)["truth"]
+    taken = ", ".join(f"{stage} {minutes[stage]:.0f}" for stage in STAGES)
     lines = [
-        f"| run | settings | steps | minutes | {' | '.join(COLUMNS.values())} |",
-        "|---" * (4 + len(COLUMNS)) + "|",
-    ]
-    for run in STUDY:
-        runs = folder / "study" / run.name
-        if (runs / "minutes.json").exists():
-            found = evaluate(runs, folder)
-            settings = ", ".join(f"`{setting}`" for setting in run.settings)
-            cells = figures(found["truth"]["stages"]["base"]["dressed"])
-            lines.append(f"| {run.name} | {settings} | {run.steps} | {found['minutes']:.1f} | {cells} |")
-    return "\n".join(lines)
-
-
-def result_table(found: dict[str, Any]) -> str:
-    truth = found["truth"]
-    lines = [
-        f"{truth['people']} people in garments that they never wear, {truth['swaps']} swaps; training took "
-        f"{found['minutes']:.0f} minutes.",
-        "", f"| picture | {' | '.join(COLUMNS.values())} |", "|---" * (1 + len(COLUMNS)) + "|",
+        f"{truth['people']} people in garments that they never wear, {truth['swaps']} swaps; minutes of training: "
+        f"{taken}.",
+        "", *header("stage", "picture", *COLUMNS.values()),
     ]  # fmt: skip
-    lines += [f"| {row} | {figures(values)} |" for row, values in truth["stages"]["base"].items()]
-    return "\n".join(lines)
+    for stage, rows in truth["stages"].items():
+        lines += [f"| {stage} | {row} | {cells(values)} |" for row, values in rows.items()]
+    write("results", "\n".join(lines))
+    program("train", "sample", "--runs", runs, "--shards", shards, "--out", folder / "samples")
+    Image.open(folder / "samples/sheet.png").convert("RGB").save(ROOT / "docs/learning.jpg", quality=88)
 
 
-def figures(values: dict[str, float]) -> str:
-    digits = {name: 2 if "psnr" in name else 3 for name in COLUMNS}
-    return " | ".join(f"{values[name]:.{digits[name]}f}" if name in values else "" for name in COLUMNS)
-
-
-def sheet(folder: Path) -> None:
-    """Dress eight people and show them."""
-    out = folder / "samples"
-    program("train", "sample", "--runs", folder / "runs", "--shards", folder / "shards", "--out", out)
-    Image.open(out / "sheet.png").convert("RGB").save(ROOT / "docs/learning.jpg", quality=88)
-
-
-def write(mark: str, table: str) -> None:
-    """Put the table between the marks of docs/learning.md."""
-    path = ROOT / "docs/learning.md"
-    pattern = re.compile(f"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-    path.write_text(pattern.sub(lambda found: f"{found[1]}{table}\n{found[2]}", path.read_text()))
-    print(table)
-
-
-def program(name: str, *words: object) -> str:
-    """Run one of the project's programs; what it says of its progress is shown, what it prints is returned."""
-    command = [sys.executable, "-m", name, *map(str, words)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def study(folder: Path) -> None:
+    """Train and measure the short runs."""
+    lines = header("run", "changed", "minutes", *COLUMNS.values())
+    for name, settings in STUDY.items():
+        runs = folder / "study" / name.split(":")[0].replace(" ", "-")
+        minutes = fit(runs, folder / "shards", "base", HERE / "base.yaml", f"steps={STUDY_STEPS}", *settings)
+        found = evaluated(runs, folder, STUDY_SWAPS)["truth"]["stages"]["base"]["dressed"]
+        changed = ", ".join(f"`{setting}`" for setting in settings)
+        lines.append(f"| {name} | {changed} | {minutes:.1f} | {cells(found)} |")
+    write("study", "\n".join(lines))
 
 
 if __name__ == "__main__":

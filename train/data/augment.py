@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,40 +45,37 @@ def flip_pose(pose: Pose) -> Pose:
 
 
 def jittered(item: Item, share: float, noise: SampleNoise) -> Item:
-    """Shift and scale a try-on tuple by up to ``share`` of its side: Ip, Ia and Jp alike, Ic and Jg by another draw.
+    """Shift a try-on tuple by up to ``share`` of its side: Ip, Ia and Jp alike, Ic and Jg by another draw.
 
-    What comes in from beyond an edge repeats it, as the crops of the shards do. Points that leave become absent.
+    By whole pixels, so that nothing is blurred: what a network is shown blurred it learns to make blurred. What comes
+    in from beyond an edge repeats it, as the crops of the shards do. Points that leave become absent.
     """
-    person, garment = (noise.uniform((3,), "jitter", which).numpy()[0] * 2 - 1 for which in ("person", "garment"))
+    side = item.x.shape[0]
+    person, garment = (
+        np.rint((noise.uniform((2,), "jitter", which).numpy()[0] * 2 - 1) * share * side).astype(int)
+        for which in ("person", "garment")
+    )
     return Item(
-        x=_moved(item.x, person, share),
-        Ia=None if item.Ia is None else _moved(item.Ia, person, share),
-        Ic=None if item.Ic is None else _moved(item.Ic, garment, share),
-        Jp=None if item.Jp is None else moved_pose(item.Jp, *_affine(person, share)),
-        Jg=None if item.Jg is None else moved_pose(item.Jg, *_affine(garment, share)),
+        x=_moved(item.x, person),
+        Ia=None if item.Ia is None else _moved(item.Ia, person),
+        Ic=None if item.Ic is None else _moved(item.Ic, garment),
+        Jp=None if item.Jp is None else moved_pose(item.Jp, person / side),
+        Jg=None if item.Jg is None else moved_pose(item.Jg, garment / side),
     )
 
 
-def moved_pose(pose: Pose, scale: float, shift: Pose) -> Pose:
-    """Return the pose with every point p, in [0, 1] of the side, at ``scale`` · (p - ½) + ½ + ``shift`` (2,)."""
+def moved_pose(pose: Pose, shift: NDArray[np.floating[Any]]) -> Pose:
+    """Return the pose (17, 3) with every point moved by ``shift`` (2,), x and y in parts of the side."""
     moved = pose.copy()
-    moved[:, :2] = scale * (pose[:, :2] - 0.5) + 0.5 + shift
+    moved[:, :2] += shift.astype(np.float32)
     inside = ((moved[:, :2] >= 0) & (moved[:, :2] <= 1)).all(axis=1) & (pose[:, 2] > 0)
     return np.where(inside[:, None], moved, np.float32(0))
 
 
-def _affine(draw: Pose, share: float) -> tuple[float, Pose]:
-    return 1 + share * float(draw[2]), share * draw[:2]
-
-
-def _moved(picture: Pixels, draw: Pose, share: float) -> Pixels:
-    scale, shift = _affine(draw, share)
+def _moved(picture: Pixels, pixels: NDArray[np.int_]) -> Pixels:
     side = picture.shape[0]
-    # A pixel's middle lies half a pixel from its corner: p + ½ = side · (a point of a pose).
-    offset = side * ((1 - scale) / 2 + shift) + (scale - 1) / 2
-    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]], np.float64)
-    moved = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8)
+    columns, rows = (np.clip(np.arange(side) - by, 0, side - 1) for by in pixels)
+    return np.ascontiguousarray(picture[rows][:, columns])
 
 
 def crop_corner(room: int, noise: SampleNoise) -> tuple[int, int]:
