@@ -35,7 +35,19 @@ def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: S
 
 def as_yaml(config: StageConfig) -> str:
     """Return all settings as YAML that ``stage_config`` reads back as they are."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+    return yaml.safe_dump(_whole(config), sort_keys=False, default_flow_style=None)
+
+
+def _whole(settings: BaseModel) -> dict[str, Any]:
+    """Return all settings, also those that JSON leaves out where they are the paper's: the file may go on a preset
+    that has others.
+    """
+    written = settings.model_dump(mode="json")
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return {
+        name: _whole(value) if isinstance(value, BaseModel) else written.get(name, value)
+        for name, value in values.items()
+    }
 
 
 def _read(file: Path) -> dict[str, Any]:

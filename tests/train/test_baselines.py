@@ -24,10 +24,16 @@ TinyConfig = Callable[..., StageConfig]
 
 CPU = torch.device("cpu")
 
+BASELINES = {
+    "concatenation": ("model.garment=concatenation", "model.warp=false"),
+    "none": ("model.garment=none", "model.warp=false"),
+}
+"""Settings of the two baselines: without a picture of the garment where it belongs, either."""
 
-@pytest.mark.parametrize("garment", ["concatenation", "none"])
+
+@pytest.mark.parametrize("garment", BASELINES)
 def test_a_baseline_is_trained_and_handed_on(garment: str, tiny: TinyConfig, shards: Path, tmp_path: Path) -> None:
-    config = tiny("base", "steps=2", f"model.garment={garment}")
+    config = tiny("base", "steps=2", *BASELINES[garment])
     data = ShardFolder(shards, "val")
     assert fit_stage(
         config, ShardFolder(shards, "train"), tmp_path / "runs/base", report=lambda _: None, stop=lambda: False
@@ -44,10 +50,10 @@ def test_a_baseline_is_trained_and_handed_on(garment: str, tiny: TinyConfig, sha
     assert np.array_equal(loaded.dress(outfit.Ia, outfit.Ic, outfit.Jp, outfit.Jg, seed=0), other)
 
 
-@pytest.mark.parametrize("garment", ["concatenation", "none"])
+@pytest.mark.parametrize("garment", BASELINES)
 def test_a_baseline_takes_less_memory(garment: str) -> None:
     plans = [
         plan_stage(stage_config("nano", "base", None, settings), 1 << 34, "bf16", 16)
-        for settings in ([], [f"model.garment={garment}"])
+        for settings in ((), BASELINES[garment])
     ]
     assert 0 < plans[1].footprint.peak < plans[0].footprint.peak

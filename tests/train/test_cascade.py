@@ -41,16 +41,16 @@ def test_a_static_garment_is_computed_once_a_picture(tiny: TinyConfig, film: str
         stage.model.get_submodule(name).register_forward_hook(
             lambda *_, name=name: calls.update({name: calls[name] + 1})
         )
-    pictures = sample_stage(stage, inputs(32), 0, range(2), Overrides())
-    assert pictures.shape == (2, 3, 32, 32)
+    pictures = sample_stage(stage, inputs(64), 0, range(2), Overrides())
+    assert pictures.shape == (2, 3, 64, 64)
     assert calls == {"garment": expected, "person": 4}
 
 
 def test_reuse_changes_no_picture(tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = untrained(tiny("base", "model.garment_film=static", "sampling.steps=4", "sampling.sampler=ddpm"))
-    reused = sample_stage(stage, inputs(32), 0, range(2), Overrides())
+    reused = sample_stage(stage, inputs(64), 0, range(2), Overrides())
     monkeypatch.setattr("train.cascade.GarmentReuse", lambda model: model)
-    assert torch.equal(sample_stage(stage, inputs(32), 0, range(2), Overrides()), reused)
+    assert torch.equal(sample_stage(stage, inputs(64), 0, range(2), Overrides()), reused)
 
 
 @pytest.mark.parametrize("preset", ["nano", "small", "paper"])
@@ -74,5 +74,5 @@ def test_a_fast_stage_evaluates_its_network_so_often(tiny: TinyConfig) -> None:
     stage = untrained(tiny("base", "sampling.sampler=ddpm", "sampling.steps=60"))
     calls: list[int] = []
     stage.model.register_forward_hook(lambda *_: calls.append(1))
-    sample_stage(stage, inputs(32), 0, range(2), Overrides(fast=True))
+    sample_stage(stage, inputs(64), 0, range(2), Overrides(fast=True))
     assert len(calls) == FAST_STEPS

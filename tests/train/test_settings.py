@@ -76,11 +76,11 @@ def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("stage", "assignment", "said"),
     [
-        ("sr256", "size=50", "size=50 is not a multiple of 32 (low_res=32): 32 or 64 would fit"),
-        ("sr1024", "crop=66", "crop=66 is not a multiple of 4 (size=256, low_res=64): 64 or 68 would fit"),
+        ("sr256", "size=100", "size=100 is not a multiple of 64 (low_res=64): 64 or 128 would fit"),
+        ("sr1024", "crop=65", "crop=65 is not a multiple of 2 (size=256, low_res=128): 64 or 66 would fit"),
         ("sr1024", "crop=60", "crop=60 is not a multiple of 8 (3 levels): 56 or 64 would fit"),
-        ("base", "crop=16", "size=32, crop=16: this model takes whole 32²"),
-        ("base", "diffusion.shown_std=0.1", "shown_std=0.1 goes with a residual_std and augmentation=0"),
+        ("base", "crop=32", "size=64, crop=32: this model takes whole 64²"),
+        ("base", "diffusion.augmentation=0.1", "shown_std=0.1 goes with a residual_std and augmentation=0"),
     ],
 )
 def test_sizes_that_do_not_fit_name_both_values_and_what_would(stage: Stage, assignment: str, said: str) -> None:
@@ -90,7 +90,7 @@ def test_sizes_that_do_not_fit_name_both_values_and_what_would(stage: Stage, ass
 
 
 def test_only_the_base_stage_tells_what_is_shown() -> None:
-    with pytest.raises(UserError, match=r"shown_std=0.1 with low_res=32: null would fit"):
+    with pytest.raises(UserError, match=r"shown_std=0.1 with low_res=64: null would fit"):
         stage_config("nano", "sr256", None, ["diffusion.augmentation=0", "diffusion.shown_std=0.1"])
 
 
@@ -109,7 +109,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("memory.micro_batch=4", "memory.micro_batch=4 of data.batch=16: null would fit"),
+        ("memory.micro_batch=4", "memory.micro_batch=4 of data.batch=8: null would fit"),
         ("precision=fp16", "precision=fp16: bf16 or fp32 would fit"),
         ("memory.optimizer_on_host=true", "memory.optimizer_on_host=true: false would fit"),
     ],
