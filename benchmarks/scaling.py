@@ -27,7 +27,9 @@ CARDS = {"T4, fp16": 65, "L4, bf16": 121, "RTX 4090, bf16": 165, "A100, bf16": 3
 
 
 def main() -> None:
-    print(f"| preset, stage | TFLOP a picture and step | EFLOP in all | {' | '.join(f'{card}, days' for card in CARDS)} |")
+    print(
+        f"| preset, stage | TFLOP a picture and step | EFLOP in all | {' | '.join(f'{card}, days' for card in CARDS)} |"
+    )
     print("|---" * (3 + len(CARDS)) + "|")
     presets: tuple[Preset, ...] = ("small", "paper")
     for preset in presets:

@@ -39,9 +39,7 @@ def as_yaml(config: StageConfig) -> str:
 
 
 def _whole(settings: BaseModel) -> dict[str, Any]:
-    """Return all settings, also those that JSON leaves out where they are the paper's: the file may go on a preset
-    that has others.
-    """
+    """Return all settings, also those that JSON leaves out where they are the paper's: nano has others."""
     written = settings.model_dump(mode="json")
     values = {name: getattr(settings, name) for name in type(settings).model_fields}
     return {
