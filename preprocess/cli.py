@@ -16,6 +16,7 @@ from preprocess.drawn.errors import DrawnDataError
 from preprocess.drawn.truth import FOLDER as TRUTH_FOLDER
 from preprocess.inspect_cli import inspect_command
 from preprocess.plan import PlannedRecords, make_plan
+from preprocess.report_cli import report_command
 from preprocess.sources.aihub import AIHub, is_aihub, open_aihub
 from preprocess.sources.files import Files
 from preprocess.sources.pairs import records
@@ -34,6 +35,7 @@ def cli() -> None:
 
 
 cli.add_command(inspect_command)
+cli.add_command(report_command)
 cli.add_command(verify_shards)
 
 

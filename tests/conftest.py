@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +40,151 @@ def configuration() -> Configuration:
         conditioning_size=256,
         jpeg_quality=95,
     )
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a browser would make of the page: tags with their attributes, text, and tables."""
+
+    source: str
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    tables: list[list[list[str]]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    in_cell: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self.in_cell = True
+        elif tag == "br" and self.in_cell:
+            self.tables[-1][-1][-1] += "\n"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.in_cell = self.in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if self.in_cell:
+            self.tables[-1][-1][-1] += data.replace("\N{NARROW NO-BREAK SPACE}", "")
+
+    @property
+    def text(self) -> str:
+        """All that is read, and no markup."""
+        return "".join(self.words)
+
+    def all(self, tag: str, of_class: str = "") -> list[dict[str, str | None]]:
+        """The attributes of every such tag."""
+        found = [attributes for name, attributes in self.tags if name == tag]
+        return [one for one in found if not of_class or of_class in (one.get("class") or "").split()]
+
+    def table(self, title: str) -> dict[str, list[int]]:
+        """The counts of a table by the name of their row: each split's, then all."""
+        rows = next(table for table in self.tables if table[0][0] == title)
+        return {row[0].split("\n")[0]: [int(cell) for cell in row[1:-1]] for row in rows[1:]}
+
+    def assert_nothing_is_fetched(self) -> None:
+        """No attribute and no style leads out of the page, and the browser is told to refuse what would."""
+        links = [
+            (tag, value)
+            for tag, attributes in self.tags
+            for name, value in attributes.items()
+            if name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href", "formaction")
+        ]
+        assert links
+        assert not [link for link in links if not (link[1] or "").startswith(("#", "data:"))]
+        styles = "".join(re.findall(r"<style>(.*?)</style>", self.source, flags=re.DOTALL))
+        assert styles
+        assert not re.search(r"url\(|@import", styles)
+        policies = [one["content"] for one in self.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+        assert [policy for policy in policies if policy and policy.startswith("default-src 'none'")]
+
+
+@pytest.fixture(scope="session")
+def take_apart() -> Callable[[Path], Page]:
+    """Read a page as a browser would, without running its scripts."""
+    return lambda path: Page(path.read_text("utf-8"))
+
+
+_PATIENCE = 300_000
+"""Milliseconds that a browser is given for a step, on a machine that has other things to do."""
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@dataclass
+class Tab:
+    """A page as a browser has loaded it; what it complains of and asks for is written down from the first moment."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def load(self, path: Path) -> None:
+        self.page.set_default_timeout(_PATIENCE)
+        self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def assert_quiet(self, path: Path) -> None:
+        """Nothing was complained of, and nothing was asked for but the file itself and what it holds."""
+        assert not self.complaints
+        asked = {url for url in self.requests if not url.startswith(("data:", "blob:"))}
+        assert asked == {path.as_uri()}
+
+    def assert_accessible(self) -> None:
+        """axe-core finds nothing against WCAG 2.2 AA (contrast among it), nor against its own best practice."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page, options={"runOnly": _RULES}).response["violations"]
+        assert not [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
+
+    def assert_no_wider_than_the_screen(self) -> None:
+        wide, screen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= screen
+
+    def tab_to(self, selector: str) -> None:
+        """Press Tab until the element is reached."""
+        for _ in range(200):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"{selector} cannot be reached by Tab")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser; the test is skipped where there is none: pip install 'tryon-cascade[browser]', and a chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'tryon-cascade[browser]'")
+    with api.sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        program = own if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
+        if program is None:
+            pytest.skip("no chromium: playwright install chromium, or the system's package")
+        browser = playwright.chromium.launch(executable_path=program, timeout=_PATIENCE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_tab(chromium: Any) -> Iterator[Callable[..., Tab]]:
+    """Load a page in a tab of its own: (path, width in pixels, light or dark)."""
+    contexts = []
+
+    def load(path: Path, width: int = 1280, scheme: str = "light") -> Tab:
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme))
+        tab = Tab(contexts[-1].new_page())
+        tab.load(path)
+        return tab
+
+    yield load
+    for context in contexts:
+        context.close()

@@ -34,6 +34,7 @@ from train.plan.report import as_json, as_text
 from train.plan.search import plan_stage
 from train.presets import Preset, preset_config
 from train.rehearse import as_table, rehearse
+from train.report_cli import report_command
 from train.sample import Pair, provenance, sample_pairs, swapped_pairs
 from train.settings import as_yaml, stage_config
 
@@ -61,6 +62,9 @@ _runs = click.option("--runs", type=_FOLDER, default=Path("runs"), show_default=
 @click.version_option(package_name="tryon-cascade")
 def cli() -> None:
     """Train the cascade on shards, and dress people with it."""
+
+
+cli.add_command(report_command)
 
 
 _preset = click.option(

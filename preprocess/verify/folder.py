@@ -47,7 +47,7 @@ def verify(folder: Path, workers: int, progress: ProgressCall) -> Report:
 
     Raise UserError where it holds no shards at all, or a worker was killed.
     """
-    plan = _read_plan(folder)
+    plan = open_plan(folder)
     reports: list[ShardReport] = []
     names = [shard.name for shard in plan.shards]
     progress(0, len(names))
@@ -79,7 +79,8 @@ def verify(folder: Path, workers: int, progress: ProgressCall) -> Report:
     )
 
 
-def _read_plan(folder: Path) -> Plan:
+def open_plan(folder: Path) -> Plan:
+    """Return the plan of a folder of shards. Raise UserError where it holds none that can be read."""
     try:
         return Plan.model_validate_json((folder / PLAN).read_bytes())
     except OSError as error:

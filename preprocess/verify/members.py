@@ -6,6 +6,7 @@ import hashlib
 import io
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -39,30 +40,49 @@ _LARGEST_POSE = 1024
 """Bytes; a pose has 332."""
 
 
-def check_members(
-    key: str, split: str, members: Mapping[str, bytes]
-) -> tuple[list[tuple[str, str]], Sample | None, tuple[Look, Look] | None]:
-    """Return (ending, problem) of each damaged member, the description, and what person and garment look like.
+@dataclass
+class Decoded:
+    """Members as they were decoded, by their endings; a damaged one is only among the problems."""
 
-    ``members`` maps endings to bytes; missing ones are not reported here.
-    """
-    problems: list[tuple[str, str]] = []
-    pictures: dict[str, NDArray[np.uint8]] = {}
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    """(ending, what is wrong)."""
+    pictures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """RGB uint8 (side, side, 3)."""
+    poses: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """float32 (17, 3)."""
     sample: Sample | None = None
+
+    @property
+    def looks(self) -> tuple[Look, Look] | None:
+        """What person and garment look like, None unless both were decoded."""
+        if not {PERSON_256, GARMENT} <= self.pictures.keys():
+            return None
+        return _look(self.pictures[PERSON_256]), _look(self.pictures[GARMENT])
+
+
+def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decoded:
+    """Decode and check each member; ``members`` maps endings to bytes, and missing ones are no problem here."""
+    decoded = Decoded()
     for ending, data in members.items():
         try:
             if ending in _SIZES:
-                pictures[ending] = _picture(data, "PNG" if ending.endswith("png") else "JPEG", _SIZES[ending])
+                kind = "PNG" if ending.endswith("png") else "JPEG"
+                decoded.pictures[ending] = _picture(data, kind, _SIZES[ending])
             elif ending in (JP, JG):
-                _pose(data)
+                decoded.poses[ending] = _pose(data)
             elif ending == META:
-                sample = _meta(data, key, split)
+                decoded.sample = _meta(data, key, split)
         except ValueError as error:
-            problems.append((ending, " ".join(str(error).split())))
-    twins = (
-        (_look(pictures[PERSON_256]), _look(pictures[GARMENT])) if {PERSON_256, GARMENT} <= pictures.keys() else None
-    )
-    return problems, sample, twins
+            decoded.problems.append((ending, " ".join(str(error).split())))
+    return decoded
+
+
+def check_members(
+    key: str, split: str, members: Mapping[str, bytes]
+) -> tuple[list[tuple[str, str]], Sample | None, tuple[Look, Look] | None]:
+    """Return (ending, problem) of each damaged member, the description, and what person and garment look like."""
+    decoded = decode_members(key, split, members)
+    return decoded.problems, decoded.sample, decoded.looks
 
 
 def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
@@ -85,8 +105,8 @@ def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
     return np.asarray(pixels, np.uint8)
 
 
-def _pose(data: bytes) -> None:
-    """Raise ValueError unless the bytes are a pose; nothing in them is ever unpickled."""
+def _pose(data: bytes) -> NDArray[np.float32]:
+    """Read a pose (17, 3). Raise ValueError unless the bytes are one; nothing in them is ever unpickled."""
     if len(data) > _LARGEST_POSE:
         raise ValueError(f"{len(data)} bytes are no pose")
     try:
@@ -96,6 +116,7 @@ def _pose(data: bytes) -> None:
     if not isinstance(pose, np.ndarray):
         raise ValueError("no .npy file")
     check_pose(pose)
+    return pose
 
 
 def _meta(data: bytes, key: str, split: str) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +32,18 @@ class Facts:
     items: tuple[str, ...]
     persons: Pictures
     garments: Pictures
+
+    @classmethod
+    def of(cls, split: Split, described: Sequence[tuple[Sample, Look, Look]]) -> Facts:
+        """Put samples together with what their person and garment look like."""
+        return cls(
+            split,
+            tuple(sample.key for sample, _, _ in described),
+            tuple(sample.look for sample, _, _ in described),
+            tuple(sample.item for sample, _, _ in described),
+            Pictures.of([person for _, person, _ in described]),
+            Pictures.of([garment for _, _, garment in described]),
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ def verify_shard(folder: Path, shard: PlannedShard, fingerprint: str) -> ShardRe
     rejected = tuple(reject.key for reject in index.rejects) if index else ()
     keys = (*(found.key for found in groups), *rejected)
     done = summary_of(index) if index else None
-    return ShardReport(tuple(problems), len(groups), keys, _facts(shard, described), done)
+    return ShardReport(tuple(problems), len(groups), keys, Facts.of(shard.split, described), done)
 
 
 def _index(folder: Path, shard: PlannedShard, problems: list[Problem]) -> ShardIndex | None:
@@ -150,17 +162,6 @@ def _against_tar(index: ShardIndex, groups: list[Group]) -> Iterator[Problem]:
         yield Problem(index.name, key, "", "in the tar, but not in the index")
     if there.keys() == set(indexed) and list(there) != indexed:
         yield Problem(index.name, "", "", "the index lists the samples in another order than the tar")
-
-
-def _facts(shard: PlannedShard, described: list[tuple[Sample, Look, Look]]) -> Facts:
-    return Facts(
-        shard.split,
-        tuple(sample.key for sample, _, _ in described),
-        tuple(sample.look for sample, _, _ in described),
-        tuple(sample.item for sample, _, _ in described),
-        Pictures.of([person for _, person, _ in described]),
-        Pictures.of([garment for _, _, garment in described]),
-    )
 
 
 def _line(error: Exception) -> str:

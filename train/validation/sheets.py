@@ -28,6 +28,12 @@ def sheet_path(run: Path, step: int) -> Path:
     return run / "sheets" / f"step-{step:08d}.png"
 
 
+def sheets_of(run: Path) -> dict[int, Path]:
+    """Return the sheets of a run by their step, the first one first."""
+    found = {path.stem.removeprefix("step-"): path for path in (run / "sheets").glob("step-*.png")}
+    return {int(step): found[step] for step in sorted(found) if step.isdecimal()}
+
+
 def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
     """Return the pairs of a run's sheets. Raise UserError where no two people can be swapped.
 
