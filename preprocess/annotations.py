@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.label_tables import AIHUB_ITEM, AIHUB_MODEL
 from preprocess.loose_json import load_json
 from preprocess.sides import mend_garment, mend_person
 from schemas import NUM_KEYPOINTS, View
@@ -44,16 +45,6 @@ _POINT_LIMIT = 100_000
 
 _PRODUCT = re.compile(r"_([FB])$", re.IGNORECASE)
 _REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
-_MODEL_REGIONS = {
-    0: "hair", 1: "face", 2: "neck", 3: "hat",
-    4: "outer_rsleeve", 5: "outer_lsleeve", 6: "outer_torso", 7: "inner_rsleeve", 8: "inner_lsleeve", 9: "inner_torso",
-    10: "pants_hip", 11: "pants_rsleeve", 12: "pants_lsleeve", 13: "skirt", 14: "right_arm", 15: "left_arm",
-    16: "right_shoe", 17: "left_shoe", 18: "right_leg", 19: "left_leg",
-}  # fmt: skip
-_ITEM_REGIONS = {
-    0: "hat", 1: "hat_hidden", 2: "rsleeve", 3: "lsleeve", 4: "torso", 5: "top_hidden", 6: "hip", 7: "pants_rsleeve",
-    8: "pants_lsleeve", 9: "pants_hidden", 10: "skirt", 11: "skirt_hidden", 12: "shoe", 13: "shoe_hidden",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,12 +126,12 @@ def read_view(data: bytes) -> View | None:
 
 def read_model_parse(data: bytes, path: str) -> Parse:
     """Read a Model-Parse file. Raise RecordError `bad-parse` or `empty-parse`."""
-    return _read_parse(data, path, _MODEL_REGIONS, ("category_name", "product_type"))
+    return _read_parse(data, path, AIHUB_MODEL, ("category_name", "product_type"))
 
 
 def read_item_parse(data: bytes, path: str) -> Parse:
     """Read an Item-Parse file. Raise RecordError `bad-parse` or `empty-parse`."""
-    return _read_parse(data, path, _ITEM_REGIONS, ("product_type", "category_name"))
+    return _read_parse(data, path, AIHUB_ITEM, ("product_type", "category_name"))
 
 
 def _load(data: bytes, path: str, reason: str) -> tuple[dict[str, Any], list[str]]:

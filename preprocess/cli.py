@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
@@ -17,12 +17,11 @@ from preprocess.drawn.truth import FOLDER as TRUTH_FOLDER
 from preprocess.inspect_cli import inspect_command
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.report_cli import report_command
-from preprocess.sources.aihub import AIHub, is_aihub, open_aihub
 from preprocess.sources.files import Files
-from preprocess.sources.pairs import records
+from preprocess.sources.kinds import DataSet, open_data_set, recognise
 from preprocess.splits import find_twins, keep_together
 from preprocess.verify_cli import verify_shards
-from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, UserError, Views
+from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, UserError, Views
 
 _JPEG_QUALITY = 95
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -74,7 +73,9 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 @cli.command("build-shards")
 @click.option("--src", type=_FOLDER, required=True, help="Folder that holds the data set.")
 @click.option("--out", type=_FOLDER, default=Path("shards"), show_default=True, help="Folder for the shards.")
-@click.option("--source", type=click.Choice(["auto", "aihub"]), default="auto", show_default=True, help="Kind of data.")
+@click.option(
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
+)  # fmt: skip
 @click.option(
     "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
     help="Garments to put on.",
@@ -100,7 +101,7 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 def build_shards(
     src: Path,
     out: Path,
-    source: str,
+    source: Source | Literal["auto"],
     garment: Garment | Literal["all"],
     pairing: Pairing | Literal["both"],
     views: Views,
@@ -117,8 +118,9 @@ def build_shards(
     node = Node(node_rank, num_nodes)
     if dry_run and retry_rejects:
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
+    files = Files(src)
     configuration = Configuration(
-        source="aihub",
+        source=recognise(files) if source == "auto" else source,
         garment=garment,
         pairing=pairing,
         views=views,
@@ -127,7 +129,7 @@ def build_shards(
         conditioning_size=CONDITIONING_SIZE,
         jpeg_quality=_JPEG_QUALITY,
     )
-    files, data, planned = _plan(src, out, source, configuration, workers or cores())
+    data, planned = _plan(files, out, configuration, workers or cores())
     if dry_run:
         _print_estimate(estimate(files, out, planned, workers or cores(), node=node), out)
         return
@@ -147,31 +149,26 @@ def build_shards(
             told = "finished shards are kept; mend the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {told}", err=True)
             sys.exit(1)
-    _print_summary(summary, out, dict(data.left_out), planned.plan.moved, time.monotonic() - started)
+    _print_summary(summary, out, data.left_out, planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
 
 
 def _plan(
-    src: Path, out: Path, source: str, configuration: Configuration, workers: int
-) -> tuple[Files, AIHub, PlannedRecords]:
-    """Recognise the data set and plan its shards. Raise UserError where there is nothing to build."""
-    files = Files(src)
-    if source == "auto" and not is_aihub(files):
-        raise UserError(
-            f"--src {src}: no data set recognised; AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json"
-        )
-    data = open_aihub(files)
-    found = list(records(data, configuration.garment, configuration.pairing, configuration.views))
+    files: Files, out: Path, configuration: Configuration, workers: int
+) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
+    """Open the data set and plan its shards. Raise UserError where there is nothing to build."""
+    data = open_data_set(files, configuration.source)
+    found = list(data.records(configuration.garment, configuration.pairing, configuration.views))
     if not found:
         raise UserError(
-            f"--src {src}: no pair of a person and a garment for --garment {configuration.garment} "
+            f"--src {files.root}: no pair of a person and a garment for --garment {configuration.garment} "
             f"--pairing {configuration.pairing} --views {configuration.views}; try --garment all --views all"
         )
     with progress_bar("comparing") as progress:
         twins = find_twins(files, found, workers, progress, read_twins(out))
-    return files, data, make_plan(files, keep_together(files, found, twins), configuration, twins)
+    return data, make_plan(files, keep_together(files, found, twins), configuration, twins)
 
 
 def _print_estimate(found: Estimate, out: Path) -> None:

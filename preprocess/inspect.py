@@ -10,6 +10,7 @@ from preprocess.inspect_joins import Joins, join, worn_slots
 from preprocess.inspect_labels import read_labels
 from preprocess.sources.aihub import is_aihub, open_aihub
 from preprocess.sources.files import Files
+from preprocess.sources.kinds import LAYOUTS
 from preprocess.sources.names import LEAVES, Release
 from preprocess.sources.tally import Tally
 from schemas import Split, UserError
@@ -104,10 +105,7 @@ def inspect(files: Files, workers: int, progress: Callable[[int, int], None]) ->
     Raise UserError where ``files`` is no data set that is known.
     """
     if not is_aihub(files):
-        raise UserError(
-            f"--src {files.root}: no data set recognised; "
-            "AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json"
-        )
+        raise UserError(f"--src {files.root}: no data set recognised; {LAYOUTS}")
     data = open_aihub(files)
     labels = read_labels(data, workers, progress)
     labels.faults.add(data.found)

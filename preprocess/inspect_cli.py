@@ -6,13 +6,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal, get_args
 
 import click
 from rich.cells import cell_len
 
 from preprocess.console import cores, progress_bar
 from preprocess.inspect import FAULTS, Report, inspect
+from preprocess.inspect_listed import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.sources.files import Files
+from preprocess.sources.kinds import recognise
+from preprocess.sources.tally import Tally
+from schemas import Source
 
 _WIDTH = 100
 
@@ -21,16 +26,25 @@ _WIDTH = 100
 @click.option(
     "--src", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder with the data set, or zips."
 )
+@click.option(
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
+)  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect_command(src: Path, workers: int | None, as_json: bool) -> None:
-    """Say what a data set holds, how its parts join, and what is wrong with it; opens no picture."""
+def inspect_command(src: Path, source: Source | Literal["auto"], workers: int | None, as_json: bool) -> None:
+    """Say what a data set holds, how its parts join, and what is wrong with it; decodes no picture."""
+    files = Files(src)
+    kind = recognise(files) if source == "auto" else source
+    report: Report | ListedReport
     with progress_bar("reading") as progress:
-        report = inspect(Files(src), workers or cores(), progress)
+        if kind == "aihub":
+            report = inspect(files, workers or cores(), progress)
+        else:
+            report = inspect_listed(files, kind, workers or cores(), progress)
     if as_json:
         click.echo(json.dumps(report.document(), ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(report)))
+        click.echo("\n".join(_lines(report) if isinstance(report, Report) else _listed_lines(report)))
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -42,14 +56,30 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _section("views of people", [split.views for split in splits])
     yield from _section("categories of products", [split.categories for split in splits])
     yield from _section("worn, in listed pairs", [split.worn for split in splits])
-    yield ""
-    found = {code: count for code, count in report.faults.counts.items() if count}
-    yield "faults" if found else "faults: none"
-    for code in FAULTS | found:
-        if code in found:
-            yield f"  {found[code]:>8} {code:<22} {FAULTS.get(code, '')}".rstrip()
-            yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in report.faults.examples.get(code, ()))
+    yield from _fault_lines(report.faults, FAULTS)
     yield "not looked at: what only pictures show (turned-image, bad-image, ambiguous-layers)"
+
+
+def _listed_lines(report: ListedReport) -> Iterator[str]:
+    name = {"viton-hd": "VITON-HD", "dress-code": "Dress Code"}[report.source]
+    yield f"{name}, labels of the table {report.labels}: {report.src}"
+    for group, counts in report.files.items():
+        yield from _section(f"files of {group}" if group else "files", [counts])
+    yield ""
+    yield _row("", *report.pairs)
+    yield from _section("pairs", list(report.pairs.values()))
+    yield from _fault_lines(report.faults, LISTED_FAULTS)
+    yield "not looked at: what only pixels show (one picture under two names, unclear-garment, ambiguous-layers)"
+
+
+def _fault_lines(faults: Tally, known: dict[str, str]) -> Iterator[str]:
+    yield ""
+    found = {code: count for code, count in faults.counts.items() if count}
+    yield "faults" if found else "faults: none"
+    for code in known | found:
+        if code in found:
+            yield f"  {found[code]:>8} {code:<22} {known.get(code, '')}".rstrip()
+            yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(code, ()))
 
 
 def _section(title: str, columns: list[dict[str, int]]) -> Iterator[str]:

@@ -41,9 +41,13 @@ def decode(
     return pixels, sideways
 
 
+def is_cut_short(data: bytes) -> bool:
+    """Say whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
+    return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
+
+
 def _decode(data: bytes, flags: int) -> Pixels | None:
-    # cv2 fills what a truncated JPEG lacks with grey and says nothing, so the end-of-image marker is looked for.
-    if not data or (data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2):
+    if not data or is_cut_short(data):
         return None
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

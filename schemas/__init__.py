@@ -42,6 +42,7 @@ from schemas.sample import (
     Pairing,
     Picture,
     Sample,
+    Source,
     Split,
     View,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "ShardEntry",
     "ShardIndex",
     "ShardSample",
+    "Source",
     "Split",
     "Swap",
     "Truth",

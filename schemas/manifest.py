@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sample import Garment, Pairing, Split
+from schemas.sample import Garment, Pairing, Source, Split
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
@@ -25,7 +25,7 @@ class _Strict(BaseModel):
 class Configuration(_Strict):
     """All that decides, together with the inputs, what bytes the shards hold."""
 
-    source: Literal["aihub"]
+    source: Source
     garment: Garment | Literal["all"]
     pairing: Pairing | Literal["both"]
     views: Views

@@ -33,6 +33,7 @@ Split = Literal["train", "val"]
 Garment = Literal["upper", "lower", "dress"]
 View = Literal["front", "back", "side"]
 Pairing = Literal["item", "view"]
+Source = Literal["aihub", "viton-hd", "dress-code"]
 
 
 class _Strict(BaseModel):
@@ -70,7 +71,7 @@ class Sample(_Strict):
 
     schema_version: Literal[1] = 1
     key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; holds no dot")
-    source: Literal["aihub"] = Field(description="the kind of data set")
+    source: Source = Field(description="the kind of data set")
     split: Split = Field(description="that of the shard; the data set's own part, unless this would leak")
     garment: Garment = Field(description="the part of the body that the garment is worn on")
     view: View = Field(description="the side of the person that the camera sees")

@@ -39,6 +39,7 @@ from schemas import (
     Picture,
     Reject,
     Sample,
+    Source,
 )
 
 _HELD = 12
@@ -112,7 +113,7 @@ def _make(files: Files, record: Record, configuration: Configuration, recent: _R
     left = recent.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
     check_layers(files, person, left.side, product, record)
     right = recent.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
-    sample = _describe(record, person, left.side.crop, product, right.crop)
+    sample = _describe(record, configuration.source, person, left.side.crop, product, right.crop)
     return Members(sample, {**left.members, **right.members, META: sample.model_dump_json().encode()})
 
 
@@ -134,17 +135,22 @@ def _garment_members(product: Subject, record: Record, configuration: Configurat
     return _GarmentMembers(side.crop, {GARMENT: encode_png(side.Ic), JG: _npy(side.Jg)})
 
 
-def _describe(record: Record, person: Subject, person_crop: Crop, product: Subject, product_crop: Crop) -> Sample:
+def _annotation(path: str, derived_from: str = "") -> Annotation:
+    """Say where an annotation came from: a file, or what it was derived from where there is none."""
+    return Annotation(path=path, origin="annotated") if path else Annotation(path=derived_from, origin="derived")
+
+
+def _describe(
+    record: Record, source: Source, person: Subject, person_crop: Crop, product: Subject, product_crop: Crop
+) -> Sample:
     def picture(path: str, subject: Subject, crop: Crop) -> Picture:
         width, height = subject.size
         return Picture(path=path, width=width, height=height, crop=crop)
 
-    def annotated(path: str) -> Annotation:
-        return Annotation(path=path, origin="annotated")
-
+    product_parse = _annotation(record.product_parse, record.product_image)
     return Sample(
         key=record.key,
-        source="aihub",
+        source=source,
         split=record.split,
         garment=record.garment,
         view=record.view,
@@ -154,10 +160,10 @@ def _describe(record: Record, person: Subject, person_crop: Crop, product: Subje
         item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
         person=picture(record.person_image, person, person_crop),
         product=picture(record.product_image, product, product_crop),
-        person_pose=annotated(record.person_pose),
-        person_parse=annotated(record.person_parse),
-        product_pose=annotated(record.product_pose),
-        product_parse=annotated(record.product_parse),
+        person_pose=_annotation(record.person_pose),
+        person_parse=_annotation(record.person_parse),
+        product_pose=_annotation(record.product_pose, product_parse.path),
+        product_parse=product_parse,
         mended=tuple(dict.fromkeys((*person.mended, *product.mended))),
     )
 

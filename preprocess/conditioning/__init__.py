@@ -2,7 +2,8 @@
 
 from preprocess.conditioning.conditions import GarmentSide, PersonSide, garment_side, person_side
 from preprocess.conditioning.layer_check import check_layers
-from preprocess.conditioning.subject import Subject, load_person, load_product
+from preprocess.conditioning.loading import load_person, load_product
+from preprocess.conditioning.subject import Subject
 
 __all__ = [
     "GarmentSide",

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.cloth import likelihood, repaint, shows_cloth
+from preprocess.conditioning.cloth import likelihood, paint_from, repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
 from preprocess.conditioning.masks import box_of, dilated, eroded, thinned
@@ -53,12 +53,19 @@ class Shown(NamedTuple):
 
 
 def agnostic(
-    square: Pixels, labels: LabelMap, claimed: Mask, points: NDArray[np.float64], garment: Garment
-) -> Pixels:  # fmt: skip
+    square: Pixels,
+    labels: LabelMap,
+    claimed: Mask,
+    points: NDArray[np.float64],
+    garment: Garment,
+    *,
+    whole_half: bool = False,
+) -> Pixels:
     """Return Ia at the crop's own resolution, RGB uint8 (side, side, 3).
 
     ``claimed`` are all pixels inside a polygon of the garment, ``points`` is the person's pose (17, 3) in pixels of
-    the crop. Painting comes before resizing, so that no pixel of the garment is averaged into a kept one.
+    the crop; ``whole_half`` as in `shown`. Painting comes before resizing, so that no pixel of the garment is averaged
+    into a kept one.
     """
     side = labels.shape[0]
     box = box_of(labels > 0, round(side * _BOX_MARGIN))
@@ -67,7 +74,7 @@ def agnostic(
     # Nothing of the person is outside of the box, so only what is inside has to be looked at.
     rows, columns = box
     moved = points - (columns.start, rows.start, 0.0)
-    picture, kept, _ = shown(square[box], labels[box], claimed[box], moved, garment, side)
+    picture, kept, _ = shown(square[box], labels[box], claimed[box], moved, garment, side, whole_half=whole_half)
     result = np.full_like(square, MID_GREY)
     everything = slice(None)
     for outside in (
@@ -80,14 +87,22 @@ def agnostic(
 
 
 def shown(
-    square: Pixels, labels: LabelMap, claimed: Mask, points: NDArray[np.float64], garment: Garment, side: int
-) -> Shown:  # fmt: skip
+    square: Pixels,
+    labels: LabelMap,
+    claimed: Mask,
+    points: NDArray[np.float64],
+    garment: Garment,
+    side: int,
+    *,
+    whole_half: bool = False,
+) -> Shown:
     """Return what of the person is pasted back; margins are shares of ``side``.
 
     The safety margin around the garment is taken from the neck and from the other half of the body. Head, hands and
     feet have none: they are kept to their last pixel, and a little beyond where nothing is labelled. Of hair, hands and
     feet the pixels along the garment's edge get the colour of what lies behind them, or are left out; so are pixels
-    near it, and at a cuff, that have its colour.
+    near it, and at a cuff, that have its colour. With ``whole_half`` the other half of the body is kept to its last
+    pixel too, and what of it is in the margin gets the colour of what is beyond.
     """
     picture = square.copy()
     worn = pixels_of(labels, WORN[garment])
@@ -100,6 +115,9 @@ def shown(
     _add_grown(kept, face, free, side)
     kept |= face
     repainted = np.zeros_like(kept)
+    if whole_half:
+        repainted = _paint_margin(picture, kept, pixels_of(labels, _HALF[garment]))
+        kept |= repainted
     few, masks = thinned(square, (worn, face), _STEP)
     cloth, skin = (likelihood(few, mask) for mask in masks)
     at_edge = claimed | worn
@@ -113,6 +131,16 @@ def shown(
         repainted[box] |= found.repainted
         _add_grown(kept, part, free, side)
     return Shown(picture, kept, repainted)
+
+
+def _paint_margin(picture: Pixels, kept: Mask, half: Mask) -> Mask:
+    """Paint those pixels of the half that are not kept like the nearest kept ones, in place; return them."""
+    box = box_of(half)
+    painted = np.zeros_like(half)
+    if box is not None and (sure := kept[box] & half[box]).any():
+        painted[box] = half[box] & ~kept[box]
+        paint_from(picture[box], painted[box], sure)
+    return painted
 
 
 def _without_cloth(

@@ -66,6 +66,19 @@ def repaint(picture: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
     return result
 
 
+def paint_from(picture: Pixels, zone: Mask, source: Mask) -> None:
+    """Give each pixel of ``zone`` the colour of the nearest one of ``source``, in place; both are (h, w).
+
+    ``source`` must not be empty.
+    """
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~source).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(nearest.max()) + 1, 3), np.uint8)
+    colours[nearest[source]] = picture[source]
+    picture[zone] = colours[nearest[zone]]
+
+
 def _colour_near_by(colours: NDArray[np.float32], mask: Mask) -> NDArray[np.float32]:
     """Return the mean colour (h, w, 3) of the masked pixels around each pixel, NaN where there is none."""
     window = (2 * _NEAR + 1, 2 * _NEAR + 1)

@@ -15,6 +15,7 @@ from preprocess.conditioning.masks import share_of
 from preprocess.conditioning.regions import WORN, LabelMap, claimed_by, garment_mask, label_map, pixels_of
 from preprocess.conditioning.subject import Subject
 from preprocess.faults import RecordError
+from preprocess.label_maps import PixelParse
 from preprocess.pictures import Pixels, cut, resize
 from preprocess.sources import Record
 from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop
@@ -58,7 +59,9 @@ def person_side(person: Subject, record: Record) -> PersonSide:
     square = cut(person.pixels, crop)
     points = person.pose.points - (crop.x, crop.y, 0.0)
     claimed = claimed_by(person.parse, WORN[record.garment], crop)
-    Ia = agnostic(square, labels, claimed, points, record.garment)
+    # A label map has a label for every pixel, so what lies beside the garment need not be given up with the margin.
+    by_pixel = isinstance(person.parse, PixelParse)
+    Ia = agnostic(square, labels, claimed, points, record.garment, whole_half=by_pixel)
     Ip = resize(square, TARGET_SIZE)
     return PersonSide(
         Ip=Ip,

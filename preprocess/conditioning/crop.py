@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Parse, Pose
-from preprocess.conditioning.regions import ARMS, HEAD, bounds
+from preprocess.annotations import Pose
+from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds
 from schemas import Crop, Garment
 
 _PERSON_MARGIN = 0.06
@@ -16,7 +16,7 @@ _BELOW_HIPS = 0.55
 """How far an upper-body crop goes on below the hips, in lengths of the torso: to the fingertips of a hanging arm."""
 
 
-def person_crop(pose: Pose, parse: Parse, garment: Garment, size: tuple[int, int]) -> Crop:
+def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, int]) -> Crop:
     """Return the crop of a person: head to thigh for an upper-body garment, the whole person for others.
 
     It follows head, arms and pose, not the worn garment, whose length it would otherwise tell (paper §4: "cropped
@@ -33,7 +33,7 @@ def person_crop(pose: Pose, parse: Parse, garment: Garment, size: tuple[int, int
     return _square(*_union([bounds(parse), _box_of(known)]), _PERSON_MARGIN, size)
 
 
-def garment_crop(parse: Parse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
+def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
     """Return the crop around the named (or all) regions of a garment's picture, None where it has none of them.
 
     ``size`` is (width, height) of the picture. Raise ValueError where the labels are not this picture's.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Parse, read_item_parse
+from preprocess.annotations import read_item_parse
 from preprocess.conditioning.conditions import PersonSide
 from preprocess.conditioning.layers import beneath, has_outer_layer, is_clearly_more_like, outermost, palette
-from preprocess.conditioning.regions import garment_mask, pixels_of
+from preprocess.conditioning.regions import AnyParse, garment_mask, pixels_of
 from preprocess.conditioning.subject import Subject
 from preprocess.faults import RecordError
 from preprocess.pictures import Pixels, cut, decode
@@ -41,7 +41,7 @@ def check_layers(files: Files, person: Subject, side: PersonSide, product: Subje
         )  # fmt: skip
 
 
-def _product_palette(pixels: Pixels, parse: Parse, factor: int) -> NDArray[np.float32] | None:
+def _product_palette(pixels: Pixels, parse: AnyParse, factor: int) -> NDArray[np.float32] | None:
     height, width = pixels.shape[:2]
     mask = garment_mask(parse, Crop(x=0, y=0, side=factor * max(width, height)), factor=factor)
     return palette(pixels, np.ascontiguousarray(mask[:height, :width]))

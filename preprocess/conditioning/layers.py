@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Parse
 from preprocess.conditioning.colours import distribution, histogram, smeared
 from preprocess.conditioning.masks import thinned
-from preprocess.conditioning.regions import LOWER, UPPER
+from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, names_of
 from preprocess.pictures import Mask, Pixels
 from schemas import Garment
 
@@ -34,7 +33,7 @@ _KERNELS = tuple(
 """Colours are smeared by about a step: light differs too."""
 
 
-def outermost(parse: Parse, garment: Garment) -> frozenset[str]:
+def outermost(parse: AnyParse, garment: Garment) -> frozenset[str]:
     """Return the names of the regions that the garment which is tried on covers."""
     if garment == "lower":
         return LOWER
@@ -43,12 +42,12 @@ def outermost(parse: Parse, garment: Garment) -> frozenset[str]:
     return _OUTER if has_outer_layer(parse) else _BENEATH
 
 
-def has_outer_layer(parse: Parse) -> bool:
+def has_outer_layer(parse: AnyParse) -> bool:
     """Say whether something is worn over another top."""
-    return any(region.name in _OUTER for region in parse.regions)
+    return not _OUTER.isdisjoint(names_of(parse))
 
 
-def beneath(parse: Parse) -> frozenset[str]:
+def beneath(parse: AnyParse) -> frozenset[str]:
     """Return the names of the regions that lie beneath the outermost top, none where there is one layer only."""
     return _BENEATH if has_outer_layer(parse) else frozenset()
 

@@ -30,6 +30,13 @@ def share_of(mask: Mask) -> float:
     return cv2.countNonZero(mask.view(np.uint8)) / mask.size
 
 
+def largest_piece(mask: Mask) -> Mask:
+    """Return the mask's largest connected piece alone; an empty mask for an empty one."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    piece: Mask = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 1 else np.zeros_like(mask)
+    return piece
+
+
 def dilated(mask: Mask, radius: int) -> Mask:
     """Return the mask grown by ``radius`` pixels."""
     return _morphed(mask, cv2.MORPH_DILATE, radius, radius)

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Parse, Polygon
+from preprocess.label_maps import PixelParse, table_look_up
+from preprocess.label_tables import BACKGROUND
 from preprocess.pictures import Mask
 from schemas import Crop, Garment
 
 HEAD = frozenset({"hair", "face", "hat"})
 ARMS = frozenset({"right_arm", "left_arm"})
-LEGS = frozenset({"right_leg", "left_leg"})
+LEGS = frozenset({"right_leg", "left_leg", "socks"})
 SHOES = frozenset({"right_shoe", "left_shoe"})
 UPPER = frozenset(
     f"{layer}_{part}" for layer in ("inner", "outer", "dress") for part in ("torso", "rsleeve", "lsleeve")
@@ -30,14 +32,25 @@ _ORDER = ("hair", "hat", "neck", *sorted(LEGS), *sorted(SHOES), *sorted(LOWER), 
 LabelMap = NDArray[np.uint8]
 """(side, side): 0 background, 1 an unknown region, else 2 + the position in _ORDER."""
 
+AnyParse = Parse | PixelParse
+"""Regions as polygons, or pixel by pixel."""
 
-def label_map(parse: Parse, crop: Crop) -> LabelMap:
+_RANK = {BACKGROUND: 0} | {name: 2 + position for position, name in enumerate(_ORDER)}
+
+
+def label_map(parse: AnyParse, crop: Crop) -> LabelMap:
     """Paint a person's regions into the crop, one label a pixel."""
+    if isinstance(parse, PixelParse):
+        return _cut(table_look_up(parse.numbers, [_RANK.get(name, 1) for name in parse.names]), crop)
     labels = np.zeros((crop.side, crop.side), np.uint8)
-    rank = {name: 2 + position for position, name in enumerate(_ORDER)}
-    for region in sorted(parse.regions, key=lambda region: rank.get(region.name, 1)):
-        _fill(labels, region.polygons, crop, rank.get(region.name, 1))
+    for region in sorted(parse.regions, key=lambda region: _RANK.get(region.name, 1)):
+        _fill(labels, region.polygons, crop, _RANK.get(region.name, 1))
     return labels
+
+
+def names_of(parse: AnyParse) -> frozenset[str]:
+    """Return the names of the regions that the parse has."""
+    return parse.present if isinstance(parse, PixelParse) else frozenset(region.name for region in parse.regions)
 
 
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
@@ -64,8 +77,10 @@ def _table(values: tuple[int, ...]) -> NDArray[np.uint8]:
     return table
 
 
-def claimed_by(parse: Parse, names: frozenset[str], crop: Crop) -> Mask:
+def claimed_by(parse: AnyParse, names: frozenset[str], crop: Crop) -> Mask:
     """Return the mask of all pixels inside the named regions' polygons, whatever lies over them."""
+    if isinstance(parse, PixelParse):
+        return _cut(parse.mask(names).view(np.uint8), crop).view(np.bool_)
     mask = np.zeros((crop.side, crop.side), np.uint8)
     for region in parse.regions:
         if region.name in names:
@@ -73,15 +88,18 @@ def claimed_by(parse: Parse, names: frozenset[str], crop: Crop) -> Mask:
     return mask.view(np.bool_)
 
 
-def garment_mask(parse: Parse, crop: Crop, linings: bool = False, factor: int = 1) -> Mask:
+def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int = 1) -> Mask:
     """Return the mask of a product's own cloth, at one ``factor``-th of the crop's size.
 
     Its inside and far side (`*_hidden`) belong to it only with ``linings``. A pixel of a smaller mask is cloth where
     all that it stands for is, or the background would show along the garment's edge.
     """
     mask = np.zeros((crop.side, crop.side), np.uint8)
-    for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
-        _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 255)
+    if isinstance(parse, PixelParse):
+        mask[claimed_by(parse, parse.present, crop)] = 255
+    else:
+        for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
+            _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 255)
     if factor > 1:
         side = crop.side // factor
         mask = np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
@@ -89,8 +107,10 @@ def garment_mask(parse: Parse, crop: Crop, linings: bool = False, factor: int = 
     return whole
 
 
-def bounds(parse: Parse, names: frozenset[str] | None = None) -> NDArray[np.float64] | None:
+def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> NDArray[np.float64] | None:
     """Return left, top, right, bottom in pixels of the picture around the named (or all) regions."""
+    if isinstance(parse, PixelParse):
+        return parse.box(names)
     polygons = [
         polygon for region in parse.regions if names is None or region.name in names for polygon in region.polygons
     ]
@@ -98,6 +118,16 @@ def bounds(parse: Parse, names: frozenset[str] | None = None) -> NDArray[np.floa
         return None
     points = np.concatenate(polygons)
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """Cut the square out of a picture (h, w) of numbers; beyond its edges there is 0."""
+    result = np.zeros((crop.side, crop.side), np.uint8)
+    left, top = max(0, crop.x), max(0, crop.y)
+    inside = numbers[top : max(top, crop.y + crop.side), left : max(left, crop.x + crop.side)]
+    rows, columns = inside.shape
+    result[top - crop.y : top - crop.y + rows, left - crop.x : left - crop.x + columns] = inside
+    return result
 
 
 def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from preprocess.label_tables import Labels
 from schemas import Garment, Pairing, Split, View
 
 
@@ -45,6 +46,8 @@ class Record:
     beneath_parse: str = ""
     layers: int = 1
     """How many tops are listed"""
+    labels: Labels = "aihub"
+    """How the person's parse is labelled; all but AI-Hub's are label maps, and their garments have no landmarks"""
 
     @property
     def key(self) -> str:
