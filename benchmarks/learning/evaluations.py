@@ -19,7 +19,7 @@ from train.dress import Outfit, dress
 from train.evaluate.swaps import Size, measure_swaps
 
 CPU = torch.device("cpu")
-SWAPS, STEPS, LONGEST = 96, (1, 2, 4, 8, 25), 128
+SWAPS, STEPS, LONGEST = 48, (1, 2, 4, 8, 25), 64
 
 
 def evaluations(folder: Path) -> None:

@@ -39,7 +39,7 @@ def test_alone_or_among_others_a_picture_has_the_same_bits(stages: list[TrainedS
         (alone,) = dress(stages, [outfits[index]], seed=3, overrides=RANDOM, device=CPU)
         assert same(alone, among[index])
     assert all(map(same, dress(stages, outfits[::-1], seed=3, overrides=RANDOM, device=CPU), among[::-1]))
-    assert [picture.shape for picture in among[0]] == [(32, 32, 3), (64, 64, 3), (256, 256, 3)]
+    assert [picture.shape for picture in among[0]] == [(64, 64, 3), (128, 128, 3), (256, 256, 3)]
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1024, 1), (512, 4), (256, 8), (32, 8)])

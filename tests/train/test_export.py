@@ -79,8 +79,8 @@ def test_the_card_says_what_it_was_trained_on(exported: Path, shards: Path) -> N
     manifest = ShardFolder(shards, "train").manifest
     assert manifest.fingerprint in card
     assert f"{manifest.samples_by_split['train']:,} samples" in card
-    assert re.search(r"\| base \| nano \| 32² \| [\d,]+ \| 2 × 2 \| fp32 \| 0.9999 \|", card)
-    assert "| sr1024 | nano | 64² → 256² |" in card
+    assert re.search(r"\| base \| nano \| 64² \| [\d,]+ \| 2 × 2 \| fp32 \| 0.9999 \|", card)
+    assert "| sr1024 | nano | 128² → 256² |" in card
 
 
 def test_a_card_without_shards_says_so(stages: list[TrainedStage], tmp_path: Path) -> None:

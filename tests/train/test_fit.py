@@ -249,7 +249,7 @@ def test_the_low_resolution_picture_is_in_the_same_range_as_the_target(
     batches.close()
     x, inputs = stage_inputs(batch, config, torch.device("cpu"))
     assert inputs.low_res is not None
-    assert (x.shape[-1], inputs.low_res.shape[-1]) == (64, 32)
+    assert (x.shape[-1], inputs.low_res.shape[-1]) == (128, 64)
     assert torch.allclose(inputs.low_res.mean((2, 3)), x.mean((2, 3)), atol=1e-5)
     assert torch.equal(x, from_uint8(batch.x))
     assert x.max() > 0.5

@@ -210,7 +210,7 @@ def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, 
     (tmp_path / "runs/base").symlink_to(runs / "base")
     assert sample(tmp_path / "runs", shards, tmp_path / "out", "--pairs", "1").returncode == 0
     (picture,) = (path for path in (tmp_path / "out").iterdir() if path.name != "sheet.png")
-    assert size(picture) == (32, 32)
+    assert size(picture) == (64, 64)
 
 
 def test_plan_prints_one_object(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_try_on_batch(loader: Loader) -> None:
     assert batch.positions == (4, 5)
     for picture in (batch.x, batch.Ia, batch.Ic):
         assert picture is not None
-        assert (picture.dtype, picture.shape) == (torch.uint8, (2, 3, 32, 32))
+        assert (picture.dtype, picture.shape) == (torch.uint8, (2, 3, 64, 64))
     for pose in (batch.Jp, batch.Jg):
         assert pose is not None
         assert pose.shape == (2, 17, 3)

@@ -48,8 +48,8 @@ def test_figures_are_those_of_the_pictures(measure: Measure, stages: list[Traine
         own = outfit_of(data, Pair(pair.person, pair.person))
         (pictures,) = dress(stages, [own], seed=4, overrides=Overrides(), device=CPU)
         truth = photograph(data, pair.person, stages[1])
-        assert truth.shape == pictures[1].shape == (64, 64, 3)
-        expected.append(picture_quality(pictures[1], truth, hidden(own.Ia, 64)))
+        assert truth.shape == pictures[1].shape == (128, 128, 3)
+        expected.append(picture_quality(pictures[1], truth, hidden(own.Ia, 128)))
     assert len(expected) == result.pairs
     for name, value in result.stages["sr256"].items():
         assert value == pytest.approx(np.mean([figures[name] for figures in expected])), name
