@@ -37,10 +37,14 @@ _DATA = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--src", type=Path, default=_DATA / "viton-hd")
+    folder = parser.parse_args().src
+    if not folder.is_dir():
+        print(f"no VITON-HD in {folder}", file=sys.stderr)
+        return
     print("| record | garment left | neck left | face removed | lower body removed | painted ", end="")
     print("| mask: garment left | neck left | face removed | lower body removed |")
     print(f"|{'---|' * 10}")
-    rows = list(measure(Files(parser.parse_args().src)))
+    rows = list(measure(Files(folder)))
     for name, counts in (*rows, ("all", np.sum([counts for _, counts in rows], axis=0))):
         print(f"| {name} | {' | '.join('' if count < 0 else f'{count:,}' for count in counts)} |")
 

@@ -42,6 +42,8 @@ def main() -> None:
             mask, _ = find_garment(pixels)
             overlap = float((mask & truth).sum() / (mask | truth).sum())
             (taken if is_taken(pixels) else refused).append(overlap)
+        if not taken:
+            continue
         best = f"{max(refused):.3f}" if refused else ""
         told = f"{len(taken) + len(refused)} | {len(taken)} | {np.median(taken):.3f} | {min(taken):.3f} | {best}"
         print(f"| {title} | {told} |")
@@ -56,6 +58,8 @@ def is_taken(pixels: Pixels) -> bool:
 
 
 def real(folder: Path) -> Iterator[tuple[Pixels, Mask]]:
+    if not folder.is_dir():
+        return
     files = Files(folder)
     for record in open_viton_hd(files).records("upper", "item", "matching"):
         pixels, _ = decode(files.read(record.product_image), record.product_image, None)
