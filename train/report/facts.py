@@ -40,15 +40,15 @@ def summary(run: Run) -> dict[str, str]:
     validated = [one for one in run.validations if math.isfinite(one.loss)]
     best = min(validated, key=lambda one: one.loss, default=None)
     steps = f"{int(run.steps[-1]):,}" if len(run.steps) else "0"
-    planned = run.settings.get("steps", "")
+    planned = run.settings.get("steps", "")[:15]
     return {
         "steps": f"{steps} of {int(planned):,}" if planned.isdecimal() else steps,
-        "training loss": _number(last_mean(run.losses), ".4f"),
-        "validation loss": _number(validated[-1].loss if validated else math.nan, ".4f"),
+        "training loss": number(last_mean(run.losses), ".4f"),
+        "validation loss": number(validated[-1].loss if validated else math.nan, ".4f"),
         "best": f"{best.loss:.4f} at {best.step:,}" if best else NONE,
-        "images/s": _number(_last(run.speed), ".1f"),
-        "waiting for data": _number(_last(run.waits), ".1%"),
-        "memory": _number(_last(run.memory) / _GIB, ".2f", " GiB"),
+        "images/s": number(_last(run.speed), ".1f"),
+        "waiting for data": number(_last(run.waits), ".1%"),
+        "memory": number(_last(run.memory) / _GIB, ".2f", " GiB"),
         "skipped steps": f"{run.skipped:,}",
         "replaced samples": f"{run.replaced:,}",
     }
@@ -58,5 +58,6 @@ def _last(values: Series) -> float:
     return float(values[-1]) if len(values) else math.nan
 
 
-def _number(value: float, form: str, unit: str = "") -> str:
+def number(value: float, form: str, unit: str = "") -> str:
+    """Write a number, a dash for one that is not finite."""
     return f"{value:{form}}{unit}" if math.isfinite(value) else NONE

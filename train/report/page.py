@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from schemas import UserError
-from train.report.facts import Difference
+from train.report.facts import Difference, number
 from train.report.plots import Plot
 from train.report.runs import Run
 from train.report.sheets import Sheets
@@ -71,7 +71,7 @@ def open_templates() -> Environment:
         loader=PackageLoader("train.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    engine.filters.update(clip=_clip)
+    engine.filters.update(clip=_clip, number=number)
     engine.globals.update(most_settings=MOST_SETTINGS)
     return engine
 

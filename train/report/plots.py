@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from schemas import UserError
-from train.report.curves import curve
+from train.report.curves import Curve, curve
 from train.report.runs import Run, Series
 
 if TYPE_CHECKING:
@@ -95,8 +95,14 @@ def _over_steps(values: Callable[[Run], Series]) -> Callable[[Run], tuple[Series
     return points
 
 
-def _validation(run: Run) -> tuple[list[int], list[float]] | None:
-    return ([one.step for one in run.validations], [one.loss for one in run.validations]) if run.validations else None
+def _validation(run: Run) -> tuple[Series, Series] | None:
+    found = _curve_of(run, [one.loss for one in run.validations])
+    return (found.x, found.y) if run.validations else None
+
+
+def _curve_of(run: Run, values: Sequence[float]) -> Curve:
+    """Return the curve of one value a validation."""
+    return curve(np.array([one.step for one in run.validations], np.float64), np.array(values, np.float64))
 
 
 def _by_time(run: Run) -> tuple[list[float], list[float]] | None:
@@ -109,10 +115,10 @@ def _by_time(run: Run) -> tuple[list[float], list[float]] | None:
 def _over_time(prefix: str, run: Run, number: int, figure_type: Any, scatter: Any) -> Plot:
     """Plot the loss of each range of t over the steps of one run."""
     figure = figure_type()
-    for name, colour, values in _ranges(run):
+    for name, colour, found in _ranges(run):
         figure.add_trace(
             scatter(
-                x=[one.step for one in run.validations], y=values, name=name, meta=number, mode="lines+markers",
+                x=found.x, y=found.y, name=name, meta=number, mode="lines+markers",
                 line={"color": colour, "width": 2},
             )
         )  # fmt: skip
@@ -121,13 +127,13 @@ def _over_time(prefix: str, run: Run, number: int, figure_type: Any, scatter: An
                  {"log": True})  # fmt: skip
 
 
-def _ranges(run: Run) -> Iterator[tuple[str, str, list[float]]]:
+def _ranges(run: Run) -> Iterator[tuple[str, str, Curve]]:
     count = max(len(one.by_time) for one in run.validations)
     for place in range(count):
         share = place / max(1, count - 1)
         colour = ", ".join(str(round(a + (b - a) * share)) for a, b in zip(_EARLY, _LATE, strict=True))
         values = [one.by_time[place] if place < len(one.by_time) else math.nan for one in run.validations]
-        yield f"t {place / count:.1f}–{(place + 1) / count:.1f}", f"rgb({colour})", values
+        yield f"t {place / count:.1f}–{(place + 1) / count:.1f}", f"rgb({colour})", _curve_of(run, values)
 
 
 def _plot(name: str, title: str, note: str, figure: Figure, axes: dict[str, Any]) -> Plot:

@@ -19,6 +19,7 @@ from train.config import STAGES
 from train.data.opening import DATA
 from train.metrics import METRICS
 from train.run import CONFIG
+from train.validation.loss import RANGES
 from train.validation.sheets import sheets_of
 
 _DEPTH: Final = 3
@@ -148,7 +149,7 @@ def _metrics(path: Path) -> tuple[dict[str, Series], tuple[Validated, ...], int]
             unreadable += 1
         elif "validation" in document:
             by_time = document.get("validation_by_t")
-            values = tuple(map(_number, by_time)) if isinstance(by_time, list) else ()
+            values = tuple(map(_number, by_time[:RANGES])) if isinstance(by_time, list) else ()
             validations[int(step)] = Validated(int(step), _number(document["validation"]), values)
         else:
             numbers.extend(_number(document.get(name)) for name in _NUMBERS)

@@ -56,6 +56,24 @@ def test_a_run_in_numbers(write_run: Any, page_of: PageOf) -> None:
     }  # fmt: skip
 
 
+def test_the_last_validation_in_numbers(write_run: Any, page_of: PageOf) -> None:
+    write_run("base", validated=(10, 20))
+    [(head, row)] = [rows for rows in page_of().tables if rows[0][:2] == ["Run", "step"]]
+    assert head[2:] == ["mean", *(f"t 0.{place}" for place in range(10))]
+    assert row == ["base", "20", "0.1000", *(f"{1 / (20 + place):.4f}" for place in range(9)), "–"]
+
+
+def test_many_validations_become_no_longer_a_curve(write_run: Any, page_of: PageOf) -> None:
+    run = write_run("base", steps=1, validated=())
+    line = {"validation": 0.5, "validation_by_t": [0.5] * 1000}
+    with (run / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps({"step": step, **line}) + "\n" for step in range(1, MOST_POINTS + 2))
+    figures = figures_of(page_of())
+    assert len(values(figures["s0-validation"]["data"][0]["x"])) <= MOST_POINTS
+    assert len(figures["s0-over-time-0"]["data"]) == 10
+    assert len(values(figures["s0-over-time-0"]["data"][0]["y"])) <= MOST_POINTS
+
+
 def test_each_curve_is_what_the_run_wrote(write_run: Any, page_of: PageOf) -> None:
     write_run("base", steps=4, validated=(2, 4))
     figures = figures_of(page_of())
