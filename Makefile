@@ -51,7 +51,7 @@ schemas: install  ## Write the JSON Schema of the shards' files anew
 bench: install  ## Run the benchmarks; each prints a table
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
-learn: install  ## Train the base stage at 64² for 40 minutes and measure it on swaps with a known truth
+learn: install  ## Train the cascade for an hour on drawn people and measure it on swaps with a known truth
 	$(BIN)/python benchmarks/learning/study.py
 
 clean:  ## Remove the demo's files
