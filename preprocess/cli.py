@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import click
 
+from preprocess.annotate_cli import annotate_photographs
 from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate, read_twins
 from preprocess.console import cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
@@ -33,6 +34,7 @@ def cli() -> None:
     """Turn a try-on data set into WebDataset shards of (Ia, Jp, Ic, Jg)."""
 
 
+cli.add_command(annotate_photographs)
 cli.add_command(inspect_command)
 cli.add_command(report_command)
 cli.add_command(verify_shards)

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schemas import Split, UserError
+from schemas import Garment, Split, UserError
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
 from train.data import ShardFolder, open_shards
@@ -29,6 +29,7 @@ from train.metrics import Status
 from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.parallel.network import refuse_impossible
 from train.parallel.world import ALONE, Elsewhere, Parallel, World, is_first, join
+from train.photographs import PrepError, Wish, shards_of
 from train.plan.memory import parse_memory
 from train.plan.report import as_json, as_text
 from train.plan.search import plan_stage
@@ -39,6 +40,7 @@ from train.sample import Pair, provenance, sample_pairs, swapped_pairs
 from train.settings import as_yaml, stage_config
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class _Location(click.ParamType[str | Path]):
@@ -226,6 +228,39 @@ def sample(
             stages, data, chosen, out, seed=seed, overrides=overrides, device=device, progress=progress
         )  # fmt: skip
     click.echo(f"{len(chosen)} pictures of {stages[-1].config.size}² in {out}")
+    click.echo(f"contact sheet: {sheet}")
+
+
+@cli.command("try-on")
+@click.option("--person", type=_FILE, required=True, help="Photograph of a person.")
+@click.option("--garment", type=_FILE, required=True, help="Photograph of a garment.")
+@click.option(
+    "--kind", type=click.Choice(["upper", "lower", "dress"]), default="upper", show_default=True, help="Of the garment."
+)
+@_runs
+@click.option("--out", type=_FOLDER, default=Path("try-on"), show_default=True, help="Folder for the picture.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
+    help="Weights of prep's estimators; repeatable.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same picture.")
+def try_on(
+    person: Path, garment: Path, kind: Garment, runs: Path, out: Path, weights: tuple[Path, ...], seed: int
+) -> None:
+    """Dress the person of one photograph in the garment of another; needs prep's extra estimate."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stages = load_cascade(runs, device)
+    try:
+        shards = shards_of(Wish(person, garment, kind, weights), out)
+    except PrepError as error:
+        click.echo(f"trainer: {error}, see above and in {out}", err=True)
+        sys.exit(error.code)
+    data = open_shards(shards, "val", stages[0].config.data)
+    with _bar("sampling") as progress:
+        sheet = sample_pairs(
+            stages, data, [Pair(0, 0)], out, seed=seed, overrides=Overrides(), device=device, progress=progress
+        )  # fmt: skip
+    click.echo(f"picture of {stages[-1].config.size}²: {out / f'{data.keys[0]}__{data.keys[0]}.png'}")
     click.echo(f"contact sheet: {sheet}")
 
 

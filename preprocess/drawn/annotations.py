@@ -1,4 +1,4 @@
-"""Pose and parse files of AI-Hub 78 for drawn pictures, as JSON-ready documents."""
+"""Pose and parse files of AI-Hub 78 for drawn and for annotated pictures, as JSON-ready documents."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.drawn.canvas import HEIGHT, WIDTH
 from preprocess.drawn.drawing import Drawing
 from preprocess.drawn.garment import Slot
 from preprocess.drawn.polygons import region_polygons
 from preprocess.drawn.regions import BACKGROUND, ITEM_REGIONS, MODEL_REGIONS
 
-IMAGE_SIZE: Final = {"width": WIDTH, "height": HEIGHT}
 HUMAN: Final = (1, "human")
 CATEGORIES: Final[dict[Slot, tuple[int, str]]] = {
     "outer": (1, "outerwear"),
@@ -39,7 +37,8 @@ def _landmarks(keypoints: NDArray[np.float64]) -> list[float]:
     return flat
 
 
-def _pose(drawing: Drawing, file_name: str, category: tuple[int, str]) -> Document:
+def pose_document(drawing: Drawing, file_name: str, category: tuple[int, str]) -> Document:
+    """Return a Model-Pose or Item-Pose file; ``category`` is number and name."""
     return {
         "file_name": file_name,
         "view_point": drawing.view_point,
@@ -47,8 +46,32 @@ def _pose(drawing: Drawing, file_name: str, category: tuple[int, str]) -> Docume
         "landmarks": _landmarks(drawing.keypoints),
         "category_id": category[0],
         "category_name": category[1],
-        "image_size": IMAGE_SIZE,
+        "image_size": _size(drawing),
     }
+
+
+def model_parse_document(drawing: Drawing, file_name: str) -> Document:
+    """Return a Model-Parse file."""
+    regions = _regions(drawing, MODEL_REGIONS, "category_name")
+    return {"file_name": file_name, **regions, "image_size": _size(drawing)}
+
+
+def item_parse_document(drawing: Drawing, file_name: str, category: tuple[int, str]) -> Document:
+    """Return an Item-Parse file; ``category`` is number and name."""
+    number, name = category
+    regions = _regions(drawing, ITEM_REGIONS, "product_type")
+    return {
+        "file_name": file_name,
+        **regions,
+        "image_size": _size(drawing),
+        "category_id": number,
+        "category_name": name,
+    }
+
+
+def _size(drawing: Drawing) -> dict[str, int]:
+    height, width = drawing.labels.shape
+    return {"width": width, "height": height}
 
 
 def _regions(drawing: Drawing, names: tuple[str, ...], key: str) -> Document:
@@ -67,28 +90,19 @@ def _regions(drawing: Drawing, names: tuple[str, ...], key: str) -> Document:
 
 def model_pose(drawing: Drawing, stem: str) -> Document:
     """Return the Model-Pose file of a look's frame."""
-    return _pose(drawing, model_file_name(stem), HUMAN)
+    return pose_document(drawing, model_file_name(stem), HUMAN)
 
 
 def model_parse(drawing: Drawing, stem: str) -> Document:
     """Return the Model-Parse file of a look's frame."""
-    regions = _regions(drawing, MODEL_REGIONS, "category_name")
-    return {"file_name": model_file_name(stem), **regions, "image_size": IMAGE_SIZE}
+    return model_parse_document(drawing, model_file_name(stem))
 
 
 def item_pose(drawing: Drawing, stem: str, slot: Slot) -> Document:
     """Return the Item-Pose file of a product picture; ``stem`` is like ``1008001_F``."""
-    return _pose(drawing, f"{stem}.jpg", CATEGORIES[slot])
+    return pose_document(drawing, f"{stem}.jpg", CATEGORIES[slot])
 
 
 def item_parse(drawing: Drawing, stem: str, slot: Slot) -> Document:
     """Return the Item-Parse file of a product picture."""
-    number, name = CATEGORIES[slot]
-    regions = _regions(drawing, ITEM_REGIONS, "product_type")
-    return {
-        "file_name": f"{stem}.jpg",
-        **regions,
-        "image_size": IMAGE_SIZE,
-        "category_id": number,
-        "category_name": name,
-    }
+    return item_parse_document(drawing, f"{stem}.jpg", CATEGORIES[slot])

@@ -1,4 +1,4 @@
-"""What drawing a picture gives: pixels, labels, keypoints."""
+"""What drawing a picture gives, and annotating one: pixels, labels, keypoints."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from preprocess.drawn.canvas import U8
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture whose every pixel is known."""
+    """A picture whose every pixel is known, or estimated."""
 
     image: U8
-    """(1280, 720, 3) RGB"""
+    """(h, w, 3) RGB; drawn ones (1280, 720, 3)"""
     labels: U8
-    """(1280, 720), number of the region that is visible, 255 where there is none"""
+    """(h, w), number of the region that is visible, 255 where there is none"""
     keypoints: NDArray[np.float64]
     """(17, 3): x and y in pixels, and 0 absent (x = y = 0), 1 occluded, 2 visible; COCO's order"""
     view_point: int

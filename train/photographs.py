@@ -1,0 +1,78 @@
+"""From two photographs to a picture: `prep` in a process of its own, then what `trainer sample` does.
+
+The two programs share nothing but a folder of shards, so `prep` is called as a person would call it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas import Garment, UserError
+
+
+class PrepError(Exception):
+    """`prep` ended with another exit code than 0, and has said why; ``code`` is what it ended with."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"prep ended with exit code {code}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Who is to be dressed in what."""
+
+    person: Path
+    garment: Path
+    kind: Garment
+    weights: tuple[Path, ...] = ()
+
+
+def shards_of(wish: Wish, out: Path) -> Path:
+    """Make shards of one sample of two photographs, below ``out`` in a folder of these very photographs.
+
+    So the same photographs are not annotated twice, labels that were corrected there are used, and others' stay.
+
+    Raise UserError for a missing file or a missing `prep`, PrepError where it ends with an error.
+    """
+    for path in (wish.person, wish.garment):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; give a photograph")
+    work = work_folder(wish, out)
+    photos, annotated, shards = (work / name for name in ("photos", "annotated", "shards"))
+    for source, folder in ((wish.person, "people"), (wish.garment, "garments")):
+        (photos / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, photos / folder / f"{folder}{source.suffix}")
+    row = f"people{wish.person.suffix},garments{wish.garment.suffix},{wish.kind},no"
+    (photos / "pairs.csv").write_text(f"person,garment,kind,worn\n{row}\n", encoding="utf-8")
+    weights = [argument for path in wish.weights for argument in ("--weights", str(path))]
+    _prep(["annotate", "--src", str(photos), "--out", str(annotated), *weights])
+    _prep(
+        ["build-shards", "--src", str(annotated), "--out", str(shards), "--garment", wish.kind, "--views", "all"]
+    )  # fmt: skip
+    return shards
+
+
+def work_folder(wish: Wish, out: Path) -> Path:
+    """Return where everything about these photographs lies: a folder named after a digest of them and the kind."""
+    digest = hashlib.sha256(wish.kind.encode())
+    for path in (wish.person, wish.garment):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return out / digest.hexdigest()[:12]
+
+
+def _prep(arguments: Sequence[str]) -> None:
+    if importlib.util.find_spec("preprocess") is None:
+        raise UserError("prep is not installed here; run prep annotate, prep build-shards and trainer sample instead")
+    done = subprocess.run(
+        [sys.executable, "-m", "preprocess", *arguments], stdout=sys.stderr.fileno(), check=False
+    )  # fmt: skip
+    if done.returncode:
+        raise PrepError(done.returncode)
