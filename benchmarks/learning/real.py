@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common import HERE, ROOT, STAGES, fit, header, program, write
 
-STEPS = {"base": 1500, "sr256": 500, "sr1024": 700}
+STEPS = {"base": 800, "sr256": 300, "sr1024": 400}
 
 
 def real(folder: Path) -> None:

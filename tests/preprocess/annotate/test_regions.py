@@ -16,7 +16,7 @@ from preprocess.drawn.look import draw_look
 from preprocess.drawn.person import person
 from preprocess.drawn.plan import Look, make_plan
 from preprocess.drawn.pose import frame_yaw, pose
-from preprocess.drawn.regions import BACKGROUND, region
+from preprocess.drawn.regions import BACKGROUND, MODEL_REGIONS, region
 from preprocess.pictures import Mask
 
 LIKENESS = {"head": (HEAD, 0.85), "arms": (ARMS, 0.82), "legs": (LEGS, 0.85), "shoes": (SHOES, 0.78)}
@@ -35,7 +35,8 @@ def drawn(looks: int) -> list[Drawing]:
 
 
 def pixels(labels: U8, names: frozenset[str]) -> Mask:
-    return np.isin(labels, [region(name) for name in names if not name.startswith("dress")])
+    drawn_ones = [name for name in names if name in MODEL_REGIONS and not name.startswith("dress")]
+    return np.isin(labels, [region(name) for name in drawn_ones])
 
 
 def estimated(drawing: Drawing) -> U8:

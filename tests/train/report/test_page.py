@@ -118,13 +118,13 @@ def test_stages_come_in_order_and_each_by_itself(write_run: Any, page_of: PageOf
 
 def test_runs_are_found_below_and_what_they_differ_in_is_named(write_run: Any, page_of: PageOf) -> None:
     write_run("slow/base", settings=["optim.lr=1e-5"])
-    older = write_run("quick/base", settings=["data.batch=8"])
+    older = write_run("quick/base", settings=["data.batch=4"])
     config = json.loads((older / "config.json").read_text())
     del config["precision"]
     (older / "config.json").write_text(json.dumps(config))
     (older / "data.json").write_text('{"fingerprint": "abc", "samples": 7}')
     assert table(page_of(), "Setting") == [
-        ["Setting", "quick/base", "slow/base"], ["data.batch", "8", "16"], ["optim.lr", "0.002", "1e-05"],
+        ["Setting", "quick/base", "slow/base"], ["data.batch", "4", "8"], ["optim.lr", "0.001", "1e-05"],
         ["precision", "–", "fp32"], ["shards.fingerprint", "abc", "–"], ["shards.samples", "7", "–"],
     ]  # fmt: skip
 
