@@ -45,6 +45,9 @@ TINY_STAGES = {
 TinyConfig = Callable[..., StageConfig]
 """(stage, *settings) → the stage's configuration."""
 
+DrawShards = Callable[..., Path]
+"""(folder, looks, seed, truth) → the folder of the shards."""
+
 
 @pytest.fixture(scope="session")
 def tiny() -> TinyConfig:
@@ -67,23 +70,23 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shards(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
-    """Shards of twelve drawn looks, training and validation."""
-    return _drawn_shards(tmp_path_factory.mktemp("drawn"), 12, configuration)
+def draw_shards(configuration: Configuration) -> DrawShards:
+    """Return what draws looks into ``folder``/aihub and builds ``folder``/shards of their tops."""
+
+    def draw(folder: Path, looks: int, *, seed: int = 0, truth: int = 0) -> Path:
+        write_dataset(folder / "aihub", looks=looks, seed=seed, truth=truth, workers=1)
+        files = Files(folder / "aihub")
+        planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
+        build(files, folder / "shards", planned, 1, lambda done, total: None)
+        return folder / "shards"
+
+    return draw
 
 
 @pytest.fixture(scope="session")
-def more_shards(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
-    """Shards of forty drawn looks."""
-    return _drawn_shards(tmp_path_factory.mktemp("more"), 40, configuration)
-
-
-def _drawn_shards(folder: Path, looks: int, configuration: Configuration) -> Path:
-    write_dataset(folder / "aihub", looks=looks, seed=0, workers=1)
-    files = Files(folder / "aihub")
-    planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
-    build(files, folder / "shards", planned, 1, lambda done, total: None)
-    return folder / "shards"
+def shards(tmp_path_factory: pytest.TempPathFactory, draw_shards: DrawShards) -> Path:
+    """Shards of twelve drawn looks, training and validation."""
+    return draw_shards(tmp_path_factory.mktemp("drawn"), 12)
 
 
 @pytest.fixture(scope="session")

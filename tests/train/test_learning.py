@@ -6,7 +6,7 @@ of one seed, with a margin for another processor's rounding (docs/learning.md ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from preprocess.build import build
-from preprocess.drawn.dataset import write_dataset
-from preprocess.plan import make_plan
-from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
-from schemas import Configuration
 from train.cascade import Overrides, TrainedStage
 from train.config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder
@@ -36,18 +29,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def aihub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("learning") / "aihub"
-    write_dataset(folder, looks=50, seed=3, truth=4, workers=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def shards(aihub: Path, configuration: Configuration) -> Path:
-    files = Files(aihub)
-    planned = make_plan(files, list(records(open_aihub(files), "upper")), configuration)
-    build(files, aihub.parent / "shards", planned, 1, lambda done, total: None)
-    return aihub.parent / "shards"
+def shards(tmp_path_factory: pytest.TempPathFactory, draw_shards: Callable[..., Path]) -> Path:
+    return draw_shards(tmp_path_factory.mktemp("learning"), 50, seed=3, truth=4)
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +76,16 @@ def test_the_garment_is_taken_from_its_picture(trained: Training, unseen: Batch,
     assert (right < wrong).float().mean() >= 0.8  # 0.94
 
 
-def test_people_are_dressed_in_the_right_one_of_four(
-    trained: Training, shards: Path, aihub: Path, config: StageConfig
-) -> None:
+def test_people_are_dressed_in_the_right_one_of_four(trained: Training, shards: Path, config: StageConfig) -> None:
     stage = TrainedStage(config, trained.model, trained.step)
 
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
         return dress([stage], outfits, seed=0, overrides=Overrides(), device=CPU)
 
     size = Size("base", config.size, large=False)
-    found = measure_swaps(aihub / "truth", ShardFolder(shards, "val"), dresser, [size], 24, 0, lambda *_: None)
+    found = measure_swaps(
+        shards.parent / "aihub/truth", ShardFolder(shards, "val"), dresser, [size], 24, 0, lambda *_: None
+    )
     assert found.candidates == (4, 4)
     dressed, filled = (found.stages["base"][row] for row in ("dressed", "mean colour"))
     assert dressed["retrieval@1"] >= 0.75  # 0.94, by chance 0.25
