@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configurations import CONFIGURATION
 
 from schemas import Configuration
 
@@ -30,16 +31,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def configuration() -> Configuration:
     """What `prep build-shards` is set to where the command line says nothing; a test changes what it is about."""
-    return Configuration(
-        source="aihub",
-        garment="upper",
-        pairing="item",
-        views="matching",
-        linings=False,
-        target_size=1024,
-        conditioning_size=256,
-        jpeg_quality=95,
-    )
+    return CONFIGURATION
 
 
 @dataclass

@@ -2,21 +2,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from configurations import CONFIGURATION
 
 from preprocess.plan import make_plan
 from preprocess.sources import Files, Record
-from schemas import Configuration, UserError
+from schemas import UserError
 
-CONFIGURATION = Configuration(
-    source="aihub",
-    garment="upper",
-    pairing="item",
-    views="matching",
-    linings=False,
-    target_size=1024,
-    conditioning_size=256,
-    jpeg_quality=95,
-)
 RECORD = Record(
     part="train", split="train", pairing="item", look="1008_A001", frame="000", item="1008001", side="F",
     garment="upper", view="front",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configurations import CONFIGURATION
 
 from preprocess.build import pool
 from preprocess.build.sample import Members, make_samples
@@ -19,16 +20,6 @@ from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
 from schemas import Configuration, Reject
 
-CONFIGURATION = Configuration(
-    source="aihub",
-    garment="upper",
-    pairing="item",
-    views="matching",
-    linings=False,
-    target_size=1024,
-    conditioning_size=256,
-    jpeg_quality=95,
-)
 PlanOf = Callable[[Path], PlannedRecords]
 
 

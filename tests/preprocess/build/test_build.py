@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import webdataset
+from configurations import CONFIGURATION
 from PIL import Image
 
 from preprocess.build import RejectLimitError, Summary, build, estimate
@@ -21,19 +22,9 @@ from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
-from schemas import MEMBERS, Configuration, Manifest, PlannedShard, Sample, ShardIndex, UserError, check_pose
+from schemas import MEMBERS, Manifest, PlannedShard, Sample, ShardIndex, UserError, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
-CONFIGURATION = Configuration(
-    source="aihub",
-    garment="upper",
-    pairing="item",
-    views="matching",
-    linings=False,
-    target_size=1024,
-    conditioning_size=256,
-    jpeg_quality=95,
-)
 
 
 def plan_of(root: Path) -> PlannedRecords:

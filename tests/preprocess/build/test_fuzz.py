@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from configurations import CONFIGURATION
 
 from preprocess.build.sample import Members, make_samples
 from preprocess.plan import make_plan
@@ -23,18 +24,8 @@ from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
 from preprocess.verify.members import check_members
-from schemas import Configuration, Reject, UserError
+from schemas import Reject, UserError
 
-CONFIGURATION = Configuration(
-    source="aihub",
-    garment="upper",
-    pairing="item",
-    views="matching",
-    linings=False,
-    target_size=1024,
-    conditioning_size=256,
-    jpeg_quality=95,
-)
 SHRINK = 8
 RECORD_CASES, LIST_CASES, ZIP_CASES = 1500, 300, 200
 SLOWEST = 5.0

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from configurations import CONFIGURATION
 
 from preprocess.build.folder import index_path, make_manifest, pretty, reject_lines, summary_of
 from preprocess.verify import Report, verify
@@ -28,7 +29,6 @@ from schemas import (
     PERSON,
     PERSON_256,
     Annotation,
-    Configuration,
     Crop,
     Picture,
     Plan,
@@ -41,16 +41,6 @@ from schemas import (
     write_atomically,
 )
 
-CONFIGURATION = Configuration(
-    source="aihub",
-    garment="upper",
-    pairing="item",
-    views="matching",
-    linings=False,
-    target_size=1024,
-    conditioning_size=256,
-    jpeg_quality=95,
-)
 FINGERPRINT = "f" * 64
 Files = list[tuple[str, bytes]]
 
