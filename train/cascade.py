@@ -107,6 +107,7 @@ def sample_stage(
             noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device)
             for which, image in enumerate(inputs.images)
         ),
+        hide_hem=config.diffusion.hide_hem,
     )
     schedule = make_schedule(config.diffusion.schedule)
     denoise = guided_denoiser(

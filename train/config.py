@@ -122,6 +122,8 @@ class DiffusionConfig(_Config):
     """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
     shown_std: float | None = Field(None, gt=0, le=1)
     """The same where Ia shows the person, in the base stage; None: the same as residual_std."""
+    hide_hem: bool = False
+    """Hide a stretch about the hips of Ia for tops, so that it does not tell how long the worn one is."""
     t_shift: float = Field(1.0, gt=0)
     """s: times are drawn as t = s·u / (1 + (s - 1)·u) with u from U(0, 1); 1 is U(0, 1), more is more noise."""
     min_snr_gamma: float | None = Field(None, gt=0)

@@ -46,13 +46,13 @@ _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {
         "steps": 1000,
         "data": {"batch": 8},
-        "diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0},
+        "diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, "hide_hem": True},
         "sampling": {"steps": 8},
     },
     "sr256": {
         "steps": 200,
         "data": {"batch": 8},
-        "diffusion": {"residual_std": 0.1, "augmentation": 0.1},
+        "diffusion": {"residual_std": 0.1, "augmentation": 0.1, "hide_hem": True},
         "sampling": {"steps": 4},
     },
     "sr1024": {

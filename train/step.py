@@ -149,6 +149,7 @@ def sample_losses(
             for which, image in enumerate(inputs.images)
         ),
         drop=noise.bernoulli(drop, "drop").to(device),
+        hide_hem=config.diffusion.hide_hem,
     )
     t = (shifted(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config, device):

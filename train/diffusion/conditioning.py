@@ -1,18 +1,20 @@
 """The one way from raw inputs to a Condition, for training and for sampling alike (TryOnDiffusion §3, Imagen §2.4).
 
-Order: noise is added to the conditional images, then the low-resolution picture is enlarged, then dropped samples are
-set to 0. Randomness comes in as tensors, so that whoever trains or samples decides how it is keyed.
+Order: the hem is hidden where that is wanted, noise is added to the conditional images, the low-resolution picture is
+enlarged, then dropped samples are set to 0. Randomness comes in as tensors, so that whoever trains or samples decides
+how it is keyed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from train.condition import Condition
+from train.diffusion.hem import hide_hem as hidden_hem
 from train.diffusion.schedule import CosineSchedule, per_sample
 
 _AUGMENTATION = CosineSchedule()
@@ -74,13 +76,15 @@ def build_condition(
     t_na: Tensor,
     noise: tuple[Tensor, ...],
     drop: Tensor | None = None,
+    hide_hem: bool = False,
 ) -> Condition:
     """Make the Condition of a batch.
 
     ``size`` is (H, W) of z_t; ``t_na`` (B, n) in [0, 1] and ``noise`` hold one level per sample and one standard normal
     tensor per conditional image, in the order Ia, Ic, low_res, the noise of low_res at its own small resolution.
     Where ``drop`` (B,) is true every input of that sample is 0, images and poses together; its t_na stays as drawn,
-    so that a null condition differs from a real one in its inputs alone.
+    so that a null condition differs from a real one in its inputs alone. ``hide_hem`` hides more of Ia
+    (train/diffusion/hem.py).
 
     Raises ValueError if images are not floating point or not of the same number as levels and noises.
     """
@@ -95,6 +99,9 @@ def build_condition(
         if not image.is_floating_point():
             raise ValueError(f"a conditional image is {image.dtype}: convert it with from_uint8 to [-1, 1] first")
         assert image.is_cuda or image.abs().max() <= 1.001, "a conditional image leaves [-1, 1]"
+    if hide_hem and inputs.Ia is not None and inputs.Jp is not None and inputs.Jg is not None:
+        inputs = replace(inputs, Ia=hidden_hem(inputs.Ia, inputs.Jp, inputs.Jg))
+        images = inputs.images
     noisy = iter([augment(image, t_na[:, i], noise[i]) for i, image in enumerate(images)])
     Ia, Ic, low_res = (None if image is None else next(noisy) for image in (inputs.Ia, inputs.Ic, inputs.low_res))
     if low_res is not None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from schemas.keypoints import NUM_KEYPOINTS
+from train.models.anchors import PARTS
 from train.models.geometry import WARP_MAPS
 
 
@@ -95,7 +96,7 @@ class ParallelUNetConfig(BaseModel):
     @property
     def person_inputs(self) -> int:
         """Channels of pixels that the person's UNet reads: z_t, Ia, low_res in the second stage, what is said of Ic."""
-        of_garment = 3 * (self.garment == "concatenation") + WARP_MAPS * self.warp
+        of_garment = 3 * (self.garment == "concatenation") + WARP_MAPS * len(PARTS) * self.warp
         return 6 + self.low_res_channels + of_garment
 
     @property

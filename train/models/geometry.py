@@ -33,7 +33,7 @@ POSE_MAPS = len(LIMBS) * len(LIMB_WIDTHS)
 """Channels of ``limb_maps``."""
 
 WARP_MAPS = 5
-"""Channels of ``warped_garment``."""
+"""Channels of ``warped_garment`` for one part of the garment."""
 
 _NEAREST = 1e-4
 """Added to squared distances: a keypoint's weight does not grow beyond that of a hundredth of the side."""
@@ -66,7 +66,7 @@ def correspondence(Jp: Tensor, Jg: Tensor, size: tuple[int, int]) -> Tensor:
     of the picture; without a common keypoint all of them are (0, 0), and with a single one they are that.
     """
     at = _grid(size, Jp.device).flatten(0, 1)[None, :, None]  # (1, N, 1, 2)
-    both = ((Jp[..., 2] > 0) & (Jg[..., 2] > 0))[:, None].float()
+    both = _common(Jp, Jg)[:, None].float()
     p, g = Jp[:, None, :, :2].float(), Jg[:, None, :, :2].float()
     weight = both / ((at - p).square().sum(-1) + _NEAREST)  # (B, N, J)
     weight = (weight / weight.sum(-1, keepdim=True).clamp(min=1e-8))[..., None]
@@ -98,11 +98,18 @@ def correspondence(Jp: Tensor, Jg: Tensor, size: tuple[int, int]) -> Tensor:
 def warped_garment(Ic: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
     """Return Ic (B, 3, H, W) moved to where the poses say it belongs, and from where it came: (B, WARP_MAPS, H, W).
 
-    The last two channels are the point of Ic in [-1, 1], cut at ±2. Outside of Ic there is 0, the conditions' grey.
+    The last two channels are the point of Ic in [-1, 1], cut at ±2. Outside of Ic there is 0, the conditions' grey, and
+    all is 0 where the poses have less than two keypoints in common.
     """
     source = correspondence(Jp, Jg, (Ic.shape[2], Ic.shape[3])) * 2.0 - 1.0
     moved = F.grid_sample(Ic.float(), source, padding_mode="zeros", align_corners=False)
-    return torch.cat([moved, source.permute(0, 3, 1, 2).clamp(-2.0, 2.0)], dim=1)
+    maps = torch.cat([moved, source.permute(0, 3, 1, 2).clamp(-2.0, 2.0)], dim=1)
+    return maps * (_common(Jp, Jg).sum(1) >= 2)[:, None, None, None]
+
+
+def _common(Jp: Tensor, Jg: Tensor) -> Tensor:
+    """Return (B, J): which keypoints both poses have."""
+    return (Jp[..., 2] > 0) & (Jg[..., 2] > 0)
 
 
 def _grid(size: tuple[int, int], device: torch.device) -> Tensor:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.condition import Condition, check_shapes
+from train.models.anchors import PARTS, Anchors, points_of
 from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
 from train.models.config import ParallelUNetConfig
@@ -131,6 +132,7 @@ class ParallelUNet(nn.Module):
         pixels = config.patch**2
         if config.garment == "cross-attention":
             self.garment = UNet(config, 3 * pixels, config.garment_down, config.garment_up, attends=False)
+        self.anchors = Anchors() if config.warp else None
         inputs = config.person_inputs * pixels + POSE_MAPS * config.pose_maps
         self.person = UNet(config, inputs, config.person_down, config.person_up, attends=True)
         self.head = Head(config.channels[0], 3 * pixels)
@@ -183,8 +185,9 @@ class ParallelUNet(nn.Module):
         pictures = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
         if self.config.garment == "concatenation":
             pictures.append(Ic)
-        if self.config.warp:
-            pictures.append(warped_garment(Ic, Jp, Jg))
+        if self.anchors is not None:
+            points = zip(self.anchors(Jp, Jg), PARTS, strict=True)
+            pictures.extend(warped_garment(Ic, anchors, points_of(Jg, part)) for anchors, part in points)
         patches = F.pixel_unshuffle(torch.cat(pictures, dim=1), self.config.patch)
         if not self.config.pose_maps:
             return patches

@@ -123,8 +123,19 @@ def test_beyond_the_garments_picture_there_is_grey() -> None:
 
 def test_a_dropped_condition_shows_no_garment() -> None:
     nothing = torch.zeros(2, 17, 3)
-    assert not warped_garment(torch.zeros(2, 3, *SIZE), nothing, nothing)[:, :3].any()
+    assert not warped_garment(torch.zeros(2, 3, *SIZE), nothing, nothing).any()
     assert not limb_maps(nothing, SIZE).any()
+
+
+def test_one_point_is_no_place_for_a_garment() -> None:
+    """A sleeve of which only the shoulder is known."""
+    Ic, Jp = torch.ones(2, 3, *SIZE), random_pose()
+    Jg = random_pose(1)
+    Jg[0, 6:] = 0
+    Jg[0, :5] = 0
+    moved = warped_garment(Ic, Jp, Jg)
+    assert not moved[0].any()
+    assert moved[1].any()
 
 
 def test_autocast_does_not_coarsen_where_a_point_lies() -> None:

@@ -19,6 +19,7 @@ from train.models import (
     count_parameters,
     efficient_unet_config,
 )
+from train.models.anchors import PARTS, Anchors
 from train.models.geometry import POSE_MAPS, WARP_MAPS
 
 FITTING: dict[str, Any] = {
@@ -175,13 +176,15 @@ def test_a_static_garment_unet_needs_a_garment_unet(garment: str) -> None:
         ParallelUNetConfig(**FITTING, garment=garment, garment_film="static")
 
 
-def test_pictures_of_poses_are_written_where_they_are_seen_and_cost_channels_of_the_input_alone() -> None:
+def test_pictures_of_poses_are_written_where_they_are_seen_and_cost_input_channels_and_the_anchors_alone() -> None:
     plain = ParallelUNetConfig(**FITTING)
     assert "pose_maps" not in plain.model_dump_json()
     assert "warp" not in plain.model_dump_json()
     config = ParallelUNetConfig(**FITTING, pose_maps=True, warp=True)
     assert ParallelUNetConfig.model_validate_json(config.model_dump_json()) == config
-    assert count_parameters(config) - count_parameters(plain) == (POSE_MAPS + WARP_MAPS) * 9 * plain.channels[0]
+    channels = (POSE_MAPS + WARP_MAPS * len(PARTS)) * 9 * plain.channels[0]
+    anchors = sum(parameter.numel() for parameter in Anchors().parameters())
+    assert count_parameters(config) - count_parameters(plain) == channels + anchors
 
 
 def test_a_hidden_garment_cannot_be_warped() -> None:

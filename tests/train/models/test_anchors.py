@@ -1,0 +1,105 @@
+"""The person's points for the garment's: begin at the joints, move with the trunk, and learn through the warp."""
+
+import torch
+from torch import Tensor, nn
+
+from schemas.keypoints import KEYPOINTS
+from train.models.anchors import PARTS, Anchors
+from train.models.geometry import warped_garment
+
+SIZE = (24, 24)
+
+
+def pose(seed: int = 0, batch: int = 2) -> Tensor:
+    """A person that stands upright, with every joint a little moved."""
+    x = {"nose": 0.5, "eye": 0.03, "ear": 0.05, "shoulder": 0.12, "elbow": 0.2, "wrist": 0.25, "hip": 0.08,
+         "knee": 0.08, "ankle": 0.08}  # fmt: skip
+    y = {"nose": 0.1, "eye": 0.08, "ear": 0.09, "shoulder": 0.2, "elbow": 0.35, "wrist": 0.5, "hip": 0.5, "knee": 0.7,
+         "ankle": 0.9}  # fmt: skip
+    points = torch.ones(batch, len(KEYPOINTS), 3)
+    for slot, name in enumerate(KEYPOINTS):
+        side, _, joint = name.rpartition("_")
+        points[:, slot, 0] = 0.5 + (0.0 if joint == "nose" else x[joint]) * (1 if side == "left" else -1)
+        points[:, slot, 1] = y[joint]
+    points[..., :2] += 0.02 * torch.randn(batch, len(KEYPOINTS), 2, generator=torch.Generator().manual_seed(seed))
+    return points
+
+
+def taught() -> Anchors:
+    torch.manual_seed(0)
+    anchors = Anchors()
+    nn.init.normal_(anchors.out.weight, std=0.1)
+    return anchors
+
+
+def turned(points: Tensor) -> Tensor:
+    """Turn by a right angle, shrink to half and move."""
+    x, y, seen = points.unbind(-1)
+    return torch.stack([0.8 - y / 2, 0.1 + x / 2, seen], dim=-1)
+
+
+def test_it_begins_with_the_joints() -> None:
+    Jp = pose()
+    for points, part in zip(Anchors()(Jp, pose(1)), PARTS, strict=True):
+        assert torch.equal(points, Jp[:, part])
+
+
+def test_points_move_with_the_person() -> None:
+    Jp, Jg, anchors = pose(), pose(1), taught()
+    with torch.no_grad():
+        for there, here, part in zip(anchors(turned(Jp), Jg), anchors(Jp, Jg), PARTS, strict=True):
+            assert (here - Jp[:, part]).abs().max() > 0.01
+            torch.testing.assert_close(there, turned(here), atol=2e-3, rtol=0)
+
+
+def test_without_a_trunk_nothing_is_moved() -> None:
+    Jp = pose()
+    Jp[0, KEYPOINTS.index("left_hip")] = 0
+    with torch.no_grad():
+        found = taught()(Jp, pose(1))
+    for points, part in zip(found, PARTS, strict=True):
+        assert torch.equal(points[0], Jp[0, part])
+        assert not torch.equal(points[1], Jp[1, part])
+
+
+def test_absent_points_tell_nothing() -> None:
+    """Whatever their coordinates are."""
+    Jg, anchors = pose(1), taught()
+    Jg[:, KEYPOINTS.index("left_wrist"), 2] = 0
+    other = Jg.clone()
+    other[:, KEYPOINTS.index("left_wrist"), :2] = 0.9
+    with torch.no_grad():
+        for one, two in zip(anchors(pose(), Jg), anchors(pose(), other), strict=True):
+            assert torch.equal(one, two)
+
+
+def test_a_hem_below_the_hips_is_learnt_through_the_warp() -> None:
+    """The garment's hem corner is its hip; worn it lies a quarter of the trunk below the person's hips."""
+    torch.manual_seed(0)
+    trunk, hips = PARTS[0], [KEYPOINTS.index("left_hip"), KEYPOINTS.index("right_hip")]
+    Jp = pose(0, 8)
+    Jg = Jp.clone()
+    Jg[:, [slot for slot, name in enumerate(KEYPOINTS) if "knee" in name or "ankle" in name], 2] = 0
+    worn = Jp.clone()
+    worn[:, hips, 1] += 0.075
+    rows = torch.linspace(-1, 1, SIZE[0])[None, None, :, None]
+    Ic = torch.cat([rows, rows.square(), -rows], dim=1).expand(8, -1, -1, SIZE[1])
+    truth = warped_garment(Ic, worn[:, trunk], Jg[:, trunk])[:, :3]
+    anchors = Anchors()
+    optimizer = torch.optim.Adam(anchors.parameters(), 1e-2)
+    for _ in range(150):
+        loss = (warped_garment(Ic, anchors(Jp, Jg)[0], Jg[:, trunk])[:, :3] - truth).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    found = anchors(Jp, Jg)[0][:, [trunk.index(hip) for hip in hips], 1]
+    off = (found - worn[:, hips, 1]).abs().mean()
+    assert off < 0.015, f"the hem is {off:.3f} off; it began 0.075 off"
+
+
+def test_autocast_does_not_coarsen_the_points() -> None:
+    anchors = taught()
+    expected = anchors(pose(), pose(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        for points, exact in zip(anchors(pose(), pose(1)), expected, strict=True):
+            assert torch.equal(points, exact)
