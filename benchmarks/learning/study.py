@@ -40,6 +40,7 @@ STUDY: dict[str, tuple[str, ...]] = {
     "no warp": ("model.warp=false",),
     "no pose_maps": ("model.pose_maps=false",),
     "warp and concatenation, no cross-attention": ("model.garment=concatenation",),
+    "the hem shown": ("diffusion.hide_hem=false",),
     "times from U(0, 1)": ("diffusion.t_shift=1",),
     "shown_std 0.04": ("diffusion.shown_std=0.04",),
 }  # fmt: skip
