@@ -11,10 +11,11 @@ import click
 
 from preprocess.annotate_cli import annotate_photographs
 from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate, read_twins
-from preprocess.console import cores, progress_bar
+from preprocess.console import Location, cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
 from preprocess.drawn.truth import FOLDER as TRUTH_FOLDER
+from preprocess.folders import Folder, open_folder
 from preprocess.inspect_cli import inspect_command
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.report_cli import report_command
@@ -74,7 +75,9 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 
 @cli.command("build-shards")
 @click.option("--src", type=_FOLDER, required=True, help="Folder that holds the data set.")
-@click.option("--out", type=_FOLDER, default=Path("shards"), show_default=True, help="Folder for the shards.")
+@click.option(
+    "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
+)
 @click.option(
     "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
 )  # fmt: skip
@@ -102,7 +105,7 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 @click.option("--dry-run", is_flag=True, help="Say what would be built and how long it takes; write nothing.")
 def build_shards(
     src: Path,
-    out: Path,
+    out: Path | str,
     source: Source | Literal["auto"],
     garment: Garment | Literal["all"],
     pairing: Pairing | Literal["both"],
@@ -120,7 +123,7 @@ def build_shards(
     node = Node(node_rank, num_nodes)
     if dry_run and retry_rejects:
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
-    files = Files(src)
+    files, folder = Files(src), open_folder(out, "--out")
     configuration = Configuration(
         source=recognise(files) if source == "auto" else source,
         garment=garment,
@@ -131,15 +134,15 @@ def build_shards(
         conditioning_size=CONDITIONING_SIZE,
         jpeg_quality=_JPEG_QUALITY,
     )
-    data, planned = _plan(files, out, configuration, workers or cores())
+    data, planned = _plan(files, folder, configuration, workers or cores())
     if dry_run:
-        _print_estimate(estimate(files, out, planned, workers or cores(), node=node), out)
+        _print_estimate(estimate(files, folder, planned, workers or cores(), node=node), folder)
         return
     with progress_bar("building") as progress:
         try:
             summary = build(
                 files,
-                out,
+                folder,
                 planned,
                 workers or cores(),
                 progress,
@@ -151,14 +154,14 @@ def build_shards(
             told = "finished shards are kept; mend the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {told}", err=True)
             sys.exit(1)
-    _print_summary(summary, out, data.left_out, planned.plan.moved, time.monotonic() - started)
+    _print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
 
 
 def _plan(
-    files: Files, out: Path, configuration: Configuration, workers: int
+    files: Files, out: Folder, configuration: Configuration, workers: int
 ) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
     """Open the data set and plan its shards. Raise UserError where there is nothing to build."""
     data = open_data_set(files, configuration.source)
@@ -173,7 +176,7 @@ def _plan(
     return data, make_plan(files, keep_together(files, found, twins), configuration, twins)
 
 
-def _print_estimate(found: Estimate, out: Path) -> None:
+def _print_estimate(found: Estimate, out: Folder) -> None:
     splits = ", ".join(f"{count} {split}" for split, count in found.records_by_split.items())
     click.echo(f"to build in {out}: {found.records} pairs ({splits or 'none'}) in {found.shards} shards", nl=False)
     click.echo(f", {found.shards_done} shards are done" if found.shards_done else "")
@@ -183,10 +186,10 @@ def _print_estimate(found: Estimate, out: Path) -> None:
     )
 
 
-def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], moved: int, seconds: float) -> None:
+def _print_summary(summary: Summary, out: Folder, left_out: dict[str, int], moved: int, seconds: float) -> None:
     manifest = summary.manifest
     splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
-    where = str(out / MANIFEST)
+    where = f"{out}/{MANIFEST}"
     if summary.shards_missing:
         where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
     click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")

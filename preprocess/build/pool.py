@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
 
 from preprocess.build.tally import Tally
+from preprocess.folders import Folder
 from preprocess.sources import Files
 from schemas import UserError
 
@@ -41,7 +41,7 @@ class Job:
     """What all shards of a run have in common; handed to each worker once, as it starts."""
 
     files: Files
-    out: Path
+    out: Folder
     tally: Tally
 
 

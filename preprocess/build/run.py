@@ -25,10 +25,10 @@ from preprocess.build.pool import CONTEXT, Job, completed, current_job, worker_p
 from preprocess.build.retry import prepare_retry
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import GivenUpError, Tally
+from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
-from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard, ShardIndex, write_atomically
-from schemas.atomic import remove_stale
+from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard, ShardIndex
 
 ProgressCall = Callable[[int, int], None]
 """Called with (records done, records in all)."""
@@ -55,7 +55,7 @@ class Summary:
 
 def build(
     files: Files,
-    out: Path,
+    location: Path | str | Folder,
     planned: PlannedRecords,
     workers: int,
     progress: ProgressCall,
@@ -68,18 +68,18 @@ def build(
 
     ``retry_rejects`` builds those shards anew that hold rejects, see `prepare_retry`. Raise RejectLimitError as soon as
     at least 100 records have been seen and more than ``max_reject_rate`` (in [0, 1]) of them rejected: finished
-    shards stay. Raise UserError where ``out`` cannot be written to, holds another plan, or a worker was killed.
+    shards stay. Raise UserError where the location cannot be written to, holds another plan, or a worker was killed.
     """
-    plan = planned.plan
+    plan, out = planned.plan, open_folder(location, "--out")
     with disk_faults(out):
         if retry_rejects:
             prepare_retry(out, planned, node)
         claim(out, plan, planned.twins)
-        remove_stale(out, names_of(plan))
+        out.remove_stale(names_of(node.shards(plan)))
         done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
         found = len(done)
         if found < len(plan.shards):
-            (out / MANIFEST).unlink(missing_ok=True)
+            out.remove(MANIFEST)
         work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
         tally = Tally(CONTEXT, max_reject_rate, *_counts(done))
         seen = tally.seen
@@ -133,13 +133,13 @@ def _build_one(work: ShardWork) -> ShardIndex:
     return build_shard(job.files, job.out, work, job.tally)
 
 
-def _finish(out: Path, plan: Plan, done: dict[str, Done]) -> Manifest:
+def _finish(out: Folder, plan: Plan, done: dict[str, Done]) -> Manifest:
     """Write rejects, then the manifest, if all shards are done. Raise UserError where the plan was exchanged."""
     in_order = [done[shard.name] for shard in plan.shards if shard.name in done]
     manifest = make_manifest(plan, in_order)
     if len(in_order) == len(plan.shards):
         check_plan(out, plan, read_plan(out))
-        write_atomically(out / REJECTS, reject_lines(in_order))
-        remove_stale(out, names_of(plan))
-        write_atomically(out / MANIFEST, pretty(manifest))
+        out.write(REJECTS, reject_lines(in_order))
+        out.remove_stale(names_of(plan.shards))
+        out.write(MANIFEST, pretty(manifest))
     return manifest

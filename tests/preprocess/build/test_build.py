@@ -18,6 +18,7 @@ from preprocess.build import RejectLimitError, Summary, build, estimate
 from preprocess.build.pool import CONTEXT
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
+from preprocess.folders import LocalFolder
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
@@ -187,7 +188,7 @@ def test_a_person_that_two_records_share_is_decoded_once(aihub: Path, tmp_path: 
     work = work_of(planned, shard)
     out = tmp_path / "out"
     out.mkdir()
-    assert len(build_shard(files, out, work, tally()).samples) == 2
+    assert len(build_shard(files, LocalFolder(out), work, tally()).samples) == 2
     assert sum("Model-Image" in path for path in reads) == 1
 
 
@@ -197,7 +198,7 @@ def test_a_bug_leaves_nothing_under_a_final_name(aihub: Path, tmp_path: Path, mo
     work = work_of(planned, shard)
     monkeypatch.setattr("preprocess.build.sample.person_side", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build_shard(Files(aihub), tmp_path, work, tally())
+        build_shard(Files(aihub), LocalFolder(tmp_path), work, tally())
     assert list(tmp_path.glob("*.tar*")) == list(tmp_path.glob("*.json")) == []
 
 
