@@ -10,7 +10,17 @@ from typing import Literal, get_args
 import click
 
 from preprocess.annotate_cli import annotate_photographs
-from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate, read_twins
+from preprocess.build import (
+    Estimate,
+    Node,
+    RejectLimitError,
+    Summary,
+    build,
+    estimate,
+    in_worker_processes,
+    ray_engine,
+    read_twins,
+)
 from preprocess.console import Location, cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
@@ -96,6 +106,11 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 )  # fmt: skip
 @click.option("--linings", is_flag=True, help="Show the inside of a garment in Ic too, as far as it is seen.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="What builds: processes of this machine, or a Ray cluster.",
+)  # fmt: skip
+@click.option("--ray-address", metavar="HOST:PORT", help="The cluster.  [default: RAY_ADDRESS, or one of this machine]")
 @click.option("--node-rank", type=int, default=0, show_default=True, help="Which of several machines this is, from 0.")
 @click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together.")
 @click.option("--retry-rejects", is_flag=True, help="Take up the rejected records of a finished folder again.")
@@ -112,6 +127,8 @@ def build_shards(
     views: Views,
     linings: bool,
     workers: int | None,
+    engine: Literal["local", "ray"],
+    ray_address: str | None,
     node_rank: int,
     num_nodes: int,
     retry_rejects: bool,
@@ -123,6 +140,11 @@ def build_shards(
     node = Node(node_rank, num_nodes)
     if dry_run and retry_rejects:
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
+    if ray_address and engine != "ray":
+        raise UserError(f"--ray-address {ray_address}: goes with --engine ray; give that too")
+    if engine == "ray":  # other processes are in other folders
+        src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
+    builds = ray_engine(ray_address) if engine == "ray" else in_worker_processes
     files, folder = Files(src), open_folder(out, "--out")
     configuration = Configuration(
         source=recognise(files) if source == "auto" else source,
@@ -147,6 +169,7 @@ def build_shards(
                 workers or cores(),
                 progress,
                 node=node,
+                engine=builds,
                 max_reject_rate=max_reject_rate,
                 retry_rejects=retry_rejects,
             )

@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from configurations import CONFIGURATION
 from PIL import Image
 
 from preprocess.build import RejectLimitError, Summary, build, estimate
-from preprocess.build.pool import CONTEXT
+from preprocess.build.pool import CONTEXT, Job
+from preprocess.build.run import in_worker_processes
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.folders import LocalFolder
@@ -221,3 +223,16 @@ def test_a_dry_run_measures_in_a_worker_process(aihub: Path, tmp_path: Path) -> 
     said = estimate(Files(aihub), tmp_path / "out", plan_of(aihub), 2)
     assert (said.records, said.shards, said.sampled) == (2, 1, 2)
     assert not (tmp_path / "out").exists()
+
+
+class Deadly:
+    """Kills the process that receives it, as the kernel does where memory is short."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (9,)
+
+
+def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    job = Job(Files(tmp_path), LocalFolder(tmp_path), tally())
+    with pytest.raises(UserError, match=f"--out {tmp_path}: a worker was killed"):
+        list(in_worker_processes(job, [Deadly()], 1))  # type: ignore[list-item]
