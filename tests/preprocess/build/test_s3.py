@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from s3_server import BUCKET, S3Server, running_s3
 
 from preprocess import remote_folder
 from preprocess.build import Summary, build
+from preprocess.cli import cli
 from preprocess.folders import open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.remote_folder import RemoteFolder
@@ -55,6 +57,22 @@ def test_the_objects_are_the_files_of_a_local_build(
     report = verify(URL, 1, lambda done, total: None)
     assert report.ok
     assert report == verify(tmp_path / "out", 1, lambda done, total: None)
+
+
+def test_the_command_line_takes_urls(s3: S3Server, aihub: Path, tree: Tree, tmp_path: Path) -> None:
+    said = {}
+    for out in (URL, str(tmp_path / "out")):
+        built = CliRunner().invoke(cli, ["build-shards", "--src", str(aihub), "--out", out, "--workers", "1"])
+        assert built.exit_code == 0, built.output
+        assert built.stdout.splitlines()[0] == f"2 samples (2 train) in 1 shards: {out}/manifest.json"
+        page = tmp_path / f"{len(said)}.html"
+        shown = CliRunner().invoke(cli, ["report", "--shards", out, "--out", str(page), "--workers", "1"])
+        assert shown.exit_code == 0, shown.output
+        said[out] = shown.stdout.partition(":")[0]
+    assert s3.objects("some/shards") == tree(tmp_path / "out")
+    assert said[URL] == said[str(tmp_path / "out")]
+    dry = CliRunner().invoke(cli, ["build-shards", "--src", str(aihub), "--out", URL, "--workers", "1", "--dry-run"])
+    assert "1 shards are done" in dry.stdout
 
 
 @pytest.mark.usefixtures("in_process")
