@@ -60,7 +60,7 @@ def test_the_objects_are_the_files_of_a_local_build(
 
 
 def test_the_command_line_takes_urls(s3: S3Server, aihub: Path, tree: Tree, tmp_path: Path) -> None:
-    said = {}
+    said: dict[str, str] = {}
     for out in (URL, str(tmp_path / "out")):
         built = CliRunner().invoke(cli, ["build-shards", "--src", str(aihub), "--out", out, "--workers", "1"])
         assert built.exit_code == 0, built.output
