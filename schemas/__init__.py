@@ -1,6 +1,7 @@
 """What a folder of shards holds: the one contract between `prep` and `trainer`.
 
-Pydantic and numpy only. `shards/README.md` says the same in prose; `schemas/json/` holds it as JSON Schema.
+Pydantic and numpy only, and fsspec once a URL is given (`schemas.remote`). `shards/README.md` says the same in prose;
+`schemas/json/` holds it as JSON Schema.
 """
 
 from schemas.atomic import write_atomically

@@ -6,6 +6,7 @@ Each torchrun takes seconds to start, so a run here serves several assertions.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -151,3 +152,42 @@ def test_without_torchrun_there_is_nothing_to_divide_among(
     assert done.returncode == 2
     assert done.stderr.startswith("trainer: --parallel ddp: not started by torchrun; give torchrun")
     assert done.stderr.count("\n") == 1
+
+
+def node(rendezvous: int, hosts: bool, *arguments: str) -> "subprocess.Popen[str]":
+    """Start torchrun as one of two machines would, with one process."""
+    command = [
+        *TWO[:-1], "1", "--nnodes", "2", "--max-restarts", "3", "--shutdown-timeout", "5", "--rdzv-backend", "c10d",
+        "--rdzv-id", "test", "--rdzv-endpoint", f"127.0.0.1:{rendezvous}", "--local-addr", "127.0.0.1",
+        "--rdzv-conf", f"is_host={hosts},keep_alive_interval=1,keep_alive_max_attempt=3", *arguments,
+    ]  # fmt: skip
+    environment = {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
+def test_a_machine_that_is_lost_is_replaced(
+    how: signal.Signals, shards: Path, tmp_path: Path, tiny_settings: Settings
+) -> None:
+    """Once its connections are closed, once they stay open and nobody answers."""
+    steps = 30
+    assert run(sys.executable, *fit(shards, tmp_path / "one", tiny_settings, steps=steps)).returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = fit(shards, tmp_path / "two", tiny_settings, steps=steps)
+    with node(port, True, *arguments) as first, node(port, False, *arguments) as lost:
+        wait_for_steps(tmp_path / "two", 5, first)
+        gone = [lost.pid, *workers_of(lost.pid).values()]
+        try:
+            for process in gone:
+                os.kill(process, how)
+            with node(port, False, *arguments) as other:
+                told = [process.communicate(timeout=240)[0] for process in (first, other)]
+        finally:
+            lost.kill()
+            for process in gone[1:] if how == signal.SIGSTOP else ():
+                os.kill(process, signal.SIGKILL)
+    assert (first.returncode, other.returncode) == (0, 0), told
+    assert_same_numbers(tmp_path / "one", tmp_path / "two")
