@@ -34,7 +34,8 @@ RUN apt-get update \
 # Any --user will do: /tmp is everyone's, and a name is given for those that ask for one.
 ENV HOME=/tmp USER=tryon PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 YOLO_OFFLINE=true YOLO_AUTOINSTALL=false
 COPY docker/start.sh /usr/local/bin/start
-WORKDIR /work
+# The default folders shards and runs are then /shards and /runs.
+WORKDIR /
 # What SIGINT ends says that the same command goes on.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["/usr/bin/tini", "--", "start", "prep"]

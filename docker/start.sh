@@ -34,10 +34,11 @@ value_of() {
 
 check_written() {
     [ -n "$2" ] || return 0
-    case $2 in /*) there=$2 ;; *) there=$PWD/$2 ;; esac
+    case $2 in /*) folder=$2 ;; *) folder=${PWD%/}/$2 ;; esac
+    there=$folder
     while [ ! -e "$there" ]; do there=$(dirname -- "$there"); done
     [ -w "$there" ] || fail "$1 $2: user $(id -u):$(id -g) may not write to $there; make a folder of your own before \
-the start, and add to the command: -v \"\$PWD/FOLDER:$there\" --user \"\$(id -u):\$(id -g)\""
+the start, and add to the command: -v \"\$PWD/FOLDER:$folder\" --user \"\$(id -u):\$(id -g)\""
 }
 
 check_shared_memory() {

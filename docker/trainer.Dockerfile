@@ -34,7 +34,8 @@ RUN apt-get update \
 # Any --user will do: /tmp is everyone's, and a name is given for those that ask for one.
 ENV HOME=/tmp USER=tryon PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY docker/start.sh /usr/local/bin/start
-WORKDIR /work
+# The default folders shards and runs are then /shards and /runs.
+WORKDIR /
 ENTRYPOINT ["/usr/bin/tini", "--", "start", "trainer"]
 CMD ["--help"]
 COPY --from=dependencies /opt/venv /opt/venv

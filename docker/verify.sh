@@ -84,7 +84,7 @@ in_image prep verify --shards /shards
 in_image prep report --shards /shards --out /runs/report.html
 
 say "train, alone and in two processes"
-in_image trainer fit --shards /shards --runs /runs --preset nano --steps 3 --set data.batch=4
+in_image trainer fit --shards /shards --preset nano --steps 3 --set data.batch=4
 in_image trainer torchrun --standalone --nproc-per-node 2 -m train fit --shards /shards --runs /runs/two --preset nano \
     --stage base --steps 2 --set data.batch=4
 
@@ -96,8 +96,8 @@ ls -ln "$work/shards" "$work/runs" | sed 's/^/   /'
 say "mistakes"
 chown 0:0 "$work/shards" "$work/runs"
 refused '--user "$(id -u):$(id -g)"' prep build-shards --src /data --out /shards
-refused '--user "$(id -u):$(id -g)"' trainer fit --shards /shards --runs /runs
-refused '-v "$PWD/FOLDER:/work"' trainer fit --shards /shards
+refused '--user "$(id -u):$(id -g)"' trainer fit --shards /shards
+refused '-v "$PWD/FOLDER:/samples"' trainer sample --shards /shards
 
 say "summary"
 echo "prep: built, $prep_size MB, ran: 40 looks to shards, verified, reported"
