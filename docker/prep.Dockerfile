@@ -9,8 +9,9 @@ ARG PIP_FIND_LINKS
 WORKDIR /build
 RUN python3 -m venv --without-pip /opt/venv
 COPY constraints.txt pyproject.toml docker/requirements.py ./
-RUN python3 requirements.py report > requirements.txt \
-    && pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt -r requirements.txt
+# jinja2 is all that `prep report` takes of the extra report.
+RUN python3 requirements.py > requirements.txt \
+    && pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt -r requirements.txt jinja2
 
 FROM dependencies AS estimator-dependencies
 # Named beside the estimators, so that pip does not choose another build of it.
@@ -18,8 +19,9 @@ ARG TORCH="torch torchvision"
 RUN python3 requirements.py estimate > requirements.txt \
     && pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt -r requirements.txt ${TORCH}
 
-FROM dependencies AS wheel
-COPY LICENSE README.md ./
+FROM ${BASE} AS wheel
+WORKDIR /build
+COPY constraints.txt LICENSE README.md pyproject.toml ./
 COPY preprocess preprocess
 COPY schemas schemas
 COPY train train
@@ -30,6 +32,7 @@ FROM ${BASE} AS runtime
 ARG TINI="0.19.*"
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends "tini=${TINI}" \
+    && apt-get clean \
     && rm -rf /var/lib/apt/lists/*
 # Any --user will do: /tmp is everyone's, and a name is given for those that ask for one.
 ENV HOME=/tmp USER=tryon PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 YOLO_OFFLINE=true YOLO_AUTOINSTALL=false

@@ -18,8 +18,9 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt 
 RUN python3 requirements.py ${EXTRAS} > requirements.txt \
     && pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt -r requirements.txt
 
-FROM dependencies AS wheel
-COPY LICENSE README.md ./
+FROM ${BASE} AS wheel
+WORKDIR /build
+COPY constraints.txt LICENSE README.md pyproject.toml ./
 COPY preprocess preprocess
 COPY schemas schemas
 COPY train train
@@ -30,6 +31,7 @@ FROM ${BASE} AS trainer
 ARG TINI="0.19.*"
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends "tini=${TINI}" \
+    && apt-get clean \
     && rm -rf /var/lib/apt/lists/*
 # Any --user will do: /tmp is everyone's, and a name is given for those that ask for one.
 ENV HOME=/tmp USER=tryon PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 NVIDIA_DRIVER_CAPABILITIES=compute,utility
