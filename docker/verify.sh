@@ -84,9 +84,9 @@ in_image prep build-shards --src /data --out /shards
 in_image prep verify --shards /shards
 in_image prep report --shards /shards --out /runs/report.html
 
-say "train, alone and in two processes"
+say "train, alone and in two processes" # by the loopback's address: no name server knows the container's name here
 in_image trainer fit --shards /shards --preset nano --steps 3 --set data.batch=4
-in_image trainer torchrun --standalone --nproc-per-node 2 -m train fit --shards /shards --runs /runs/two --preset nano \
+in_image trainer torchrun --standalone --local-addr 127.0.0.1 --nproc-per-node 2 -m train fit --shards /shards --runs /runs/two --preset nano \
     --stage base --steps 2 --set data.batch=4
 
 say "what was written belongs to $USER_IDS"
