@@ -13,6 +13,8 @@ from preprocess.annotate.run import Report, annotate
 from preprocess.annotate.weights import load_estimators
 from preprocess.console import progress_bar
 
+_LISTED = 10
+"""Pictures to look at that are printed; all of them are in the list."""
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -49,5 +51,8 @@ def _print(report: Report, out: Path, seconds: float) -> None:
     click.echo(
         f"{report.pairs} pairs in {out}{left_out}; {done} pictures annotated, {report.kept} kept ({seconds:.0f} s)"
     )
-    if report.rejected or report.to_look_at:
+    doubtful = sorted((one for one in report.outcomes if one.reason or one.notes), key=lambda one: one.reason is None)
+    for outcome in doubtful[:_LISTED]:
+        click.echo(f"{outcome.photo.name}: {outcome.reason or '; '.join(outcome.notes)}")
+    if doubtful:
         click.echo(f"look at {report.review}: {report.rejected} pictures rejected, {report.to_look_at} doubtful")

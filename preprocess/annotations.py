@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from os.path import splitext
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,14 @@ from preprocess.faults import RecordError
 from preprocess.label_tables import AIHUB_ITEM, AIHUB_MODEL
 from preprocess.loose_json import load_json
 from preprocess.sides import mend_garment, mend_person
-from schemas import NUM_KEYPOINTS, View
+from schemas import NUM_KEYPOINTS, Origin, View
 
 Polygon = NDArray[np.float64]
 """(n, 2) x, y in pixels of the upright picture, n ≥ 3, not closed."""
 
 _VIEWS: dict[int, View] = {0: "front", 1: "back", -1: "side"}
 _CATEGORIES = {0: "cap_and_hat", 1: "outerwear", 2: "tops", 3: "bottoms", 4: "shoes"}
+_ORIGINS: tuple[Origin, ...] = get_args(Origin)
 _COORDINATE_LIMIT = 1e5
 _POINT_LIMIT = 100_000
 """Points of one polygon; the outline of a picture of 720 x 1280 has 4,000."""
@@ -53,7 +54,7 @@ class Pose:
 
     ``unscaled`` says that x, y are still fractions of a picture whose size the file does not give: see `scaled`.
     ``category`` is a product's, where number and name agree on it; else cap_and_hat, tops (or outerwear) or bottoms
-    by the slots that are filled.
+    by the slots that are filled. ``origin`` is what the file says of itself; AI-Hub's own files say nothing.
     """
 
     points: NDArray[np.float64]
@@ -62,6 +63,7 @@ class Pose:
     mended: tuple[str, ...]
     unscaled: bool = False
     category: str | None = None
+    origin: Origin = "annotated"
 
     def scaled(self, size: tuple[int, int]) -> Pose:
         """Return the pose in pixels of its picture of (width, height); itself where it is so already."""
@@ -85,6 +87,7 @@ class Parse:
     regions: tuple[Region, ...]
     image_size: tuple[int, int] | None
     mended: tuple[str, ...]
+    origin: Origin = "annotated"
 
 
 def read_pose(data: bytes, path: str) -> Pose:
@@ -110,7 +113,7 @@ def read_pose(data: bytes, path: str) -> Pose:
     category = _category(document, mended) if side else None
     return Pose(
         values, view, size, tuple(mended), unscaled=normalised and size is None,
-        category=category or (_category_of_slots(values) if side else None),
+        category=category or (_category_of_slots(values) if side else None), origin=_origin(document),
     )  # fmt: skip
 
 
@@ -143,6 +146,12 @@ def _load(data: bytes, path: str, reason: str) -> tuple[dict[str, Any], list[str
     if not isinstance(document, dict):
         raise RecordError(reason, path, f"a JSON object is expected, not {type(document).__name__}")
     return document, mended
+
+
+def _origin(document: dict[str, Any]) -> Origin:
+    """Return what `prep annotate` writes into its files: which of them a network made, and which a rule."""
+    said = document.get("origin")
+    return next((origin for origin in _ORIGINS if origin == said), "annotated")
 
 
 def _product_side(document: dict[str, Any], path: str, mended: list[str]) -> str | None:
@@ -248,7 +257,7 @@ def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, 
     filled = tuple(Region(name, tuple(polygons)) for name, polygons in regions.items() if polygons)
     if not filled:
         raise RecordError("empty-parse", path, "no region with a polygon; the picture has to be labelled anew")
-    return Parse(filled, size, tuple(dict.fromkeys(mended)))
+    return Parse(filled, size, tuple(dict.fromkeys(mended)), _origin(document))
 
 
 def _region_name(region: dict[str, Any], names: dict[int, str], keys: tuple[str, str]) -> str | None:

@@ -10,11 +10,22 @@ from typing import Literal, get_args
 import click
 
 from preprocess.annotate_cli import annotate_photographs
-from preprocess.build import Estimate, Node, RejectLimitError, Summary, build, estimate, read_twins
-from preprocess.console import cores, progress_bar
+from preprocess.build import (
+    Estimate,
+    Node,
+    RejectLimitError,
+    Summary,
+    build,
+    estimate,
+    in_worker_processes,
+    ray_engine,
+    read_twins,
+)
+from preprocess.console import Location, cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
 from preprocess.drawn.truth import FOLDER as TRUTH_FOLDER
+from preprocess.folders import Folder, open_folder
 from preprocess.inspect_cli import inspect_command
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.report_cli import report_command
@@ -74,7 +85,9 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 
 @cli.command("build-shards")
 @click.option("--src", type=_FOLDER, required=True, help="Folder that holds the data set.")
-@click.option("--out", type=_FOLDER, default=Path("shards"), show_default=True, help="Folder for the shards.")
+@click.option(
+    "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
+)
 @click.option(
     "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
 )  # fmt: skip
@@ -93,6 +106,11 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 )  # fmt: skip
 @click.option("--linings", is_flag=True, help="Show the inside of a garment in Ic too, as far as it is seen.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="What builds: processes of this machine, or a Ray cluster.",
+)  # fmt: skip
+@click.option("--ray-address", metavar="HOST:PORT", help="The cluster.  [default: RAY_ADDRESS, or one of this machine]")
 @click.option("--node-rank", type=int, default=0, show_default=True, help="Which of several machines this is, from 0.")
 @click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together.")
 @click.option("--retry-rejects", is_flag=True, help="Take up the rejected records of a finished folder again.")
@@ -102,13 +120,15 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
 @click.option("--dry-run", is_flag=True, help="Say what would be built and how long it takes; write nothing.")
 def build_shards(
     src: Path,
-    out: Path,
+    out: Path | str,
     source: Source | Literal["auto"],
     garment: Garment | Literal["all"],
     pairing: Pairing | Literal["both"],
     views: Views,
     linings: bool,
     workers: int | None,
+    engine: Literal["local", "ray"],
+    ray_address: str | None,
     node_rank: int,
     num_nodes: int,
     retry_rejects: bool,
@@ -120,7 +140,12 @@ def build_shards(
     node = Node(node_rank, num_nodes)
     if dry_run and retry_rejects:
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
-    files = Files(src)
+    if ray_address and engine != "ray":
+        raise UserError(f"--ray-address {ray_address}: goes with --engine ray; give that too")
+    if engine == "ray":  # other processes are in other folders
+        src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
+    builds = ray_engine(ray_address) if engine == "ray" else in_worker_processes
+    files, folder = Files(src), open_folder(out, "--out")
     configuration = Configuration(
         source=recognise(files) if source == "auto" else source,
         garment=garment,
@@ -131,19 +156,20 @@ def build_shards(
         conditioning_size=CONDITIONING_SIZE,
         jpeg_quality=_JPEG_QUALITY,
     )
-    data, planned = _plan(files, out, configuration, workers or cores())
+    data, planned = _plan(files, folder, configuration, workers or cores())
     if dry_run:
-        _print_estimate(estimate(files, out, planned, workers or cores(), node=node), out)
+        _print_estimate(estimate(files, folder, planned, workers or cores(), node=node), folder)
         return
     with progress_bar("building") as progress:
         try:
             summary = build(
                 files,
-                out,
+                folder,
                 planned,
                 workers or cores(),
                 progress,
                 node=node,
+                engine=builds,
                 max_reject_rate=max_reject_rate,
                 retry_rejects=retry_rejects,
             )
@@ -151,14 +177,14 @@ def build_shards(
             told = "finished shards are kept; mend the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {told}", err=True)
             sys.exit(1)
-    _print_summary(summary, out, data.left_out, planned.plan.moved, time.monotonic() - started)
+    _print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
 
 
 def _plan(
-    files: Files, out: Path, configuration: Configuration, workers: int
+    files: Files, out: Folder, configuration: Configuration, workers: int
 ) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
     """Open the data set and plan its shards. Raise UserError where there is nothing to build."""
     data = open_data_set(files, configuration.source)
@@ -173,7 +199,7 @@ def _plan(
     return data, make_plan(files, keep_together(files, found, twins), configuration, twins)
 
 
-def _print_estimate(found: Estimate, out: Path) -> None:
+def _print_estimate(found: Estimate, out: Folder) -> None:
     splits = ", ".join(f"{count} {split}" for split, count in found.records_by_split.items())
     click.echo(f"to build in {out}: {found.records} pairs ({splits or 'none'}) in {found.shards} shards", nl=False)
     click.echo(f", {found.shards_done} shards are done" if found.shards_done else "")
@@ -183,10 +209,10 @@ def _print_estimate(found: Estimate, out: Path) -> None:
     )
 
 
-def _print_summary(summary: Summary, out: Path, left_out: dict[str, int], moved: int, seconds: float) -> None:
+def _print_summary(summary: Summary, out: Folder, left_out: dict[str, int], moved: int, seconds: float) -> None:
     manifest = summary.manifest
     splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
-    where = str(out / MANIFEST)
+    where = f"{out}/{MANIFEST}"
     if summary.shards_missing:
         where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
     click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")

@@ -1,13 +1,30 @@
-"""What all commands of `prep` share: the number of cores, and a progress bar."""
+"""What all commands of `prep` share: the number of cores, a progress bar, folders that may be URLs."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class Location(click.ParamType[Path | str]):
+    """A folder of this machine (Path), or a URL (str)."""
+
+    name = "folder|url"
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """Return a path or a URL; fail where a path is a file's."""
+        if isinstance(value, str) and "://" in value:
+            return value
+        folder: Path = _FOLDER.convert(value, param, ctx)
+        return folder
 
 
 def cores() -> int:

@@ -22,6 +22,7 @@ from PIL import Image
 from preprocess.faults import RecordError
 from preprocess.label_tables import BACKGROUND, PALETTES, Pixelwise, region_names
 from preprocess.pictures import Mask, is_cut_short
+from schemas import Origin
 
 _PIXEL_LIMIT = 100_000_000
 _SPECK = 0.0005
@@ -44,6 +45,7 @@ class PixelParse:
     numbers: NDArray[np.uint8]
     names: tuple[str, ...]
     mended: tuple[str, ...] = ()
+    origin: Origin = "annotated"
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
-from preprocess.console import cores, progress_bar
+from preprocess.console import Location, cores, progress_bar
 from preprocess.report import write_report
 
 
 @click.command("report")
 @click.option(
-    "--shards", type=click.Path(file_okay=False, path_type=Path), required=True,
-    help="Folder that prep build-shards has written.",
+    "--shards", type=Location(), required=True,
+    help="Folder or URL that prep build-shards has written.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
     help="File for the page.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
-def report_command(shards: Path, out: Path, workers: int | None) -> None:
+def report_command(shards: Path | str, out: Path, workers: int | None) -> None:
     """Show what a folder of shards holds on one page: counts, sizes, poses, leakage, samples to look at."""
     started = time.monotonic()
     with progress_bar("reading") as progress:

@@ -10,17 +10,15 @@ from pathlib import Path
 
 import click
 
-from preprocess.console import cores, progress_bar
+from preprocess.console import Location, cores, progress_bar
 from preprocess.verify import Report, verify
-
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("verify")
-@click.option("--shards", type=_FOLDER, required=True, help="Folder that prep build-shards has written.")
+@click.option("--shards", type=Location(), required=True, help="Folder or URL that prep build-shards has written.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
-def verify_shards(shards: Path, as_json: bool, workers: int | None) -> None:
+def verify_shards(shards: Path | str, as_json: bool, workers: int | None) -> None:
     """Prove that a folder of shards is whole: checksums, structure, every member, counts, leakage."""
     started = time.monotonic()
     with progress_bar("verifying") as progress:
@@ -34,7 +32,7 @@ def _as_json(report: Report) -> str:
     return json.dumps({"ok": report.ok, "samples": report.samples, "problems": problems, "notes": notes})
 
 
-def _as_text(report: Report, folder: Path, seconds: float) -> str:
+def _as_text(report: Report, folder: Path | str, seconds: float) -> str:
     lines = [*(f"look at {note}" for note in report.notes), *map(str, report.problems)]
     wrong = f"{len(report.problems)} problems" if report.problems else "nothing wrong"
     found = f"{report.samples} samples and {report.rejects} rejects in {report.shards} shards"

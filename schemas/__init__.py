@@ -1,6 +1,7 @@
 """What a folder of shards holds: the one contract between `prep` and `trainer`.
 
-Pydantic and numpy only. `shards/README.md` says the same in prose; `schemas/json/` holds it as JSON Schema.
+Pydantic and numpy only, and fsspec once a URL is given (`schemas.remote`). `shards/README.md` says the same in prose;
+`schemas/json/` holds it as JSON Schema.
 """
 
 from schemas.atomic import write_atomically
@@ -39,6 +40,7 @@ from schemas.sample import (
     Annotation,
     Crop,
     Garment,
+    Origin,
     Pairing,
     Picture,
     Sample,
@@ -78,6 +80,7 @@ __all__ = [
     "Crop",
     "Garment",
     "Manifest",
+    "Origin",
     "Pairing",
     "Picture",
     "Plan",

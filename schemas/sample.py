@@ -34,6 +34,7 @@ Garment = Literal["upper", "lower", "dress"]
 View = Literal["front", "back", "side"]
 Pairing = Literal["item", "view"]
 Source = Literal["aihub", "viton-hd", "dress-code"]
+Origin = Literal["annotated", "derived", "estimated"]
 
 
 class _Strict(BaseModel):
@@ -61,7 +62,7 @@ class Annotation(_Strict):
     """Where a pose or a parse came from."""
 
     path: str = Field(description="relative to the data set's folder, '/' between parts")
-    origin: Literal["annotated", "derived", "estimated"] = Field(
+    origin: Origin = Field(
         description="read from the data set, derived from another annotation by a rule, or estimated by a network"
     )
 

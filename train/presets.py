@@ -47,19 +47,19 @@ _NANO_STAGES: dict[Stage, dict[str, Any]] = {
         "steps": 1000,
         "data": {"batch": 8},
         "diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, "hide_hem": True},
-        "sampling": {"steps": 8},
+        "sampling": {"steps": 2},
     },
     "sr256": {
         "steps": 200,
         "data": {"batch": 8},
         "diffusion": {"residual_std": 0.1, "augmentation": 0.1, "hide_hem": True},
-        "sampling": {"steps": 4},
+        "sampling": {"steps": 2},
     },
     "sr1024": {
         "steps": 250,
         "data": {"batch": 16},
         "diffusion": {"residual_std": 0.1, "augmentation": 0.1},
-        "sampling": {"steps": 4},
+        "sampling": {"steps": 2},
     },
 }
 

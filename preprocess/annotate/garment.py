@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from preprocess.annotate.confidence import Estimate, certainty, check
 from preprocess.annotate.estimators import Segmenter
-from preprocess.annotate.landmarks import garment_landmarks
+from preprocess.annotate.outline import for_landmarks
+from preprocess.conditioning.garment_outline import landmarks
 from preprocess.conditioning.masks import Box, box_of, share_of
 from preprocess.drawn.canvas import U8
 from preprocess.drawn.drawing import Drawing
@@ -29,6 +30,8 @@ _HOLE: Final = 0.002
 _MARGIN: Final = 0.08
 _CUT_OFF: Final = 0.02
 """Share of the picture's rim on which a garment looks cut off."""
+_VISIBLE: Final = (1, 1, 2)
+"""Known landmarks are called visible, as AI-Hub's are."""
 _NAMES: Final[dict[Garment, str]] = {"upper": "torso", "lower": "hip", "dress": "torso"}
 """The region that the whole outline is written as."""
 
@@ -56,7 +59,7 @@ def estimate_garment(picture: Pixels, kind: Garment, masks: Segmenter, *, least:
     if _on_rim(mask) > _CUT_OFF:
         notes = (*notes, "reaches the picture's edge, perhaps cut off")
     labels = np.where(mask, region(_NAMES[kind], "item"), BACKGROUND).astype(np.uint8)
-    return Estimate(Drawing(picture, labels, garment_landmarks(mask, kind), 0), sure, notes)
+    return Estimate(Drawing(picture, labels, landmarks(for_landmarks(mask, kind), kind) * _VISIBLE, 0), sure, notes)
 
 
 def _largest(mask: Mask) -> Mask:

@@ -26,7 +26,7 @@ from preprocess.drawn.annotations import (
 )
 from preprocess.faults import RecordError
 from preprocess.pictures import Pixels, encode_jpeg
-from schemas import Garment, UserError
+from schemas import Garment, Origin, UserError
 
 _BATCH: Final = 8
 """Photographs that are in memory, and whose poses are estimated, at a time."""
@@ -219,7 +219,8 @@ def _write(run: _Run, task: _Task, estimate: Estimate) -> Outcome:
         written={},
     )
     corrected = [ending for ending in run.store.by_hand(photo) if ending in LABELS]
-    files = {POSE: as_json(pose), PARSE: as_json(parse), IMAGE: encode_jpeg(drawing.image, _QUALITY)}
+    rule: Origin = "estimated" if photo.folder == "people" else "derived"
+    files = {POSE: as_json(pose, rule), PARSE: as_json(parse, "estimated"), IMAGE: encode_jpeg(drawing.image, _QUALITY)}
     run.store.write(photo, files, record)
     write_preview(run.store.root, photo, drawing)
     notes = [f"{photo.id}{ending} was corrected by hand and is kept" for ending in corrected]

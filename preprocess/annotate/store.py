@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from preprocess.annotate.pairs import Photo
-from schemas import Garment, UserError, write_atomically
+from schemas import Garment, Origin, UserError, write_atomically
 
 IMAGE, POSE, PARSE = ".jpg", ".pose.json", ".parse.json"
 ENDINGS: Final = (IMAGE, POSE, PARSE)
@@ -103,7 +103,8 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def as_json(document: dict[str, object]) -> bytes:
+def as_json(document: dict[str, object], origin: Origin) -> bytes:
     """Return a label file's bytes: one region a line, so that a person can find and correct it."""
-    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
+    said = {"origin": origin, **document}
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in said.items())
     return f"{{\n{lines}\n}}\n".encode()

@@ -14,16 +14,17 @@ from preprocess.annotate.estimators import BodyPose
 from preprocess.pictures import Pixels
 from schemas import NUM_KEYPOINTS, UserError
 
-_SIDE = 640
-"""The longer side that pictures are scaled to, in pixels: what the published weights were trained at."""
 _LEAST = 0.1
 """Confidence below which a person is not even reported."""
 
 
 class YoloPose:
-    """`PoseEstimator` by the weights in one local file; nothing is fetched, nothing is reported to anybody."""
+    """`PoseEstimator` by the weights in one local file; nothing is fetched, nothing is reported to anybody.
 
-    def __init__(self, weights: Path, side: int = _SIDE) -> None:
+    Pictures are scaled to the size that the weights were trained at, which the file says; the published ones' is 640.
+    """
+
+    def __init__(self, weights: Path) -> None:
         """Load the weights. Raise UserError where the package is missing or the file is no YOLO-pose."""
         model_class = _imported()
         try:
@@ -34,13 +35,12 @@ class YoloPose:
         if self._model.task != "pose":
             raise UserError(f"--weights {weights}: a YOLO for {self._model.task}, not for pose; take a yolo*-pose file")
         self._people = [number for number, name in names.items() if name == "person"] or list(names)
-        self._side = side
 
     def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
         """Return the people of each picture. Raise UserError where the weights have other joints than COCO's 17."""
         results = self._model.predict(
             [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures],  # arrays are taken for BGR
-            imgsz=self._side, conf=_LEAST, classes=self._people, verbose=False, save=False, batch=len(pictures),
+            conf=_LEAST, classes=self._people, verbose=False, save=False, batch=len(pictures),
         )  # fmt: skip
         return [_people(result) for result in results]
 

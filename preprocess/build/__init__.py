@@ -3,7 +3,18 @@
 from preprocess.build.dry_run import Estimate, estimate
 from preprocess.build.folder import read_twins
 from preprocess.build.node import Node
-from preprocess.build.run import Summary, build
+from preprocess.build.ray_engine import ray_engine
+from preprocess.build.run import Summary, build, in_worker_processes
 from preprocess.build.tally import RejectLimitError
 
-__all__ = ["Estimate", "Node", "RejectLimitError", "Summary", "build", "estimate", "read_twins"]
+__all__ = [
+    "Estimate",
+    "Node",
+    "RejectLimitError",
+    "Summary",
+    "build",
+    "estimate",
+    "in_worker_processes",
+    "ray_engine",
+    "read_twins",
+]

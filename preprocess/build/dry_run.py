@@ -14,6 +14,7 @@ from preprocess.build.node import ALONE, Node
 from preprocess.build.pool import CONTEXT, Job, current_job, worker_pool
 from preprocess.build.sample import Members, make_samples
 from preprocess.build.tally import Tally
+from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files, Record
 from schemas import Configuration, Plan, PlannedShard
@@ -46,9 +47,11 @@ class _Trial:
     rejected: int
 
 
-def estimate(files: Files, out: Path, planned: PlannedRecords, workers: int, *, node: Node = ALONE) -> Estimate:
+def estimate(
+    files: Files, location: Path | str | Folder, planned: PlannedRecords, workers: int, *, node: Node = ALONE
+) -> Estimate:
     """Say what `build` with the same arguments would do. Raise UserError where it would do so before it starts."""
-    plan = planned.plan
+    plan, out = planned.plan, open_folder(location, "--out")
     with disk_faults(out):
         held = read_plan(out)
         if held is not None:
@@ -75,7 +78,7 @@ def estimate(files: Files, out: Path, planned: PlannedRecords, workers: int, *, 
     )
 
 
-def _left(out: Path, plan: Plan, node: Node) -> list[PlannedShard]:
+def _left(out: Folder, plan: Plan, node: Node) -> list[PlannedShard]:
     shards = node.shards(plan)
     done = {shard.name for shard in shards if read_index(out, shard)}
     return [shard for shard in shards if shard.name not in done]

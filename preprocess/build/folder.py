@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from preprocess.folders import Folder
 from schemas import (
     INDEX_SUFFIX,
     MANIFEST,
@@ -22,7 +22,6 @@ from schemas import (
     ShardIndex,
     Twins,
     UserError,
-    write_atomically,
 )
 
 
@@ -48,48 +47,48 @@ def summary_of(index: ShardIndex) -> Done:
     return Done(entry, index.rejects, index.mended)
 
 
-def index_path(out: Path, shard: str) -> Path:
-    """Return where the index of a shard lies."""
-    return out / (shard.removesuffix(".tar") + INDEX_SUFFIX)
+def index_name(shard: str) -> str:
+    """Return the name of the index of a shard."""
+    return shard.removesuffix(".tar") + INDEX_SUFFIX
 
 
-def names_of(plan: Plan) -> set[str]:
-    """Return the names of all files that a finished folder of this plan holds."""
-    indices = {index_path(Path(), shard.name).name for shard in plan.shards}
-    return {PLAN, MANIFEST, REJECTS, TWINS, *indices, *(shard.name for shard in plan.shards)}
+def names_of(shards: Iterable[PlannedShard]) -> set[str]:
+    """Return the names of all files that a finished folder of these shards holds."""
+    tars = [shard.name for shard in shards]
+    return {PLAN, MANIFEST, REJECTS, TWINS, *tars, *map(index_name, tars)}
 
 
-def read_plan(out: Path) -> Plan | None:
+def read_plan(out: Folder) -> Plan | None:
     """Return the folder's plan, None where it has none. Raise UserError where it cannot be read."""
     try:
-        return Plan.model_validate_json((out / PLAN).read_bytes())
+        return Plan.model_validate_json(out.read(PLAN))
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
 
 
-def read_twins(out: Path) -> Twins | None:
+def read_twins(out: Folder) -> Twins | None:
     """Return what an earlier run has found out about twins, None where that cannot be read."""
     try:
-        return Twins.model_validate_json((out / TWINS).read_bytes())
+        return Twins.model_validate_json(out.read(TWINS))
     except (OSError, ValueError):
         return None
 
 
-def claim(out: Path, plan: Plan, twins: Twins | None) -> None:
+def claim(out: Folder, plan: Plan, twins: Twins | None) -> None:
     """Write the plan, or check that the folder holds this very one. Raise UserError where it holds another."""
-    out.mkdir(parents=True, exist_ok=True)
+    out.prepare()
     held = read_plan(out)
     if held is not None:
         check_plan(out, plan, held)
     if twins is not None and twins != read_twins(out):
-        write_atomically(out / TWINS, pretty(twins))
+        out.write(TWINS, pretty(twins))
     if held is None:
-        write_atomically(out / PLAN, pretty(plan))
+        out.write(PLAN, pretty(plan))
 
 
-def check_plan(out: Path, plan: Plan, held: Plan | None) -> None:
+def check_plan(out: Folder, plan: Plan, held: Plan | None) -> None:
     """Raise UserError unless the plan ``held`` by the folder is this run's."""
     found = held.fingerprint if held else "missing"
     if found != plan.fingerprint:
@@ -100,24 +99,25 @@ def check_plan(out: Path, plan: Plan, held: Plan | None) -> None:
         )
 
 
-def read_index(out: Path, shard: PlannedShard) -> ShardIndex | None:
+def read_index(out: Folder, shard: PlannedShard) -> ShardIndex | None:
     """Return the index of a shard that is done as planned, None where it has to be built (again)."""
     try:
-        index = ShardIndex.model_validate_json(index_path(out, shard.name).read_bytes())
-        whole = (out / shard.name).stat().st_size == index.bytes
+        index = ShardIndex.model_validate_json(out.read(index_name(shard.name)))
+        whole = out.size(shard.name) == index.bytes
     except (OSError, ValueError):
         return None
     return index if whole and (index.name, index.digest) == (shard.name, shard.digest) else None
 
 
-def find_done(out: Path, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
+def find_done(out: Folder, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
     """Yield those shards that are done.
 
     After a retry the folder has a new plan, of which shards without rejects are a part as they stand: their indices
     then get the new plan's fingerprint.
     """
+    there = set(out.names())
     for shard in shards:
-        index = read_index(out, shard)
+        index = read_index(out, shard) if index_name(shard.name) in there else None
         if index is None:
             continue
         if index.fingerprint != plan.fingerprint:
@@ -126,9 +126,9 @@ def find_done(out: Path, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator
         yield summary_of(index)
 
 
-def write_index(out: Path, index: ShardIndex) -> None:
+def write_index(out: Folder, index: ShardIndex) -> None:
     """Write the index of a shard: from now on the shard is done."""
-    write_atomically(index_path(out, index.name), index.model_dump_json().encode())
+    out.write(index_name(index.name), index.model_dump_json().encode())
 
 
 def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
@@ -164,7 +164,7 @@ def pretty(document: Plan | Manifest | Twins) -> bytes:
 
 
 @contextmanager
-def disk_faults(out: Path) -> Iterator[None]:
+def disk_faults(out: Folder) -> Iterator[None]:
     """Turn what the disk of ``out`` refuses into a UserError."""
     try:
         yield

@@ -5,19 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
 
+from preprocess.build.folder import Done
+from preprocess.build.shard import ShardWork
 from preprocess.build.tally import Tally
+from preprocess.folders import Folder
 from preprocess.sources import Files
 from schemas import UserError
 
@@ -41,9 +43,15 @@ class Job:
     """What all shards of a run have in common; handed to each worker once, as it starts."""
 
     files: Files
-    out: Path
+    out: Folder
     tally: Tally
 
+
+Engine = Callable[[Job, Sequence[ShardWork], int], Generator[Future[Done] | None]]
+"""Builds shards with at most so many workers; yields their futures as they end, and None when a second goes by without.
+
+It counts the records in the job's tally, and ends early once that is stopped.
+"""
 
 _job: list[Job] = []
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from preprocess.build.folder import index_path, pretty, read_index, read_plan
+from preprocess.build.folder import index_name, pretty, read_index, read_plan
 from preprocess.build.node import Node
+from preprocess.folders import Folder
 from preprocess.plan import PlannedRecords
-from schemas import MANIFEST, PLAN, Plan, ShardIndex, UserError, write_atomically
-from schemas.atomic import sync_folder
+from schemas import MANIFEST, PLAN, Plan, ShardIndex, UserError
 
 
-def prepare_retry(out: Path, planned: PlannedRecords, node: Node) -> None:
+def prepare_retry(out: Folder, planned: PlannedRecords, node: Node) -> None:
     """Give the folder the new plan and unmark the shards that are to be built anew; the others' tars stay as they are.
 
     Mending files changes their sizes and so the plan's fingerprint. The new plan is taken on if the configuration is
@@ -35,18 +34,18 @@ def prepare_retry(out: Path, planned: PlannedRecords, node: Node) -> None:
     stale = _stale_shards(out, held, planned)
     if not stale and held == plan:
         return
-    (out / MANIFEST).unlink(missing_ok=True)
+    out.remove(MANIFEST)
     names = {shard.name for shard in plan.shards}
     for name in stale:
-        index_path(out, name).unlink(missing_ok=True)
+        out.remove(index_name(name))
         if name not in names:
-            (out / name).unlink(missing_ok=True)
-    sync_folder(out)
+            out.remove(name)
+    out.settle()
     if held != plan:
-        write_atomically(out / PLAN, pretty(plan))
+        out.write(PLAN, pretty(plan))
 
 
-def _stale_shards(out: Path, held: Plan, planned: PlannedRecords) -> list[str]:
+def _stale_shards(out: Folder, held: Plan, planned: PlannedRecords) -> list[str]:
     """Return those of the held plan's shards that have to go; the samples of all are checked first."""
     kept = {(shard.name, shard.digest) for shard in planned.plan.shards}
     stale: list[str] = []
@@ -59,7 +58,7 @@ def _stale_shards(out: Path, held: Plan, planned: PlannedRecords) -> list[str]:
     return stale
 
 
-def _check_samples(out: Path, index: ShardIndex, digests: Mapping[str, str]) -> None:
+def _check_samples(out: Folder, index: ShardIndex, digests: Mapping[str, str]) -> None:
     for sample in index.samples:
         if digests.get(sample.key) != sample.digest:
             change = "changed" if sample.key in digests else "gone"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +24,14 @@ from preprocess.build.folder import (
     summary_of,
 )
 from preprocess.build.node import ALONE, Node
-from preprocess.build.pool import CONTEXT, Job, completed, current_job, worker_pool
+from preprocess.build.pool import CONTEXT, Engine, Job, completed, current_job, worker_pool
 from preprocess.build.retry import prepare_retry
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import GivenUpError, Tally
+from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
-from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard, ShardIndex, write_atomically
-from schemas.atomic import remove_stale
+from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
 ProgressCall = Callable[[int, int], None]
 """Called with (records done, records in all)."""
@@ -53,14 +56,26 @@ class Summary:
         return self.manifest.rejects / max(1, self.manifest.rejects + self.manifest.samples)
 
 
+def in_worker_processes(job: Job, work: Sequence[ShardWork], workers: int) -> Generator[Future[Done] | None]:
+    """Build shards in processes of this machine: the local engine."""
+    if not work:
+        return
+    with worker_pool(min(workers, len(work)), job) as pool:
+        for future in completed([pool.submit(_build_one, shard) for shard in work]):
+            if future is not None and isinstance(broken := future.exception(), BrokenProcessPool):
+                raise broken  # what the pool is to tell of, not who asked for the shards
+            yield future
+
+
 def build(
     files: Files,
-    out: Path,
+    location: Path | str | Folder,
     planned: PlannedRecords,
     workers: int,
     progress: ProgressCall,
     *,
     node: Node = ALONE,
+    engine: Engine = in_worker_processes,
     max_reject_rate: float | None = None,
     retry_rejects: bool = False,
 ) -> Summary:
@@ -68,22 +83,23 @@ def build(
 
     ``retry_rejects`` builds those shards anew that hold rejects, see `prepare_retry`. Raise RejectLimitError as soon as
     at least 100 records have been seen and more than ``max_reject_rate`` (in [0, 1]) of them rejected: finished
-    shards stay. Raise UserError where ``out`` cannot be written to, holds another plan, or a worker was killed.
+    shards stay. Raise UserError where the location cannot be written to, holds another plan, or a worker was killed.
     """
-    plan = planned.plan
+    plan, out = planned.plan, open_folder(location, "--out")
     with disk_faults(out):
         if retry_rejects:
             prepare_retry(out, planned, node)
         claim(out, plan, planned.twins)
-        remove_stale(out, names_of(plan))
+        out.remove_stale(names_of(node.shards(plan)))
         done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
         found = len(done)
         if found < len(plan.shards):
-            (out / MANIFEST).unlink(missing_ok=True)
+            out.remove(MANIFEST)
         work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
         tally = Tally(CONTEXT, max_reject_rate, *_counts(done))
         seen = tally.seen
-        given_up = _build_all(Job(files, out, tally), work, workers, done, lambda: progress(tally.seen, plan.records))
+        with closing(engine(Job(files, out, tally), work, workers)) as futures:  # closed: no task outlives a failed run
+            given_up = _collect(futures, done, lambda: progress(tally.seen, plan.records))
         if tally.stopped:
             raise tally.too_many(given_up + Counter(make_manifest(plan, done.values()).rejects_by_reason))
         missing = [shard for shard in plan.shards if shard.name not in done]
@@ -104,42 +120,37 @@ def _counts(done: dict[str, Done]) -> tuple[int, int]:
     return rejects + sum(shard.entry.samples for shard in done.values()), rejects
 
 
-def _build_all(
-    job: Job, work: list[ShardWork], workers: int, done: dict[str, Done], beat: Callable[[], None]
-) -> Counter[str]:
-    """Build the shards and add them to ``done``; return the reasons of rejects in shards that were given up."""
+def _collect(futures: Iterable[Future[Done] | None], done: dict[str, Done], beat: Callable[[], None]) -> Counter[str]:
+    """Add the shards to ``done`` as they end; return the reasons of rejects in shards that were given up."""
     given_up: Counter[str] = Counter()
     beat()
-    if not work:
-        return given_up
-    with worker_pool(min(workers, len(work)), job) as pool:
-        for future in completed([pool.submit(_build_one, shard) for shard in work]):
-            beat()
-            if future is None:
-                continue
-            try:
-                shard = summary_of(future.result())
-            except GivenUpError as stopped:
-                given_up.update(stopped.reasons)
-            else:
-                done[shard.entry.name] = shard
+    for future in futures:
+        beat()
+        if future is None:
+            continue
+        try:
+            shard = future.result()
+        except GivenUpError as stopped:
+            given_up.update(stopped.reasons)
+        else:
+            done[shard.entry.name] = shard
     return given_up
 
 
-def _build_one(work: ShardWork) -> ShardIndex:
+def _build_one(work: ShardWork) -> Done:
     job = current_job()
     if job.tally.stopped:
         raise GivenUpError(Counter())
-    return build_shard(job.files, job.out, work, job.tally)
+    return summary_of(build_shard(job.files, job.out, work, job.tally))
 
 
-def _finish(out: Path, plan: Plan, done: dict[str, Done]) -> Manifest:
+def _finish(out: Folder, plan: Plan, done: dict[str, Done]) -> Manifest:
     """Write rejects, then the manifest, if all shards are done. Raise UserError where the plan was exchanged."""
     in_order = [done[shard.name] for shard in plan.shards if shard.name in done]
     manifest = make_manifest(plan, in_order)
     if len(in_order) == len(plan.shards):
         check_plan(out, plan, read_plan(out))
-        write_atomically(out / REJECTS, reject_lines(in_order))
-        remove_stale(out, names_of(plan))
-        write_atomically(out / MANIFEST, pretty(manifest))
+        out.write(REJECTS, reject_lines(in_order))
+        out.remove_stale(names_of(plan.shards))
+        out.write(MANIFEST, pretty(manifest))
     return manifest

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.annotations import Pose
 from preprocess.conditioning import (
     PersonSide,
     Subject,
@@ -21,6 +22,7 @@ from preprocess.conditioning import (
     load_product,
     person_side,
 )
+from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import RecordError
 from preprocess.pictures import encode_jpeg, encode_png
 from preprocess.sources import Files, Record
@@ -135,9 +137,9 @@ def _garment_members(product: Subject, record: Record, configuration: Configurat
     return _GarmentMembers(side.crop, {GARMENT: encode_png(side.Ic), JG: _npy(side.Jg)})
 
 
-def _annotation(path: str, derived_from: str = "") -> Annotation:
+def _annotation(labels: Pose | AnyParse, path: str, derived_from: str = "") -> Annotation:
     """Say where an annotation came from: a file, or what it was derived from where there is none."""
-    return Annotation(path=path, origin="annotated") if path else Annotation(path=derived_from, origin="derived")
+    return Annotation(path=path, origin=labels.origin) if path else Annotation(path=derived_from, origin="derived")
 
 
 def _describe(
@@ -147,7 +149,7 @@ def _describe(
         width, height = subject.size
         return Picture(path=path, width=width, height=height, crop=crop)
 
-    product_parse = _annotation(record.product_parse, record.product_image)
+    product_parse = _annotation(product.parse, record.product_parse, record.product_image)
     return Sample(
         key=record.key,
         source=source,
@@ -160,9 +162,9 @@ def _describe(
         item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
         person=picture(record.person_image, person, person_crop),
         product=picture(record.product_image, product, product_crop),
-        person_pose=_annotation(record.person_pose),
-        person_parse=_annotation(record.person_parse),
-        product_pose=_annotation(record.product_pose, product_parse.path),
+        person_pose=_annotation(person.pose, record.person_pose),
+        person_parse=_annotation(person.parse, record.person_parse),
+        product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
         product_parse=product_parse,
         mended=tuple(dict.fromkeys((*person.mended, *product.mended))),
     )

@@ -8,15 +8,14 @@ import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
-from preprocess.build.folder import index_path, write_index
+from preprocess.build.folder import index_name, write_index
 from preprocess.build.sample import Members, make_samples
 from preprocess.build.tally import GivenUpError, Tally
+from preprocess.folders import Folder
 from preprocess.sources import Files, Record
 from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
-from schemas.atomic import atomic_file
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class ShardWork:
     fingerprint: str
 
 
-def build_shard(files: Files, out: Path, work: ShardWork, tally: Tally) -> ShardIndex:
+def build_shard(files: Files, out: Folder, work: ShardWork, tally: Tally) -> ShardIndex:
     """Build one shard and commit it: temporary name, fsync, rename, and the index, which marks it done, last.
 
     Raise GivenUpError where the run as a whole has too many rejects.
@@ -38,8 +37,8 @@ def build_shard(files: Files, out: Path, work: ShardWork, tally: Tally) -> Shard
     samples: list[ShardSample] = []
     rejects: list[Reject] = []
     mended: Counter[str] = Counter()
-    index_path(out, work.shard.name).unlink(missing_ok=True)
-    with atomic_file(out / work.shard.name) as raw:
+    out.remove(index_name(work.shard.name))
+    with out.writing(work.shard.name) as raw:
         stream = _Hashed(raw)
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
             for made in make_samples(files, work.records, work.configuration):

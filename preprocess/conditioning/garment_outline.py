@@ -1,4 +1,6 @@
-"""Jg from a garment's outline, where the data set has no landmarks: a geometric rule on the product's mask.
+"""Jg from a garment's outline, where nobody set landmarks: a geometric rule on the product's mask.
+
+It serves data sets without landmarks, and photographs that `prep annotate` finds the outline in.
 
 The garment is taken to lie or hang upright, its front to the camera, so that the wearer's left is at larger x. The
 slots are those of AI-Hub's landmarks.

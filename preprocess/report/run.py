@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from preprocess.build.folder import read_twins
+from preprocess.folders import Folder, open_folder
 from preprocess.processes import in_processes
 from preprocess.report.choose import choose, in_turn
 from preprocess.report.doubts import doubts_of
@@ -34,12 +35,15 @@ class Summary:
     bytes: int
 
 
-def write_report(folder: Path, out: Path, workers: int, progress: Callable[[int, int], None]) -> Summary:
+def write_report(
+    location: Path | str | Folder, out: Path, workers: int, progress: Callable[[int, int], None]
+) -> Summary:
     """Write the page about a folder of shards, which is only read; ``progress`` is called with (shards read, in all).
 
     The same shards give the same page. Samples that cannot be read are named on it. Raise UserError where there are no
     shards, a worker was killed, or the page cannot be written.
     """
+    folder = open_folder(location, "--shards")
     templates, plan = open_templates(), open_plan(folder)
     scans: list[ShardScan] = []
     progress(0, len(plan.shards))
@@ -63,7 +67,7 @@ def write_report(folder: Path, out: Path, workers: int, progress: Callable[[int,
     )
 
 
-def _content(folder: Path, plan: Plan, scans: Sequence[ShardScan]) -> Content:
+def _content(folder: Folder, plan: Plan, scans: Sequence[ShardScan]) -> Content:
     entries = [entry for scan in scans for entry in scan.entries]
     leaks = find_leaks(scans)
     doubts = {entry.key: doubts_of(entry, entry.key in leaks.keys) for entry in entries}
@@ -74,7 +78,7 @@ def _content(folder: Path, plan: Plan, scans: Sequence[ShardScan]) -> Content:
     for scan in scans:
         by_split[scan.split] += len(scan.entries)
     return Content(
-        name=folder.resolve().name,
+        name=folder.name,
         plan=plan,
         by_split=by_split,
         counts=count_tables(scans),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.build.folder import read_index
+from preprocess.folders import Folder
 from preprocess.report.entry import Damage, Entry, ShardScan
 from preprocess.report.members import read_members
 from preprocess.verify.members import Decoded
@@ -16,7 +15,7 @@ from preprocess.verify.twins import Look
 from schemas import AGNOSTIC, GARMENT, JG, JP, MID_GREY, Picture, PlannedShard, Sample, ShardIndex
 
 
-def scan_shard(folder: Path, shard: PlannedShard) -> ShardScan:
+def scan_shard(folder: Folder, shard: PlannedShard) -> ShardScan:
     """Return what one shard holds; samples that cannot be read whole are named, not counted.
 
     Holds one sample's pictures in memory at a time.
@@ -27,7 +26,7 @@ def scan_shard(folder: Path, shard: PlannedShard) -> ShardScan:
     entries: list[Entry] = []
     described: list[tuple[Sample, Look, Look]] = []
     damages: list[Damage] = []
-    with (folder / shard.name).open("rb") as file:
+    with folder.open(shard.name) as file:
         for one in index.samples:
             decoded = read_members(file, index, one)
             damages += [Damage(shard.name, one.key, f"{ending}: {what}") for ending, what in decoded.problems]

@@ -6,13 +6,13 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.build.folder import read_index
+from preprocess.folders import Folder
 from preprocess.pictures import encode_webp, resize
 from preprocess.report.entry import Entry
 from preprocess.report.members import read_members
@@ -44,14 +44,14 @@ class Card:
     poses: tuple[Drawing, ...]
 
 
-def make_cards(folder: Path, plan: Plan, entries: Sequence[Entry]) -> Iterator[Card]:
+def make_cards(folder: Folder, plan: Plan, entries: Sequence[Entry]) -> Iterator[Card]:
     """Yield the card of each sample, shard by shard; those that changed since they were chosen are left out."""
     planned = {shard.name: shard for shard in plan.shards}
     by_shard = sorted(entries, key=lambda entry: entry.shard)
     for name, of_shard in groupby(by_shard, key=lambda entry: entry.shard):
         if index := read_index(folder, planned[name]):
             places = {sample.key: sample for sample in index.samples}
-            with (folder / name).open("rb") as file:
+            with folder.open(name) as file:
                 for entry in of_shard:
                     if entry.key in places:
                         decoded = read_members(file, index, places[entry.key])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocess.build.folder import Done, make_manifest, names_of, reject_lines
+from preprocess.folders import Folder, open_folder
 from preprocess.verify.leakage import id_leaks, picture_leaks, repeated_keys
 from preprocess.verify.problem import Problem
 from preprocess.verify.shard import ShardReport, start_worker, verify_shard
@@ -42,11 +43,12 @@ class Report:
         return not self.problems
 
 
-def verify(folder: Path, workers: int, progress: ProgressCall) -> Report:
+def verify(location: Path | str | Folder, workers: int, progress: ProgressCall) -> Report:
     """Check everything in a folder of shards; it is only read.
 
     Raise UserError where it holds no shards at all, or a worker was killed.
     """
+    folder = open_folder(location, "--shards")
     plan = open_plan(folder)
     reports: list[ShardReport] = []
     names = [shard.name for shard in plan.shards]
@@ -79,10 +81,10 @@ def verify(folder: Path, workers: int, progress: ProgressCall) -> Report:
     )
 
 
-def open_plan(folder: Path) -> Plan:
+def open_plan(folder: Folder) -> Plan:
     """Return the plan of a folder of shards. Raise UserError where it holds none that can be read."""
     try:
-        return Plan.model_validate_json((folder / PLAN).read_bytes())
+        return Plan.model_validate_json(folder.read(PLAN))
     except OSError as error:
         raise UserError(
             f"--shards {folder}: no {PLAN} in it; give a folder that prep build-shards has written"
@@ -93,18 +95,18 @@ def open_plan(folder: Path) -> Plan:
         ) from error
 
 
-def _odd_files(folder: Path, plan: Plan) -> Iterator[Problem]:
-    known = names_of(plan)
-    for path in sorted(folder.iterdir()):
-        if path.name.endswith(_TEMPORARY):
-            yield Problem(path.name, "", "", "left by a run that was killed, or of one that is still at work")
-        elif path.name not in known:
-            yield Problem(path.name, "", "", "does not belong to the plan")
-        elif path.is_symlink() or not path.is_file():
-            yield Problem(path.name, "", "", "a link or a folder, not a file")
+def _odd_files(folder: Folder, plan: Plan) -> Iterator[Problem]:
+    known = names_of(plan.shards)
+    for name in folder.names():
+        if name.endswith(_TEMPORARY):
+            yield Problem(name, "", "", "left by a run that was killed, or of one that is still at work")
+        elif name not in known:
+            yield Problem(name, "", "", "does not belong to the plan")
+        elif not folder.is_file(name):
+            yield Problem(name, "", "", "a link or a folder, not a file")
 
 
-def _documents(folder: Path, plan: Plan, done: list[Done | None]) -> Iterator[Problem]:
+def _documents(folder: Folder, plan: Plan, done: list[Done | None]) -> Iterator[Problem]:
     """Compare manifest and rejects with what the indices say, and the plan with itself."""
     if sum(shard.records for shard in plan.shards) != plan.records:
         yield Problem(PLAN, "", "", f"{plan.records} records, but its shards have other ones")
@@ -116,9 +118,9 @@ def _documents(folder: Path, plan: Plan, done: list[Done | None]) -> Iterator[Pr
     yield from _check_manifest(folder, make_manifest(plan, whole))
 
 
-def _check_rejects(folder: Path, expected: bytes) -> Iterator[Problem]:
+def _check_rejects(folder: Folder, expected: bytes) -> Iterator[Problem]:
     try:
-        held = (folder / REJECTS).read_bytes()
+        held = folder.read(REJECTS)
     except OSError:
         yield Problem(REJECTS, "", "", "missing: the build was not finished")
         return
@@ -131,9 +133,9 @@ def _check_rejects(folder: Path, expected: bytes) -> Iterator[Problem]:
         yield Problem(REJECTS, "", "", "lines are repeated or in another order")
 
 
-def _check_manifest(folder: Path, expected: Manifest) -> Iterator[Problem]:
+def _check_manifest(folder: Folder, expected: Manifest) -> Iterator[Problem]:
     try:
-        held = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        held = Manifest.model_validate_json(folder.read(MANIFEST))
     except OSError:
         yield Problem(MANIFEST, "", "", "missing: the build was not finished")
         return

@@ -6,12 +6,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 
-from preprocess.build.folder import Done, index_path, summary_of
+from preprocess.build.folder import Done, index_name, summary_of
+from preprocess.folders import Folder
 from preprocess.verify.groups import Group, check_groups, group, split_name
 from preprocess.verify.members import check_members
 from preprocess.verify.problem import Problem
@@ -62,7 +62,7 @@ def start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def verify_shard(folder: Path, shard: PlannedShard, fingerprint: str) -> ShardReport:
+def verify_shard(folder: Folder, shard: PlannedShard, fingerprint: str) -> ShardReport:
     """Check everything that one shard's tar and index say. Holds one sample in memory at a time."""
     problems: list[Problem] = []
     index = _index(folder, shard, problems)
@@ -70,7 +70,7 @@ def verify_shard(folder: Path, shard: PlannedShard, fingerprint: str) -> ShardRe
     described: list[tuple[Sample, Look, Look]] = []
     mended: Counter[str] = Counter()
     try:
-        with (folder / shard.name).open("rb") as file:
+        with folder.open(shard.name) as file:
             groups = _structure(file, shard.name, index, problems)
             for found in groups:
                 if one := _sample(file, shard, found, problems):
@@ -89,14 +89,14 @@ def verify_shard(folder: Path, shard: PlannedShard, fingerprint: str) -> ShardRe
     return ShardReport(tuple(problems), len(groups), keys, Facts.of(shard.split, described), done)
 
 
-def _index(folder: Path, shard: PlannedShard, problems: list[Problem]) -> ShardIndex | None:
-    path = index_path(folder, shard.name)
+def _index(folder: Folder, shard: PlannedShard, problems: list[Problem]) -> ShardIndex | None:
+    name = index_name(shard.name)
     try:
-        return ShardIndex.model_validate_json(path.read_bytes())
+        return ShardIndex.model_validate_json(folder.read(name))
     except OSError:
-        problems.append(Problem(shard.name, "", "", f"{path.name} is missing: the shard was not finished"))
+        problems.append(Problem(shard.name, "", "", f"{name} is missing: the shard was not finished"))
     except ValueError as error:
-        problems.append(Problem(shard.name, "", "", f"{path.name} does not fit the schema: {_line(error)}"))
+        problems.append(Problem(shard.name, "", "", f"{name} does not fit the schema: {_line(error)}"))
     return None
 
 

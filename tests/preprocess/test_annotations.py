@@ -34,6 +34,17 @@ def test_view(view_point: int, view: str | None) -> None:
     assert read_pose(as_bytes(pose(FLAT, view_point=view_point)), "p.json").view == view
 
 
+@pytest.mark.parametrize(
+    ("more", "origin"),
+    [({}, "annotated"), ({"origin": "estimated"}, "estimated"), ({"origin": "derived"}, "derived"),
+     ({"origin": "guessed"}, "annotated"), ({"origin": ["estimated"]}, "annotated")],
+)  # fmt: skip
+def test_a_file_may_say_that_no_person_made_it(more: dict[str, Any], origin: str) -> None:
+    region = {"category_name": "face", "segmentation": [TRIANGLE]}
+    assert read_pose(as_bytes(pose(FLAT, **more)), "p.json").origin == origin
+    assert read_model_parse(as_bytes({"region1": region, "image_size": SIZE, **more}), "p.json").origin == origin
+
+
 def test_an_absent_point_is_zeros_whatever_its_coordinates() -> None:
     assert not read_pose(as_bytes(pose([10, 20, 0, *[0] * 48])), "p.json").points.any()
 

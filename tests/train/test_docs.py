@@ -6,12 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
-
-from train.cli import cli
-from train.config import Stage
-from train.settings import stage_config
+from command_lines import parsed
 
 ROOT = Path(__file__).parents[2]
 LINES = [
@@ -25,14 +21,7 @@ LINES = [
 
 @pytest.mark.parametrize("words", LINES, ids=shlex.join)
 def test_a_command_can_be_given(words: list[str]) -> None:
-    command = cli.commands[words[1]]
-    given = [*words[2:], *(["--shards", "shards"] if words[1] == "fit" and "--shards" not in words else [])]
-    with click.Context(command) as context:
-        command.parse_args(context, given)
-    if words[1] == "fit":
-        stage: Stage = context.params["stage"]
-        config = stage_config(context.params["preset"], stage, None, context.params["assignments"])
-        assert config.stage == stage
+    parsed([*words, *(["--shards", "shards"] if words[1] == "fit" and "--shards" not in words else [])])
 
 
 def test_the_way_from_shards_to_an_export_is_in_a_document() -> None:

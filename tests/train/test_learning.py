@@ -71,8 +71,8 @@ def test_the_garment_is_taken_from_its_picture(trained: Training, unseen: Batch,
     right = loss_from_noise(trained, unseen, config)
     exchanged = replace(unseen, Ic=unseen.Ic.roll(1, 0), Jg=unseen.Jg.roll(1, 0))
     wrong = loss_from_noise(trained, exchanged, config)
-    assert right.mean() < 0.18  # 0.141 where this was written
-    assert right.mean() < 0.6 * wrong.mean()  # 0.42
+    assert right.mean() < 0.18  # 0.151 where this was written
+    assert right.mean() < 0.6 * wrong.mean()  # 0.41
     assert (right < wrong).float().mean() >= 0.8  # 0.94
 
 
@@ -90,4 +90,4 @@ def test_people_are_dressed_in_the_right_one_of_four(trained: Training, shards: 
     dressed, filled = (found.stages["base"][row] for row in ("dressed", "mean colour"))
     assert dressed["retrieval@1"] >= 0.75  # 0.94, by chance 0.25
     assert dressed["retrieval@1"] > filled["retrieval@1"]  # 0.5
-    assert dressed["psnr_outside"] >= 19.5  # 21.6; Ia has 13.0
+    assert dressed["psnr_outside"] >= 19.5  # 21.3; Ia has 13.0

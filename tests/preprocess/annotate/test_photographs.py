@@ -26,6 +26,24 @@ def two_halves(mode: str = "RGB") -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+def stored(orientation: int) -> Image.Image:
+    """Return the picture as a camera stores it that was held so."""
+    return two_halves().transpose(TURNS[orientation]) if orientation in TURNS else two_halves()
+
+
+def with_orientation(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
 def saved(folder: Path, name: str, image: Image.Image, **options: Any) -> Path:
     image.save(folder / name, **options)
     return folder / name
@@ -41,16 +59,8 @@ def check_halves(pixels: np.ndarray[Any, np.dtype[np.uint8]], tolerance: int = 1
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_it_is_upright_by_its_exif_orientation(tmp_path: Path, orientation: int) -> None:
     """The file holds the turned pixels; the tag says how to turn them back."""
-    turns = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }  # fmt: skip
-    image = two_halves()
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = image.transpose(turns[orientation]) if orientation in turns else image
-    check_halves(read_photograph(saved(tmp_path, "a.jpg", stored, exif=exif, quality=95), "a.jpg"))
+    path = saved(tmp_path, "a.jpg", stored(orientation), exif=with_orientation(orientation), quality=95)
+    check_halves(read_photograph(path, "a.jpg"))
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif", "bmp", "jpg"])
@@ -119,10 +129,24 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
             read_photograph(path, f"people/{number}.jpg")
 
 
-def test_heic(tmp_path: Path) -> None:
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_upright_by_its_exif_orientation(tmp_path: Path, orientation: int) -> None:
+    """pillow-heif stores the picture turned, with the format's own turn back, which must not be done twice."""
     heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (extra `estimate`)")
     heif.register_heif_opener()
-    check_halves(read_photograph(saved(tmp_path, "a.heic", two_halves(), quality=95), "a.heic"), tolerance=20)
+    path = saved(tmp_path, "a.heic", two_halves(), exif=with_orientation(orientation), quality=95)
+    check_halves(read_photograph(path, "a.heic"), tolerance=20)
+
+
+def test_a_damaged_heic_is_named(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (extra `estimate`)")
+    heif.register_heif_opener()
+    whole = saved(tmp_path, "a.heic", two_halves()).read_bytes()
+    for number, data in enumerate((b"", b"no picture", whole[: len(whole) // 2])):
+        path = tmp_path / f"{number}.heic"
+        path.write_bytes(data)
+        with pytest.raises(RecordError, match=f"bad-image: {number}.heic"):
+            read_photograph(path, f"{number}.heic")
 
 
 def test_heic_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

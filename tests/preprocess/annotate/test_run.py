@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pytest
 
 from preprocess import cli
 from preprocess.annotations import read_item_parse, read_model_parse, read_pose
-from schemas import Garment, Manifest, UserError
+from schemas import Garment, Manifest, Sample, UserError
 from tests.preprocess.annotate.conftest import Studio, person, shirt
 
+ANNOTATIONS = ("person_pose", "person_parse", "product_pose", "product_parse")
 Snapshot = Callable[[Path], dict[str, bytes]]
 
 
@@ -71,6 +73,27 @@ def test_build_shards_takes_the_folder_and_verify_finds_nothing(
     assert (manifest.samples_by_split, manifest.rejects, manifest.mended) == ({"val": 3}, 0, {})
     assert prep("verify", "--shards", str(shards), "--workers", "1", monkeypatch=monkeypatch) == 0
     assert prep("inspect", "--src", str(studio.out), "--workers", "1", monkeypatch=monkeypatch) == 0
+
+
+def test_samples_say_what_was_estimated_and_what_was_corrected(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jg follows from the outline by a rule; a person who has corrected a label says so in it."""
+    studio.annotate()
+    edit(studio.out / "people/ben.parse.json", origin="annotated")
+    studio.annotate()
+    arguments = ("build-shards", "--src", str(studio.out), "--out", str(tmp_path / "shards"), "--workers", "1")
+    assert prep(*arguments, monkeypatch=monkeypatch) == 0
+    with tarfile.open(next((tmp_path / "shards").glob("*.tar"))) as tar:
+        members = [member for member in tar if member.name.endswith(".json")]
+        samples = [Sample.model_validate_json(cast("IO[bytes]", tar.extractfile(one)).read()) for one in members]
+    origins = {
+        sample.look: [getattr(sample, name).origin for name in ANNOTATIONS] for sample in samples
+    }  # fmt: skip
+    assert origins == {
+        "anna": ["estimated", "estimated", "derived", "estimated"],
+        "ben": ["estimated", "annotated", "derived", "estimated"],
+    }
 
 
 @pytest.mark.parametrize("kind", ["upper", "lower", "dress"])

@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from configurations import CONFIGURATION
 from PIL import Image
 
 from preprocess.build import RejectLimitError, Summary, build, estimate
-from preprocess.build.pool import CONTEXT
+from preprocess.build.pool import CONTEXT, Job
+from preprocess.build.run import in_worker_processes
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
+from preprocess.folders import LocalFolder
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
@@ -187,7 +190,7 @@ def test_a_person_that_two_records_share_is_decoded_once(aihub: Path, tmp_path: 
     work = work_of(planned, shard)
     out = tmp_path / "out"
     out.mkdir()
-    assert len(build_shard(files, out, work, tally()).samples) == 2
+    assert len(build_shard(files, LocalFolder(out), work, tally()).samples) == 2
     assert sum("Model-Image" in path for path in reads) == 1
 
 
@@ -197,7 +200,7 @@ def test_a_bug_leaves_nothing_under_a_final_name(aihub: Path, tmp_path: Path, mo
     work = work_of(planned, shard)
     monkeypatch.setattr("preprocess.build.sample.person_side", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build_shard(Files(aihub), tmp_path, work, tally())
+        build_shard(Files(aihub), LocalFolder(tmp_path), work, tally())
     assert list(tmp_path.glob("*.tar*")) == list(tmp_path.glob("*.json")) == []
 
 
@@ -220,3 +223,16 @@ def test_a_dry_run_measures_in_a_worker_process(aihub: Path, tmp_path: Path) -> 
     said = estimate(Files(aihub), tmp_path / "out", plan_of(aihub), 2)
     assert (said.records, said.shards, said.sampled) == (2, 1, 2)
     assert not (tmp_path / "out").exists()
+
+
+class Deadly:
+    """Kills the process that receives it, as the kernel does where memory is short."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (9,)
+
+
+def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    job = Job(Files(tmp_path), LocalFolder(tmp_path), tally())
+    with pytest.raises(UserError, match=f"--out {tmp_path}: a worker was killed"):
+        list(in_worker_processes(job, [Deadly()], 1))  # type: ignore[list-item]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from preprocess.build import build
-from preprocess.build.folder import index_path
+from preprocess.build.folder import index_name
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
 from schemas import Plan, ShardIndex, UserError
@@ -259,5 +259,5 @@ def test_an_index_without_its_tar_is_no_finished_shard(
     (out / planned.plan.shards[0].name).unlink()
     run(root, out, planned)
     assert tree(out) == whole
-    index = ShardIndex.model_validate_json(index_path(out, planned.plan.shards[1].name).read_bytes())
+    index = ShardIndex.model_validate_json((out / index_name(planned.plan.shards[1].name)).read_bytes())
     assert index.fingerprint == Plan.model_validate_json((out / "plan.json").read_bytes()).fingerprint

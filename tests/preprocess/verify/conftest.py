@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from configurations import CONFIGURATION
 
-from preprocess.build.folder import index_path, make_manifest, pretty, reject_lines, summary_of
+from preprocess.build.folder import index_name, make_manifest, pretty, reject_lines, summary_of
 from preprocess.verify import Report, verify
 from schemas import (
     AGNOSTIC,
@@ -111,10 +111,10 @@ class Folder:
         self.write_index(index.model_copy(update={"samples": tuple(samples)}))
 
     def index(self, shard: str) -> ShardIndex:
-        return ShardIndex.model_validate_json(index_path(self.path, shard).read_bytes())
+        return ShardIndex.model_validate_json((self.path / index_name(shard)).read_bytes())
 
     def write_index(self, index: ShardIndex) -> None:
-        write_atomically(index_path(self.path, index.name), index.model_dump_json().encode())
+        write_atomically(self.path / index_name(index.name), index.model_dump_json().encode())
         self.seal()
 
     def seal(self) -> None:
@@ -124,7 +124,7 @@ class Folder:
             data = (self.path / shard.name).read_bytes()
             change = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             index = self.index(shard.name).model_copy(update=change)
-            write_atomically(index_path(self.path, shard.name), index.model_dump_json().encode())
+            write_atomically(self.path / index_name(shard.name), index.model_dump_json().encode())
             done.append(summary_of(index))
         write_atomically(self.path / "rejects.jsonl", reject_lines(done))
         write_atomically(self.path / "manifest.json", pretty(make_manifest(self.plan, done)))
@@ -179,7 +179,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
             fingerprint=FINGERPRINT, digest=shard.digest, name=shard.name, split=shard.split, bytes=0, sha256="",
             samples=tuple(samples), rejects=(reject,) if shard.records > len(samples) else (), mended={},
         )  # fmt: skip
-        index_path(out, shard.name).write_text(index.model_dump_json())
+        (out / index_name(shard.name)).write_text(index.model_dump_json())
     Folder(out).seal()
     return out
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from schemas import AGNOSTIC, META, PERSON, PERSON_256, UserError
+from schemas.remote import ATTEMPTS
 from train.config import StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.cache import SUFFIX, BlockCache
-from train.data.remote import ATTEMPTS, RemoteStore
+from train.data.remote import RemoteStore
 from train.data.shards import open_store
 
 TinyConfig = Callable[..., StageConfig]
@@ -187,7 +188,7 @@ def test_what_is_no_folder_is_refused(location: str, said: str) -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(url: str) -> None:
+    def missing(url: str, **_options: object) -> None:
         raise ImportError("Install s3fs to access S3")
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
