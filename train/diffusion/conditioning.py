@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.condition import Condition
-from train.diffusion.hem import hide_hem as hidden_hem
+from train.diffusion import hem
 from train.diffusion.schedule import CosineSchedule, per_sample
 
 _AUGMENTATION = CosineSchedule()
@@ -88,6 +88,8 @@ def build_condition(
 
     Raises ValueError if images are not floating point or not of the same number as levels and noises.
     """
+    if hide_hem and inputs.Ia is not None and inputs.Jp is not None and inputs.Jg is not None:
+        inputs = replace(inputs, Ia=hem.hide_hem(inputs.Ia, inputs.Jp, inputs.Jg))
     images = inputs.images
     batch = len(images[0]) if images else 0
     if not images or t_na.shape != (batch, len(images)) or len(noise) != len(images):
@@ -99,9 +101,6 @@ def build_condition(
         if not image.is_floating_point():
             raise ValueError(f"a conditional image is {image.dtype}: convert it with from_uint8 to [-1, 1] first")
         assert image.is_cuda or image.abs().max() <= 1.001, "a conditional image leaves [-1, 1]"
-    if hide_hem and inputs.Ia is not None and inputs.Jp is not None and inputs.Jg is not None:
-        inputs = replace(inputs, Ia=hidden_hem(inputs.Ia, inputs.Jp, inputs.Jg))
-        images = inputs.images
     noisy = iter([augment(image, t_na[:, i], noise[i]) for i, image in enumerate(images)])
     Ia, Ic, low_res = (None if image is None else next(noisy) for image in (inputs.Ia, inputs.Ic, inputs.low_res))
     if low_res is not None:

@@ -8,21 +8,15 @@ is seen below (docs/learning.md has what that changes; the paper does not do it)
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from schemas.keypoints import KEYPOINTS
+from train.body import ELBOWS, SHOULDERS, WRISTS, pixel_centres, points_of, trunk
 
 ALONG, ACROSS = (0.6, 1.25), 0.5
 """What is hidden, in lengths of the trunk from mid-shoulders to mid-hips: from above the waist to below the hips, and
 so far to either side."""
 HAND_LENGTH, HAND_WIDTH = 0.35, 0.14
 """What is kept of it: this far from the wrist on, away from the elbow, and so far to the sides, in trunk lengths."""
-
-_SHOULDERS, _ELBOWS, _WRISTS, _HIPS = (
-    (KEYPOINTS.index(f"left_{joint}"), KEYPOINTS.index(f"right_{joint}"))
-    for joint in ("shoulder", "elbow", "wrist", "hip")
-)
 
 
 def hide_hem(Ia: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
@@ -31,29 +25,28 @@ def hide_hem(Ia: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
     Jp and Jg are (B, 17, 3). Garments without shoulders leave Ia as it is, and so do people whose shoulders and hips
     are not all known. Hands stay.
     """
-    height, width = Ia.shape[2:]
-    y, x = ((torch.arange(side, device=Ia.device) + 0.5) / side for side in (height, width))
-    at = torch.stack([x[None, :].expand(height, width), y[:, None].expand(height, width)], dim=-1)
-    (top, bottom), wrists, elbows = (
-        (Jp[:, _SHOULDERS, :2].mean(1), Jp[:, _HIPS, :2].mean(1)), Jp[:, _WRISTS, :2], Jp[:, _ELBOWS, :2],
-    )  # fmt: skip
-    trunk = bottom - top
-    length = trunk.norm(dim=1).clamp(min=1e-4)
-    along = trunk / length[:, None]
-    rows, columns = _in_frame(at, top, along, length)
+    at = pixel_centres((Ia.shape[2], Ia.shape[3]), Ia.device)
+    top, axis, known = trunk(Jp)
+    length = axis.norm(dim=1).clamp(min=1e-4)
+    rows, columns = _in_frame(at, top, axis / length[:, None], length)
     hidden = (rows > ALONG[0]) & (rows < ALONG[1]) & (columns.abs() < ACROSS)
-    for side in range(2):
-        forearm = wrists[:, side] - elbows[:, side]
+    for wrist, elbow in zip(WRISTS, ELBOWS, strict=True):
+        forearm = Jp[:, wrist, :2] - Jp[:, elbow, :2]
         forearm = forearm / forearm.norm(dim=1, keepdim=True).clamp(min=1e-4)
-        beyond, beside = _in_frame(at, wrists[:, side], forearm, length)
-        known = ((Jp[:, _WRISTS[side], 2] > 0) & (Jp[:, _ELBOWS[side], 2] > 0))[:, None, None]
-        hidden &= ~((beyond > -0.05) & (beyond < HAND_LENGTH) & (beside.abs() < HAND_WIDTH) & known)
-    applies = (Jg[:, _SHOULDERS, 2] > 0).all(1) & (Jp[:, _SHOULDERS + _HIPS, 2] > 0).all(1)
+        beyond, beside = _in_frame(at, Jp[:, wrist, :2], forearm, length)
+        seen = ((Jp[:, wrist, 2] > 0) & (Jp[:, elbow, 2] > 0))[:, None, None]
+        hidden &= ~((beyond > -0.05) & (beyond < HAND_LENGTH) & (beside.abs() < HAND_WIDTH) & seen)
+    applies = (points_of(Jg, SHOULDERS)[..., 2] > 0).all(1) & known
     return Ia.masked_fill((hidden & applies[:, None, None])[:, None], 0.0)
 
 
-def _in_frame(at: Tensor, origin: Tensor, along: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how far the points (H, W, 2) lie along and across the axis from the origin, (B, H, W), in lengths."""
-    offset = (at - origin[:, None, None]) / length[:, None, None, None]
-    x, y = along[:, None, None].unbind(-1)
-    return offset[..., 0] * x + offset[..., 1] * y, offset[..., 0] * y - offset[..., 1] * x
+def _in_frame(at: tuple[Tensor, Tensor], origin: Tensor, along: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far the pixels lie along and across the axis from the origin, (B, H, W), in lengths."""
+    x, y = ((here - start) / length[:, None, None] for here, start in zip(at, _columns(origin), strict=True))
+    along_x, along_y = _columns(along)
+    return x * along_x + y * along_y, x * along_y - y * along_x
+
+
+def _columns(vectors: Tensor) -> list[Tensor]:
+    """Return x and y of vectors (B, 2), each (B, 1, 1)."""
+    return [vectors[:, axis, None, None] for axis in range(2)]

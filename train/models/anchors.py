@@ -11,22 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from schemas.keypoints import KEYPOINTS
-
-
-def _of(*names: str) -> tuple[int, ...]:
-    return tuple(KEYPOINTS.index(name) for name in names)
-
-
-_SIDES = ("left", "right")
+from train.body import SIDES, points_of, slots_of, trunk
 
 PARTS = (
-    _of(*(f"{side}_{joint}" for joint in ("shoulder", "hip", "knee", "ankle") for side in _SIDES)),
-    *(_of(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") for side in _SIDES),
+    slots_of(*(f"{side}_{joint}" for joint in ("shoulder", "hip", "knee", "ankle") for side in SIDES)),
+    *(slots_of(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") for side in SIDES),
 )
 """Keypoints of what moves as one piece: trunk and legs, either arm. A sleeve in front of the body is neither stretched
 by the body's points nor stretches the body."""
 
-_SHOULDERS, _HIPS = _of("left_shoulder", "right_shoulder"), _of("left_hip", "right_hip")
 _HIDDEN = 64
 
 
@@ -48,9 +41,8 @@ class Anchors(nn.Module):
         shoulders and both hips of the person there is no such frame, and no offset.
         """
         Jp, Jg = Jp.float(), Jg.float()
-        top, bottom = (points_of(Jp, ends)[..., :2].mean(1) for ends in (_SHOULDERS, _HIPS))
-        framed = (points_of(Jp, _SHOULDERS + _HIPS)[..., 2] > 0).all(1)[:, None, None]
-        along = (bottom - top)[:, None] * framed  # (B, 1, 2)
+        top, axis, known = trunk(Jp)
+        along = axis[:, None] * known[:, None, None]  # (B, 1, 2)
         across = torch.stack([along[..., 1], -along[..., 0]], dim=-1)
         person = Jp[..., :2] - top[:, None]
         length = along.square().sum(-1, keepdim=True) + 1e-4
@@ -66,11 +58,6 @@ class Anchors(nn.Module):
             found.append(torch.cat([moved, joints[..., 2:]], dim=-1))
             first += len(part)
         return found
-
-
-def points_of(pose: Tensor, slots: tuple[int, ...]) -> Tensor:
-    """Return these slots (B, n, 3) of a pose: without a tensor of indices, on which torch.compile breaks off."""
-    return torch.stack([pose[:, slot] for slot in slots], dim=1)
 
 
 def _in_float32(layer: nn.Linear, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from schemas.keypoints import KEYPOINTS
+from train.body import pixel_centres
 
 LIMBS = tuple(
     (KEYPOINTS.index(a), KEYPOINTS.index(b))
@@ -47,13 +48,15 @@ def limb_maps(pose: Tensor, size: tuple[int, int]) -> Tensor:
 
     Returns (B, POSE_MAPS, H, W) in [0, 1]; a limb with an end that is absent is 0.
     """
-    at = _grid(size, pose.device)
+    x, y = pixel_centres(size, pose.device)
     ends = pose.float()
     a, b = (torch.stack([ends[:, limb[end]] for limb in LIMBS], dim=1) for end in (0, 1))
     seen = ((a[..., 2] > 0) & (b[..., 2] > 0))[..., None, None]
-    a, along = a[:, :, None, None, :2], (b - a)[:, :, None, None, :2]
-    share = ((at - a) * along).sum(-1) / (along.square().sum(-1) + 1e-8)
-    distance = (at - a - share.clamp(0, 1)[..., None] * along).square().sum(-1)
+    ax, ay = a[..., :2, None, None].unbind(2)
+    along_x, along_y = (b - a)[..., :2, None, None].unbind(2)  # (B, limbs, 1, 1)
+    share = (x - ax) * along_x + (y - ay) * along_y
+    share = (share / (along_x.square() + along_y.square() + 1e-8)).clamp(0, 1)
+    distance = (x - ax - share * along_x).square() + (y - ay - share * along_y).square()
     return torch.cat([torch.exp(distance * (-0.5 / width**2)) * seen for width in LIMB_WIDTHS], dim=1)
 
 
@@ -65,20 +68,20 @@ def correspondence(Jp: Tensor, Jg: Tensor, size: tuple[int, int]) -> Tensor:
     keypoints to the garment's, held to the nearest similarity where keypoints lie on a line. Points may fall outside
     of the picture; without a common keypoint all of them are (0, 0), and with a single one they are that.
     """
-    at = _grid(size, Jp.device).flatten(0, 1)[None, :, None]  # (1, N, 1, 2)
-    both = _common(Jp, Jg)[:, None].float()
-    p, g = Jp[:, None, :, :2].float(), Jg[:, None, :, :2].float()
-    weight = both / ((at - p).square().sum(-1) + _NEAREST)  # (B, N, J)
-    weight = (weight / weight.sum(-1, keepdim=True).clamp(min=1e-8))[..., None]
-    p_mean, g_mean = ((weight * points).sum(2) for points in (p, g))
-    dp, dg = p - p_mean[:, :, None], g - g_mean[:, :, None]
+    # Pixels come last, (B, J, H, W): sums over a last axis of a few keypoints take several times as long on a CPU.
+    x, y = pixel_centres(size, Jp.device)
+    px, py, gx, gy = (v[..., None, None] for pose in (Jp, Jg) for v in pose[..., :2].float().unbind(-1))
+    weight = _common(Jp, Jg)[..., None, None] / ((x - px).square() + (y - py).square() + _NEAREST)
+    weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-8)
+    px_mean, py_mean, gx_mean, gy_mean = ((weight * v).sum(1, keepdim=True) for v in (px, py, gx, gy))
+    px, py, gx, gy = px - px_mean, py - py_mean, gx - gx_mean, gy - gy_mean
+    wx, wy = weight * px, weight * py
 
     def moment(left: Tensor, right: Tensor) -> Tensor:
-        return (weight[..., 0] * left * right).sum(-1)
+        return (left * right).sum(1, keepdim=True)
 
-    (px, py), (gx, gy) = dp.unbind(-1), dg.unbind(-1)
-    xx, xy, yy = moment(px, px), moment(px, py), moment(py, py)
-    gx_px, gx_py, gy_px, gy_py = moment(gx, px), moment(gx, py), moment(gy, px), moment(gy, py)
+    xx, xy, yy = moment(wx, px), moment(wx, py), moment(wy, py)
+    gx_px, gx_py, gy_px, gy_py = moment(wx, gx), moment(wy, gx), moment(wx, gy), moment(wy, gy)
     spread = xx + yy + 1e-6
     ridge = _RIDGE * spread
     scale, turn = (gx_px + gy_py) / spread, (gy_px - gx_py) / spread
@@ -86,13 +89,13 @@ def correspondence(Jp: Tensor, Jg: Tensor, size: tuple[int, int]) -> Tensor:
     gx_px, gx_py, gy_px, gy_py = (
         gx_px + ridge * scale, gx_py - ridge * turn, gy_px + ridge * turn, gy_py + ridge * scale,
     )  # fmt: skip
-    dx, dy = (at[:, :, 0] - p_mean).unbind(-1)
+    dx, dy = x - px_mean, y - py_mean
     # A (dx, dy) with A = [[gx_px, gx_py], [gy_px, gy_py]] · [[xx, xy], [xy, yy]]⁻¹
     solved_x, solved_y = yy * dx - xy * dy, xx * dy - xy * dx
     determinant = xx * yy - xy * xy
-    x = (gx_px * solved_x + gx_py * solved_y) / determinant
-    y = (gy_px * solved_x + gy_py * solved_y) / determinant
-    return (torch.stack([x, y], dim=-1) + g_mean).view(-1, *size, 2)
+    moved_x = (gx_px * solved_x + gx_py * solved_y) / determinant + gx_mean
+    moved_y = (gy_px * solved_x + gy_py * solved_y) / determinant + gy_mean
+    return torch.cat([moved_x, moved_y], dim=1).permute(0, 2, 3, 1)
 
 
 def warped_garment(Ic: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
@@ -110,9 +113,3 @@ def warped_garment(Ic: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
 def _common(Jp: Tensor, Jg: Tensor) -> Tensor:
     """Return (B, J): which keypoints both poses have."""
     return (Jp[..., 2] > 0) & (Jg[..., 2] > 0)
-
-
-def _grid(size: tuple[int, int], device: torch.device) -> Tensor:
-    """Return the pixels' centres (H, W, 2) as x, y in [0, 1]."""
-    y, x = ((torch.arange(side, device=device) + 0.5) / side for side in size)
-    return torch.stack([x[None, :].expand(size), y[:, None].expand(size)], dim=-1)

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train.body import points_of
 from train.condition import Condition, check_shapes
-from train.models.anchors import PARTS, Anchors, points_of
+from train.models.anchors import PARTS, Anchors
 from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
 from train.models.config import ParallelUNetConfig
