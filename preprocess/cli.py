@@ -11,6 +11,7 @@ import click
 
 from preprocess.annotate_cli import annotate_photographs
 from preprocess.build import (
+    Engine,
     Estimate,
     Node,
     RejectLimitError,
@@ -140,11 +141,9 @@ def build_shards(
     node = Node(node_rank, num_nodes)
     if dry_run and retry_rejects:
         raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
-    if ray_address and engine != "ray":
-        raise UserError(f"--ray-address {ray_address}: goes with --engine ray; give that too")
+    builds = _engine(engine, ray_address)
     if engine == "ray":  # other processes are in other folders
         src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
-    builds = ray_engine(ray_address) if engine == "ray" else in_worker_processes
     files, folder = Files(src), open_folder(out, "--out")
     configuration = Configuration(
         source=recognise(files) if source == "auto" else source,
@@ -181,6 +180,14 @@ def build_shards(
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
+
+
+def _engine(name: Literal["local", "ray"], ray_address: str | None) -> Engine:
+    if name == "ray":
+        return ray_engine(ray_address)
+    if ray_address:
+        raise UserError(f"--ray-address {ray_address}: goes with --engine ray; give that too")
+    return in_worker_processes
 
 
 def _plan(

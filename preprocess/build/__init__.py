@@ -3,11 +3,13 @@
 from preprocess.build.dry_run import Estimate, estimate
 from preprocess.build.folder import read_twins
 from preprocess.build.node import Node
+from preprocess.build.pool import Engine
 from preprocess.build.ray_engine import ray_engine
 from preprocess.build.run import Summary, build, in_worker_processes
 from preprocess.build.tally import RejectLimitError
 
 __all__ = [
+    "Engine",
     "Estimate",
     "Node",
     "RejectLimitError",

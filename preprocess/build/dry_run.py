@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.build.folder import check_plan, disk_faults, read_index, read_plan
+from preprocess.build.folder import check_plan, disk_faults, done_indices, read_plan
 from preprocess.build.node import ALONE, Node
 from preprocess.build.pool import CONTEXT, Job, current_job, worker_pool
 from preprocess.build.sample import Members, make_samples
@@ -80,7 +80,7 @@ def estimate(
 
 def _left(out: Folder, plan: Plan, node: Node) -> list[PlannedShard]:
     shards = node.shards(plan)
-    done = {shard.name for shard in shards if read_index(out, shard)}
+    done = {index.name for index in done_indices(out, shards)}
     return [shard for shard in shards if shard.name not in done]
 
 

@@ -109,17 +109,21 @@ def read_index(out: Folder, shard: PlannedShard) -> ShardIndex | None:
     return index if whole and (index.name, index.digest) == (shard.name, shard.digest) else None
 
 
+def done_indices(out: Folder, shards: Iterable[PlannedShard]) -> Iterator[ShardIndex]:
+    """Yield the indices of those shards that are done; names are listed once, which is a request where S3 is."""
+    there = set(out.names())
+    for shard in shards:
+        if index_name(shard.name) in there and (index := read_index(out, shard)):
+            yield index
+
+
 def find_done(out: Folder, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
     """Yield those shards that are done.
 
     After a retry the folder has a new plan, of which shards without rejects are a part as they stand: their indices
     then get the new plan's fingerprint.
     """
-    there = set(out.names())
-    for shard in shards:
-        index = read_index(out, shard) if index_name(shard.name) in there else None
-        if index is None:
-            continue
+    for index in done_indices(out, shards):
         if index.fingerprint != plan.fingerprint:
             index = index.model_copy(update={"fingerprint": plan.fingerprint})
             write_index(out, index)

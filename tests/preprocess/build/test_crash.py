@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import SCRIPT, run
 
-from preprocess.build import build
 from preprocess.build.folder import index_name
 from preprocess.plan import PlannedRecords
-from preprocess.sources import Files
 from schemas import Plan, ShardIndex, UserError
 from schemas.atomic import remove_stale
 
@@ -92,10 +91,6 @@ class TornFile:
         return getattr(self._file, name)
 
 
-def run(root: Path, out: Path, planned: PlannedRecords, **options: Any) -> None:
-    build(Files(root), out, planned, 1, lambda done, total: None, **options)
-
-
 def check_final_names(out: Path, whole: dict[str, bytes]) -> None:
     """Every file under a final name is whole; an index stands beside a whole tar only."""
     for path in out.iterdir():
@@ -165,28 +160,6 @@ def test_a_retry_on_a_disk_that_fails_at_any_operation(
     assert number > 30
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-import preprocess.plan
-from preprocess.build import build
-from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
-from schemas import Configuration
-
-def main():
-    preprocess.plan._SMALLEST_SHARD = 2
-    files = Files(Path(sys.argv[1]))
-    configuration = Configuration.model_validate_json(sys.argv[3])
-    planned = preprocess.plan.make_plan(files, list(records(open_aihub(files), "upper")), configuration)
-    build(files, Path(sys.argv[2]), planned, 2, lambda done, total: print(done, flush=True))
-
-if __name__ == "__main__":
-    main()
-"""
-
-
 @pytest.fixture
 def killed(looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, in_process: None) -> Callable[[int], None]:
     """Kill a build so many times, each at a random moment between its first and last file, and go on to the end."""
@@ -200,7 +173,8 @@ def killed(looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, in_process
     configuration = planned.plan.configuration.model_dump_json()
 
     def start(out: Path) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([*command, str(out), configuration], stdout=subprocess.PIPE, start_new_session=True)
+        arguments = [str(out), configuration, "2", "0", "1"]
+        process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, start_new_session=True)
         assert process.stdout is not None
         process.stdout.readline()  # the plan is written, and the first shard begins
         return process

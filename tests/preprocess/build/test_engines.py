@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import SCRIPT, run
 
-from preprocess.build import RejectLimitError, Summary, build, ray_engine
+from preprocess.build import RejectLimitError, ray_engine
 from preprocess.plan import PlannedRecords
-from preprocess.sources import Files
 from schemas import UserError
 
 Tree = Callable[[Path], dict[str, bytes]]
@@ -44,10 +44,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     running.wait_for_nodes()
     yield running
     running.shutdown()
-
-
-def run(root: Path, out: Path, planned: PlannedRecords, **options: Any) -> Summary:
-    return build(Files(root), out, planned, 1, options.pop("progress", lambda done, total: None), **options)
 
 
 def test_a_cluster_that_loses_a_node_builds_the_same_bytes(
@@ -102,41 +98,18 @@ def test_the_command_line_builds_on_a_cluster_of_this_machine(looks: Looks, tree
     assert tree(tmp_path / "out") == tree(tmp_path / "local")
 
 
-NODE = """
-import sys
-from pathlib import Path
-import preprocess.plan
-from preprocess.build import Node, build
-from preprocess.sources import Files
-from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
-from schemas import Configuration
-
-def main():
-    preprocess.plan._SMALLEST_SHARD = 2
-    files = Files(Path(sys.argv[1]))
-    configuration = Configuration.model_validate_json(sys.argv[3])
-    planned = preprocess.plan.make_plan(files, list(records(open_aihub(files), "upper")), configuration)
-    node = Node(int(sys.argv[4]), 2)
-    summary = build(files, Path(sys.argv[2]), planned, 1, lambda done, total: print(done, flush=True), node=node)
-    print("missing", summary.shards_missing)
-
-if __name__ == "__main__":
-    main()
-"""
-
-
 def test_a_node_that_is_killed_and_started_again_completes_the_shared_folder(
     looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path
 ) -> None:
     root, out = looks(24), tmp_path / "out"
     planned = plan_of(root)
     run(root, tmp_path / "alone", planned)
-    (tmp_path / "node.py").write_text(NODE)
+    (tmp_path / "node.py").write_text(SCRIPT)
 
     def start(rank: int) -> subprocess.Popen[str]:
         configuration = planned.plan.configuration.model_dump_json()
-        command = [sys.executable, str(tmp_path / "node.py"), str(root), str(out), configuration, str(rank)]
+        command = [sys.executable, str(tmp_path / "node.py"), str(root), str(out), configuration]
+        command += ["1", str(rank), "2"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     with start(0) as first, start(1) as doomed:

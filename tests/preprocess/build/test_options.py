@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from builds import run
 
-from preprocess.build import Node, RejectLimitError, Summary, build, estimate
+from preprocess.build import Node, RejectLimitError, estimate
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
 from schemas import UserError
@@ -18,10 +18,6 @@ PlanOf = Callable[[Path], PlannedRecords]
 Looks = Callable[[int], Path]
 
 pytestmark = pytest.mark.usefixtures("in_process")
-
-
-def run(root: Path, out: Path, planned: PlannedRecords, **options: Any) -> Summary:
-    return build(Files(root), out, planned, 1, lambda done, total: None, **options)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import run
 
-from preprocess.build import Node, Summary, build
+from preprocess.build import Node
 from preprocess.plan import PlannedRecords
-from preprocess.sources import Files
 from schemas import Plan, UserError
 
 Tree = Callable[[Path], dict[str, bytes]]
@@ -19,10 +19,6 @@ PlanOf = Callable[[Path], PlannedRecords]
 Looks = Callable[[int], Path]
 
 pytestmark = pytest.mark.usefixtures("in_process")
-
-
-def run(root: Path, out: Path, planned: PlannedRecords, **options: Any) -> Summary:
-    return build(Files(root), out, planned, 1, lambda done, total: None, **options)
 
 
 def break_file(root: Path, name: str) -> Callable[[], int]:

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import run
 from click.testing import CliRunner
 from s3_server import BUCKET, S3Server, running_s3
 
 from preprocess import remote_folder
-from preprocess.build import Summary, build
 from preprocess.cli import cli
 from preprocess.folders import open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.remote_folder import RemoteFolder
-from preprocess.sources import Files
 from preprocess.verify import verify
 from schemas import UserError
 from schemas.remote import ATTEMPTS
@@ -36,10 +35,6 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     """An S3 server with an empty bucket."""
     with running_s3(monkeypatch) as server:
         yield server
-
-
-def run(root: Path, out: Path | str, planned: PlannedRecords, workers: int = 1, **options: Any) -> Summary:
-    return build(Files(root), out, planned, workers, lambda done, total: None, **options)
 
 
 def test_the_objects_are_the_files_of_a_local_build(
