@@ -129,7 +129,7 @@ def shown(
         found = _without_cloth(picture[box], part[box], at_edge[box], worn[box], cloth, alike, side)
         kept[box] |= found.kept
         repainted[box] |= found.repainted
-        _add_grown(kept, part, free, side)
+        _add_grown(kept[box], part[box], free[box], side)
     return Shown(picture, kept, repainted)
 
 
