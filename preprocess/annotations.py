@@ -221,8 +221,8 @@ def _numbers(value: Any, path: str, reason: str) -> NDArray[np.float64]:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(reason, path, "coordinates are not numbers") from error
-    # NaN is in no range, so two passes find it too.
-    if numbers.size and not -_COORDINATE_LIMIT <= numbers.min() <= numbers.max() <= _COORDINATE_LIMIT:
+    # The largest of numbers with a NaN among them is NaN, which is in no range.
+    if numbers.size and not np.abs(numbers).max() <= _COORDINATE_LIMIT:
         raise RecordError(reason, path, "a coordinate is NaN, infinite or absurdly large")
     return numbers
 

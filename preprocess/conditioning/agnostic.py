@@ -75,13 +75,8 @@ def agnostic(
     rows, columns = box
     moved = points - (columns.start, rows.start, 0.0)
     picture, kept, _ = shown(square[box], labels[box], claimed[box], moved, garment, side, whole_half=whole_half)
-    result = np.full_like(square, MID_GREY)
-    everything = slice(None)
-    for outside in (
-        (slice(0, rows.start), everything), (slice(rows.stop, side), everything),
-        (rows, slice(0, columns.start)), (rows, slice(columns.stop, side)),
-    ):  # fmt: skip
-        result[outside] = square[outside]
+    result = square.copy()
+    result[box] = MID_GREY
     cv2.copyTo(picture, kept.view(np.uint8), result[box])
     return result
 

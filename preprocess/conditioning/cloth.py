@@ -18,7 +18,7 @@ _SHARE = 0.35
 """Share of the body's colour in a contested pixel from which on it is painted as the body's."""
 _ALIKE = 24.0
 """Distance in RGB levels below which two colours cannot be told apart."""
-_BLUR = np.array([1, 4, 6, 4, 1], np.float32) / np.float32(16)
+_BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 """Colours this near to one that was seen count too, by less: edges are mixtures, light falls off."""
 
 
@@ -54,11 +54,10 @@ def repaint(picture: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
     if box is None:
         return result
     where = contested[box]
-    colours = picture[box].astype(np.float32)
-    body, fabric = (_colour_near_by(colours, mask[box])[where] for mask in (part, cloth))
+    body, fabric = (_colour_near_by(picture[box], mask[box], where) for mask in (part, cloth))
     across = body - fabric
     length = np.square(across).sum(axis=1)
-    mixture = ((colours[where] - fabric) * across).sum(axis=1)
+    mixture = ((picture[box][where] - fabric) * across).sum(axis=1)
     of_body = (mixture > _SHARE * length) | (length < _ALIKE**2) | np.isnan(fabric[:, 0])
     of_body &= ~np.isnan(body[:, 0])
     result[box][where] = of_body
@@ -79,13 +78,15 @@ def paint_from(picture: Pixels, zone: Mask, source: Mask) -> None:
     picture[zone] = colours[nearest[zone]]
 
 
-def _colour_near_by(colours: NDArray[np.float32], mask: Mask) -> NDArray[np.float32]:
-    """Return the mean colour (h, w, 3) of the masked pixels around each pixel, NaN where there is none."""
+def _colour_near_by(colours: Pixels, mask: Mask, where: Mask) -> NDArray[np.float32]:
+    """Return the mean colour of the masked pixels around each pixel of ``where``, NaN where there is none."""
     window = (2 * _NEAR + 1, 2 * _NEAR + 1)
-    weight = cv2.boxFilter(mask.astype(np.float32), -1, window, normalize=False)
-    total = cv2.boxFilter(colours * mask[..., None], -1, window, normalize=False)
+    # Whole numbers: 49 pixels of 255 fit 16 bits, and only sums where they are asked for are divided.
+    seen = mask.view(np.uint8)
+    weight = cv2.boxFilter(seen, cv2.CV_16U, window, normalize=False)[where]
+    total = cv2.boxFilter(cv2.copyTo(colours, seen), cv2.CV_16U, window, normalize=False)[where]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total / np.rint(weight)[..., None], np.float32)
+        return total.astype(np.float32) / weight.astype(np.float32)[:, None]
 
 
 def _bin_numbers(colours: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ from preprocess.pictures import Mask, Pixels
 
 Counts = NDArray[np.float32]
 """One number per colour bin, in three dimensions."""
+Kernel = tuple[float, ...]
+"""An odd number of weights, the same from either end."""
 
 
 def histogram(pixels: Pixels, mask: Mask, bins: tuple[int, int, int]) -> Counts:
@@ -18,14 +22,25 @@ def histogram(pixels: Pixels, mask: Mask, bins: tuple[int, int, int]) -> Counts:
     return np.asarray(found, np.float32)
 
 
-def smeared(counts: Counts, kernels: tuple[NDArray[np.float32], ...]) -> Counts:
-    """Convolve with one odd, symmetric kernel per axis; what would leave the range is lost."""
-    for kernel in kernels:
-        rows = counts.reshape(counts.shape[0], -1)
-        along = cv2.filter2D(rows, -1, kernel[:, None], borderType=cv2.BORDER_CONSTANT)
-        # The next axis comes first; after all three they are in their old order again.
-        counts = np.ascontiguousarray(np.moveaxis(along.reshape(counts.shape), 0, -1))
-    return counts
+def smeared(counts: Counts, kernels: tuple[Kernel, ...]) -> Counts:
+    """Convolve with one odd, symmetric kernel per axis; what would leave the range is lost.
+
+    Kernels of whole multiples of a power of two give the same bits on every processor: float64 holds every sum of
+    counts times such weights exactly, in whatever order it is made.
+    """
+    first, second, third = (_band(kernel, size) for kernel, size in zip(kernels, counts.shape, strict=True))
+    planes = (first @ counts.reshape(counts.shape[0], -1).astype(np.float64)).reshape(counts.shape)
+    return np.asarray(second @ planes @ third, np.float32)
+
+
+@lru_cache
+def _band(kernel: Kernel, size: int) -> NDArray[np.float64]:
+    """Return the symmetric matrix that convolves an axis of the given size with the kernel."""
+    middle = len(kernel) // 2
+    band = np.zeros((size, size))
+    for step, weight in enumerate(kernel, -middle):
+        band += np.diag(np.full(size - abs(step), weight), step)
+    return band
 
 
 def distribution(counts: Counts) -> NDArray[np.float32]:

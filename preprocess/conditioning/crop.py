@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,10 +56,10 @@ def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:
 
 def torso(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
     """Return the middle of the shoulders, the unit vector from the hips up, and the torso's length in pixels."""
-    if not points[[5, 6, 11, 12], 2].all():
+    if not all(points[joint, 2] for joint in (5, 6, 11, 12)):
         return None
-    shoulders, hips = points[[5, 6], :2].mean(axis=0), points[[11, 12], :2].mean(axis=0)
-    length = float(np.hypot(*(shoulders - hips)))
+    shoulders, hips = ((points[left, :2] + points[left + 1, :2]) / 2 for left in (5, 11))
+    length = math.hypot(*(shoulders - hips))
     return (shoulders, (shoulders - hips) / length, length) if length > 1 else None
 
 

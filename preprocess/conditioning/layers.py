@@ -9,6 +9,8 @@ Where list and parse agree on two layers, the colours can still overrule them.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +30,8 @@ _STEP = 3
 _BINS = (6, 16, 16)
 """Steps of L, a and b: lightness differs most between a studio's product photograph and a person's."""
 _KERNELS = tuple(
-    np.exp(-0.5 * (np.arange(-3, 4, dtype=np.float32) / np.float32(width)) ** 2) for width in (1.0, 1.2, 1.2)
-)  # fmt: skip
+    tuple(round(256 * math.exp(-0.5 * (step / width) ** 2)) / 256 for step in range(-3, 4)) for width in (1.0, 1.2, 1.2)
+)
 """Colours are smeared by about a step: light differs too."""
 
 

@@ -71,6 +71,9 @@ def _last_bone(
     Left and right are swapped in some poses, so the last joint that is nearest to the limb counts, its own before
     the other one. Where no last joint is known it is put a hand's length before the limb's far end.
     """
+    own_middle, own_last = joints[name]
+    if points[own_middle, 2] and points[own_last, 2] and _is_on(limb, box, points[own_last]):
+        return points[own_middle, :2], points[own_last, :2]  # no other one can be nearer
     rows, columns = np.nonzero(limb)
     rows, columns = (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
 
@@ -83,7 +86,6 @@ def _last_bone(
         for side, (middle, last) in joints.items()
         if points[middle, 2] and points[last, 2]
     ]
-    own_middle, own_last = joints[name]
     if near and (points[own_last, 2] or min(near)[0] <= 2):
         _, _, middle, last = min(near)
         return points[middle, :2], points[last, :2]
@@ -96,6 +98,14 @@ def _last_bone(
         return None
     tip = np.array([columns[far], rows[far]], np.float64)
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
+
+
+def _is_on(limb: Mask, box: Box, joint: Point) -> bool:
+    """Say whether the joint lies on a pixel of the limb, within half a pixel of its middle."""
+    x, y = np.rint(joint[:2])
+    row, column = int(y) - box[0].start, int(x) - box[1].start
+    inside = 0 <= row < limb.shape[0] and 0 <= column < limb.shape[1]
+    return inside and bool(limb[row, column]) and float(np.hypot(joint[0] - x, joint[1] - y)) < 0.5
 
 
 def _in_reach(middle: Point, last: Point, box: Box, scale: float) -> Mask:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from preprocess.pictures import Mask, Pixels
 
@@ -51,9 +53,13 @@ def _morphed(mask: Mask, operation: int, radius: int, margin: int) -> Mask:
     """Look at the box around what the mask holds alone, ``margin`` pixels wider; the rest stays empty."""
     result = np.zeros_like(mask)
     if (box := box_of(mask, margin)) is not None:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        result[box] = cv2.morphologyEx(mask[box].view(np.uint8), operation, kernel).view(np.bool_)
+        result[box] = cv2.morphologyEx(mask[box].view(np.uint8), operation, _disc(radius)).view(np.bool_)
     return result
+
+
+@lru_cache
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
 def thinned(picture: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:

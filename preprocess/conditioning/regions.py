@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import count
 
 import cv2
 import numpy as np
@@ -55,26 +56,20 @@ def names_of(parse: AnyParse) -> frozenset[str]:
 
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     """Return the mask of all pixels that show one of the named regions."""
-    values = _values(names)
-    found: Mask
-    if values and len(values) == values[-1] - values[0] + 1:
-        # A range, an eighth of the time of a table; what is below it wraps around.
-        found = labels - np.uint8(values[0]) < np.uint8(len(values))
-    else:
-        found = cv2.LUT(labels, _table(values)).view(np.bool_)
-    return found
+    found: Mask | None = None
+    for first, length in _ranges(names):
+        # An eighth of the time of a table; what is below the range wraps around.
+        within = labels - np.uint8(first) < np.uint8(length)
+        found = within if found is None else np.logical_or(found, within, out=found)
+    return np.zeros(labels.shape, np.bool_) if found is None else found
 
 
 @lru_cache
-def _values(names: frozenset[str]) -> tuple[int, ...]:
-    return tuple(2 + position for position, name in enumerate(_ORDER) if name in names)
-
-
-@lru_cache
-def _table(values: tuple[int, ...]) -> NDArray[np.uint8]:
-    table = np.zeros(256, np.uint8)
-    table[list(values)] = 1
-    return table
+def _ranges(names: frozenset[str]) -> tuple[tuple[int, int], ...]:
+    """Return the labels of the named regions as ranges: the first one and how many."""
+    values = [2 + position for position, name in enumerate(_ORDER) if name in names]
+    starts = [value for value in values if value - 1 not in values]
+    return tuple((start, next(n for n in count(1) if start + n not in values)) for start in starts)
 
 
 def claimed_by(parse: AnyParse, names: frozenset[str], crop: Crop) -> Mask:
