@@ -119,12 +119,12 @@ class Tab:
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path | str) -> None:
         self.page.set_default_timeout(_PATIENCE)
         self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+        self.page.goto(path if isinstance(path, str) else path.as_uri())
 
     def assert_quiet(self, path: Path) -> None:
         """Nothing was complained of, and nothing was asked for but the file itself and what it holds."""
@@ -168,10 +168,10 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def open_tab(chromium: Any) -> Iterator[Callable[..., Tab]]:
-    """Load a page in a tab of its own: (path, width in pixels, light or dark)."""
+    """Load a page in a tab of its own: (path or URL, width in pixels, light or dark)."""
     contexts = []
 
-    def load(path: Path, width: int = 1280, scheme: str = "light") -> Tab:
+    def load(path: Path | str, width: int = 1280, scheme: str = "light") -> Tab:
         contexts.append(chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme))
         tab = Tab(contexts[-1].new_page())
         tab.load(path)

@@ -22,6 +22,7 @@ from schemas import Garment, Split, UserError
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
 from train.data import ShardFolder, open_shards
+from train.demo_cli import demo_command
 from train.diffusion.samplers import SAMPLERS
 from train.export import CARD, export_cascade
 from train.fit import Diverged, fit_stage
@@ -66,6 +67,7 @@ def cli() -> None:
     """Train the cascade on shards, and dress people with it."""
 
 
+cli.add_command(demo_command)
 cli.add_command(report_command)
 
 

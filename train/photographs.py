@@ -18,11 +18,12 @@ from schemas import Garment, UserError
 
 
 class PrepError(Exception):
-    """`prep` ended with another exit code than 0, and has said why; ``code`` is what it ended with."""
+    """`prep` ended with another exit code than 0; ``code`` is what it ended with, ``said`` its last line if kept."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, said: str = "") -> None:
         super().__init__(f"prep ended with exit code {code}")
         self.code = code
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ class Wish:
     weights: tuple[Path, ...] = ()
 
 
-def shards_of(wish: Wish, out: Path) -> Path:
+def shards_of(wish: Wish, out: Path, *, quiet: bool = False) -> Path:
     """Make shards of one sample of two photographs, below ``out`` in a folder of these very photographs.
 
-    So the same photographs are not annotated twice, labels that were corrected there are used, and others' stay.
+    So the same photographs are not annotated twice, labels that were corrected there are used, and others' stay. With
+    ``quiet`` nothing of what `prep` says is shown.
 
     Raise UserError for a missing file or a missing `prep`, PrepError where it ends with an error.
     """
@@ -53,10 +55,9 @@ def shards_of(wish: Wish, out: Path) -> Path:
     row = f"people{wish.person.suffix},garments{wish.garment.suffix},{wish.kind},no"
     (photos / "pairs.csv").write_text(f"person,garment,kind,worn\n{row}\n", encoding="utf-8")
     weights = [argument for path in wish.weights for argument in ("--weights", str(path))]
-    _prep(["annotate", "--src", str(photos), "--out", str(annotated), *weights])
-    _prep(
-        ["build-shards", "--src", str(annotated), "--out", str(shards), "--garment", wish.kind, "--views", "all"]
-    )  # fmt: skip
+    run_prep(["annotate", "--src", str(photos), "--out", str(annotated), *weights], quiet=quiet)
+    command = ["build-shards", "--src", str(annotated), "--out", str(shards), "--garment", wish.kind, "--views", "all"]
+    run_prep(command, quiet=quiet)
     return shards
 
 
@@ -68,11 +69,14 @@ def work_folder(wish: Wish, out: Path) -> Path:
     return out / digest.hexdigest()[:12]
 
 
-def _prep(arguments: Sequence[str]) -> None:
+def run_prep(arguments: Sequence[str], *, quiet: bool = False) -> None:
+    """Run `prep`, what it prints going to stderr, or nowhere. Raise UserError where it is missing, and PrepError."""
     if importlib.util.find_spec("preprocess") is None:
         raise UserError("prep is not installed here; run prep annotate, prep build-shards and trainer sample instead")
-    done = subprocess.run(
-        [sys.executable, "-m", "preprocess", *arguments], stdout=sys.stderr.fileno(), check=False
-    )  # fmt: skip
+    command = [sys.executable, "-m", "preprocess", *arguments]
+    if quiet:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    else:
+        done = subprocess.run(command, stdout=sys.stderr.fileno(), text=True, check=False)
     if done.returncode:
-        raise PrepError(done.returncode)
+        raise PrepError(done.returncode, (done.stderr or "").strip().rpartition("\n")[2])

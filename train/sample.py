@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,13 +80,13 @@ def sample_pairs(
         results = dress(stages, outfits, seed=seed, overrides=overrides, device=device)
         for pair, pictures in zip(some, results, strict=True):
             person, garment = shards.keys[pair.person], shards.keys[pair.garment]
-            text = _png_text({"person": person, "garment": garment, **told})
+            text = png_text({"person": person, "garment": garment, **told})
             Image.fromarray(pictures[-1]).save(out / f"{person}__{garment}.png", pnginfo=text)
             rows.append(_row(shards, pair, pictures))
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
-    contact_sheet(titles, rows).save(sheet, pnginfo=_png_text(told))
+    contact_sheet(titles, rows).save(sheet, pnginfo=png_text(told))
     return sheet
 
 
@@ -134,7 +134,8 @@ def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]
     ]
 
 
-def _png_text(told: dict[str, str]) -> PngInfo:
+def png_text(told: Mapping[str, str]) -> PngInfo:
+    """Return the text chunks of a PNG that say what made it."""
     info = PngInfo()
     for key, value in told.items():
         info.add_text(key, value)

@@ -1,0 +1,74 @@
+"""From what was chosen on the page to pictures: what `trainer sample` does for one pair."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from schemas import Garment
+from train.cascade import Overrides, TrainedStage
+from train.demo.catalogue import Catalogue, Half, Role
+from train.demo.jobs import Result
+from train.demo.uploads import Photographs
+from train.dress import Outfit, dress
+from train.sample import png_text, provenance
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A person and a garment, each a position in the catalogue or a photograph's bytes."""
+
+    kind: Garment
+    person: int | bytes
+    garment: int | bytes
+    seed: int
+
+
+@dataclass(frozen=True)
+class Dressing:
+    """A cascade, and where persons and garments come from."""
+
+    stages: Sequence[TrainedStage]
+    catalogue: Catalogue
+    photographs: Photographs
+    overrides: Overrides
+    device: torch.device
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Each stage's pictures in pixels a side, from the base stage on."""
+        return {stage.config.stage: stage.config.size for stage in self.stages}
+
+    def dress(self, choice: Choice) -> Result:
+        """Make the pictures: the bits of `trainer sample` for the same pair and seed.
+
+        Raise UserError for a photograph that cannot be used.
+        """
+        Ia, Jp = self._half("person", choice.kind, choice.person)
+        Ic, Jg = self._half("garment", choice.kind, choice.garment)
+        outfit = Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
+        pictures = dress(self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device)[0]
+        shards = self.catalogue.shards
+        named = {"person": self._name(choice.person), "garment": self._name(choice.garment)}
+        told = named | provenance(self.stages, shards, choice.seed, self.overrides)
+        encoded: dict[str, bytes] = {}
+        for stage, picture in zip(self.sizes, pictures, strict=True):
+            buffer = io.BytesIO()
+            Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(told))
+            encoded[stage] = buffer.getvalue()
+        return Result(encoded, told)
+
+    def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
+        if isinstance(chosen, int):
+            return self.catalogue.half(role, chosen)
+        return self.photographs.half(role, kind, chosen)
+
+    def _name(self, chosen: int | bytes) -> str:
+        if isinstance(chosen, int):
+            return self.catalogue.shards.keys[chosen]
+        return f"photograph {hashlib.sha256(chosen).hexdigest()[:12]}"
