@@ -105,7 +105,7 @@ def test_the_keyboard_is_enough(off: Any, open_tab: OpenTab) -> None:
 def test_where_photographs_cannot_be_used_it_says_why(off: Any, open_tab: OpenTab) -> None:
     tab = open_tab(url(off))
     tab.page.get_by_text("Photographs of your own cannot be used here").click()
-    assert tab.page.get_by_text("weights are missing; put them there").is_visible()
+    assert tab.page.get_by_text("Weights are missing; put them there.").is_visible()
     assert not tab.page.locator("#person-file").is_visible()
 
 

@@ -39,8 +39,10 @@ async function ask(path, options = {}) {
   return said;
 }
 
+const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? "" : "."}`;
+
 function showError(text) {
-  $("error").textContent = text ? `${text[0].toUpperCase()}${text.slice(1)}.`.replace(/\.\.$/, ".") : "";
+  $("error").textContent = sentence(text);
   $("error").hidden = !text;
 }
 
@@ -95,7 +97,7 @@ function showUploads({ state, why, bytes }) {
     box(role).querySelector(".hint").textContent = hints[state];
   }
   $("no-uploads").hidden = state !== "off";
-  $("why").textContent = why;
+  $("why").textContent = sentence(why);
   if (state === "checking") setTimeout(async () => showUploads((await ask("/api/catalogue")).uploads), 2000);
 }
 
