@@ -120,17 +120,27 @@ def _refusal(status: int, why: str) -> web.Response:
 
 
 def _is_own_name(named: str, host: str) -> bool:
-    name = urlsplit(f"//{named}").hostname or ""
+    """Say whether a Host header names the server; on all addresses any in figures, which cannot be pointed here."""
     try:
-        anywhere = ipaddress.ip_address(host).is_unspecified
+        name = urlsplit(f"//{named}").hostname or ""
     except ValueError:
-        anywhere = False
-    return anywhere or name in {"localhost", "127.0.0.1", "::1", host.lower()}
+        return False
+    if name in {"localhost", "127.0.0.1", "::1", host.lower()}:
+        return True
+    return host in ("0.0.0.0", "::") and (_is_address(name) or name == socket.gethostname().lower())
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_own_page(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
+    return origin is None or origin == f"http://{request.host}"
 
 
 async def _part(request: web.Request) -> web.Response:

@@ -142,13 +142,11 @@ class Photographs:
 def suffix_of(data: bytes) -> str:
     """Return the file name suffix of a picture by its content; Raise UserError where it is none, or too large."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            suffix = _SUFFIXES.get(image.format or "")
+        with Image.open(io.BytesIO(data), formats=list(_SUFFIXES)) as image:
+            suffix = _SUFFIXES[image.format or ""]
             pixels = image.width * image.height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError("this file is no picture that can be read; send a JPEG, PNG, WebP, AVIF or TIFF") from error
-    if suffix is None:
-        raise UserError("pictures of this kind are not read; send a JPEG, PNG, WebP, AVIF or TIFF")
     if pixels > _MOST_PIXELS:
         raise UserError(f"the picture has {pixels / 1e6:.0f} million pixels, {_MOST_PIXELS / 1e6:.0f} at most are read")
     return suffix

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -21,6 +22,7 @@ from train.cascade import Overrides
 from train.demo import open_socket
 from train.demo.catalogue import MOST_OFFERED
 from train.demo.jobs import MOST_WAITING
+from train.demo.server import _is_own_name
 from train.demo.uploads import MOST_BYTES
 from train.demo_cli import demo_command
 from train.sample import Pair, provenance, sample_pairs
@@ -98,7 +100,7 @@ def test_the_page_brings_all_it_needs_and_nothing_inline(site: Any) -> None:
         assert site.ask("GET", part).headers["content-type"].startswith(kind)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1", "192.0.2.1", ""])
 def test_another_name_is_refused(site: Any, host: str) -> None:
     """So a page elsewhere cannot read this one by giving its own name this address."""
     assert site.ask("GET", "/api/catalogue", Host=host).status == 421
@@ -107,6 +109,13 @@ def test_another_name_is_refused(site: Any, host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
 def test_the_machines_own_names_are_served(site: Any, host: str) -> None:
     assert site.ask("GET", "/api/catalogue", Host=f"{host}:{site.port}").status == 200
+
+
+def test_on_all_addresses_names_that_could_be_pointed_here_are_refused() -> None:
+    for named in ("192.0.2.7:8000", "[2001:db8::1]:8000", "localhost:8000", socket.gethostname()):
+        assert _is_own_name(named, "0.0.0.0")
+    for named in ("evil.example:8000", "192.0.2.7.evil.example", ""):
+        assert not _is_own_name(named, "0.0.0.0")
 
 
 def test_what_another_page_sends_is_refused(site: Any) -> None:
