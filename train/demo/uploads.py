@@ -142,7 +142,7 @@ class Photographs:
 def suffix_of(data: bytes) -> str:
     """Return the file name suffix of a picture by its content; Raise UserError where it is none, or too large."""
     try:
-        with Image.open(io.BytesIO(data), formats=list(_SUFFIXES)) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             suffix = _SUFFIXES[image.format or ""]
             pixels = image.width * image.height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -150,6 +150,12 @@ def suffix_of(data: bytes) -> str:
     if pixels > _MOST_PIXELS:
         raise UserError(f"the picture has {pixels / 1e6:.0f} million pixels, {_MOST_PIXELS / 1e6:.0f} at most are read")
     return suffix
+
+
+def _formats() -> list[str]:
+    """Return the formats that this Pillow reads; MPO is a JPEG that more pictures follow, and is opened as one."""
+    Image.init()
+    return [name for name in _SUFFIXES if name in Image.OPEN]
 
 
 def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:
