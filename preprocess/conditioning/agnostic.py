@@ -27,8 +27,10 @@ Colours = NDArray[np.float32]
 _STEP = 2
 """Every how manieth row and column the colours of face and garment are counted at."""
 _BOX_MARGIN = 0.02
-_GARMENT_MARGIN = 0.004
+MARGIN = 0.004
 """Safety margin around the removed garment, of the crop's side: polygons are imprecise by a few pixels."""
+ESTIMATED_MARGIN = 0.012
+"""The same where a network estimated the regions (docs/photos.md)."""
 _NECK_ABOVE_SHOULDERS = 0.12
 """The neck is kept from here up, in torso lengths: what is bare below tells the old neckline of a top or a dress."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
@@ -59,13 +61,14 @@ def agnostic(
     points: NDArray[np.float64],
     garment: Garment,
     *,
+    margin: float = MARGIN,
     whole_half: bool = False,
 ) -> Pixels:
     """Return Ia at the crop's own resolution, RGB uint8 (side, side, 3).
 
     ``claimed`` are all pixels inside a polygon of the garment, ``points`` is the person's pose (17, 3) in pixels of
-    the crop; ``whole_half`` as in `shown`. Painting comes before resizing, so that no pixel of the garment is averaged
-    into a kept one.
+    the crop; ``margin`` and ``whole_half`` as in `shown`. Painting comes before resizing, so that no pixel of the
+    garment is averaged into a kept one.
     """
     side = labels.shape[0]
     box = box_of(labels > 0, round(side * _BOX_MARGIN))
@@ -74,7 +77,9 @@ def agnostic(
     # Nothing of the person is outside of the box, so only what is inside has to be looked at.
     rows, columns = box
     moved = points - (columns.start, rows.start, 0.0)
-    picture, kept, _ = shown(square[box], labels[box], claimed[box], moved, garment, side, whole_half=whole_half)
+    picture, kept, _ = shown(
+        square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
+    )
     result = square.copy()
     result[box] = MID_GREY
     cv2.copyTo(picture, kept.view(np.uint8), result[box])
@@ -89,11 +94,12 @@ def shown(
     garment: Garment,
     side: int,
     *,
+    margin: float = MARGIN,
     whole_half: bool = False,
 ) -> Shown:
     """Return what of the person is pasted back; margins are shares of ``side``.
 
-    The safety margin around the garment is taken from the neck and from the other half of the body. Head, hands and
+    The safety ``margin`` around the garment is taken from the neck and from the other half of the body. Head, hands and
     feet have none: they are kept to their last pixel, and a little beyond where nothing is labelled. Of hair, hands and
     feet the pixels along the garment's edge get the colour of what lies behind them, or are left out; so are pixels
     near it, and at a cuff, that have its colour. With ``whole_half`` the other half of the body is kept to its last
@@ -102,7 +108,7 @@ def shown(
     picture = square.copy()
     worn = pixels_of(labels, WORN[garment])
     half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
-    covered = dilated(worn, _pixels(_GARMENT_MARGIN, side))
+    covered = dilated(worn, _pixels(margin, side))
     rim = half & ~eroded(half, 2)  # a sliver of the garment may lie there, under another polygon's edge
     kept = half & ~covered & ~(rim & dilated(claimed, 2))
     face = pixels_of(labels, frozenset({"face"}))

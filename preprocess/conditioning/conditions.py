@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.agnostic import agnostic
+from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, agnostic
 from preprocess.conditioning.crop import garment_crop, normalise, person_crop
 from preprocess.conditioning.layers import outermost
 from preprocess.conditioning.masks import share_of
@@ -61,7 +61,8 @@ def person_side(person: Subject, record: Record) -> PersonSide:
     claimed = claimed_by(person.parse, WORN[record.garment], crop)
     # A label map has a label for every pixel, so what lies beside the garment need not be given up with the margin.
     by_pixel = isinstance(person.parse, PixelParse)
-    Ia = agnostic(square, labels, claimed, points, record.garment, whole_half=by_pixel)
+    margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
+    Ia = agnostic(square, labels, claimed, points, record.garment, margin=margin, whole_half=by_pixel)
     Ip = resize(square, TARGET_SIZE)
     return PersonSide(
         Ip=Ip,

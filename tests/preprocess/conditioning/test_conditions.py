@@ -65,6 +65,14 @@ def test_the_box_is_exactly_grey_and_the_background_stays(aihub: Path) -> None:
     assert near(made.Ia[:, :8], (230, 230, 230), 6) == 8 * 256
 
 
+def test_estimated_regions_get_a_wider_margin_but_not_into_hair(aihub: Path, edit: Edit) -> None:
+    labelled = make(aihub).Ia
+    edit(aihub / LABELS / "Model-Parse/1008_A001_000.json", lambda document: document.update(origin="estimated"))
+    estimated = make(aihub).Ia
+    assert 0.8 * near(labelled, BLUE) < near(estimated, BLUE) < 0.99 * near(labelled, BLUE)
+    assert near(estimated, HAIR, 12) == near(labelled, HAIR, 12)
+
+
 def test_lower_garment_keeps_the_complement(aihub: Path) -> None:
     made = make(aihub, "lower")
     assert near(made.Ia, BLUE) == 0
