@@ -55,7 +55,7 @@ def test_it_is_quiet_fits_and_can_be_read(off: Any, open_tab: OpenTab, width: in
     dress(tab)
     for details in tab.page.query_selector_all("details"):
         details.evaluate("details => { details.open = true }")
-    tab.page.wait_for_function("document.querySelector('#picture').naturalWidth === 256")
+    assert tab.page.eval_on_selector("#picture", "picture => picture.decode().then(() => picture.naturalWidth)") == 256
     tab.assert_no_wider_than_the_screen()
     tab.assert_accessible()
     assert not tab.complaints
@@ -120,7 +120,7 @@ def test_a_photograph_of_ones_own_is_dressed(ready: Any, open_tab: OpenTab, shar
     tab.page.locator("[data-role=garment] .tile").first.click()
     tab.assert_accessible()
     dress(tab)
-    tab.page.wait_for_function("document.querySelector('#picture').naturalWidth === 256")
+    assert tab.page.eval_on_selector("#picture", "picture => picture.decode().then(() => picture.naturalWidth)") == 256
     assert tab.page.locator("#picture").get_attribute("alt").startswith("your photograph of the person in garment")
     assert not tab.complaints
 
