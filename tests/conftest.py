@@ -29,6 +29,40 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def estimator_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all four weights: rembg's own u2net, and networks trained on drawn people for the other three.
+
+    The test is skipped where packages or u2net.onnx are missing. TRYON_DRAWN_WEIGHTS keeps what was trained.
+    """
+    for package in ("torch", "ultralytics", "rembg", "onnx"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extra `estimate`, torch, and onnx)")
+    given = Path(os.environ.get("TRYON_WEIGHTS", "weights")) / "u2net.onnx"
+    if not given.is_file():
+        pytest.skip(f"no {given}: set TRYON_WEIGHTS to a folder that holds rembg's u2net.onnx")
+    import torchvision_ops
+    from drawn_networks import drawn_weights
+
+    torchvision_ops.provide()
+    folder = tmp_path_factory.mktemp("weights")
+    for file in drawn_weights(tmp_path_factory.mktemp("drawn-weights")).glob("*.*"):
+        (folder / file.name).symlink_to(file)
+    (folder / given.name).symlink_to(given.resolve())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def with_torchvision_ops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a program that is started and that needs torchvision's operators."""
+    helpers = Path(__file__).parent / "helpers"
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(
+        f"import sys\nsys.path.append({str(helpers)!r})\nimport torchvision_ops\ntorchvision_ops.provide()\n"
+    )
+    paths = os.pathsep.join([str(folder), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
 def configuration() -> Configuration:
     """What `prep build-shards` is set to where the command line says nothing; a test changes what it is about."""
     return CONFIGURATION

@@ -1,0 +1,90 @@
+"""What `prep annotate`'s estimators make of photographs.
+
+    python benchmarks/photographs.py [--photos FOLDER] [--weights FOLDER] [--out FOLDER]
+
+FOLDER holds people/ and garments/; by default photos/ of the real photographs, and weights/. Every picture is
+estimated, in pairs as they come; printed is how many can be used and how many cannot, for which reason. ``--out`` keeps
+what was written, with a preview of each picture. Networks trained on drawn people (tests/helpers/drawn_networks.py)
+say nothing about what published weights would find.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from itertools import cycle, islice
+from pathlib import Path
+
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in (".", "tests/helpers")]  # for another environment
+
+from preprocess.annotate.pairs import FOLDERS, PAIRS
+from preprocess.annotate.photographs import SUFFIXES
+from preprocess.annotate.run import Report, annotate
+from preprocess.annotate.weights import load_estimators
+
+_DATA = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=_DATA / "photos")
+    parser.add_argument("--weights", type=Path, default=Path(os.environ.get("TRYON_WEIGHTS", "weights")))
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    if not given.photos.is_dir() or not given.weights.is_dir():
+        print(f"left out: no photographs in {given.photos}, or no weights in {given.weights}")
+        return
+    provide_operators()
+    with tempfile.TemporaryDirectory() as folder:
+        src, out = Path(folder, "photos"), given.out or Path(folder, "annotated")
+        counts = copy_with_pairs(given.photos, src)
+        started = time.perf_counter()
+        report = annotate(
+            src, out, lambda: load_estimators([given.weights]), lambda done, total: None, least=0.5, strict=False
+        )
+        print_table(report, counts, time.perf_counter() - started)
+
+
+def provide_operators() -> None:
+    """Define torchvision's operators where they cannot be loaded; see the module."""
+    import torchvision_ops
+
+    torchvision_ops.provide()
+
+
+def copy_with_pairs(photos: Path, src: Path) -> dict[str, int]:
+    """Copy the photographs and pair them, each at least once; return how many there are of either sort."""
+    names = {}
+    for folder in FOLDERS:
+        (src / folder).mkdir(parents=True)
+        found = sorted(path for path in (photos / folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+        names[folder] = [path.name for path in found]
+        for path in found:
+            shutil.copy(path, src / folder / path.name)
+    most = max(map(len, names.values()))
+    pairs = zip(*(islice(cycle(names[folder]), most) for folder in FOLDERS), strict=True)
+    with (src / PAIRS).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("person", "garment"), *pairs])
+    return {folder: len(found) for folder, found in names.items()}
+
+
+def print_table(report: Report, counts: dict[str, int], seconds: float) -> None:
+    print("| | pictures | usable | of them doubtful | rejected, why |\n|---|---|---|---|---|")
+    for folder, count in counts.items():
+        mine = [outcome for outcome in report.outcomes if outcome.photo.folder == folder]
+        usable = [outcome for outcome in mine if outcome.reason is None]
+        reasons = Counter(outcome.reason.partition(":")[0] for outcome in mine if outcome.reason)
+        why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common()) or "–"
+        doubtful = sum(bool(outcome.notes) for outcome in usable)
+        print(f"| {folder} | {count} | {len(usable)} | {doubtful} | {why} |")
+    print(f"\n{sum(counts.values()) / seconds:.2f} pictures/s, the loading of the networks included")
+
+
+if __name__ == "__main__":
+    main()
