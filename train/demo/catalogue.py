@@ -22,7 +22,7 @@ MOST_OFFERED: Final = 48
 _LOOKED_AT: Final = 1500
 """Samples whose description is read: of a large split some, spread over it."""
 _MEMBERS: Final[dict[Role, str]] = {"person": PERSON_256, "garment": GARMENT}
-_SUFFIXES: Final[dict[Role, str]] = {"person": "image/jpeg", "garment": "image/png"}
+_TYPES: Final[dict[Role, str]] = {"person": "image/jpeg", "garment": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Catalogue:
 
     def thumbnail(self, role: Role, position: int) -> tuple[bytes, str]:
         """Return a picture as it lies in the shards, 256², and its media type. Raise UserError where it is damaged."""
-        return self.shards.read(position, _MEMBERS[role])[0], _SUFFIXES[role]
+        return self.shards.read(position, _MEMBERS[role])[0], _TYPES[role]
 
     def half(self, role: Role, position: int) -> Half:
         """Return a sample's (Ia, Jp), or its (Ic, Jg). Raise UserError where they are damaged."""

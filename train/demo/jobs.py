@@ -19,7 +19,7 @@ MOST_WAITING: Final = 8
 """Pictures that may wait to be made."""
 MOST_KEPT: Final = 32
 """Finished ones whose pictures are kept."""
-_AT_FIRST: Final = 3
+_TIMED: Final = 3
 """Of how many finished pictures the expected time is the median."""
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Jobs:
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._took: deque[float] = deque(maxlen=_AT_FIRST)
+        self._took: deque[float] = deque(maxlen=_TIMED)
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name="dressing", daemon=True)
 

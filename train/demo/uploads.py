@@ -36,6 +36,8 @@ _SUFFIXES: Final = {
 }  # fmt: skip
 _PARTNER_LOOKS: Final = 24
 """Drawn looks among which there is one of every kind of garment."""
+_CHECKED: Final[dict[Role, str]] = {"person": "people/a.jpg", "garment": "garments/a.png"}
+"""What two pictures of the shards are called, on which the estimators are tried."""
 _KEPT: Final = 16
 """Photographs whose (Ia, Jp) or (Ic, Jg) are kept, so that the next picture of them needs no estimate."""
 
@@ -118,10 +120,10 @@ class Photographs:
     def _try_estimators(self, catalogue: Catalogue) -> None:
         kind, offered = next(iter(catalogue.offered.items()))
         photos = self.folder / "check"
-        for folder, role, suffix in (("people", "person", "jpg"), ("garments", "garment", "png")):
-            (photos / folder).mkdir(parents=True)
-            picture, _ = catalogue.thumbnail("person" if role == "person" else "garment", offered.person[0].position)
-            (photos / folder / f"a.{suffix}").write_bytes(picture)
+        for role, file in _CHECKED.items():
+            picture, _ = catalogue.thumbnail(role, offered.person[0].position)
+            (photos / file).parent.mkdir(parents=True)
+            (photos / file).write_bytes(picture)
         (photos / "pairs.csv").write_text(f"person,garment,kind,worn\na.jpg,a.png,{kind},no\n", encoding="utf-8")
         weights = [argument for path in self._weights for argument in ("--weights", str(path))]
         try:
