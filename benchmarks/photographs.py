@@ -27,6 +27,7 @@ from preprocess.annotate.pairs import FOLDERS, PAIRS
 from preprocess.annotate.photographs import SUFFIXES
 from preprocess.annotate.run import Report, annotate
 from preprocess.annotate.weights import load_estimators
+from schemas import UserError
 
 _DATA = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -45,9 +46,12 @@ def main() -> None:
         src, out = Path(folder, "photos"), given.out or Path(folder, "annotated")
         counts = copy_with_pairs(given.photos, src)
         started = time.perf_counter()
-        report = annotate(
-            src, out, lambda: load_estimators([given.weights]), lambda done, total: None, least=0.5, strict=False
-        )
+        try:
+            report = annotate(
+                src, out, lambda: load_estimators([given.weights]), lambda done, total: None, least=0.5, strict=False
+            )
+        except UserError as error:
+            sys.exit(f"{Path(__file__).name}: {error}")
         print_table(report, counts, time.perf_counter() - started)
 
 
