@@ -15,8 +15,8 @@ from train.cascade import Overrides, load_cascade
 from train.config import DataConfig
 from train.data import ShardFolder, open_shards
 
-_PATIENCE = 3.0
-"""Seconds that a picture under way is waited for at the end."""
+_PATIENCE = 5.0
+"""Seconds that the evaluation under way is waited for at the end."""
 
 
 @click.command("demo")
@@ -66,7 +66,7 @@ def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool
     if not ended:
         click.echo("trainer: the picture under way is dropped", err=True)
         sys.stderr.flush()
-        os._exit(0)  # the thread that makes it is deep in a network and cannot be asked to stop
+        os._exit(0)  # the thread that makes it is in a large network's evaluation, or waits for prep
 
 
 def _open(shards: Path, settings: DataConfig) -> ShardFolder:

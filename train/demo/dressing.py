@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from PIL import Image
 from schemas import Garment
 from train.cascade import Overrides, TrainedStage
 from train.demo.catalogue import Catalogue, Half, Role
-from train.demo.jobs import Result
+from train.demo.jobs import GoOn, Result
 from train.demo.uploads import Photographs
 from train.dress import Outfit, dress
 from train.sample import png_text, provenance
@@ -44,15 +45,16 @@ class Dressing:
         """Each stage's pictures in pixels a side, from the base stage on."""
         return {stage.config.stage: stage.config.size for stage in self.stages}
 
-    def dress(self, choice: Choice) -> Result:
+    def dress(self, choice: Choice, go_on: GoOn) -> Result:
         """Make the pictures: the bits of `trainer sample` for the same pair and seed.
 
-        Raise UserError for a photograph that cannot be used.
+        ``go_on`` is asked before every evaluation of a network. Raise UserError for a photograph that cannot be used.
         """
         Ia, Jp = self._half("person", choice.kind, choice.person)
         Ic, Jg = self._half("garment", choice.kind, choice.garment)
         outfit = Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
-        pictures = dress(self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device)[0]
+        with self._asking(go_on):
+            pictures = dress(self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device)[0]
         shards = self.catalogue.shards
         named = {"person": self._name(choice.person), "garment": self._name(choice.garment)}
         told = named | provenance(self.stages, shards, choice.seed, self.overrides)
@@ -62,6 +64,14 @@ class Dressing:
             Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(told))
             encoded[stage] = buffer.getvalue()
         return Result(encoded, told)
+
+    @contextmanager
+    def _asking(self, go_on: GoOn) -> Iterator[None]:
+        """Ask before every evaluation whether to go on."""
+        with ExitStack() as hooks:
+            for stage in self.stages:
+                hooks.callback(stage.model.register_forward_pre_hook(lambda *_: go_on()).remove)
+            yield
 
     def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
         if isinstance(chosen, int):

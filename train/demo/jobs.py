@@ -25,8 +25,16 @@ _TIMED: Final = 3
 _log = logging.getLogger(__name__)
 
 
+GoOn = Callable[[], None]
+"""Asked by what makes a picture, now and then; raises UnwantedError where nobody wants it any more."""
+
+
 class QueueFullError(Exception):
     """As many pictures wait as may."""
+
+
+class UnwantedError(Exception):
+    """The picture that is being made is not wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,19 @@ class Result:
 class Job:
     """One picture that was asked for."""
 
-    make: Callable[[], Result]
+    make: Callable[[GoOn], Result]
+    unwanted: threading.Event = field(default_factory=threading.Event)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     began: float = 0.0
     ended: float = 0.0
     result: Result | None = None
     error: str = ""
+
+    def go_on(self) -> None:
+        """Raise UnwantedError once it was cancelled."""
+        if self.unwanted.is_set():
+            raise UnwantedError
 
     @property
     def seconds(self) -> float:
@@ -73,14 +87,16 @@ class Jobs:
         self._thread.start()
 
     def stop(self, patience: float) -> bool:
-        """Begin nothing more; return whether what was under way has ended within so many seconds."""
+        """Give up what is under way and begin nothing more; return whether it has ended within so many seconds."""
         with self._changed:
             self._stopped = True
+            for job in self._jobs.values():
+                job.unwanted.set()
             self._changed.notify_all()
         self._thread.join(patience)
         return not self._thread.is_alive()
 
-    def add(self, make: Callable[[], Result]) -> Job:
+    def add(self, make: Callable[[GoOn], Result]) -> Job:
         """Put a picture at the end of the queue. Raise QueueFullError."""
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
@@ -111,26 +127,22 @@ class Jobs:
         return took[len(took) // 2] if took else None
 
     def cancel(self, job: Job) -> bool:
-        """Take a waiting job out of the queue; return False where it waits no more."""
+        """Take a waiting job out of the queue, or have a running one given up; return False where it has ended."""
         with self._changed:
-            if job not in self._waiting:
+            if job in self._waiting:
+                self._waiting.remove(job)
+                job.state = "cancelled"
+            elif job.state != "running":
                 return False
-            self._waiting.remove(job)
-            job.state = "cancelled"
+            job.unwanted.set()
         return True
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            try:
-                result, error = job.make(), ""
-            except UserError as refused:
-                result, error = None, str(refused)
-            except Exception:
-                _log.exception("a picture could not be made")
-                result, error = None, "this is a fault of the program; its log says more"
+            state, result, error = _made(job)
             with self._changed:
                 job.ended = time.monotonic()
-                job.result, job.error, job.state = result, error, "done" if result else "failed"
+                job.result, job.error, job.state = result, error, state
                 if result:
                     self._took.append(job.seconds)
 
@@ -149,3 +161,16 @@ class Jobs:
         over = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
         for job in over[: max(0, len(over) - MOST_KEPT)]:
             del self._jobs[job.id]
+
+
+def _made(job: Job) -> tuple[State, Result | None, str]:
+    """Make the picture; return how that ended, the picture, and what went wrong."""
+    try:
+        return "done", job.make(job.go_on), ""
+    except UnwantedError:
+        return "cancelled", None, ""
+    except UserError as refused:
+        return "failed", None, str(refused)
+    except Exception:
+        _log.exception("a picture could not be made")
+        return "failed", None, "this is a fault of the program; its log says more"

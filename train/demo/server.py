@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -176,7 +177,7 @@ async def _add(request: web.Request) -> web.Response:
     form = await _read_form(request)
     choice = _choice(served, form)
     try:
-        job = served.jobs.add(lambda: served.dressing.dress(choice))
+        job = served.jobs.add(partial(served.dressing.dress, choice))
     except QueueFullError:
         return _refusal(503, f"{MOST_WAITING} pictures are waiting already; try again in a while")
     return web.json_response({"id": job.id}, status=202)
@@ -252,9 +253,10 @@ async def _state(request: web.Request) -> web.Response:
 
 
 async def _cancel(request: web.Request) -> web.Response:
-    if not request.app[_SERVED].jobs.cancel(_job(request)):
-        return _refusal(409, "it waits no more")
-    return web.json_response({"state": "cancelled"})
+    job = _job(request)
+    if not request.app[_SERVED].jobs.cancel(job):
+        return _refusal(409, "it has ended already")
+    return web.json_response({"state": job.state})
 
 
 async def _picture(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from schemas import UserError
-from train.demo.jobs import MOST_KEPT, MOST_WAITING, Job, Jobs, QueueFullError, Result
+from train.demo.jobs import MOST_KEPT, MOST_WAITING, GoOn, Job, Jobs, QueueFullError, Result
 
 RESULT = Result({"base": b"png"}, {"seed": "0"})
 
@@ -28,18 +28,18 @@ class Gate:
     def __init__(self) -> None:
         self.begun, self.open = threading.Event(), threading.Event()
 
-    def make(self) -> Result:
+    def make(self, _: GoOn) -> Result:
         self.begun.set()
         assert self.open.wait(30)
         return RESULT
 
 
-def noted(made: list[str], name: str) -> Result:
+def noted(made: list[str], name: str, _: GoOn) -> Result:
     made.append(name)
     return RESULT
 
 
-def finished(jobs: Jobs, make: Callable[[], Result]) -> Job:
+def finished(jobs: Jobs, make: Callable[[GoOn], Result]) -> Job:
     """Add a picture and another one after it; once that one begins, the first has ended."""
     job, after = jobs.add(make), Gate()
     jobs.add(after.make)
@@ -56,7 +56,7 @@ def test_pictures_are_made_in_the_order_they_were_asked_for(jobs: Jobs) -> None:
     assert [jobs.place(job) for job in (first, *waiting)] == [0, 1, 2, 3]
     assert first.state == "running"
     gate.open.set()
-    finished(jobs, lambda: RESULT)
+    finished(jobs, lambda _: RESULT)
     assert made == ["a", "b", "c"]
     assert {job.state for job in waiting} == {"done"}
 
@@ -66,29 +66,46 @@ def test_no_more_than_a_few_wait(jobs: Jobs) -> None:
     jobs.add(gate.make)
     assert gate.begun.wait(30)
     for _ in range(MOST_WAITING):
-        last = jobs.add(lambda: RESULT)
+        last = jobs.add(lambda _: RESULT)
     with pytest.raises(QueueFullError):
-        jobs.add(lambda: RESULT)
+        jobs.add(lambda _: RESULT)
     assert jobs.cancel(last)
-    jobs.add(lambda: RESULT)
+    jobs.add(lambda _: RESULT)
     gate.open.set()
 
 
 def test_what_waits_can_be_cancelled_and_is_not_made(jobs: Jobs) -> None:
     gate, made = Gate(), list[str]()
-    running = jobs.add(gate.make)
+    jobs.add(gate.make)
     assert gate.begun.wait(30)
     waiting = jobs.add(partial(noted, made, "it"))
     assert jobs.cancel(waiting)
     assert not jobs.cancel(waiting)
-    assert not jobs.cancel(running)
     gate.open.set()
-    finished(jobs, lambda: RESULT)
+    finished(jobs, lambda _: RESULT)
     assert (waiting.state, made) == ("cancelled", [])
 
 
+def test_what_is_being_made_is_given_up_when_it_next_asks(jobs: Jobs) -> None:
+    gate = Gate()
+
+    def make(go_on: GoOn) -> Result:
+        gate.make(go_on)
+        go_on()
+        raise AssertionError("it was given up before")
+
+    running = jobs.add(make)
+    assert gate.begun.wait(30)
+    assert jobs.cancel(running)
+    assert running.state == "running"
+    gate.open.set()
+    done = finished(jobs, lambda _: RESULT)
+    assert (running.state, running.error, done.state) == ("cancelled", "", "done")
+    assert not jobs.cancel(done)
+
+
 def test_a_photograph_that_cannot_be_used_says_why(jobs: Jobs) -> None:
-    def make() -> Result:
+    def make(_: GoOn) -> Result:
         raise UserError("nobody on it")
 
     job = finished(jobs, make)
@@ -98,23 +115,23 @@ def test_a_photograph_that_cannot_be_used_says_why(jobs: Jobs) -> None:
 def test_a_fault_of_the_program_is_logged_and_the_next_picture_is_made(
     jobs: Jobs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = finished(jobs, lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    job = finished(jobs, lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
     assert job.state == "failed"
     assert "fault of the program" in job.error
     assert "ZeroDivisionError" in caplog.text
 
 
 def test_the_last_pictures_are_kept_and_older_ones_forgotten(jobs: Jobs) -> None:
-    first = finished(jobs, lambda: RESULT)
+    first = finished(jobs, lambda _: RESULT)
     for _ in range(MOST_KEPT):
-        last = finished(jobs, lambda: RESULT)
+        last = finished(jobs, lambda _: RESULT)
     assert jobs.find(first.id) is None
     assert jobs.find(last.id) is last
 
 
 def test_the_expected_time_is_that_of_the_last_few(jobs: Jobs) -> None:
     assert jobs.expected_seconds() is None
-    job = finished(jobs, lambda: RESULT)
+    job = finished(jobs, lambda _: RESULT)
     expected = jobs.expected_seconds()
     assert expected is not None
     assert 0 <= expected < 30
@@ -122,6 +139,6 @@ def test_the_expected_time_is_that_of_the_last_few(jobs: Jobs) -> None:
 
 
 def test_names_cannot_be_guessed(jobs: Jobs) -> None:
-    names = {jobs.add(lambda: RESULT).id for _ in range(5)}
+    names = {jobs.add(lambda _: RESULT).id for _ in range(5)}
     assert len(names) == 5
     assert min(map(len, names)) >= 22

@@ -21,7 +21,8 @@ from schemas import UserError
 from train.cascade import Overrides
 from train.demo import open_socket
 from train.demo.catalogue import MOST_OFFERED
-from train.demo.jobs import MOST_WAITING
+from train.demo.dressing import Choice
+from train.demo.jobs import MOST_WAITING, UnwantedError
 from train.demo.server import _is_own_name
 from train.demo.uploads import MOST_BYTES
 from train.demo_cli import demo_command
@@ -197,6 +198,22 @@ def test_a_full_queue_says_so_and_waiting_pictures_can_be_taken_back(serve: Serv
     assert site.ask("DELETE", f"/api/jobs/{names[0]}").status == 409
     assert site.ask("GET", f"/api/jobs/{names[1]}/base.png").status == 404
     assert site.send(parts).status == 202
+
+
+def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
+    person, garment = map(int, offered(site))
+    asked: list[int] = []
+
+    def go_on() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise UnwantedError
+
+    choice = Choice("upper", person, garment, 0)
+    with pytest.raises(UnwantedError):
+        site.served.dressing.dress(choice, go_on)
+    assert len(asked) == 3
+    assert site.served.dressing.dress(choice, lambda: None).pictures.keys() == {"base", "sr256", "sr1024"}
 
 
 def test_an_address_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -158,7 +158,6 @@ async function follow(names) {
 }
 
 function showProgress({ state, place, seconds, expected }) {
-  $("cancel").hidden = state !== "waiting";
   if (state === "running" && expected) $("bar").value = Math.min(0.97, seconds / expected);
   else $("bar").removeAttribute("value");
   const about = expected ? `, of about ${Math.max(1, Math.round(expected))} s` : "";
