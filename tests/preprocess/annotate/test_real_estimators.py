@@ -75,7 +75,7 @@ def iou(one: Mask, other: Mask) -> float:
 def test_joints_of_drawn_people_are_within_3_percent_of_their_height(
     people: list[DrawnPerson], estimates: list[Estimate]
 ) -> None:
-    """0.85 of them, after a quarter of an hour of training: wrists miss most. 0.9 are wanted; see docs/photos.md."""
+    """0.86 of these, 0.9 of other 40, after minutes of training: wrists miss most (docs/photos.md)."""
     near: list[bool] = []
     for one, estimate in zip(people, estimates, strict=True):
         true, mine = one.drawing.keypoints, estimate.drawing.keypoints
