@@ -30,7 +30,7 @@ from schemas import FLIP, Split
 
 POSE, HUMAN, CLOTHES = "yolo-drawn-pose.pt", "u2net_human_seg.onnx", "u2net_cloth_seg.onnx"
 
-_POSE_SIDE, _POSE_PEOPLE, _POSE_EPOCHS = 160, 800, 24
+_POSE_SIDE, _POSE_PEOPLE, _POSE_EPOCHS = 160, 800, 40
 _SIDE = 256
 """Side of the squares that the masks' network reads."""
 _MASK_PEOPLE, _MASK_EPOCHS, _BATCH = 400, 18, 8
@@ -101,7 +101,7 @@ def train_pose(weights: Path, work: Path) -> None:
     model.train(
         data=str(work / "data.yaml"), imgsz=_POSE_SIDE, epochs=_POSE_EPOCHS, batch=16, device="cpu", workers=0,
         amp=False, plots=False, val=False, cache="ram", seed=0, verbose=False, project=str(work), name="run",
-        exist_ok=True, close_mosaic=18, pose=24.0, nbs=16,  # or it steps after every fourth batch
+        exist_ok=True, close_mosaic=30, pose=24.0, nbs=16,  # or it steps after every fourth batch
     )  # fmt: skip
     weights.write_bytes((work / "run" / "weights" / "last.pt").read_bytes())
 
