@@ -15,7 +15,7 @@ import pytest
 from preprocess.annotate.confidence import Estimate
 from preprocess.annotate.estimators import UPPER, WHOLE
 from preprocess.annotate.garment import estimate_garment
-from preprocess.annotate.person import estimate_person
+from preprocess.annotate.person import _around, estimate_person
 from preprocess.annotate.rembg_masks import MODELS, RembgMasks
 from preprocess.annotate.weights import find_weights
 from preprocess.annotate.yolo import YoloPose
@@ -97,7 +97,8 @@ def test_people_and_what_they_wear_are_found(
         labels = estimate.drawing.labels
         true = (one.clothes == UPPER) | (one.clothes == WHOLE)
         mine = np.isin(labels, [region(f"inner_{part}") for part in ("torso", "rsleeve", "lsleeve")])
-        box = around(one)
+        x, y, width, height = one.box
+        box = _around((x, y, x + width, y + height), true.shape)
         clothes = masks.clothes(np.ascontiguousarray(one.drawing.image[box])).labels
         raw.append(iou(true[box], (clothes == UPPER) | (clothes == WHOLE)))
         found.append(iou(true, mine))
@@ -105,13 +106,6 @@ def test_people_and_what_they_wear_are_found(
     assert np.mean(silhouettes) >= 0.9, silhouettes
     assert np.mean(found) >= 0.8, found
     assert np.mean(found) >= np.mean(raw) - 0.01, (found, raw)
-
-
-def around(one: DrawnPerson) -> tuple[slice, slice]:
-    """Return the box around a person that masks are looked for in."""
-    x, y, width, height = one.box
-    margin = round(0.15 * max(width, height))
-    return slice(max(0, y - margin), y + height + margin), slice(max(0, x - margin), x + width + margin)
 
 
 def test_masks_of_drawn_garments(masks: RembgMasks) -> None:
@@ -122,3 +116,31 @@ def test_masks_of_drawn_garments(masks: RembgMasks) -> None:
         mine = estimate_garment(drawing.image, wanted, masks, least=0.5, name=kind).drawing.labels != BACKGROUND
         found[kind] = iou(true, mine)
     assert min(found.values()) >= 0.9, found
+
+
+def write_constant_network(path: Path) -> None:
+    """Write a network that says UPPER of every pixel."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    bias = np.zeros(4, np.float32)
+    bias[UPPER] = 3
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["y"])]
+    sizes = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, 768, 768]) for n, c in (("x", 3), ("y", 4))]
+    values = [
+        helper.make_tensor("w", TensorProto.FLOAT, [4, 3, 1, 1], np.zeros(12, np.float32)),
+        helper.make_tensor("b", TensorProto.FLOAT, [4], bias),
+    ]
+    graph = helper.make_graph(nodes, "clothes", sizes[:1], sizes[1:], values)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def test_clothes_are_labelled_at_the_pictures_size_without_new_classes(estimator_weights: Path, tmp_path: Path) -> None:
+    constant = tmp_path / "u2net_cloth_seg.onnx"
+    write_constant_network(constant)
+    weights = {name: estimator_weights / f"{name}.onnx" for name in MODELS}
+    masks = RembgMasks({**weights, "u2net_cloth_seg": constant})
+    clothes = masks.clothes(np.full((300, 200, 3), 128, np.uint8))
+    assert clothes.labels.shape == (300, 200)
+    assert np.unique(clothes.labels).tolist() == [UPPER]
+    assert clothes.confidence == pytest.approx(np.exp(3) / (np.exp(3) + 3), abs=1e-4)
