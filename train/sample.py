@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -20,6 +23,11 @@ from train.sheet import contact_sheet
 
 _AT_ONCE = 8
 """Pictures between two steps of the progress bar."""
+
+
+Role = Literal["person", "garment"]
+Half = tuple[Pixels, NDArray[np.float32]]
+"""(Ia, Jp) of a person, or (Ic, Jg) of a garment."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +117,19 @@ def provenance(
 
 def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
     """Read (Ia, Jp) of the pair's person and (Ic, Jg) of its garment."""
-    return Outfit(
-        Ia=shards.picture(pair.person, AGNOSTIC),
-        Ic=shards.picture(pair.garment, GARMENT),
-        Jp=shards.pose(pair.person, JP),
-        Jg=shards.pose(pair.garment, JG),
-    )
+    return joined(half_of(shards, "person", pair.person), half_of(shards, "garment", pair.garment))
+
+
+def half_of(shards: ShardFolder, role: Role, position: int) -> Half:
+    """Read a sample's (Ia, Jp), or its (Ic, Jg). Raise UserError where they are damaged."""
+    picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
+    return shards.picture(position, picture), shards.pose(position, pose)
+
+
+def joined(person: Half, garment: Half) -> Outfit:
+    """Return c_tryon of a person in a garment."""
+    (Ia, Jp), (Ic, Jg) = person, garment
+    return Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
 
 
 def pair_inputs(

@@ -8,9 +8,9 @@ from pathlib import Path
 from schemas import JG, Garment, Sample
 from train.data import ShardFolder
 from train.demo import Photographs
-from train.demo.catalogue import Role
 from train.demo.uploads import Labelled, put_labels
 from train.photographs import Wish, work_folder
+from train.sample import Role
 
 
 def label_by_hand(photographs: Photographs, role: Role, kind: Garment, sent: Labelled, partner: Labelled) -> None:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256, Garment
+from schemas import GARMENT, PERSON_256, Garment
 from train.data import ShardFolder
-from train.data.shards import Pixels
-
-Role = Literal["person", "garment"]
-Half = tuple[Pixels, NDArray[np.float32]]
-"""(Ia, Jp) of a person, or (Ic, Jg) of a garment."""
+from train.sample import Role
 
 MOST_OFFERED: Final = 48
 """People, or garments, of one kind on the page."""
@@ -61,11 +54,6 @@ class Catalogue:
     def thumbnail(self, role: Role, position: int) -> tuple[bytes, str]:
         """Return a picture as it lies in the shards, 256², and its media type. Raise UserError where it is damaged."""
         return self.shards.read(position, _MEMBERS[role])[0], _TYPES[role]
-
-    def half(self, role: Role, position: int) -> Half:
-        """Return a sample's (Ia, Jp), or its (Ic, Jg). Raise UserError where they are damaged."""
-        picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
-        return self.shards.picture(position, picture), self.shards.pose(position, pose)
 
 
 def read_catalogue(shards: ShardFolder) -> Catalogue:

@@ -13,11 +13,11 @@ from PIL import Image
 
 from schemas import Garment
 from train.cascade import Overrides, TrainedStage
-from train.demo.catalogue import Catalogue, Half, Role
+from train.demo.catalogue import Catalogue
 from train.demo.jobs import GoOn, Result
 from train.demo.uploads import Photographs
-from train.dress import Outfit, dress
-from train.sample import png_text, provenance
+from train.dress import dress
+from train.sample import Half, Role, half_of, joined, png_text, provenance
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Dressing:
 
         ``go_on`` is asked before every evaluation of a network. Raise UserError for a photograph that cannot be used.
         """
-        Ia, Jp = self._half("person", choice.kind, choice.person)
-        Ic, Jg = self._half("garment", choice.kind, choice.garment)
-        outfit = Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
+        outfit = joined(
+            self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)
+        )
         with self._asking(go_on):
             pictures = dress(self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device)[0]
         shards = self.catalogue.shards
@@ -75,7 +75,7 @@ class Dressing:
 
     def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
         if isinstance(chosen, int):
-            return self.catalogue.half(role, chosen)
+            return half_of(self.catalogue.shards, role, chosen)
         return self.photographs.half(role, kind, chosen)
 
     def _name(self, chosen: int | bytes) -> str:

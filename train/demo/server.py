@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from aiohttp import BodyPartReader, web
 
 from schemas import UserError
-from train.demo.catalogue import Catalogue, Role
+from train.demo.catalogue import Catalogue
 from train.demo.dressing import Choice, Dressing
 from train.demo.jobs import MOST_WAITING, Job, Jobs, QueueFullError
 from train.demo.uploads import MOST_BYTES, Photographs, suffix_of
+from train.sample import Role
 
 _PARTS: Final = {"": "demo.html", "demo.css": "demo.css", "demo.js": "demo.js"}
 _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}

@@ -21,10 +21,11 @@ from typing import Any, Final, Literal
 
 from PIL import Image
 
-from schemas import AGNOSTIC, GARMENT, JG, JP, Garment, UserError
+from schemas import Garment, UserError
 from train.data import ShardFolder
-from train.demo.catalogue import Catalogue, Half, Role
+from train.demo.catalogue import Catalogue
 from train.photographs import PrepError, Wish, run_prep, shards_of, work_folder
+from train.sample import Half, Role, half_of
 
 State = Literal["checking", "ready", "off"]
 
@@ -109,7 +110,7 @@ class Photographs:
         work = work_folder(wish, self.folder)
         try:
             put_labels(partner, work / "annotated", other)
-            return _read_half(shards_of(wish, self.folder, quiet=True), role)
+            return half_of(ShardFolder(shards_of(wish, self.folder, quiet=True), "val"), role, 0)
         except (PrepError, UserError) as error:
             why = next(_reasons(work), "") or getattr(error, "said", "").removeprefix("prep: ") or str(error)
             raise UserError(f"the photograph of the {role} cannot be used: {why}") from error
@@ -197,13 +198,6 @@ def put_labels(drawn: Labelled, annotated: Path, role: Role) -> None:
     (annotated / folder).mkdir(parents=True, exist_ok=True)
     shutil.copy(drawn.pose, annotated / folder / f"{folder}.pose.json")
     shutil.copy(drawn.parse, annotated / folder / f"{folder}.parse.json")
-
-
-def _read_half(shards: Path, role: Role) -> Half:
-    data = ShardFolder(shards, "val")
-    if role == "person":
-        return data.picture(0, AGNOSTIC), data.pose(0, JP)
-    return data.picture(0, GARMENT), data.pose(0, JG)
 
 
 def _reasons(work: Path) -> Iterator[str]:
