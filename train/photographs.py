@@ -13,8 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from schemas import Garment, UserError
+from train.sample import Role
+
+_FOLDERS: Final[dict[Role, str]] = {"person": "people", "garment": "garments"}
+"""`prep annotate`'s folders; the one photograph in each is called as its folder is."""
 
 
 class PrepError(Exception):
@@ -36,6 +41,15 @@ class Wish:
     weights: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A picture and its two label files."""
+
+    image: Path
+    pose: Path
+    parse: Path
+
+
 def shards_of(wish: Wish, out: Path, *, quiet: bool = False) -> Path:
     """Make shards of one sample of two photographs, below ``out`` in a folder of these very photographs.
 
@@ -44,21 +58,36 @@ def shards_of(wish: Wish, out: Path, *, quiet: bool = False) -> Path:
 
     Raise UserError for a missing file or a missing `prep`, PrepError where it ends with an error.
     """
+    annotated = annotate(wish, out, quiet=quiet)
+    shards = annotated.parent / "shards"
+    command = ["build-shards", "--src", str(annotated), "--out", str(shards), "--garment", wish.kind, "--views", "all"]
+    run_prep(command, quiet=quiet)
+    return shards
+
+
+def annotate(wish: Wish, out: Path, *, quiet: bool = False) -> Path:
+    """Have two photographs annotated, as `shards_of` does before it builds. Raises what it raises."""
     for path in (wish.person, wish.garment):
         if not path.is_file():
             raise UserError(f"{path}: no such file; give a photograph")
     work = work_folder(wish, out)
-    photos, annotated, shards = (work / name for name in ("photos", "annotated", "shards"))
-    for source, folder in ((wish.person, "people"), (wish.garment, "garments")):
+    photos, annotated = work / "photos", work / "annotated"
+    for source, folder in zip((wish.person, wish.garment), _FOLDERS.values(), strict=True):
         (photos / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(source, photos / folder / f"{folder}{source.suffix}")
     row = f"people{wish.person.suffix},garments{wish.garment.suffix},{wish.kind},no"
     (photos / "pairs.csv").write_text(f"person,garment,kind,worn\n{row}\n", encoding="utf-8")
     weights = [argument for path in wish.weights for argument in ("--weights", str(path))]
     run_prep(["annotate", "--src", str(photos), "--out", str(annotated), *weights], quiet=quiet)
-    command = ["build-shards", "--src", str(annotated), "--out", str(shards), "--garment", wish.kind, "--views", "all"]
-    run_prep(command, quiet=quiet)
-    return shards
+    return annotated
+
+
+def put_labels(labelled: Labelled, role: Role, annotated: Path) -> None:
+    """Put a picture's labels where `prep annotate` looks for those made by hand, so that none are estimated of it."""
+    folder = _FOLDERS[role]
+    (annotated / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy(labelled.pose, annotated / folder / f"{folder}.pose.json")
+    shutil.copy(labelled.parse, annotated / folder / f"{folder}.parse.json")
 
 
 def work_folder(wish: Wish, out: Path) -> Path:

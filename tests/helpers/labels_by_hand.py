@@ -8,8 +8,7 @@ from pathlib import Path
 from schemas import JG, Garment, Sample
 from train.data import ShardFolder
 from train.demo import Photographs
-from train.demo.uploads import Labelled, put_labels
-from train.photographs import Wish, work_folder
+from train.photographs import Labelled, Wish, put_labels, work_folder
 from train.sample import Role
 
 
@@ -19,7 +18,7 @@ def label_by_hand(photographs: Photographs, role: Role, kind: Garment, sent: Lab
     shutil.copy(sent.image, photograph)
     files = {role: photograph, "garment" if role == "person" else "person": partner.image}
     work = work_folder(Wish(files["person"], files["garment"], kind), photographs.folder)
-    put_labels(sent, work / "annotated", role)
+    put_labels(sent, role, work / "annotated")
 
 
 def front_in_one_layer(data: ShardFolder, aihub: Path) -> int:

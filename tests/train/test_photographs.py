@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from train.photographs import Wish, work_folder
+from train.photographs import Labelled, Wish, put_labels, work_folder
 
 
 def try_on(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,17 +24,19 @@ def try_on(cwd: Path, *arguments: str, **environment: str) -> subprocess.Complet
 def photos(shards: Path, tmp_path: Path) -> Path:
     """A drawn person and a drawn top as photographs, with their labels where prep looks for them."""
     drawn = shards.parent / "aihub"
-    person = sorted(drawn.rglob("Model-Image/*_000.jpg"))[0].stem
-    garment = sorted(drawn.rglob("Item-Image/*_F.jpg"))[0].stem
-    shutil.copy(next(drawn.rglob(f"Model-Image/{person}.jpg")), tmp_path / "a.jpg")
-    shutil.copy(next(drawn.rglob(f"Item-Image/{garment}.jpg")), tmp_path / "b.jpg")
+    person = labelled(drawn, "Model", sorted(drawn.rglob("Model-Image/*_000.jpg"))[0])
+    garment = labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0])
+    shutil.copy(person.image, tmp_path / "a.jpg")
+    shutil.copy(garment.image, tmp_path / "b.jpg")
     work = work_folder(Wish(tmp_path / "a.jpg", tmp_path / "b.jpg", "upper"), tmp_path / "try-on")
-    for stem, subject, folder in ((person, "Model", "people"), (garment, "Item", "garments")):
-        (work / "annotated" / folder).mkdir(parents=True)
-        for leaf in ("Pose", "Parse"):
-            label = next(drawn.rglob(f"{subject}-{leaf}/{stem}.json"))
-            shutil.copy(label, work / "annotated" / folder / f"{folder}.{leaf.lower()}.json")
+    put_labels(person, "person", work / "annotated")
+    put_labels(garment, "garment", work / "annotated")
     return tmp_path
+
+
+def labelled(drawn: Path, subject: str, image: Path) -> Labelled:
+    pose, parse = (next(drawn.rglob(f"{subject}-{leaf}/{image.stem}.json")) for leaf in ("Pose", "Parse"))
+    return Labelled(image, pose, parse)
 
 
 def test_two_photographs_become_a_picture(photos: Path, trained: Path) -> None:

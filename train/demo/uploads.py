@@ -15,7 +15,6 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,7 +23,7 @@ from PIL import Image
 from schemas import Garment, UserError
 from train.data import ShardFolder
 from train.demo.catalogue import Catalogue
-from train.photographs import PrepError, Wish, run_prep, shards_of, work_folder
+from train.photographs import Labelled, PrepError, Wish, annotate, put_labels, run_prep, shards_of, work_folder
 from train.sample import Half, Role, half_of
 
 State = Literal["checking", "ready", "off"]
@@ -37,21 +36,10 @@ _SUFFIXES: Final = {
 }  # fmt: skip
 _PARTNER_LOOKS: Final = 24
 """Drawn looks among which there is one of every kind of garment."""
-_CHECKED: Final[dict[Role, str]] = {"person": "people/a.jpg", "garment": "garments/a.png"}
-"""What two pictures of the shards are called, on which the estimators are tried."""
 _KEPT: Final = 16
 """Photographs whose (Ia, Jp) or (Ic, Jg) are kept, so that the next picture of them needs no estimate."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A drawn picture and its two label files."""
-
-    image: Path
-    pose: Path
-    parse: Path
 
 
 class Photographs:
@@ -109,7 +97,7 @@ class Photographs:
         wish = Wish(files["person"], files["garment"], kind, self._weights)
         work = work_folder(wish, self.folder)
         try:
-            put_labels(partner, work / "annotated", other)
+            put_labels(partner, other, work / "annotated")
             return half_of(ShardFolder(shards_of(wish, self.folder, quiet=True), "val"), role, 0)
         except (PrepError, UserError) as error:
             why = next(_reasons(work), "") or getattr(error, "said", "").removeprefix("prep: ") or str(error)
@@ -120,16 +108,11 @@ class Photographs:
 
     def _try_estimators(self, catalogue: Catalogue) -> None:
         kind, offered = next(iter(catalogue.offered.items()))
-        photos = self.folder / "check"
-        for role, file in _CHECKED.items():
-            picture, _ = catalogue.thumbnail(role, offered.person[0].position)
-            (photos / file).parent.mkdir(parents=True)
-            (photos / file).write_bytes(picture)
-        (photos / "pairs.csv").write_text(f"person,garment,kind,worn\na.jpg,a.png,{kind},no\n", encoding="utf-8")
-        weights = [argument for path in self._weights for argument in ("--weights", str(path))]
+        person, garment = self.folder / "person.jpg", self.folder / "garment.png"
+        person.write_bytes(catalogue.thumbnail("person", offered.person[0].position)[0])
+        garment.write_bytes(catalogue.thumbnail("garment", offered.garment[0].position)[0])
         try:
-            command = ["annotate", "--src", str(photos), "--out", str(self.folder / "checked"), *weights]
-            run_prep(command, quiet=True)
+            annotate(Wish(person, garment, kind, self._weights), self.folder, quiet=True)
         except PrepError as error:
             if error.code != 1:  # 1: no pair could be annotated, which is no matter here
                 raise
@@ -190,14 +173,6 @@ def _kind(pose: dict[str, Any]) -> Garment | None:
         return None
     knees = pose["landmarks"][3 * 13 : 3 * 15]
     return "dress" if any(knees[2::3]) else "upper"
-
-
-def put_labels(drawn: Labelled, annotated: Path, role: Role) -> None:
-    """Put a drawn picture's labels where labels made by hand are looked for, so that none are estimated of it."""
-    folder = "people" if role == "person" else "garments"
-    (annotated / folder).mkdir(parents=True, exist_ok=True)
-    shutil.copy(drawn.pose, annotated / folder / f"{folder}.pose.json")
-    shutil.copy(drawn.parse, annotated / folder / f"{folder}.parse.json")
 
 
 def _reasons(work: Path) -> Iterator[str]:

@@ -14,7 +14,8 @@ from PIL import Image
 from schemas import AGNOSTIC, GARMENT, JG, JP, Garment, UserError
 from train.data import ShardFolder
 from train.demo import Photographs, read_catalogue
-from train.demo.uploads import Labelled, find_partners, suffix_of
+from train.demo.uploads import find_partners, suffix_of
+from train.photographs import Labelled
 from train.sample import Role
 
 
