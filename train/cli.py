@@ -25,8 +25,10 @@ from train.data import ShardFolder, open_shards
 from train.demo_cli import demo_command
 from train.diffusion.samplers import SAMPLERS
 from train.export import CARD, export_cascade
+from train.extras import needs
 from train.fit import Diverged, fit_stage
 from train.metrics import Status
+from train.options import FAST, RUNS, WEIGHTS
 from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.parallel.network import refuse_impossible
 from train.parallel.world import ALONE, Elsewhere, Parallel, World, is_first, join
@@ -58,7 +60,6 @@ _shards = click.option(
     "--shards", type=_Location(), required=True, metavar="FOLDER|URL",
     help="What prep build-shards wrote: a folder, or where it was copied to, e.g. s3://bucket/shards.",
 )  # fmt: skip
-_runs = click.option("--runs", type=_FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,7 +86,7 @@ _set = click.option(
 
 @cli.command()
 @_shards
-@_runs
+@RUNS
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to train.")
 @_preset
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
@@ -177,7 +178,7 @@ def config(stage: Stage, preset: Preset | None, config: Path | None, assignments
 
 
 @cli.command()
-@_runs
+@RUNS
 @_shards
 @click.option("--out", type=_FOLDER, default=Path("samples"), show_default=True, help="Folder for the pictures.")
 @click.option(
@@ -190,7 +191,7 @@ def config(stage: Stage, preset: Preset | None, config: Path | None, assignments
 @click.option("--pairs", type=click.IntRange(min=1), default=None, help="How many people to dress.  [default: 8]")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]")
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]")
-@click.option("--fast", is_flag=True, help="At most 25 steps a stage, of dpmpp_2m.")
+@FAST
 @click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]")
 @click.option("--ema/--no-ema", default=True, show_default=True, help="Averaged weights, or those of the last step.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
@@ -216,8 +217,7 @@ def sample(
         raise UserError("who is dressed is said twice; give --person with --garment, or --pairs-file, or --pairs")
     if fast and (sampler or steps):
         raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stages = load_cascade(runs, device, "ema" if ema else "model")
+    stages = load_cascade(runs, ALONE.device, "ema" if ema else "model")
     data = open_shards(shards, split, stages[0].config.data)
     overrides = Overrides(sampler, steps, guidance, fast)
     if everyone:
@@ -227,7 +227,7 @@ def sample(
         chosen = _chosen_pairs(data, people, garments, pairs_file, pairs)
     with _bar("sampling") as progress:
         sheet = sample_pairs(
-            stages, data, chosen, out, seed=seed, overrides=overrides, device=device, progress=progress
+            stages, data, chosen, out, seed=seed, overrides=overrides, device=ALONE.device, progress=progress
         )  # fmt: skip
     click.echo(f"{len(chosen)} pictures of {stages[-1].config.size}² in {out}")
     click.echo(f"contact sheet: {sheet}")
@@ -239,19 +239,15 @@ def sample(
 @click.option(
     "--kind", type=click.Choice(["upper", "lower", "dress"]), default="upper", show_default=True, help="Of the garment."
 )
-@_runs
+@RUNS
 @click.option("--out", type=_FOLDER, default=Path("try-on"), show_default=True, help="Folder for the picture.")
-@click.option(
-    "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
-    help="Weights of prep's estimators; repeatable.",
-)  # fmt: skip
+@WEIGHTS
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same picture.")
 def try_on(
     person: Path, garment: Path, kind: Garment, runs: Path, out: Path, weights: tuple[Path, ...], seed: int
 ) -> None:
     """Dress the person of one photograph in the garment of another; needs prep's extra estimate."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stages = load_cascade(runs, device)
+    stages = load_cascade(runs, ALONE.device)
     try:
         shards = shards_of(Wish(person, garment, kind, weights), out)
     except PrepError as error:
@@ -260,14 +256,14 @@ def try_on(
     data = open_shards(shards, "val", stages[0].config.data)
     with _bar("sampling") as progress:
         sheet = sample_pairs(
-            stages, data, [Pair(0, 0)], out, seed=seed, overrides=Overrides(), device=device, progress=progress
+            stages, data, [Pair(0, 0)], out, seed=seed, overrides=Overrides(), device=ALONE.device, progress=progress
         )  # fmt: skip
     click.echo(f"picture of {stages[-1].config.size}²: {out / f'{data.keys[0]}__{data.keys[0]}.png'}")
     click.echo(f"contact sheet: {sheet}")
 
 
 @cli.command()
-@_runs
+@RUNS
 @_shards
 @click.option("--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Whom to dress.")
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
@@ -286,21 +282,18 @@ def evaluate(
     as_object: bool,
 ) -> None:
     """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID; and swaps to their truth."""
-    try:
+    with needs("evaluate"):
         from train.evaluate import report
         from train.evaluate.run import evaluate as measure
         from train.evaluate.run import evaluate_swaps
-    except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[evaluate]'") from error
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stages = load_cascade(runs, device)
+    stages = load_cascade(runs, ALONE.device)
     data = open_shards(shards, split, stages[0].config.data)
     swaps = None
     if truth is not None:
         with _bar("swapping") as progress:
-            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=device, progress=progress)
+            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=ALONE.device, progress=progress)
     with _bar("evaluating") as progress:
-        result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
+        result = measure(stages, data, pairs, seed=seed, device=ALONE.device, weights=weights, progress=progress)
     result.swaps = swaps
     for figure, why in result.left_out.items():
         click.echo(f"trainer: left out {figure}: {why}", err=True)
@@ -309,7 +302,7 @@ def evaluate(
 
 
 @cli.command()
-@_runs
+@RUNS
 @click.option("--out", type=_FOLDER, required=True, help="Folder to make; has to be new or empty.")
 @click.option("--shards", type=_FOLDER, default=None, help="Shards it was trained on, to be named on the model card.")
 def export(runs: Path, out: Path, shards: Path | None) -> None:

@@ -8,51 +8,42 @@ import threading
 from pathlib import Path
 
 import click
-import torch
 
 from schemas import UserError
 from train.cascade import Overrides, load_cascade
 from train.config import DataConfig
 from train.data import ShardFolder, open_shards
+from train.extras import needs
+from train.options import FAST, RUNS, WEIGHTS
+from train.parallel.world import ALONE
 
 _PATIENCE = 5.0
 """Seconds that the evaluation under way is waited for at the end."""
 
 
 @click.command("demo")
-@click.option(
-    "--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-    help="Folder of the run folders.",
-)  # fmt: skip
+@RUNS
 @click.option(
     "--shards", type=click.Path(file_okay=False, path_type=Path), default=Path("shards"), show_default=True,
     help="Shards whose people and garments can be chosen.",
 )  # fmt: skip
-@click.option(
-    "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
-    help="Weights of prep's estimators, for photographs that are sent to the page; repeatable.",
-)  # fmt: skip
-@click.option("--fast", is_flag=True, help="At most 25 steps a stage, of dpmpp_2m.")
+@WEIGHTS
+@FAST
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can see the page.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
 def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool, host: str, port: int) -> None:
     """Serve a web page to choose a person and a garment on, or send photographs to, and look at the result."""
-    try:
+    with needs("train,demo"):
         from aiohttp import web
 
         from train.demo import Dressing, Jobs, Photographs, Served, make_app, open_socket, read_catalogue
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("train", "schemas"):
-            raise
-        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[train,demo]'") from error
     listening = open_socket(host, port)  # before the cascade is loaded: a port in use is known at once
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stages = load_cascade(runs, device)
+    stages = load_cascade(runs, ALONE.device)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
     photographs = Photographs(weights)
     jobs = Jobs()
-    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), device)
-    app = make_app(Served(catalogue, photographs, jobs, dressing), host)
+    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), ALONE.device)
+    app = make_app(Served(jobs, dressing), host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
     jobs.start()
     threading.Thread(target=photographs.check, args=(catalogue,), daemon=True).start()

@@ -45,10 +45,18 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Served:
     """What the handlers work with."""
 
-    catalogue: Catalogue
-    photographs: Photographs
     jobs: Jobs
     dressing: Dressing
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What can be chosen."""
+        return self.dressing.catalogue
+
+    @property
+    def photographs(self) -> Photographs:
+        """What can be sent."""
+        return self.dressing.photographs
 
 
 @dataclass

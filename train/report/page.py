@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from schemas import UserError
+from train.extras import needs
 from train.report.facts import Difference, number
 from train.report.plots import Plot
 from train.report.runs import Run
@@ -63,10 +63,8 @@ class Content:
 
 def open_templates() -> Environment:
     """Return the template engine. Raise UserError where it is not installed."""
-    try:
+    with needs("report"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[report]'") from error
     engine = Environment(
         loader=PackageLoader("train.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

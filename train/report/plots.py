@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from schemas import UserError
+from train.extras import needs
 from train.report.curves import Curve, curve
 from train.report.runs import Run, Series
 
@@ -41,10 +41,8 @@ class Plot:
 
 def plotly_script() -> str:
     """Return plotly's JavaScript. Raise UserError where it is not installed."""
-    try:
+    with needs("report"):
         from plotly.offline import get_plotlyjs
-    except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[report]'") from error
     script: str = get_plotlyjs()
     return script
 

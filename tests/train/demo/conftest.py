@@ -7,7 +7,7 @@ import http.client
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,14 @@ class Site:
 
     port: int
     served: Served
-    stages: list[TrainedStage]
-    shards: ShardFolder
+
+    @property
+    def stages(self) -> Sequence[TrainedStage]:
+        return self.served.dressing.stages
+
+    @property
+    def shards(self) -> ShardFolder:
+        return self.served.catalogue.shards
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -72,10 +78,8 @@ def serve(trained: Path, shards: Path) -> Iterator[Callable[..., Site]]:
 
     def start(*, work: bool = True) -> Site:
         device = torch.device("cpu")
-        stages, data = load_cascade(trained, device), ShardFolder(shards, "val")
-        catalogue, photographs, jobs = read_catalogue(data), Photographs(()), Jobs()
-        dressing = Dressing(stages, catalogue, photographs, Overrides(), device)
-        served = Served(catalogue, photographs, jobs, dressing)
+        catalogue, photographs, jobs = read_catalogue(ShardFolder(shards, "val")), Photographs(()), Jobs()
+        served = Served(jobs, Dressing(load_cascade(trained, device), catalogue, photographs, Overrides(), device))
         listening = open_socket("127.0.0.1", 0)
         loop, ready = asyncio.new_event_loop(), threading.Event()
         runner = web.AppRunner(make_app(served, "127.0.0.1"), access_log=None)
@@ -105,7 +109,7 @@ def serve(trained: Path, shards: Path) -> Iterator[Callable[..., Site]]:
             photographs.close()
 
         ends.append(end)
-        return Site(listening.getsockname()[1], served, stages, data)
+        return Site(listening.getsockname()[1], served)
 
     yield start
     for end in ends:
