@@ -41,7 +41,9 @@ def main() -> None:
     if not given.photos.is_dir() or not given.weights.is_dir():
         print(f"left out: no photographs in {given.photos}, or no weights in {given.weights}")
         return
-    provide_operators()
+    import torchvision_ops  # needs torch
+
+    torchvision_ops.provide()
     with tempfile.TemporaryDirectory() as folder:
         src, out = Path(folder, "photos"), given.out or Path(folder, "annotated")
         counts = copy_with_pairs(given.photos, src)
@@ -53,13 +55,6 @@ def main() -> None:
         except UserError as error:
             sys.exit(f"{Path(__file__).name}: {error}")
         print_table(report, counts, time.perf_counter() - started)
-
-
-def provide_operators() -> None:
-    """Define torchvision's operators where they cannot be loaded; see the module."""
-    import torchvision_ops
-
-    torchvision_ops.provide()
 
 
 def copy_with_pairs(photos: Path, src: Path) -> dict[str, int]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from preprocess.annotate.estimators import LOWER, NONE, UPPER, WHOLE
+from preprocess.annotate.person import _MARGIN
 from preprocess.drawn.drawing import Drawing
 from preprocess.drawn.look import draw_look
 from preprocess.drawn.person import person
@@ -186,25 +187,24 @@ def train_masks(human: Path, clothes: Path) -> None:
     """Train one network for both masks and write it as ONNX under the names of rembg's models."""
     torch.manual_seed(0)
     pictures, labels = _mask_set()
+    batches = range(0, len(pictures) - _BATCH + 1, _BATCH)
     net = MaskNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steps = _MASK_EPOCHS * (len(pictures) // _BATCH)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=_MASK_EPOCHS * len(batches))
     rng = np.random.default_rng(0)
-    for step in range(steps):
-        if step % (len(pictures) // _BATCH) == 0:
-            order = rng.permutation(len(pictures))
-        chosen = np.roll(order, -step * _BATCH)[:_BATCH]
-        x, y = _augmented(pictures[chosen], labels[chosen], rng)
-        logits = net(x)
-        worn = torch.where(y == _BARE, NONE, y)
-        loss = F.cross_entropy(logits[:, :4], worn) + F.binary_cross_entropy_with_logits(
-            logits[:, 4], (y != NONE).float()
-        )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
+    for order in (rng.permutation(len(pictures)) for _ in range(_MASK_EPOCHS)):
+        for start in batches:
+            chosen = order[start : start + _BATCH]
+            x, y = _augmented(pictures[chosen], labels[chosen], rng)
+            logits = net(x)
+            worn = torch.where(y == _BARE, NONE, y)
+            loss = F.cross_entropy(logits[:, :4], worn) + F.binary_cross_entropy_with_logits(
+                logits[:, 4], (y != NONE).float()
+            )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
     net.eval()
     for path, side, which in ((human, 320, False), (clothes, 768, True)):
         torch.onnx.export(
@@ -220,7 +220,7 @@ def _mask_set() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     for one in drawn_people("train", 3, _MASK_PEOPLE, ("000", "044", "132")):
         truth = np.where(one.silhouette & (one.clothes == NONE), _BARE, one.clothes).astype(np.uint8)
         x, y, width, height = one.box
-        margin = 0.15 * max(width, height)
+        margin = _MARGIN * max(width, height)
         edges = np.array([x - margin, y - margin, x + width + margin, y + height + margin])
         left, top, right, bottom = np.rint(edges + rng.uniform(-0.3, 0.3, 4) * margin).astype(int)
         box = slice(max(0, top), bottom), slice(max(0, left), right)
