@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+from pydantic_core import from_json
+
+_KEY = re.compile(rb'"\s*:')
+"""What follows the name of every key."""
 
 
 def load_json(data: bytes, mended: list[str] | None = None) -> Any:
@@ -12,7 +18,24 @@ def load_json(data: bytes, mended: list[str] | None = None) -> Any:
     Other encodings are named in ``mended``: `utf-8-bom`, `cp949-text`. The first values of a key that an object
     repeats are kept under names that end in ')'.
     """
-    mended = [] if mended is None else mended
+    try:
+        # A third of the time, but the last of repeated keys wins. What it refuses is decided below.
+        document = from_json(data, cache_strings="keys")
+        if _keys(document) == len(_KEY.findall(data)):
+            return document
+    except ValueError:
+        pass
+    return _load_any(data, [] if mended is None else mended)
+
+
+def _keys(document: Any) -> int:
+    """Count the keys of objects in objects; those in lists are not looked for, since a list may be long."""
+    if not isinstance(document, dict):
+        return 0
+    return len(document) + sum(map(_keys, document.values()))
+
+
+def _load_any(data: bytes, mended: list[str]) -> Any:
     try:
         text = data.decode("utf-8-sig")
         if data.startswith(b"\xef\xbb\xbf"):
