@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -25,14 +26,18 @@ from schemas import UserError
 
 CONTEXT: BaseContext = multiprocessing.get_context("spawn")
 
-MALLOC = {
+ENVIRONMENT = {
     # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
     # fast. glibc reads these once, when a process starts, so they are set for the workers before these are spawned.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),
+    "OPENBLAS_NUM_THREADS": "1",  # or every worker starts a thread per core for NumPy, which none of them needs
 }
 T = TypeVar("T")
+
+_ALLOCATIONS = 20_000
+"""Objects made before cycles are looked for; Python's own 700 are a fraction of one polygon."""
 
 _BEAT = 1.0
 """Seconds between two looks at the counts while no shard ends."""
@@ -62,7 +67,7 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
 
     Raise UserError where a worker was killed.
     """
-    os.environ.update({name: value for name, value in MALLOC.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job,))
     try:
         yield pool
@@ -90,6 +95,8 @@ def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
 
 def _start(job: Job) -> None:
     cv2.setNumThreads(1)
+    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
+    gc.set_threshold(_ALLOCATIONS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _job[:] = [job]
 

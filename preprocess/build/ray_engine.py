@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 
 from preprocess.build.folder import Done, summary_of
-from preprocess.build.pool import CONTEXT, MALLOC, Engine, Job, completed
+from preprocess.build.pool import CONTEXT, ENVIRONMENT, Engine, Job, completed
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
@@ -72,7 +72,7 @@ def ray_engine(address: str | None) -> Engine:
 def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     """Be connected to a cluster. Raise UserError where there is none at the address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else Ray reports to its makers
-    os.environ.update({name: value for name, value in MALLOC.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     found = address or os.environ.get("RAY_ADDRESS")
     if found and found != "auto":
         _check_listens(found)
