@@ -7,7 +7,7 @@ On the same drawn looks, in turn, on the same number of processes:
 floor    decode (a product photograph at a half or a quarter of its size where its crop is still large enough), cut,
          resize and encode exactly the pictures that a sample holds; nothing is masked, read from JSON or written
 prep     the command `prep build-shards`, from an empty folder to the manifest, start of all processes included
-planning `prep build-shards` again, in the folder that is done: what of the above is not building
+planning `prep build-shards` again, in the folder that is done but for `twins.json`: what of the above is not building
 pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
 
 Prints tuples/s and their ratios (medians of the rounds), the seconds of each phase of building, and peak memory.
@@ -41,7 +41,7 @@ from inspect_speed import CONFIGURATION, PeakMemory
 from PIL import Image, ImageDraw
 
 from preprocess.annotations import read_item_parse, read_model_parse, read_pose
-from preprocess.build.pool import MALLOC
+from preprocess.build.pool import ENVIRONMENT
 from preprocess.build.sample import make_samples
 from preprocess.conditioning.crop import garment_crop, person_crop
 from preprocess.drawn.dataset import write_dataset
@@ -49,7 +49,7 @@ from preprocess.pictures import Pixels, cut, encode_jpeg, encode_png, resize
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
-from schemas import CONDITIONING_SIZE, TARGET_SIZE, Crop
+from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
 Times = dict[str, list[tuple[float, float]]]
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    os.environ.update(MALLOC)
+    os.environ.update(ENVIRONMENT)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "aihub")
         write_dataset(root, looks=given.looks, seed=0, workers=given.workers)
@@ -90,6 +90,7 @@ def main() -> None:
             with PeakMemory() as memory:
                 timed(times, "prep", partial(run, command))
             peak = max(peak, memory.peak)
+            (shards / TWINS).unlink(missing_ok=True)
             timed(times, "planning", partial(run, command))
             timed(times, "floor", partial(in_processes, floor, root, work, given.workers))
             timed(

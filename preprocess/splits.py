@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.processes import in_processes
 from preprocess.sources import Files, Record
 from preprocess.thumbs import thumb, twins
 from schemas import Split, Twins
@@ -25,8 +26,6 @@ Node = tuple[str, Split, str]
 """("look" or "item", part of the data set, id)."""
 
 _CHUNK = 256
-_WORTH_A_POOL = 2000
-"""Starting two processes takes as long as decoding this many small pictures."""
 
 
 def find_twins(
@@ -39,7 +38,7 @@ def find_twins(
     """Compare every picture of `val` with every one of `train`; ``known`` is returned where it is of these pictures.
 
     ``progress`` is called with (pictures decoded, in all). Pictures that cannot be decoded have no twin; their
-    records are rejected when they are built. Raise UserError where a worker was killed.
+    records are rejected when they are built.
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
     inputs = _digest(files, parts["val"], parts["train"])
@@ -133,13 +132,15 @@ def _thumbs(
 ) -> dict[str, NDArray[np.uint8]]:
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     result: dict[str, NDArray[np.uint8]] = {}
-
     progress(0, len(paths))
-    work = [(files, chunk) for chunk in chunks]
-    parts = in_processes(_thumbs_of, work, workers if len(paths) >= _WORTH_A_POOL else 1)
-    for number, part in enumerate(parts, 1):
-        result.update(part)
-        progress(min(len(paths), number * _CHUNK), len(paths))
+    # Threads start at once, and decoding leaves the interpreter to others.
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for number, part in enumerate(pool.map(partial(_thumbs_of, files), chunks), 1):
+                result.update(part)
+                progress(min(len(paths), number * _CHUNK), len(paths))
+        finally:
+            pool.shutdown(cancel_futures=True)
     return result
 
 

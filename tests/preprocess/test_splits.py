@@ -113,10 +113,9 @@ def test_what_was_found_is_kept_for_the_same_pictures_only(tmp_path: Path, pictu
     assert again.pairs == (("val/2.jpg", "train/1.jpg"),)
 
 
-def test_the_number_of_processes_changes_nothing(
+def test_the_number_of_threads_changes_nothing(
     tmp_path: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("preprocess.splits._WORTH_A_POOL", 1)
     monkeypatch.setattr("preprocess.splits._CHUNK", 2)
     records = [record("train", "A", "1"), record("val", "B", "2")]
     for path in ("train/A.jpg", "train/1.jpg", "val/B.jpg", "val/2.jpg"):
