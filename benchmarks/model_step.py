@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from arithmetic import counting
 from nets import medium
-from torch.utils.flop_counter import FlopCounterMode
 
 import train.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
 from train.config import StageConfig
@@ -114,7 +114,7 @@ def flops(config: StageConfig) -> int:
     """Return the floating-point operations of one forward and backward pass over the batch."""
     plain = StageConfig.model_validate(merged(config.model_dump(), {"memory": {"checkpointing": False}}))
     stepper = Stepper(plain, make_schedule(plain.diffusion.schedule), CPU)
-    with FlopCounterMode(display=False) as counter:
+    with counting() as counter:
         sample_losses(begin(plain, CPU).model, blank_batch(plain, plain.data.batch), stepper).sum().backward()  # type: ignore[no-untyped-call]
     return int(counter.get_total_flops())
 

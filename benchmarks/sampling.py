@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass
 
 import torch
+from arithmetic import counting
 from nets import medium
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import train.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
 from train.condition import Condition
@@ -116,7 +116,7 @@ def gigaflops(model: ParallelUNet) -> tuple[float, float]:
     """Return the arithmetic of one pass in GFLOP: of the whole model, and of its garment's UNet."""
     known, counted = condition(model.config.image_size), []
     for run in (lambda: model(known.Ia, torch.zeros(1), known), lambda: model.encode_garment(known)):
-        with FlopCounterMode(display=False) as counter:
+        with counting() as counter:
             run()
         counted.append(counter.get_total_flops() / 1e9)
     return counted[0], counted[1]

@@ -9,8 +9,8 @@ than a hundredth. A card's days are FLOPs / (peak × utilisation); what checkpoi
 from __future__ import annotations
 
 import torch
+from arithmetic import counting
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import STAGES, StageConfig
 from train.diffusion.schedule import make_schedule
@@ -44,7 +44,7 @@ def main() -> None:
 def flops(config: StageConfig) -> int:
     """Return the floating-point operations of a forward and backward pass over one picture."""
     cpu = torch.device("cpu")
-    with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory(), FlopCounterMode(display=False) as counter:
+    with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory(), counting() as counter:
         model = begin(config, cpu).model
         stepper = Stepper(config, make_schedule(config.diffusion.schedule), cpu)
         sample_losses(model, blank_batch(config, 1), stepper).sum().backward()  # type: ignore[no-untyped-call]

@@ -36,7 +36,7 @@ class Rehearsal:
 
 def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> Rehearsal:
     """Make a few steps of a run that begins at its beginning; nothing is written, nothing is kept."""
-    footprint = trace(config)
+    footprint = trace(config, device.type == "cuda")
     training = begin(config, device)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
     batches = BatchLoader(shards, config).batches(0)

@@ -17,7 +17,7 @@ from train.diffusion.objective import diffusion_loss
 from train.diffusion.precondition import Preconditioned
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.schedule import Schedule, shifted
-from train.models import build_model, set_checkpointing
+from train.models import build_model, set_checkpointing, set_fused_attention
 from train.optim.host import host_memory
 from train.optim.scaling import LossScale
 from train.optim.update import begin_optimizer, device_gradients, release, step_optimizer
@@ -43,6 +43,7 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     torch.manual_seed(config.seed)
     model = build_model(config.model)
     set_checkpointing(model, config.memory.checkpointing)
+    set_fused_attention(model, fused_attention(config, device))
     if world.kind == "fsdp":  # which takes contiguous weights only
         shard(model, world)
     else:
@@ -58,6 +59,11 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     training.scale = LossScale() if config.precision == "fp16" else None
     training.ddp = replicate(model, world)
     return training
+
+
+def fused_attention(config: StageConfig, device: torch.device) -> bool:
+    """Say whether the fused kernel is the fastest: everywhere but in bf16 on a CPU (docs/model-speed.md)."""
+    return not (device.type == "cpu" and config.precision == "bf16")
 
 
 def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:

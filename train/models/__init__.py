@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from train.models.attention import set_fused_attention
 from train.models.blocks import set_checkpointing
 from train.models.config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 from train.models.efficient_unet import EfficientUNet
@@ -24,6 +25,7 @@ __all__ = [
     "count_parameters",
     "efficient_unet_config",
     "set_checkpointing",
+    "set_fused_attention",
 ]
 
 

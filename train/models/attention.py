@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.models.blocks import group_norm, zero_init
+from train.models.matmul_attention import matmul_attention
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -18,10 +19,11 @@ def to_tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, head_dim: int) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, head_dim: int, fused: bool = True) -> Tensor:
     """Multi-head attention of q (B, N, C) over k, v (B, M, C); returns (B, N, C)."""
     q, k, v = (x.view(*x.shape[:2], -1, head_dim).transpose(1, 2) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    attention = F.scaled_dot_product_attention if fused or not torch.is_grad_enabled() else matmul_attention
+    return attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def add_tokens(x: Tensor, tokens: Tensor) -> Tensor:
@@ -29,7 +31,20 @@ def add_tokens(x: Tensor, tokens: Tensor) -> Tensor:
     return x + tokens.transpose(1, 2).reshape(x.shape)
 
 
-class SelfAttention(nn.Module):
+class _Attention(nn.Module):
+    """A layer that can attend by plain matrix multiplications while it is trained."""
+
+    fused: bool = True
+
+
+def set_fused_attention(model: nn.Module, enabled: bool) -> None:
+    """Say for every attention layer of ``model`` whether training uses the fused kernel, see `matmul_attention`."""
+    for module in model.modules():
+        if isinstance(module, _Attention):
+            module.fused = enabled
+
+
+class SelfAttention(_Attention):
     """Self-attention whose keys and values are extended by those of the pose tokens."""
 
     def __init__(self, channels: int, pose_dim: int, head_dim: int) -> None:
@@ -45,10 +60,10 @@ class SelfAttention(nn.Module):
         q, k, v = self.qkv(to_tokens(self.norm(x))).chunk(3, dim=-1)
         k_pose, v_pose = self.pose_kv(poses).chunk(2, dim=-1)
         k, v = torch.cat([k, k_pose], dim=1), torch.cat([v, v_pose], dim=1)
-        return add_tokens(x, self.out(attend(q, k, v, self.head_dim)))
+        return add_tokens(x, self.out(attend(q, k, v, self.head_dim, self.fused)))
 
 
-class CrossAttention(nn.Module):
+class CrossAttention(_Attention):
     """The implicit warp: z_t's features ask, the garment's features of the same stack and resolution answer."""
 
     def __init__(self, channels: int, head_dim: int) -> None:
@@ -63,4 +78,4 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, garment: Tensor) -> Tensor:
         """Map x and the garment's features, both (B, C, H, W), to (B, C, H, W)."""
         k, v = self.kv(to_tokens(self.norm_garment(garment))).chunk(2, dim=-1)
-        return add_tokens(x, self.out(attend(self.q(to_tokens(self.norm(x))), k, v, self.head_dim)))
+        return add_tokens(x, self.out(attend(self.q(to_tokens(self.norm(x))), k, v, self.head_dim, self.fused)))

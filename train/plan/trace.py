@@ -1,7 +1,7 @@
 """The training step that `trainer fit` makes, on fake tensors: what it allocates, without allocating it.
 
 The trace is of a CPU's operators, so it needs no GPU. Autocast differs between the two in one operator of these
-networks, GroupNorm, for which see train/models/blocks.py; attention is the fused one on both, which keeps
+networks, GroupNorm, for which see train/models/blocks.py; attention is the fused one, as on every card, which keeps
 q, k, v, its result and one number a row. Inside of CUDA's kernels there is more (convolutions' workspaces, contiguous
 copies for GroupNorm), for which `train.plan.search.RESERVE` is left.
 """
@@ -18,10 +18,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from train.config import StageConfig
 from train.data import Batch
 from train.diffusion.schedule import make_schedule
+from train.models import set_fused_attention
 from train.optim.update import release, step_optimizer
 from train.plan.live import LiveMemory
 from train.state import Training
-from train.step import Stepper, begin, train_step
+from train.step import Stepper, begin, fused_attention, train_step
 
 _CPU = torch.device("cpu")
 
@@ -41,15 +42,17 @@ class Footprint:
 
 
 @cache
-def trace(config: StageConfig) -> Footprint:
+def trace(config: StageConfig, on_card: bool = True) -> Footprint:
     """Return the footprint of a step in the midst of a run: the optimizer has its moments when it begins.
 
-    It is the step's second micro-batch where the batch has more than one: gradients are there when it begins.
+    It is the step's second micro-batch where the batch has more than one: gradients are there when it begins. With
+    ``on_card`` False it is what a CPU takes, whose attention in bf16 is another one.
     """
     batch = config.data.batch
     micro = min(config.memory.micro_batch or batch, batch)
     with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
         training = begin(config, _CPU)
+        set_fused_attention(training.model, on_card or fused_attention(config, _CPU))
         _give_gradients(training)
         step_optimizer(training)
         release(training.model)
