@@ -18,17 +18,20 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (B, C, H, W)."""
         # What F.group_norm calls once autocast has had its say; a context without autocast would break torch.compile.
-        on_cpu = x.device.type == "cpu"
-        x = x if on_cpu else x.contiguous()
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        if on_cpu and torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last):
-            out: Tensor = _ChannelsLast.apply(x, weight, bias, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
+        if x.device.type != "cpu":
+            weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+            return _normalise(x.contiguous(), weight, bias, self.num_groups, self.eps)[0]
+        if torch.is_grad_enabled() and x.is_contiguous(memory_format=torch.channels_last):
+            out: Tensor = _ChannelsLast.apply(x, self.weight, self.bias, self.num_groups, self.eps)  # type: ignore[no-untyped-call]
             return out
-        return _normalise(x, weight, bias, self.num_groups, self.eps)[0]
+        return _normalise(x, self.weight, self.bias, self.num_groups, self.eps)[0]
 
 
 def _normalise(x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x normalised, and the groups' means and 1 / standard deviations (B, groups)."""
+    """Return x normalised, and the groups' means and 1 / standard deviations (B, groups).
+
+    On a CPU, weight and bias may be float32 where x is not; then so are the statistics.
+    """
     batch, channels, height, width = x.shape
     return torch.native_group_norm(x, weight, bias, batch, channels, height * width, groups, eps)
 
@@ -64,9 +67,8 @@ class _ChannelsLast(torch.autograd.Function):
         group_sum, group_product = ((s * scale).sum(2, keepdim=True) for s in (sums, products))
         c2 = (group_sum * mean - group_product) * rstd**3 / (of_group * height * width)
         c3 = -c2 * mean - group_sum * rstd / (of_group * height * width)
-        c1, c2, c3 = (
-            c.expand(batch, groups, of_group).reshape(batch, 1, channels).to(x.dtype) for c in (rstd * scale, c2, c3)
-        )
+        coefficients = torch.stack([rstd * scale, c2.expand_as(sums), c3.expand_as(sums)]).to(x.dtype)
+        c1, c2, c3 = coefficients.view(3, batch, 1, channels)
         dx = torch.addcmul(torch.addcmul(c3, pixels, c2), gradients, c1)
         dweight = ((products - sums * mean) * rstd).sum(0).view(channels)
         return (
