@@ -12,18 +12,26 @@ from train.step import Stepper, begin, train_step
 CPU = torch.device("cpu")
 
 
+UNFOLDING = ("aten::_slow_conv2d_forward", "aten::_slow_conv2d_backward")
+"""How a CPU without fp16 arithmetic convolves in it: pictures are unfolded, nine times as large. No card does."""
+
+
 def measured_peak(config: StageConfig) -> int:
-    """Return the most bytes that were allocated at a time over two real steps."""
+    """Return the most bytes that were allocated at a time over two real steps, but for what UNFOLDING takes inside."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         training = begin(config, CPU)
         stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
         for _ in range(2):
             train_step(training, blank_batch(config, config.data.batch), stepper)
-    live = peak = 0
-    for event in profile.profiler.kineto_results.events():
-        if event.name() == "[memory]":
+    events = sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns())
+    live = peak = unfolded_until = 0
+    for event in events:
+        if event.name() in UNFOLDING:
+            unfolded_until = event.end_ns()
+        elif event.name() == "[memory]":
             live += event.nbytes()
-            peak = max(peak, live)
+            if event.start_ns() > unfolded_until:
+                peak = max(peak, live)
     return peak
 
 
@@ -35,7 +43,7 @@ def assert_agree(config: StageConfig) -> None:
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
 @pytest.mark.parametrize("checkpointing", ["true", "false"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_the_peak_is_the_measured_one(stage: str, checkpointing: str, precision: str) -> None:
     assert_agree(nano(stage, f"memory.checkpointing={checkpointing}", f"precision={precision}"))
 
@@ -54,7 +62,7 @@ def test_the_peak_is_the_measured_one_with(settings: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", ["true", "false"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_the_peak_of_the_small_preset_is_the_measured_one(checkpointing: str, precision: str) -> None:
     settings = [f"memory.checkpointing={checkpointing}", f"precision={precision}"]
     assert_agree(stage_config("small", "base", None, ["data.batch=4", "memory.micro_batch=2", *settings]))
