@@ -4,9 +4,10 @@
 
 The step is the one that `trainer fit` makes (`train.step.train_step`), on random pictures, with Adam. FLOPs are
 those of the forward and backward pass without checkpointing (`FlopCounterMode`); the rate of fp32 matrix
-multiplication is measured between the rounds, on the same threads. Seconds are the median of the rounds. Memory is
-live tensors at their peak (`train.plan.live`), weights, gradients, optimizer and averaged weights included.
-``--compiled`` adds rows for torch.compile, which takes minutes on a CPU. Prints a Markdown table.
+multiplication is measured between the steps, on the same threads. Seconds are the median of the rounds, in each of
+which every row of a network has its turn. Memory is live tensors at their peak (`train.plan.live`), weights,
+gradients, optimizer and averaged weights included. ``--compiled`` adds rows for torch.compile, which takes minutes on
+a CPU. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import statistics
 import time
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -57,8 +59,8 @@ def main() -> None:
         "| network | batch | precision | checkpointing | compiled | s | GFLOP | GFLOP/s | of fp32 matmul | peak, MiB |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
-    for row in rows(given.only.split(","), given.compiled):
-        print(measure(row, given.rounds), flush=True)
+    for _, of_one_net in groupby(rows(given.only.split(","), given.compiled), key=lambda row: row.name):
+        print("\n".join(measure(list(of_one_net), given.rounds)), flush=True)
 
 
 def rows(wanted: list[str], with_compiled: bool) -> list[Row]:
@@ -81,33 +83,52 @@ def rows(wanted: list[str], with_compiled: bool) -> list[Row]:
     return found
 
 
-def measure(row: Row, rounds: int) -> str:
-    config = row.config
-    stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
-    batch = blank_batch(config, config.data.batch)
-    with LiveMemory() as memory:
-        training = begin(config, CPU)
-        for _ in range(2):
-            train_step(training, batch, stepper)
-        peak = memory.device_peak
-    work = flops(config)
-    if row.compiled:
-        training.model.compile()
-        train_step(training, batch, stepper)
-    seconds, rates = [], []
-    for _ in range(rounds):
-        rates.append(matmul_rate())
+class Steps:
+    """A row's training, and how long its steps took."""
+
+    def __init__(self, row: Row) -> None:
+        self.row, config = row, row.config
+        self.batch = blank_batch(config, config.data.batch)
+        self.stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
+        with LiveMemory() as memory:
+            self.training = begin(config, CPU)
+            for _ in range(2):
+                self.step()
+            self.peak = memory.device_peak
+        if row.compiled:
+            self.training.model.compile()
+            self.step()
+        self.seconds: list[float] = []
+        self.rates: list[float] = []
+
+    def step(self) -> None:
+        train_step(self.training, self.batch, self.stepper)
+
+    def timed(self) -> None:
+        self.rates.append(matmul_rate())
         started = time.perf_counter()
-        train_step(training, batch, stepper)
-        seconds.append(time.perf_counter() - started)
-    spent, rate = statistics.median(seconds), statistics.median(rates)
-    yes = {True: "yes", False: ""}
-    cells = [
-        row.name, config.data.batch, config.precision, yes[config.memory.checkpointing], yes[row.compiled],
-        f"{spent:.3f}", f"{work / 1e9:.1f}", f"{work / spent / 1e9:.0f}", f"{work / spent / rate:.0%}",
-        f"{peak / 2**20:.0f}",
-    ]  # fmt: skip
-    return "| " + " | ".join(map(str, cells)) + " |"
+        self.step()
+        self.seconds.append(time.perf_counter() - started)
+
+    def line(self) -> str:
+        row, config, work = self.row, self.row.config, flops(self.row.config)
+        spent, rate = statistics.median(self.seconds), statistics.median(self.rates)
+        yes = {True: "yes", False: ""}
+        cells = [
+            row.name, config.data.batch, config.precision, yes[config.memory.checkpointing], yes[row.compiled],
+            f"{spent:.3f}", f"{work / 1e9:.1f}", f"{work / spent / 1e9:.0f}", f"{work / spent / rate:.0%}",
+            f"{self.peak / 2**20:.0f}",
+        ]  # fmt: skip
+        return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def measure(of_one_net: list[Row], rounds: int) -> list[str]:
+    """Time the rows of one network in turn, so that they share the machine's better and worse moments."""
+    all_steps = [Steps(row) for row in of_one_net]
+    for _ in range(rounds):
+        for steps in all_steps:
+            steps.timed()
+    return [steps.line() for steps in all_steps]
 
 
 def flops(config: StageConfig) -> int:
