@@ -135,7 +135,7 @@ def main() -> None:
     print("\n| network | sampler | grid | steps | passes, person + garment | s | with reuse | s | ratio |")
     print("|---" * 9 + "|")
     remarks = []
-    for title, config, ways in (("nano, 32²", PRESETS["nano"]["base"], MANY + FEW), ("medium, 128²", medium(), FEW)):
+    for title, config, ways in (("nano, 64²", PRESETS["nano"]["base"], MANY + FEW), ("medium, 128²", medium(), FEW)):
         model = static(config)
         millions, (whole, garment) = count_parameters(config) / 1e6, gigaflops(model)
         remarks.append(

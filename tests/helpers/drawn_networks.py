@@ -34,7 +34,7 @@ POSE, HUMAN, CLOTHES = "yolo-drawn-pose.pt", "u2net_human_seg.onnx", "u2net_clot
 _POSE_SIDE, _POSE_PEOPLE, _POSE_EPOCHS = 160, 800, 40
 _SIDE = 256
 """Side of the squares that the masks' network reads."""
-_MASK_PEOPLE, _MASK_EPOCHS, _BATCH = 400, 18, 8
+_MASK_PEOPLE, _MASK_EPOCHS, _BATCH = 1600, 10, 4
 _BARE = 4
 """What the labels call the pixels of a person that no garment covers."""
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -170,7 +170,7 @@ def _block(before: int, after: int, stride: int = 1) -> nn.Sequential:
 
 
 class _AsRembgs(nn.Module):
-    """The network with the input and output of one of rembg's."""
+    """The network with the input and output of one of rembg's; a picture is looked at from both sides."""
 
     def __init__(self, net: MaskNet, side: int, clothes: bool) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class _AsRembgs(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         small = F.interpolate(pictures, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
-        logits = self.net(small)
+        logits = (self.net(small) + self.net(small.flip(-1)).flip(-1)) / 2
         chosen = logits[:, :4] if self.clothes else torch.sigmoid(logits[:, 4:])
         return F.interpolate(chosen, size=(self.side, self.side), mode="bilinear", align_corners=False)
 
@@ -237,6 +237,8 @@ def _augmented(
         for garment in (UPPER, LOWER, WHOLE):  # other colours, so that a garment is told by where it is
             worn = label == garment
             picture[worn] = picture[worn][:, rng.permutation(3)] ** rng.uniform(0.5, 2.0)
+        bare = label == _BARE
+        picture[bare] **= rng.uniform(0.6, 1.6)  # lighter and darker skin and hair
     x = torch.from_numpy(coloured).permute(0, 3, 1, 2)
     y = torch.from_numpy(labels).long()
     light = torch.from_numpy(rng.uniform(0.85, 1.15, (len(x), 3, 1, 1))).float()

@@ -1,7 +1,7 @@
 """The training step that `trainer fit` makes, on fake tensors: what it allocates, without allocating it.
 
 The trace is of a CPU's operators, so it needs no GPU. Autocast differs between the two in one operator of these
-networks, GroupNorm, for which see train/models/blocks.py; attention is the fused one, as on every card, which keeps
+networks, GroupNorm, for which see train/models/norm.py; attention is the fused one, as on every card, which keeps
 q, k, v, its result and one number a row. Inside of CUDA's kernels there is more (convolutions' workspaces, contiguous
 copies for GroupNorm), for which `train.plan.search.RESERVE` is left.
 """
