@@ -67,7 +67,7 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
 
     Raise UserError where a worker was killed.
     """
-    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    prepare_environment()
     pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job,))
     try:
         yield pool
@@ -78,6 +78,18 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def prepare_environment() -> None:
+    """Set ENVIRONMENT for the workers that are started from here, but for what the user has set."""
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+
+
+def settle() -> None:
+    """Make a fresh process a worker: one thread, and cycles looked for rarely."""
+    cv2.setNumThreads(1)
+    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
+    gc.set_threshold(_ALLOCATIONS)
 
 
 def current_job() -> Job:
@@ -94,9 +106,7 @@ def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
 
 
 def _start(job: Job) -> None:
-    cv2.setNumThreads(1)
-    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
-    gc.set_threshold(_ALLOCATIONS)
+    settle()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _job[:] = [job]
 

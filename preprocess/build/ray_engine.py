@@ -13,10 +13,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-import cv2
-
 from preprocess.build.folder import Done, summary_of
-from preprocess.build.pool import CONTEXT, ENVIRONMENT, Engine, Job, completed
+from preprocess.build.pool import CONTEXT, Engine, Job, completed, prepare_environment, settle
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
@@ -72,7 +70,7 @@ def ray_engine(address: str | None) -> Engine:
 def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     """Be connected to a cluster. Raise UserError where there is none at the address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else Ray reports to its makers
-    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    prepare_environment()
     found = address or os.environ.get("RAY_ADDRESS")
     if found and found != "auto":
         _check_listens(found)
@@ -121,10 +119,10 @@ def _counted(ray: Any, job: Job, future: Future[Done | Exception]) -> Future[Don
 
 def _build(shared: list[Any], name: str, work: ShardWork) -> Done | Exception:
     """Build a shard in a task; what the user can mend is returned, as Ray would wrap what is raised."""
-    cv2.setNumThreads(1)
     if name not in _shared:  # a worker process runs many tasks, and the listing is large
         import ray
 
+        settle()
         _shared.clear()
         _shared[name] = ray.get(shared[0])
     files, out = _shared[name]
