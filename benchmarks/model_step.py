@@ -110,8 +110,8 @@ class Steps:
         self.step()
         self.seconds.append(time.perf_counter() - started)
 
-    def line(self) -> str:
-        row, config, work = self.row, self.row.config, flops(self.row.config)
+    def line(self, work: int) -> str:
+        row, config = self.row, self.row.config
         spent, rate = statistics.median(self.seconds), statistics.median(self.rates)
         yes = {True: "yes", False: ""}
         cells = [
@@ -128,7 +128,8 @@ def measure(of_one_net: list[Row], rounds: int) -> list[str]:
     for _ in range(rounds):
         for steps in all_steps:
             steps.timed()
-    return [steps.line() for steps in all_steps]
+    work = flops(of_one_net[0].config)  # of each row alike
+    return [steps.line(work) for steps in all_steps]
 
 
 def flops(config: StageConfig) -> int:

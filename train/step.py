@@ -43,7 +43,8 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     torch.manual_seed(config.seed)
     model = build_model(config.model)
     set_checkpointing(model, config.memory.checkpointing)
-    set_fused_attention(model, fused_attention(config, device))
+    # The fused kernel is the fastest everywhere but in bf16 on a CPU (docs/model-speed.md).
+    set_fused_attention(model, enabled=not (device.type == "cpu" and config.precision == "bf16"))
     if world.kind == "fsdp":  # which takes contiguous weights only
         shard(model, world)
     else:
@@ -59,11 +60,6 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     training.scale = LossScale() if config.precision == "fp16" else None
     training.ddp = replicate(model, world)
     return training
-
-
-def fused_attention(config: StageConfig, device: torch.device) -> bool:
-    """Say whether the fused kernel is the fastest: everywhere but in bf16 on a CPU (docs/model-speed.md)."""
-    return not (device.type == "cpu" and config.precision == "bf16")
 
 
 def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:

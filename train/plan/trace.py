@@ -22,7 +22,7 @@ from train.models import set_fused_attention
 from train.optim.update import release, step_optimizer
 from train.plan.live import LiveMemory
 from train.state import Training
-from train.step import Stepper, begin, fused_attention, train_step
+from train.step import Stepper, begin, train_step
 
 _CPU = torch.device("cpu")
 
@@ -52,7 +52,8 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
     micro = min(config.memory.micro_batch or batch, batch)
     with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
         training = begin(config, _CPU)
-        set_fused_attention(training.model, on_card or fused_attention(config, _CPU))
+        if on_card:
+            set_fused_attention(training.model, enabled=True)
         _give_gradients(training)
         step_optimizer(training)
         release(training.model)
