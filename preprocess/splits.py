@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain, compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
 from preprocess.sources import Files, Record
-from preprocess.thumbs import thumb, twins
+from preprocess.thumbs import rough_thumb, thumb, twins, with_company
 from schemas import Split, Twins
 
 Node = tuple[str, Split, str]
 """("look" or "item", part of the data set, id)."""
 
-_CHUNK = 256
+Thumb = NDArray[np.uint8]
+
+_CHUNK = 64
 
 
 def find_twins(
@@ -37,7 +40,8 @@ def find_twins(
 ) -> Twins:
     """Compare every picture of `val` with every one of `train`; ``known`` is returned where it is of these pictures.
 
-    ``progress`` is called with (pictures decoded, in all). Pictures that cannot be decoded have no twin; their
+    Those that look alike roughly are decoded once more, and whole. ``progress`` is called with (pictures decoded, in
+    all), and with more in all once it is known how many those are. Pictures that cannot be decoded have no twin; their
     records are rejected when they are built.
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
@@ -46,10 +50,29 @@ def find_twins(
         return known
     if not all(parts.values()):
         return Twins(inputs=inputs, pairs=())
-    thumbs = _thumbs(files, parts["val"] + parts["train"], workers, progress)
-    ours, theirs = ([path for path in parts[part] if path in thumbs] for part in ("val", "train"))
-    found = twins(*(np.array([thumbs[path] for path in paths], np.uint8) for paths in (ours, theirs)))
-    return Twins(inputs=inputs, pairs=tuple((ours[here], theirs[there]) for here, there in found))
+    everything = parts["val"] + parts["train"]
+    rough = _thumbs(files, everything, rough_thumb, workers, progress)
+    alike = _alike(rough, parts["val"], parts["train"])
+    seen = len(everything)
+    thumbs = _thumbs(
+        files, [*chain(*alike)], thumb, workers, lambda done, total: progress(seen + done, seen + total)
+    )  # fmt: skip
+    (ours, mine), (theirs, others) = (_rows(thumbs, paths) for paths in alike)
+    found = tuple((ours[here], theirs[there]) for here, there in twins(mine, others))
+    return Twins(inputs=inputs, pairs=found)
+
+
+def _alike(rough: Mapping[str, Thumb], ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of either that might be a twin of one of the other."""
+    (some, mine), (more, others) = (_rows(rough, paths) for paths in (ours, theirs))
+    ours_alike, theirs_alike = with_company(mine, others)
+    return list(compress(some, ours_alike)), list(compress(more, theirs_alike))
+
+
+def _rows(thumbs: Mapping[str, Thumb], paths: Sequence[str]) -> tuple[list[str], NDArray[np.uint8]]:
+    """Return those of the paths that have a thumbnail, and these, one a row."""
+    known = [path for path in paths if path in thumbs]
+    return known, np.array([thumbs[path] for path in known], np.uint8)
 
 
 def keep_together(files: Files, records: Iterable[Record], found: Twins) -> list[Record]:
@@ -128,15 +151,19 @@ def _digest(files: Files, ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 def _thumbs(
-    files: Files, paths: Sequence[str], workers: int, progress: Callable[[int, int], None]
-) -> dict[str, NDArray[np.uint8]]:
+    files: Files,
+    paths: Sequence[str],
+    make: Callable[[bytes], Thumb | None],
+    workers: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, Thumb]:
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    result: dict[str, NDArray[np.uint8]] = {}
+    result: dict[str, Thumb] = {}
     progress(0, len(paths))
     # Threads start at once, and decoding leaves the interpreter to others.
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for number, part in enumerate(pool.map(partial(_thumbs_of, files), chunks), 1):
+            for number, part in enumerate(pool.map(partial(_thumbs_of, files, make), chunks), 1):
                 result.update(part)
                 progress(min(len(paths), number * _CHUNK), len(paths))
         finally:
@@ -144,11 +171,11 @@ def _thumbs(
     return result
 
 
-def _thumbs_of(files: Files, paths: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-    found: dict[str, NDArray[np.uint8]] = {}
+def _thumbs_of(files: Files, make: Callable[[bytes], Thumb | None], paths: Sequence[str]) -> dict[str, Thumb]:
+    found: dict[str, Thumb] = {}
     for path in paths:
         try:
-            small = thumb(files.read(path))
+            small = make(files.read(path))
         except RecordError:
             continue
         if small is not None:
