@@ -16,7 +16,9 @@ Prints tuples/s and their ratios (medians of the rounds), the seconds of each ph
 from __future__ import annotations
 
 import argparse
+import contextlib
 import cProfile
+import ctypes
 import io
 import json
 import os
@@ -41,7 +43,6 @@ from inspect_speed import CONFIGURATION, PeakMemory
 from PIL import Image, ImageDraw
 
 from preprocess.annotations import read_item_parse, read_model_parse, read_pose
-from preprocess.build.pool import ENVIRONMENT
 from preprocess.build.sample import make_samples
 from preprocess.conditioning.crop import garment_crop, person_crop
 from preprocess.drawn.dataset import write_dataset
@@ -49,9 +50,11 @@ from preprocess.pictures import Pixels, cut, encode_jpeg, encode_png, resize
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
+from preprocess.workers import ENVIRONMENT
 from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
+PR_SET_CHILD_SUBREAPER = 36
 Times = dict[str, list[tuple[float, float]]]
 PHASES = {
     "read": ("files.py", "read"), "parse JSON": ("annotations.py", "read_pose", "read_model_parse", "read_item_parse"),
@@ -77,6 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     os.environ.update(ENVIRONMENT)
+    adopt_orphans()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "aihub")
         write_dataset(root, looks=given.looks, seed=0, workers=given.workers)
@@ -121,13 +125,26 @@ def timed(times: Times, name: str, what: Callable[[], object]) -> None:
     """Add seconds by the clock, and seconds of the processors, which other programs disturb less."""
     started, before = time.perf_counter(), os.times()
     what()
+    clock = time.perf_counter() - started
     after = os.times()
     spent = (after.children_user - before.children_user) + (after.children_system - before.children_system)
-    times.setdefault(name, []).append((time.perf_counter() - started, spent))
+    times.setdefault(name, []).append((clock, spent))
+
+
+def adopt_orphans() -> None:
+    """Let this process wait for its children's children too: prep's workers are forked from a process of their own."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def run(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    """Run the command, and wait for all that it has started."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    if process.wait():
+        raise subprocess.CalledProcessError(process.returncode, command)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-process.pid, 0)
 
 
 def in_processes(what: Callable[[Path, Sequence[Work]], int], root: Path, work: Sequence[Work], workers: int) -> None:

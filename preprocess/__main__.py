@@ -1,12 +1,18 @@
 """The command `prep`, also `python -m preprocess`."""
 
+import sys
+
+from preprocess.workers import make_ready
+
 
 def main() -> None:
     """Run the command line.
 
     It is imported here, not above: every process that builds shards imports this module anew, and would import all
-    commands, which takes a third of its start.
+    commands, which takes a third of its start. Meanwhile another core makes the workers ready.
     """
+    if sys.argv[1:2] == ["build-shards"]:
+        make_ready()
     from preprocess.cli import main as run
 
     run()

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from preprocess.build.folder import check_plan, disk_faults, done_indices, read_plan
 from preprocess.build.node import ALONE, Node
-from preprocess.build.pool import CONTEXT, Job, current_job, worker_pool
+from preprocess.build.pool import Job, current_job, worker_pool
 from preprocess.build.sample import Members, make_samples
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files, Record
+from preprocess.workers import CONTEXT
 from schemas import Configuration, Plan, PlannedShard
 
 _RUNS = 8

@@ -1,4 +1,4 @@
-"""Processes that build shards: spawned, single-threaded inside, each with its own copy of the data set's listing."""
+"""Processes that build shards: single-threaded inside, each with its own copy of the data set's listing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
-from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import cv2
@@ -22,18 +21,9 @@ from preprocess.build.shard import ShardWork
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
 from preprocess.sources import Files
+from preprocess.workers import CONTEXT, make_ready
 from schemas import UserError
 
-CONTEXT: BaseContext = multiprocessing.get_context("spawn")
-
-ENVIRONMENT = {
-    # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
-    # fast. glibc reads these once, when a process starts, so they are set for the workers before these are spawned.
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(1 << 26),
-    "OPENBLAS_NUM_THREADS": "1",  # or every worker starts a thread per core for NumPy, which none of them needs
-}
 T = TypeVar("T")
 
 _ALLOCATIONS = 20_000
@@ -67,8 +57,8 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
 
     Raise UserError where a worker was killed.
     """
-    prepare_environment()
-    pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job,))
+    make_ready()
+    pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job, dict(os.environ)))
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -78,11 +68,6 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def prepare_environment() -> None:
-    """Set ENVIRONMENT for the workers that are started from here, but for what the user has set."""
-    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
 
 
 def settle() -> None:
@@ -105,7 +90,10 @@ def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
         yield from done or (None,)
 
 
-def _start(job: Job) -> None:
+def _start(job: Job, environment: dict[str, str]) -> None:
+    # What it is forked from may have started before the run was told, say, another address of a store.
+    os.environ.clear()
+    os.environ.update(environment)
     settle()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _job[:] = [job]

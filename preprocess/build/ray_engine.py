@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from preprocess.build.folder import Done, summary_of
-from preprocess.build.pool import CONTEXT, Engine, Job, completed, prepare_environment, settle
+from preprocess.build.pool import Engine, Job, completed, settle
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
 from preprocess.sources import Files
+from preprocess.workers import CONTEXT, prepare_environment
 from schemas import UserError
 
 _RETRIES = 3

@@ -24,13 +24,14 @@ from preprocess.build.folder import (
     summary_of,
 )
 from preprocess.build.node import ALONE, Node
-from preprocess.build.pool import CONTEXT, Engine, Job, completed, current_job, worker_pool
+from preprocess.build.pool import Engine, Job, completed, current_job, worker_pool
 from preprocess.build.retry import prepare_retry
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import GivenUpError, Tally
 from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
+from preprocess.workers import CONTEXT
 from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
 ProgressCall = Callable[[int, int], None]

@@ -16,7 +16,7 @@ from configurations import CONFIGURATION
 from PIL import Image
 
 from preprocess.build import RejectLimitError, Summary, build, estimate
-from preprocess.build.pool import CONTEXT, Job
+from preprocess.build.pool import Job
 from preprocess.build.run import in_worker_processes
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
@@ -25,6 +25,7 @@ from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
+from preprocess.workers import CONTEXT
 from schemas import MEMBERS, Manifest, PlannedShard, Sample, ShardIndex, UserError, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
