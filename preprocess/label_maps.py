@@ -64,7 +64,7 @@ class PixelParse:
         wanted = [int(name in names if names is not None else name != BACKGROUND) for name in self.names]
         return table_look_up(self.numbers, wanted).view(np.bool_)
 
-    def box(self, names: frozenset[str] | None = None) -> NDArray[np.float64] | None:
+    def box(self, names: frozenset[str] | None = None) -> tuple[float, float, float, float] | None:
         """Return left, top, right, bottom around the named (or all) regions without specks, None where there is none.
 
         Right and bottom are those of the last pixels.
@@ -74,7 +74,8 @@ class PixelParse:
         if not len(large):
             return None
         first, size = large[:, :2], large[:, 2:4]
-        return np.concatenate([first.min(axis=0), (first + size - 1).max(axis=0)])
+        (left, top), (right, bottom) = first.min(axis=0).tolist(), (first + size - 1).max(axis=0).tolist()
+        return left, top, right, bottom
 
 
 def table_look_up(numbers: NDArray[np.uint8], values: list[int]) -> NDArray[np.uint8]:

@@ -5,6 +5,8 @@ Left and right are the wearer's, so in a front view the left joints lie at large
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +34,9 @@ def mend_person(points: NDArray[np.float64], view: str | None) -> str | None:
     ``points`` is (17, 3), x, y in pixels and v as in the files: 0 absent, 1 occluded, 2 visible. Only front and back
     views are looked at; where the file gives no view, a face with both eyes visible makes it a front view.
     """
-    shown = _side_shown(points)
-    face = bool((points[:3, 2] == 2).all())
+    rows = points.tolist()
+    shown = _side_shown(rows)
+    face = all(known == 2 for _, _, known in rows[:3])
     expected = {"front": 1, "back": -1, "side": 0, None: int(face)}[view]
     if not shown or not expected or shown == expected:
         return None
@@ -54,28 +57,30 @@ def mend_garment(points: NDArray[np.float64], side: str) -> str | None:
 
     ``side`` is front or back. All known pairs of at least two (shoulders, hips, knees, ankles) have to agree.
     """
-    pairs = [(left, right) for left, right in _BODY_PAIRS if points[[left, right], 2].all()]
+    rows = points.tolist()
+    pairs = [(rows[left], rows[right]) for left, right in _BODY_PAIRS if rows[left][2] and rows[right][2]]
     if len(pairs) < 2:
         return None
-    known = points[points[:, 2] > 0, :2]
-    clear = _CLEAR_GARMENT * float(np.ptp(known, axis=0).max())
+    columns, lines = zip(*((x, y) for x, y, known in rows if known > 0), strict=True)
+    clear = _CLEAR_GARMENT * max(max(columns) - min(columns), max(lines) - min(lines))
     expected = 1 if side == "front" else -1
-    if any(float(points[left, 0] - points[right, 0]) * expected > -clear for left, right in pairs):
+    if any((left[0] - right[0]) * expected > -clear for left, right in pairs):
         return None
     _exchange(points, _BODY)
     return SWAPPED
 
 
-def _side_shown(points: NDArray[np.float64]) -> int:
+def _side_shown(rows: list[list[float]]) -> int:
     """Return 1 where shoulders and hips are as in a front view, -1 as in a back view, 0 where neither is clear."""
-    if not points[[5, 6, 11, 12], 2].all():
+    joints = [rows[joint] for joint in (5, 6, 11, 12)]
+    if not all(known for _, _, known in joints):
         return 0
-    middles = (points[[5, 11], :2] + points[[6, 12], :2]) / 2
-    clear = _CLEAR * float(np.hypot(*(middles[0] - middles[1])))
-    across = points[[5, 11], 0] - points[[6, 12], 0]
-    if (across > clear).all():
+    (left, top, _), (right, low, _), (left_hip, top_hip, _), (right_hip, low_hip, _) = joints
+    torso = math.hypot((left + right - left_hip - right_hip) / 2, (top + low - top_hip - low_hip) / 2)
+    across = left - right, left_hip - right_hip
+    if min(across) > _CLEAR * torso:
         return 1
-    return -1 if (across < -clear).all() else 0
+    return -1 if max(across) < -_CLEAR * torso else 0
 
 
 def _exchange(points: NDArray[np.float64], slots: slice) -> None:

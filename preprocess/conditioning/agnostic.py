@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.cloth import likelihood, paint_from, repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
-from preprocess.conditioning.masks import box_of, dilated, eroded, thinned
+from preprocess.conditioning.masks import Box, box_of, dilated, eroded, thinned, without
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.pictures import Mask, Pixels
 from schemas import MID_GREY, Garment
@@ -71,7 +71,7 @@ def agnostic(
     garment is averaged into a kept one.
     """
     side = labels.shape[0]
-    box = box_of(labels > 0, round(side * _BOX_MARGIN))
+    box = box_of(labels, round(side * _BOX_MARGIN))
     if box is None:
         return square.copy()
     # Nothing of the person is outside of the box, so only what is inside has to be looked at.
@@ -80,10 +80,20 @@ def agnostic(
     picture, kept, _ = shown(
         square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
     )
-    result = square.copy()
+    result = np.empty_like(square)
+    for around in _around(box, side):
+        result[around] = square[around]
     result[box] = MID_GREY
     cv2.copyTo(picture, kept.view(np.uint8), result[box])
     return result
+
+
+def _around(box: Box, side: int) -> tuple[Box, Box, Box, Box]:
+    """Return what of the square is above, below, left and right of the box."""
+    rows, columns = box
+    every = slice(0, side)
+    above, below = slice(0, rows.start), slice(rows.stop, side)
+    return (above, every), (below, every), (rows, slice(0, columns.start)), (rows, slice(columns.stop, side))
 
 
 def shown(
@@ -109,10 +119,10 @@ def shown(
     worn = pixels_of(labels, WORN[garment])
     half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
     covered = dilated(worn, _pixels(margin, side))
-    rim = half & ~eroded(half, 2)  # a sliver of the garment may lie there, under another polygon's edge
-    kept = half & ~covered & ~(rim & dilated(claimed, 2))
+    rim = without(half, eroded(half, 2))  # a sliver of the garment may lie there, under another polygon's edge
+    kept = without(without(half, covered), rim & dilated(claimed, 2))
     face = pixels_of(labels, frozenset({"face"}))
-    free = (labels == 0) & ~covered
+    free = without(labels == 0, covered)
     _add_grown(kept, face, free, side)
     kept |= face
     repainted = np.zeros_like(kept)
@@ -139,7 +149,7 @@ def _paint_margin(picture: Pixels, kept: Mask, half: Mask) -> Mask:
     box = box_of(half)
     painted = np.zeros_like(half)
     if box is not None and (sure := kept[box] & half[box]).any():
-        painted[box] = half[box] & ~kept[box]
+        painted[box] = without(half[box], kept[box])
         paint_from(picture[box], painted[box], sure)
     return painted
 
@@ -148,13 +158,16 @@ def _without_cloth(
     picture: Pixels, part: Mask, edge: Mask, worn: Mask, cloth: Colours, alike: Colours | None, side: int
 ) -> Shown:  # fmt: skip
     """Return a part of the body without those of its pixels that show the garment; repaints ``picture`` in place."""
+    if not edge.any():
+        return Shown(picture, part, edge)
     # Farther inside, a garment's polygon that goes on beneath a hand says nothing about it.
-    contested = part & dilated(edge, 1) & ~eroded(part, 2)
-    near = part & dilated(worn, _pixels(_REACH, side)) & ~contested
-    own = likelihood(picture, part & ~near & ~contested)
+    contested = without(part & dilated(edge, 1), eroded(part, 2))
+    beyond = without(part, contested)
+    near = beyond & dilated(worn, _pixels(_REACH, side))
+    own = likelihood(picture, without(beyond, near))
     fabric = shows_cloth(picture, near, own if alike is None else own + alike, cloth, _NEAR_ODDS)
-    sure = part & ~contested & ~fabric
-    repainted = repaint(picture, contested, sure, worn & ~contested)
+    sure = without(beyond, fabric)
+    repainted = repaint(picture, contested, sure, without(worn, contested))
     return Shown(picture, sure | repainted, repainted)
 
 

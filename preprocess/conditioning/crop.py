@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Pose
-from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds
+from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, Box, bounds
 from schemas import Crop, Garment
 
 _PERSON_MARGIN = 0.06
@@ -25,14 +25,11 @@ def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, 
     based on detected 2D pose"). ``size`` is (width, height) of the picture. Raise ValueError where the labels are not
     this picture's.
     """
-    known = pose.points[pose.points[:, 2] > 0, :2]
     if garment == "upper" and (bottom := _below_hips(pose.points)) is not None:
-        upper = pose.points[_HEAD_TO_HIP]
-        boxes = [bounds(parse, HEAD | ARMS), _box_of(upper[upper[:, 2] > 0, :2])]
-        left, top, right, _ = _union(boxes)
-        low = min(bottom, _union([bounds(parse)])[3])
+        left, top, right, _ = _union(bounds(parse, HEAD | ARMS), _box_of(pose.points[_HEAD_TO_HIP]))
+        low = min(bottom, _union(bounds(parse))[3])
         return _square(left, top, right, max(low, top + 1), _PERSON_MARGIN, size)
-    return _square(*_union([bounds(parse), _box_of(known)]), _PERSON_MARGIN, size)
+    return _square(*_union(bounds(parse), _box_of(pose.points)), _PERSON_MARGIN, size)
 
 
 def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
@@ -41,17 +38,15 @@ def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int,
     ``size`` is (width, height) of the picture. Raise ValueError where the labels are not this picture's.
     """
     box = bounds(parse, names)
-    return None if box is None else _square(*_union([box]), _PRODUCT_MARGIN, size)
+    return None if box is None else _square(*box, _PRODUCT_MARGIN, size)
 
 
 def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:
     """Return the pose in [0, 1] of the crop, float32 (17, 3); a point outside the crop counts as absent."""
-    points = pose.points.copy()
-    points[:, :2] = (points[:, :2] - (crop.x, crop.y)) / crop.side
-    inside = (points[:, 2] > 0) & (points[:, :2] >= 0).all(axis=1) & (points[:, :2] <= 1).all(axis=1)
-    points[:, 2] = inside
-    points[~inside] = 0.0
-    return points.astype(np.float32)
+    # Numbers this few are sooner done one by one than as arrays.
+    points = [((x - crop.x) / crop.side, (y - crop.y) / crop.side, known) for x, y, known in pose.points.tolist()]
+    inside = [(x, y, 1.0) if known > 0 and 0 <= x <= 1 and 0 <= y <= 1 else (0.0, 0.0, 0.0) for x, y, known in points]
+    return np.array(inside, np.float32)
 
 
 def torso(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
@@ -71,15 +66,18 @@ def _below_hips(points: NDArray[np.float64]) -> float | None:
     return float((shoulders - up * length * (1 + _BELOW_HIPS))[1])
 
 
-def _box_of(points: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else None
+def _box_of(points: NDArray[np.float64]) -> Box | None:
+    """Return the box around those of the points (n, 3) that are known."""
+    known = [(x, y) for x, y, v in points.tolist() if v > 0]
+    if not known:
+        return None
+    columns, rows = zip(*known, strict=True)
+    return min(columns), min(rows), max(columns), max(rows)
 
 
-def _union(boxes: list[NDArray[np.float64] | None]) -> tuple[float, float, float, float]:
-    found = np.array([box for box in boxes if box is not None])
-    left, top = found[:, :2].min(axis=0)
-    right, bottom = found[:, 2:].max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
+def _union(*boxes: Box | None) -> Box:
+    lefts, tops, rights, bottoms = zip(*(box for box in boxes if box is not None), strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _square(

@@ -15,8 +15,8 @@ Box = tuple[slice, slice]
 """Rows and columns."""
 
 
-def box_of(mask: Mask, margin: int = 0) -> Box | None:
-    """Return the box around what the mask (h, w) holds, ``margin`` pixels wider; None for an empty mask."""
+def box_of(mask: Mask | NDArray[np.uint8], margin: int = 0) -> Box | None:
+    """Return the box around what the mask or the labels (h, w) hold, ``margin`` pixels wider; None for nothing."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         return None
@@ -37,6 +37,11 @@ def largest_piece(mask: Mask) -> Mask:
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     piece: Mask = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 1 else np.zeros_like(mask)
     return piece
+
+
+def without(mask: Mask, other: Mask) -> Mask:
+    """Return what is in the mask and not in the other one; `mask & ~other` takes twice the time."""
+    return np.greater(mask, other)
 
 
 def dilated(mask: Mask, radius: int) -> Mask:
@@ -65,7 +70,10 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 def thinned(picture: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
     """Return every ``step``-th pixel of every ``step``-th row of the picture and of masks of its size."""
     height, width = (size // step * step or size for size in picture.shape[:2])
-    few = [np.ascontiguousarray(mask[:height:step, :width:step]) for mask in masks]
-    # The same pixels as by slicing, in a fifth of the time.
     size = -(-width // step), -(-height // step)
-    return np.asarray(cv2.resize(picture[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8), few
+    # The same pixels as by slicing, in a fifth of the time.
+    few, *smaller = (
+        np.asarray(cv2.resize(pixels[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        for pixels in (picture, *(mask.view(np.uint8) for mask in masks))
+    )
+    return few, [mask.view(np.bool_) for mask in smaller]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import count
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Parse, Polygon
+from preprocess.annotations import Parse, Region
 from preprocess.label_maps import PixelParse, table_look_up
 from preprocess.label_tables import BACKGROUND
 from preprocess.pictures import Mask
@@ -33,6 +34,9 @@ _ORDER = ("hair", "hat", "neck", *sorted(LEGS), *sorted(SHOES), *sorted(LOWER), 
 LabelMap = NDArray[np.uint8]
 """(side, side): 0 background, 1 an unknown region, else 2 + the position in _ORDER."""
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
 AnyParse = Parse | PixelParse
 """Regions as polygons, or pixel by pixel."""
 
@@ -44,9 +48,12 @@ def label_map(parse: AnyParse, crop: Crop) -> LabelMap:
     if isinstance(parse, PixelParse):
         return _cut(table_look_up(parse.numbers, [_RANK.get(name, 1) for name in parse.names]), crop)
     labels = np.zeros((crop.side, crop.side), np.uint8)
-    for region in sorted(parse.regions, key=lambda region: _RANK.get(region.name, 1)):
-        _fill(labels, region.polygons, crop, _RANK.get(region.name, 1))
+    _fill(labels, sorted(parse.regions, key=_rank), crop, _rank)
     return labels
+
+
+def _rank(region: Region) -> int:
+    return _RANK.get(region.name, 1)
 
 
 def names_of(parse: AnyParse) -> frozenset[str]:
@@ -77,9 +84,7 @@ def claimed_by(parse: AnyParse, names: frozenset[str], crop: Crop) -> Mask:
     if isinstance(parse, PixelParse):
         return _cut(parse.mask(names).view(np.uint8), crop).view(np.bool_)
     mask = np.zeros((crop.side, crop.side), np.uint8)
-    for region in parse.regions:
-        if region.name in names:
-            _fill(mask, region.polygons, crop, 1)
+    _fill(mask, [region for region in parse.regions if region.name in names], crop, lambda _: 1)
     return mask.view(np.bool_)
 
 
@@ -93,8 +98,8 @@ def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int
     if isinstance(parse, PixelParse):
         mask[claimed_by(parse, parse.present, crop)] = 255
     else:
-        for region in sorted(parse.regions, key=lambda region: region.name.endswith("_hidden")):
-            _fill(mask, region.polygons, crop, 0 if region.name.endswith("_hidden") and not linings else 255)
+        last = sorted(parse.regions, key=_is_hidden)
+        _fill(mask, last, crop, lambda region: 0 if _is_hidden(region) and not linings else 255)
     if factor > 1:
         side = crop.side // factor
         mask = np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
@@ -102,8 +107,8 @@ def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int
     return whole
 
 
-def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> NDArray[np.float64] | None:
-    """Return left, top, right, bottom in pixels of the picture around the named (or all) regions."""
+def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Box | None:
+    """Return the box in pixels of the picture around the named (or all) regions."""
     if isinstance(parse, PixelParse):
         return parse.box(names)
     polygons = [
@@ -112,7 +117,8 @@ def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> NDArray[np.f
     if not polygons:
         return None
     points = np.concatenate(polygons)
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return left, top, right, bottom
 
 
 def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
@@ -125,8 +131,18 @@ def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     return result
 
 
-def _fill(labels: LabelMap, polygons: tuple[Polygon, ...], crop: Crop, value: int) -> None:
+def _is_hidden(region: Region) -> bool:
+    return region.name.endswith("_hidden")
+
+
+def _fill(labels: LabelMap, regions: Sequence[Region], crop: Crop, value: Callable[[Region], int]) -> None:
+    """Paint each region's polygons with its value, in order."""
+    polygons = [(polygon, value(region)) for region in regions for polygon in region.polygons]
+    if not polygons:
+        return
+    points = np.rint(np.concatenate([polygon for polygon, _ in polygons]) - (crop.x, crop.y)).astype(np.int32)
+    start = 0
     # One call per polygon: together, cv2 would fill by the even-odd rule and make holes where two of them overlap.
-    for polygon in polygons:
-        points = np.rint(polygon - (crop.x, crop.y)).astype(np.int32)
-        cv2.fillPoly(labels, [points], value)
+    for polygon, number in polygons:
+        cv2.fillPoly(labels, [points[start : start + len(polygon)]], number)
+        start += len(polygon)
