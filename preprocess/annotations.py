@@ -218,17 +218,20 @@ def _image_size(document: dict[str, Any], mended: list[str]) -> tuple[int, int] 
 
 def _numbers(value: Any, path: str, reason: str) -> NDArray[np.float64]:
     try:
-        numbers = np.asarray(value, dtype=np.float64)
+        return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(reason, path, "coordinates are not numbers") from error
+
+
+def _check_range(numbers: NDArray[np.float64], path: str, reason: str) -> None:
     # The largest of numbers with a NaN among them is NaN, which is in no range.
     if numbers.size and not np.abs(numbers).max() <= _COORDINATE_LIMIT:
         raise RecordError(reason, path, "a coordinate is NaN, infinite or absurdly large")
-    return numbers
 
 
 def _landmarks(value: Any, path: str, mended: list[str]) -> NDArray[np.float64]:
     numbers = _numbers(value, path, "bad-pose") if isinstance(value, list) else np.empty(0)
+    _check_range(numbers, path, "bad-pose")
     if numbers.ndim == 2:
         mended.append("nested-landmarks")
     if numbers.size != NUM_KEYPOINTS * 3:
@@ -257,6 +260,7 @@ def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, 
     filled = tuple(Region(name, tuple(polygons)) for name, polygons in regions.items() if polygons)
     if not filled:
         raise RecordError("empty-parse", path, "no region with a polygon; the picture has to be labelled anew")
+    _check_range(np.concatenate([polygon for region in filled for polygon in region.polygons]), path, "bad-parse")
     return Parse(filled, size, tuple(dict.fromkeys(mended)), _origin(document))
 
 

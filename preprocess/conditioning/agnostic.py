@@ -122,8 +122,7 @@ def shown(
     rim = without(half, eroded(half, 2))  # a sliver of the garment may lie there, under another polygon's edge
     kept = without(without(half, covered), rim & dilated(claimed, 2))
     face = pixels_of(labels, frozenset({"face"}))
-    free = without(labels == 0, covered)
-    _add_grown(kept, face, free, side)
+    _add_grown(kept, face, labels, covered, side)
     kept |= face
     repainted = np.zeros_like(kept)
     if whole_half:
@@ -131,16 +130,15 @@ def shown(
         kept |= repainted
     few, masks = thinned(square, (worn, face), _STEP)
     cloth, skin = (likelihood(few, mask) for mask in masks)
-    at_edge = claimed | worn
     hair = pixels_of(labels, _HAIR)
     for part, alike in ((hair, None), *((end, skin) for end in _ends(labels, points, garment))):
         box = box_of(part, _pixels(_REACH, side) + 3)
         if box is None:
             continue
-        found = _without_cloth(picture[box], part[box], at_edge[box], worn[box], cloth, alike, side)
+        found = _without_cloth(picture[box], part[box], claimed[box] | worn[box], worn[box], cloth, alike, side)
         kept[box] |= found.kept
         repainted[box] |= found.repainted
-        _add_grown(kept[box], part[box], free[box], side)
+        _add_grown(kept[box], part[box], labels[box], covered[box], side)
     return Shown(picture, kept, repainted)
 
 
@@ -171,11 +169,11 @@ def _without_cloth(
     return Shown(picture, sure | repainted, repainted)
 
 
-def _add_grown(kept: Mask, part: Mask, free: Mask, side: int) -> None:
-    """Add to ``kept``, in place, what lies around the part where nothing else is."""
+def _add_grown(kept: Mask, part: Mask, labels: LabelMap, covered: Mask, side: int) -> None:
+    """Add to ``kept``, in place, what lies around the part where nothing is labelled and which is not ``covered``."""
     margin = _pixels(_EDGE, side)
     if (box := box_of(part, margin)) is not None:
-        kept[box] |= dilated(part[box], margin) & free[box]
+        kept[box] |= dilated(part[box], margin) & without(labels[box] == 0, covered[box])
 
 
 def _ends(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> list[Mask]:
