@@ -20,7 +20,8 @@ def parsed(words: list[str]) -> click.Context:
         assert launched.training_script == "train", words
         program, given = "trainer", launched.training_script_args
     group: click.Group = {"prep": preprocess.cli.cli, "trainer": train.cli.cli}[program]
-    command = group.commands[given[0]]
+    command = group.get_command(click.Context(group), given[0])
+    assert command, words
     context = click.Context(command, info_name=f"{program} {given[0]}")
     with context:
         command.parse_args(context, given[1:])
