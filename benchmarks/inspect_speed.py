@@ -10,12 +10,13 @@ part; reading 300,000 small files off a cold disk comes on top.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,7 +82,7 @@ class Links:
 
 
 class PeakMemory:
-    """Resident memory of this process and its children, sampled; pages that they share count in each."""
+    """Resident memory of this process and all below it, sampled; pages that they share count in each."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -98,13 +99,16 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._done.wait(0.1):
-            self.peak = max(self.peak, sum(resident(pid) for pid in (os.getpid(), *children(os.getpid()))))
+            self.peak = max(self.peak, sum(resident(pid) for pid in (os.getpid(), *descendants(os.getpid()))))
 
 
-def children(pid: int) -> list[int]:
-    """Return the processes that one started."""
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(pid) for path in found for pid in path.read_text().split()]
+def descendants(pid: int) -> Iterator[int]:
+    """Yield the processes that one started, and those that they did."""
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in path.read_text().split():
+                yield int(child)
+                yield from descendants(int(child))
 
 
 def resident(pid: int) -> int:

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from inspect_speed import children, repeat, resident
+from inspect_speed import descendants, repeat, resident
 
 from preprocess.drawn.dataset import write_dataset
 
@@ -60,7 +60,7 @@ def build(src: Path, out: Path, workers: int, limit: float | None) -> tuple[floa
 
     def watch() -> None:
         while not done.wait(0.1):
-            for pid in (process.pid, *children(process.pid)):
+            for pid in (process.pid, *descendants(process.pid)):
                 peaks[pid] = max(peaks.get(pid, 0), resident(pid))
 
     thread = threading.Thread(target=watch)
