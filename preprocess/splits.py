@@ -28,7 +28,7 @@ Node = tuple[str, Split, str]
 
 Thumb = NDArray[np.uint8]
 
-_CHUNK = 64
+_CHUNK = 16
 
 
 def find_twins(
