@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from preprocess.cli import cli
 
 
 def prep(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -101,6 +104,13 @@ def test_inspect_and_verify_print_one_json_object(aihub: Path, tmp_path: Path) -
     assert found["release"] == 2
     prep("build-shards", "--src", str(aihub), cwd=tmp_path)
     assert json.loads(prep("verify", "--shards", "shards", "--json", cwd=tmp_path).stdout)["ok"] is True
+
+
+def test_every_command_that_is_listed_is_there() -> None:
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
+    assert [command.name for command in commands if command] == cli.list_commands(context)
+    assert "build-shards" in cli.list_commands(context)
 
 
 def test_the_core_imports_without_torch(tmp_path: Path) -> None:
