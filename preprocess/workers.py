@@ -5,14 +5,11 @@ That process imports it once for all of them, and while the command itself still
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
 from multiprocessing.context import BaseContext
-
-_FORKED = sys.platform == "linux"
-
-CONTEXT: BaseContext = multiprocessing.get_context("forkserver" if _FORKED else "spawn")
 
 ENVIRONMENT = {
     # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
@@ -29,11 +26,15 @@ def prepare_environment() -> None:
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
 
 
-def make_ready() -> None:
-    """Start the process that workers are forked from; nothing where they are spawned, or where it is there already."""
+def make_ready() -> BaseContext:
+    """Start the process that workers are forked from, unless it runs already; return the context to start them in."""
     prepare_environment()
-    if _FORKED:
+    if sys.platform == "linux":
         from multiprocessing import forkserver  # there is none on Windows
 
         multiprocessing.set_forkserver_preload(["preprocess.build.shard"])
-        forkserver.ensure_running()
+        # Its socket is a file, whose name can be too long.
+        with contextlib.suppress(OSError):
+            forkserver.ensure_running()
+            return multiprocessing.get_context("forkserver")
+    return multiprocessing.get_context("spawn")

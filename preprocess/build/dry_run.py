@@ -17,7 +17,6 @@ from preprocess.build.tally import Tally
 from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files, Record
-from preprocess.workers import CONTEXT
 from schemas import Configuration, Plan, PlannedShard
 
 _RUNS = 8
@@ -63,7 +62,7 @@ def estimate(
     for shard in shards:
         by_split[shard.split] += shard.records
     sample = _sample(records)
-    job = Job(files, out, Tally(CONTEXT, None, 0, 0))
+    job = Job(files, out, Tally(None, 0, 0))
     with worker_pool(1, job) as pool:
         trial = pool.submit(_try, sample, plan.configuration).result() if sample else _Trial(0, 0.0, 0)
     share = len(records) / max(1, len(sample))

@@ -21,7 +21,7 @@ from preprocess.build.shard import ShardWork
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
 from preprocess.sources import Files
-from preprocess.workers import CONTEXT, make_ready
+from preprocess.workers import make_ready
 from schemas import UserError
 
 T = TypeVar("T")
@@ -57,8 +57,7 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
 
     Raise UserError where a worker was killed.
     """
-    make_ready()
-    pool = ProcessPoolExecutor(count, CONTEXT, initializer=_start, initargs=(job, dict(os.environ)))
+    pool = ProcessPoolExecutor(count, make_ready(), initializer=_start, initargs=(job, dict(os.environ)))
     try:
         yield pool
     except BrokenProcessPool as error:

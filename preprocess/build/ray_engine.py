@@ -19,7 +19,7 @@ from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
 from preprocess.sources import Files
-from preprocess.workers import CONTEXT, prepare_environment
+from preprocess.workers import prepare_environment
 from schemas import UserError
 
 _RETRIES = 3
@@ -128,6 +128,6 @@ def _build(shared: list[Any], name: str, work: ShardWork) -> Done | Exception:
         _shared[name] = ray.get(shared[0])
     files, out = _shared[name]
     try:
-        return summary_of(build_shard(files, out, work, Tally(CONTEXT, None, 0, 0)))
+        return summary_of(build_shard(files, out, work, Tally(None, 0, 0)))
     except (OSError, UserError) as error:
         return error

@@ -31,7 +31,6 @@ from preprocess.build.tally import GivenUpError, Tally
 from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords
 from preprocess.sources import Files
-from preprocess.workers import CONTEXT
 from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
 ProgressCall = Callable[[int, int], None]
@@ -97,7 +96,7 @@ def build(
         if found < len(plan.shards):
             out.remove(MANIFEST)
         work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
-        tally = Tally(CONTEXT, max_reject_rate, *_counts(done))
+        tally = Tally(max_reject_rate, *_counts(done))
         seen = tally.seen
         with closing(engine(Job(files, out, tally), work, workers)) as futures:  # closed: no task outlives a failed run
             given_up = _collect(futures, done, lambda: progress(tally.seen, plan.records))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import Counter
-from multiprocessing.context import BaseContext
 
 _ENOUGH = 100
 """Records that have to be seen before a rate of rejects means anything."""
@@ -42,8 +42,8 @@ class Tally:
     ``limit`` is the highest share of rejects, in [0, 1], None for no limit.
     """
 
-    def __init__(self, context: BaseContext, limit: float | None, seen: int, rejected: int) -> None:
-        self._counts = context.Array("q", [seen, rejected, 0])
+    def __init__(self, limit: float | None, seen: int, rejected: int) -> None:
+        self._counts = multiprocessing.get_context("spawn").Array("q", [seen, rejected, 0])
         self._limit = limit
         self.count(0, 0)
 

@@ -106,6 +106,17 @@ def test_inspect_and_verify_print_one_json_object(aihub: Path, tmp_path: Path) -
     assert json.loads(prep("verify", "--shards", "shards", "--json", cwd=tmp_path).stdout)["ok"] is True
 
 
+def test_a_folder_for_temporary_files_with_a_long_name_is_none_too_many(
+    aihub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a socket has room for 107 bytes."""
+    long = tmp_path / ("long" * 30)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    done = prep("build-shards", "--src", str(aihub), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_every_command_that_is_listed_is_there() -> None:
     context = click.Context(cli)
     commands = [cli.get_command(context, name) for name in cli.list_commands(context)]

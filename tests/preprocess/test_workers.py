@@ -9,12 +9,12 @@ from preprocess.build.pool import Job, worker_pool
 from preprocess.build.tally import Tally
 from preprocess.folders import LocalFolder
 from preprocess.sources import Files
-from preprocess.workers import CONTEXT, ENVIRONMENT, make_ready, prepare_environment
+from preprocess.workers import ENVIRONMENT, make_ready, prepare_environment
 
 
 def test_a_worker_has_the_environment_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_ready()
-    job = Job(Files(tmp_path), LocalFolder(tmp_path), Tally(CONTEXT, None, 0, 0))
+    job = Job(Files(tmp_path), LocalFolder(tmp_path), Tally(None, 0, 0))
     for value in ("one", "other"):
         monkeypatch.setenv("TRYON_TOLD", value)
         with worker_pool(1, job) as pool:

@@ -25,7 +25,6 @@ from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.sources.pairs import records
-from preprocess.workers import CONTEXT
 from schemas import MEMBERS, Manifest, PlannedShard, Sample, ShardIndex, UserError, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
@@ -46,7 +45,7 @@ def work_of(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
 
 
 def tally() -> Tally:
-    return Tally(CONTEXT, None, 0, 0)
+    return Tally(None, 0, 0)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
