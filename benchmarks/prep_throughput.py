@@ -125,10 +125,9 @@ def timed(times: Times, name: str, what: Callable[[], object]) -> None:
     """Add seconds by the clock, and seconds of the processors, which other programs disturb less."""
     started, before = time.perf_counter(), os.times()
     what()
-    clock = time.perf_counter() - started
     after = os.times()
     spent = (after.children_user - before.children_user) + (after.children_system - before.children_system)
-    times.setdefault(name, []).append((clock, spent))
+    times.setdefault(name, []).append((time.perf_counter() - started, spent))
 
 
 def adopt_orphans() -> None:

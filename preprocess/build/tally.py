@@ -43,6 +43,7 @@ class Tally:
     """
 
     def __init__(self, limit: float | None, seen: int, rejected: int) -> None:
+        # The default's lock would go to children of a fork of this process alone.
         self._counts = multiprocessing.get_context("spawn").Array("q", [seen, rejected, 0])
         self._limit = limit
         self.count(0, 0)

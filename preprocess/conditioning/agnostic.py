@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.cloth import likelihood, paint_from, repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
-from preprocess.conditioning.masks import Box, box_of, dilated, eroded, thinned, without
+from preprocess.conditioning.masks import box_of, dilated, eroded, thinned, without
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.pictures import Mask, Pixels
 from schemas import MID_GREY, Garment
@@ -80,20 +80,10 @@ def agnostic(
     picture, kept, _ = shown(
         square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
     )
-    result = np.empty_like(square)
-    for around in _around(box, side):
-        result[around] = square[around]
+    result = square.copy()
     result[box] = MID_GREY
     cv2.copyTo(picture, kept.view(np.uint8), result[box])
     return result
-
-
-def _around(box: Box, side: int) -> tuple[Box, Box, Box, Box]:
-    """Return what of the square is above, below, left and right of the box."""
-    rows, columns = box
-    every = slice(0, side)
-    above, below = slice(0, rows.start), slice(rows.stop, side)
-    return (above, every), (below, every), (rows, slice(0, columns.start)), (rows, slice(columns.stop, side))
 
 
 def shown(
@@ -157,7 +147,7 @@ def _without_cloth(
 ) -> Shown:  # fmt: skip
     """Return a part of the body without those of its pixels that show the garment; repaints ``picture`` in place."""
     if not edge.any():
-        return Shown(picture, part, edge)
+        return Shown(picture, part, edge)  # the garment is nowhere near
     # Farther inside, a garment's polygon that goes on beneath a hand says nothing about it.
     contested = without(part & dilated(edge, 1), eroded(part, 2))
     beyond = without(part, contested)

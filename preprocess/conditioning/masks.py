@@ -70,10 +70,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 def thinned(picture: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
     """Return every ``step``-th pixel of every ``step``-th row of the picture and of masks of its size."""
     height, width = (size // step * step or size for size in picture.shape[:2])
-    size = -(-width // step), -(-height // step)
+    few = [np.ascontiguousarray(mask[:height:step, :width:step]) for mask in masks]
     # The same pixels as by slicing, in a fifth of the time.
-    few, *smaller = (
-        np.asarray(cv2.resize(pixels[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8)
-        for pixels in (picture, *(mask.view(np.uint8) for mask in masks))
-    )
-    return few, [mask.view(np.bool_) for mask in smaller]
+    size = -(-width // step), -(-height // step)
+    return np.asarray(cv2.resize(picture[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8), few
