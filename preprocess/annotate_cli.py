@@ -11,16 +11,15 @@ import click
 from preprocess.annotate.confidence import LEAST
 from preprocess.annotate.run import Report, annotate
 from preprocess.annotate.weights import load_estimators
-from preprocess.console import progress_bar
+from preprocess.console import FOLDER, progress_bar
 
 _LISTED = 10
 """Pictures to look at that are printed; all of them are in the list."""
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("annotate")
-@click.option("--src", type=_FOLDER, required=True, help="Folder with people/, garments/ and pairs.csv.")
-@click.option("--out", type=_FOLDER, default=Path("annotated"), show_default=True, help="Folder for the data set.")
+@click.option("--src", type=FOLDER, required=True, help="Folder with people/, garments/ and pairs.csv.")
+@click.option("--out", type=FOLDER, default=Path("annotated"), show_default=True, help="Folder for the data set.")
 @click.option(
     "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
     help="Weights of the estimators; repeatable.  [default: where rembg keeps its own]",

@@ -21,7 +21,7 @@ from preprocess.build import (
     ray_engine,
     read_twins,
 )
-from preprocess.console import Location, cores, progress_bar
+from preprocess.console import FOLDER, Location, cores, progress_bar
 from preprocess.folders import Folder, open_folder
 from preprocess.plan import PlannedRecords, make_plan
 from preprocess.sources.files import Files
@@ -30,11 +30,10 @@ from preprocess.splits import find_twins, keep_together
 from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, UserError, Views
 
 _JPEG_QUALITY = 95
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("build-shards")
-@click.option("--src", type=_FOLDER, required=True, help="Folder that holds the data set.")
+@click.option("--src", type=FOLDER, required=True, help="Folder that holds the data set.")
 @click.option(
     "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
 )

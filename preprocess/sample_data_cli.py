@@ -7,17 +7,15 @@ from pathlib import Path
 
 import click
 
-from preprocess.console import cores, progress_bar
+from preprocess.console import FOLDER, cores, progress_bar
 from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
 from preprocess.drawn.truth import FOLDER as TRUTH_FOLDER
 from schemas import UserError
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-
 
 @click.command("sample-data")
-@click.option("--out", type=_FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
 @click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same data set.")
 @click.option(
