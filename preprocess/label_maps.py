@@ -21,8 +21,11 @@ from PIL import Image
 
 from preprocess.faults import RecordError
 from preprocess.label_tables import BACKGROUND, PALETTES, Pixelwise, region_names
-from preprocess.pictures import Mask, is_cut_short
+from preprocess.pictures import Mask, decode_as, is_cut_short
 from schemas import Origin
+
+Bounds = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 _PIXEL_LIMIT = 100_000_000
 _SPECK = 0.0005
@@ -64,7 +67,7 @@ class PixelParse:
         wanted = [int(name in names if names is not None else name != BACKGROUND) for name in self.names]
         return table_look_up(self.numbers, wanted).view(np.bool_)
 
-    def box(self, names: frozenset[str] | None = None) -> tuple[float, float, float, float] | None:
+    def box(self, names: frozenset[str] | None = None) -> Bounds | None:
         """Return left, top, right, bottom around the named (or all) regions without specks, None where there is none.
 
         Right and bottom are those of the last pixels.
@@ -106,15 +109,10 @@ def read_mask(data: bytes, path: str) -> PixelParse:
 
     Raise RecordError `bad-parse` or `empty-parse`.
     """
-    grey = None
-    if data and not is_cut_short(data):
-        try:
-            grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-        except cv2.error:
-            grey = None
+    grey = None if is_cut_short(data) else decode_as(data, cv2.IMREAD_GRAYSCALE)
     if grey is None:
         raise RecordError("bad-parse", path, "cannot be decoded whole; fetch the file anew")
-    return mask_parse(np.asarray(grey, np.uint8) >= _HALF_GREY, path)
+    return mask_parse(grey >= _HALF_GREY, path)
 
 
 def mask_parse(mask: Mask, path: str) -> PixelParse:

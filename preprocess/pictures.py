@@ -49,12 +49,19 @@ def is_cut_short(data: bytes) -> bool:
 def _decode(data: bytes, flags: int) -> Pixels | None:
     if not data or is_cut_short(data):
         return None
+    pixels = decode_as(data, flags)
+    if pixels is not None and flags != cv2.IMREAD_COLOR_RGB:
+        # The reducing decoders know only BGR.
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return pixels
+
+
+def decode_as(data: bytes, flags: int) -> Pixels | None:
+    """Decode as cv2's ``flags`` (IMREAD_…) say, whatever is missing of the file; None where cv2 cannot."""
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         return None
-    if pixels is not None and flags != cv2.IMREAD_COLOR_RGB:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)  # the reducing decoders know only BGR
     return None if pixels is None else np.asarray(pixels, np.uint8)
 
 

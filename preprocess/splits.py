@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
 from preprocess.sources import Files, Record
-from preprocess.thumbs import rough_thumb, thumb, twins, with_company
+from preprocess.thumbs import Thumb, rough_thumb, thumb, twins, with_company
 from schemas import Split, Twins
 
 Node = tuple[str, Split, str]
 """("look" or "item", part of the data set, id)."""
-
-Thumb = NDArray[np.uint8]
 
 _CHUNK = 16
 

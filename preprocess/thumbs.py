@@ -14,8 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.pictures import Pixels, decode_as
+
+Thumb = NDArray[np.uint8]
+"""(768,) or, a rough one, (256,): 16 × 16 averages in a row."""
+
 Thumbs = NDArray[np.uint8]
-"""(n, 768) or, rough ones, (n, 256): one row a picture, 16 × 16 averages."""
+"""(n, 768) or (n, 256): one row a picture."""
 
 SIDE = 16
 _LEVELS = 4
@@ -30,22 +35,22 @@ _SIZES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 
 """The JPEG segments that tell the size."""
 
 
-def thumb(data: bytes) -> NDArray[np.uint8] | None:
+def thumb(data: bytes) -> Thumb | None:
     """Return the thumbnail (768,) of an encoded picture, RGB, upright; None where it cannot be decoded."""
-    pixels = _decode(data, cv2.IMREAD_COLOR_RGB)
+    pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         return None
     return _upright(np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8), pixels)
 
 
-def rough_thumb(data: bytes) -> NDArray[np.uint8] | None:
+def rough_thumb(data: bytes) -> Thumb | None:
     """Return the rough thumbnail (256,) of an encoded picture, grey, upright; None where it cannot be decoded.
 
     Each average is over two by two of its 16 × 16 fields, the less the farther from the middle: at an eighth of the
     size an edge inside of a pixel is lost, and where a field ended in such a pixel the average would jump.
     """
     is_jpeg = data.startswith(b"\xff\xd8")
-    pixels = _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8 if is_jpeg else cv2.IMREAD_GRAYSCALE)
+    pixels = decode_as(data, cv2.IMREAD_REDUCED_GRAYSCALE_8 if is_jpeg else cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         return None
     height, width = pixels.shape
@@ -56,15 +61,7 @@ def rough_thumb(data: bytes) -> NDArray[np.uint8] | None:
     return _upright(((sums + _WHOLE**2 // 2) // _WHOLE**2).astype(np.uint8), pixels)
 
 
-def _decode(data: bytes, flags: int) -> NDArray[np.uint8] | None:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
-
-
-def _upright(small: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _upright(small: NDArray[np.uint8], pixels: Pixels) -> Thumb:
     """Return the thumbnail as a row, turned where the picture lies on its side, see `pictures.decode`."""
     return (np.rot90(small, -1) if pixels.shape[1] > pixels.shape[0] else small).ravel()
 

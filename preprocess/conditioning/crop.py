@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Pose
-from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, Box, bounds
+from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds
+from preprocess.label_maps import Bounds
 from schemas import Crop, Garment
 
 _PERSON_MARGIN = 0.06
@@ -66,7 +67,7 @@ def _below_hips(points: NDArray[np.float64]) -> float | None:
     return float((shoulders - up * length * (1 + _BELOW_HIPS))[1])
 
 
-def _box_of(points: NDArray[np.float64]) -> Box | None:
+def _box_of(points: NDArray[np.float64]) -> Bounds | None:
     """Return the box around those of the points (n, 3) that are known."""
     known = [(x, y) for x, y, v in points.tolist() if v > 0]
     if not known:
@@ -75,7 +76,7 @@ def _box_of(points: NDArray[np.float64]) -> Box | None:
     return min(columns), min(rows), max(columns), max(rows)
 
 
-def _union(*boxes: Box | None) -> Box:
+def _union(*boxes: Bounds | None) -> Bounds:
     lefts, tops, rights, bottoms = zip(*(box for box in boxes if box is not None), strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Parse, Region
-from preprocess.label_maps import PixelParse, table_look_up
+from preprocess.label_maps import Bounds, PixelParse, table_look_up
 from preprocess.label_tables import BACKGROUND
 from preprocess.pictures import Mask
 from schemas import Crop, Garment
@@ -33,9 +33,6 @@ _ORDER = ("hair", "hat", "neck", *sorted(LEGS), *sorted(SHOES), *sorted(LOWER), 
 
 LabelMap = NDArray[np.uint8]
 """(side, side): 0 background, 1 an unknown region, else 2 + the position in _ORDER."""
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
 
 AnyParse = Parse | PixelParse
 """Regions as polygons, or pixel by pixel."""
@@ -98,8 +95,8 @@ def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int
     if isinstance(parse, PixelParse):
         mask[claimed_by(parse, parse.present, crop)] = 255
     else:
-        last = sorted(parse.regions, key=_is_hidden)
-        _fill(mask, last, crop, lambda region: 0 if _is_hidden(region) and not linings else 255)
+        hidden_last = sorted(parse.regions, key=_is_hidden)
+        _fill(mask, hidden_last, crop, lambda region: 0 if _is_hidden(region) and not linings else 255)
     if factor > 1:
         side = crop.side // factor
         mask = np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
@@ -107,8 +104,8 @@ def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int
     return whole
 
 
-def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Box | None:
-    """Return the box in pixels of the picture around the named (or all) regions."""
+def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Bounds | None:
+    """Return left, top, right, bottom in pixels of the picture around the named (or all) regions."""
     if isinstance(parse, PixelParse):
         return parse.box(names)
     polygons = [

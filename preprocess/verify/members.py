@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from preprocess.pictures import decode_as
 from preprocess.verify.twins import Look
 from schemas import (
     AGNOSTIC,
@@ -96,13 +97,10 @@ def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
         raise ValueError(f"{found} {size[0]}x{size[1]} {mode}, not {kind} {side}x{side} RGB")
     if not data.endswith(_ENDS[kind]):
         raise ValueError("the end of the picture is missing")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:
-        pixels = None
+    pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise ValueError("cannot be decoded")
-    return np.asarray(pixels, np.uint8)
+    return pixels
 
 
 def _pose(data: bytes) -> NDArray[np.float32]:
