@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+import gc
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import starmap
@@ -11,9 +12,13 @@ from typing import Any, TypeVar
 
 import cv2
 
+from preprocess.workers import make_ready
 from schemas import UserError
 
 T = TypeVar("T")
+
+_ALLOCATIONS = 20_000
+"""Objects made before cycles are looked for; Python's own 700 are a fraction of one polygon."""
 
 
 def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], workers: int) -> Iterator[T]:
@@ -24,8 +29,7 @@ def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], wo
     if workers == 1:
         yield from starmap(function, work)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(work)), context, cv2.setNumThreads, (1,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(work)), make_ready(), start_worker, (dict(os.environ),)) as pool:
         try:
             yield from pool.map(function, *zip(*work, strict=True))
         except BrokenProcessPool as error:
@@ -34,3 +38,18 @@ def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], wo
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_worker(environment: Mapping[str, str]) -> None:
+    """Make a fresh process a worker with the run's environment."""
+    # What it is forked from may have started before the run was told, say, another address of a store.
+    os.environ.clear()
+    os.environ.update(environment)
+    settle()
+
+
+def settle() -> None:
+    """Make this process one that works: one thread, and cycles looked for rarely."""
+    cv2.setNumThreads(1)
+    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
+    gc.set_threshold(_ALLOCATIONS)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from itertools import chain, compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.processes import in_processes
 from preprocess.sources import Files, Record
 from preprocess.thumbs import Thumb, rough_thumb, thumb, twins, with_company
 from schemas import Split, Twins
@@ -26,7 +25,9 @@ from schemas import Split, Twins
 Node = tuple[str, Split, str]
 """("look" or "item", part of the data set, id)."""
 
-_CHUNK = 16
+_CHUNK = 64
+_WORTH_A_POOL = 256
+"""Pictures from which on other processes are started for them."""
 
 
 def find_twins(
@@ -155,17 +156,12 @@ def _thumbs(
     workers: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, Thumb]:
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    work = [(files, make, paths[start : start + _CHUNK]) for start in range(0, len(paths), _CHUNK)]
     result: dict[str, Thumb] = {}
     progress(0, len(paths))
-    # Threads start at once, and decoding leaves the interpreter to others.
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for number, part in enumerate(pool.map(partial(_thumbs_of, files, make), chunks), 1):
-                result.update(part)
-                progress(min(len(paths), number * _CHUNK), len(paths))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for number, part in enumerate(in_processes(_thumbs_of, work, workers if len(paths) >= _WORTH_A_POOL else 1), 1):
+        result.update(part)
+        progress(min(len(paths), number * _CHUNK), len(paths))
     return result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import threading
@@ -14,20 +13,16 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
-import cv2
-
 from preprocess.build.folder import Done
 from preprocess.build.shard import ShardWork
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
+from preprocess.processes import start_worker
 from preprocess.sources import Files
 from preprocess.workers import make_ready
 from schemas import UserError
 
 T = TypeVar("T")
-
-_ALLOCATIONS = 20_000
-"""Objects made before cycles are looked for; Python's own 700 are a fraction of one polygon."""
 
 _BEAT = 1.0
 """Seconds between two looks at the counts while no shard ends."""
@@ -69,13 +64,6 @@ def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def settle() -> None:
-    """Make a fresh process a worker: one thread, and cycles looked for rarely."""
-    cv2.setNumThreads(1)
-    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
-    gc.set_threshold(_ALLOCATIONS)
-
-
 def current_job() -> Job:
     """Return the job of the worker process that this is called in."""
     return _job[0]
@@ -90,10 +78,7 @@ def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
 
 
 def _start(job: Job, environment: dict[str, str]) -> None:
-    # What it is forked from may have started before the run was told, say, another address of a store.
-    os.environ.clear()
-    os.environ.update(environment)
-    settle()
+    start_worker(environment)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _job[:] = [job]
 

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from preprocess.build.folder import Done, summary_of
-from preprocess.build.pool import Engine, Job, completed, settle
+from preprocess.build.pool import Engine, Job, completed
 from preprocess.build.shard import ShardWork, build_shard
 from preprocess.build.tally import Tally
 from preprocess.folders import Folder
+from preprocess.processes import settle
 from preprocess.sources import Files
 from preprocess.workers import prepare_environment
 from schemas import UserError
