@@ -21,7 +21,9 @@ degenerate-polygon         fewer than 3 points, or no pairs; left out
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from os.path import splitext
 from typing import Any, get_args
 
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.label_maps import Bounds
 from preprocess.label_tables import AIHUB_ITEM, AIHUB_MODEL
 from preprocess.loose_json import load_json
 from preprocess.sides import mend_garment, mend_person
@@ -78,6 +81,8 @@ class Region:
 
     name: str
     polygons: tuple[Polygon, ...]
+    bounds: Bounds
+    """Left, top, right, bottom in pixels of the picture."""
 
 
 @dataclass(frozen=True)
@@ -257,11 +262,23 @@ def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, 
         if name in regions or key.endswith(")"):
             mended.append("repeated-region")
         regions.setdefault(name, []).extend(_polygons(value["segmentation"], path, mended))
-    filled = tuple(Region(name, tuple(polygons)) for name, polygons in regions.items() if polygons)
+    filled = regions_of(regions)
     if not filled:
         raise RecordError("empty-parse", path, "no region with a polygon; the picture has to be labelled anew")
-    _check_range(np.concatenate([polygon for region in filled for polygon in region.polygons]), path, "bad-parse")
+    _check_range(np.array([region.bounds for region in filled]), path, "bad-parse")
     return Parse(filled, size, tuple(dict.fromkeys(mended)), _origin(document))
+
+
+def regions_of(polygons: Mapping[str, Sequence[Polygon]]) -> tuple[Region, ...]:
+    """Return the regions of these names, but for those that have no polygon."""
+    filled = {name: tuple(some) for name, some in polygons.items() if some}
+    if not filled:
+        return ()
+    lengths = [sum(map(len, some)) for some in filled.values()]
+    starts = [0, *accumulate(lengths[:-1])]
+    points = np.concatenate([polygon for some in filled.values() for polygon in some])
+    extremes = np.hstack([edge.reduceat(points, starts) for edge in (np.minimum, np.maximum)]).tolist()
+    return tuple(Region(name, some, tuple(box)) for (name, some), box in zip(filled.items(), extremes, strict=True))
 
 
 def _region_name(region: dict[str, Any], names: dict[int, str], keys: tuple[str, str]) -> str | None:

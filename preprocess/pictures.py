@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.jpeg import cut_below, frame_of
 from schemas import Crop
 
 Pixels = NDArray[np.uint8]
@@ -41,14 +42,33 @@ def decode(
     return pixels, sideways
 
 
+def decode_above(
+    data: bytes, bottom: int, labelled_size: tuple[int, int] | None, factor: int = 1
+) -> tuple[Pixels, tuple[int, int]] | None:  # fmt: skip
+    """Decode the rows of an upright JPEG above ``bottom``, and a few more, as `decode` would.
+
+    ``bottom`` is in pixels of the whole picture, at its full size. Returns the pixels, and (width, height) of the whole
+    picture at one ``factor``-th; None where only the whole can be decoded, or nothing.
+    """
+    frame = frame_of(data)
+    if frame is None or frame.width * frame.height > _PIXEL_LIMIT:
+        return None
+    sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and frame.width > frame.height
+    upper = None if sideways else cut_below(data, frame, bottom)
+    pixels = None if upper is None else _pixels_of(upper, _FLAGS[factor])
+    return None if pixels is None else (pixels, (-(-frame.width // factor), -(-frame.height // factor)))
+
+
 def is_cut_short(data: bytes) -> bool:
     """Say whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
 
 
 def _decode(data: bytes, flags: int) -> Pixels | None:
-    if not data or is_cut_short(data):
-        return None
+    return None if not data or is_cut_short(data) else _pixels_of(data, flags)
+
+
+def _pixels_of(data: bytes, flags: int) -> Pixels | None:
     pixels = decode_as(data, flags)
     if pixels is not None and flags != cv2.IMREAD_COLOR_RGB:
         # The reducing decoders know only BGR.

@@ -110,7 +110,8 @@ class _Recent:
 def _make(files: Files, record: Record, configuration: Configuration, recent: _Recent) -> Members:
     person_id = record.person_image, record.look, record.frame
     product_id = record.product_image, record.item, record.side, record.pairing
-    person = recent.get(person_id, lambda: load_person(files, record))
+    only = None if configuration.garment == "all" else configuration.garment
+    person = recent.get(person_id, lambda: load_person(files, record, only))
     product = recent.get(product_id, lambda: load_product(files, record))
     left = recent.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
     check_layers(files, person, left.side, product, record)

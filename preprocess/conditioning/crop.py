@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotations import Pose
-from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds
+from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds, union
 from preprocess.label_maps import Bounds
 from schemas import Crop, Garment
 
@@ -27,10 +27,10 @@ def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, 
     this picture's.
     """
     if garment == "upper" and (bottom := _below_hips(pose.points)) is not None:
-        left, top, right, _ = _union(bounds(parse, HEAD | ARMS), _box_of(pose.points[_HEAD_TO_HIP]))
-        low = min(bottom, _union(bounds(parse))[3])
+        left, top, right, _ = union(bounds(parse, HEAD | ARMS), _box_of(pose.points[_HEAD_TO_HIP]))
+        low = min(bottom, union(bounds(parse))[3])
         return _square(left, top, right, max(low, top + 1), _PERSON_MARGIN, size)
-    return _square(*_union(bounds(parse), _box_of(pose.points)), _PERSON_MARGIN, size)
+    return _square(*union(bounds(parse), _box_of(pose.points)), _PERSON_MARGIN, size)
 
 
 def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
@@ -74,11 +74,6 @@ def _box_of(points: NDArray[np.float64]) -> Bounds | None:
         return None
     columns, rows = zip(*known, strict=True)
     return min(columns), min(rows), max(columns), max(rows)
-
-
-def _union(*boxes: Bounds | None) -> Bounds:
-    lefts, tops, rights, bottoms = zip(*(box for box in boxes if box is not None), strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _square(

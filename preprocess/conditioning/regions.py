@@ -108,14 +108,14 @@ def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Bounds | Non
     """Return left, top, right, bottom in pixels of the picture around the named (or all) regions."""
     if isinstance(parse, PixelParse):
         return parse.box(names)
-    polygons = [
-        polygon for region in parse.regions if names is None or region.name in names for polygon in region.polygons
-    ]
-    if not polygons:
-        return None
-    points = np.concatenate(polygons)
-    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return left, top, right, bottom
+    boxes = [region.bounds for region in parse.regions if names is None or region.name in names]
+    return union(*boxes) if boxes else None
+
+
+def union(*boxes: Bounds | None) -> Bounds:
+    """Return the box around those that there are, at least one."""
+    lefts, tops, rights, bottoms = zip(*(box for box in boxes if box is not None), strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:

@@ -13,7 +13,8 @@ from preprocess.pictures import Pixels
 class Subject:
     """A decoded picture with its annotations; these are in pixels of the upright picture of ``size``.
 
-    ``pixels`` are that picture at one ``factor``-th of its size: 1, 2 or 4.
+    ``pixels`` are that picture at one ``factor``-th of its size: 1, 2 or 4. Rows at its bottom that its crop leaves out
+    may be missing.
     """
 
     pixels: Pixels

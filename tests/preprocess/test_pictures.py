@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from preprocess.faults import RecordError
-from preprocess.pictures import cut, decode, encode_jpeg, encode_png, resize
+from preprocess.pictures import cut, decode, decode_above, encode_jpeg, encode_png, resize
 from schemas import Crop
 
 
@@ -51,6 +51,25 @@ def test_what_cannot_be_decoded_whole_is_rejected() -> None:
     for data in (b"", b"not a picture", jpeg[: len(jpeg) // 2], jpeg[:-40]):
         with pytest.raises(RecordError, match="bad-image"):
             decode(data, "a.jpg", None)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_the_rows_above_are_as_decoded_with_the_rest(factor: int) -> None:
+    data = encode_jpeg(gradient(301, 143), 95)
+    whole, _ = decode(data, "a.jpg", None, factor)
+    found = decode_above(data, 120, (143, 301), factor)
+    assert found is not None
+    upper, size = found
+    assert size == (whole.shape[1], whole.shape[0])
+    assert 120 <= factor * len(upper) < 160
+    assert np.array_equal(upper[: 120 // factor], whole[: 120 // factor])
+
+
+def test_a_picture_that_has_to_be_turned_or_is_no_whole_jpeg_is_not_decoded_in_part() -> None:
+    lying = encode_jpeg(gradient(200, 300), 95)
+    assert decode_above(lying, 20, (300, 200)) is not None
+    for data, labelled in ((lying, (200, 300)), (lying[:-40], None), (encode_png(gradient(200, 300)), None)):
+        assert decode_above(data, 20, labelled) is None
 
 
 def test_cut_repeats_the_edge_beyond_the_picture() -> None:

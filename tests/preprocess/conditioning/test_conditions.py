@@ -165,6 +165,26 @@ def test_a_large_product_photograph_is_decoded_small_and_gives_the_same_Ic(aihub
     assert after.product_crop.side == pytest.approx(scale * before.product_crop.side, abs=2 * scale)
 
 
+def test_what_lies_below_the_crops_is_not_decoded_and_nothing_else_changes(aihub: Path) -> None:
+    before = make(aihub)
+    files, record = Files(aihub), first_record(aihub)
+    person = load_person(files, record, "upper")
+    crop = before.person_crop
+    assert crop.y + crop.side <= len(person.pixels) < 1280 == person.size[1]
+    after = person_side(person, record)
+    for member in ("Ip", "Ip_256", "Ia", "Jp"):
+        assert np.array_equal(getattr(after, member), getattr(before, member))
+    assert after.crop == crop
+    product = load_product(files, record)
+    assert len(product.pixels) < 1280 == product.size[1]
+
+
+def test_a_person_is_decoded_whole_where_its_crop_is_not_known(aihub: Path, edit: Edit) -> None:
+    record = first_record(aihub)
+    edit(aihub / record.person_parse, lambda document: document.pop("image_size"))
+    assert len(load_person(Files(aihub), record, "upper").pixels) == 1280
+
+
 def test_poses_are_in_the_crops(aihub: Path) -> None:
     made = make(aihub)
     check_pose(made.Jp)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.annotations import Parse, Region
+from preprocess.annotations import Parse, regions_of
 from preprocess.conditioning import check_layers, load_person, load_product, person_side
 from preprocess.conditioning.layers import beneath, is_clearly_more_like, likeness, outermost, palette
 from preprocess.faults import RecordError
@@ -22,7 +22,7 @@ SQUARE = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float64)
 
 
 def parse(*names: str) -> Parse:
-    return Parse(tuple(Region(name, (SQUARE,)) for name in names), None, ())
+    return Parse(regions_of({name: [SQUARE] for name in names}), None, ())
 
 
 def test_outer_regions_are_the_outermost_top_where_there_are_any() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from preprocess.annotations import Parse, Region
+from preprocess.annotations import Parse, regions_of
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, label_map, pixels_of
 from schemas import Crop
 
@@ -13,7 +13,7 @@ CROP = Crop(x=0, y=0, side=8 * len(NAMES))
 def parse() -> Parse:
     """Each region a square of its own."""
     corners = np.array([(0, 0), (6, 0), (6, 6), (0, 6)], np.float64)
-    regions = tuple(Region(name, (corners + 8 * place,)) for place, name in enumerate([*NAMES, "umbrella"]))
+    regions = regions_of({name: [corners + 8 * place] for place, name in enumerate([*NAMES, "umbrella"])})
     return Parse(regions, (CROP.side, CROP.side), ())
 
 
