@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from preprocess.faults import RecordError
 from preprocess.processes import in_processes
 from preprocess.sources import Files, Record
-from preprocess.thumbs import Thumb, rough_thumb, thumb, twins, with_company
+from preprocess.thumbs import Thumb, rough_thumb, thumb, twins, upper_thumb, with_company
 from schemas import Split, Twins
 
 Node = tuple[str, Split, str]
@@ -39,9 +39,9 @@ def find_twins(
 ) -> Twins:
     """Compare every picture of `val` with every one of `train`; ``known`` is returned where it is of these pictures.
 
-    Those that look alike roughly are decoded once more, and whole. ``progress`` is called with (pictures decoded, in
-    all), and with more in all once it is known how many those are. Pictures that cannot be decoded have no twin; their
-    records are rejected when they are built.
+    Those whose upper halves look alike roughly are looked at as a whole, and those that still do as closely as it
+    takes. ``progress`` is called with (pictures decoded, in all), and with more in all once it is known how many those
+    are. Pictures that cannot be decoded have no twin; their records are rejected when they are built.
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
     inputs = _digest(files, parts["val"], parts["train"])
@@ -49,16 +49,20 @@ def find_twins(
         return known
     if not all(parts.values()):
         return Twins(inputs=inputs, pairs=())
-    everything = parts["val"] + parts["train"]
-    rough = _thumbs(files, everything, rough_thumb, workers, progress)
-    alike = _alike(rough, parts["val"], parts["train"])
-    seen = len(everything)
-    thumbs = _thumbs(
-        files, [*chain(*alike)], thumb, workers, lambda done, total: progress(seen + done, seen + total)
-    )  # fmt: skip
+    alike, seen = (parts["val"], parts["train"]), 0
+    for rough in (upper_thumb, rough_thumb):
+        paths = [*chain(*alike)]
+        alike = _alike(_thumbs(files, paths, rough, workers, _after(seen, progress)), *alike)
+        seen += len(paths)
+    thumbs = _thumbs(files, [*chain(*alike)], thumb, workers, _after(seen, progress))
     (ours, mine), (theirs, others) = (_rows(thumbs, paths) for paths in alike)
     found = tuple((ours[here], theirs[there]) for here, there in twins(mine, others))
     return Twins(inputs=inputs, pairs=found)
+
+
+def _after(seen: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Return ``progress`` for what comes after so many pictures."""
+    return lambda done, total: progress(seen + done, seen + total)
 
 
 def _alike(rough: Mapping[str, Thumb], ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,7 +1,8 @@
 """What a picture looks like at 16 × 16 pixels: nearly the same pictures have nearly the same thumbnails.
 
 Found on decoded pixels, so that neither another file name, another quality of JPEG nor another size hides a twin. Most
-pictures look like no other one, which a rough thumbnail tells in half the time of a thumbnail in colour.
+pictures look like no other one, which a rough thumbnail of the upper half tells in an eighth of the time that a
+thumbnail takes.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.jpeg import Frame, cut_below, frame_of
 from preprocess.pictures import Pixels, decode_as
 
 Thumb = NDArray[np.uint8]
-"""(768,) or, a rough one, (256,): 16 × 16 averages in a row."""
+"""16 × 16 averages in a row: (768,), or (256,) of a rough one and (112,) of its upper half."""
 
 Thumbs = NDArray[np.uint8]
-"""(n, 768) or (n, 256): one row a picture."""
+"""(n, 768), (n, 256) or (n, 112): one row a picture."""
 
 SIDE = 16
+_UPPER = 7
+"""Rows of 16 of the upper half: the last one's window ends above the picture's middle."""
 _LEVELS = 4
 """Levels of 256 in which the averages of two nearly identical pictures differ at most; another JPEG moves them by 1."""
 _ROUGH_LEVELS = 6
@@ -31,8 +35,6 @@ _REDUCED = 8
 """A JPEG gives one pixel for 8 × 8 without being decoded: their average, which it stores."""
 _WHOLE = 256
 """What the weights of an average add up to; two times these and 255 are still exact in float32."""
-_SIZES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-"""The JPEG segments that tell the size."""
 
 
 def thumb(data: bytes) -> Thumb | None:
@@ -54,11 +56,30 @@ def rough_thumb(data: bytes) -> Thumb | None:
     if pixels is None:
         return None
     height, width = pixels.shape
-    size = (_true_size(data, width, height) if is_jpeg else None) or (width, height)
-    across, down = (_weights(length, of) for length, of in zip((width, height), size, strict=True))
+    frame = frame_of(data)
+    known = frame is not None and _reduced(frame) == (width, height)  # not so where EXIF data turned it
+    across, down = _windows(frame) if frame and known else (_weights(width, width), _weights(height, height))
+    return _upright(_averages(pixels, down, across), pixels)
+
+
+def upper_thumb(data: bytes) -> Thumb | None:
+    """Return the first 7 of 16 rows of the rough thumbnail, (112,); of most JPEGs no more than these is decoded."""
+    frame = frame_of(data)
+    if frame is not None and frame.height >= frame.width:
+        across, down = _windows(frame)
+        rows = 1 + int(np.flatnonzero(down[_UPPER - 1])[-1])
+        upper = cut_below(data, frame, rows * _REDUCED)
+        pixels = None if upper is None else decode_as(upper, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        if pixels is not None:
+            return _averages(pixels[:rows], down[:_UPPER, :rows], across).ravel()
+    whole = rough_thumb(data)
+    return None if whole is None else whole[: _UPPER * SIDE]
+
+
+def _averages(pixels: NDArray[np.uint8], down: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.uint8]:
     # Sums of whole numbers below 2^24, so the same bits on every processor.
     sums = (down @ pixels.astype(np.float32) @ across.T).astype(np.int32)
-    return _upright(((sums + _WHOLE**2 // 2) // _WHOLE**2).astype(np.uint8), pixels)
+    return ((sums + _WHOLE**2 // 2) // _WHOLE**2).astype(np.uint8)
 
 
 def _upright(small: NDArray[np.uint8], pixels: Pixels) -> Thumb:
@@ -66,18 +87,15 @@ def _upright(small: NDArray[np.uint8], pixels: Pixels) -> Thumb:
     return (np.rot90(small, -1) if pixels.shape[1] > pixels.shape[0] else small).ravel()
 
 
-def _true_size(data: bytes, width: int, height: int) -> tuple[float, float] | None:
-    """Return a JPEG's size in pixels of an eighth: a part of the last one may be beyond the picture's edge.
+def _reduced(frame: Frame) -> tuple[int, int]:
+    """Return (width, height) in pixels of an eighth: a part of the last one may be beyond the picture's edge."""
+    return math.ceil(frame.width / _REDUCED), math.ceil(frame.height / _REDUCED)
 
-    None where that is not known, or at another edge, as of a picture that its EXIF orientation turned.
-    """
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
-        if data[place + 1] in _SIZES:
-            down, across = (int.from_bytes(data[at : at + 2]) / _REDUCED for at in (place + 5, place + 7))
-            return (across, down) if (math.ceil(across), math.ceil(down)) == (width, height) else None
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
-    return None
+
+def _windows(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the weights along the rows and the columns of a JPEG at an eighth of its size."""
+    across, down = (_weights(math.ceil(side / _REDUCED), side / _REDUCED) for side in (frame.width, frame.height))
+    return across, down
 
 
 @lru_cache

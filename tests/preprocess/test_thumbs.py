@@ -1,14 +1,17 @@
 """Nearly identical pictures are found by their pixels, whatever file they are in."""
 
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from preprocess.drawn.garment import garment
 from preprocess.drawn.look import draw_look
 from preprocess.drawn.person import person
 from preprocess.drawn.pose import pose
-from preprocess.thumbs import rough_thumb, thumb, twins, with_company
+from preprocess.thumbs import rough_thumb, thumb, twins, upper_thumb, with_company
 
 
 def encoded(pixels: np.ndarray, suffix: str = ".jpg", quality: int = 95) -> bytes:
@@ -25,11 +28,13 @@ PICTURES = looks(6)
 
 def found(one: bytes, others: list[bytes]) -> list[tuple[int, int]]:
     """Compare roughly first, as `find_twins` does."""
-    ours, theirs = (np.array([rough_thumb(data) for data in part]) for part in ([one], others))
-    company, alike = with_company(ours, theirs)
-    if not company[0]:
-        return []
-    rows = np.flatnonzero(alike)
+    rows = np.arange(len(others))
+    for rough in (upper_thumb, rough_thumb):
+        ours, theirs = (np.array([rough(data) for data in part]) for part in ([one], [others[row] for row in rows]))
+        company, alike = with_company(ours, theirs)
+        if not company[0]:
+            return []
+        rows = rows[alike]
     close = np.array([thumb(others[row]) for row in rows])
     return [(here, int(rows[there])) for here, there in twins(np.array([thumb(one)]), close)]
 
@@ -98,6 +103,39 @@ def test_a_plain_picture_of_any_size_has_a_plain_thumbnail(width: int, height: i
     assert small.tolist() == [200] * 256
 
 
+@pytest.mark.parametrize("flags", [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]], ids=["plain", "progressive"])
+@pytest.mark.parametrize("size", [(720, 1280), (531, 943), (640, 640), (960, 540), (8, 8), (1, 1)])
+def test_the_upper_thumbnail_is_the_rough_ones_first_rows(
+    size: tuple[int, int], flags: list[int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    jpeg = cv2.imencode(".jpg", cv2.resize(PICTURES[2], size, interpolation=cv2.INTER_AREA), flags)[1].tobytes()
+    for data in (jpeg, with_orientation(jpeg, 6), with_orientation(jpeg, 3)):
+        whole, upper = rough_thumb(data), upper_thumb(data)
+        assert whole is not None
+        assert upper is not None
+        assert upper.tolist() == whole[: 7 * 16].tolist()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_upper_thumbnail_needs_no_lower_half() -> None:
+    changed = PICTURES[2].copy()
+    changed[640:] = 0
+    one, other = upper_thumb(encoded(PICTURES[2])), upper_thumb(encoded(changed))
+    assert one is not None
+    assert other is not None
+    assert one.tolist() == other.tolist()
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpegs_of_other_colours_have_rough_thumbnails(mode: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(PICTURES[2]).convert(mode).save(file, "JPEG", quality=95)
+    small, of_colours = upper_thumb(file.getvalue()), upper_thumb(encoded(PICTURES[2]))
+    assert small is not None
+    assert of_colours is not None
+    assert np.abs(small.astype(int) - of_colours).max() <= 2
+
+
 def test_the_search_finds_what_comparing_all_with_all_finds() -> None:
     rng = np.random.default_rng(0)
     theirs = rng.integers(0, 256, (300, 768), dtype=np.uint8)
@@ -122,6 +160,7 @@ def test_whoever_has_a_twin_has_company() -> None:
 def test_what_cannot_be_decoded_has_no_thumbnail(data: bytes) -> None:
     assert thumb(data) is None
     assert rough_thumb(data) is None
+    assert upper_thumb(data) is None
 
 
 def test_nothing_has_no_twins() -> None:
