@@ -14,7 +14,12 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _PIXEL_LIMIT = 100_000_000
-_FLAGS = {1: cv2.IMREAD_COLOR_RGB, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+_FLAGS = {
+    1: cv2.IMREAD_COLOR_RGB,
+    # cv2 refuses its own IMREAD_REDUCED_COLOR_n beside IMREAD_COLOR_RGB; without the bit of BGR both hold.
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
+}
 
 
 def decode(
@@ -26,7 +31,7 @@ def decode(
     (width, height) is portrait and the picture is landscape, it is turned by 270° (counter-clockwise). Returns the
     pixels and whether they were turned. Raises RecordError `bad-image` where nothing can be decoded.
     """
-    pixels = _decode(data, _FLAGS[factor])
+    pixels = None if is_cut_short(data) else decode_as(data, _FLAGS[factor])
     if pixels is None:
         raise RecordError("bad-image", path, "cannot be decoded whole; fetch the file anew")
     height, width = pixels.shape[:2]
@@ -55,25 +60,13 @@ def decode_above(
         return None
     sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and frame.width > frame.height
     upper = None if sideways else cut_below(data, frame, bottom)
-    pixels = None if upper is None else _pixels_of(upper, _FLAGS[factor])
+    pixels = None if upper is None else decode_as(upper, _FLAGS[factor])
     return None if pixels is None else (pixels, (-(-frame.width // factor), -(-frame.height // factor)))
 
 
 def is_cut_short(data: bytes) -> bool:
     """Say whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
-
-
-def _decode(data: bytes, flags: int) -> Pixels | None:
-    return None if not data or is_cut_short(data) else _pixels_of(data, flags)
-
-
-def _pixels_of(data: bytes, flags: int) -> Pixels | None:
-    pixels = decode_as(data, flags)
-    if pixels is not None and flags != cv2.IMREAD_COLOR_RGB:
-        # The reducing decoders know only BGR.
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-    return pixels
 
 
 def decode_as(data: bytes, flags: int) -> Pixels | None:
