@@ -44,8 +44,11 @@ from schemas import (
     Source,
 )
 
-_HELD = 12
-"""Pictures and sides of tuples that are kept: a look's frames and garments, of at most 4 MB each."""
+_PEOPLE, _GARMENTS = 4, 24
+"""How many results are kept of either, two for each: its picture, and its side of the tuple, of at most 4 MB.
+
+A person's records follow one another. A garment is worn in several frames of a look, and by neighbouring looks too.
+"""
 
 T = TypeVar("T")
 
@@ -78,18 +81,19 @@ def make_samples(
     files: Files, records: Sequence[Record], configuration: Configuration
 ) -> Iterator[Members | Reject]:  # fmt: skip
     """Make every record's sample, in order; what neighbouring records share is decoded, computed and encoded once."""
-    recent = _Recent()
+    people, garments = _Recent(_PEOPLE), _Recent(_GARMENTS)
     for record in records:
         try:
-            yield _make(files, record, configuration, recent)
+            yield _make(files, record, configuration, people, garments)
         except RecordError as error:
             yield Reject(key=record.key, reason=error.reason, path=error.path, detail=error.detail)
 
 
 class _Recent:
-    """The last few results, and faults, by what they are of."""
+    """The results, and faults, that were asked for last, by what they are of."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._held: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 
     def get(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
@@ -99,23 +103,26 @@ class _Recent:
                 self._held[key] = make()
             except RecordError as error:
                 self._held[key] = error
-            while len(self._held) > _HELD:
+            while len(self._held) > self._most:
                 self._held.popitem(last=False)
+        self._held.move_to_end(key)
         found: T | RecordError = self._held[key]
         if isinstance(found, RecordError):
             raise RecordError(found.reason, found.path, found.detail)
         return found
 
 
-def _make(files: Files, record: Record, configuration: Configuration, recent: _Recent) -> Members:
+def _make(
+    files: Files, record: Record, configuration: Configuration, people: _Recent, garments: _Recent
+) -> Members:  # fmt: skip
     person_id = record.person_image, record.look, record.frame
     product_id = record.product_image, record.item, record.side, record.pairing
     only = None if configuration.garment == "all" else configuration.garment
-    person = recent.get(person_id, lambda: load_person(files, record, only))
-    product = recent.get(product_id, lambda: load_product(files, record))
-    left = recent.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
+    person = people.get(person_id, lambda: load_person(files, record, only))
+    product = garments.get(product_id, lambda: load_product(files, record))
+    left = people.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
     check_layers(files, person, left.side, product, record)
-    right = recent.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
+    right = garments.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
     sample = _describe(record, configuration.source, person, left.side.crop, product, right.crop)
     return Members(sample, {**left.members, **right.members, META: sample.model_dump_json().encode()})
 
