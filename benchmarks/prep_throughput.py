@@ -11,7 +11,8 @@ prep     the command `prep build-shards`, from an empty folder to the manifest, 
 planning `prep build-shards` again, in the folder that is done but for `twins.json`: what of the above is not building
 pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
 
-Prints tuples/s and their ratios (medians of the rounds), the seconds of each phase of building, and peak memory.
+Prints tuples/s and their ratios (medians of the rounds', since the machine is not equally fast in all of them), the
+seconds of each phase of building, and peak memory.
 """
 
 from __future__ import annotations
@@ -236,16 +237,18 @@ def report(times: Times, pairs: int, workers: int, peak: int) -> None:
         "floor": times["floor"], "floor, cut": times["cut"], "prep, all": times["prep"], "prep, building": building,
         "pillow": times["pillow"],
     }  # fmt: skip
-    base = [1.0, 1.0]
     for name, found in rows.items():
         count = len_of(name, pairs)
         clock, cpu = (statistics.median(one[which] for one in found) for which in (0, 1))
-        rates = count / clock, count / cpu
-        base = list(rates) if name == "floor" else base
-        shares = f"{rates[0] / base[0]:.2f} | {rates[1] / base[1]:.2f}"
-        print(f"| {name} | {clock:.2f} | {cpu:.2f} | {rates[0]:.1f} | {shares} |")
+        shares = [count / pairs * of_floor(found, times["floor"], which) for which in (0, 1)]
+        print(f"| {name} | {clock:.2f} | {cpu:.2f} | {count / clock:.1f} | {shares[0]:.2f} | {shares[1]:.2f} |")
     planning = statistics.median(one[0] for one in times["planning"])
     print(f"\nplanning {planning:.2f} s; peak memory, all processes: {peak / 2**20:.0f} MiB")
+
+
+def of_floor(found: Sequence[tuple[float, float]], floor: Sequence[tuple[float, float]], which: int) -> float:
+    """Return the median of the rounds' ratios."""
+    return statistics.median(base[which] / one[which] for base, one in zip(floor, found, strict=True))
 
 
 def len_of(name: str, pairs: int) -> int:
