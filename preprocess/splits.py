@@ -26,8 +26,10 @@ Node = tuple[str, Split, str]
 """("look" or "item", part of the data set, id)."""
 
 _CHUNK = 64
-_WORTH_A_POOL = 256
-"""Pictures from which on other processes are started for them."""
+_CHUNKS_EACH = 4
+"""Each worker gets so many chunks or more, so that none waits long for the last."""
+_WORTH_A_POOL = 32
+"""Pictures from which on other processes are started for them, which takes as long as four of the closest looks."""
 
 
 def find_twins(
@@ -160,12 +162,13 @@ def _thumbs(
     workers: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, Thumb]:
-    work = [(files, make, paths[start : start + _CHUNK]) for start in range(0, len(paths), _CHUNK)]
+    size = max(1, min(_CHUNK, len(paths) // (_CHUNKS_EACH * workers)))
+    work = [(files, make, paths[start : start + size]) for start in range(0, len(paths), size)]
     result: dict[str, Thumb] = {}
     progress(0, len(paths))
     for number, part in enumerate(in_processes(_thumbs_of, work, workers if len(paths) >= _WORTH_A_POOL else 1), 1):
         result.update(part)
-        progress(min(len(paths), number * _CHUNK), len(paths))
+        progress(min(len(paths), number * size), len(paths))
     return result
 
 
