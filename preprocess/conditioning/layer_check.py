@@ -21,9 +21,11 @@ def check_layers(files: Files, person: Subject, side: PersonSide, product: Subje
     if record.pairing != "item" or record.garment != "upper":
         return
     layers = 2 if has_outer_layer(person.parse) else 1
+    if layers == record.layers == 1:
+        return  # nothing is worn beneath
     seen_beneath = pixels_of(side.labels, beneath(person.parse))
-    if layers == record.layers == 1 or (layers == 2 and not seen_beneath.any()):
-        return  # what is worn beneath cannot be seen, or is not there
+    if layers == 2 and not seen_beneath.any():
+        return  # it cannot be seen
     square = cut(person.pixels, side.crop)
     mine = _product_palette(product.pixels, product.parse, product.factor)
     worn = palette(square, pixels_of(side.labels, outermost(person.parse, "upper")))
