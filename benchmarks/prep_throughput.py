@@ -6,7 +6,8 @@ On the same drawn looks, in turn, on the same number of processes:
 
 floor    decode (a product photograph at a half or a quarter of its size where its crop is still large enough), cut,
          resize and encode exactly the pictures that a sample holds; nothing is masked, read from JSON or written
-cut      the same, and no rows below a crop are decoded: prep's own way, which no codec offers (preprocess/jpeg.py)
+sparing  the same, but what prep saves is saved here too: no rows below a crop are decoded, which no codec offers
+         (preprocess/jpeg.py), and a garment that neighbouring looks share is decoded, resized and encoded once
 prep     the command `prep build-shards`, from an empty folder to the manifest, start of all processes included
 planning `prep build-shards` again, in the folder that is done but for `twins.json`: what of the above is not building
 pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
@@ -34,7 +35,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -57,6 +58,8 @@ from preprocess.workers import ENVIRONMENT
 from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
+GARMENTS = 12
+"""How many garments prep keeps, see preprocess/build/sample.py."""
 PR_SET_CHILD_SUBREAPER = 36
 Times = dict[str, list[tuple[float, float]]]
 PHASES = {
@@ -100,7 +103,7 @@ def main() -> None:
             (shards / TWINS).unlink(missing_ok=True)
             timed(times, "planning", partial(run, command))
             timed(times, "floor", partial(in_processes, floor, root, work, given.workers))
-            timed(times, "cut", partial(in_processes, partial(floor, cut_rows=True), root, work, given.workers))
+            timed(times, "sparing", partial(in_processes, partial(floor, sparing=True), root, work, given.workers))
             timed(
                 times, "pillow", partial(in_processes, pillow, root, work[: len_of("pillow", len(work))], given.workers)
             )
@@ -159,23 +162,27 @@ def in_processes(what: Callable[[Path, Sequence[Work]], int], root: Path, work: 
         assert sum(pool.map(what, [root] * len(chunks), chunks)) > 0
 
 
-def floor(root: Path, work: Sequence[Work], cut_rows: bool = False) -> int:
+def floor(root: Path, work: Sequence[Work], sparing: bool = False) -> int:
     size, held = 0, ""
     square: Pixels = np.empty((0, 0, 3), np.uint8)
+    garment = lru_cache(GARMENTS if sparing else 0)(partial(garment_bytes, cut_rows=sparing))
     for one in work:
         if held != one.record.person_image:
             held = one.record.person_image
-            square = decoded(root / held, cv2.IMREAD_COLOR_RGB, one.person if cut_rows else None)
+            square = decoded(root / held, cv2.IMREAD_COLOR_RGB, one.person if sparing else None)
         person = cut(square, one.person)
-        factor = next((f for f in (4, 2) if one.product.side >= f * CONDITIONING_SIZE), 1)
-        flags = getattr(cv2, FLAGS[factor])
-        product = decoded(root / one.record.product_image, flags, one.product if cut_rows else None)
-        small = Crop(x=one.product.x // factor, y=one.product.y // factor, side=one.product.side // factor)
         Ip = resize(person, TARGET_SIZE)
         size += len(encode_jpeg(Ip, QUALITY)) + len(encode_jpeg(resize(Ip, CONDITIONING_SIZE), QUALITY))
         size += len(encode_png(resize(person, CONDITIONING_SIZE)))  # Ia is scaled down from the source too
-        size += len(encode_png(resize(cut(product, small), CONDITIONING_SIZE)))
+        size += garment(root / one.record.product_image, one.product)
     return size
+
+
+def garment_bytes(path: Path, crop: Crop, cut_rows: bool) -> int:
+    factor = next((f for f in (4, 2) if crop.side >= f * CONDITIONING_SIZE), 1)
+    product = decoded(path, getattr(cv2, FLAGS[factor]), crop if cut_rows else None)
+    small = Crop(x=crop.x // factor, y=crop.y // factor, side=crop.side // factor)
+    return len(encode_png(resize(cut(product, small), CONDITIONING_SIZE)))
 
 
 FLAGS = {1: "IMREAD_COLOR_RGB", 2: "IMREAD_REDUCED_COLOR_2", 4: "IMREAD_REDUCED_COLOR_4"}
@@ -234,8 +241,8 @@ def report(times: Times, pairs: int, workers: int, peak: int) -> None:
     print("| | s | CPU s | tuples/s | of the floor | of the floor, by CPU s |\n|---|---|---|---|---|---|")
     building = [(a - c, b - d) for (a, b), (c, d) in zip(times["prep"], times["planning"], strict=True)]
     rows = {
-        "floor": times["floor"], "floor, cut": times["cut"], "prep, all": times["prep"], "prep, building": building,
-        "pillow": times["pillow"],
+        "floor": times["floor"], "floor, sparing": times["sparing"],
+        "prep, all": times["prep"], "prep, building": building, "pillow": times["pillow"],
     }  # fmt: skip
     for name, found in rows.items():
         count = len_of(name, pairs)
