@@ -29,7 +29,7 @@ _CHUNK = 64
 _CHUNKS_EACH = 4
 """Each worker gets so many chunks or more, so that none waits long for the last."""
 _WORTH_A_POOL = 32
-"""Pictures from which on other processes are started for them, which takes as long as four of the closest looks."""
+"""Pictures from which on other processes are started for them: that takes as long as four in colour."""
 
 
 def find_twins(
