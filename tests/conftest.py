@@ -19,6 +19,22 @@ from schemas import Configuration
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow each other down beside any busy process
 
 
+_COLLECTED = pytest.StashKey[set[Path]]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` and `-k` deselect
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[_COLLECTED] = {item.path for item in items}
+
+
+@pytest.fixture(scope="session")
+def collected_files(pytestconfig: pytest.Config) -> set[Path]:
+    """The files of which this run collected tests; the test is skipped where it was told to collect a part only."""
+    if pytestconfig.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        pytest.skip("only part of the tests was collected")
+    return pytestconfig.stash[_COLLECTED]
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real photographs; the test is skipped where it is absent."""
