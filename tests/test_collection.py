@@ -1,4 +1,4 @@
-"""Every test file that git tracks is collected: a folder that pytest leaves out by its name goes unnoticed otherwise."""
+"""Every test file that git tracks is collected: a folder whose name pytest ignores would go unnoticed otherwise."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
 from schemas import UserError
+from train.cards import AMPERE, prepare
 from train.checkpoint import load_weights
-from train.config import STAGES, SamplerName, SamplingConfig, StageConfig
+from train.config import NO_GUIDANCE, STAGES, Precision, SamplerName, SamplingConfig, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition
 from train.diffusion.guidance import guided_denoiser
 from train.diffusion.randomness import SampleNoise
@@ -49,6 +50,12 @@ class Overrides:
         if self.fast:
             changes |= {"sampler": "dpmpp_2m", "grid": "log-snr", "steps": min(sampling.steps, FAST_STEPS)}
         return sampling.model_copy(update=changes)
+
+    def refuse_impossible(self, stages: Sequence[TrainedStage]) -> None:
+        """Raise UserError where guidance is asked of a stage that was trained without the null condition."""
+        for stage in stages:
+            if self.guidance not in (None, 1) and stage.config.diffusion.drop == 0:
+                raise UserError(f"--guidance {self.guidance:g}: {stage.config.stage}: {NO_GUIDANCE}")
 
 
 @dataclass(frozen=True)
@@ -96,16 +103,16 @@ def sample_stage(
     sampling = overrides.applied_to(config.sampling)
     noise = SampleNoise(seed, config.stage, positions)
     device = inputs.images[0].device
-    levels = torch.zeros(len(positions), len(inputs.images), device=device)
+    levels = [0.0] * len(inputs.images)
     if inputs.low_res is not None:
-        levels[:, -1] = sampling.low_res_noise
+        levels[-1] = sampling.low_res_noise
     condition = build_condition(
         inputs,
         (size, size),
-        t_na=levels,
+        t_na=torch.tensor([levels] * len(positions), device=device),
         noise=tuple(
-            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device)
-            for which, image in enumerate(inputs.images)
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if level else None
+            for which, (image, level) in enumerate(zip(inputs.images, levels, strict=True))
         ),
         hide_hem=config.diffusion.hide_hem,
     )
@@ -119,7 +126,7 @@ def sample_stage(
         threshold=sampling.threshold,
     )
     shape = (3, size, size)
-    with autocast(config, device):
+    with autocast(sampling_precision(config.precision, device), device):
         pictures = SAMPLERS[sampling.sampler](
             denoise,
             noise.normal(shape, "z_1").to(device),
@@ -146,6 +153,19 @@ def sample_cascade(
     return results
 
 
+def sampling_precision(trained: Precision, device: torch.device) -> Precision:
+    """Return the arithmetic to sample in: that of training where this machine has it, else fp32.
+
+    A processor without bf16 takes several times as long in it; fp16 cannot hold all numbers that bf16 can.
+    """
+    if trained == "fp32":
+        return "fp32"
+    if device.type == "cuda":
+        has_bf16 = torch.cuda.get_device_capability(device) >= AMPERE
+        return "fp32" if trained == "bf16" and not has_bf16 else trained
+    return trained if trained == "bf16" and torch.cpu._is_avx512_bf16_supported() else "fp32"
+
+
 def _sampling_model(model: nn.Module) -> nn.Module:
     # Weights that FSDP shards are whole in the network's own forward pass alone, so there the garment's are not kept.
     if isinstance(model, ParallelUNet) and model.config.garment_film == "static" and not isinstance(model, FSDPModule):
@@ -166,6 +186,9 @@ def assemble_stage(
     config: StageConfig, weights: dict[str, Tensor], step: int, device: torch.device, which: Weights = "ema"
 ) -> TrainedStage:
     """Build the stage's network, ready to sample. Raise RuntimeError where the weights are not this network's."""
+    prepare(device)
+    if config.diffusion.drop == 0:  # earlier versions kept guidance where the null condition was never trained
+        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})
     model: nn.Module = build_model(config.model)
     model.load_state_dict(weights)
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

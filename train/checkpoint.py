@@ -70,8 +70,8 @@ def _write(
     state = {
         "step": training.step,
         "scale": training.scale and training.scale.state(),
-        "skipped": training.skipped,
-        "skipped_in_a_row": training.skipped_in_a_row,
+        "skipped": int(training.skipped),
+        "skipped_in_a_row": int(training.skipped_in_a_row),
         "sha256": checksums,
     }
     (temporary / _STATE).write_text(json.dumps(state, indent=2) + "\n")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import torch
@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas import Garment, Split, UserError
+from train.automatic import Choice, choose
+from train.cards import CARDS, CardName, card_of, prepare
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
 from train.data import ShardFolder, open_shards
@@ -33,14 +35,14 @@ from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.parallel.network import refuse_impossible
 from train.parallel.world import ALONE, Elsewhere, Parallel, World, is_first, join
 from train.photographs import PrepError, Wish, shards_of
-from train.plan.memory import parse_memory
+from train.plan.memory import planned_card
 from train.plan.report import as_json, as_text
-from train.plan.search import plan_stage
+from train.plan.search import budget_of, plan_stage
 from train.presets import Preset, preset_config
 from train.rehearse import as_table, rehearse
 from train.report_cli import report_command
 from train.sample import Pair, provenance, sample_pairs, swapped_pairs
-from train.settings import as_yaml, stage_config
+from train.settings import as_yaml, checked, given_settings
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -98,6 +100,10 @@ _set = click.option(
     "--parallel", type=click.Choice(["ddp", "fsdp"]), default=None,
     help="Under torchrun: a copy of the weights on each process, or a share.  [default: ddp]",
 )  # fmt: skip
+@click.option(
+    "--profile", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Write a trace of N steps of each stage to its run folder, for ui.perfetto.dev.",
+)  # fmt: skip
 def fit(
     shards: Path | str,
     runs: Path,
@@ -109,34 +115,52 @@ def fit(
     dry_run: bool,
     skip_damaged: bool,
     parallel: Parallel | None,
+    profile: int,
 ) -> None:
     """Train the stages one after the other; run it again after an interruption and it goes on where it was."""
     size = preset or _default_preset()
     chosen: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
     settings = (*assignments, *([f"steps={steps}"] if steps else []))
 
-    def prepared(world: World) -> tuple[list[StageConfig], ShardFolder, ShardFolder | None]:
-        configs = [stage_config(size, name, config, settings) for name in chosen]
+    def prepared(world: World) -> tuple[list[dict[str, Any]], list[StageConfig], ShardFolder, ShardFolder | None]:
+        given = [given_settings(size, name, config, settings) for name in chosen]
+        configs = [checked(values, name) for values, name in zip(given, chosen, strict=True)]
         for each in configs:
             refuse_impossible(each, world)
         data = open_shards(shards, "train", configs[0].data, _warn if skip_damaged else None)
-        return configs, data, _held_out(shards, configs)
+        return given, configs, data, _held_out(shards, configs)
+
+    def settled(values: dict[str, Any], name: Stage, world: World) -> Choice:
+        card = card_of(world.device)
+        if card is not None:
+            prepare(world.device)
+            click.echo(f"trainer: planning {name} for {card.name}", err=True)
+        return choose(values, name, card, world, runs / name)
 
     if dry_run:
         if is_first():
-            configs, data, _ = prepared(ALONE)
-            click.echo(as_table([rehearse(each, data, ALONE.device) for each in configs]))
+            given, _, data, _ = prepared(ALONE)
+            choices = [settled(values, name, ALONE) for values, name in zip(given, chosen, strict=True)]
+            for choice in filter(lambda choice: choice.told, choices):
+                click.echo(choice.told, err=True)
+            click.echo(as_table([rehearse(choice.config, data, ALONE.device) for choice in choices]))
         return
     with join(parallel) as world, _stop_signals() as stopped:
-        configs, data, held_out = world.agree(lambda: prepared(world))
-        for each in configs:
-            run = runs / each.stage
+        given, _, data, held_out = world.agree(lambda: prepared(world))
+        for values, name in zip(given, chosen, strict=True):
+            run = runs / name
+            choice = world.told(lambda values=values, name=name: settled(values, name, world))  # type: ignore[misc]
+            if choice.told:
+                _tell(choice.told, err=True)
             with _training_progress(world) as report:
-                whole = fit_stage(each, data, run, report, stopped, held_out, world)
+                whole = fit_stage(
+                    choice.config, data, run, report, stopped, held_out, world,
+                    adapt=_warn if choice.may_halve else None, profile=profile,
+                )  # fmt: skip
             if not whole:
                 _tell("trainer: stopped at a checkpoint; run the same command again to go on", err=True)
                 sys.exit(130)
-            _tell(f"{each.stage}: {each.steps} steps, {run}")
+            _tell(f"{name}: {choice.config.steps} steps, {run}")
 
 
 @cli.command()
@@ -144,24 +168,41 @@ def fit(
     "--preset", type=click.Choice(["nano", "small", "paper"]), default="small", show_default=True,
     help="Size of the cascade.",
 )  # fmt: skip
-@click.option("--memory", default="16GiB", show_default=True, help="Memory of the card, e.g. 24GB, 15900MiB.")
+@click.option(
+    "--memory", default=None, metavar="SIZE|auto",
+    help="Memory that the card's driver reports, e.g. 24GB, 15900MiB, or what is free on this one's.  [default: 16GiB]",
+)  # fmt: skip
+@click.option("--card", type=click.Choice(list(CARDS)), default=None, help="A card that is known, for --memory.")
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to plan.")
 @click.option(
-    "--precision", type=click.Choice(["bf16", "fp16", "fp32"]), default="bf16", show_default=True,
-    help="Arithmetic; cards before Ampere have no bf16.",
+    "--precision", type=click.Choice(["bf16", "fp16", "fp32"]), default=None,
+    help="Arithmetic.  [default: bf16, or fp16 on a card that has no bf16]",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=None, help="Samples a step.  [default: the preset's]")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def plan(
-    preset: Preset, memory: str, stage: Stage | Literal["all"], precision: Precision, batch: int | None, as_object: bool
-) -> None:  # fmt: skip
+    preset: Preset,
+    memory: str | None,
+    card: CardName | None,
+    stage: Stage | Literal["all"],
+    precision: Precision | None,
+    batch: int | None,
+    as_object: bool,
+) -> None:
     """Say what training takes of a card's memory, and the settings that make it fit; needs no GPU."""
-    size = parse_memory(memory)
+    if memory and card:
+        raise UserError("--memory and --card both say how much there is; give one of them")
+    target = CARDS[card] if card else planned_card(memory or "16GiB")
+    size, running = target.memory, memory == "auto"
+    precision = precision or ("bf16" if target.has_bf16 else "fp16")
+    if precision == "bf16" and not target.has_bf16:
+        raise UserError(f"--precision bf16: {target.name} has no bf16 arithmetic; fp16 or fp32 would fit")
     plans = []
     for name in STAGES if stage == "all" else (stage,):
         config = preset_config(preset, name)
         click.echo(f"trainer: planning {name}", err=True)
-        plans.append(plan_stage(config, size, precision, batch or config.data.batch))
+        budget = budget_of(size, running=running)
+        plans.append(plan_stage(config, budget, precision, batch or config.data.batch))
     click.echo(json.dumps(as_json(plans, size)) if as_object else as_text(plans, size))
     if not all(plan.micro_batch for plan in plans):
         sys.exit(1)
@@ -173,8 +214,9 @@ def plan(
 @_config
 @_set
 def config(stage: Stage, preset: Preset | None, config: Path | None, assignments: tuple[str, ...]) -> None:
-    """Print all settings of a stage as YAML, which --config takes back."""
-    click.echo(as_yaml(stage_config(preset or _default_preset(), stage, config, assignments)), nl=False)
+    """Print all settings of a stage as YAML, which --config takes back; auto is chosen for the machine."""
+    given = given_settings(preset or _default_preset(), stage, config, assignments)
+    click.echo(as_yaml(checked(given, stage), given), nl=False)
 
 
 @cli.command()
@@ -220,6 +262,7 @@ def sample(
     stages = load_cascade(runs, ALONE.device, "ema" if ema else "model")
     data = open_shards(shards, split, stages[0].config.data)
     overrides = Overrides(sampler, steps, guidance, fast)
+    overrides.refuse_impossible(stages)
     if everyone:
         chosen, total = all_pairs(data, pairs)
         click.echo(f"trainer: {len(chosen)} of {total} pairs", err=True)
@@ -370,8 +413,11 @@ def _training_progress(world: World) -> Iterator[Callable[[Status], None]]:
         def report(status: Status) -> None:
             nonlocal last
             told = (
-                f"{status.stage} loss {status.loss:.4f} {status.images_per_second:.1f} images/s "
-                f"{status.memory_bytes / 2**30:.1f} GiB, data wait {status.data_wait:.0%}"
+                f"{status.stage} loss {status.loss:.4f} norm {status.grad_norm:.2f} lr {status.lr:.1e} "
+                f"{status.images_per_second:.1f} images/s {status.tflops:.3g} TFLOP/s"
+                + (f" (MFU {status.mfu:.0%})" if status.mfu is not None else "")
+                + f" {status.memory_bytes / 2**30:.1f} GiB, data wait {status.data_wait:.0%}"
+                + (f", loss scale {status.loss_scale:g}" if status.loss_scale is not None else "")
                 + (f", {status.skipped} skipped" if status.skipped else "")
                 + (f", {status.replaced} replaced" if status.replaced else "")
             )

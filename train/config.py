@@ -21,6 +21,12 @@ Precision = Literal["fp32", "bf16", "fp16"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 
 
+NO_GUIDANCE = (
+    "diffusion.drop=0 never trains the null condition that guidance leads away from; guidance 1 would fit, or a new "
+    "run with diffusion.drop=0.1"
+)
+
+
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -193,6 +199,8 @@ class StageConfig(_Config):
     """Decides weights, order, noise, times and dropout."""
     precision: Precision = "fp32"
     """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32. fp16 scales the loss."""
+    compile: bool = False
+    """Whether torch.compile makes the training step's forward and backward pass faster; it takes minutes first."""
     ema: float = Field(0.9999, ge=0, lt=1)
     """Decay of the averaged weights; grows up to this as (1 + n) / (10 + n) over the first steps n."""
     model: ModelConfig

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
+from train.cards import peak_tflops
 from train.checkpoint import checkpoints, restore, save_checkpoint
 from train.config import StageConfig
-from train.data import BatchLoader, ShardFolder, claim_data
+from train.data import Batch, BatchLoader, ShardFolder, claim_data
+from train.data.prefetch import on_device
 from train.diffusion.schedule import make_schedule
 from train.metrics import Meter, Status, open_metrics
+from train.outcomes import Outcomes
 from train.parallel.network import refuse_impossible
 from train.parallel.world import ALONE, World
+from train.profiling import Profiler
 from train.run import claim_run
-from train.step import Stepper, begin, train_step
+from train.step import Stepper, begin
+from train.step_memory import MemoryGuard
 from train.validation.examine import Examiner
 
 Report = Callable[[Status], None]
@@ -33,6 +36,9 @@ def fit_stage(
     stop: Callable[[], bool],
     held_out: ShardFolder | None = None,
     world: World = ALONE,
+    *,
+    adapt: Callable[[str], None] | None = None,
+    profile: int = 0,
 ) -> bool:
     """Train the stage in its run folder, from its last checkpoint if there is one, until ``config.steps``.
 
@@ -40,10 +46,13 @@ def fit_stage(
     after every step and while looking; when it says so, a checkpoint is written and the function returns False.
     Everything random is keyed by the seed and by the number of the sample, so a run that was interrupted goes on
     bit for bit as if it never was (on one kind of machine with one number of threads). Raise Diverged after
-    ``optim.max_skipped`` steps in a row that were not finite.
+    ``optim.max_skipped`` steps in a row that were not finite, and UserError where the device's memory runs out; with
+    ``adapt``, which is called with a line that says so, the micro-batch is halved in the first steps instead.
+    ``profile`` steps are written to the run folder as a trace.
 
     Of the processes of ``world`` each makes its share of every step. They write one run folder, which any number of
-    processes goes on from: the first writes, and what stops one stops all.
+    processes goes on from: the first writes, and what stops one stops all. On a card the host launches a step while
+    the one before is computed, and a step's numbers are written a step late.
     """
     refuse_impossible(config, world)
     world.first(lambda: _claim(run, config, shards))
@@ -59,22 +68,46 @@ def fit_stage(
 
     examiner.look(training, to_stop)  # where the run was stopped while looking
 
-    batches = BatchLoader(shards, config, world.rank, world.size).batches(training.step * config.data.batch)
-    meter, stopped = Meter(config, training.step, world.device), False
-    while training.step < config.steps and not stopped:
-        batch = world.agree(lambda: meter.waiting(batches))
-        loss = train_step(training, batch, stepper)
+    loader = BatchLoader(shards, config, world.rank, world.size)
+    batches = on_device(loader.batches(training.step * config.data.batch), world.device)
+    meter = Meter(config, training.step, world.device, peak_tflops(config.precision, world))
+    outcomes, guard = Outcomes(world.device), MemoryGuard(stepper, run, adapt)
+    profiler = Profiler(run, profile, training.step, world)
+    saved, stopping = training.step, False
 
-        status = meter.status(training, loss.item(), int(world.total(torch.tensor(batch.replaced))))
-        metrics.step(status)
-        report(status)
-        if training.skipped_in_a_row >= config.optim.max_skipped:
-            raise Diverged(_last_words(run, config))
+    def following() -> tuple[Batch | None, tuple[int, int]]:
+        """Return the next batch, whether this process is to stop, and how many samples were replaced."""
+        if stopping:
+            return None, (1, 0)
+        batch = meter.waiting(batches)
+        return batch, (0, batch.replaced)
+
+    def tell(everything: bool) -> None:
+        for found in outcomes.ready(everything):
+            status = meter.status(found)
+            metrics.step(status)
+            report(status)
+            if found.skipped_in_a_row >= config.optim.max_skipped:
+                raise Diverged(_last_words(run, config))
+
+    while training.step < config.steps:
+        batch, (stops, replaced) = world.agree_and_sum(following, 2)
+        if batch is None or stops:
+            break
+        outcomes.add(training, guard.step(training, batch), replaced)
+        profiler.stepped(training.step)
+        to_save = training.step == config.steps or training.step % config.checkpoint.every == 0
+        tell(everything=to_save or examiner.is_due(training.step))
         examiner.look(training, to_stop)
-        stopped = to_stop()
-        if stopped or training.step == config.steps or training.step % config.checkpoint.every == 0:
+        if to_save:
             save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world)
+            saved = training.step
+        stopping = stop()
+    tell(everything=True)
+    if saved != training.step:
+        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world)
     batches.close()
+    profiler.close()
     return training.step >= config.steps
 
 

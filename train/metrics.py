@@ -15,13 +15,15 @@ from typing import Any
 import torch
 
 from schemas import write_atomically
+from train.arithmetic import flops_per_image
 from train.config import LogConfig, StageConfig
 from train.data import Batch
+from train.outcomes import Outcome
 from train.parallel.world import World
 from train.sinks import open_sinks
-from train.state import Training
 
 METRICS = "metrics.jsonl"
+_DIGITS = {"images_per_second": 2, "data_wait": 4, "tflops": 4, "mfu": 4}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ class Status:
     """Steps so far whose loss or gradients were not finite, and that changed nothing."""
     replaced: int
     """Samples of the step's batch in whose place another one came, since they are damaged."""
+    grad_norm: float
+    """Before clipping; NaN where each gradient is freed at once."""
+    lr: float
+    """The step's learning rate."""
+    loss_scale: float | None
+    """fp16's; None in other precisions."""
+    tflops: float
+    """10¹² floating-point operations a second of the forward and backward passes, recomputation not counted."""
+    mfu: float | None
+    """Model FLOPs utilisation: their share of the cards' peak in [0, 1]; None where that is not known."""
 
 
 @dataclass
@@ -53,8 +65,15 @@ class Meter:
     config: StageConfig
     first: int
     device: torch.device
+    peak_tflops: float | None = None
+    """What all cards of the run can do together in its precision."""
     started: float = field(default_factory=time.monotonic)
     waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._flops = flops_per_image(self.config)
+        if self.device.type == "cuda":  # each stage's own
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def waiting(self, batches: Iterator[Batch]) -> Batch:
         """Return the next batch."""
@@ -63,22 +82,29 @@ class Meter:
         self.waited += time.monotonic() - before
         return batch
 
-    def status(self, training: Training, loss: float, replaced: int) -> Status:
-        """Return what is known after a step, whose batch had so many samples replaced."""
+    def status(self, found: Outcome) -> Status:
+        """Return what is known after a step."""
         seconds = time.monotonic() - self.started
-        made = training.step - self.first
+        made = found.step - self.first
+        speed = made * self.config.data.batch / seconds
+        tflops = speed * self._flops / 1e12
         return Status(
             stage=self.config.stage,
-            step=training.step,
+            step=found.step,
             steps=self.config.steps,
-            loss=loss,
-            images_per_second=made * self.config.data.batch / seconds,
+            loss=found.loss,
+            images_per_second=speed,
             seconds=seconds,
-            seconds_left=seconds / made * (self.config.steps - training.step),
+            seconds_left=seconds / made * (self.config.steps - found.step),
             data_wait=self.waited / seconds,
             memory_bytes=peak_memory(self.device),
-            skipped=training.skipped,
-            replaced=replaced,
+            skipped=found.skipped,
+            replaced=found.replaced,
+            grad_norm=found.grad_norm,
+            lr=found.lr,
+            loss_scale=found.loss_scale,
+            tflops=tflops,
+            mfu=tflops / self.peak_tflops if self.peak_tflops else None,
         )
 
 
@@ -110,12 +136,12 @@ class Metrics:
         values = asdict(status)
         for name in ("stage", "step", "steps", "seconds", "seconds_left"):
             del values[name]
-        values["images_per_second"] = round(status.images_per_second, 2)
-        values["data_wait"] = round(status.data_wait, 4)
+        for name, digits in _DIGITS.items():
+            values[name] = values[name] and round(values[name], digits)
         # JSON has no word for what is not finite.
-        self._append({"step": status.step, **values, "loss": status.loss if math.isfinite(status.loss) else None})
+        self._append({"step": status.step} | {name: _finite(value) for name, value in values.items()})
         for sink in self._sinks:
-            sink(status.step, values)
+            sink(status.step, {name: value for name, value in values.items() if value is not None})
 
     def validated(self, step: int, loss: float, by_time: list[float | None]) -> None:
         """Take note of a validation: the mean loss, and that of each range of t, None where it had no sample."""
@@ -144,6 +170,10 @@ class Unwritten(Metrics):
 def open_metrics(run: Path, log: LogConfig, step: int, world: World) -> Metrics:
     """Open the run's metrics as Metrics does, on the first process; the others get some that are not written."""
     return world.first(lambda: Metrics(run, log, step)) or Unwritten()
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _step_of(line: str) -> float:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import torch
 
+from schemas import UserError
 from train.config import StageConfig
 from train.data import BatchLoader, ShardFolder
+from train.data.prefetch import on_device
 from train.diffusion.schedule import make_schedule
 from train.plan.trace import trace
 from train.step import Stepper, begin, train_step
+from train.step_memory import out_of_memory
 
 _STEPS = 3
 """Steps that are timed, after a first one in which memory is allocated and the data's threads start."""
@@ -39,13 +42,18 @@ def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> 
     footprint = trace(config, device.type == "cuda")
     training = begin(config, device)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
-    batches = BatchLoader(shards, config).batches(0)
-    train_step(training, next(batches), stepper).item()
-    started = time.monotonic()
-    for _ in range(_STEPS):
+    batches = on_device(BatchLoader(shards, config).batches(0), device)
+    try:
         train_step(training, next(batches), stepper).item()
-    seconds = time.monotonic() - started
-    batches.close()
+        started = time.monotonic()
+        for _ in range(_STEPS):
+            loss = train_step(training, next(batches), stepper)
+        loss.item()  # once: a card computes a step while the next one is launched
+        seconds = time.monotonic() - started
+    except torch.OutOfMemoryError as error:
+        raise UserError(out_of_memory(config)) from error
+    finally:
+        batches.close()
     return Rehearsal(
         config=config,
         parameters=sum(parameter.numel() for parameter in training.model.parameters()),

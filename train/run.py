@@ -41,7 +41,7 @@ def claim_run(run: Path, config: StageConfig) -> None:
 
 def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
     """Return the settings that decide what the steps compute."""
-    free = {"checkpoint", "sampling", "memory", "validation", "log"}
+    free = {"checkpoint", "sampling", "memory", "validation", "log", "compile"}
     if wanted.optim.decay == "constant":
         free.add("steps")
     values = config.model_dump(mode="json", exclude=free)

@@ -11,17 +11,57 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from schemas import UserError
-from train.config import Stage, StageConfig
+from train.config import NO_GUIDANCE, Stage, StageConfig
 from train.presets import Preset, merged, preset_values
+
+AUTO = "auto"
+"""What stands for a setting that is chosen for the machine; not to give it means the same."""
+AUTOMATIC = (
+    "precision", "compile", "sampling.guidance", "memory.micro_batch", "memory.checkpointing",
+    "memory.optimizer_on_host", "memory.ema_on_host",
+)  # fmt: skip
+"""The settings that may be left to the machine, and guidance to the network: see `train.automatic`."""
 
 
 def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: Sequence[str]) -> StageConfig:
-    """Merge defaults ← preset ← file ← assignments. Raise UserError for an unknown setting or an impossible value."""
+    """Merge defaults ← preset ← file ← assignments. Raise UserError for an unknown setting or an impossible value.
+
+    What is left to the machine has its default, which is a CPU's.
+    """
+    return checked(given_settings(preset, stage, file, assignments), stage)
+
+
+def given_settings(
+    preset: Preset, stage: Stage, file: Path | None, assignments: Sequence[str]
+) -> dict[str, Any]:  # fmt: skip
+    """Merge preset ← file ← assignments; settings that are left to the machine are absent. Raise UserError."""
     values = preset_values(preset, stage)
     if file is not None:
         values = merged(values, _read(file))
     for assignment in assignments:
         values = merged(values, _parse(assignment))
+    if values.get("memory") == AUTO:
+        del values["memory"]
+    for name in AUTOMATIC:
+        *parents, last = name.split(".")
+        held = values.get(parents[0], {}) if parents else values
+        if isinstance(held, dict) and held.get(last) == AUTO:
+            del held[last]
+    return values
+
+
+def is_given(values: dict[str, Any], name: str) -> bool:
+    """Return whether nested ``values`` hold the setting of this dotted name."""
+    held: Any = values
+    for part in name.split("."):
+        if not isinstance(held, dict) or part not in held:
+            return False
+        held = held[part]
+    return True
+
+
+def checked(values: dict[str, Any], stage: Stage) -> StageConfig:
+    """Return nested values as a configuration. Raise UserError with the setting that is unknown or impossible."""
     try:
         config = StageConfig.model_validate(values)
     except ValidationError as error:
@@ -30,12 +70,24 @@ def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: S
         raise UserError(
             f"the settings are those of the stage {config.stage}, not of {stage}: give --stage {config.stage}"
         )
+    if config.diffusion.drop == 0 and config.sampling.guidance != 1:
+        if is_given(values, "sampling.guidance"):
+            raise UserError(f"sampling.guidance={config.sampling.guidance:g}: {NO_GUIDANCE}")
+        return config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})
     return config
 
 
-def as_yaml(config: StageConfig) -> str:
-    """Return all settings as YAML that ``stage_config`` reads back as they are."""
-    return yaml.safe_dump(_whole(config), sort_keys=False, default_flow_style=None)
+def as_yaml(config: StageConfig, given: dict[str, Any] | None = None) -> str:
+    """Return all settings as YAML that ``stage_config`` reads back as they are.
+
+    Of those that may be left to the machine the ones that ``given`` does not hold are written as auto.
+    """
+    values = _whole(config)
+    for name in AUTOMATIC if given is not None else ():
+        *parents, last = name.split(".")
+        if not is_given(given or {}, name):
+            (values[parents[0]] if parents else values)[last] = AUTO
+    return yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
 
 
 def _whole(settings: BaseModel) -> dict[str, Any]:

@@ -23,19 +23,28 @@ class Training:
     """The copy of the weights that the optimizer steps in host memory; empty where it steps the model's own."""
     scale: LossScale | None = None
     """fp16's loss scale."""
-    skipped: int = 0
-    """Steps of the whole run whose loss or a gradient was not finite; but for `left_out` they changed nothing."""
-    skipped_in_a_row: int = 0
+    skipped: int | Tensor = 0
+    """Steps of the whole run whose loss or a gradient was not finite; but for `left_out` they changed nothing.
+
+    Like all that a step counts it stays on the device, so that no step has to wait for its result: int() fetches it.
+    """
+    skipped_in_a_row: int | Tensor = 0
     """The last ones of these."""
-    left_out: bool = False
+    left_out: bool | Tensor = False
     """Whether the last step left out a weight whose own gradient was not finite, inside of the backward pass."""
+    loss_is_finite: bool | Tensor = True
+    """The same of the loss whose backward pass is under way."""
+    norm: Tensor | None = None
+    """The last step's gradient norm before clipping, (); None where each gradient is freed at once."""
+    compiled: nn.Module | None = None
+    """The model as torch.compile made it, with the same weights."""
     ddp: DistributedDataParallel | None = None
-    """The model with the averaging of gradients among processes that each have a copy of it."""
+    """That of the two with the averaging of gradients among processes that each have a copy of it."""
 
     @property
     def learner(self) -> nn.Module:
         """What a step's forward pass is made with; all else is with the model itself."""
-        return self.model if self.ddp is None else self.ddp
+        return self.ddp or self.compiled or self.model
 
     @property
     def stepped(self) -> dict[str, nn.Parameter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +13,10 @@ from train.condition import Denoiser
 from train.config import Precision, StageConfig
 from train.data import Batch
 from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
+from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
 from train.diffusion.precondition import Preconditioned
-from train.diffusion.randomness import SampleNoise
+from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shifted
 from train.models import build_model, set_checkpointing, set_fused_attention
 from train.optim.host import host_memory
@@ -36,6 +37,15 @@ class Stepper:
     schedule: Schedule
     device: torch.device
     world: World = ALONE
+    draws_on_device: bool | None = None
+    """Whether noise, times and dropout are drawn on the device; None: on a card. The host's are faster on a CPU."""
+
+    def noise(self, positions: Sequence[int]) -> Noise:
+        """Return the random numbers of the samples at these positions of the run."""
+        config = self.config
+        if self.device.type == "cpu" if self.draws_on_device is None else not self.draws_on_device:
+            return SampleNoise(config.seed, config.stage, positions)
+        return DeviceNoise(config.seed, config.stage, positions, self.device, config.compile)
 
 
 def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
@@ -57,8 +67,9 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     else:
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
     training = begin_optimizer(model, config, ema)
-    training.scale = LossScale() if config.precision == "fp16" else None
-    training.ddp = replicate(model, world)
+    training.scale = LossScale.initial(device) if config.precision == "fp16" else None
+    training.compiled = torch.compile(model, dynamic=False) if config.compile else None
+    training.ddp = replicate(training.learner, world)
     return training
 
 
@@ -69,7 +80,7 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
     whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
     that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole; either
-    counts.
+    counts. On a card nothing is read back: the host may be a step ahead of it.
     """
     config, world, scale = stepper.config, stepper.world, training.scale
     training.left_out = False
@@ -81,40 +92,37 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
         with accumulating(training, last=part is parts[-1]):
             loss = sample_losses(training.learner, part, stepper).sum() / len(batch.positions)
             losses.append(loss.detach())
-            if config.memory.optimizer_in_backward and not losses[-1].isfinite():
-                break
+            training.loss_is_finite = losses[-1].isfinite()
             (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
     # Like the gradients, the mean of the shares' means, which are of one size.
     loss = world.total(torch.stack(losses).sum()) / world.size
-    stepped = bool(loss.isfinite())
+    finite = loss.isfinite()
     if not config.memory.optimizer_in_backward:
-        stepped = _clip_and_step(training, config.optim.clip, stepped)
+        finite = _clip_and_step(training, config.optim.clip, finite)
     training.step += 1
-    sound = stepped and not training.left_out
-    training.skipped += not sound
-    training.skipped_in_a_row = 0 if sound else training.skipped_in_a_row + 1
-    if stepped:
-        update_ema(training, config.ema)
+    update_ema(training, config.ema, finite)
+    sound = finite & torch.logical_not(torch.as_tensor(training.left_out, device=finite.device))
+    training.skipped = training.skipped + ~sound
+    training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~sound
     return loss
 
 
-def _clip_and_step(training: Training, clip: float | None, finite: bool) -> bool:
-    """Step from the gradients and free them; return False where they are not finite and nothing was changed.
+def _clip_and_step(training: Training, clip: float | None, finite: Tensor) -> Tensor:
+    """Step from the gradients and free them; return whether they and the loss were finite, else nothing was changed.
 
-    ``finite`` says whether the loss was.
+    ``finite`` says it of the loss; both are booleans ().
     """
     gradients, scale = device_gradients(training.model), training.scale
     if scale is not None:
         scale.unscale(gradients)
-    norm = whole(nn.utils.get_total_norm(gradients))
-    finite = finite and bool(norm.isfinite())
+    training.norm = whole(nn.utils.get_total_norm(gradients))
+    finite = finite & training.norm.isfinite()
     if scale is not None:
         scale.update(finite)
     if clip is not None:
-        nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, norm)
+        nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, training.norm)
     del gradients
-    if finite:
-        step_optimizer(training)
+    step_optimizer(training, finite)
     release(training.model)
     return finite
 
@@ -132,7 +140,7 @@ def micro_batches(batch: Batch, size: int | None) -> Iterator[Batch]:
 
 
 def sample_losses(
-    model: nn.Module, batch: Batch, stepper: Stepper, noise: SampleNoise | None = None, t: Tensor | None = None
+    model: nn.Module, batch: Batch, stepper: Stepper, noise: Noise | None = None, t: Tensor | None = None
 ) -> Tensor:  # fmt: skip
     """Return each sample's loss (B,); noise, times, levels and dropout are keyed by the samples' positions.
 
@@ -140,21 +148,22 @@ def sample_losses(
     """
     config, schedule, device = stepper.config, stepper.schedule, stepper.device
     drop = config.diffusion.drop if t is None else 0.0
-    noise = noise or SampleNoise(config.seed, config.stage, batch.positions)
+    noise = noise or stepper.noise(batch.positions)
     x, inputs = stage_inputs(batch, config, device)
+    augmentation, count = config.diffusion.augmentation, len(inputs.images)
     condition = build_condition(
         inputs,
         (x.shape[2], x.shape[3]),
-        t_na=config.diffusion.augmentation * noise.uniform((len(inputs.images),), "t_na").to(device),
+        t_na=augmentation * noise.uniform((count,), "t_na").to(device),
         noise=tuple(
-            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device)
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if augmentation else None
             for which, image in enumerate(inputs.images)
         ),
         drop=noise.bernoulli(drop, "drop").to(device),
         hide_hem=config.diffusion.hide_hem,
     )
     t = (shifted(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
-    with autocast(config, device):
+    with autocast(config.precision, device):
         denoiser = make_denoiser(model, config, schedule)
         losses = diffusion_loss(
             denoiser,
@@ -171,11 +180,11 @@ def sample_losses(
     return losses
 
 
-def autocast(config: StageConfig, device: torch.device) -> torch.autocast:
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """Return the context in which the network computes, in training and in sampling."""
     # With fp32 the dtype is ignored, but autocast warns of one that it cannot cast to.
-    dtype = torch.bfloat16 if config.precision == "fp32" else DTYPES[config.precision]
-    return torch.autocast(device.type, dtype, enabled=config.precision != "fp32")
+    dtype = torch.bfloat16 if precision == "fp32" else DTYPES[precision]
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
 
 
 def make_denoiser(network: nn.Module, config: StageConfig, schedule: Schedule) -> Denoiser:
@@ -210,11 +219,22 @@ def learning_rate(config: StageConfig, step: int) -> float:
 
 
 @torch.no_grad()
-def update_ema(training: Training, decay: float) -> None:
-    """Move the averaged weights towards the model's: decay (1 + n) / (10 + n) after n steps, but at most ``decay``."""
-    rate = min(decay, (1 + training.step) / (10 + training.step))
+def update_ema(training: Training, decay: float, finite: Tensor) -> None:
+    """Move the averaged weights towards the model's: decay (1 + n) / (10 + n) after n steps, but at most ``decay``.
+
+    Where ``finite``, a boolean (), is false they stay.
+    """
+    share = 1 - min(decay, (1 + training.step) / (10 + training.step))
     averaged = list(training.ema.values())
     parameters = [p.detach() for p in training.stepped.values()]
     if averaged[0].device != parameters[0].device:
         parameters = [p.to(averaged[0].device) for p in parameters]
-    torch._foreach_lerp_(averaged, parameters, 1 - rate)
+    finite = finite.to(averaged[0].device)
+    if finite.device.type == "cpu":
+        if finite:
+            torch._foreach_lerp_(averaged, parameters, share)
+        return
+    # Not lerp, whose share would have to be known to the host. What this takes for a moment the gradients took before.
+    differences = torch._foreach_sub(parameters, averaged)
+    torch._foreach_mul_(differences, finite * share)
+    torch._foreach_add_(averaged, differences)

@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests star
 
 TINY = [
     "optim.warmup=0", "optim.lr=1e-3", "optim.decay=constant", "data.batch=2", "data.threads=1",
-    "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5", "validation.samples=10",
+    "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5", "diffusion.drop=0.1", "validation.samples=10",
 ]  # fmt: skip
 """Settings of every stage in tests."""
 

@@ -212,7 +212,14 @@ def test_the_status_tells_time_memory_and_waiting(shards: Path, tmp_path: Path, 
     assert 100 << 20 < told[0].memory_bytes <= told[-1].memory_bytes < 100 << 30
     assert told[-1].images_per_second == pytest.approx(8 / told[-1].seconds)
     line = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
-    assert line.keys() == {"step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced"}
+    assert line.keys() == {
+        "step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced",
+        "grad_norm", "lr", "loss_scale", "tflops", "mfu",
+    }  # fmt: skip
+    assert line["grad_norm"] > 0
+    assert line["lr"] == pytest.approx(1e-3)
+    assert line["tflops"] > 0
+    assert line["loss_scale"] is line["mfu"] is None
 
 
 def test_learning_rate_warms_up_linearly_and_stays(tiny: TinyConfig) -> None:
@@ -235,7 +242,7 @@ def test_ema_warms_up_and_follows_the_weights(tiny: TinyConfig) -> None:
             parameter.add_(1.0)
     name, parameter = next(iter(state.model.named_parameters()))
     state.step = 5
-    update_ema(state, 0.9999)
+    update_ema(state, 0.9999, torch.tensor(True))
     moved = state.ema[name] - (parameter.detach() - 1)
     assert torch.allclose(moved, torch.full_like(moved, 1 - 6 / 15), atol=1e-6)
 

@@ -91,7 +91,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
     config = tiny("base", f"precision={precision}", f"optim.clip={clip}")
     training, stepper = begin(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
     if training.scale is not None:
-        training.scale.scale = 64.0  # far inside of fp16's range
+        training.scale.scale = torch.tensor(64.0)  # far inside of fp16's range
     train_step(training, drawn_batch(config), stepper)
     before = [value.detach().clone() for value in all_of(training)]
     first = next(training.model.parameters())

@@ -61,8 +61,13 @@ def downsample(image: Tensor, factor: int) -> Tensor:
     return F.avg_pool2d(image, factor)
 
 
-def augment(image: Tensor, level: Tensor, noise: Tensor) -> Tensor:
-    """Return α(t_na) I + σ(t_na) n for images (B, 3, H, W), levels (B,) in [0, 1] and standard normal noise."""
+def augment(image: Tensor, level: Tensor, noise: Tensor | None) -> Tensor:
+    """Return α(t_na) I + σ(t_na) n for images (B, 3, H, W), levels (B,) in [0, 1] and standard normal noise.
+
+    Without noise, which need not be drawn where all levels are 0, the image is returned as it is.
+    """
+    if noise is None:
+        return image
     alpha, sigma = _AUGMENTATION.alpha_sigma(level)
     noisy = per_sample(alpha, image) * image + per_sample(sigma, image) * noise
     # A level of 0 means "as it is", not the schedule's smallest σ.
@@ -74,14 +79,15 @@ def build_condition(
     size: tuple[int, int],
     *,
     t_na: Tensor,
-    noise: tuple[Tensor, ...],
+    noise: tuple[Tensor | None, ...],
     drop: Tensor | None = None,
     hide_hem: bool = False,
 ) -> Condition:
     """Make the Condition of a batch.
 
     ``size`` is (H, W) of z_t; ``t_na`` (B, n) in [0, 1] and ``noise`` hold one level per sample and one standard normal
-    tensor per conditional image, in the order Ia, Ic, low_res, the noise of low_res at its own small resolution.
+    tensor per conditional image, in the order Ia, Ic, low_res, the noise of low_res at its own small resolution, or
+    None for an image whose level is 0 in all samples.
     Where ``drop`` (B,) is true every input of that sample is 0, images and poses together; its t_na stays as drawn,
     so that a null condition differs from a real one in its inputs alone. ``hide_hem`` hides more of Ia
     (train/diffusion/hem.py).

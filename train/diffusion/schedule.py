@@ -75,11 +75,14 @@ class LinearSchedule(_LogSnrSchedule):
     def __init__(self) -> None:
         beta = torch.linspace(1e-4, 0.02, self.STEPS, dtype=torch.float64, device="cpu")
         log_alpha_bar = torch.log1p(-beta).cumsum(0)
-        self._log_snr = log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
+        table = log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
+        self._tables = {table.device: table}
 
     def log_snr(self, t: Tensor) -> Tensor:
         """Return λ(t) in float64 for t (...) in [0, 1]."""
-        table = self._log_snr.to(t.device)
+        if t.device not in self._tables:  # copied once: a device waits for a copy from the host
+            self._tables[t.device] = self._tables[torch.device("cpu")].to(t.device)
+        table = self._tables[t.device]
         position = t.double() * (self.STEPS - 1)
         below = position.floor().clamp(0, self.STEPS - 2).long()
         return torch.lerp(table[below], table[below + 1], position - below)

@@ -1,46 +1,51 @@
 """Dynamic loss scaling for fp16, as torch.amp.GradScaler does it, on any device and with a state that can be saved.
 
-The scale is a power of two, so that scaling and unscaling are exact.
+The scale is a power of two, so that scaling and unscaling are exact. It lives on the device: a step reads nothing back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 GROWTH, BACKOFF, INTERVAL = 2.0, 0.5, 2000
 """GradScaler's defaults: the scale doubles after 2000 steps without an overflow, and halves at each overflow."""
+INITIAL = 65536.0
 
 
 @dataclass
 class LossScale:
     """The scale and what its next change depends on."""
 
-    scale: float = 65536.0
-    """What the loss is multiplied by before the backward pass."""
-    good: int = 0
-    """Steps with finite gradients since the last change."""
+    scale: Tensor
+    """What the loss is multiplied by before the backward pass, (), float32."""
+    good: Tensor
+    """Steps with finite gradients since the last change, (), int64."""
+
+    @classmethod
+    def initial(cls, device: torch.device) -> LossScale:
+        """Return the scale of a first step."""
+        return cls(torch.tensor(INITIAL, device=device), torch.tensor(0, device=device))
 
     def unscale(self, gradients: Sequence[Tensor]) -> None:
         """Divide the gradients by the scale, in place."""
         torch._foreach_mul_(list(gradients), 1.0 / self.scale)
 
-    def update(self, finite: bool) -> None:
-        """Take note of a step: whether all of its gradients were finite."""
-        if not finite:
-            self.scale, self.good = self.scale * BACKOFF, 0
-            return
-        self.good += 1
-        if self.good == INTERVAL:
-            self.scale, self.good = self.scale * GROWTH, 0
+    def update(self, finite: Tensor) -> None:
+        """Record whether all gradients of a step were finite, a boolean ()."""
+        due = self.good + 1 == INTERVAL
+        grown = torch.where(due, self.scale * GROWTH, self.scale)
+        self.scale = torch.where(finite, grown, self.scale * BACKOFF)
+        self.good = torch.where(finite & ~due, self.good + 1, torch.zeros_like(self.good))
 
     def state(self) -> dict[str, float]:
         """Return what a checkpoint has to hold."""
-        return asdict(self)
+        return {"scale": float(self.scale), "good": int(self.good)}
 
     def load(self, state: dict[str, float]) -> None:
         """Take the state of a checkpoint."""
-        self.scale, self.good = state["scale"], int(state["good"])
+        self.scale.fill_(state["scale"])
+        self.good.fill_(int(state["good"]))

@@ -44,18 +44,32 @@ def make_optimizer(parameters: Iterable[nn.Parameter], optim: OptimConfig) -> to
     )
 
 
-def step_optimizer(training: Training) -> None:
-    """Step from the gradients that the model's parameters hold; on the host, fetch them and send the weights back."""
+def step_optimizer(training: Training, finite: Tensor | None = None) -> None:
+    """Step from the gradients that the model's parameters hold; on the host, fetch them and send the weights back.
+
+    Where ``finite``, a boolean (), is false nothing changes.
+    """
     if not training.masters:
-        training.optimizer.step()
+        step_where(training.optimizer, finite)
         return
     parameters = list(training.model.parameters())
     with host_memory() as host, torch.no_grad():
         for master, parameter in zip(training.masters.values(), parameters, strict=True):
             master.grad = None if parameter.grad is None else parameter.grad.to(host)
-        training.optimizer.step()
+        step_where(training.optimizer, finite if finite is None else finite.to(host))
         training.optimizer.zero_grad(set_to_none=True)
         torch._foreach_copy_([parameter.detach() for parameter in parameters], list(training.masters.values()))
+
+
+def step_where(optimizer: torch.optim.Optimizer, finite: Tensor | None) -> None:
+    """Step where ``finite``, a boolean () beside the parameters, is true; None is true."""
+    if isinstance(optimizer, torch.optim.Adafactor):  # its own step reads norms back, so this costs no more
+        if finite is None or finite:
+            optimizer.step()
+        return
+    # What GradScaler gives the fused step: it looks at the flag on the device, and leaves everything as it is.
+    optimizer.found_inf = None if finite is None else (~finite).float()  # type: ignore[attr-defined]
+    optimizer.step()
 
 
 def device_gradients(model: nn.Module) -> list[Tensor]:
@@ -72,7 +86,7 @@ def release(model: nn.Module) -> None:
 def _step_in_backward(training: Training, optim: OptimConfig) -> None:
     """Step and free each gradient the moment it is whole; the moments stay in the state of the training's optimizer.
 
-    A gradient that is not finite is freed alone, and ``training.left_out`` says so.
+    A gradient that is not finite, or that of a loss that is not, changes nothing; ``training.left_out`` says so.
     """
     optimizer = training.optimizer
     for parameter in training.model.parameters():
@@ -82,10 +96,9 @@ def _step_in_backward(training: Training, optim: OptimConfig) -> None:
         def step(parameter: Tensor, own: torch.optim.Optimizer = own) -> None:
             own.param_groups[0]["lr"] = optimizer.param_groups[0]["lr"]
             assert parameter.grad is not None
-            if parameter.grad.isfinite().all():
-                own.step()
-            else:
-                training.left_out = True
+            finite = parameter.grad.isfinite().all() & training.loss_is_finite
+            step_where(own, finite)
+            training.left_out = training.left_out | ~finite
             parameter.grad = None
 
         parameter.register_post_accumulate_grad_hook(step)  # type: ignore[no-untyped-call]

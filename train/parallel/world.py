@@ -6,7 +6,7 @@ What they agree on travels in host memory, over gloo, beside GPUs too: it does n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -57,18 +57,25 @@ class World:
     def agree(self, action: Callable[[], T]) -> T:
         """Do on every process what may fail on some of them; then it fails on all.
 
-        The first process that it befell raises its error, all others Elsewhere. ``action`` must not ask the others.
+        The lowest rank that failed raises its error, all others Elsewhere. ``action`` must not ask the others.
         """
+        return self.agree_and_sum(lambda: (action(), ()))[0]
+
+    def agree_and_sum(self, action: Callable[[], tuple[T, Sequence[int]]], count: int = 0) -> tuple[T, Sequence[int]]:
+        """Do as ``agree`` does, and sum ``count`` numbers that come with the result: in one exchange."""
         if self.kind is None:
             return action()
+        totals = torch.zeros(1 + count, dtype=torch.int64)
         try:
-            result, error = action(), None
+            (result, numbers), error = action(), None
+            totals[1:] = torch.tensor(numbers)
         except Exception as caught:
-            error = caught
+            totals[0], error = 1, caught
+        dist.all_reduce(totals)
+        if totals[0] == 0:
+            return result, totals[1:].tolist()
         first = torch.tensor(self.size if error is None else self.rank)
         dist.all_reduce(first, dist.ReduceOp.MIN)
-        if error is None and first == self.size:
-            return result
         if error is not None and first == self.rank:
             raise error
         raise Elsewhere

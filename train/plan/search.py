@@ -11,7 +11,8 @@ transfers, and takes less memory:
 5. Adafactor inside of the backward pass, without clipping: other arithmetic than the paper's, and only where the
    whole batch passes at once. The last resort.
 
-The first whose micro-batch reaches ``ENOUGH`` samples is chosen, else the leanest of 1 to 4, with as many as fit.
+The first whose micro-batch reaches ``ENOUGH`` samples is chosen, else the leanest of 1 to 4, with as many as fit. What
+somebody has set stays as it is: only settings that agree with it are tried.
 """
 
 from __future__ import annotations
@@ -21,13 +22,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from train.config import Precision, StageConfig
-from train.models import count_parameters
+from train.models import build_model, count_parameters
+from train.models.blocks import Checkpointed
+from train.parallel.world import ALONE, World
 from train.plan.trace import Footprint, trace
 from train.presets import merged
 
-RESERVE = 1 << 29
-"""Bytes of the card that are left to the CUDA context, the workspaces of cuDNN, and fragmentation."""
+CONTEXT = 448 << 20
+"""Bytes that CUDA takes for itself: context, kernels, cuBLAS. Not in what a running process sees as free."""
+WORKSPACES = 256 << 20
+"""Bytes for what convolutions and matrix products take inside of themselves."""
+FRAGMENTATION = 0.02
+"""Share of the card that the allocator loses to rounding and gaps, with expandable segments."""
 ENOUGH = 32
 """A micro-batch of so many samples is not traded for slower settings that would allow a larger one."""
 
@@ -79,27 +88,90 @@ class StagePlan:
     @property
     def needed(self) -> int:
         """Bytes of a card that would do for these settings."""
-        return self.footprint.peak + RESERVE
+        return math.ceil((self.footprint.peak + CONTEXT + WORKSPACES) / (1 - FRAGMENTATION))
 
 
-def plan_stage(config: StageConfig, memory: int, precision: Precision, batch: int) -> StagePlan:
-    """Return the plan of a stage, at ``batch`` samples an optimizer step, for a card of ``memory`` bytes."""
-    budget, enough = memory - RESERVE, min(ENOUGH, batch)
+def budget_of(memory: int, *, running: bool = False) -> int:
+    """Return the bytes for a step's tensors on a card of ``memory`` bytes; not positive where there is no room.
+
+    With ``running``, so many bytes are free to a process that runs on the card already.
+    """
+    return int(memory * (1 - FRAGMENTATION)) - WORKSPACES - (0 if running else CONTEXT)
+
+
+def plan_stage(
+    config: StageConfig,
+    budget: int,
+    precision: Precision,
+    batch: int,
+    *,
+    given: dict[str, Any] | None = None,
+    world: World = ALONE,
+    last_resort: bool = True,
+) -> StagePlan:
+    """Return the plan of a stage, at ``batch`` samples an optimizer step, within ``budget`` bytes of tensors on a card.
+
+    ``given`` are the settings of memory that are not to be changed. ``world`` says how many processes share a batch,
+    and what of each weight one of them keeps. Without ``last_resort`` only settings that compute the same are chosen.
+    """
+    share = batch // world.size
+    fixed = given or {}
     base: dict[str, Any] = {"precision": precision, "data": {"batch": batch}}
-    for settings in _EXACT:
+    enough = min(ENOUGH, share, fixed.get("micro_batch") or share)
+
+    def peak(settings: dict[str, Any], size: int) -> int:
+        return peak_on(_with(config, settings, size), world)
+
+    for settings in _allowed(fixed, world):
         chosen = merged(base, settings)
-        candidate = _with(config, chosen, enough)
-        if _resident(candidate) <= budget and trace(candidate).peak <= budget:
+        if _resident(_with(config, chosen, enough), world) <= budget and peak(chosen, enough) <= budget:
             break
-    micro = largest(lambda size: trace(_with(config, chosen, size)).peak, budget, enough, batch)
-    if micro == 0 and precision != "fp16":
+    micro = _even(share, largest(lambda size: peak(chosen, size), budget, enough, share))
+    if micro == 0 and precision != "fp16" and last_resort and not fixed:
         at_once = merged(base, _LAST_RESORT)
-        if trace(_with(config, at_once, batch)).peak <= budget:
-            chosen, micro = at_once, batch
-    final = _with(config, chosen, max(1, micro))
-    footprint = trace(final)
-    settings = merged(chosen, {"memory": {"micro_batch": max(1, micro)}})
-    return StagePlan(final, settings, footprint.weights // 4, micro, footprint)
+        if peak(at_once, share) <= budget:
+            chosen, micro = at_once, share
+    size = max(1, micro)
+    if fixed.get("micro_batch"):
+        size = min(fixed["micro_batch"], share)
+        micro = size if size <= micro else 0
+    final = _with(config, chosen, size)
+    settings = merged(chosen, {"memory": {"micro_batch": size}})
+    return StagePlan(final, settings, trace(final).weights // 4, micro, trace(final))
+
+
+def peak_on(config: StageConfig, world: World = ALONE) -> int:
+    """Return the bytes of a step's peak on one of the cards of ``world``.
+
+    With fsdp each keeps its share of weights, gradients, moments and average, and two whole blocks while they compute.
+    """
+    footprint = trace(config)
+    if world.kind != "fsdp":
+        return footprint.peak
+    resident = 2 * footprint.weights + footprint.optimizer + footprint.ema
+    return footprint.peak - resident + resident // world.size + 2 * _largest_block(config)
+
+
+def _allowed(fixed: dict[str, Any], world: World) -> list[dict[str, Any]]:
+    """Return those of the exact settings, in order, that agree with what is fixed and with how processes share."""
+    found: list[dict[str, Any]] = []
+    for settings in _EXACT:
+        memory = settings.get("memory", {}) | {key: value for key, value in fixed.items() if key != "micro_batch"}
+        on_host = memory.get("optimizer_on_host") or memory.get("ema_on_host")
+        if {"memory": memory} not in found and not (on_host and world.kind == "fsdp"):
+            found.append({"memory": memory})
+    return found or [{"memory": {key: value for key, value in fixed.items() if key != "micro_batch"}}]
+
+
+def _even(share: int, largest_fitting: int) -> int:
+    """Return the micro-batch that makes as many passes as the largest does, of sizes that differ as little."""
+    return math.ceil(share / math.ceil(share / largest_fitting)) if largest_fitting else 0
+
+
+def _largest_block(config: StageConfig) -> int:
+    with torch.device("meta"):
+        blocks = [module for module in build_model(config.model).modules() if isinstance(module, Checkpointed)]
+    return max(4 * sum(parameter.numel() for parameter in block.parameters()) for block in blocks)
 
 
 def largest(peak: Callable[[int], int], budget: int, first: int, most: int) -> int:
@@ -132,7 +204,7 @@ def _with(config: StageConfig, settings: dict[str, Any], micro_batch: int) -> St
     return StageConfig.model_validate(values)
 
 
-def _resident(config: StageConfig) -> int:
+def _resident(config: StageConfig, world: World) -> int:
     """Return a lower bound of the peak that takes no trace: weights and gradients, Adam's moments, the average."""
     copies = 2 + 2 * (not config.memory.optimizer_on_host) + (not config.memory.ema_on_host)
-    return 4 * copies * count_parameters(config.model)
+    return 4 * copies * count_parameters(config.model) // (world.size if world.kind == "fsdp" else 1)

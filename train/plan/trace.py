@@ -1,9 +1,9 @@
 """The training step that `trainer fit` makes, on fake tensors: what it allocates, without allocating it.
 
-The trace is of a CPU's operators, so it needs no GPU. Autocast differs between the two in one operator of these
-networks, GroupNorm, for which see train/models/norm.py; attention is the fused one, as on every card, which keeps
-q, k, v, its result and one number a row. Inside of CUDA's kernels there is more (convolutions' workspaces, contiguous
-copies for GroupNorm), for which `train.plan.search.RESERVE` is left.
+The trace needs neither a card nor its memory. It takes the branches that a card takes: GroupNorm on channels-last
+images without copies, noise drawn on the device, attention that keeps q, k, v, its result and one number a row. Fake
+CUDA tensors keep the same (tests/train/test_fake_cuda.py). What kernels take inside of themselves is not seen;
+`train.plan.search` leaves room for it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from train.config import StageConfig
 from train.data import Batch
+from train.data.prefetch import tensors_of
 from train.diffusion.schedule import make_schedule
 from train.models import set_fused_attention
+from train.models.norm import set_norm_as_on_card
 from train.optim.update import release, step_optimizer
 from train.plan.live import LiveMemory
 from train.state import Training
@@ -45,29 +47,33 @@ class Footprint:
 def trace(config: StageConfig, on_card: bool = True) -> Footprint:
     """Return the footprint of a step in the midst of a run: the optimizer has its moments when it begins.
 
-    It is the step's second micro-batch where the batch has more than one: gradients are there when it begins. With
-    ``on_card`` False it is what a CPU takes, whose attention in bf16 is another one.
+    It is the step's second micro-batch where the batch has more than one: gradients are there when it begins. On a card
+    there is the whole batch, and the next one, which is copied meanwhile. With ``on_card`` False it is what a CPU
+    takes. torch.compile is left out: what it fuses is not kept.
     """
     batch = config.data.batch
     micro = min(config.memory.micro_batch or batch, batch)
+    config = config.model_copy(update={"compile": False})
+    waiting = (2 * batch - micro) * _sample_bytes(config) if on_card else 0
     with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
         training = begin(config, _CPU)
         if on_card:
             set_fused_attention(training.model, enabled=True)
+            set_norm_as_on_card(training.model)
         _give_gradients(training)
         step_optimizer(training)
         release(training.model)
         if micro < batch:
             _give_gradients(training)
-        stepper = Stepper(config, make_schedule(config.diffusion.schedule), _CPU)
+        stepper = Stepper(config, make_schedule(config.diffusion.schedule), _CPU, draws_on_device=on_card)
         train_step(training, blank_batch(config, micro), stepper)
         return Footprint(
             weights=_bytes(training.model.parameters()),
             optimizer=0 if training.masters else _optimizer_bytes(training),
             ema=0 if config.memory.ema_on_host else _bytes(training.ema.values()),
-            peak=memory.device_peak,
+            peak=memory.device_peak + waiting,
             host=memory.host,
-            total_peak=memory.total_peak,
+            total_peak=memory.total_peak + waiting,
         )
 
 
@@ -82,6 +88,10 @@ def blank_batch(config: StageConfig, size: int) -> Batch:
         return Batch(tuple(range(size)), picture(), None, None, None, None)
     Jp, Jg = torch.zeros(size, 17, 3), torch.zeros(size, 17, 3)
     return Batch(tuple(range(size)), picture(), picture(), picture(), Jp, Jg)
+
+
+def _sample_bytes(config: StageConfig) -> int:
+    return _bytes(tensors_of(blank_batch(config, 1)))
 
 
 def _give_gradients(training: Training) -> None:

@@ -28,6 +28,11 @@ class Examiner:
         self._samples = fixed_samples(held_out, stepper.config) if held_out and settings.every else None
         self._pairs = fixed_pairs(held_out, stepper.config) if held_out and settings.sheet_every else []
 
+    def is_due(self, step: int) -> bool:
+        """Return whether anything may be due after this step."""
+        settings = self._stepper.config.validation
+        return self._held_out is not None and (_due(step, settings.every) or _due(step, settings.sheet_every))
+
     def look(self, training: Training, stop: Callable[[], bool]) -> None:
         """Make what is due after the last step. Once ``stop`` says so it is left: it is due again on resuming."""
         step, stepper, world = training.step, self._stepper, self._stepper.world

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from schemas import UserError
 from train.models import count_parameters
+from train.parallel.world import World
 from train.plan.memory import parse_memory
 from train.plan.report import as_json, as_text
-from train.plan.search import RESERVE, StagePlan, largest, plan_stage
+from train.plan.search import CONTEXT, WORKSPACES, StagePlan, budget_of, largest, peak_on, plan_stage
 from train.presets import preset_config
 from train.settings import stage_config
 
@@ -31,8 +33,8 @@ def test_largest_is_the_last_that_fits(peak: Callable[[int], int], budget: int, 
     assert largest(peak, budget, 8, 64) == fits
 
 
-def nano_plan(memory: int, batch: int = 16) -> StagePlan:
-    return plan_stage(preset_config("nano", "base"), RESERVE + memory, "bf16", batch)
+def nano_plan(budget: int, batch: int = 16, world: World = World(), **fixed: Any) -> StagePlan:  # noqa: B008
+    return plan_stage(preset_config("nano", "base"), budget, "bf16", batch, given=fixed, world=world)
 
 
 def test_a_large_card_needs_no_savings() -> None:
@@ -55,16 +57,16 @@ def test_less_memory_gets_leaner_settings_that_stay_within_it() -> None:
 
 def test_what_does_not_fit_is_said_together_with_what_would() -> None:
     plan = nano_plan(1 * MIB)
-    assert (plan.micro_batch, as_json([plan], RESERVE)["stages"]["base"]["fits"]) == (0, False)
-    told = as_text([plan], RESERVE + MIB)
+    assert (plan.micro_batch, as_json([plan], 1 << 30)["stages"]["base"]["fits"]) == (0, False)
+    told = as_text([plan], 1 << 29)
     assert "base: does not fit 0.50 GiB" in told
     assert "--memory 1GiB would do" in told
-    assert nano_plan(plan.needed - RESERVE).micro_batch == 1
+    assert nano_plan(budget_of(plan.needed)).micro_batch == 1
 
 
 def test_the_words_make_fit_use_the_settings() -> None:
     plan = nano_plan(60 * MIB)
-    (line,) = (line for line in as_text([plan], RESERVE).splitlines() if line.startswith("trainer fit"))
+    (line,) = (line for line in as_text([plan], 1 << 30).splitlines() if line.startswith("trainer fit"))
     words = line.split()
     sets = [value for name, value in pairwise(words) if name == "--set"]
     assert stage_config("nano", "base", None, sets) == plan.config
@@ -72,7 +74,7 @@ def test_the_words_make_fit_use_the_settings() -> None:
 
 def test_json_holds_what_others_rely_on() -> None:
     plan = nano_plan(60 * MIB)
-    stage = as_json([plan], RESERVE)["stages"]["base"]
+    stage = as_json([plan], 1 << 30)["stages"]["base"]
     assert stage["parameters"] == count_parameters(plan.config.model)
     assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")
     assert stage["peak_bytes"] == plan.footprint.peak
@@ -90,3 +92,39 @@ def test_memory_is_read_as_people_write_it() -> None:
 def test_a_wrong_memory_is_named(text: str) -> None:
     with pytest.raises(UserError, match="--memory"):
         parse_memory(text)
+
+
+def test_what_is_left_of_a_card_is_less_where_nothing_runs_on_it_yet() -> None:
+    size = 16 << 30
+    assert size - budget_of(size) == pytest.approx(CONTEXT + WORKSPACES + 0.02 * size, abs=1)
+    assert budget_of(size, running=True) - budget_of(size) == CONTEXT
+    assert budget_of(CONTEXT) < 0
+
+
+@pytest.mark.parametrize(("size", "fits"), [(80, True), (34, False)])
+def test_a_micro_batch_that_is_given_stays(size: int, fits: bool) -> None:
+    plan = nano_plan(size * MIB, micro_batch=8, checkpointing=False, optimizer_on_host=False, ema_on_host=False)
+    assert plan.config.memory.micro_batch == 8
+    assert not plan.config.memory.checkpointing
+    assert (plan.micro_batch == 8) == fits
+
+
+def test_what_is_given_is_kept_and_the_rest_chosen() -> None:
+    plan = nano_plan(60 * MIB, batch=64, optimizer_on_host=False, checkpointing=True)
+    assert plan.config.memory.checkpointing
+    assert not plan.config.memory.optimizer_on_host
+    assert 0 < plan.footprint.peak <= 60 * MIB
+
+
+def test_micro_batches_are_as_even_as_can_be() -> None:
+    plan = nano_plan(100 * MIB, batch=50)
+    assert plan.accumulation > 1
+    assert plan.accumulation * plan.micro_batch - 50 < plan.accumulation
+
+
+def test_processes_share_a_batch_and_with_fsdp_the_weights() -> None:
+    whole = nano_plan(1 << 30).config
+    assert nano_plan(1 << 30, world=World(0, 4, "ddp")).micro_batch == 4
+    shared = World(0, 4, "fsdp")
+    assert peak_on(whole, shared) < peak_on(whole)
+    assert not nano_plan(40 * MIB, world=shared).config.memory.optimizer_on_host

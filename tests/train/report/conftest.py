@@ -44,6 +44,7 @@ def write_run(runs: Path) -> WriteRun:
                 Status(
                     stage=stage, step=step, steps=100, loss=1 / step, images_per_second=7.0, seconds=1.0 * step,
                     seconds_left=9.0, data_wait=0.25, memory_bytes=3 * 2**30, skipped=step // 10, replaced=step % 2,
+                    grad_norm=2.0 / step, lr=1e-4, loss_scale=None, tflops=1.5, mfu=0.3,
                 )
             )  # fmt: skip
             if step in validated:
