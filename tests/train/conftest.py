@@ -19,6 +19,7 @@ from schemas import Configuration
 from train.config import STAGES, StageConfig
 from train.data import ShardFolder
 from train.fit import fit_stage
+from train.plan.trace import Footprint
 from train.settings import stage_config
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests start
@@ -59,6 +60,25 @@ def tiny() -> TinyConfig:
 def tiny_settings() -> dict[str, list[str]]:
     """Return the `--set` values that make each stage tiny."""
     return TINY_STAGES
+
+
+@pytest.fixture
+def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the search find footprints that are made up, in MiB: 10 for all weights, 1 a sample, half of it recomputed.
+
+    Tracing takes seconds; what it finds is tested in plan/test_trace.py.
+    """
+
+    def footprint(config: StageConfig, on_card: bool = True) -> Footprint:
+        memory = config.memory
+        optimizer, ema = 20 * (not memory.optimizer_on_host), 10 * (not memory.ema_on_host)
+        samples = (memory.micro_batch or config.data.batch) / (2 if memory.checkpointing else 1)
+        peak = int((20 + optimizer + ema + samples) * 2**20)
+        return Footprint(10 << 20, optimizer << 20, ema << 20, peak, 0, peak)
+
+    monkeypatch.setattr("train.plan.search.trace", footprint)
+    monkeypatch.setattr("train.plan.search._resident", lambda config, world: 0)
+    monkeypatch.setattr("train.plan.search._largest_block", lambda config: 1 << 20)
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,8 @@ def test_what_is_left_of_a_card_is_less_where_nothing_runs_on_it_yet() -> None:
     assert budget_of(CONTEXT) < 0
 
 
-@pytest.mark.parametrize(("size", "fits"), [(80, True), (34, False)])
+@pytest.mark.usefixtures("made_up_traces")
+@pytest.mark.parametrize(("size", "fits"), [(60, True), (40, False)])
 def test_a_micro_batch_that_is_given_stays(size: int, fits: bool) -> None:
     plan = nano_plan(size * MIB, micro_batch=8, checkpointing=False, optimizer_on_host=False, ema_on_host=False)
     assert plan.config.memory.micro_batch == 8
@@ -109,22 +110,25 @@ def test_a_micro_batch_that_is_given_stays(size: int, fits: bool) -> None:
     assert (plan.micro_batch == 8) == fits
 
 
+@pytest.mark.usefixtures("made_up_traces")
 def test_what_is_given_is_kept_and_the_rest_chosen() -> None:
-    plan = nano_plan(60 * MIB, batch=64, optimizer_on_host=False, checkpointing=True)
+    plan = nano_plan(46 * MIB, batch=64, optimizer_on_host=False, checkpointing=True)
     assert plan.config.memory.checkpointing
+    assert plan.config.memory.ema_on_host
     assert not plan.config.memory.optimizer_on_host
-    assert 0 < plan.footprint.peak <= 60 * MIB
+    assert 0 < plan.footprint.peak <= 46 * MIB
 
 
+@pytest.mark.usefixtures("made_up_traces")
 def test_micro_batches_are_as_even_as_can_be() -> None:
-    plan = nano_plan(100 * MIB, batch=50)
-    assert plan.accumulation > 1
-    assert plan.accumulation * plan.micro_batch - 50 < plan.accumulation
+    plan = nano_plan(97 * MIB, batch=50)
+    assert (plan.accumulation, plan.micro_batch) == (2, 25)
 
 
+@pytest.mark.usefixtures("made_up_traces")
 def test_processes_share_a_batch_and_with_fsdp_the_weights() -> None:
-    whole = nano_plan(1 << 30).config
     assert nano_plan(1 << 30, world=World(0, 4, "ddp")).micro_batch == 4
     shared = World(0, 4, "fsdp")
-    assert peak_on(whole, shared) < peak_on(whole)
-    assert not nano_plan(40 * MIB, world=shared).config.memory.optimizer_on_host
+    whole = nano_plan(1 << 30).config
+    assert peak_on(whole, shared) == peak_on(whole) - 50 * MIB + (50 * MIB) // 4 + 2 * MIB
+    assert not nano_plan(28 * MIB, world=shared).config.memory.optimizer_on_host
