@@ -23,7 +23,10 @@ from train.validation.loss import RANGES
 from train.validation.sheets import sheets_of
 
 _DEPTH: Final = 3
-_NUMBERS: Final = ("step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced")
+_NUMBERS: Final = (
+    "step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced",
+    "grad_norm", "lr", "loss_scale", "tflops", "mfu",
+)  # fmt: skip
 _PASSED_BY: Final = ("checkpoints", "sheets", "tensorboard", "wandb")
 
 Series = NDArray[np.float64]
@@ -58,6 +61,16 @@ class Run:
     """Share of the time that was spent waiting for data, in [0, 1]."""
     memory: Series
     """Bytes, the most at a time."""
+    norms: Series
+    """Gradient norms before clipping."""
+    rates: Series
+    """Learning rates."""
+    scales: Series
+    """fp16's loss scales."""
+    tflops: Series
+    """10¹² floating-point operations a second, on average since the run was last started."""
+    mfu: Series
+    """Their share of the cards' peak, in [0, 1]."""
     skipped: int
     replaced: int
     validations: tuple[Validated, ...]
@@ -106,6 +119,11 @@ def _read(path: Path, folder: Path) -> Run:
         speed=steps["images_per_second"],
         waits=steps["data_wait"],
         memory=steps["memory_bytes"],
+        norms=steps["grad_norm"],
+        rates=steps["lr"],
+        scales=steps["loss_scale"],
+        tflops=steps["tflops"],
+        mfu=steps["mfu"],
         skipped=int(np.nan_to_num(steps["skipped"][-1:]).sum()),
         replaced=int(np.nan_to_num(steps["replaced"]).sum()),
         validations=validations,

@@ -52,7 +52,7 @@ def test_a_run_in_numbers(write_run: Any, page_of: PageOf) -> None:
     assert dict(zip(head, row, strict=True)) == {
         "Run": "base", "steps": "20 of 100", "training loss": "0.0500", "validation loss": "0.1000",
         "best": "0.1000 at 20", "images/s": "7.0", "waiting for data": "25.0%", "memory": "3.00 GiB",
-        "skipped steps": "2", "replaced samples": "10",
+        "skipped steps": "2", "replaced samples": "10", "TFLOP/s": "1.5", "MFU": "30%", "gradient norm": "0.1",
     }  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def test_each_curve_is_what_the_run_wrote(write_run: Any, page_of: PageOf) -> No
     write_run("base", steps=4, validated=(2, 4))
     figures = figures_of(page_of())
     assert set(figures) == {
-        "s0-loss", "s0-validation", "s0-by-time", "s0-over-time-0", "s0-speed", "s0-memory", "s0-waits",
+        "s0-loss", "s0-validation", "s0-by-time", "s0-over-time-0", "s0-norm", "s0-rate", "s0-speed",
+        "s0-tflops", "s0-mfu", "s0-memory", "s0-waits",
     }  # fmt: skip
     assert points(figures["s0-loss"]) == [([1, 2, 3, 4], [1, 1 / 2, 1 / 3, 1 / 4])]
     assert points(figures["s0-validation"]) == [([2, 4], [1, 1 / 2])]
@@ -91,6 +92,7 @@ def test_each_curve_is_what_the_run_wrote(write_run: Any, page_of: PageOf) -> No
     assert over_time[3] == ([2, 4], [1 / 5, 1 / 7])
     assert points(figures["s0-speed"]) == [([1, 2, 3, 4], [7, 7, 7, 7])]
     assert points(figures["s0-memory"]) == [([1, 2, 3, 4], [3, 3, 3, 3])]
+    assert points(figures["s0-mfu"]) == [([1, 2, 3, 4], [30, 30, 30, 30])]
     assert points(figures["s0-waits"]) == [([1, 2, 3, 4], [25, 25, 25, 25])]
 
 
