@@ -25,9 +25,8 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from train.config import StageConfig
 from train.diffusion.schedule import make_schedule
@@ -83,6 +82,8 @@ def fake_cuda() -> Iterator[None]:
         stack.enter_context(mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False))
         stack.enter_context(mock.patch("torch.cuda.is_bf16_supported", lambda *_: True))
         stack.enter_context(mock.patch("torch._C._conv_determine_backend_memory_format", _convolution_layout))
+        # Module.to would swap fake tensors, and cannot where anything has a weak reference to them.
+        stack.enter_context(mock.patch("torch.utils.swap_tensors", _set_data))
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         stack.enter_context(_AsOnCard())
         stack.enter_context(_mode())
@@ -95,6 +96,10 @@ def _convolution_layout(image: Tensor, weight: Tensor, _backend: object) -> torc
     return torch.contiguous_format if all(contiguous) else torch.channels_last
 
 
+def _set_data(held: Tensor, new: Tensor) -> None:
+    held.data = new.detach()
+
+
 class _AsOnCard(TorchFunctionMode):
     """What a build without CUDA does otherwise than one with it, or cannot do."""
 
@@ -105,6 +110,9 @@ class _AsOnCard(TorchFunctionMode):
             return _attention(*args, **(kwargs or {}))
         if func is torch.Tensor.pin_memory:
             return args[0]
+        if func is torch.asarray:  # of a storage: how safetensors reads a file, into memory that is there
+            with unset_fake_temporarily():
+                return func(*args, **(kwargs or {}))
         result = func(*args, **(kwargs or {}))
         if func == torch.Tensor.data.__set__:  # type: ignore[attr-defined]  # after which a fake tensor tells its old device
             args[0].fake_device = args[1].fake_device
@@ -194,7 +202,7 @@ class CardWatch(LiveMemory):
                 self._traffic.read[_event(func)] += 1
             return 1
         result = func(*args, **kwargs)
-        given = _tensors((args, kwargs))
+        given = [*_tensors(args), *_tensors(kwargs)]
         # In-place foreach operators return nothing, and change their first argument.
         made = _tensors(args[0] if result is None else result)
         _refuse_several_devices(func, given)
@@ -254,7 +262,14 @@ def kept_per_sample(config: StageConfig, device: torch.device) -> int:
 
 
 def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+    """Return the tensors of an operator's arguments or results: they are nested in tuples, lists and a dict at most."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, (tuple, list)):
+        return []
+    return [tensor for branch in tree for tensor in _tensors(branch)]
 
 
 def _refuse_several_devices(func: Any, given: list[Tensor]) -> None:
