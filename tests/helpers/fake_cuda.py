@@ -79,8 +79,8 @@ def fake_cuda() -> Iterator[None]:
         stack.callback(switch, False)
         switch(True)
         # autocast asks both of a card, and warns or refuses without one.
-        stack.enter_context(mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False))
-        stack.enter_context(mock.patch("torch.cuda.is_bf16_supported", lambda *_: True))
+        stack.enter_context(mock.patch("torch.cuda.amp.common.amp_definitely_not_available", return_value=False))
+        stack.enter_context(mock.patch("torch.cuda.is_bf16_supported", return_value=True))
         stack.enter_context(mock.patch("torch._C._conv_determine_backend_memory_format", _convolution_layout))
         # Module.to would swap fake tensors, and cannot where anything has a weak reference to them.
         stack.enter_context(mock.patch("torch.utils.swap_tensors", _set_data))

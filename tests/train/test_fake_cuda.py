@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,8 @@ from train.checkpoint import restore, save_checkpoint
 from train.config import STAGES, Stage, StageConfig
 from train.diffusion.conditioning import TryOnInputs
 from train.diffusion.schedule import make_schedule
-from train.optim.update import release, step_optimizer
 from train.models import build_model
+from train.optim.update import release, step_optimizer
 from train.plan.trace import blank_batch, trace
 from train.settings import stage_config
 from train.state import Training
@@ -207,7 +208,8 @@ def test_checkpointed_blocks_keep_less_on_the_card_for_the_parallel_unet_too() -
 
 
 SCHEDULED_ON_HOST = (
-    "train.diffusion.randomness.", "train.diffusion.schedule.", "train.diffusion.samplers.", "train.cascade.sample_stage",
+    "train.diffusion.randomness.", "train.diffusion.schedule.", "train.diffusion.samplers.",
+    "train.cascade.sample_stage",
 )  # fmt: skip
 """What of sampling is on the host: noise, and the numbers of the schedule."""
 
@@ -398,7 +400,9 @@ def test_a_forked_process_can_still_learn() -> None:
     with fake_cuda():
         weight = torch.ones(3, device="cuda", requires_grad=True)
         weight.sum().backward()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # later Pythons warn of threads, of which torch has some
+        child = os.fork()
     if not child:
         try:
             weight = torch.ones(3, requires_grad=True)
@@ -407,3 +411,14 @@ def test_a_forked_process_can_still_learn() -> None:
         except BaseException:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_compiled_function_still_learns() -> None:
+    with fake_cuda():
+        torch.empty(3, device="cuda", requires_grad=True).sum().backward()
+    torch._dynamo.reset()
+    weight = torch.ones(3, requires_grad=True)
+    torch.compile(lambda x: (2 * x).square().sum(), backend="aot_eager")(weight).backward()
+    torch._dynamo.reset()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [8.0, 8.0, 8.0]
