@@ -42,7 +42,7 @@ _COMPILER = "g++"
 
 def why_not() -> str | None:
     """Return why ``fake_cuda`` cannot be used here, None where it can."""
-    if torch.backends.cuda.is_built():
+    if torch.version.cuda or torch.version.hip:
         return "this build of torch has CUDA itself: fake tensors need no help there"
     if shutil.which(_COMPILER) is None:
         return f"no {_COMPILER}, which compiles what fake CUDA tensors need"
@@ -176,7 +176,7 @@ def synchronisations(traffic: Traffic) -> set[str]:
     return {event.place for event in (*traffic.read, *traffic.to_host)}
 
 
-class CardWatch(LiveMemory):
+class CardWatch(LiveMemory):  # type: ignore[no-untyped-call]
     """Counts the memory of the device, and the traffic between it and the host.
 
     It goes inside of ``fake_cuda``. A number that is read from a tensor is 1. Raises AssertionError where a fused or
@@ -192,6 +192,12 @@ class CardWatch(LiveMemory):
         traffic, self._traffic = self._traffic, Traffic()
         return traffic
 
+    def hold(self, tensors: Iterable[Tensor]) -> None:
+        """Count the memory of tensors on the device that were there before."""
+        for tensor in tensors:
+            if tensor.is_cuda:
+                self._note(tensor.untyped_storage())
+
     def __torch_dispatch__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
@@ -206,9 +212,7 @@ class CardWatch(LiveMemory):
         # In-place foreach operators return nothing, and change their first argument.
         made = _tensors(args[0] if result is None else result)
         _refuse_several_devices(func, given)
-        for tensor in made:
-            if tensor.is_cuda:
-                self._note(tensor.untyped_storage())
+        self.hold(made)
         self._count(func, given, made)
         return result
 

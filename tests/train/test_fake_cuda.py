@@ -30,6 +30,7 @@ from train.config import STAGES, Stage, StageConfig
 from train.diffusion.conditioning import TryOnInputs
 from train.diffusion.schedule import make_schedule
 from train.models import build_model
+from train.optim.scaling import LossScale
 from train.optim.update import release, step_optimizer
 from train.plan.trace import blank_batch, trace
 from train.settings import stage_config
@@ -106,21 +107,34 @@ def give_gradients(training: Training) -> None:
 
 
 @cache
-def made(config: StageConfig) -> Step:
-    """Begin a training on the card and make its second step, whose moments are there, as `trainer plan` does."""
-    micro = min(config.memory.micro_batch or config.data.batch, config.data.batch)
-    stepper = Stepper(config, make_schedule(config.diffusion.schedule), CUDA)
-    batch = blank_batch(config, micro)
+def begun(config: StageConfig) -> tuple[Training, Traffic]:
+    """Begin a training on the card; its optimizer has made its first step, and so has its moments."""
     with fake_cuda(), CardWatch() as watch:
         training = begin(config, CUDA)
         give_gradients(training)
         watch.taken()
         step_optimizer(training)
         update_ema(training, config.ema)
-        optimizer = watch.taken()
         release(training.model)
+        return training, watch.taken()
+
+
+@cache
+def made(config: StageConfig) -> Step:
+    """Make a step on the card, the one that `trainer plan` traces.
+
+    The stages' trainings are shared: a precision is of a step, and of the loss scale, alone.
+    """
+    training, optimizer = begun(config.model_copy(update={"precision": "fp32"}))
+    training.scale = LossScale() if config.precision == "fp16" else None
+    micro = min(config.memory.micro_batch or config.data.batch, config.data.batch)
+    stepper = Stepper(config, make_schedule(config.diffusion.schedule), CUDA)
+    batch = blank_batch(config, micro)
+    with fake_cuda(), CardWatch() as watch:
+        watch.hold([*training.model.parameters(), *training.ema.values(), *moments(training)])
         if micro < config.data.batch:
             give_gradients(training)
+        watch.taken()
         loss = train_step(training, batch, stepper)
         return Step(training, loss, optimizer, watch.taken(), watch.device_peak)
 
@@ -390,7 +404,7 @@ def test_outside_torch_is_as_it_was() -> None:
     with pytest.raises(Exception, match=r"CUDA|cuda"):
         torch.empty(1, device="cuda")
     weight = torch.ones(3, requires_grad=True)
-    (2 * weight).sum().backward()
+    (2 * weight).sum().backward()  # type: ignore[no-untyped-call]
     assert weight.grad is not None
     assert weight.grad.tolist() == [2.0, 2.0, 2.0]
 
@@ -399,14 +413,14 @@ def test_a_forked_process_can_still_learn() -> None:
     """The autograd engine refuses that where it has started threads for a device."""
     with fake_cuda():
         weight = torch.ones(3, device="cuda", requires_grad=True)
-        weight.sum().backward()
+        weight.sum().backward()  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # later Pythons warn of threads, of which torch has some
         child = os.fork()
     if not child:
         try:
             weight = torch.ones(3, requires_grad=True)
-            weight.sum().backward()
+            weight.sum().backward()  # type: ignore[no-untyped-call]
             os._exit(0)
         except BaseException:
             os._exit(1)
@@ -415,7 +429,7 @@ def test_a_forked_process_can_still_learn() -> None:
 
 def test_a_compiled_function_still_learns() -> None:
     with fake_cuda():
-        torch.empty(3, device="cuda", requires_grad=True).sum().backward()
+        torch.empty(3, device="cuda", requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
     torch._dynamo.reset()
     weight = torch.ones(3, requires_grad=True)
     torch.compile(lambda x: (2 * x).square().sum(), backend="aot_eager")(weight).backward()
