@@ -36,6 +36,7 @@ from train.plan.trace import blank_batch
 from train.step import Stepper, begin, sample_losses
 
 CUDA = torch.device("cuda")
+_attention_on_cpu = F.scaled_dot_product_attention
 _SOURCE = Path(__file__).with_suffix(".cpp")
 _COMPILER = "g++"
 
@@ -82,6 +83,8 @@ def fake_cuda() -> Iterator[None]:
         stack.enter_context(mock.patch("torch.cuda.amp.common.amp_definitely_not_available", return_value=False))
         stack.enter_context(mock.patch("torch.cuda.is_bf16_supported", return_value=True))
         stack.enter_context(mock.patch("torch._C._conv_determine_backend_memory_format", _convolution_layout))
+        # Not by the mode below, which is not there where a checkpointed block is computed again.
+        stack.enter_context(mock.patch("torch.nn.functional.scaled_dot_product_attention", _attention))
         # Module.to would swap fake tensors, and cannot where anything has a weak reference to them.
         stack.enter_context(mock.patch("torch.utils.swap_tensors", _set_data))
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
@@ -106,8 +109,6 @@ class _AsOnCard(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func is F.scaled_dot_product_attention and args[0].is_cuda:
-            return _attention(*args, **(kwargs or {}))
         if func is torch.Tensor.pin_memory:
             return args[0]
         if func is torch.asarray:  # of a storage: how safetensors reads a file, into memory that is there
@@ -125,6 +126,8 @@ def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Either keeps q, k, v, its result and the logarithm of each row's sum. A T4 has no flash kernel; its fp16 is the
     other one's, which keeps the same.
     """
+    if not q.is_cuda:
+        return _attention_on_cpu(q, k, v)
     if torch.is_autocast_enabled("cuda"):
         q, k, v = (x.to(torch.get_autocast_dtype("cuda")) for x in (q, k, v))
     if q.shape[-1] % 8:
