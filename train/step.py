@@ -226,11 +226,11 @@ def update_ema(training: Training, decay: float, finite: Tensor) -> None:
     """
     share = 1 - min(decay, (1 + training.step) / (10 + training.step))
     averaged = list(training.ema.values())
-    parameters = [p.detach() for p in training.stepped.values()]
-    if averaged[0].device != parameters[0].device:
-        parameters = [p.to(averaged[0].device) for p in parameters]
-    finite = finite.to(averaged[0].device)
-    if finite.device.type == "cpu":
+    device = averaged[0].device
+    beside = [list(one) for one in (training.stepped.values(), training.model.parameters())]
+    parameters = [p.detach().to(device) for p in next((one for one in beside if one[0].device == device), beside[0])]
+    finite = finite.to(device)
+    if device.type == "cpu":
         if finite:
             torch._foreach_lerp_(averaged, parameters, share)
         return

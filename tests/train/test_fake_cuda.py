@@ -27,6 +27,7 @@ from torch import Tensor
 from train.cascade import Overrides, TrainedStage, assemble_stage, sample_stage
 from train.checkpoint import restore, save_checkpoint
 from train.config import STAGES, Stage, StageConfig
+from train.data.prefetch import moved, tensors_of
 from train.diffusion.conditioning import TryOnInputs
 from train.diffusion.schedule import make_schedule
 from train.models import build_model
@@ -40,20 +41,6 @@ from train.validation.loss import validate
 
 CPU = torch.device("cpu")
 PRECISIONS = ("fp32", "bf16", "fp16")
-
-DRAWN_ON_HOST = {
-    "train.diffusion.randomness.SampleNoise.normal",
-    "train.diffusion.randomness.SampleNoise.uniform",
-    "train.diffusion.randomness.SampleNoise.bernoulli",
-    "train.diffusion.schedule.shifted",
-}
-"""The functions that compute on the CPU in an ordinary step."""
-COPIED_TO_DEVICE = {"train.step.sample_losses", "train.step.stage_inputs"}
-"""Those that copy from it to the device."""
-TABLE = "train.diffusion.schedule.LinearSchedule.log_snr"
-"""And where the schedule is the linear one, that which copies its table each time."""
-WAITING = {"train.step.train_step", "train.step._clip_and_step"}
-"""The functions in which the host waits for the device, as long as finding 4 stands."""
 
 QUICK = {"base": "fp32", "sr256": "bf16", "sr1024": "fp16"}
 """One precision a stage, where another would show nothing new; the others are slow tests."""
@@ -114,7 +101,7 @@ def begun(config: StageConfig) -> tuple[Training, Traffic]:
         give_gradients(training)
         watch.taken()
         step_optimizer(training)
-        update_ema(training, config.ema)
+        update_ema(training, config.ema, torch.ones((), dtype=torch.bool, device=CUDA))
         release(training.model)
         return training, watch.taken()
 
@@ -126,11 +113,14 @@ def made(config: StageConfig) -> Step:
     The stages' trainings are shared: a precision is of a step, and of the loss scale, alone.
     """
     training, optimizer = begun(config.model_copy(update={"precision": "fp32"}))
-    training.scale = LossScale() if config.precision == "fp16" else None
     micro = min(config.memory.micro_batch or config.data.batch, config.data.batch)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), CUDA)
-    batch = blank_batch(config, micro)
+    with fake_cuda():
+        stepper.schedule.log_snr(torch.zeros(1, device=CUDA))  # its table is copied once a run
+        training.scale = LossScale.initial(CUDA) if config.precision == "fp16" else None
+        batch = moved(blank_batch(config, micro), CUDA)
     with fake_cuda(), CardWatch() as watch:
+        watch.hold(tensors_of(batch))
         watch.hold([*training.model.parameters(), *training.ema.values(), *moments(training)])
         if micro < config.data.batch:
             give_gradients(training)
@@ -162,22 +152,10 @@ def test_the_optimizer_has_nothing_to_do_with_the_host(preset: str, stage: Stage
 
 
 @every_step
-def test_the_host_draws_noise_and_nothing_else(preset: str, stage: Stage, precision: str) -> None:
-    config = configured(preset, stage, f"precision={precision}")
-    traffic = made(config).whole
-    assert cpu_outputs(traffic) == DRAWN_ON_HOST
-    table = {TABLE} if config.diffusion.schedule == "linear" else set()
-    assert copies(traffic, "device") == COPIED_TO_DEVICE | table
-    assert copies(traffic, "host") == set()
-    assert synchronisations(traffic) <= WAITING
-
-
-@every_step
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="finding 4: an ordinary step reads whether loss and gradients are finite"
-)
-def test_the_host_does_not_wait_for_the_card(preset: str, stage: Stage, precision: str) -> None:
-    assert synchronisations(made(configured(preset, stage, f"precision={precision}")).whole) == set()
+def test_the_host_neither_computes_nor_copies_nor_waits(preset: str, stage: Stage, precision: str) -> None:
+    """Noise, times and dropout are drawn on the card; whether the step was finite stays there."""
+    traffic = made(configured(preset, stage, f"precision={precision}")).whole
+    assert traffic == Traffic()
 
 
 MEMORY = {
@@ -211,7 +189,7 @@ def test_what_saves_memory_works_on_the_card(name: str) -> None:
     assert devices(*state.stepped.values()) == {"cpu" if config.memory.optimizer_on_host else "cuda"}
     if config.optim.name != "adafactor":
         assert devices(*moments(state)) == devices(*state.stepped.values())
-    assert cpu_outputs(step.whole) == DRAWN_ON_HOST | ON_HOST.get(name, set())
+    assert cpu_outputs(step.whole) == ON_HOST.get(name, set())
     assert copies(step.whole, "host") <= ON_HOST.get(name, set())
     assert step.peak < made(configured("nano", "sr1024", "precision=fp32")).peak
 
@@ -258,7 +236,7 @@ def test_a_stage_samples_on_the_card(preset: str, stage: Stage, precision: str) 
     assert images.shape == (2, 3, config.size, config.size)
     assert synchronisations(traffic) == set()
     assert {place for place in cpu_outputs(traffic) if not place.startswith(SCHEDULED_ON_HOST)} == set()
-    table = {TABLE} if config.diffusion.schedule == "linear" else set()
+    table = {"train.diffusion.schedule.LinearSchedule.log_snr"} if config.diffusion.schedule == "linear" else set()
     assert copies(traffic, "device") == {"train.cascade.sample_stage"} | table
 
 
@@ -330,7 +308,6 @@ def test_a_checkpoint_is_restored_to_the_card(resumed: Training) -> None:
     assert devices(*resumed.model.parameters(), *resumed.ema.values()) == {"cuda"}
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="finding 1: Adam's step is left on the CPU")
 def test_a_restored_training_steps_on_the_card(resumed: Training) -> None:
     assert devices(*(state["step"] for state in resumed.optimizer.state.values())) == {"cuda"}
     with fake_cuda(), CardWatch() as watch:
@@ -367,14 +344,12 @@ def mib(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
 
 
-LAYOUT = "finding 3: on CUDA GroupNorm keeps a copy of its input, which the plan does not count"
-
-
 @every_use
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason=LAYOUT)
 def test_the_plan_is_of_the_card(preset: str, stage: Stage, precision: str) -> None:
     config = configured(preset, stage, f"precision={precision}")
-    planned, taken = trace(config).peak, made(config).peak
+    # The batch that comes next, which is copied while the step is computed, is on the card as well.
+    following = sum(tensor.nbytes for tensor in tensors_of(blank_batch(config, config.data.batch)))
+    planned, taken = trace(config).peak, made(config).peak + following
     print(f"{preset} {stage} {precision}, batch of 8: planned {mib(planned)}, on the card {mib(taken)}")
     assert planned == pytest.approx(taken, rel=0.02)
 
@@ -383,7 +358,6 @@ def test_the_plan_is_of_the_card(preset: str, stage: Stage, precision: str) -> N
     ("preset", "stage"),
     [("nano", "sr1024"), *(pytest.param("small", stage, marks=pytest.mark.slow) for stage in STAGES)],
 )
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason=LAYOUT)
 def test_no_more_is_kept_on_the_card_than_on_a_cpu(preset: str, stage: Stage) -> None:
     config = configured(preset, stage, "precision=bf16")
     with fake_cuda():
