@@ -40,12 +40,15 @@ class DataConfig(_Config):
     """Mirror half of the tuples, left and right keypoints exchanged."""
     jitter: float = Field(0.0, ge=0, le=0.25)
     """Shift person and garment, each on its own, whole pixels up to this share of the side; not in stage 3."""
-    threads: int = Field(2, gt=0)
-    """Threads that read and decode ahead of the step; for shards at a URL, how many requests are under way."""
+    threads: int | None = Field(None, gt=0)
+    """Threads that read and decode ahead of the step; null: one for each processor on a card, 2 on a CPU. For shards at
+    a URL, how many requests are under way."""
     cache: Path | None = None
     """Folder that keeps what was read of shards at a URL; null: tryon-cascade/shards in ~/.cache."""
     cache_bytes: int = Field(10 * 2**30, ge=0)
     """Most that this folder holds, all processes together; what was used longest ago goes first. 0 keeps nothing."""
+    cache_memory: int | None = Field(None, ge=0)
+    """Bytes of decoded images that each process keeps in memory; null: a third of what is available. 0 keeps none."""
 
 
 class OptimConfig(_Config):

@@ -45,7 +45,7 @@ def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
     if wanted.optim.decay == "constant":
         free.add("steps")
     values = config.model_dump(mode="json", exclude=free)
-    for name in ("threads", "cache", "cache_bytes"):
+    for name in ("threads", "cache", "cache_bytes", "cache_memory"):
         del values["data"][name]
     del values["optim"]["max_skipped"]
     return values

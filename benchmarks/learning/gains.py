@@ -12,8 +12,7 @@ from common import header, write
 from torch import Tensor
 
 from train.cascade import Overrides, TrainedStage, load_cascade, sample_stage
-from train.data import BatchLoader, ShardFolder
-from train.data.batches import Batch
+from train.data import Batch, BatchLoader, ShardFolder
 from train.diffusion.conditioning import to_uint8
 from train.step import stage_inputs
 

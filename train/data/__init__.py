@@ -1,6 +1,7 @@
 """From a folder of shards to batches, in an order that is a pure function of (seed, epoch, position)."""
 
-from train.data.batches import Batch, BatchLoader
+from train.data.batch import Batch
+from train.data.batches import BatchLoader
 from train.data.opening import claim_data, open_shards
 from train.data.order import order_at
 from train.data.shards import ShardFolder

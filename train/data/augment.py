@@ -2,87 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas import FLIP
+from train.config import StageConfig
 from train.data.decode import Pixels
-from train.diffusion.randomness import SampleNoise
+from train.data.draws import uniform_pairs
 
-Pose = NDArray[np.float32]
+Poses = NDArray[np.float32]
+Pairs = NDArray[np.int64]
+
+_OVERHEAD = 1024
+"""Bytes that an item's objects take besides its pixels, about."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One decoded sample: pictures uint8 (H, W, 3), poses float32 (17, 3); None for what the stage does not read."""
+    """One decoded sample: images uint8 (H, W, 3), poses float32 (17, 3); None for what the stage does not read."""
 
     x: Pixels
     Ia: Pixels | None = None
     Ic: Pixels | None = None
-    Jp: Pose | None = None
-    Jg: Pose | None = None
+    Jp: Poses | None = None
+    Jg: Poses | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        arrays = (self.x, self.Ia, self.Ic, self.Jp, self.Jg)
+        return _OVERHEAD + sum(array.nbytes for array in arrays if array is not None)
 
 
-def mirrored(item: Item) -> Item:
-    """Mirror the whole tuple; left and right keypoints change places."""
-    return Item(
-        x=_flip(item.x),
-        Ia=None if item.Ia is None else _flip(item.Ia),
-        Ic=None if item.Ic is None else _flip(item.Ic),
-        Jp=None if item.Jp is None else flip_pose(item.Jp),
-        Jg=None if item.Jg is None else flip_pose(item.Jg),
-    )
+@dataclass(frozen=True)
+class Draws:
+    """What is done to each of a batch's samples: cropped, then shifted, then mirrored."""
+
+    flip: NDArray[np.bool_]
+    """(B,): mirror the whole tuple; left and right keypoints change places."""
+    corner: Pairs | None = None
+    """(B, 2): top and left of the crop; None keeps the whole."""
+    person: Pairs | None = None
+    """(B, 2): pixels to the right and down that x, Ia and Jp are shifted by; None leaves them."""
+    garment: Pairs | None = None
+    """(B, 2): the same for Ic and Jg."""
 
 
-def flip_pose(pose: Pose) -> Pose:
-    """Mirror a pose (17, 3): x becomes 1 - x, left and right change places; absent points stay zero."""
-    flipped = pose[list(FLIP)].copy()
-    flipped[:, 0] = np.where(flipped[:, 2] > 0, 1 - flipped[:, 0], 0)
+def draw(config: StageConfig, positions: Sequence[int]) -> Draws:
+    """Return what is done to the samples at these positions."""
+
+    def pairs(*purpose: str) -> NDArray[np.float32]:
+        return uniform_pairs(config.seed, config.stage, positions, *purpose)
+
+    def shifts(which: str) -> Pairs:
+        return np.rint((pairs("jitter", which) * 2 - 1) * config.data.jitter * config.size).astype(np.int64)
+
+    flip = pairs("flip")[:, 0] < 0.5 if config.data.flip else np.zeros(len(positions), np.bool_)
+    if config.crop:
+        return Draws(flip, (pairs("crop") * (config.size - config.crop + 1)).astype(np.int64))
+    if config.data.jitter and config.is_try_on:
+        return Draws(flip, None, shifts("person"), shifts("garment"))
+    return Draws(flip)
+
+
+def flip_pose(pose: Poses) -> Poses:
+    """Mirror poses (…, 17, 3): x becomes 1 - x, left and right change places; absent points stay zero."""
+    flipped = pose[..., list(FLIP), :]
+    flipped[..., 0] = np.where(flipped[..., 2] > 0, 1 - flipped[..., 0], 0)
     return flipped
 
 
-def jittered(item: Item, share: float, noise: SampleNoise) -> Item:
-    """Shift a try-on tuple by up to ``share`` of its side: Ip, Ia and Jp alike, Ic and Jg by another draw.
+def moved_pose(pose: Poses, shift: NDArray[np.floating[Any]]) -> Poses:
+    """Move every point of poses (…, 17, 3) by ``shift`` (…, 2), x and y in parts of the side; who leaves is absent."""
+    moved = pose.copy()
+    moved[..., :2] += shift.astype(np.float32)[..., None, :]
+    inside = ((moved[..., :2] >= 0) & (moved[..., :2] <= 1)).all(axis=-1) & (pose[..., 2] > 0)
+    return np.where(inside[..., None], moved, np.float32(0))
+
+
+def moved_image(image: Pixels, right: int, down: int) -> Pixels:
+    """Shift a square image by less than its side.
 
     By whole pixels, so that nothing is blurred: what a network is shown blurred it learns to make blurred. What comes
-    in from beyond an edge repeats it, as the crops of the shards do. Points that leave become absent.
+    in from beyond an edge repeats it, as the crops of the shards do.
     """
-    side = item.x.shape[0]
-    person, garment = (
-        np.rint((noise.uniform((2,), "jitter", which).numpy()[0] * 2 - 1) * share * side).astype(int)
-        for which in ("person", "garment")
-    )
-    return Item(
-        x=_moved(item.x, person),
-        Ia=None if item.Ia is None else _moved(item.Ia, person),
-        Ic=None if item.Ic is None else _moved(item.Ic, garment),
-        Jp=None if item.Jp is None else moved_pose(item.Jp, person / side),
-        Jg=None if item.Jg is None else moved_pose(item.Jg, garment / side),
-    )
-
-
-def moved_pose(pose: Pose, shift: NDArray[np.floating[Any]]) -> Pose:
-    """Return the pose (17, 3) with every point moved by ``shift`` (2,), x and y in parts of the side."""
-    moved = pose.copy()
-    moved[:, :2] += shift.astype(np.float32)
-    inside = ((moved[:, :2] >= 0) & (moved[:, :2] <= 1)).all(axis=1) & (pose[:, 2] > 0)
-    return np.where(inside[:, None], moved, np.float32(0))
-
-
-def _moved(picture: Pixels, pixels: NDArray[np.int_]) -> Pixels:
-    side = picture.shape[0]
-    columns, rows = (np.clip(np.arange(side) - by, 0, side - 1) for by in pixels)
-    return np.ascontiguousarray(picture[rows][:, columns])
-
-
-def crop_corner(room: int, noise: SampleNoise) -> tuple[int, int]:
-    """Return top and left of the one sample's random crop, each in [0, room]."""
-    top, left = (int(u * (room + 1)) for u in noise.uniform((2,), "crop")[0])
-    return top, left
-
-
-def _flip(picture: Pixels) -> Pixels:
-    return np.ascontiguousarray(picture[:, ::-1])
+    side = image.shape[0]
+    left = image[max(0, -down) : side - max(0, down), max(0, -right) : side - max(0, right)]
+    edges = (max(0, down), max(0, -down), max(0, right), max(0, -right))
+    moved = cv2.copyMakeBorder(left, *edges, cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED)
+    return np.asarray(moved, np.uint8)
