@@ -71,7 +71,7 @@ def main() -> None:
                 compare(shards, loaded(preset, stage), given.seconds, given.rounds)
         print("\n| nano stage | ms a step | of it in `next(batches)` | processor time in it |\n|---|---|---|---|")
         for stage in STAGES:
-            waiting(shards, preset_stage("nano", stage), 12)
+            waiting(shards, preset_stage("nano", stage, {"data": {"cache_memory": 0}}), 12)
 
 
 def drawn(folder: Path) -> Path:
@@ -124,10 +124,8 @@ def rate(make: Make, seconds: float) -> tuple[float, float]:
 
 
 def ours(shards: Path, config: StageConfig, threads: int) -> Iterator[object]:
-    config = StageConfig.model_validate(merged(config.model_dump(), {"data": {"threads": threads}}))
-    loader = BatchLoader(ShardFolder(shards, "train"), config)
-    loader._cached_items = 0  # every sample is decoded
-    return loader.batches(0)
+    config = StageConfig.model_validate(merged(config.model_dump(), {"data": {"threads": threads, "cache_memory": 0}}))
+    return BatchLoader(ShardFolder(shards, "train"), config).batches(0)
 
 
 def plain(shards: Path, config: StageConfig, workers: int) -> Iterator[object]:
@@ -173,9 +171,7 @@ def waiting(shards: Path, config: StageConfig, steps: int) -> None:
     """Print how long a nano step is, and how much of it passes until its batch is there: all samples decoded anew."""
     training = begin(config, CPU)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
-    loader = BatchLoader(ShardFolder(shards, "train"), config)
-    loader._cached_items = 0
-    batches = loader.batches(0)
+    batches = BatchLoader(ShardFolder(shards, "train"), config).batches(0)
     train_step(training, next(batches), stepper)
     whole: list[float] = []
     waited: list[float] = []

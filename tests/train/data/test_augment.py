@@ -9,7 +9,8 @@ import torch
 from schemas import MID_GREY, check_pose
 from train.config import StageConfig
 from train.data import BatchLoader, ShardFolder
-from train.data.augment import Item, jittered, moved_pose
+from train.data.augment import Item, draw, moved_image, moved_pose
+from train.data.batch import Batch, Frame
 from train.diffusion.randomness import SampleNoise
 
 SIDE = 64
@@ -35,21 +36,40 @@ def pose_at(row: int, column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.fl
     return pose
 
 
+@pytest.fixture
+def jitter(tiny: Callable[..., StageConfig]) -> Callable[[Item, int], Batch]:
+    """(item, position) → a batch of the item alone, shifted as drawn for the position and not mirrored."""
+    config = tiny("base", "data.jitter=0.1", "data.flip=false")
+
+    def served(item: Item, position: int) -> Batch:
+        frame = Frame(config, [position], draw(config, [position]), pin=False)
+        frame.put(0, item)
+        return frame.batch(0)
+
+    return served
+
+
+def image_of(images: torch.Tensor | None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    assert images is not None
+    return images[0].permute(1, 2, 0).numpy()
+
+
 @pytest.mark.parametrize("position", range(8))
-def test_points_move_with_what_they_mark_and_person_and_garment_apart(position: int) -> None:
+def test_points_move_with_what_they_mark_and_person_and_garment_apart(
+    jitter: Callable[[Item, int], Batch], position: int
+) -> None:  # fmt: skip
     item = Item(dot(24, 36), dot(24, 36), dot(40, 20), pose_at(24, 36), pose_at(40, 20))
-    moved = jittered(item, 0.1, SampleNoise(0, "base", [position]))
-    assert moved.Ia is not None
-    assert moved.Ic is not None
-    assert moved.Jp is not None
-    assert moved.Jg is not None
-    assert np.array_equal(moved.x, moved.Ia)
-    for picture, pose in ((moved.x, moved.Jp), (moved.Ic, moved.Jg)):
-        assert middle(picture) == pytest.approx(pose[5, :2].tolist(), abs=0.2 / SIDE)
+    batch = jitter(item, position)
+    assert batch.Jp is not None
+    assert batch.Jg is not None
+    x, Ic = image_of(batch.x), image_of(batch.Ic)
+    assert np.array_equal(x, image_of(batch.Ia))
+    for image, pose in ((x, batch.Jp[0].numpy()), (Ic, batch.Jg[0].numpy())):
+        assert middle(image) == pytest.approx(pose[5, :2].tolist(), abs=0.2 / SIDE)
         assert not np.delete(pose, 5, axis=0).any()
-    shifts = [np.asarray(middle(a)) - middle(b) for a, b in ((moved.x, item.x), (moved.Ic, item.x))]
+    shifts = [np.asarray(middle(a)) - middle(b) for a, b in ((x, item.x), (Ic, item.x))]
     assert np.abs(shifts[0]).max() > 0.3 / SIDE
-    assert not np.allclose(shifts[0], np.asarray(middle(moved.Ic)) - middle(dot(40, 20)), atol=0.1 / SIDE)
+    assert not np.allclose(shifts[0], np.asarray(middle(Ic)) - middle(dot(40, 20)), atol=0.1 / SIDE)
 
 
 def test_a_point_that_leaves_the_picture_becomes_absent() -> None:
@@ -60,14 +80,47 @@ def test_a_point_that_leaves_the_picture_becomes_absent() -> None:
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_nothing_is_blurred(position: int) -> None:
+def test_nothing_is_blurred(jitter: Callable[[Item, int], Batch], position: int) -> None:
     """Training pictures softer than those that are asked for later would teach to make soft ones."""
     picture = np.random.default_rng(position).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    moved = jittered(Item(picture), 0.1, SampleNoise(0, "base", [position])).x
+    pose = pose_at(30, 30)
+    moved = image_of(jitter(Item(picture, picture, picture, pose, pose), position).x)
     inner = slice(8, SIDE - 8)
     places = [(row, column) for row in range(-7, 8) for column in range(-7, 8)]
     found = [at for at in places if np.array_equal(moved[inner, inner], np.roll(picture, at, (0, 1))[inner, inner])]
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("right", [-16, -3, 0, 5, 16])
+@pytest.mark.parametrize("down", [-16, 0, 1, 16])
+def test_what_comes_in_repeats_the_edge(right: int, down: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    rows, columns = (np.clip(np.arange(SIDE) - by, 0, SIDE - 1) for by in (down, right))
+    assert np.array_equal(moved_image(picture, right, down), picture[rows][:, columns])
+
+
+def test_a_part_of_an_image_is_shifted_as_if_there_were_nothing_around_it() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    part = picture[8:40, 16:48]
+    assert np.array_equal(moved_image(part, 3, -2), moved_image(part.copy(), 3, -2))
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**40])
+def test_draws_are_those_of_the_sample_noise_of_each_position(tiny: Callable[..., StageConfig], seed: int) -> None:
+    positions = [0, 1, 5, 1000, 10**12]
+    noise = [SampleNoise(seed, stage, positions) for stage in ("base", "sr1024")]
+    found = draw(tiny("base", f"seed={seed}", "data.jitter=0.2"), positions)
+    assert found.flip.tolist() == noise[0].bernoulli(0.5, "flip").tolist()
+    assert found.corner is None
+    for which, shifts in (("person", found.person), ("garment", found.garment)):
+        assert shifts is not None
+        wanted = np.rint((noise[0].uniform((2,), "jitter", which).numpy() * 2 - 1) * 0.2 * 64)
+        assert shifts.tolist() == wanted.tolist()
+    found = draw(tiny("sr1024", f"seed={seed}"), positions)
+    assert found.corner is not None
+    assert found.corner.tolist() == (noise[1].uniform((2,), "crop") * (256 - 64 + 1)).long().tolist()
+    assert found.person is found.garment is None
+    assert not draw(tiny("base", "data.flip=false"), positions).flip.any()
 
 
 def test_jittered_batches_are_sound_and_a_function_of_the_position(
