@@ -120,7 +120,9 @@ def compare(
     programs: tuple[Program, Program], presets: list[str], seconds: float, rounds: int
 ) -> dict[tuple[str, str, bool], tuple[Rate, Rate]]:  # fmt: skip
     """Print the rates before and after; return those of two cores by preset, stage and whether they are warm."""
-    print("| preset, stage | epoch | cores | images/s before | after | ratio | per processor second before | after | ratio |")
+    print(
+        "| preset, stage | epoch | cores | images/s before | after | ratio | per processor second before | after | ratio |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     found = {}
     for preset in presets:

@@ -11,7 +11,9 @@ import torch
 from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256, UserError
 from train.config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder, order_at
-from train.data.augment import Item, flip_pose
+from train.data import batch as batch_module
+from train.data.augment import flip_pose
+from train.data.decode import Pixels
 from train.diffusion.randomness import SampleNoise
 
 TinyConfig = Callable[..., StageConfig]
@@ -35,6 +37,82 @@ def same(a: Batch, b: Batch) -> bool:
     fields = ("x", "Ia", "Ic", "Jp", "Jg")
     pairs = [(getattr(a, name), getattr(b, name)) for name in fields]
     return a.positions == b.positions and all(p is q is None or torch.equal(p, q) for p, q in pairs)
+
+
+def picture(data: ShardFolder, config: StageConfig, which: int, position: int, member: str = PERSON_256) -> Pixels:
+    """Return an image that is served for a sample at a position, cropped and mirrored one by one."""
+    noise = SampleNoise(config.seed, config.stage, [position])
+    image = data.picture(which, PERSON if config.crop else member, config.size)
+    if config.crop:
+        top, left = (int(u * (config.size - config.crop + 1)) for u in noise.uniform((2,), "crop")[0])
+        image = image[top : top + config.crop, left : left + config.crop]
+    return image[:, ::-1] if config.data.flip and bool(noise.bernoulli(0.5, "flip")) else image
+
+
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+def test_a_batch_is_what_each_sample_is_by_itself(shards: Path, tiny: TinyConfig, stage: str) -> None:
+    data, config = ShardFolder(shards, "train"), tiny(stage, "data.batch=6", "data.threads=2")
+    for batch in take(BatchLoader(data, config), 0, 8):
+        order = [order_at(config.seed, len(data), position) for position in batch.positions]
+        images = {"x": PERSON_256} if config.crop else {"x": PERSON_256, "Ia": AGNOSTIC, "Ic": GARMENT}
+        for row, (which, position) in enumerate(zip(order, batch.positions, strict=True)):
+            for name, member in images.items():
+                wanted = _x(picture(data, config, which, position, member))[0]
+                assert torch.equal(getattr(batch, name)[row], wanted)
+        assert batch.x.stride()[1] == 1  # channels last, as the networks compute
+        if batch.Jg is not None:
+            flips = SampleNoise(config.seed, stage, batch.positions).bernoulli(0.5, "flip").tolist()
+            poses = [data.pose(which, JG) for which in order]
+            assert np.array_equal(batch.Jg, [flip_pose(p) if flip else p for p, flip in zip(poses, flips, strict=True)])
+
+
+@pytest.mark.parametrize("stage", ["base", "sr1024"])
+@pytest.mark.parametrize("threads", [1, 5])
+@pytest.mark.parametrize("room", [0.0, 3.5, 1e6])
+def test_what_is_kept_changes_no_batch(
+    shards: Path, tiny: TinyConfig, stage: str, threads: int, room: float
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    config = tiny(stage, "data.cache_memory=0", "data.batch=4", "steps=1000")
+    count = len(data) // 4 * 3
+    plain = take(BatchLoader(data, config), 0, count)
+    images = 3 * config.size**2 * (3 if config.is_try_on else 1)
+    settings = [f"data.cache_memory={int(room * (images + 2048))}", f"data.threads={threads}"]
+    loader = BatchLoader(data, tiny(stage, "data.batch=4", "steps=1000", *settings))
+    assert all(same(a, b) for a, b in zip(plain, take(loader, 0, count), strict=True))
+    assert len(loader._kept) == min(int(room), len(data))
+    assert loader._kept.nbytes <= room * (images + 2048)
+    assert all(same(a, b) for a, b in zip(plain[5:], take(loader, 20, count - 5), strict=True))
+
+
+def test_the_third_stage_decodes_whole_images_only_if_it_comes_by_them_again(shards: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    for steps, kept in ((len(data) - 1, 0), (len(data), len(data))):
+        loader = BatchLoader(data, tiny("sr1024", f"steps={steps}", "data.batch=2"))
+        take(loader, 0, len(data))
+        assert len(loader._kept) == kept
+    resumed = BatchLoader(data, tiny("sr1024", f"steps={len(data)}", "data.batch=2"))
+    take(resumed, 2, 3)
+    assert len(resumed._kept) == 0
+
+
+@pytest.mark.parametrize("pin", [False, True])
+def test_memory_is_page_locked_only_if_asked(
+    shards: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch, pin: bool
+) -> None:  # fmt: skip
+    asked: list[bool] = []
+    empty = torch.empty
+
+    def without_a_card(shape: tuple[int, ...], *, dtype: torch.dtype, pin_memory: bool) -> torch.Tensor:
+        asked.append(pin_memory)
+        return empty(shape, dtype=dtype)
+
+    plain = take(BatchLoader(ShardFolder(shards, "train"), tiny("base")), 0, 2)
+    monkeypatch.setattr(batch_module.torch, "empty", without_a_card)
+    loader = BatchLoader(ShardFolder(shards, "train"), tiny("base"), pin=pin)
+    assert all(same(a, b) for a, b in zip(plain, take(loader, 0, 2), strict=True))
+    assert set(asked) == {pin}
+    assert len(asked) >= 10
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
@@ -147,12 +225,11 @@ def test_the_next_sound_sample_comes_for_a_damaged_one(
     count = len(data)
     order = [order_at(config.seed, count, position) for position in range(2 * count)]
     served = take(BatchLoader(data, config), 0, 2 * count)
-    plain = BatchLoader(sound, config)
     for position, batch in enumerate(served):
         epoch, place = divmod(position, count)
         here = [order[epoch * count + (place + k) % count] for k in range(count)]
         which = next(w for w in here if data.keys[w] not in bad)
-        assert torch.equal(batch.x, _x(plain._augmented(which, position)))
+        assert torch.equal(batch.x, _x(picture(sound, config, which, position)))
         assert batch.replaced == (data.keys[order[position]] in bad)
     assert sum(batch.replaced for batch in served) == 4
     assert len(told) == 2
@@ -161,8 +238,8 @@ def test_the_next_sound_sample_comes_for_a_damaged_one(
     assert all(same(a, b) for a, b in zip(served[count + 3 :], late, strict=True))
 
 
-def _x(item: Item) -> torch.Tensor:
-    return torch.from_numpy(item.x.copy()).permute(2, 0, 1)[None]
+def _x(image: Pixels) -> torch.Tensor:
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
 
 
 def test_where_every_sample_is_damaged_the_run_stops(copied: Path, tiny: TinyConfig) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas import AGNOSTIC, JP, PERSON, PERSON_256
-from train.data import ShardFolder
+from train.data import ShardFolder, decode
 from train.data.decode import Pixels, decode_picture, decode_pose
 
 
@@ -33,6 +33,28 @@ def test_rows_that_are_left_out_do_not_change_those_above(large: Pixels, size: i
     part = decode_picture(large, 1024, size, bottom)
     assert np.array_equal(part[:bottom], decode_picture(large, 1024, size)[:bottom])
     assert part.shape[0] < size or share > 0.9 or size == 300
+
+
+@pytest.mark.parametrize("agree", [True, False])
+@pytest.mark.parametrize("sampling", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420])
+@pytest.mark.parametrize("size", [256, 128, 64, 16])
+def test_every_bottom_gives_the_rows_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, agree: bool, sampling: int, size: int
+) -> None:  # fmt: skip
+    """On noise, the worst of images; where the decoders differ, Pillow alone decodes what is cropped."""
+    if not agree:
+        monkeypatch.setattr(decode, "_decoders_agree", lambda: False)
+    noise = np.random.default_rng(size).integers(0, 256, (256, 256, 3), np.uint8)
+    data = np.asarray(cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])[1], np.uint8)
+    whole = decode_picture(data, 256, size, size)
+    assert whole.shape == (size, size, 3)
+    for bottom in range(1, size, 1 + size // 16):
+        assert np.array_equal(decode_picture(data, 256, size, bottom)[:bottom], whole[:bottom])
+
+
+def test_the_decoders_of_this_installation_agree() -> None:
+    """Else the third stage still trains, but its images are decoded under Python's lock."""
+    assert decode._decoders_agree()
 
 
 @pytest.mark.parametrize("bottom", [None, 256])
