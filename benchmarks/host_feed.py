@@ -42,7 +42,8 @@ ROOT = Path(__file__).parents[1]
 BATCH = 128
 KEPT = 1 << 29
 """Bytes of decoded images that the repeated samples of a warm run come to: more than a processor's cache holds."""
-REPEATED = 16
+REPEATED = 64
+"""Times that the samples of a cold run are repeated: longer than is measured."""
 CORES = 16
 H100 = {"base": 2439, "sr256": 2885, "sr1024": 1395}
 """Images a second of `small` that an H100 trains at 300 TFLOP/s (docs/scaling.md)."""
@@ -194,7 +195,7 @@ def measure(shards: Path, case: Case) -> Rate:
     loader = BatchLoader(folder, config)
     batches = loader.batches(0)
     if case.warm:
-        for _ in range(2 * len(folder) // BATCH + 4):  # an epoch, and what is decoded ahead of its end
+        for _ in range(len(folder) // BATCH + 2):  # an epoch, to its end
             next(batches)
     try:
         with watched(case.locked) as released:
@@ -224,7 +225,7 @@ def repeated(shards: Path, case: Case, config: Any) -> Any:
     times = REPEATED
     if case.warm:
         each = (3 if config.is_try_on else 1) * 3 * config.size**2
-        times = max(1, min(REPEATED, KEPT // (each * len(folder))))
+        times = max(1, min(16, KEPT // (each * len(folder))))
     folder.keys *= times
     folder._places *= times
     return folder
