@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from train.config import DataConfig
+from train.config import DataConfig, StageConfig
 from train.data import machine
 from train.data.machine import available_memory, decoding_threads, image_memory, processors
+from train.run import claim_run
 
 GIB = 2**30
 Machine = Callable[[dict[str, str]], Path]
@@ -125,3 +126,8 @@ def test_this_machine_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     available = available_memory()
     assert available is None or available > 2**20
     assert 1 <= processors() <= 16
+
+
+def test_a_run_resumes_on_a_machine_of_another_size(tmp_path: Path, tiny: Callable[..., StageConfig]) -> None:
+    claim_run(tmp_path / "base", tiny("base"))
+    claim_run(tmp_path / "base", tiny("base", "data.cache_memory=1000", "data.threads=7"))
