@@ -15,10 +15,10 @@ one run, so that a busy neighbour disturbs them alike; images per processor seco
 hardly depend on neighbours. The samples of the drawn shards are repeated under different numbers, so that an epoch is
 longer than what is measured; their files are in the page cache, so no disk is measured.
 
-The last table is arithmetic on the round that took least. With the processor seconds C that an image takes, of which G hold Python's lock, 16 cores
-feed min(16 / C, 1 / G) images a second. G is measured from above: all that does not pass in calls that are known to
-release the lock. Before, the main thread drew the noise alone and two threads decoded, so that there it is
-min(2 / decoding, 1 / noise).
+The last table is arithmetic on the round that took least. With the processor seconds C that an image takes, of which G
+hold Python's lock, 16 cores feed min(16 / C, 1 / G) images a second. G is measured from above: all that does not pass
+in calls that are known to release the lock. Before, the main thread drew the noise alone and two threads decoded, so
+that there it is min(2 / decoding, 1 / noise).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def check_pose(pose: NDArray[np.float32]) -> None:
         raise ValueError("a pose holds NaN or infinity")
     if pose.min() < 0.0 or pose.max() > 1.0:
         raise ValueError(f"a pose lies in [0, 1], not in [{pose.min():g}, {pose.max():g}]")
-    if not np.isin(pose[:, 2], (0.0, 1.0)).all():
+    if ((pose[:, 2] != 0.0) & (pose[:, 2] != 1.0)).any():
         raise ValueError("the visibility of a keypoint is 0 or 1")
     if pose[pose[:, 2] == 0.0].any():
         raise ValueError("an absent keypoint is all zeros")

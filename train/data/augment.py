@@ -60,7 +60,8 @@ def draw(config: StageConfig, positions: Sequence[int]) -> Draws:
         return uniform_pairs(config.seed, config.stage, positions, *purpose)
 
     def shifts(which: str) -> Pairs:
-        return np.rint((pairs("jitter", which) * 2 - 1) * config.data.jitter * config.size).astype(np.int64)
+        pixels = np.rint((pairs("jitter", which) * 2 - 1) * config.data.jitter * config.size)
+        return np.asarray(pixels, np.int64)
 
     flip = pairs("flip")[:, 0] < 0.5 if config.data.flip else np.zeros(len(positions), np.bool_)
     if config.crop:

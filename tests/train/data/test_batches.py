@@ -11,7 +11,6 @@ import torch
 from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256, UserError
 from train.config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder, order_at
-from train.data import batch as batch_module
 from train.data.augment import flip_pose
 from train.data.decode import Pixels
 from train.diffusion.randomness import SampleNoise
@@ -108,7 +107,7 @@ def test_memory_is_page_locked_only_if_asked(
         return empty(shape, dtype=dtype)
 
     plain = take(BatchLoader(ShardFolder(shards, "train"), tiny("base")), 0, 2)
-    monkeypatch.setattr(batch_module.torch, "empty", without_a_card)
+    monkeypatch.setattr(torch, "empty", without_a_card)
     loader = BatchLoader(ShardFolder(shards, "train"), tiny("base"), pin=pin)
     assert all(same(a, b) for a, b in zip(plain, take(loader, 0, 2), strict=True))
     assert set(asked) == {pin}

@@ -37,10 +37,12 @@ def test_an_item_is_counted_once() -> None:
 def test_threads_do_not_exceed_the_bound_together() -> None:
     one = item(8)
     kept = KeptItems(100 * one.nbytes)
-    threads = [
-        threading.Thread(target=lambda first=first: [kept.put(which, one) for which in range(first, 400, 8)])
-        for first in range(8)
-    ]
+
+    def put(first: int) -> None:
+        for which in range(first, 400, 8):
+            kept.put(which, one)
+
+    threads = [threading.Thread(target=put, args=(first,)) for first in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,12 +1,12 @@
 """What the process may use, as the files of /proc and /sys tell it: drawn folders in place of the system's."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from train.config import DataConfig, StageConfig
-from train.data import machine
 from train.data.machine import available_memory, decoding_threads, image_memory, processors
 from train.run import claim_run
 
@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> Machine:
 @pytest.fixture(autouse=True)
 def _sixteen_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: set(range(16)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
 
 
 V2 = "0::/job/step\n"
