@@ -68,7 +68,8 @@ def fit_stage(
 
     examiner.look(training, to_stop)  # where the run was stopped while looking
 
-    loader = BatchLoader(shards, config, world.rank, world.size)
+    on_card = world.device.type == "cuda"
+    loader = BatchLoader(shards, config, world.rank, world.size, on_card=on_card, pin=on_card)
     batches = on_device(loader.batches(training.step * config.data.batch), world.device)
     meter = Meter(config, training.step, world.device, peak_tflops(config.precision, world))
     outcomes, guard = Outcomes(world.device), MemoryGuard(stepper, run, adapt)

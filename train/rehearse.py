@@ -42,7 +42,8 @@ def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> 
     footprint = trace(config, device.type == "cuda")
     training = begin(config, device)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
-    batches = on_device(BatchLoader(shards, config).batches(0), device)
+    on_card = device.type == "cuda"
+    batches = on_device(BatchLoader(shards, config, on_card=on_card, pin=on_card).batches(0), device)
     try:
         train_step(training, next(batches), stepper).item()
         started = time.monotonic()

@@ -44,7 +44,7 @@ class Training:
     @property
     def learner(self) -> nn.Module:
         """What a step's forward pass is made with; all else is with the model itself."""
-        return self.ddp or self.compiled or self.model
+        return next(one for one in (self.ddp, self.compiled, self.model) if one is not None)
 
     @property
     def stepped(self) -> dict[str, nn.Parameter]:

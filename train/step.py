@@ -101,7 +101,7 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
         finite = _clip_and_step(training, config.optim.clip, finite)
     training.step += 1
     update_ema(training, config.ema, finite)
-    sound = finite & torch.logical_not(torch.as_tensor(training.left_out, device=finite.device))
+    sound = finite & ~training.left_out if isinstance(training.left_out, Tensor) else finite
     training.skipped = training.skipped + ~sound
     training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~sound
     return loss

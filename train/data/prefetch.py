@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import torch
 from torch import Tensor
 
-from train.data.batches import Batch
+from train.data.batch import Batch
 
 
 def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batch]:
