@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
 
-from schemas import UserError
+from schemas.program import run_program, traceback_option
 
 _COMMANDS = {
     "annotate": ("preprocess.annotate_cli", "annotate_photographs"),
@@ -37,23 +36,13 @@ _NAMES: dict[str, click.Command] = {name: click.Command(name) for name in _COMMA
 
 @click.group(cls=_Commands, commands=_NAMES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tryon-cascade")
+@traceback_option
 def cli() -> None:
     """Turn a try-on data set into WebDataset shards of (Ia, Jp, Ic, Jg)."""
 
 
 def main() -> None:
-    """Run `prep`; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        cli.main(standalone_mode=False)
-    except UserError as error:
-        _fail(str(error))
-    except click.exceptions.Abort:
-        click.echo("interrupted; run the same command again to go on", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        _fail(error.format_message())
-
-
-def _fail(message: str) -> None:
-    click.echo(f"prep: {message}", err=True)
-    sys.exit(2)
+    """Run `prep`; whatever ends it is one line on stderr: exit code 2 for a user's mistake, 1 for a bug."""
+    run_program(
+        "prep", lambda: cli.main(standalone_mode=False), interrupted="run the same command again to resume"
+    )  # fmt: skip

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import starmap
 from typing import Any, TypeVar
 
 import cv2
 
-from preprocess.workers import make_ready
+from preprocess.workers import make_ready, open_pool
 from schemas import UserError
 
 T = TypeVar("T")
@@ -29,7 +28,7 @@ def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], wo
     if workers == 1:
         yield from starmap(function, work)
         return
-    with ProcessPoolExecutor(min(workers, len(work)), make_ready(), start_worker, (dict(os.environ),)) as pool:
+    with open_pool(min(workers, len(work)), make_ready(), start_worker, (dict(os.environ),)) as pool:
         try:
             yield from pool.map(function, *zip(*work, strict=True))
         except BrokenProcessPool as error:

@@ -12,12 +12,16 @@ from preprocess.drawn.dataset import write_dataset
 from preprocess.drawn.errors import DrawnDataError
 from preprocess.drawn.truth import FOLDER as TRUTH_FOLDER
 from schemas import UserError
+from schemas.errors import writing
+from schemas.seeds import MAX_SEED
 
 
 @click.command("sample-data")
 @click.option("--out", type=FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
 @click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same data set.")
+@click.option(
+    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same data set."
+)
 @click.option(
     "--truth", type=click.IntRange(min=0), default=0, show_default=True,
     help="Validation looks to draw in 20 other garments too, in OUT/truth, for trainer evaluate.",
@@ -27,7 +31,7 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
     """Draw people and garments in the exact layout of AI-Hub 78, to try the project without an account."""
     started = time.monotonic()
     try:
-        with progress_bar("drawing") as progress:
+        with progress_bar("drawing") as progress, writing(f"--out {out}"):
             summary = write_dataset(
                 out, looks=looks, seed=seed, truth=truth, workers=workers or cores(), progress=progress
             )

@@ -9,7 +9,12 @@ import contextlib
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.context import BaseContext
+from typing import Any
+
+from schemas.errors import UserError, reason
 
 ENVIRONMENT = {
     # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
@@ -38,3 +43,32 @@ def make_ready() -> BaseContext:
             forkserver.ensure_running()
             return multiprocessing.get_context("forkserver")
     return multiprocessing.get_context("spawn")
+
+
+def open_pool(
+    workers: int, context: BaseContext, initializer: Callable[..., object], initargs: tuple[Any, ...] = ()
+) -> Executor:
+    """Return a pool of so many processes; a thread of this process for one where processes cannot share memory.
+
+    Raise UserError there for more.
+    """
+    fault = shared_memory_fault()
+    if fault is None:
+        return ProcessPoolExecutor(workers, context, initializer, initargs)
+    if workers == 1:
+        return ThreadPoolExecutor(1, initializer=initializer, initargs=initargs)
+    raise UserError(
+        f"shared memory (/dev/shm) cannot be written: {reason(fault)}; worker processes need it, so give --workers 1, "
+        "or a container whose /dev/shm can be written"
+    )
+
+
+def shared_memory_fault() -> OSError | None:
+    """Return why processes cannot share semaphores here, None where they can."""
+    if sys.platform != "linux":
+        return None
+    try:
+        multiprocessing.get_context("fork").Lock()  # a lock of a spawning context would start another process
+    except OSError as error:
+        return error
+    return None

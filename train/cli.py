@@ -21,6 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas import Garment, Split, UserError
 from train.automatic import Choice, choose
 from train.cards import CARDS, CardName, card_of, prepare
+from schemas.program import run_program, traceback_option
+from schemas.seeds import MAX_SEED
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
 from train.data import ShardFolder, open_shards
@@ -33,7 +35,7 @@ from train.metrics import Status
 from train.options import FAST, RUNS, WEIGHTS
 from train.pairs import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.parallel.network import refuse_impossible
-from train.parallel.world import ALONE, Elsewhere, Parallel, World, is_first, join
+from train.parallel.world import ALONE, Elsewhere, Parallel, World, is_first, join, lost_another
 from train.photographs import PrepError, Wish, shards_of
 from train.plan.memory import planned_card
 from train.plan.report import as_json, as_text
@@ -66,6 +68,7 @@ _shards = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tryon-cascade")
+@traceback_option
 def cli() -> None:
     """Train the cascade on shards, and dress people with it."""
 
@@ -236,7 +239,9 @@ def config(stage: Stage, preset: Preset | None, config: Path | None, assignments
 @FAST
 @click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]")
 @click.option("--ema/--no-ema", default=True, show_default=True, help="Averaged weights, or those of the last step.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same pictures.")
+@click.option(
+    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same pictures."
+)
 def sample(
     runs: Path,
     shards: Path | str,
@@ -285,7 +290,7 @@ def sample(
 @RUNS
 @click.option("--out", type=_FOLDER, default=Path("try-on"), show_default=True, help="Folder for the picture.")
 @WEIGHTS
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same picture.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same picture.")
 def try_on(
     person: Path, garment: Path, kind: Garment, runs: Path, out: Path, weights: tuple[Path, ...], seed: int
 ) -> None:
@@ -312,7 +317,7 @@ def try_on(
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
 @click.option("--weights", type=_FOLDER, default=None, help="Folder of the networks of LPIPS, FID and KID.")
 @click.option("--truth", type=_FOLDER, default=None, help="Folder truth of drawn data: dress people in swaps as well.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same figures.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same figures.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def evaluate(
     runs: Path,
@@ -443,23 +448,26 @@ def _bar(title: str, extra: str = "") -> Iterator[Callable[..., None]]:
 
 
 def main() -> None:
-    """Run `trainer`; a user's mistake is one line on stderr and exit code 2."""
+    """Run `trainer`; whatever ends it is one line on stderr: exit code 2 for a user's mistake, 1 for a bug."""
+    told = "run the same command again to resume from the last checkpoint"
+    run_program("trainer", _run, interrupted=told, is_main=is_first())
+
+
+def _run() -> None:
     try:
         cli.main(standalone_mode=False)
-    except UserError as error:
-        click.echo(f"trainer: {error}", err=True)
-        sys.exit(2)
     except Elsewhere:
         sys.exit(2)
     except Diverged as error:
         _tell(f"trainer: {error}", err=True)
         sys.exit(1)
-    except click.exceptions.Abort:
-        _tell("trainer: interrupted; run the same command again to go on from the last checkpoint", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        _tell(f"trainer: {error.format_message()}", err=True)
-        sys.exit(2)
+    except RuntimeError as error:
+        if not lost_another(error):
+            raise
+        told = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"an exchange with the other processes failed ({told}); if one of them has ended, its last line says why"
+        ) from error
 
 
 def _tell(message: str, err: bool = False) -> None:

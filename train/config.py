@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.seeds import MAX_SEED
 from train.diffusion.guidance import Threshold
 from train.diffusion.objective import Prediction
 from train.diffusion.samplers import GridName
@@ -198,7 +199,7 @@ class StageConfig(_Config):
     """Side of the random crops that are trained on; the whole picture where none."""
     steps: int = Field(gt=0)
     """Optimizer steps of the whole run."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Decides weights, order, noise, times and dropout."""
     precision: Precision = "fp32"
     """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32. fp16 scales the loss."""

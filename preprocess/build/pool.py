@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from preprocess.build.tally import Tally
 from preprocess.folders import Folder
 from preprocess.processes import start_worker
 from preprocess.sources import Files
-from preprocess.workers import make_ready
+from preprocess.workers import make_ready, open_pool
 from schemas import UserError
 
 T = TypeVar("T")
@@ -47,12 +47,12 @@ _job: list[Job] = []
 
 
 @contextmanager
-def worker_pool(count: int, job: Job) -> Iterator[ProcessPoolExecutor]:
+def worker_pool(count: int, job: Job) -> Iterator[Executor]:
     """Yield a pool of ``count`` processes that know the job; what they have not begun at the end is dropped.
 
-    Raise UserError where a worker was killed.
+    One may be a thread of this process (`open_pool`). Raise UserError where a worker was killed.
     """
-    pool = ProcessPoolExecutor(count, make_ready(), initializer=_start, initargs=(job, dict(os.environ)))
+    pool = open_pool(count, make_ready(), _start, (job, dict(os.environ)))
     try:
         yield pool
     except BrokenProcessPool as error:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections import Counter
+from contextlib import AbstractContextManager
+from typing import Any
+
+from preprocess.workers import shared_memory_fault
 
 _ENOUGH = 100
 """Records that have to be seen before a rate of rejects means anything."""
@@ -39,12 +44,17 @@ class GivenUpError(Exception):
 class Tally:
     """Records seen and rejected, counted by all processes that were started with this object.
 
+    Where processes cannot share memory all work is done in this one (`open_pool`), which then counts alone.
     ``limit`` is the highest share of rejects, in [0, 1], None for no limit.
     """
 
     def __init__(self, limit: float | None, seen: int, rejected: int) -> None:
-        # The default's lock would go to children of a fork of this process alone.
-        self._counts = multiprocessing.get_context("spawn").Array("q", [seen, rejected, 0])
+        self._counts: Any = [seen, rejected, 0]
+        self._lock: AbstractContextManager[Any] = threading.Lock()
+        if shared_memory_fault() is None:
+            # The default's lock would go to children of a fork of this process alone.
+            self._counts = multiprocessing.get_context("spawn").Array("q", self._counts)
+            self._lock = self._counts.get_lock()
         self._limit = limit
         self.count(0, 0)
 
@@ -65,7 +75,7 @@ class Tally:
 
     def count(self, samples: int, rejects: int) -> None:
         """Add to the counts."""
-        with self._counts.get_lock():
+        with self._lock:
             self._counts[0] += samples + rejects
             self._counts[1] += rejects
             if self._limit is not None and self.seen >= _ENOUGH and self.rejected > self._limit * self.seen:

@@ -10,7 +10,8 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ from preprocess.drawn.person import person
 from preprocess.drawn.plan import SCHEMA, SPLITS, Look, Plan, Split, make_plan
 from preprocess.drawn.pose import FRAMES, frame_yaw, pose
 from preprocess.drawn.truth import FOLDER, SwapTask, Wearing, plan_swaps, write_list
+from preprocess.workers import open_pool
 
 JPEG_QUALITY: Final = 92
 
@@ -211,11 +213,13 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[None]:
             yield task.run()
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_start_worker) as pool:
+    with open_pool(min(workers, len(tasks)), context, _start_worker) as pool:
         futures = [pool.submit(task.run) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise DrawnDataError("a worker was killed, perhaps for want of memory; give fewer --workers") from error
         finally:
             pool.shutdown(cancel_futures=True)
 

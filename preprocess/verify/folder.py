@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from preprocess.folders import Folder, open_folder
 from preprocess.verify.leakage import id_leaks, picture_leaks, repeated_keys
 from preprocess.verify.problem import Problem
 from preprocess.verify.shard import ShardReport, start_worker, verify_shard
+from preprocess.workers import open_pool
 from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan, UserError
 
 ProgressCall = Callable[[int, int], None]
@@ -54,7 +54,7 @@ def verify(location: Path | str | Folder, workers: int, progress: ProgressCall) 
     names = [shard.name for shard in plan.shards]
     progress(0, len(names))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, max(1, len(names))), context, initializer=start_worker) as pool:
+    with open_pool(min(workers, max(1, len(names))), context, start_worker) as pool:
         futures = [pool.submit(verify_shard, folder, shard, plan.fingerprint) for shard in plan.shards]
         try:
             for number, future in enumerate(futures, 1):

@@ -9,7 +9,8 @@ from preprocess.build.pool import Job, worker_pool
 from preprocess.build.tally import Tally
 from preprocess.folders import LocalFolder
 from preprocess.sources import Files
-from preprocess.workers import ENVIRONMENT, make_ready, prepare_environment
+from preprocess.workers import ENVIRONMENT, make_ready, prepare_environment, shared_memory_fault
+from schemas import UserError
 
 
 def test_a_worker_has_the_environment_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +31,30 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
     prepare_environment()
     assert {name: os.environ[name] for name in ENVIRONMENT} == {**ENVIRONMENT, "MALLOC_TOP_PAD_": "1"}
+
+
+@pytest.fixture
+def no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = OSError(30, "Read-only file system")
+    monkeypatch.setattr("preprocess.workers.shared_memory_fault", lambda: fault)
+    monkeypatch.setattr("preprocess.build.tally.shared_memory_fault", lambda: fault)
+
+
+def test_without_shared_memory_one_worker_is_a_thread_and_more_are_refused(
+    no_shared_memory: None, tmp_path: Path
+) -> None:  # fmt: skip
+    tally = Tally(0.5, 100, 40)
+    job = Job(Files(tmp_path), LocalFolder(tmp_path), tally)
+    with worker_pool(1, job) as pool:
+        assert pool.submit(os.getpid).result() == os.getpid()
+    tally.count(1, 70)
+    assert (tally.seen, tally.rejected, tally.stopped) == (171, 110, True)
+    with (
+        pytest.raises(UserError, match=r"shared memory \(/dev/shm\) .*: Read-only file system; .* --workers 1"),
+        worker_pool(2, job),
+    ):
+        pass
+
+
+def test_this_machine_can_share_memory() -> None:
+    assert shared_memory_fault() is None

@@ -113,6 +113,13 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def lost_another(error: RuntimeError) -> bool:
+    """Return whether an exchange has failed since another process of this training has ended."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return False
+    return isinstance(error, dist.DistError) or any(name in str(error).lower() for name in ("gloo", "nccl"))
+
+
 @contextmanager
 def join(kind: Parallel | None) -> Iterator[World]:
     """Meet the other processes that torchrun has started, until the end of the context.

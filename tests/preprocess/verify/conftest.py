@@ -206,5 +206,5 @@ class InProcess(Executor):
 @pytest.fixture
 def check(monkeypatch: pytest.MonkeyPatch) -> Callable[[Folder], Report]:
     """Verify a folder in this process."""
-    monkeypatch.setattr("preprocess.verify.folder.ProcessPoolExecutor", InProcess)
+    monkeypatch.setattr("preprocess.verify.folder.open_pool", InProcess)
     return lambda folder: verify(folder.path, 1, lambda done, total: None)
