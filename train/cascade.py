@@ -179,7 +179,15 @@ def _load_stage(run: Path, device: torch.device, which: Weights) -> TrainedStage
     except ValidationError as error:
         raise UserError(f"{run / CONFIG}: not a configuration of this version; train the stage again") from error
     weights, step = load_weights(run, which)
-    return assemble_stage(config, weights, step, device, which)
+    try:
+        return assemble_stage(config, weights, step, device, which)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError(
+            f"{run}: the checkpoint of step {step} does not hold the weights of {CONFIG}'s network; "
+            "give the run folder as trainer fit has written it"
+        ) from error
 
 
 def assemble_stage(

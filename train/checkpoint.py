@@ -10,9 +10,7 @@ are stored by the name of the parameter that they belong to.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,53 +18,80 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from schemas import UserError
 from schemas.atomic import sync_folder
+from schemas.errors import writing
+from train.checkpoint_folder import (
+    FOLDER,
+    PARTS,
+    STATE,
+    TEMPORARY,
+    checkpoint_name,
+    clear,
+    last_whole,
+    prune,
+    sha256_of,
+)
 from train.parallel.network import gathered, share
 from train.parallel.world import ALONE, World
 from train.state import Training
+from train.tensors import load_tensors, save_tensors
 
-_FOLDER = "checkpoints"
-_STATE = "state.json"
-_TEMPORARY = ".tmp"
+_SHAPED = {"exp_avg", "exp_avg_sq"}
+"""Moments with the parameter's shape."""
+_MOMENTS: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.AdamW: {"step", *_SHAPED},
+    torch.optim.Adafactor: {"step", "row_var", "col_var", "variance"},
+}
+"""What an optimizer may keep of a parameter."""
 
 
 def save_checkpoint(
     run: Path, training: Training, keep: int, validation: Mapping[int, float] | None = None, world: World = ALONE
 ) -> Path:
-    """Write the state; once it is durable, remove others. Returns its folder.
+    """Write the state; once it is durable, remove others (``checkpoint_folder.prune``). Returns its folder.
 
-    The last ``keep`` checkpoints stay, and the one with the lowest of the validation losses, given by their step. Of
-    several processes the first writes, whole tensors, and the others wait.
+    Of several processes the first writes, whole tensors, and the others wait. Raise UserError where it cannot be
+    written; then those from before are there as they were.
     """
-    tensors = {
-        name: gathered(values, world)
-        for name, values in (
-            ("model", training.model.state_dict()), ("ema", training.ema), ("optimizer", _moments(training))
-        )
-    }  # fmt: skip
-    return world.told(lambda: _write(run, training, tensors, keep, validation or {}))
+    values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
+    tensors = {name: gathered(values[name], world) for name in PARTS}
+    return world.told(lambda: _save(run, training, tensors, keep, validation or {}))
 
 
-def _write(
+def _save(
     run: Path, training: Training, tensors: dict[str, dict[str, Tensor]], keep: int, validation: Mapping[int, float]
 ) -> Path:
-    folder = run / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    sync_folder(run)
-    _clear(folder)
-    final = folder / f"step-{training.step:08d}"
-    temporary = folder / (final.name + _TEMPORARY)
-    temporary.mkdir()
+    folder = run / FOLDER
+    final = folder / checkpoint_name(training.step)
+    temporary = final.with_name(final.name + TEMPORARY)
+    with writing(f"{folder}: cannot write {final.name}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(run)
+        clear(run)
+        try:
+            _write(temporary, training, tensors)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)  # which gives back its space
+            raise
+        if final.exists():  # damaged, or the run would have resumed from it
+            shutil.rmtree(final)
+        temporary.rename(final)
+        sync_folder(folder)
+        prune(run, final, keep, validation)
+    return final
+
+
+def _write(folder: Path, training: Training, tensors: dict[str, dict[str, Tensor]]) -> None:
+    """Write a checkpoint's files and make them durable."""
+    folder.mkdir()
     checksums = {}
     for name, values in tensors.items():
-        path = temporary / f"{name}.safetensors"
-        save_file({key: value.detach().contiguous() for key, value in values.items()}, path)
-        checksums[path.name] = _sha256(path)
+        path = folder / f"{name}.safetensors"
+        save_tensors({key: value.detach().contiguous() for key, value in values.items()}, path)
+        checksums[path.name] = sha256_of(path)
     state = {
         "step": training.step,
         "scale": training.scale and training.scale.state(),
@@ -74,63 +99,56 @@ def _write(
         "skipped_in_a_row": int(training.skipped_in_a_row),
         "sha256": checksums,
     }
-    (temporary / _STATE).write_text(json.dumps(state, indent=2) + "\n")
-    for path in temporary.iterdir():
+    (folder / STATE).write_text(json.dumps(state, indent=2) + "\n")
+    for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    sync_folder(temporary)
-    if final.exists():  # damaged, or the run would have gone on from it
-        shutil.rmtree(final)
-    temporary.rename(final)
     sync_folder(folder)
-    best = best_checkpoint(run, validation)
-    for old in checkpoints(run)[:-keep]:
-        if old != best:
-            old.rename(folder / (old.name + _TEMPORARY))
-    _clear(folder)
-    return final
-
-
-def _clear(folder: Path) -> None:
-    """Remove what was begun and never finished, and what is to go."""
-    for path in folder.glob(f"*{_TEMPORARY}"):
-        shutil.rmtree(path)
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """Return the folders of all whole checkpoints of a run, the oldest first."""
-    return sorted(path for path in (run / _FOLDER).glob("step-*") if path.suffix != _TEMPORARY)
-
-
-def best_checkpoint(run: Path, validation: Mapping[int, float]) -> Path | None:
-    """Return the checkpoint with the lowest of the validation losses, given by their step; None where none has one."""
-    held = {path: validation.get(int(path.name.removeprefix("step-")), math.nan) for path in checkpoints(run)}
-    finite = {path: loss for path, loss in held.items() if math.isfinite(loss)}
-    return min(finite, key=lambda path: finite[path], default=None)
 
 
 def restore(run: Path, training: Training, world: World = ALONE) -> bool:
-    """Load the last whole checkpoint into ``training``; return whether there was one.
+    """Load the last whole checkpoint into ``training``; return whether the run has any.
 
-    Of several processes the first says which it is, and each reads it. Raise UserError where one cannot.
+    Of several processes the first says which it is, and each reads it. Raise UserError where one cannot, where all are
+    damaged, or where the last one is not of this configuration.
     """
-    if (last := world.told(lambda: _last_whole(run))) is None:
+    if (last := world.told(lambda: last_whole(run))) is None:
         return False
     world.agree(lambda: _load(*last, training))
     return True
 
 
+def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
+    """Return the last checkpoint's weights (``which``: model or ema) and its step. Raise UserError for none."""
+    if (last := last_whole(run)) is None:
+        raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
+    folder, state = last
+    return load_tensors(folder / f"{which}.safetensors"), int(state["step"])
+
+
 def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
         raise UserError(f"{folder}: not there on every machine; give a --runs that all of them share")
-    held, weights = training.model.state_dict(), load_file(folder / "model.safetensors")
+    weights, averaged, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
+    held = training.model.state_dict()
+    misfit = (
+        _misfit("model", weights, held)
+        or _misfit("ema", averaged, training.ema)
+        or _misfit_of_moments(moments, training)
+        or _misfit_of_state(state, training)
+    )
+    if misfit:
+        raise UserError(
+            f"{folder}: not a checkpoint of this configuration ({misfit}); give the --runs and the settings that it "
+            "was trained with"
+        )
     training.model.load_state_dict({name: share(value, held.get(name)) for name, value in weights.items()})
     with torch.no_grad():
         for name, master in training.masters.items():
             master.copy_(weights[name])
-        for name, value in load_file(folder / "ema.safetensors").items():
+        for name, value in averaged.items():
             training.ema[name].copy_(share(value, training.ema[name]))
-    _restore_moments(training, load_file(folder / "optimizer.safetensors"))
+    _restore_moments(training, moments)
     if training.scale is not None:
         training.scale.load(state["scale"])
     training.step = int(state["step"])
@@ -139,30 +157,42 @@ def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     training.skipped_in_a_row = state.get("skipped_in_a_row", 0)
 
 
-def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
-    """Return the last checkpoint's weights (``which``: model or ema) and its step. Raise UserError for none."""
-    if (last := _last_whole(run)) is None:
-        raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
-    folder, state = last
-    return load_file(folder / f"{which}.safetensors"), int(state["step"])
-
-
-def _last_whole(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the folder and the state of the last checkpoint that is as it was written, None where there is none."""
-    for folder in reversed(checkpoints(run)):
-        if (state := _verified(folder)) is not None:
-            return folder, state
+def _misfit(part: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """Return the first difference in names and shapes."""
+    for name in sorted(tensors.keys() | expected.keys()):
+        if name not in tensors or name not in expected:
+            return f"{part}: {'no' if name not in tensors else 'unknown'} tensor {name}"
+        if tensors[name].shape != expected[name].shape:
+            return f"{part}: {name} is {tuple(tensors[name].shape)}, not {tuple(expected[name].shape)}"
     return None
 
 
-def _verified(folder: Path) -> dict[str, Any] | None:
-    """Return the checkpoint's state, None where a file is missing or not the one that was written."""
-    try:
-        state: dict[str, Any] = json.loads((folder / _STATE).read_text())
-        whole = all(_sha256(folder / name) == digest for name, digest in state["sha256"].items())
-    except (OSError, ValueError, KeyError, SafetensorError):
+def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str | None:
+    parameters, expected = training.stepped, _MOMENTS.get(type(training.optimizer))
+    found: dict[str, set[str]] = {}
+    for name, value in moments.items():
+        parameter, _, key = name.rpartition("/")
+        if parameter not in parameters or (expected and key not in expected):
+            return f"optimizer: unknown tensor {name}"
+        if key in _SHAPED and value.shape != parameters[parameter].shape:
+            return f"optimizer: {name} is {tuple(value.shape)}, not {tuple(parameters[parameter].shape)}"
+        found.setdefault(parameter, set()).add(key)
+    for parameter, keys in found.items():
+        wanted = {"step", *(_SHAPED & expected)} if expected else set()
+        if missing := wanted - keys:
+            return f"optimizer: no tensor {parameter}/{min(missing)}"
+    return None
+
+
+def _misfit_of_state(state: Mapping[str, Any], training: Training) -> str | None:
+    counts = [state.get(name, 0) for name in ("skipped", "skipped_in_a_row")]
+    if not all(isinstance(count, int) for count in counts):
+        return f"{STATE}: skipped is not a number"
+    scale = state.get("scale")
+    if training.scale is None:
         return None
-    return state if whole else None
+    known = isinstance(scale, dict) and all(isinstance(scale.get(name), int | float) for name in ("scale", "good"))
+    return None if known else f"{STATE}: no loss scale, which precision=fp16 needs"
 
 
 def _moments(training: Training) -> dict[str, Tensor]:
@@ -179,13 +209,19 @@ def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)
         target = parameters[parameter]
-        # As in the optimizer's own load_state_dict: moments live beside their parameter, Adam's step on the CPU.
         # Where a weight is channels-last so are its moments: the fused step goes over their memory, blind to strides.
         if value.shape == target.shape:
             value = torch.empty_like(target, requires_grad=False).copy_(share(value, target))
-        training.optimizer.state[target][key] = value if key == "step" else value.to(target.device)
+        placed = step_counter(training.optimizer, target, value) if key == "step" else value.to(target.device)
+        training.optimizer.state[target][key] = placed
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def step_counter(optimizer: torch.optim.Optimizer, parameter: Tensor, value: Tensor) -> Tensor:
+    """Return the optimizer's count of a parameter's steps where it wants it, as its own load_state_dict puts it.
+
+    A fused or capturable optimizer reads it on the parameter's device, in float32; any other in host memory.
+    """
+    group = next(group for group in optimizer.param_groups if any(parameter is one for one in group["params"]))
+    if group.get("fused") or group.get("capturable"):
+        return value.to(parameter.device, torch.float32)
+    return value.to("cpu")

@@ -16,13 +16,15 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 
 from schemas import Manifest, UserError
 from schemas.atomic import sync_folder
+from schemas.errors import writing
 from train.card import model_card
 from train.cascade import TrainedStage, assemble_stage
 from train.config import StageConfig
+from train.tensors import save_tensors
 
 CASCADE = "cascade.json"
 CARD = "README.md"
@@ -62,15 +64,14 @@ def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest |
     out = out.absolute()
     temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
     try:
-        temporary.mkdir(parents=True)
-        _write(stages, temporary, trained_on)
-        for path in temporary.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        temporary.rename(out)  # takes the place of an empty folder, never that of a full one
-        sync_folder(out.parent)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a folder that can be written to") from error
+        with writing(f"--out {out}"):
+            temporary.mkdir(parents=True)
+            _write(stages, temporary, trained_on)
+            for path in temporary.iterdir():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            temporary.rename(out)  # takes the place of an empty folder, never that of a full one
+            sync_folder(out.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -90,7 +91,7 @@ def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None
     exported = []
     for stage in stages:
         path = folder / f"{stage.config.stage}.safetensors"
-        save_file({name: value.contiguous().cpu() for name, value in stage.model.state_dict().items()}, path)
+        save_tensors({name: value.contiguous().cpu() for name, value in stage.model.state_dict().items()}, path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         exported.append(ExportedStage(config=stage.config, step=stage.step, sha256=digest))

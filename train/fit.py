@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from train.cards import peak_tflops
-from train.checkpoint import checkpoints, restore, save_checkpoint
+from train.checkpoint import restore, save_checkpoint
+from train.checkpoint_folder import last_good
 from train.config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder, claim_data
 from train.data.prefetch import on_device
@@ -17,6 +18,7 @@ from train.parallel.network import refuse_impossible
 from train.parallel.world import ALONE, World
 from train.profiling import Profiler
 from train.run import claim_run
+from train.run_lock import RunLock, hold_run
 from train.step import Stepper, begin
 from train.step_memory import MemoryGuard
 from train.validation.examine import Examiner
@@ -51,10 +53,28 @@ def fit_stage(
     ``profile`` steps are written to the run folder as a trace.
 
     Of the processes of ``world`` each makes its share of every step. They write one run folder, which any number of
-    processes goes on from: the first writes, and what stops one stops all. On a card the host launches a step while
-    the one before is computed, and a step's numbers are written a step late.
+    processes goes on from: the first writes, and what stops one stops all. Raise UserError where another training is at
+    work in it (train/run_lock.py). On a card the host launches a step while the one before is computed, and a step's
+    numbers are written a step late.
     """
     refuse_impossible(config, world)
+    with hold_run(run, world, stop) as lock:
+        end = stop if lock is None else lambda: stop() or lock.lost
+        return _fit(config, shards, run, report, end, held_out, world, lock, adapt, profile)
+
+
+def _fit(
+    config: StageConfig,
+    shards: ShardFolder,
+    run: Path,
+    report: Report,
+    stop: Callable[[], bool],
+    held_out: ShardFolder | None,
+    world: World,
+    lock: RunLock | None,
+    adapt: Callable[[str], None] | None,
+    profile: int,
+) -> bool:
     world.first(lambda: _claim(run, config, shards))
 
     training = begin(config, world.device, world)
@@ -91,6 +111,10 @@ def fit_stage(
             if found.skipped_in_a_row >= config.optim.max_skipped:
                 raise Diverged(_last_words(run, config))
 
+    def save() -> None:
+        world.agree(lambda: None if lock is None else lock.check())
+        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world)
+
     while training.step < config.steps:
         batch, (stops, replaced) = world.agree_and_sum(following, 2)
         if batch is None or stops:
@@ -101,12 +125,12 @@ def fit_stage(
         tell(everything=to_save or examiner.is_due(training.step))
         examiner.look(training, to_stop)
         if to_save:
-            save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world)
+            save()
             saved = training.step
         stopping = stop()
     tell(everything=True)
     if saved != training.step:
-        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world)
+        save()
     batches.close()
     profiler.close()
     return training.step >= config.steps
@@ -118,9 +142,9 @@ def _claim(run: Path, config: StageConfig, shards: ShardFolder) -> None:
 
 
 def _last_words(run: Path, config: StageConfig) -> str:
-    held = checkpoints(run)
+    good = last_good(run)
     return (
         f"{config.stage}: loss or gradients of {config.optim.max_skipped} steps in a row were not finite; "
-        + (f"the last good checkpoint is {held[-1]}" if held else "there is no checkpoint yet")
+        + (f"the last checkpoint from before them is {good}" if good else "there is no checkpoint from before them")
         + "; a smaller optim.lr or another precision, in a new --runs, may help"
     )

@@ -15,9 +15,11 @@ from typing import Any
 import torch
 
 from schemas import write_atomically
+from schemas.errors import writing
 from train.arithmetic import flops_per_image
 from train.config import LogConfig, StageConfig
 from train.data import Batch
+from train.notice import notice
 from train.outcomes import Outcome
 from train.parallel.world import World
 from train.sinks import open_sinks
@@ -122,13 +124,13 @@ class Metrics:
     def __init__(self, run: Path, log: LogConfig, step: int) -> None:
         """Open the run's metrics; drop the lines of steps after ``step``, which will be made again."""
         self._path = run / METRICS
-        self._sinks = open_sinks(run, log, step)
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        held = [line for line in lines if _step_of(line) <= step]
-        write_atomically(self._path, "".join(f"{line}\n" for line in held).encode())
+        with writing(self._path):
+            self._sinks = open_sinks(run, log, step)
+            held = _lines_until(self._path, step)
+            write_atomically(self._path, b"".join(line.text + b"\n" for line in held))
         self.validation: dict[int, float] = {
-            values["step"]: values["validation"] for values in map(json.loads, held) if "validation" in values
-        }
+            line.step: line.validation for line in held if line.validation is not None
+        }  # fmt: skip
         """The validation losses by their step."""
 
     def step(self, status: Status) -> None:
@@ -152,7 +154,7 @@ class Metrics:
             sink(step, {"validation": loss, **named})
 
     def _append(self, line: dict[str, Any]) -> None:
-        with self._path.open("a") as file:
+        with writing(self._path), self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
 
@@ -176,8 +178,39 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _step_of(line: str) -> float:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of metrics.jsonl as it was written, and what of it is read again."""
+
+    text: bytes
+    step: int
+    validation: float | None
+    """The validation loss, None where the line is a step's."""
+
+
+def _lines_until(path: Path, step: int) -> list[_Line]:
+    """Return the lines up to a step, in order; of two about the same the later one.
+
+    Those that cannot be read are told of and left out, but for a last one that a killed run has not finished.
+    """
+    texts = path.read_bytes().split(b"\n") if path.exists() else []
+    lines = [_parsed(text) for text in texts]
+    damaged = sum(line is None and text.strip() != b"" for line, text in zip(lines[:-1], texts[:-1], strict=True))
+    if damaged:
+        notice(f"{path}: {damaged} damaged line{'s' if damaged > 1 else ''} left out")
+    held = {(line.step, line.validation is not None): line for line in lines if line and line.step <= step}
+    return [held[key] for key in sorted(held)]
+
+
+def _parsed(text: bytes) -> _Line | None:
     try:
-        return float(json.loads(line)["step"])
-    except ValueError:  # the last line of a run that was killed
-        return float("inf")
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    step = values.get("step") if isinstance(values, dict) else None
+    if type(step) is not int:
+        return None
+    if "validation" not in values:
+        return _Line(text, step, None)
+    loss = values["validation"]
+    return _Line(text, step, float(loss)) if type(loss) in (int, float) else None

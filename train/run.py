@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas import UserError, write_atomically
+from schemas.errors import writing
 from train.config import StageConfig
 
 CONFIG = "config.json"
@@ -32,11 +33,9 @@ def claim_run(run: Path, config: StageConfig) -> None:
         told = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
         if told:
             raise UserError(f"{run}: was begun with other settings ({told}); give another --runs, or the same settings")
-    try:
+    with writing(f"--runs {run}"):
         run.mkdir(parents=True, exist_ok=True)
         write_atomically(path, (config.model_dump_json(indent=2) + "\n").encode())
-    except OSError as error:
-        raise UserError(f"--runs {run}: {error.strerror}; give a folder that can be written to") from error
 
 
 def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:

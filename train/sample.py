@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256, UserError
+from schemas.errors import writing
 from train.cascade import Overrides, TrainedStage
 from train.data import ShardFolder
 from train.data.shards import Pixels
@@ -76,9 +77,10 @@ def sample_pairs(
 ) -> Path:
     """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
 
-    Every file says in its text chunks how it was made (``provenance``).
+    Every file says in its text chunks how it was made (``provenance``). Raise UserError where one cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with writing(f"--out {out}"):
+        out.mkdir(parents=True, exist_ok=True)
     told = provenance(stages, shards, seed, overrides)
     rows: list[list[Pixels]] = []
     for start in range(0, len(pairs), _AT_ONCE):
@@ -89,12 +91,12 @@ def sample_pairs(
         for pair, pictures in zip(some, results, strict=True):
             person, garment = shards.keys[pair.person], shards.keys[pair.garment]
             text = png_text({"person": person, "garment": garment, **told})
-            Image.fromarray(pictures[-1]).save(out / f"{person}__{garment}.png", pnginfo=text)
+            _save(Image.fromarray(pictures[-1]), out / f"{person}__{garment}.png", text)
             rows.append(_row(shards, pair, pictures))
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
-    contact_sheet(titles, rows).save(sheet, pnginfo=png_text(told))
+    _save(contact_sheet(titles, rows), sheet, png_text(told))
     return sheet
 
 
@@ -147,6 +149,11 @@ def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]
         shards.picture(pair.garment, GARMENT),
         *results,
     ]
+
+
+def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
+    with writing(f"--out {path.parent}"):
+        picture.save(path, pnginfo=text)
 
 
 def png_text(told: Mapping[str, str]) -> PngInfo:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from schemas import UserError
-from train.checkpoint import checkpoints
+from train.checkpoint_folder import checkpoints
 from train.config import StageConfig
 from train.data import Batch
 from train.optim.update import release

@@ -1,5 +1,8 @@
+import hashlib
 import io
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from schemas import UserError
-from train.checkpoint import best_checkpoint, checkpoints, load_weights, restore, save_checkpoint
+from train.checkpoint import load_weights, restore, save_checkpoint, step_counter
+from train.checkpoint_folder import best_checkpoint, checkpoints, last_good
+from train.optim.scaling import LossScale
 from train.state import Training
 
 
@@ -87,7 +92,7 @@ def test_a_failure_while_writing_leaves_the_one_before(tmp_path: Path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(UserError, match=r"cannot write step-00000002: No space left on device; free some space"):
             save_checkpoint(tmp_path, state, keep=1)
     assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000001"]
     save_checkpoint(tmp_path, state, keep=1)
@@ -123,7 +128,7 @@ def kill_before(patch: pytest.MonkeyPatch, number: int | None) -> list[str]:
     for module, names in OPERATIONS.items():
         for name in names:
             patch.setattr(module, name, counted(name, getattr(module, name)))
-    patch.setattr("train.checkpoint.save_file", counted("save", save_file))
+    patch.setattr("train.tensors.save_file", counted("save", save_file))
     return made
 
 
@@ -178,7 +183,9 @@ def test_all_is_durable_before_it_gets_its_name_and_that_before_another_goes(
     assert "step-00000002.tmp" in made[first]
     assert names[:first].count("fsync") == 1 + 4 + 1  # the run folder, four files, their folder
     assert names[first + 1 : first + 3] == ["open", "fsync"]  # the folder that holds the new name
-    assert "step-00000001" in made[first + 3]
+    later = names.index("rename", first + 1)
+    assert made[later].endswith("step-00000001")
+    assert later > first + 2
 
 
 def test_a_process_killed_while_it_saves_leaves_the_checkpoint_before(tmp_path: Path) -> None:
@@ -215,3 +222,204 @@ def test_the_best_by_validation_stays_besides_the_last_ones(tmp_path: Path) -> N
     step(state)
     save_checkpoint(tmp_path, state, keep=1, validation=validation | {6: 0.1})
     assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000006"]
+
+
+def saved(run: Path, steps: int, keep: int = 9) -> Training:
+    state = training(0)
+    for _ in range(steps):
+        step(state)
+        save_checkpoint(run, state, keep=keep)
+    return state
+
+
+def cut(folder: Path, name: str = "ema.safetensors") -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(folder: Path, name: str = "ema.safetensors") -> None:
+    path = folder / name
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def names(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def test_what_the_user_keeps_beside_checkpoints_is_none_and_stays(tmp_path: Path) -> None:
+    state = saved(tmp_path, 1)
+    folder = tmp_path / "checkpoints"
+    mine = ["step-00000001 (copy)", "step-best", "step-1", "step-00000009.bak", "step-0000000\u0661", "step-000000001"]
+    for name in mine:
+        shutil.copytree(folder / "step-00000001", folder / name)
+    (folder / "step-00000007").touch()
+    (folder / "notes.tmp").touch()
+    (folder / "mine.tmp").mkdir()
+    step(state)
+    save_checkpoint(tmp_path, state, keep=1)
+    assert names(tmp_path) == sorted([*mine, "step-00000002", "step-00000007", "notes.tmp", "mine.tmp"])
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000002"]
+    resumed = training(1)
+    assert restore(tmp_path, resumed)
+    assert resumed.step == 2
+
+
+def test_steps_beyond_eight_digits_are_in_order(tmp_path: Path) -> None:
+    state = training(0)
+    for number in (99_999_999, 100_000_000):
+        state.step = number
+        save_checkpoint(tmp_path, state, keep=2)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-99999999", "step-100000000"]
+
+
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_falling_back_is_said(
+    tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path, 3)
+    assert restore(tmp_path, training(0))
+    assert capsys.readouterr().err == ""
+    damage(checkpoints(tmp_path)[-1])
+    resumed = training(0)
+    assert restore(tmp_path, resumed)
+    assert resumed.step == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "step-00000003: ema.safetensors is" in told
+    assert "step-00000002 is used instead" in told
+
+
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_falling_back_to_nothing_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    saved(tmp_path, 2)
+    for folder in checkpoints(tmp_path):
+        damage(folder)
+    before = names(tmp_path)
+    for attempt in (lambda: restore(tmp_path, training(0)), lambda: load_weights(tmp_path, "ema")):
+        with pytest.raises(UserError, match=r"no checkpoint in it is whole \(step-00000002: ema.*step-00000001: ema"):
+            attempt()
+    assert names(tmp_path) == before
+
+
+def test_a_checkpoint_under_another_name_is_not_taken_for_that_step(tmp_path: Path) -> None:
+    saved(tmp_path, 2)
+    shutil.copytree(checkpoints(tmp_path)[0], tmp_path / "checkpoints/step-00000009")
+    resumed = training(0)
+    assert restore(tmp_path, resumed)
+    assert resumed.step == 2
+
+
+def test_damaged_checkpoints_do_not_count_when_others_are_removed(tmp_path: Path) -> None:
+    state = saved(tmp_path, 4)
+    for folder in checkpoints(tmp_path)[2:]:
+        cut(folder)
+    resumed = training(0)
+    assert restore(tmp_path, resumed)
+    assert resumed.step == 2
+    step(resumed)
+    shutil.rmtree(tmp_path / "checkpoints/step-00000003")
+    save_checkpoint(tmp_path, resumed, keep=2)
+    assert names(tmp_path) == ["step-00000002", "step-00000003", "step-00000004"]
+    state.step = 5
+    save_checkpoint(tmp_path, state, keep=1)
+    assert names(tmp_path) == ["step-00000005"]
+
+
+def test_the_one_just_written_stays_where_later_ones_only_seem_whole(tmp_path: Path) -> None:
+    saved(tmp_path, 4)
+    for folder in checkpoints(tmp_path)[1:]:
+        flip(folder)
+    resumed = training(0)
+    assert restore(tmp_path, resumed)
+    step(resumed)
+    save_checkpoint(tmp_path, resumed, keep=1)
+    assert names(tmp_path)[0] == "step-00000002"
+    again = training(0)
+    assert restore(tmp_path, again)
+    assert again.step == 2
+
+
+def test_saving_reads_no_checksum_of_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = saved(tmp_path, 3)
+    read: list[Path] = []
+    monkeypatch.setattr("train.checkpoint_folder.sha256_of", read.append)
+    step(state)
+    save_checkpoint(tmp_path, state, keep=2)
+    assert read == []
+    assert names(tmp_path) == ["step-00000003", "step-00000004"]
+
+
+def test_the_last_good_checkpoint_is_from_before_the_streak_and_stays(tmp_path: Path) -> None:
+    state = training(0)
+    assert last_good(tmp_path) is None
+    for streak in (0, 0, 1, 2, 3):
+        step(state)
+        state.skipped_in_a_row = streak
+        save_checkpoint(tmp_path, state, keep=2)
+    assert names(tmp_path) == ["step-00000002", "step-00000004", "step-00000005"]
+    assert last_good(tmp_path) == tmp_path / "checkpoints/step-00000002"
+    step(state)
+    state.skipped_in_a_row = 0
+    save_checkpoint(tmp_path, state, keep=1)
+    assert names(tmp_path) == ["step-00000006"]
+
+
+def rewritten(folder: Path, part: str, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change the tensors of a checkpoint, and its checksum with them."""
+    path = folder / f"{part}.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    state = json.loads((folder / "state.json").read_text())
+    state["sha256"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "state.json").write_text(json.dumps(state))
+
+
+FOREIGN: dict[str, tuple[str, Callable[[dict[str, torch.Tensor]], object], str]] = {
+    "missing": ("model", lambda t: t.pop("0.bias"), r"model: no tensor 0\.bias"),
+    "unknown": ("ema", lambda t: t.update(x=torch.ones(1)), "ema: unknown tensor x"),
+    "shape": ("model", lambda t: t.update({"0.bias": torch.ones(5)}), r"model: 0\.bias is \(5,\), not \(4,\)"),
+    "moment": ("optimizer", lambda t: t.pop("0.bias/exp_avg"), r"optimizer: no tensor 0\.bias/exp_avg"),
+    "other": ("optimizer", lambda t: t.update({"0.bias/row_var": torch.ones(1)}), "optimizer: unknown tensor"),
+    "moment-shape": ("optimizer", lambda t: t.update({"0.bias/exp_avg": torch.ones(5)}), r"exp_avg is \(5,\)"),
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_checkpoint_of_another_network_is_one_line_and_changes_nothing(tmp_path: Path, what: str) -> None:
+    saved(tmp_path, 1)
+    part, change, told = FOREIGN[what]
+    rewritten(checkpoints(tmp_path)[0], part, change)
+    resumed = training(1)
+    before = weights(resumed)
+    with pytest.raises(UserError, match=rf"step-00000001: not a checkpoint of this configuration \(.*{told}"):
+        restore(tmp_path, resumed)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(resumed), strict=True))
+    assert resumed.step == 0
+
+
+@pytest.mark.parametrize("scale", [None, {"scale": "much"}, 3])
+def test_a_checkpoint_without_the_loss_scale_is_refused_in_fp16(tmp_path: Path, scale: object) -> None:
+    saved(tmp_path, 1)
+    path = checkpoints(tmp_path)[0] / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"scale": scale}))
+    resumed = training(1)
+    assert restore(tmp_path, resumed)
+    resumed.scale = LossScale()
+    with pytest.raises(UserError, match="no loss scale, which precision=fp16 needs"):
+        restore(tmp_path, resumed)
+
+
+@pytest.mark.parametrize(("flag", "where"), [("fused", "meta"), ("capturable", "meta"), (None, "cpu")])
+def test_the_count_of_steps_lies_where_the_optimizer_wants_it(flag: str | None, where: str) -> None:
+    """Adam's fused kernel on CUDA reads it there; meta stands for a device other than the CPU."""
+    parameters = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.empty(2, device="meta"))]
+    optimizer = torch.optim.AdamW([{"params": parameters[:1]}, {"params": parameters[1:]}])
+    if flag:
+        for group in optimizer.param_groups:
+            group[flag] = True
+    placed = [step_counter(optimizer, parameter, torch.tensor(3.0)) for parameter in parameters]
+    assert [value.device.type for value in placed] == ["cpu", where]
+    assert all(value.dtype == torch.float32 for value in placed)
+    assert placed[0].item() == 3

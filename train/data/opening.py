@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas import Split, UserError, write_atomically
+from schemas.errors import writing
 from train.config import DataConfig
 from train.data.cache import BlockCache
 from train.data.shards import ShardFolder
@@ -47,7 +48,8 @@ def claim_data(run: Path, shards: ShardFolder) -> None:
     try:
         held = DataIdentity.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        write_atomically(path, (mine.model_dump_json(indent=2) + "\n").encode())
+        with writing(path):
+            write_atomically(path, (mine.model_dump_json(indent=2) + "\n").encode())
     except ValidationError as error:
         raise UserError(f"{path}: not of this version; give another --runs") from error
     else:

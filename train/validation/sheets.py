@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from schemas import AGNOSTIC, GARMENT, PERSON, PERSON_256, write_atomically
+from schemas.errors import writing
 from train.cascade import Overrides, TrainedStage, sample_stage
 from train.config import StageConfig
 from train.data import ShardFolder
@@ -76,8 +77,9 @@ def draw_sheet(
     def write() -> None:
         file = io.BytesIO()
         contact_sheet(titles, rows).save(file, "PNG")
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, file.getvalue())
+        with writing(path.parent):
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, file.getvalue())
 
     world.first(write)
 
