@@ -140,9 +140,9 @@ def hold_run(run: Path, world: World, stop: Callable[[], bool] = lambda: False) 
     the folder cannot be written to. ``stop`` ends the waiting for another machine's sign of life.
     """
     lock = world.first(lambda: take(run, stop=stop))
-    if lock is not None:
-        lock.start()
     try:
+        if lock is not None:
+            lock.start()
         yield lock
     finally:
         if lock is not None:

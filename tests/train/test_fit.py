@@ -8,13 +8,16 @@ import pytest
 import torch
 
 from schemas import UserError
-from train.checkpoint import checkpoints, load_weights
-from train.config import StageConfig
+from train import run_lock
+from train.checkpoint import load_weights
+from train.checkpoint_folder import checkpoints
+from train.config import LogConfig, StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.diffusion.conditioning import from_uint8
 from train.fit import Diverged, fit_stage
-from train.metrics import METRICS, Status
+from train.metrics import METRICS, Metrics, Status
 from train.run import CONFIG
+from train.run_lock import LOCK, RunLock
 from train.step import begin, learning_rate, stage_inputs, update_ema
 
 TinyConfig = Callable[..., StageConfig]
@@ -168,6 +171,98 @@ def test_lines_of_a_killed_run_are_dropped_from_the_metrics(shards: Path, tmp_pa
     assert losses(tmp_path) == whole
 
 
+def test_damaged_lines_of_the_metrics_do_not_block_resuming(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+    first, second, third = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
+    broken = [b"\xff\x00\n", b'{"step": 2, "lo\n', b"[1]\n", b'{"loss": 1.0}\n', b"[" * 100_000 + b"\n"]
+    again = b'{"step": 2, "loss": 9.0}\n'
+    (tmp_path / METRICS).write_bytes(b"".join([again, first, *broken, again, third, first, second, b'{"st']))
+    assert fit_stage(tiny("base", "steps=4"), data, tmp_path, quiet, never)
+    assert capsys.readouterr().err == f"trainer: {tmp_path / METRICS}: 5 damaged lines left out\n"
+    lines = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
+    assert lines[:3] == [first, second, third]
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def test_validations_are_read_again(tmp_path: Path) -> None:
+    lines = [
+        {"step": 1, "loss": None}, {"step": 1, "validation": 0.5}, {"step": 2, "loss": 1.0},
+        {"step": 2, "validation": float("nan")}, {"step": 2, "validation": "low"}, {"step": True, "validation": 1.0},
+        {"step": 3, "validation": 0.1},
+    ]  # fmt: skip
+    (tmp_path / METRICS).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    metrics = Metrics(tmp_path, LogConfig(), 2)
+    assert metrics.validation == pytest.approx({1: 0.5, 2: float("nan")}, nan_ok=True)
+    assert len((tmp_path / METRICS).read_text().splitlines()) == 4
+
+
+def test_metrics_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / METRICS).mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: Is a directory"):
+        Metrics(tmp_path, LogConfig(), 0)
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
+    (checkpoints(tmp_path)[0] / "ema.safetensors").write_bytes(b"")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="no checkpoint in it is whole"):
+        fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != CONFIG} == {
+        path: data for path, data in before.items() if path.name != CONFIG
+    }
+
+
+def test_a_second_training_in_the_folder_is_refused_and_the_first_goes_on(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    data, config = ShardFolder(shards, "train"), tiny("base", "steps=2")
+
+    def second(_status: Status) -> None:
+        with pytest.raises(UserError, match="another trainer fit is at work there"):
+            fit_stage(config, data, tmp_path, quiet, never)
+
+    assert fit_stage(config, data, tmp_path, second, never)
+    assert not (tmp_path / LOCK).exists()
+    assert len(losses(tmp_path)) == 2
+
+
+def test_a_run_whose_lock_is_gone_writes_no_checkpoint(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock, "_GRACE", 0.0)
+
+    def remove(status: Status) -> None:
+        if status.step == 2:
+            (tmp_path / LOCK).unlink()
+
+    with pytest.raises(UserError, match="this run's lock was removed; nothing more is written"):
+        fit_stage(tiny("base", "checkpoint.every=2"), ShardFolder(shards, "train"), tmp_path, remove, never)
+    assert checkpoints(tmp_path) == []
+
+
+def test_a_run_that_finds_its_lock_lost_stops_at_the_next_step(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[RunLock] = []
+    monkeypatch.setattr(RunLock, "start", lambda lock: held.append(lock))
+    steps: list[int] = []
+
+    def lose(status: Status) -> None:
+        steps.append(status.step)
+        (tmp_path / LOCK).write_bytes(b"another's")
+        held[0].beat()
+
+    with pytest.raises(UserError, match="this run's lock was"):
+        fit_stage(tiny("base"), ShardFolder(shards, "train"), tmp_path, lose, never)
+    assert steps == [1]
+    assert checkpoints(tmp_path) == []
+
+
 @pytest.mark.parametrize("prediction", ["eps", "v", "x"])
 def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, prediction: str) -> None:
     config = tiny(
@@ -184,12 +279,23 @@ def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, predicti
 def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
-    config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=3", "checkpoint.every=2")
-    with pytest.raises(Diverged, match=r"3 steps in a row were not finite; .*checkpoints/step-00000\d\d\d") as caught:
+    config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=6", "checkpoint.every=1")
+    with pytest.raises(Diverged, match=r"6 steps in a row were not finite; .*checkpoints/step-00000\d\d\d;") as caught:
         fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
-    assert str(checkpoints(tmp_path)[-1]) in str(caught.value)
-    assert losses(tmp_path)[-3:] == [None] * 3
+    good, *within = checkpoints(tmp_path)
+    assert f"the last checkpoint from before them is {good};" in str(caught.value)
+    assert len(within) == config.checkpoint.keep
+    assert json.loads((good / "state.json").read_text())["step"] == len(losses(tmp_path)) - 6
+    assert losses(tmp_path)[-6:] == [None] * 6
     assert len(losses(tmp_path)) < 50
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_says_so(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=3", "checkpoint.every=3")
+    with pytest.raises(Diverged, match="there is no checkpoint from before them"):
+        fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
 
 
 def test_skipped_steps_are_counted_over_an_interruption(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:

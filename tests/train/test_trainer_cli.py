@@ -253,6 +253,22 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "config": (lambda shards, runs: ["fit", "--shards", str(shards), "--config", "no.yaml"], "no.yaml"),
     "no-runs": (lambda shards, runs: ["sample", "--shards", str(shards), "--runs", "x"], "run trainer fit first"),
     "memory": (lambda shards, runs: ["plan", "--memory", "much"], "--memory much: give a number and a unit"),
+    "seed": (
+        lambda shards, runs: ["fit", "--shards", str(shards), "--set", "seed=9223372036854775808"],
+        "seed=9223372036854775808: input should be less than or equal to 9223372036854775807",
+    ),
+    "sample-seed": (
+        lambda shards, runs: ["sample", "--shards", str(shards), "--seed", "9223372036854775808"],
+        "9223372036854775808 is not in the range",
+    ),
+    "out": (
+        lambda shards, runs: ["export", "--runs", str(runs), "--out", "/proc/x"],
+        "--out /proc/x: No such file or directory",
+    ),
+    "sample-out": (
+        lambda shards, runs: ["sample", "--runs", str(runs), "--shards", str(shards), "--all", "--out", "/proc/x"],
+        "--out /proc/x: No such file or directory",
+    ),
     "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
     "fast": (lambda shards, runs: ["sample", "--shards", str(shards), "--fast", "--steps", "9"], "leave out --sampler"),
     "twice": (lambda shards, runs: ["sample", "--shards", str(shards), "--person", "x", "--all"], "is said twice"),
@@ -313,3 +329,31 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "trainer: torch is not installed; pip install 'tryon-cascade[train]'\n"
+
+
+def test_the_traceback_is_printed_when_asked_for(tmp_path: Path) -> None:
+    done = trainer("--traceback", "fit", "--shards", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert "run prep build-shards" in done.stderr.splitlines()[-1]
+
+
+def test_what_nobody_has_foreseen_is_one_line_too(tmp_path: Path) -> None:
+    code = (
+        "import train.cli as c, sys; sys.argv[1:] = ['plan'];"
+        "c.parse_memory = lambda text: {}['deep']; from train.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "KeyError: 'deep'; this is a bug; run again as `trainer --traceback …`" in done.stderr
+
+
+def test_a_checkpoint_of_another_network_is_one_line(runs: Path, shards: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "base", tmp_path / "runs/base")
+    shutil.rmtree(tmp_path / "runs/base/checkpoints")
+    shutil.copytree(runs / "sr1024/checkpoints", tmp_path / "runs/base/checkpoints")
+    done = sample(tmp_path / "runs", shards, tmp_path / "out", "--pairs", "1")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "does not hold the weights of config.json's network" in done.stderr

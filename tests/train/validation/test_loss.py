@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.checkpoint import checkpoints
+from train.checkpoint_folder import checkpoints
 from train.config import StageConfig
 from train.data import ShardFolder
 from train.diffusion.schedule import make_schedule
