@@ -55,7 +55,7 @@ def checkpoints(run: Path) -> list[Path]:
 def read_state(folder: Path) -> dict[str, Any]:
     """Return a checkpoint's state. Raise DamagedError where it is not whole, by the length of its files."""
     try:
-        state = json.loads((folder / STATE).read_bytes())
+        state: dict[str, Any] = json.loads((folder / STATE).read_bytes())
     except OSError as error:
         raise DamagedError(f"{STATE}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -162,7 +162,7 @@ def _best(whole: Mapping[Path, object], validation: Mapping[int, float]) -> Path
 
 
 def _good(whole: Mapping[Path, Mapping[str, Any]]) -> Path | None:
-    return next((folder for folder, state in reversed(whole.items()) if not state.get("skipped_in_a_row")), None)
+    return next((folder for folder, state in reversed(list(whole.items())) if not state.get("skipped_in_a_row")), None)
 
 
 def _list(damaged: list[str]) -> str:

@@ -1,13 +1,14 @@
 """Of two trainings in one run folder one is refused; what a dead one has left is taken over, by one alone."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def rewrite(run: Path, **changes: object) -> None:
 
 
 @pytest.fixture
-def left(tmp_path: Path) -> Iterator[Path]:
+def left(tmp_path: Path) -> Path:
     """A run folder with a lock that a process left that was killed here: this one's, but for the start."""
     lock = Clock().take(tmp_path / "runs/base")
     os.close(lock._descriptor)
@@ -286,7 +287,7 @@ def test_a_newcomer_that_comes_too_late_puts_back_what_it_moved(left: Path, monk
         return real(path, target)
 
     monkeypatch.setattr(Path, "rename", rename)
-    monkeypatch.setattr(run_lock.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
     with pytest.raises(UserError, match="another trainer fit"):
         Clock().take(left)
     winner[0].check()

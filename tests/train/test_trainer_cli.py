@@ -266,7 +266,17 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
         "--out /proc/x: No such file or directory",
     ),
     "sample-out": (
-        lambda shards, runs: ["sample", "--runs", str(runs), "--shards", str(shards), "--all", "--out", "/proc/x"],
+        lambda shards, runs: [
+            "sample",
+            "--runs",
+            str(runs),
+            "--shards",
+            str(shards),
+            "--pairs",
+            "1",
+            "--out",
+            "/proc/x",
+        ],
         "--out /proc/x: No such file or directory",
     ),
     "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
