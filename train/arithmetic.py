@@ -28,7 +28,7 @@ def forward_flops(model: ModelConfig, side: int) -> int:
     """Return those of one forward pass over one image of ``side`` pixels; nothing is computed."""
     with torch.device("meta"), torch.no_grad(), _Counter() as counter:
         build_model(model).eval()(*_shapes(model, side))
-    return counter.total
+    return int(counter.total)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -55,7 +55,7 @@ def checkpoints(run: Path) -> list[Path]:
 def read_state(folder: Path) -> dict[str, Any]:
     """Return a checkpoint's state. Raise DamagedError where it is not whole, by the length of its files."""
     try:
-        state: dict[str, Any] = json.loads((folder / STATE).read_bytes())
+        state: Any = json.loads((folder / STATE).read_bytes())
     except OSError as error:
         raise DamagedError(f"{STATE}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas import Garment, Split, UserError
-from train.automatic import Choice, choose
-from train.cards import CARDS, CardName, card_of, prepare
 from schemas.program import run_program, traceback_option
 from schemas.seeds import MAX_SEED
+from train.automatic import Choice, choose
+from train.cards import CARDS, CardName, card_of, prepare
 from train.cascade import Overrides, load_cascade
 from train.config import STAGES, Precision, SamplerName, Stage, StageConfig
 from train.data import ShardFolder, open_shards

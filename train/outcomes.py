@@ -56,7 +56,7 @@ class Outcomes:
             there = values
             values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
             values.copy_(there, non_blocking=True)
-            copied = torch.cuda.Event()
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record()
         lr = float(training.optimizer.param_groups[0]["lr"])
         self._pending.append(_Pending(training.step, lr, scale is not None, replaced, values, copied))

@@ -68,7 +68,10 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
     training = begin_optimizer(model, config, ema)
     training.scale = LossScale.initial(device) if config.precision == "fp16" else None
-    training.compiled = torch.compile(model, dynamic=False) if config.compile else None
+    if config.compile:
+        compiled = torch.compile(model, dynamic=False)
+        assert isinstance(compiled, nn.Module), "which a module's is"
+        training.compiled = compiled
     training.ddp = replicate(training.learner, world)
     return training
 
@@ -101,10 +104,15 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
         finite = _clip_and_step(training, config.optim.clip, finite)
     training.step += 1
     update_ema(training, config.ema, finite)
+    _count(training, finite)
+    return loss
+
+
+def _count(training: Training, finite: Tensor) -> None:
+    """Count a step that was not finite, or that left out a weight."""
     sound = finite & ~training.left_out if isinstance(training.left_out, Tensor) else finite
     training.skipped = training.skipped + ~sound
     training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~sound
-    return loss
 
 
 def _clip_and_step(training: Training, clip: float | None, finite: Tensor) -> Tensor:

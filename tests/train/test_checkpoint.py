@@ -406,7 +406,7 @@ def test_a_checkpoint_without_the_loss_scale_is_refused_in_fp16(tmp_path: Path, 
     path.write_text(json.dumps(json.loads(path.read_text()) | {"scale": scale}))
     resumed = training(1)
     assert restore(tmp_path, resumed)
-    resumed.scale = LossScale()
+    resumed.scale = LossScale.initial(torch.device("cpu"))
     with pytest.raises(UserError, match="no loss scale, which precision=fp16 needs"):
         restore(tmp_path, resumed)
 

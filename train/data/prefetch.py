@@ -21,7 +21,8 @@ def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batc
         if device.type != "cuda":
             yield from batches
             return
-        copies, steps = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+        copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        steps = torch.cuda.current_stream(device)
         for batch in batches:
             with torch.cuda.stream(copies):
                 there = moved(batch, device)

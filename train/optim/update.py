@@ -65,7 +65,7 @@ def step_where(optimizer: torch.optim.Optimizer, finite: Tensor | None) -> None:
     """Step where ``finite``, a boolean () beside the parameters, is true; None is true."""
     if isinstance(optimizer, torch.optim.Adafactor):  # its own step reads norms back, so this costs no more
         if finite is None or finite:
-            optimizer.step()
+            optimizer.step()  # type: ignore[no-untyped-call]
         return
     # What GradScaler gives the fused step: it looks at the flag on the device, and leaves everything as it is.
     optimizer.found_inf = None if finite is None else (~finite).float()  # type: ignore[attr-defined]
