@@ -53,8 +53,7 @@ def card_of(device: torch.device) -> Card | None:
     # What the allocator holds for this process counts as free: it takes it first.
     held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     free = torch.cuda.mem_get_info(device)[0] + held
-    capability = (properties.major, properties.minor)
-    return Card(properties.name, free, capability >= AMPERE, peaks_of(properties.name))
+    return Card(properties.name, free, has_bf16(device), peaks_of(properties.name))
 
 
 def peaks_of(name: str) -> dict[Precision, float]:
@@ -72,6 +71,11 @@ def peak_tflops(precision: Precision, world: World) -> float | None:
         return None
     peak = peaks_of(torch.cuda.get_device_name(world.device)).get(precision)
     return peak * world.size if peak else None
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a card multiplies in bf16 itself."""
+    return torch.cuda.get_device_capability(device) >= AMPERE
 
 
 def prepare(device: torch.device) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
 from schemas import UserError
-from train.cards import AMPERE, prepare
+from train.cards import has_bf16, prepare
 from train.checkpoint import load_weights
 from train.config import NO_GUIDANCE, STAGES, Precision, SamplerName, SamplingConfig, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition
@@ -161,8 +161,7 @@ def sampling_precision(trained: Precision, device: torch.device) -> Precision:
     if trained == "fp32":
         return "fp32"
     if device.type == "cuda":
-        has_bf16 = torch.cuda.get_device_capability(device) >= AMPERE
-        return "fp32" if trained == "bf16" and not has_bf16 else trained
+        return "fp32" if trained == "bf16" and not has_bf16(device) else trained
     return trained if trained == "bf16" and torch.cpu._is_avx512_bf16_supported() else "fp32"
 
 

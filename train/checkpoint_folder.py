@@ -66,7 +66,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     for name in (f"{part}.safetensors" for part in PARTS):
         if name not in sums or not is_complete(folder / name):
             raise DamagedError(f"{name} is missing or cut")
-    return state
+    return dict(state)
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def verify(folder: Path) -> dict[str, Any]:
             raise DamagedError(f"{name}: {reason(error)}") from error
         if digest != state["sha256"][name]:
             raise DamagedError(f"{name} is not the file that was written")
-    return state
+    return dict(state)
 
 
 def last_whole(run: Path) -> tuple[Path, dict[str, Any]] | None:

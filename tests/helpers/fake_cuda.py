@@ -82,7 +82,12 @@ def fake_cuda() -> Iterator[None]:
         # autocast asks both of a card, and warns or refuses without one.
         stack.enter_context(mock.patch("torch.cuda.amp.common.amp_definitely_not_available", return_value=False))
         stack.enter_context(mock.patch("torch.cuda.is_bf16_supported", return_value=True))
+        stack.enter_context(mock.patch("torch.cuda.get_device_capability", return_value=(8, 0)))
         stack.enter_context(mock.patch("torch._C._conv_determine_backend_memory_format", _convolution_layout))
+        # Where no kernel for CUDA is known, this one would be made of ten others, and their results counted.
+        kernels = torch.library.Library("aten", "IMPL")
+        stack.callback(kernels._destroy)
+        kernels.impl("silu_backward", lambda gradient, x: torch.empty_like(x), "CUDA")
         # Not by the mode below, which is not there where a checkpointed block is computed again.
         stack.enter_context(mock.patch("torch.nn.functional.scaled_dot_product_attention", _attention))
         # Module.to would swap fake tensors, and cannot where anything has a weak reference to them.

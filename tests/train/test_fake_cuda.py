@@ -171,10 +171,14 @@ MEMORY = {
 }  # fmt: skip
 """Every setting that saves memory."""
 ON_HOST = {
-    "optimizer_on_host": {"train.optim.update.step_optimizer", "train.step.update_ema"},
+    "optimizer_on_host": {"train.optim.update.step_optimizer", "train.optim.update.step_where"},
     "ema_on_host": {"train.step.update_ema"},
-    "all of them": {"train.optim.update.step_optimizer", "train.step.update_ema"},
-    "adafactor": {"train.optim.update.step_optimizer"},  # which counts its steps there
+    "all of them": {
+        "train.optim.update.step_optimizer",
+        "train.optim.update.step_where",
+        "train.step.update_ema",
+    },
+    "adafactor": {"train.optim.update.step_where"},  # which counts its steps there
 }
 """The functions that work on the host because a setting wants it."""
 

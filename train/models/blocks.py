@@ -108,14 +108,35 @@ class ResBlock(nn.Module):
 class Upsample(nn.Module):
     """Nearest-neighbour ×2, then a 3×3 convolution."""
 
+    as_on_card: bool = False
+    """As GroupNorm's."""
+
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
         self.conv = conv3x3(c_in, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, C_in, H, W) to (B, C_out, 2H, 2W)."""
-        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        if x.device.type == "cpu" and not self.as_on_card:
+            large = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        else:  # where autocast would run it in float32
+            large = doubled(x)
+        out: Tensor = self.conv(large)
         return out
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Repeat each pixel of x (B, C, H, W) twice in both directions; the result is channels-last."""
+    batch, channels, height, width = x.shape
+    pixels = x.permute(0, 2, 3, 1)[:, :, None, :, None].expand(-1, -1, 2, -1, 2, -1)
+    return pixels.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+
+def set_as_on_card(model: nn.Module) -> None:
+    """Have every layer of ``model`` that computes in another way on a card do so on a CPU too."""
+    for module in model.modules():
+        if isinstance(module, (GroupNorm, Upsample)):
+            module.as_on_card = True
 
 
 class Head(nn.Module):

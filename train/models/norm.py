@@ -42,13 +42,6 @@ class GroupNorm(nn.GroupNorm):
         return _normalise(x, self.weight, self.bias, self.num_groups, self.eps)[0]
 
 
-def set_norm_as_on_card(model: nn.Module) -> None:
-    """Have every GroupNorm of ``model`` compute on a CPU what it computes on a card."""
-    for module in model.modules():
-        if isinstance(module, GroupNorm):
-            module.as_on_card = True
-
-
 def _in_plain_operations(x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
     """Return x normalised, for torch.compile to fuse and to differentiate."""
     batch, channels, height, width = x.shape

@@ -20,7 +20,7 @@ from train.data import Batch
 from train.data.prefetch import tensors_of
 from train.diffusion.schedule import make_schedule
 from train.models import set_fused_attention
-from train.models.norm import set_norm_as_on_card
+from train.models.blocks import set_as_on_card
 from train.optim.update import release, step_optimizer
 from train.plan.live import LiveMemory
 from train.state import Training
@@ -59,7 +59,7 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
         training = begin(config, _CPU)
         if on_card:
             set_fused_attention(training.model, enabled=True)
-            set_norm_as_on_card(training.model)
+            set_as_on_card(training.model)
         _give_gradients(training)
         step_optimizer(training)
         release(training.model)

@@ -149,3 +149,14 @@ def test_group_norm_keeps_the_precision_of_its_input_under_autocast() -> None:
     assert (low.dtype, full.dtype) == (torch.bfloat16, torch.float32)
     assert torch.equal(full, torch.nn.functional.group_norm(x, norm.num_groups, norm.weight, norm.bias))
     assert torch.allclose(low.float(), full, atol=0.05)
+
+
+def test_pixels_are_doubled_on_a_card_as_nearest_neighbours_are() -> None:
+    upsample = Upsample(8, 4)
+    x = randn(2, 8, 3, 5).to(memory_format=torch.channels_last).requires_grad_()
+    grad = randn(2, 4, 6, 10)
+    plain, gradient = upsample(x), torch.autograd.grad(upsample(x), x, grad)[0]
+    upsample.as_on_card = True
+    torch.testing.assert_close(upsample(x), plain)
+    torch.testing.assert_close(torch.autograd.grad(upsample(x), x, grad)[0], gradient)
+    assert upsample(x).is_contiguous(memory_format=torch.channels_last)
