@@ -56,7 +56,7 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     # The fused kernel is the fastest everywhere but in bf16 on a CPU (docs/model-speed.md).
     set_fused_attention(model, enabled=not (device.type == "cpu" and config.precision == "bf16"))
     if world.kind == "fsdp":  # which takes contiguous weights only
-        shard(model, world)
+        shard(model, world, DTYPES[config.precision])
     else:
         for parameter in model.parameters():  # in place: Module.to replaces parameters, which fake ones do not allow
             layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format

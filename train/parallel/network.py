@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -27,6 +28,7 @@ def refuse_impossible(config: StageConfig, world: World) -> None:
         "memory.optimizer_in_backward=true: false": memory.optimizer_in_backward and world.kind is not None,
         "memory.optimizer_on_host=true: false, or --parallel ddp,": memory.optimizer_on_host and fsdp,
         "memory.ema_on_host=true: false, or --parallel ddp,": memory.ema_on_host and fsdp,
+        "compile=true: false, or --parallel ddp,": config.compile and fsdp,
         "optim.name=adafactor: adam or adamw, or --parallel ddp,": config.optim.name == "adafactor" and fsdp,
     }
     for what, is_refused in refused.items():
@@ -34,11 +36,18 @@ def refuse_impossible(config: StageConfig, world: World) -> None:
             raise UserError(f"{config.stage}: --parallel {world.kind} does not go with {what} would fit")
 
 
-def shard(model: nn.Module, world: World) -> None:
-    """Leave each process its share of every weight, on its device. A block's are whole while the block computes."""
+def shard(model: nn.Module, world: World, dtype: torch.dtype) -> None:
+    """Leave each process its share of every weight, on its device. A block's are whole while the block computes.
+
+    Shares stay in float32. A block's weights travel in ``dtype``, in which autocast would multiply by them anyway, and
+    its gradients are summed in float32. What is outside of blocks, coordinates among it, is gathered as it is.
+    """
     mesh = init_device_mesh(world.device.type, (world.size,))
+    policy = MixedPrecisionPolicy(
+        None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32, cast_forward_inputs=False
+    )
     for block in (module for module in model.modules() if isinstance(module, Checkpointed)):
-        fully_shard(block, mesh=mesh, reshard_after_forward=True)
+        fully_shard(block, mesh=mesh, reshard_after_forward=True, mp_policy=policy)
     fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
 

@@ -20,6 +20,7 @@ IN_BACKWARD = ["memory.optimizer_in_backward=true", "optim.clip=null"]
         ("fsdp", ["memory.optimizer_on_host=true"]),
         ("fsdp", ["memory.ema_on_host=true"]),
         ("fsdp", ["optim.name=adafactor"]),
+        ("fsdp", ["compile=true"]),
     ],
 )
 def test_what_cannot_be_shared_is_refused_with_what_would_fit(

@@ -99,6 +99,21 @@ def test_two_processes_make_the_losses_of_one_and_checkpoints_move_between_all(
         assert all(np.isfinite(value).all() for value in moved.values())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_weights_that_travel_in_half_precision_make_the_losses_of_one_process(
+    shards: Path, tmp_path: Path, tiny_settings: Settings, precision: str
+) -> None:
+    more = ["--set", f"precision={precision}"]
+    commands = {"one": [sys.executable], "shares": TWO}
+    for name, command in commands.items():
+        fsdp = ["--parallel", "fsdp"] if name == "shares" else []
+        done = run(*command, *fit(shards, tmp_path / name, tiny_settings, *more, *fsdp, steps=4))
+        assert done.returncode == 0, done.stderr
+    one, shares = ([number[2] for number in numbers(tmp_path / name)] for name in commands)
+    assert shares == pytest.approx(one, rel=0.02)
+
+
 def test_a_killed_process_is_started_again_and_goes_on_from_the_checkpoint(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
