@@ -55,7 +55,10 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     budget = budget_of(card.memory, running=True)
     if held and not given and peak_on(again := _with_memory(config, held), world) <= budget:
         return Choice(again, _line(again, None, card), may_halve=True)
-    plan = plan_stage(config, budget, config.precision, config.data.batch, given=given, world=world, last_resort=False)
+    plan = plan_stage(
+        config, budget, config.precision, config.data.batch,
+        given=given, world=world, last_resort=False, exact=False,
+    )  # fmt: skip
     if plan.micro_batch == 0 and "micro_batch" not in given:
         raise UserError(_too_small(plan, card))
     chosen = checked(merged(base, plan.settings), stage)

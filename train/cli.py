@@ -136,12 +136,12 @@ def fit(
     def settled(values: dict[str, Any], name: Stage, world: World) -> Choice:
         card = card_of(world.device)
         if card is not None:
-            prepare(world.device)
             click.echo(f"trainer: planning {name} for {card.name}", err=True)
         return choose(values, name, card, world, runs / name)
 
     if dry_run:
         if is_first():
+            prepare(ALONE.device)
             given, _, data, _ = prepared(ALONE)
             choices = [settled(values, name, ALONE) for values, name in zip(given, chosen, strict=True)]
             for choice in filter(lambda choice: choice.told, choices):
@@ -149,6 +149,7 @@ def fit(
             click.echo(as_table([rehearse(choice.config, data, ALONE.device) for choice in choices]))
         return
     with join(parallel) as world, _stop_signals() as stopped:
+        prepare(world.device)
         given, _, data, held_out = world.agree(lambda: prepared(world))
         for values, name in zip(given, chosen, strict=True):
             run = runs / name

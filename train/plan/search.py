@@ -108,11 +108,13 @@ def plan_stage(
     given: dict[str, Any] | None = None,
     world: World = ALONE,
     last_resort: bool = True,
+    exact: bool = True,
 ) -> StagePlan:
     """Return the plan of a stage, at ``batch`` samples an optimizer step, within ``budget`` bytes of tensors on a card.
 
     ``given`` are the settings of memory that are not to be changed. ``world`` says how many processes share a batch,
     and what of each weight one of them keeps. Without ``last_resort`` only settings that compute the same are chosen.
+    Not ``exact`` takes half as many traces for a micro-batch that may be a few samples short of the largest.
     """
     share = batch // world.size
     fixed = given or {}
@@ -126,7 +128,7 @@ def plan_stage(
         chosen = merged(base, settings)
         if _resident(_with(config, chosen, enough), world) <= budget and peak(chosen, enough) <= budget:
             break
-    micro = _even(share, largest(lambda size: peak(chosen, size), budget, enough, share))
+    micro = _even(share, largest(lambda size: peak(chosen, size), budget, enough, share, exact=exact))
     if micro == 0 and precision != "fp16" and last_resort and not fixed:
         at_once = merged(base, _LAST_RESORT)
         if peak(at_once, share) <= budget:
@@ -174,8 +176,10 @@ def _largest_block(config: StageConfig) -> int:
     return max(4 * sum(parameter.numel() for parameter in block.parameters()) for block in blocks)
 
 
-def largest(peak: Callable[[int], int], budget: int, first: int, most: int) -> int:
+def largest(peak: Callable[[int], int], budget: int, first: int, most: int, *, exact: bool = True) -> int:
     """Return the largest size in [1, most] whose peak is within the budget, 0 for none.
+
+    Not ``exact``: the first extrapolated size that is within it.
 
     The peak is nearly affine in the size: from two measurements the next size is extrapolated and measured in its
     turn, until the size after the one that fits is known not to.
@@ -184,7 +188,7 @@ def largest(peak: Callable[[int], int], budget: int, first: int, most: int) -> i
     while True:
         fitting = max((size for size in known if known[size] <= budget), default=0)
         beyond = min((size for size in known if known[size] > budget), default=most + 1)
-        if beyond - fitting == 1:
+        if beyond - fitting == 1 or (not exact and fitting > first):
             return fitting
         guess = min(max(_extrapolated(known, budget), fitting + 1), beyond - 1)
         known[guess] = peak(guess)

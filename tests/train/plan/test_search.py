@@ -33,6 +33,19 @@ def test_largest_is_the_last_that_fits(peak: Callable[[int], int], budget: int, 
     assert largest(peak, budget, 8, 64) == fits
 
 
+def test_a_rough_search_measures_three_sizes() -> None:
+    sizes: list[int] = []
+
+    def peak(size: int) -> int:
+        sizes.append(size)
+        return 100 + 10 * size
+
+    assert largest(peak, 705, 8, 64, exact=False) == 60
+    assert len(sizes) == 3
+    assert largest(lambda size: 10 * size + size // 3, 300, 8, 64, exact=False) in (28, 29)
+    assert largest(lambda size: 10, 9, 8, 64, exact=False) == 0
+
+
 def nano_plan(budget: int, batch: int = 16, world: World = World(), **fixed: Any) -> StagePlan:  # noqa: B008
     return plan_stage(preset_config("nano", "base"), budget, "bf16", batch, given=fixed, world=world)
 
