@@ -8,8 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from train.cascade import FAST_STEPS, Overrides, TrainedStage, sample_stage
-from train.config import STAGES, SamplingConfig, Stage, StageConfig
+from schemas import UserError
+from train.cascade import (
+    FAST_STEPS,
+    Overrides,
+    TrainedStage,
+    assemble_stage,
+    sample_stage,
+    sampling_precision,
+)  # fmt: skip
+from train.config import STAGES, Precision, SamplingConfig, Stage, StageConfig
 from train.diffusion.conditioning import TryOnInputs
 from train.models import build_model
 from train.presets import preset_config
@@ -76,3 +84,30 @@ def test_a_fast_stage_evaluates_its_network_so_often(tiny: TinyConfig) -> None:
     stage.model.register_forward_hook(lambda *_: calls.append(1))
     sample_stage(stage, inputs(64), 0, range(2), Overrides(fast=True))
     assert len(calls) == FAST_STEPS
+
+
+@pytest.mark.parametrize(
+    ("trained", "device", "native", "sampled"),
+    [
+        ("fp32", "cpu", True, "fp32"), ("bf16", "cpu", True, "bf16"), ("bf16", "cpu", False, "fp32"),
+        ("fp16", "cpu", True, "fp32"), ("bf16", "cuda", True, "bf16"), ("bf16", "cuda", False, "fp32"),
+        ("fp16", "cuda", False, "fp16"), ("fp32", "cuda", False, "fp32"),
+    ],
+)  # fmt: skip
+def test_the_machine_decides_what_is_sampled_in(
+    monkeypatch: pytest.MonkeyPatch, trained: Precision, device: str, native: bool, sampled: Precision
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (8, 0) if native else (7, 5))
+    assert sampling_precision(trained, torch.device(device)) == sampled
+
+
+def test_guidance_that_was_never_trained_is_refused_and_no_longer_kept(tiny: TinyConfig) -> None:
+    config = tiny("sr1024", "diffusion.drop=0", "sampling.guidance=1")
+    weights = build_model(config.model).state_dict()
+    kept = config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 2.0})})
+    stage = assemble_stage(kept, weights, 1, torch.device("cpu"))  # as a run folder of an earlier version holds it
+    assert stage.config.sampling.guidance == 1
+    Overrides(guidance=1.0).refuse_impossible([stage])
+    with pytest.raises(UserError, match=r"--guidance 2: sr1024: diffusion.drop=0 never trains"):
+        Overrides(guidance=2.0).refuse_impossible([stage])

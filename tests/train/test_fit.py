@@ -368,3 +368,17 @@ def test_the_low_resolution_picture_is_in_the_same_range_as_the_target(
     assert torch.equal(x, from_uint8(batch.x))
     assert x.max() > 0.5
     assert x.min() < -0.5
+
+
+@pytest.mark.parametrize(("steps", "named"), [(6, "step-00000005.json"), (4, "step-00000005.json"), (2, None)])
+def test_a_profile_is_a_trace_of_the_steps_that_were_asked_for(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, steps: int, named: str | None
+) -> None:
+    """After three steps to warm up; a run that ends earlier writes what it has made, or nothing."""
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("sr1024", f"steps={steps}"), data, tmp_path, quiet, never, profile=2)
+    files = sorted(path.name for path in (tmp_path / "profile").glob("*"))
+    assert files == ([named] if named else [])
+    if named:
+        events = json.loads((tmp_path / "profile" / named).read_text())["traceEvents"]
+        assert sum(event["name"] == "Optimizer.step#AdamW.step" for event in events) == min(steps, 5) - 3

@@ -223,9 +223,9 @@ def test_plan_prints_one_object(tmp_path: Path) -> None:
 
 
 def test_plan_ends_with_1_where_a_stage_does_not_fit(tmp_path: Path) -> None:
-    done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--memory", "513MiB", cwd=tmp_path)
+    done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--memory", "725MiB", cwd=tmp_path)
     assert done.returncode == 1
-    assert "sr1024: does not fit 0.50 GiB" in done.stdout
+    assert "sr1024: does not fit 0.71 GiB" in done.stdout
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
@@ -252,6 +252,26 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "stage": (lambda shards, runs: ["fit", "--shards", str(shards), "--stage", "sr512"], "'sr512' is not one of"),
     "config": (lambda shards, runs: ["fit", "--shards", str(shards), "--config", "no.yaml"], "no.yaml"),
     "no-runs": (lambda shards, runs: ["sample", "--shards", str(shards), "--runs", "x"], "run trainer fit first"),
+    "card-bf16": (
+        lambda shards, runs: ["plan", "--card", "t4", "--precision", "bf16"],
+        "T4 has no bf16 arithmetic; fp16 or fp32",
+    ),
+    "card-twice": (lambda shards, runs: ["plan", "--card", "t4", "--memory", "16GiB"], "give one of them"),
+    "no-card": (lambda shards, runs: ["plan", "--memory", "auto"], "--memory auto: no card on this machine"),
+    "guidance": (
+        lambda shards, runs: [
+            "fit",
+            "--shards",
+            str(shards),
+            "--preset",
+            "nano",
+            "--set",
+            "diffusion.drop=0",
+            "--set",
+            "sampling.guidance=2",
+        ],
+        "sampling.guidance=2: diffusion.drop=0 never trains the null condition",
+    ),
     "memory": (lambda shards, runs: ["plan", "--memory", "much"], "--memory much: give a number and a unit"),
     "seed": (
         lambda shards, runs: ["fit", "--shards", str(shards), "--set", "seed=9223372036854775808"],

@@ -114,4 +114,5 @@ def box_muller(positions: Tensor, blocks: Tensor, key: Tensor) -> Tensor:
 
 @cache
 def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return torch.compile(function, dynamic=False)
+    # One graph for all shapes: of a graph each a run of three stages has more than the compiler keeps.
+    return torch.compile(function, dynamic=True)

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 
 from train.diffusion.device_noise import DeviceNoise, box_muller, philox
 
@@ -113,3 +114,17 @@ def test_uniform_numbers_are_in_their_range_and_even() -> None:
 def test_the_largest_and_smallest_words_give_finite_numbers() -> None:
     blocks = torch.arange(1 << 16)[None]
     assert box_muller(column(0), blocks, torch.tensor([0, 0])).abs().max() < 5.8
+
+
+def test_all_shapes_are_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    monkeypatch.setattr(
+        "train.diffusion.device_noise._compiled", lambda f: torch.compile(f, backend=counter, dynamic=True)
+    )
+    for count in (2, 3, 5):
+        for side in (4, 6, 8, 10):
+            compiled = DeviceNoise(0, "base", range(count), CPU, compiled=True).normal((3, side, side), "eps")
+            assert torch.equal(compiled, noise(range(count)).normal((3, side, side), "eps"))
+    torch._dynamo.reset()
+    assert counter.frame_count == 1
