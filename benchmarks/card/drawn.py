@@ -1,0 +1,30 @@
+"""Shards of drawn people, built by prep's own functions, for the cells that read data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from preprocess.build import build
+from preprocess.drawn.dataset import write_dataset
+from preprocess.plan import make_plan
+from preprocess.sources import Files
+from preprocess.sources.aihub import open_aihub
+from preprocess.sources.pairs import records
+from schemas import Configuration
+
+CONFIGURATION = Configuration(
+    source="aihub", garment="upper", pairing="item", views="matching", linings=False, target_size=1024,
+    conditioning_size=256, jpeg_quality=95,
+)  # fmt: skip
+"""What `prep build-shards` is set to where the command line says nothing."""
+
+
+def drawn_shards(folder: Path, looks: int) -> Path:
+    """Draw looks into ``folder``/aihub and build ``folder``/shards; what is there already is kept."""
+    workers = os.cpu_count() or 1
+    write_dataset(folder / "aihub", looks=looks, seed=0, workers=workers)
+    files = Files(folder / "aihub")
+    planned = make_plan(files, list(records(open_aihub(files), "upper")), CONFIGURATION)
+    build(files, folder / "shards", planned, workers, lambda done, total: None)
+    return folder / "shards"
