@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 LOOKS := 200
 
-.PHONY: help install demo test test-slow lint format schemas bench learn clean
+.PHONY: help install demo test test-slow lint format schemas bench learn card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -53,6 +53,14 @@ bench: install  ## Run the benchmarks; each prints a table
 
 learn: install  ## Train the cascade for an hour on drawn people and measure it on swaps with a known truth
 	$(BIN)/python benchmarks/learning/study.py
+
+ifdef CARD_PYTHON
+card:  ## Prove on a CUDA card what CI cannot, and write docs/card.md; CARD_PYTHON=python3 uses that one, and no .venv
+	$(CARD_PYTHON) benchmarks/card/run.py $(CARD_ARGS)
+else
+card: install
+	$(BIN)/python benchmarks/card/run.py $(CARD_ARGS)
+endif
 
 clean:  ## Remove the demo's files
 	rm -rf $(DEMO)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from card.state import Record
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the runner needs none of it
+    import torch
 
 Result = dict[str, Any]
 """Figures by name, as JSON holds them."""

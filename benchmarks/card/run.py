@@ -11,7 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[0:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]  # this folder is the package `card`
+if __name__ == "__main__":  # this folder is the package `card`
+    sys.path[0:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import train.runtime  # isort: skip  # noqa: F401, E402  before torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -66,10 +67,12 @@ def test_every_memory_setting_gives_the_same_losses(
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_adafactor_in_the_backward_pass_trains(device: torch.device, tiny: TinyConfig, stage: Stage) -> None:
-    settings = ["optim.name=adafactor", "optim.clip=null", "memory.optimizer_in_backward=true"]
-    losses = losses_of(tiny(stage, *settings, "memory.checkpointing=true"), device, 6)
-    assert all(0 < loss < 10 for loss in losses)
-    assert losses[-1] != losses[0]
+    last_resort = ["optim.name=adafactor", "memory.optimizer_in_backward=true", "memory.checkpointing=true"]
+    expected = losses_of(tiny(stage, "compile=false", "optim.clip=null"), device, 1)
+    losses = losses_of(tiny(stage, "compile=false", "optim.clip=null", *last_resort), device, 6)
+    assert losses[0] == pytest.approx(expected[0], rel=1e-3)
+    assert all(math.isfinite(loss) for loss in losses)
+    assert len(set(losses)) == len(losses)  # the steps did change something
 
 
 @contextmanager
