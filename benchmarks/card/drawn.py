@@ -20,9 +20,12 @@ CONFIGURATION = Configuration(
 """What `prep build-shards` is set to where the command line says nothing."""
 
 
-def drawn_shards(folder: Path, looks: int) -> Path:
-    """Draw looks into ``folder``/aihub and build ``folder``/shards; what is there already is kept."""
-    workers = os.cpu_count() or 1
+def drawn_shards(folder: Path, looks: int, workers: int | None = None) -> Path:
+    """Draw looks into ``folder``/aihub and build ``folder``/shards; what is there already is kept.
+
+    ``workers`` are processes; None: one per core.
+    """
+    workers = workers or os.cpu_count() or 1
     write_dataset(folder / "aihub", looks=looks, seed=0, workers=workers)
     files = Files(folder / "aihub")
     planned = make_plan(files, list(records(open_aihub(files), "upper")), CONFIGURATION)

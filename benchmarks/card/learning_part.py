@@ -21,6 +21,7 @@ from card.state import Record
 from card.tables import row, table
 from PIL import Image
 
+from train.checkpoint import checkpoints
 from train.config import Stage
 
 LOOKS, MINUTES = 400, 2.0
@@ -28,7 +29,7 @@ SHEETS = ROOT / "docs" / "card"
 _MOST_BYTES = 400_000
 _GRACE = 120.0
 """Seconds that a run is given to write its checkpoint, or to compile before its minutes count."""
-_COMMON = ("data.batch=64", "validation.every=200", "checkpoint.every=1000000")
+_COMMON = ("data.batch=64", "validation.every=400", "checkpoint.every=1000")
 RECIPE = (
     "optim.lr=3e-4", "optim.warmup=200", "diffusion.prediction=x", "diffusion.drop=0", "diffusion.t_shift=3",
     "sampling.sampler=dpmpp_2m", "sampling.steps=2", "sampling.low_res_noise=0.02", *_COMMON,
@@ -87,7 +88,7 @@ def learn(site: Site, part: Slice) -> Result:
     settings = (*part.settings, *(("data.batch=2", "validation.samples=2") if site.is_rehearsal else ()))
     sets = [word for setting in settings for word in ("--set", setting)]
     run = runs / part.stage
-    before = last_step(run)
+    before = max((int(path.name.removeprefix("step-")) for path in checkpoints(run)), default=0)
     train = ["fit", "--shards", str(shards), "--runs", str(runs), "--preset", preset, "--stage", part.stage, *sets]
     fit_for(train, seconds, run, before)
     out = site.folder / "learning" / f"sheet-{part.name}"
@@ -151,7 +152,7 @@ def last_step(run: Path) -> int:
 
 
 def learnt(run: Path, before: int) -> Result:
-    """Return what a run's metrics say: its steps, those since ``before``, the last losses' mean, the last validation."""
+    """Return what a run's metrics say: steps, those since ``before``, the mean of the last losses, the validation."""
     lines = _lines(run)
     losses = [line["loss"] for line in lines if line.get("loss") is not None]
     validations = [line["validation"] for line in lines if "validation" in line]

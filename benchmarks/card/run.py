@@ -14,38 +14,46 @@ from pathlib import Path
 if __name__ == "__main__":  # this folder is the package `card`
     sys.path[0:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-import train.runtime  # isort: skip  # noqa: F401, E402  before torch
+import train.runtime  # isort: skip  # noqa: F401  before torch
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import signal  # noqa: E402
-import subprocess  # noqa: E402
-from functools import partial  # noqa: E402
-from types import FrameType  # noqa: E402
+import argparse
+import json
+import os
+import signal
+import subprocess
+from functools import partial
+from types import FrameType
 
-import torch  # noqa: E402
-from card.cells import Part, Site  # noqa: E402
-from card.child import in_child  # noqa: E402
-from card.learning_part import learning_part  # noqa: E402
-from card.machine import ROOT, describe  # noqa: E402
-from card.memory_part import memory_part  # noqa: E402
-from card.report import is_measured, write_report  # noqa: E402
-from card.runner import run_parts  # noqa: E402
-from card.sampling_part import sampling_part  # noqa: E402
-from card.speed_part import compiled_part, speed_part  # noqa: E402
-from card.state import State  # noqa: E402
-from card.tests_part import tests_part  # noqa: E402
-from card.wait_part import wait_part  # noqa: E402
+import torch
+from card.cells import Part, Site
+from card.child import in_child
+from card.learning_part import learning_part
+from card.machine import ROOT, describe
+from card.memory_part import memory_part
+from card.report import is_measured, write_report
+from card.runner import run_parts
+from card.sampling_part import sampling_part
+from card.speed_part import compiled_part, speed_part
+from card.state import State
+from card.tests_part import part_of_tests
+from card.wait_part import wait_part
 
-from schemas import UserError  # noqa: E402
+from schemas import UserError
 
 DOCUMENT = ROOT / "docs" / "card.md"
 
 
 def all_parts() -> list[Part]:
     """Return the parts in order of value."""
-    return [tests_part(), memory_part(), speed_part(), compiled_part(), wait_part(), sampling_part(), learning_part()]
+    return [
+        part_of_tests(),
+        memory_part(),
+        speed_part(),
+        compiled_part(),
+        wait_part(),
+        sampling_part(),
+        learning_part(),
+    ]
 
 
 def main(words: list[str] | None = None) -> int:

@@ -42,7 +42,7 @@ def seconds_an_image(site: Site, preset: Preset, stage: Stage) -> Result:
     inputs = random_inputs(config, count, site.device)
     few = Overrides(steps=2)
     _seconds(trained, inputs, count, few, site.device)  # kernels are chosen
-    found = {"images": count, "precision": sampling_precision(config.precision, site.device)}
+    found: Result = {"images": count, "precision": sampling_precision(config.precision, site.device)}
     for name, overrides in (("own", Overrides()), ("fast", Overrides(fast=True))):
         if site.is_rehearsal:
             overrides = few
@@ -54,9 +54,7 @@ def seconds_an_image(site: Site, preset: Preset, stage: Stage) -> Result:
     return found
 
 
-def _seconds(
-    stage: TrainedStage, inputs: TryOnInputs, count: int, overrides: Overrides, device: torch.device
-) -> float:
+def _seconds(stage: TrainedStage, inputs: TryOnInputs, count: int, overrides: Overrides, device: torch.device) -> float:
     synchronize(device)
     started = time.perf_counter()
     sample_stage(stage, inputs, 0, range(count), overrides)

@@ -31,8 +31,12 @@ def compiled_part() -> Part:
 
 def _cells(*, compiled: bool) -> tuple[Cell, ...]:
     return tuple(
-        Cell(f"{preset}-{stage}", partial(speed, preset=preset, stage=stage, compiled=compiled), seconds=480.0,
-             expected=90.0 if compiled else 45.0)
+        Cell(
+            f"{preset}-{stage}",
+            partial(speed, preset=preset, stage=stage, compiled=compiled),
+            seconds=480.0,
+            expected=90.0 if compiled else 45.0,
+        )
         for preset, stage in cell_names()
     )
 

@@ -30,6 +30,7 @@ PRESETS: tuple[Preset, ...] = ("small", "nano", "paper")
 """The one that most people train first comes first."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _REHEARSED = ("data.batch=2",)
+_MOST_SECONDS = 40.0
 
 
 def cell_names() -> list[tuple[Preset, Stage]]:
@@ -97,8 +98,13 @@ class Steps:
 
 
 def seconds_each(make: Callable[[int], float], *, rounds: int = 5, round_seconds: float = 2.0) -> float:
-    """Return the median over rounds of the seconds of one step; ``make`` makes some and returns what they took."""
-    count = max(1, min(50, int(round_seconds / max(make(1), 1e-6))))
+    """Return the median over rounds of the seconds of one step; ``make`` makes some and returns what they took.
+
+    Where a step takes long there are fewer rounds, so that they take half a minute or so.
+    """
+    once = make(1)
+    count = max(1, min(50, int(round_seconds / max(once, 1e-6))))
+    rounds = max(1, min(rounds, int(_MOST_SECONDS / (count * max(once, 1e-6)))))
     return statistics.median(make(count) / count for _ in range(rounds))
 
 

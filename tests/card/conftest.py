@@ -70,7 +70,7 @@ def tiny() -> TinyConfig:
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of twelve drawn looks."""
-    return drawn_shards(tmp_path_factory.mktemp("drawn"), 12)
+    return drawn_shards(tmp_path_factory.mktemp("drawn"), 12, workers=1)
 
 
 @pytest.fixture(autouse=True)

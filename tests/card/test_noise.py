@@ -22,7 +22,7 @@ def counters_of(device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch
 def test_the_integers_are_the_same(device: torch.device) -> None:
     for found, expected in zip(philox(*counters_of(device)), philox(*counters_of(CPU)), strict=True):
         assert torch.equal(found.cpu(), expected)
-        assert expected.unique().numel() > 10_000
+        assert len(set(expected.flatten().tolist())) > 10_000
 
 
 @pytest.mark.parametrize("positions", POSITIONS)
@@ -34,9 +34,7 @@ def test_uniform_numbers_and_dropout_are_the_same(device: torch.device, position
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("positions", POSITIONS)
-def test_normal_numbers_are_the_same_up_to_rounding(
-    device: torch.device, positions: list[int], compiled: bool
-) -> None:
+def test_normal_numbers_are_the_same_up_to_rounding(device: torch.device, positions: list[int], compiled: bool) -> None:
     if compiled and (device.type != "cuda" or find_spec("triton") is None):
         pytest.skip("compiled draws need a card and triton")
     found = DeviceNoise(3, "base", positions, device, compiled).normal((3, 64, 64), "eps").cpu()

@@ -51,22 +51,27 @@ def losses_of(config: StageConfig, device: torch.device, count: int = 3) -> list
 @pytest.mark.parametrize("settings", MEMORY.values(), ids=list(MEMORY))
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_memory_setting_gives_the_same_losses(
-    device: torch.device, tiny: TinyConfig, stage: Stage, settings: list[str], precision: Precision
-) -> None:
+    device: torch.device, exact_fp32: Callable[[], None], tiny: TinyConfig, stage: Stage, settings: list[str],
+    precision: Precision,
+) -> None:  # fmt: skip
     has_precision(precision, device)
+    exact_fp32()
     in_backward = settings == MEMORY["optimizer in the backward pass"]
     if in_backward and precision == "fp16":
         pytest.skip("memory.optimizer_in_backward does not go with fp16")
     common = [f"precision={precision}", "compile=false", *(["optim.clip=null"] if in_backward else [])]
     expected = losses_of(tiny(stage, *common), device)
     found = losses_of(tiny(stage, *common, *settings), device)
-    assert found[0] == pytest.approx(expected[0], rel=SAME[precision] / 10)
+    assert found[0] == pytest.approx(expected[0], rel=SAME[precision] / 3)
     assert found == pytest.approx(expected, rel=SAME[precision])
     assert len(set(expected)) == len(expected)  # the steps did change something
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_adafactor_in_the_backward_pass_trains(device: torch.device, tiny: TinyConfig, stage: Stage) -> None:
+def test_adafactor_in_the_backward_pass_trains(
+    device: torch.device, exact_fp32: Callable[[], None], tiny: TinyConfig, stage: Stage
+) -> None:
+    exact_fp32()
     last_resort = ["optim.name=adafactor", "memory.optimizer_in_backward=true", "memory.checkpointing=true"]
     expected = losses_of(tiny(stage, "compile=false", "optim.clip=null"), device, 1)
     losses = losses_of(tiny(stage, "compile=false", "optim.clip=null", *last_resort), device, 6)
@@ -145,12 +150,15 @@ def fresh_dynamo() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("stage", "precision"), [("base", "fp32"), ("base", "bf16"), ("sr256", "bf16"), ("sr1024", "bf16")]
+)
 def test_compiled_steps_are_one_graph_and_agree_with_eager_ones(
-    card: torch.device, tiny: TinyConfig, fresh_dynamo: None, stage: Stage, precision: Precision
-) -> None:
+    card: torch.device, exact_fp32: Callable[[], None], tiny: TinyConfig, fresh_dynamo: None, stage: Stage,
+    precision: Precision,
+) -> None:  # fmt: skip
     has_precision(precision, card)
+    exact_fp32()
     expected = losses_of(tiny(stage, f"precision={precision}", "compile=false"), card, 4)
     config = tiny(stage, f"precision={precision}", "compile=true")
     steps = Steps(config, card)

@@ -19,11 +19,14 @@ from card.memory_part import memory_part
 from card.run import all_parts
 from card.sampling_part import sampling_part
 from card.speed_part import speed_part
-from card.tests_part import functions, run_test, tests_part
+from card.tests_part import functions, part_of_tests, run_test
 from card.wait_part import busy_share, shares, wait_part
 
 from train.metrics import Status
 from train.settings import stage_config
+
+LARGER = [pytest.param("base", marks=pytest.mark.slow), pytest.param("sr256", marks=pytest.mark.slow), "sr1024"]
+"""The stages, of which the first two take longer on a CPU."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def measured(part: Part, site: Site, name: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+@pytest.mark.parametrize("stage", LARGER)
 def test_speed_and_sampling(site: Site, stage: str) -> None:
     speed = measured(speed_part(), site, f"nano-{stage}")
     assert speed["images_per_second"] == pytest.approx(speed["batch"] / speed["seconds"])
@@ -51,7 +54,7 @@ def test_speed_and_sampling(site: Site, stage: str) -> None:
     assert sampling["fast_sampler"].startswith("dpmpp_2m")
 
 
-@pytest.mark.parametrize("stage", ["base", "sr1024"])
+@pytest.mark.parametrize("stage", LARGER)
 def test_memory(site: Site, stage: str) -> None:
     result = measured(memory_part(), site, f"nano-{stage}-fp32")
     assert 0 < result["predicted"] < result["needed"]
@@ -110,7 +113,7 @@ def test_the_busy_share_counts_what_overlaps_once() -> None:
 
 
 def test_the_tests_on_a_card_are_found_without_importing_them() -> None:
-    names = [cell.name for cell in tests_part().cells]
+    names = [cell.name for cell in part_of_tests().cells]
     assert "test_runs-test_an_interrupted_run_ends_with_the_same_bits" in names
     assert all(functions(file) for file in (ROOT / "tests/card").glob("test_*.py"))
 
