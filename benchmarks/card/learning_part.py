@@ -21,7 +21,7 @@ from card.state import Record
 from card.tables import row, table
 from PIL import Image
 
-from train.checkpoint import checkpoints
+from train.checkpoint_folder import checkpoints
 from train.config import Stage
 
 LOOKS, MINUTES = 400, 2.0

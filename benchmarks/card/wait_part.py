@@ -20,6 +20,7 @@ from card.workloads import chosen
 from train.cards import prepare
 from train.config import STAGES, Stage
 from train.data import ShardFolder
+from train.data.machine import decoding_threads
 from train.fit import fit_stage
 from train.metrics import Status
 from train.presets import Preset
@@ -63,7 +64,12 @@ def waits(site: Site, preset: Preset, stage: Stage) -> Result:
 
     fit_stage(config, ShardFolder(shards, "train"), run, report, stop, profile=TRACED)
     found = shares(seen[WARM - 1], seen[-1], config.data.batch)
-    found |= {"busy": busy_of(run), "batch": config.data.batch, "threads": config.data.threads, "cores": os.cpu_count()}
+    found |= {
+        "busy": busy_of(run),
+        "batch": config.data.batch,
+        "threads": decoding_threads(config.data, on_card=not site.is_rehearsal),
+        "cores": os.cpu_count(),
+    }
     shutil.rmtree(run)
     return found
 

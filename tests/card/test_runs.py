@@ -68,7 +68,10 @@ def test_batches_on_the_card_are_those_of_the_loader(
 ) -> None:
     data, config = ShardFolder(shards, "train"), tiny(stage)
     plain = BatchLoader(data, config).batches(0)
-    prefetched = on_device(BatchLoader(data, config).batches(0), device)
+    on_card = device.type == "cuda"
+    pinned = BatchLoader(data, config, on_card=on_card, pin=on_card)
+    assert all(tensor.is_pinned() == on_card for tensor in tensors_of(next(pinned.batches(0))))
+    prefetched = on_device(pinned.batches(0), device)
     for _ in range(6):
         expected, found = next(plain), next(prefetched)
         assert found.positions == expected.positions
