@@ -55,8 +55,8 @@ def counts(report: Path) -> Result:
     """Return how many cases there were, passed, failed, and were skipped, and what the first failure says."""
     cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     failures = [found for case in cases for found in (*case.iter("failure"), *case.iter("error"))]
-    skipped = [case for case in cases if case.find("skipped") is not None]
-    reasons = {(case.find("skipped") or ElementTree.Element("")).get("message", "") for case in skipped}
+    skipped = [found for case in cases for found in case.iter("skipped")]
+    reasons = {found.get("message", "") for found in skipped}
     first = re.sub(r"\s+", " ", failures[0].get("message", ""))[:200] if failures else ""
     return {
         "cases": len(cases),
