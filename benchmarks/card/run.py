@@ -84,7 +84,8 @@ def _run(given: argparse.Namespace) -> int:
         return 0
     state = State.opened(given.out, _described(given.device), fresh=given.fresh)
     wanted = [part for part in parts if not given.only or part.name in given.only]
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     status, says = 0, partial(print, flush=True)
     try:
         remaining = run_parts(
