@@ -85,9 +85,9 @@ def fake_cuda() -> Iterator[None]:
         stack.enter_context(mock.patch("torch.cuda.get_device_capability", return_value=(8, 0)))
         stack.enter_context(mock.patch("torch._C._conv_determine_backend_memory_format", _convolution_layout))
         # Where no kernel for CUDA is known, this one would be made of ten others, and their results counted.
-        kernels = torch.library.Library("aten", "IMPL")
+        kernels = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
         stack.callback(kernels._destroy)
-        kernels.impl("silu_backward", lambda gradient, x: torch.empty_like(x), "CUDA")
+        kernels.impl("silu_backward", lambda _, x: torch.empty_like(x), "CUDA")  # type: ignore[no-untyped-call]
         # Not by the mode below, which is not there where a checkpointed block is computed again.
         stack.enter_context(mock.patch("torch.nn.functional.scaled_dot_product_attention", _attention))
         # Module.to would swap fake tensors, and cannot where anything has a weak reference to them.
