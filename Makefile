@@ -30,7 +30,7 @@ demo: install  ## Draw a data set, build shards, train the nano cascade, dress p
 	$(BIN)/trainer sample --runs $(DEMO)/runs --shards $(DEMO)/shards --out $(DEMO)/samples
 
 test: install  ## Run the tests (minutes)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow"
 
 test-slow: install  ## Run the tests that take longer
 	$(BIN)/pytest -m slow

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def collected_files(pytestconfig: pytest.Config) -> set[Path]:
     """The files of which this run collected tests; the test is skipped where it was told to collect a part only."""
-    if pytestconfig.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    if {(pytestconfig.invocation_params.dir / one).resolve() for one in pytestconfig.args} != {Path(__file__).parent}:
         pytest.skip("only part of the tests was collected")
     return pytestconfig.stash[_COLLECTED]
 

@@ -49,11 +49,11 @@ def summary(run: Run) -> dict[str, str]:
         "images/s": number(_last(run.speed), ".1f"),
         "TFLOP/s": number(_last(run.tflops), ".3g"),
         "MFU": number(_last(run.mfu), ".0%"),
-        "gradient norm": number(last_mean(run.norms), ".3g"),
-        "waiting for data": number(_last(run.waits), ".1%"),
+        "grad norm": number(last_mean(run.norms), ".3g"),
+        "data wait": number(_last(run.waits), ".1%"),
         "memory": number(_last(run.memory) / _GIB, ".2f", " GiB"),
-        "skipped steps": f"{run.skipped:,}",
-        "replaced samples": f"{run.replaced:,}",
+        "skipped": f"{run.skipped:,}",
+        "replaced": f"{run.replaced:,}",
     }
 
 

@@ -51,8 +51,8 @@ def test_a_run_in_numbers(write_run: Any, page_of: PageOf) -> None:
     head, row = table(page_of(), "Run")
     assert dict(zip(head, row, strict=True)) == {
         "Run": "base", "steps": "20 of 100", "training loss": "0.0500", "validation loss": "0.1000",
-        "best": "0.1000 at 20", "images/s": "7.0", "waiting for data": "25.0%", "memory": "3.00 GiB",
-        "skipped steps": "2", "replaced samples": "10", "TFLOP/s": "1.5", "MFU": "30%", "gradient norm": "0.1",
+        "best": "0.1000 at 20", "images/s": "7.0", "data wait": "25.0%", "memory": "3.00 GiB",
+        "skipped": "2", "replaced": "10", "TFLOP/s": "1.5", "MFU": "30%", "grad norm": "0.1",
     }  # fmt: skip
 
 
