@@ -96,7 +96,7 @@ def last_whole(run: Path) -> tuple[Path, dict[str, Any]] | None:
             damaged.append(f"{folder.name}: {error}")
             continue
         if damaged:
-            notice(f"{run}: damaged checkpoint passed over ({_list(damaged)}); {folder.name} is used instead")
+            notice(f"{run}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead")
         return folder, state
     if damaged:
         raise UserError(
