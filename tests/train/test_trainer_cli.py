@@ -371,7 +371,7 @@ def test_the_traceback_is_printed_when_asked_for(tmp_path: Path) -> None:
 def test_what_nobody_has_foreseen_is_one_line_too(tmp_path: Path) -> None:
     code = (
         "import train.cli as c, sys; sys.argv[1:] = ['plan'];"
-        "c.parse_memory = lambda text: {}['deep']; from train.__main__ import main; main()"
+        "c.planned_card = lambda text: {}['deep']; from train.__main__ import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
