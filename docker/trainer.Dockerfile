@@ -29,8 +29,9 @@ RUN PIP_CONSTRAINT=/build/constraints.txt PIP_BUILD_CONSTRAINT=/build/constraint
 
 FROM ${BASE} AS trainer
 ARG TINI="0.19.*"
+# gcc: torch.compile's kernels are loaded by a little C that is compiled where they run.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends "tini=${TINI}" \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev "tini=${TINI}" \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/*
 # Any --user will do: /tmp is everyone's, and a name is given for those that ask for one.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sysconfig
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,7 +48,7 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     base = merged(values, {"precision": _precision(values, card, held)})
     if not is_given(values, "compile"):
         # Shares of weights are gathered by hooks, on which a graph of the whole network would break.
-        base["compile"] = world.kind != "fsdp" and find_spec("triton") is not None
+        base["compile"] = world.kind != "fsdp" and why_not_compiled() is None
     config = checked(base, stage)
     given = {name: values["memory"][name] for name in _MEMORY if is_given(values, f"memory.{name}")}
     if "micro_batch" in given and given["micro_batch"] is None:
@@ -63,6 +66,18 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
         raise UserError(_too_small(plan, card))
     chosen = checked(merged(base, plan.settings), stage)
     return Choice(chosen, _line(chosen, plan, card), may_halve="micro_batch" not in given)
+
+
+def why_not_compiled() -> str | None:
+    """Return what torch.compile lacks here to write kernels for a card; None for nothing."""
+    if find_spec("triton") is None:
+        return "no Triton"
+    compiler = os.environ.get("CC") or "gcc"
+    if not any(shutil.which(name) for name in (compiler, "clang", "cc")):
+        return "no C compiler, which Triton needs"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        return "no Python.h, which Triton needs (python3-dev)"
+    return None
 
 
 def _held(run: Path) -> StageConfig | None:
@@ -90,7 +105,10 @@ def _line(config: StageConfig, plan: StagePlan | None, card: Card) -> str:
     memory, batch = config.memory, config.data.batch
     savings = [name for name in _MEMORY[1:] if getattr(memory, name)]
     parts = [config.precision, f"micro-batch {memory.micro_batch or batch} of {batch}", *savings]
-    parts += ["compiled"] if config.compile else []
+    if config.compile:
+        parts.append("compiled")
+    elif why := why_not_compiled():
+        parts.append(f"not compiled, as there is {why}")
     if plan is not None:
         parts.append(f"{plan.footprint.peak / _GIB:.1f} of {card.memory / _GIB:.1f} GiB that are free on {card.name}")
     return f"{config.stage}: {', '.join(parts)}; --set changes any of it"

@@ -124,3 +124,23 @@ def test_guidance_needs_conditions_that_are_dropped() -> None:
 )  # fmt: skip
 def test_cards_are_known_by_their_drivers_names(name: str, peak: float | None) -> None:
     assert peaks_of(name).get("bf16") == peak
+
+
+def test_a_card_is_compiled_for_where_triton_can(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = {"triton": True, "cc": True}
+    monkeypatch.setattr("train.automatic.find_spec", lambda name: object() if found["triton"] else None)
+    monkeypatch.setattr("train.automatic.shutil.which", lambda name: name if found["cc"] else None)
+    monkeypatch.setattr("train.automatic.sysconfig.get_path", lambda name: str(tmp_path))
+    (tmp_path / "Python.h").touch()
+    assert chosen(A100).config.compile
+    assert ", compiled, " in (chosen(A100).told or "")
+    found["cc"] = False
+    choice = chosen(A100)
+    assert not choice.config.compile
+    assert "not compiled, as there is no C compiler, which Triton needs" in (choice.told or "")
+    found |= {"cc": True, "triton": False}
+    assert "not compiled, as there is no Triton" in (chosen(A100).told or "")
+    found["triton"] = True
+    (tmp_path / "Python.h").unlink()
+    assert "no Python.h" in (chosen(A100).told or "")
+    assert chosen(A100, "compile=true").config.compile  # what is set stays
