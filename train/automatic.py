@@ -56,7 +56,7 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     if len(given) >= len(_MEMORY) - 1 or given.get("optimizer_in_backward") or config.optim.name == "adafactor":
         return Choice(config, _line(config, None, card), may_halve=False)
     budget = budget_of(card.memory, running=True)
-    if held and not given and peak_on(again := _with_memory(config, held), world) <= budget:
+    if held and not given and peak_on(again := config.model_copy(update={"memory": held.memory}), world) <= budget:
         return Choice(again, _line(again, None, card), may_halve=True)
     plan = plan_stage(
         config, budget, config.precision, config.data.batch,
@@ -95,10 +95,6 @@ def _precision(values: dict[str, Any], card: Card, held: StageConfig | None) -> 
     if held and (card.has_bf16 or held.precision != "bf16"):
         return held.precision
     return "bf16" if card.has_bf16 else "fp16"
-
-
-def _with_memory(config: StageConfig, held: StageConfig) -> StageConfig:
-    return config.model_copy(update={"memory": held.memory})
 
 
 def _line(config: StageConfig, plan: StagePlan | None, card: Card) -> str:

@@ -12,6 +12,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from train.diffusion.randomness import named
+
 _ROUNDS = 10
 _MULTIPLIERS = tuple(np.uint64(m) for m in (0xD2E7470EE14C6C93, 0xCA5A826395121157))
 _WEYL = np.array([0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B], np.uint64)
@@ -26,7 +28,7 @@ def uniform_pairs(seed: int, stage: str, positions: Iterable[int], *purpose: str
 
     The first of each two is also what it returns for the shape ``()``.
     """
-    names = (repr([seed, stage, position, *purpose]).encode() for position in positions)
+    names = (named(seed, stage, position, *purpose) for position in positions)
     digests = b"".join(blake2b(name, digest_size=16).digest() for name in names)
     words = _first_words(np.frombuffer(digests, "<u8").astype(np.uint64).reshape(-1, 2))
     halves = np.stack((words & _LOW, words >> _HALF), axis=1)  # NumPy hands out the lower half first
