@@ -23,22 +23,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Parse, Pose, read_model_parse, read_pose
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.crop import person_crop, torso
 from preprocess.conditioning.limbs import along
 from preprocess.conditioning.masks import box_of, dilated, eroded
 from preprocess.conditioning.regions import ARMS, LOWER, SHOES, UPPER, WORN, claimed_by, label_map, pixels_of
-from preprocess.drawn.annotations import model_parse, model_pose
-from preprocess.drawn.look import draw_look
-from preprocess.drawn.person import person
-from preprocess.drawn.plan import make_plan
-from preprocess.drawn.pose import FRAMES, frame_yaw, pose
-from preprocess.drawn.regions import BACKGROUND, MODEL_REGIONS
-from preprocess.pictures import Mask, cut, decode
+from preprocess.formats.aihub_json import Parse, Pose, read_model_parse, read_pose
+from preprocess.formats.images import Mask, cut, decode
+from preprocess.planning.pairing import records
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS
+from preprocess.synthetic.label_files import model_parse, model_pose
+from preprocess.synthetic.outfits import make_plan
+from preprocess.synthetic.people.look import draw_look
+from preprocess.synthetic.people.person import person
+from preprocess.synthetic.people.pose import FRAMES, frame_yaw, pose
 from schemas import Crop, Garment
 
 _HAND = 0.42

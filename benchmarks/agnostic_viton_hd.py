@@ -25,8 +25,8 @@ from preprocess.conditioning import load_person, person_side
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import WORN, claimed_by
 from preprocess.faults import RecordError
-from preprocess.label_maps import PixelParse, read_label_map
-from preprocess.pictures import Mask, cut
+from preprocess.formats.images import Mask, cut
+from preprocess.formats.label_maps import PixelParse, read_label_map
 from preprocess.sources import Files, Record
 from preprocess.sources.viton_hd import open_viton_hd
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import read_item_parse, read_pose
-from preprocess.conditioning.garment_outline import landmarks
 from preprocess.conditioning.masks import box_of
 from preprocess.conditioning.regions import garment_mask
-from preprocess.drawn.garment import KINDS, SLOTS, garment
-from preprocess.drawn.item import draw_item
-from preprocess.drawn.regions import BACKGROUND
-from preprocess.pictures import Mask
+from preprocess.formats.aihub_json import read_item_parse, read_pose
+from preprocess.formats.images import Mask
+from preprocess.loading.garment_outline import landmarks
 from preprocess.sources import Files
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND
+from preprocess.synthetic.garments.garment import KINDS, SLOTS, garment
+from preprocess.synthetic.garments.item import draw_item
 from schemas import Crop, Garment
 
 Case = tuple[str, Mask, NDArray[np.float64], Garment]

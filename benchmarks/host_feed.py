@@ -4,7 +4,7 @@
 
 For every preset and stage, on one and two cores:
 
-- before: the step's noise, times and dropout are drawn by the main thread as `train.step.sample_losses` does on a CPU,
+- before: the step's noise, times and dropout are drawn by the main thread as `train.training.step` does on a CPU,
   two threads decode, 1 GiB of decoded images is kept. With ``--before`` the code of that checkout (of a commit before
   the change) is measured, else this one's with those settings.
 - after: the noise is the card's own work, as many threads decode as there are cores, and the images that are kept are
@@ -182,7 +182,7 @@ def draw(folder: Path) -> Path:
 def serve(shards: Path) -> None:
     """Measure the cases that come, one a line, with the code that is imported from here on."""
     sys.path.append(str(Path(__file__).parent))
-    import train.runtime  # noqa: F401, I001  before torch, as the program does
+    import train.hardware.runtime  # noqa: F401, I001  before torch, as the program does
     import torch
 
     torch.set_num_threads(1)
@@ -212,8 +212,8 @@ def measure(shards: Path, case: Case) -> Rate:
 
 def settings(case: Case) -> Any:
     """Return the stage's configuration, of either checkout."""
-    from train.config import DataConfig, StageConfig
-    from train.presets import merged, preset_values
+    from train.configuration.presets import merged, preset_values
+    from train.configuration.stage_config import DataConfig, StageConfig
 
     data: dict[str, Any] = {"batch": BATCH, "threads": case.threads}
     if case.noise and "cache_memory" in DataConfig.model_fields:
@@ -248,7 +248,7 @@ def rate(batches: Iterator[Any], config: Any, case: Case, released: Callable[[],
 
 
 def step(batch: Any, config: Any, case: Case) -> None:
-    """Do what the host does of a step, without the network: the draws of `train.step.sample_losses`, or nothing."""
+    """Do what the host does of a step, without the network: the draws of `sample_losses`, or nothing."""
     if not case.noise:
         return
     from train.diffusion.randomness import SampleNoise

@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from preprocess.drawn.dataset import write_dataset
-from preprocess.inspect import Report, inspect
-from preprocess.plan import make_plan
+from preprocess.inspection.dataset.overview import Report, inspect
+from preprocess.planning.pairing import records
+from preprocess.planning.plan import make_plan
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.synthetic.dataset_writer import write_dataset
 from schemas import CONDITIONING_SIZE, TARGET_SIZE, Configuration
 
 DRAWN_LOOKS = 24

@@ -28,19 +28,19 @@ import torch
 import webdataset as wds
 from inspect_speed import CONFIGURATION
 
-from preprocess.build import build
-from preprocess.drawn.dataset import write_dataset
-from preprocess.plan import make_plan
+from preprocess.planning.pairing import records
+from preprocess.planning.plan import make_plan
+from preprocess.sharding import build
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.synthetic.dataset_writer import write_dataset
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256
-from train.config import STAGES, StageConfig
+from train.configuration.presets import Preset, merged, preset_values
+from train.configuration.stage_config import STAGES, StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.batches import to_size
 from train.diffusion.schedule import make_schedule
-from train.presets import Preset, merged, preset_values
-from train.step import Stepper, begin, train_step
+from train.training.step import Stepper, begin, train_step
 
 BATCH = 16
 PRESETS: tuple[Preset, ...] = ("nano", "paper")

@@ -2,10 +2,10 @@
 
     python benchmarks/model_step.py [--compiled] [--rounds 5] [--only medium,nano]
 
-The step is the one that `trainer fit` makes (`train.step.train_step`), on random pictures, with Adam. FLOPs are
+The step is the one that `trainer fit` makes (`train_step`), on random pictures, with Adam. FLOPs are
 those of the forward and backward pass without checkpointing (`FlopCounterMode`); the rate of fp32 matrix
 multiplication is measured between the steps, on the same threads. Seconds are the median of the rounds, in each of
-which every row of a network has its turn. Memory is live tensors at their peak (`train.plan.live`), weights,
+which every row of a network has its turn. Memory is live tensors at their peak (`train.memory.live`), weights,
 gradients, optimizer and averaged weights included. ``--compiled`` adds rows for torch.compile, which takes minutes on
 a CPU. Prints a Markdown table.
 """
@@ -23,13 +23,13 @@ import torch
 from arithmetic import counting
 from nets import medium
 
-import train.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
-from train.config import StageConfig
+import train.hardware.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
+from train.configuration.presets import merged, preset_values
+from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
-from train.plan.live import LiveMemory
-from train.plan.trace import blank_batch
-from train.presets import merged, preset_values
-from train.step import Stepper, begin, sample_losses, train_step
+from train.memory.live import LiveMemory
+from train.memory.trace import blank_batch
+from train.training.step import Stepper, begin, sample_losses, train_step
 
 BATCHES = {"nano": {"base": 16, "sr256": 8, "sr1024": 16}, "small": {"base": 4, "sr256": 2, "sr1024": 1}}
 SIZE = 2048

@@ -23,11 +23,11 @@ from pathlib import Path
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in (".", "tests/helpers")]  # for another environment
 
-from preprocess.annotate.pairs import FOLDERS, PAIRS
-from preprocess.annotate.photographs import SUFFIXES
-from preprocess.annotate.run import Report, annotate
-from preprocess.annotate.weights import load_estimators
-from schemas import UserError
+from common.errors import UserError
+from preprocess.annotation.estimators.weights import load_estimators
+from preprocess.annotation.photographs import SUFFIXES
+from preprocess.annotation.requested_pairs import FOLDERS, PAIRS
+from preprocess.annotation.session import Report, annotate
 
 _DATA = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocess.conditioning.plain_background import find_garment, garment_before
-from preprocess.drawn.garment import KINDS, garment
-from preprocess.drawn.item import draw_item
-from preprocess.drawn.regions import BACKGROUND
 from preprocess.faults import RecordError
-from preprocess.label_maps import read_mask
-from preprocess.pictures import Mask, Pixels, decode
+from preprocess.formats.images import Mask, Pixels, decode
+from preprocess.formats.label_maps import read_mask
+from preprocess.loading.plain_background import find_garment, garment_before
 from preprocess.sources import Files
 from preprocess.sources.viton_hd import open_viton_hd
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND
+from preprocess.synthetic.garments.garment import KINDS, garment
+from preprocess.synthetic.garments.item import draw_item
 
 _DATA = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

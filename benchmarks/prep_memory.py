@@ -22,7 +22,7 @@ from pathlib import Path
 
 from inspect_speed import descendants, repeat, resident
 
-from preprocess.drawn.dataset import write_dataset
+from preprocess.synthetic.dataset_writer import write_dataset
 
 FRAMES_PER_RECORD = 4 / 2.4
 """Of a look's four frames front and back make a record, where the garment is an upper one."""

@@ -7,7 +7,7 @@ On the same drawn looks, in turn, on the same number of processes:
 floor    decode (a product photograph at a half or a quarter of its size where its crop is still large enough), cut,
          resize and encode exactly the pictures that a sample holds; nothing is masked, read from JSON or written
 sparing  the same, but what prep saves is saved here too: no rows below a crop are decoded, which no codec offers
-         (preprocess/jpeg.py), and a garment that neighbouring looks share is decoded, resized and encoded once
+         (preprocess/formats/jpeg.py), and a garment that neighbouring looks share is decoded, resized and encoded once
 prep     the command `prep build-shards`, from an empty folder to the manifest, start of all processes included
 planning `prep build-shards` again, in the folder that is done but for `twins.json`: what of the above is not building
 pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
@@ -45,21 +45,21 @@ import numpy as np
 from inspect_speed import CONFIGURATION, PeakMemory
 from PIL import Image, ImageDraw
 
-from preprocess.annotations import read_item_parse, read_model_parse, read_pose
-from preprocess.build.sample import make_samples
 from preprocess.conditioning.crop import garment_crop, person_crop
-from preprocess.drawn.dataset import write_dataset
-from preprocess.jpeg import cut_below, frame_of
-from preprocess.pictures import Pixels, cut, encode_jpeg, encode_png, resize
+from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
+from preprocess.formats.images import Pixels, cut, encode_jpeg, encode_png, resize
+from preprocess.formats.jpeg import cut_below, frame_of
+from preprocess.planning.pairing import records
+from preprocess.sharding.sample import make_samples
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.synthetic.dataset_writer import write_dataset
 from preprocess.workers import ENVIRONMENT
 from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
 GARMENTS = 12
-"""How many garments prep keeps, see preprocess/build/sample.py."""
+"""How many garments prep keeps, see preprocess/sharding/sample.py."""
 PR_SET_CHILD_SUBREAPER = 36
 Times = dict[str, list[tuple[float, float]]]
 PHASES = {

@@ -19,13 +19,13 @@ from arithmetic import counting
 from nets import medium
 from torch import Tensor, nn
 
-import train.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
-from train.condition import Condition
+import train.hardware.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
 from train.diffusion.guidance import guided_denoiser
 from train.diffusion.objective import DenoiserOutput, with_x0
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, GridName
 from train.diffusion.schedule import ScheduleName, make_schedule
 from train.models import PRESETS, GarmentReuse, ModelConfig, ParallelUNet, ParallelUNetConfig, count_parameters
+from train.models.condition import Condition
 
 STDS = torch.tensor([1.0, 0.5, 0.2, 0.1, 0.05, 0.02], dtype=torch.float64)
 

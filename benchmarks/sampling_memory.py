@@ -11,12 +11,12 @@ from __future__ import annotations
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-import train.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
-from train.condition import Condition
-from train.config import STAGES, StageConfig
+import train.hardware.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
+from train.configuration.presets import Preset, preset_config
+from train.configuration.stage_config import STAGES, StageConfig
+from train.memory.live import LiveMemory
 from train.models import build_model
-from train.plan.live import LiveMemory
-from train.presets import Preset, preset_config
+from train.models.condition import Condition
 
 PICTURES = (1, 2, 4, 8)
 PRESETS: tuple[Preset, ...] = ("small", "paper")

@@ -12,12 +12,12 @@ import torch
 from arithmetic import counting
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from train.config import STAGES, StageConfig
+from train.configuration.presets import Preset, preset_config
+from train.configuration.stage_config import STAGES, StageConfig
 from train.diffusion.schedule import make_schedule
-from train.plan.live import LiveMemory
-from train.plan.trace import blank_batch
-from train.presets import Preset, preset_config
-from train.step import Stepper, begin, sample_losses
+from train.memory.live import LiveMemory
+from train.memory.trace import blank_batch
+from train.training.step import Stepper, begin, sample_losses
 
 BATCH, STEPS = 256, 500_000
 UTILISATION = 0.35

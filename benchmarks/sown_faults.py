@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from preprocess.drawn.dataset import write_dataset
+from preprocess.synthetic.dataset_writer import write_dataset
 
 Edit = Callable[[Any], Any]
 

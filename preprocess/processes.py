@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import cv2
 
+from common.errors import UserError
 from preprocess.workers import make_ready, open_pool
-from schemas import UserError
 
 T = TypeVar("T")
 

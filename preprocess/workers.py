@@ -14,7 +14,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from schemas.errors import UserError, reason
+from common.errors import UserError, reason
 
 ENVIRONMENT = {
     # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
@@ -24,6 +24,11 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(1 << 26),
     "OPENBLAS_NUM_THREADS": "1",  # or every worker starts a thread per core for NumPy, which none of them needs
 }
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def prepare_environment() -> None:
@@ -37,7 +42,7 @@ def make_ready() -> BaseContext:
     if sys.platform == "linux":
         from multiprocessing import forkserver  # there is none on Windows
 
-        multiprocessing.set_forkserver_preload(["preprocess.build.shard"])
+        multiprocessing.set_forkserver_preload(["preprocess.sharding.shard"])
         # Its socket is a file, whose name can be too long.
         with contextlib.suppress(OSError):
             forkserver.ensure_running()

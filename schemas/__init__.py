@@ -1,11 +1,9 @@
 """What a folder of shards holds: the one contract between `prep` and `trainer`.
 
-Pydantic and numpy only, and fsspec once a URL is given (`schemas.remote`). `shards/README.md` says the same in prose;
+Pydantic and numpy only, and fsspec once a URL is given (`common.remote`). `shards/README.md` says the same in prose;
 `schemas/json/` holds it as JSON Schema.
 """
 
-from schemas.atomic import write_atomically
-from schemas.errors import UserError
 from schemas.keypoints import FLIP, KEYPOINTS, NUM_KEYPOINTS, SKELETON, check_pose
 from schemas.manifest import (
     INDEX_SUFFIX,
@@ -95,9 +93,7 @@ __all__ = [
     "Swap",
     "Truth",
     "Twins",
-    "UserError",
     "View",
     "Views",
     "check_pose",
-    "write_atomically",
 ]

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from train.tryon import TryOnCascade
+    from train.inference.tryon import TryOnCascade
 
 __all__ = ["TryOnCascade"]
 
 
 def __getattr__(name: str) -> object:
     if name == "TryOnCascade":
-        from train.tryon import TryOnCascade
+        from train.inference.tryon import TryOnCascade
 
         return TryOnCascade
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from preprocess.build import build
-from preprocess.drawn.dataset import write_dataset
-from preprocess.plan import make_plan
+from preprocess.planning.pairing import records
+from preprocess.planning.plan import make_plan
+from preprocess.sharding import build
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.synthetic.dataset_writer import write_dataset
 from schemas import Configuration
 
 CONFIGURATION = Configuration(

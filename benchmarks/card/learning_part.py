@@ -21,8 +21,8 @@ from card.state import Record
 from card.tables import row, table
 from PIL import Image
 
-from train.checkpoint_folder import checkpoints
-from train.config import Stage
+from train.configuration.stage_config import Stage
+from train.runs.checkpoint_folder import checkpoints
 
 LOOKS, MINUTES = 400, 2.0
 SHEETS = ROOT / "docs" / "card"

@@ -12,11 +12,11 @@ from card.state import Record
 from card.tables import row, table
 from card.workloads import PRECISIONS, Steps, cell_names, chosen, configured
 
-from train.cards import card_of, prepare
-from train.config import STAGES, Precision, Stage, StageConfig
-from train.parallel.world import ALONE
-from train.plan.search import CONTEXT, FRAGMENTATION, WORKSPACES, budget_of, peak_on
-from train.presets import Preset
+from train.configuration.presets import Preset
+from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
+from train.hardware.cards import card_of, prepare
+from train.hardware.world import ALONE
+from train.memory.search import CONTEXT, FRAGMENTATION, WORKSPACES, budget_of, peak_on
 
 MICRO_BATCH = {"nano": 8, "small": 4, "paper": 2}
 """Samples of one pass; a step has two, so that gradients are there when the second begins."""

@@ -11,7 +11,7 @@ from card.cells import Part
 from card.state import State
 from card.tables import NOT_MEASURED, table
 
-from schemas import write_atomically
+from common.atomic import write_atomically
 
 _NAMES = {
     "card": "card", "memory": "memory", "capability": "compute capability", "driver": "driver", "torch": "torch",

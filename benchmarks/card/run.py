@@ -14,7 +14,7 @@ from pathlib import Path
 if __name__ == "__main__":  # this folder is the package `card`
     sys.path[0:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-import train.runtime  # isort: skip  # noqa: F401  before torch
+import train.hardware.runtime  # isort: skip  # noqa: F401  before torch
 
 import argparse
 import json
@@ -38,7 +38,7 @@ from card.state import State
 from card.tests_part import part_of_tests
 from card.wait_part import wait_part
 
-from schemas import UserError
+from common.errors import UserError
 
 DOCUMENT = ROOT / "docs" / "card.md"
 

@@ -13,13 +13,20 @@ from card.tables import row, table
 from card.workloads import cell_names, given, synchronize
 from torch import Tensor
 
-from train.cascade import FAST_STEPS, Overrides, TrainedStage, assemble_stage, sample_stage, sampling_precision
-from train.config import Stage, StageConfig
+from train.configuration.presets import Preset
+from train.configuration.settings import checked
+from train.configuration.stage_config import Stage, StageConfig
 from train.diffusion.conditioning import TryOnInputs
-from train.dress import at_a_time
+from train.inference.cascade import (
+    FAST_STEPS,
+    Overrides,
+    TrainedStage,
+    assemble_stage,
+    sample_stage,
+    sampling_precision,
+)
+from train.inference.dress import at_a_time
 from train.models import build_model
-from train.presets import Preset
-from train.settings import checked
 
 
 def sampling_part() -> Part:

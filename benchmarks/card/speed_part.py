@@ -11,12 +11,12 @@ from card.state import Record
 from card.tables import row, table
 from card.workloads import Steps, cell_names, chosen, seconds_each
 
-from train.arithmetic import flops_per_image
-from train.cards import peak_tflops, prepare
-from train.config import Stage
-from train.metrics import peak_memory
-from train.parallel.world import ALONE
-from train.presets import Preset
+from train.configuration.presets import Preset
+from train.configuration.stage_config import Stage
+from train.hardware.cards import peak_tflops, prepare
+from train.hardware.world import ALONE
+from train.training.arithmetic import flops_per_image
+from train.training.metrics import peak_memory
 
 
 def speed_part() -> Part:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from schemas import UserError, write_atomically
+from common.atomic import write_atomically
+from common.errors import UserError
 
 STATE = "state.json"
 IDENTITY = ("card", "commit")

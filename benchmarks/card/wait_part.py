@@ -17,13 +17,13 @@ from card.state import Record
 from card.tables import row, table
 from card.workloads import chosen
 
-from train.cards import prepare
-from train.config import STAGES, Stage
+from train.configuration.presets import Preset
+from train.configuration.stage_config import STAGES, Stage
 from train.data import ShardFolder
-from train.data.machine import decoding_threads
-from train.fit import fit_stage
-from train.metrics import Status
-from train.presets import Preset
+from train.hardware.cards import prepare
+from train.hardware.machine import decoding_threads
+from train.training.loop import fit_stage
+from train.training.metrics import Status
 
 LOOKS, SECONDS, TRACED = 400, 60.0, 3
 WARM = 10

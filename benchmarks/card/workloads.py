@@ -12,19 +12,19 @@ import torch
 from card.cells import Site
 from torch import Tensor
 
-from schemas import write_atomically
-from train.automatic import choose
-from train.cards import card_of
-from train.config import STAGES, Precision, Stage, StageConfig
+from common.atomic import write_atomically
+from train.configuration.presets import Preset
+from train.configuration.settings import checked, given_settings
+from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
 from train.data import Batch
 from train.data.prefetch import moved
 from train.diffusion.schedule import make_schedule
-from train.parallel.world import ALONE
-from train.plan.trace import blank_batch
-from train.presets import Preset
-from train.settings import checked, given_settings
-from train.state import Training
-from train.step import Stepper, begin, train_step
+from train.hardware.cards import card_of
+from train.hardware.world import ALONE
+from train.memory.automatic import choose
+from train.memory.trace import blank_batch
+from train.training.state import Training
+from train.training.step import Stepper, begin, train_step
 
 PRESETS: tuple[Preset, ...] = ("small", "nano", "paper")
 """The one that most people train first comes first."""

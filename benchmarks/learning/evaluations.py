@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from common import COLUMNS, cells, header, write
+from study_tools import COLUMNS, cells, header, write
 
-from train.cascade import Overrides, TrainedStage, load_cascade
-from train.config import SamplerName, SamplingConfig
+from train.configuration.stage_config import SamplerName, SamplingConfig
 from train.data import ShardFolder
 from train.data.shards import Pixels
-from train.dress import Outfit, dress
-from train.evaluate.swaps import Size, measure_swaps
+from train.evaluation.swaps import Size, measure_swaps
+from train.inference.cascade import Overrides, TrainedStage, load_cascade
+from train.inference.dress import Outfit, dress
 
 CPU = torch.device("cpu")
 SWAPS, STEPS, LONGEST = 48, (1, 2, 4, 8, 25), 64

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from common import header, write
+from study_tools import header, write
 from torch import Tensor
 
-from train.cascade import Overrides, TrainedStage, load_cascade, sample_stage
 from train.data import Batch, BatchLoader, ShardFolder
 from train.diffusion.conditioning import to_uint8
-from train.step import stage_inputs
+from train.inference.cascade import Overrides, TrainedStage, load_cascade, sample_stage
+from train.training.step import stage_inputs
 
 CPU = torch.device("cpu")
 PICTURES, STEPS = 64, (1, 2, 4, 8)

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from common import HERE, ROOT, STAGES, fit, header, program, write
+from study_tools import HERE, ROOT, STAGES, fit, header, program, write
 
 STEPS = {"base": 800, "sr256": 300, "sr1024": 400}
 

@@ -21,11 +21,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from common import COLUMNS, HERE, ROOT, STAGES, cells, evaluated, fit, header, program, write
 from evaluations import evaluations
 from gains import gains
 from PIL import Image
 from real import real
+from study_tools import COLUMNS, HERE, ROOT, STAGES, cells, evaluated, fit, header, program, write
 
 LOOKS, PEOPLE, SWAPS = 1500, 60, 96
 STUDY_STEPS, STUDY_SWAPS = 400, 32

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.cloth import likelihood, paint_from, repaint, shows_cloth
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
 from preprocess.conditioning.masks import box_of, dilated, eroded, thinned, without
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
-from preprocess.pictures import Mask, Pixels
+from preprocess.conditioning.skin_or_cloth import likelihood, paint_from, repaint, shows_cloth
+from preprocess.formats.images import Mask, Pixels
 from schemas import MID_GREY, Garment
 
 Colours = NDArray[np.float32]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.pictures import Mask, Pixels
+from preprocess.formats.images import Mask, Pixels
 
 Counts = NDArray[np.float32]
 """One number per colour bin, in three dimensions."""

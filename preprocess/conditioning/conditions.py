@@ -15,8 +15,8 @@ from preprocess.conditioning.masks import share_of
 from preprocess.conditioning.regions import WORN, LabelMap, claimed_by, garment_mask, label_map, pixels_of
 from preprocess.conditioning.subject import Subject
 from preprocess.faults import RecordError
-from preprocess.label_maps import PixelParse
-from preprocess.pictures import Pixels, cut, resize
+from preprocess.formats.images import Pixels, cut, resize
+from preprocess.formats.label_maps import PixelParse
 from preprocess.sources import Record
 from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop
 

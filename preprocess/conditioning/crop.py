@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Pose
 from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds, union
-from preprocess.label_maps import Bounds
+from preprocess.formats.aihub_json import Pose
+from preprocess.formats.label_maps import Bounds
 from schemas import Crop, Garment
 
 _PERSON_MARGIN = 0.06

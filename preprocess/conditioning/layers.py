@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.colours import distribution, histogram, smeared
 from preprocess.conditioning.masks import thinned
 from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, names_of
-from preprocess.pictures import Mask, Pixels
+from preprocess.formats.images import Mask, Pixels
 from schemas import Garment
 
 _OUTER = frozenset(name for name in UPPER if name.startswith("outer"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.masks import Box, box_of
 from preprocess.conditioning.regions import LabelMap, pixels_of
-from preprocess.pictures import Mask
+from preprocess.formats.images import Mask
 
 Point = NDArray[np.float64]
 Joints = dict[str, tuple[int, int]]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.pictures import Mask, Pixels
+from preprocess.formats.images import Mask, Pixels
 
 Box = tuple[slice, slice]
 """Rows and columns."""

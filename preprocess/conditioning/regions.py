@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotations import Parse, Region
-from preprocess.label_maps import Bounds, PixelParse, table_look_up
+from preprocess.formats.aihub_json import Parse, Region
+from preprocess.formats.images import Mask
+from preprocess.formats.label_maps import Bounds, PixelParse, table_look_up
 from preprocess.label_tables import BACKGROUND
-from preprocess.pictures import Mask
 from schemas import Crop, Garment
 
 HEAD = frozenset({"hair", "face", "hat"})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from preprocess.annotations import Pose
 from preprocess.conditioning.regions import AnyParse
-from preprocess.pictures import Pixels
+from preprocess.formats.aihub_json import Pose
+from preprocess.formats.images import Pixels
 
 
 @dataclass(frozen=True)

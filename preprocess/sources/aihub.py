@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from os.path import splitext
 from typing import Any
 
+from common.errors import UserError
 from preprocess.faults import RecordError
-from preprocess.loose_json import load_json
-from preprocess.sources.files import Files, normal
-from preprocess.sources.names import (
+from preprocess.formats.loose_json import load_json
+from preprocess.sources.aihub_names import (
     Leaf,
     Release,
     is_newest,
@@ -27,8 +27,9 @@ from preprocess.sources.names import (
     short_stem,
     split_of,
 )
-from preprocess.sources.tally import Tally
-from schemas import Split, UserError
+from preprocess.sources.counts import Tally
+from preprocess.sources.files import Files, normal
+from schemas import Split
 
 SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
 """What a wearing list names for every look."""

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
+from preprocess.sources.counts import Tally
 from preprocess.sources.parts import Joined
-from preprocess.sources.tally import Tally
 from preprocess.sources.zips import Member, members
 
 JSON_LIMIT = 64 << 20

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from os.path import splitext
 
+from common.errors import UserError
 from preprocess.sources.files import Files, normal
 from preprocess.sources.listed import PICTURES, Kind, Listed, Pair
-from preprocess.sources.lists import Row, list_split, read_list
-from schemas import Garment, Split, UserError
+from preprocess.sources.pair_lists import Row, list_split, read_list
+from schemas import Garment, Split
 
 CATEGORIES: dict[str, Garment] = {"upper_body": "upper", "lower_body": "lower", "dresses": "dress"}
 """Name of a category → what is worn there; in the order of their numbers in the lists."""

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from common.errors import UserError
 from preprocess.faults import RecordError
 from preprocess.sources.archives import Archive, is_junk, size_limit
+from preprocess.sources.counts import Tally, shown
 from preprocess.sources.parts import archives_in, is_archive
-from preprocess.sources.tally import Tally, shown
 from preprocess.sources.zips import Member
-from schemas import UserError
 
 
 class Files:

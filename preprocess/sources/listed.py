@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 from preprocess.label_tables import Pixelwise
+from preprocess.sources.counts import Tally
 from preprocess.sources.files import Files
 from preprocess.sources.record import Record
-from preprocess.sources.tally import Tally
 from schemas import Garment, Pairing, Source, Split, Views
 
 Kind = Literal["person-image", "person-pose", "person-parse", "product-image", "product-parse"]

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.sources.tally import Tally, shown
-from schemas import UserError
+from common.errors import UserError
+from preprocess.sources.counts import Tally, shown
 
 _ZIP = re.compile(r"^(.+)\.zip(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
 _MOST_PARTS = 1000

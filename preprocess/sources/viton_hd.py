@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from os.path import splitext
 
+from common.errors import UserError
 from preprocess.faults import RecordError
+from preprocess.formats.image_headers import read_header
 from preprocess.label_tables import Pixelwise
-from preprocess.picture_headers import read_header
+from preprocess.sources.aihub_names import is_usable_stem
 from preprocess.sources.files import Files, normal
 from preprocess.sources.listed import KINDS, PICTURES, Kind, Listed, Pair
-from preprocess.sources.lists import Row, list_split, read_list
-from preprocess.sources.names import is_usable_stem
-from schemas import Split, UserError
+from preprocess.sources.pair_lists import Row, list_split, read_list
+from schemas import Split
 
 _FOLDERS: dict[str, Kind] = {
     "image": "person-image",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from common.errors import UserError
+from preprocess.sources.counts import shown
 from preprocess.sources.parts import Joined
-from preprocess.sources.tally import shown
-from schemas import UserError
 
 _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\x05\x06"

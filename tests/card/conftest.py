@@ -13,8 +13,8 @@ import pytest
 import torch
 from card.drawn import drawn_shards
 
-from train.config import StageConfig
-from train.settings import stage_config
+from train.configuration.settings import stage_config
+from train.configuration.stage_config import StageConfig
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before the first product: deterministic ones need it
 
@@ -75,7 +75,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _arithmetic() -> Iterator[None]:
-    """Put back what a test, or `train.cards.prepare`, says of precision, kernels and determinism."""
+    """Put back what a test, or `train.hardware.cards.prepare`, says of precision, kernels and determinism."""
     cudnn = torch.backends.cudnn
     held = (torch.get_float32_matmul_precision(), cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32)
     yield
@@ -93,7 +93,7 @@ def deterministic() -> None:
 
 @pytest.fixture
 def exact_fp32() -> Callable[[], None]:
-    """Return what turns TF32 off; `train.cards.prepare`, which sampling calls, turns it on again."""
+    """Return what turns TF32 off; `train.hardware.cards.prepare`, which sampling calls, turns it on again."""
 
     def turn_off() -> None:
         torch.set_float32_matmul_precision("highest")

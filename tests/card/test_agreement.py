@@ -14,15 +14,15 @@ from card.sampling_part import random_inputs
 from card.workloads import random_batch
 from torch import Tensor
 
-from train.cascade import Overrides, assemble_stage, sample_stage
-from train.config import STAGES, Precision, Stage, StageConfig
+from train.configuration.presets import Preset
+from train.configuration.settings import stage_config
+from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
 from train.data.prefetch import moved
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.schedule import make_schedule
-from train.presets import Preset
-from train.settings import stage_config
-from train.state import Training
-from train.step import Stepper, begin, sample_losses
+from train.inference.cascade import Overrides, assemble_stage, sample_stage
+from train.training.state import Training
+from train.training.step import Stepper, begin, sample_losses
 
 ARITHMETIC = ("fp32", "tf32", "bf16", "fp16")
 LOSS = {"fp32": 1e-4, "tf32": 5e-3, "bf16": 3e-2, "fp16": 5e-3}

@@ -13,13 +13,13 @@ from card.workloads import Steps
 from torch._dynamo.utils import counters
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from train.cards import prepare
-from train.config import STAGES, Precision, Stage, StageConfig
+from train.configuration.presets import Preset
+from train.configuration.settings import stage_config
+from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
 from train.diffusion.schedule import make_schedule
-from train.outcomes import Outcomes
-from train.presets import Preset
-from train.settings import stage_config
-from train.step import Stepper, train_step
+from train.hardware.cards import prepare
+from train.training.outcomes import Outcomes
+from train.training.step import Stepper, train_step
 
 TinyConfig = Callable[..., StageConfig]
 

@@ -6,25 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from preprocess.build import Summary, build
-from preprocess.plan import PlannedRecords
+from preprocess.planning.plan import PlannedRecords
+from preprocess.sharding import Summary, build
 from preprocess.sources import Files
 
 SCRIPT = """
 import sys
 from pathlib import Path
-import preprocess.plan
-from preprocess.build import Node, build
+import preprocess.planning.plan
+from preprocess.sharding import Node, build
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.planning.pairing import records
 from schemas import Configuration
 
 def main():
-    preprocess.plan._SMALLEST_SHARD = 2
+    preprocess.planning.plan._SMALLEST_SHARD = 2
     files = Files(Path(sys.argv[1]))
     configuration = Configuration.model_validate_json(sys.argv[3])
-    planned = preprocess.plan.make_plan(files, list(records(open_aihub(files), "upper")), configuration)
+    planned = preprocess.planning.plan.make_plan(files, list(records(open_aihub(files), "upper")), configuration)
     workers, node = int(sys.argv[4]), Node(int(sys.argv[5]), int(sys.argv[6]))
     summary = build(files, Path(sys.argv[2]), planned, workers, lambda done, total: print(done, flush=True), node=node)
     print("missing", summary.shards_missing)

@@ -7,8 +7,8 @@ from torch.distributed.run import get_args_parser
 
 import preprocess.cli
 import train.cli
-from train.config import STAGES
-from train.settings import stage_config
+from train.configuration.settings import stage_config
+from train.configuration.stage_config import STAGES
 
 
 def parsed(words: list[str]) -> click.Context:
@@ -25,7 +25,7 @@ def parsed(words: list[str]) -> click.Context:
     context = click.Context(command, info_name=f"{program} {given[0]}")
     with context:
         command.parse_args(context, given[1:])
-    if command is train.cli.fit:
+    if (program, given[0]) == ("trainer", "fit"):
         chosen = context.params
         for stage in STAGES if chosen["stage"] == "all" else (chosen["stage"],):
             stage_config(chosen["preset"] or "nano", stage, None, chosen["assignments"])

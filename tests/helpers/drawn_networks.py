@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from preprocess.annotate.estimators import LOWER, NONE, UPPER, WHOLE
-from preprocess.annotate.person import _MARGIN
-from preprocess.drawn.drawing import Drawing
-from preprocess.drawn.look import draw_look
-from preprocess.drawn.person import person
-from preprocess.drawn.plan import make_plan
-from preprocess.drawn.pose import frame_yaw, pose
-from preprocess.drawn.regions import BACKGROUND, MODEL_REGIONS
-from preprocess.pictures import Mask
+from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER, WHOLE
+from preprocess.annotation.labels.person_labels import _MARGIN
+from preprocess.formats.images import Mask
+from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS
+from preprocess.synthetic.outfits import make_plan
+from preprocess.synthetic.people.look import draw_look
+from preprocess.synthetic.people.person import person
+from preprocess.synthetic.people.pose import frame_yaw, pose
 from schemas import FLIP, Split
 
 POSE, HUMAN, CLOTHES = "yolo-drawn-pose.pt", "u2net_human_seg.onnx", "u2net_cloth_seg.onnx"
@@ -87,7 +87,7 @@ def _clothes(drawing: Drawing, dress: bool) -> NDArray[np.uint8]:
 
 def train_pose(weights: Path, work: Path) -> None:
     """Train a YOLO-pose of less than a million parameters, by ultralytics' own trainer."""
-    from preprocess.annotate.yolo import _imported
+    from preprocess.annotation.estimators.yolo import _imported
 
     model_class = _imported()
     for split, seed, count in (("train", 1, _POSE_PEOPLE), ("val", 2, 8)):

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.drawn.garment import Kind, garment
-from preprocess.drawn.item import draw_item
-from preprocess.drawn.look import draw_look
-from preprocess.drawn.person import person
-from preprocess.drawn.pose import frame_yaw, pose
-from preprocess.drawn.regions import BACKGROUND, MODEL_REGIONS
-from preprocess.keypoint_files import BODY_25, COCO_18
+from preprocess.formats.keypoint_files import BODY_25, COCO_18
 from preprocess.label_tables import NAMES, PALETTES, Pixelwise
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS
+from preprocess.synthetic.garments.garment import Kind, garment
+from preprocess.synthetic.garments.item import draw_item
+from preprocess.synthetic.people.look import draw_look
+from preprocess.synthetic.people.person import person
+from preprocess.synthetic.people.pose import frame_yaw, pose
 
 U8 = NDArray[np.uint8]
 SIZE = (768, 1024)

@@ -28,12 +28,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.overrides import TorchFunctionMode
 
-from train.config import StageConfig
+from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
+from train.memory.live import LiveMemory
+from train.memory.trace import blank_batch
 from train.models import set_fused_attention
-from train.plan.live import LiveMemory
-from train.plan.trace import blank_batch
-from train.step import Stepper, begin, sample_losses
+from train.training.step import Stepper, begin, sample_losses
 
 CUDA = torch.device("cuda")
 _attention_on_cpu = F.scaled_dot_product_attention
@@ -152,7 +152,7 @@ class Event:
     operator: str
     """For instance "aten.copy_"."""
     place: str
-    """For instance "train.step.sample_losses"; empty where nothing of train/ called it."""
+    """For instance "train.training.step.sample_losses"; empty where nothing of train/ called it."""
 
 
 @dataclass

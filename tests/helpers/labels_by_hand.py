@@ -7,9 +7,9 @@ from pathlib import Path
 
 from schemas import JG, Garment, Sample
 from train.data import ShardFolder
-from train.demo import Photographs
-from train.photographs import Labelled, Wish, put_labels, work_folder
-from train.sample import Role
+from train.inference.photographs import Labelled, Wish, put_labels, work_folder
+from train.inference.sampling import Role
+from train.serving import Photographs
 
 
 def label_by_hand(photographs: Photographs, role: Role, kind: Garment, sent: Labelled, partner: Labelled) -> None:

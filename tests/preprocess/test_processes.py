@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from common.errors import UserError
 from preprocess.processes import in_processes
-from schemas import UserError
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from preprocess.build.pool import Job, worker_pool
-from preprocess.build.tally import Tally
-from preprocess.folders import LocalFolder
+from common.errors import UserError
+from preprocess.sharding.pool import Job, worker_pool
+from preprocess.sharding.shared_counts import Tally
+from preprocess.sharding.storage import LocalFolder
 from preprocess.sources import Files
 from preprocess.workers import ENVIRONMENT, make_ready, prepare_environment, shared_memory_fault
-from schemas import UserError
 
 
 def test_a_worker_has_the_environment_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = OSError(30, "Read-only file system")
     monkeypatch.setattr("preprocess.workers.shared_memory_fault", lambda: fault)
-    monkeypatch.setattr("preprocess.build.tally.shared_memory_fault", lambda: fault)
+    monkeypatch.setattr("preprocess.sharding.shared_counts.shared_memory_fault", lambda: fault)
 
 
 def test_without_shared_memory_one_worker_is_a_thread_and_more_are_refused(

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from preprocess.build import build
-from preprocess.drawn.dataset import write_dataset
-from preprocess.plan import make_plan
+from preprocess.planning.pairing import records
+from preprocess.planning.plan import make_plan
+from preprocess.sharding import build
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
+from preprocess.synthetic.dataset_writer import write_dataset
 from schemas import Configuration
-from train.config import STAGES, StageConfig
+from train.configuration.settings import stage_config
+from train.configuration.stage_config import STAGES, StageConfig
 from train.data import ShardFolder
-from train.fit import fit_stage
-from train.plan.trace import Footprint
-from train.settings import stage_config
+from train.memory.trace import Footprint
+from train.training.loop import fit_stage
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests start
 
@@ -76,9 +76,9 @@ def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
         peak = int((20 + optimizer + ema + samples) * 2**20)
         return Footprint(10 << 20, optimizer << 20, ema << 20, peak, 0, peak)
 
-    monkeypatch.setattr("train.plan.search.trace", footprint)
-    monkeypatch.setattr("train.plan.search._resident", lambda config, world: 0)
-    monkeypatch.setattr("train.plan.search._largest_block", lambda config: 1 << 20)
+    monkeypatch.setattr("train.memory.search.trace", footprint)
+    monkeypatch.setattr("train.memory.search._resident", lambda config, world: 0)
+    monkeypatch.setattr("train.memory.search._largest_block", lambda config: 1 << 20)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import FLIP
-from train.config import StageConfig
+from train.configuration.stage_config import StageConfig
 from train.data.decode import Pixels
 from train.data.draws import uniform_pairs
 

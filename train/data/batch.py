@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.config import StageConfig
+from train.configuration.stage_config import StageConfig
 from train.data.augment import Draws, Item, Pairs, flip_pose, moved_image, moved_pose
 
 _PERSON = ("x", "Ia", "Jp")

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256, UserError
-from train.config import StageConfig
+from common.errors import UserError
+from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256
+from train.configuration.stage_config import StageConfig
 from train.data.augment import Item, draw
 from train.data.batch import Batch, Frame
 from train.data.decode import Pixels
 from train.data.kept import KeptItems
-from train.data.machine import decoding_threads, image_memory
 from train.data.order import order_at
 from train.data.shards import DamagedError, ShardFolder
+from train.hardware.machine import decoding_threads, image_memory
 
 _AHEAD = 3
 """Batches that are decoded before they are asked for."""

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from schemas import UserError, write_atomically
-from schemas.atomic import remove_stale
+from common.atomic import remove_stale, write_atomically
+from common.errors import UserError
 
 SUFFIX = ".block"
 """Ending of the names of blocks: nothing else in the folder is counted, or ever removed."""

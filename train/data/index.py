@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import PurePath
 
-from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex, UserError
+from common.errors import UserError
+from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex
 from train.data.stores import Store
 
 _BUILD = "prep build-shards --out"

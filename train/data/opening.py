@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from schemas import Split, UserError, write_atomically
-from schemas.errors import writing
-from train.config import DataConfig
+from common.atomic import write_atomically
+from common.errors import UserError, writing
+from schemas import Split
+from train.configuration.stage_config import DataConfig
 from train.data.cache import BlockCache
 from train.data.shards import ShardFolder
 

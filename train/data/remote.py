@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from common.remote import open_url, persist
 from schemas import ShardEntry
-from schemas.remote import open_url, persist
 from train.data.cache import SUFFIX, BlockCache
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import META, PERSON, Sample, ShardEntry, Split, UserError
+from common.errors import UserError
+from schemas import META, PERSON, Sample, ShardEntry, Split
 from train.data.cache import BlockCache
 from train.data.decode import Pixels as Pixels
 from train.data.decode import decode_picture, decode_pose

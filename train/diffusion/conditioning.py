@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion import hem
 from train.diffusion.schedule import CosineSchedule, per_sample
+from train.models.condition import Condition
 
 _AUGMENTATION = CosineSchedule()
 

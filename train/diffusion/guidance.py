@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from train.condition import Condition, Denoiser
 from train.diffusion.conditioning import null_condition
 from train.diffusion.objective import DenoiserOutput, Prediction, interpret, with_x0
 from train.diffusion.schedule import Schedule
+from train.models.condition import Condition, Denoiser
 
 Threshold = Literal["none", "static", "dynamic"]
 """What happens to the estimated picture: nothing, clipping to [-1, 1], or Imagen's dynamic thresholding."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from train.body import ELBOWS, SHOULDERS, WRISTS, pixel_centres, points_of, trunk
+from train.models.body import ELBOWS, SHOULDERS, WRISTS, pixel_centres, points_of, trunk
 
 ALONG, ACROSS = (0.6, 1.25), 0.5
 """What is hidden, in lengths of the trunk from mid-shoulders to mid-hips: from above the waist to below the hips, and

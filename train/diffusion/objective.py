@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from train.condition import Condition, Denoiser
 from train.diffusion.schedule import Schedule, per_sample
+from train.models.condition import Condition, Denoiser
 
 Prediction = Literal["eps", "v", "x"]
 """What the model's output is: the noise ε (the paper's), v = α ε - σ x (progressive distillation), or the picture."""

@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.condition import Condition, Denoiser
 from train.diffusion.schedule import Schedule, per_sample
+from train.models.condition import Condition, Denoiser
 
 _GREY = 1.5 / 127.5
 """Mid-grey and the 0 of a condition that is left out are no farther from 0, in any channel."""

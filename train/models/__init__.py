@@ -7,10 +7,10 @@ from torch import nn
 
 from train.models.attention import set_fused_attention
 from train.models.blocks import set_checkpointing
-from train.models.config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 from train.models.efficient_unet import EfficientUNet
+from train.models.model_config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 from train.models.parallel_unet import GarmentReuse, ParallelUNet
-from train.models.presets import EFFICIENT_UNETS, PRESETS, efficient_unet_config
+from train.models.shapes import EFFICIENT_UNETS, PRESETS, efficient_unet_config
 
 __all__ = [
     "EFFICIENT_UNETS",

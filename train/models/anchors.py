@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from schemas.keypoints import KEYPOINTS
-from train.body import SIDES, points_of, slots_of, trunk
+from train.models.body import SIDES, points_of, slots_of, trunk
 
 PARTS = (
     slots_of(*(f"{side}_{joint}" for joint in ("shoulder", "hip", "knee", "ankle") for side in SIDES)),

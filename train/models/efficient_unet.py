@@ -10,10 +10,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from train.condition import Condition, check_shapes
 from train.models.blocks import Checkpointed, FiLM, Head, ResBlock, Upsample, conv3x3
-from train.models.config import EfficientUNetConfig
+from train.models.condition import Condition, check_shapes
 from train.models.embedding import LevelEmbedding
+from train.models.model_config import EfficientUNetConfig
 
 SKIP_SCALE = 1.0 / math.sqrt(2.0)
 """Imagen scales skip connections so that deep stacks converge (App. B.1)."""

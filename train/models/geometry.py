@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from schemas.keypoints import KEYPOINTS
-from train.body import pixel_centres
+from train.models.body import pixel_centres
 
 LIMBS = tuple(
     (KEYPOINTS.index(a), KEYPOINTS.index(b))

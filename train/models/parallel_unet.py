@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.body import points_of
-from train.condition import Condition, check_shapes
 from train.models.anchors import PARTS, Anchors
 from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
-from train.models.config import ParallelUNetConfig
+from train.models.body import points_of
+from train.models.condition import Condition, check_shapes
 from train.models.embedding import TryOnEmbedding
 from train.models.geometry import POSE_MAPS, limb_maps, warped_garment
+from train.models.model_config import ParallelUNetConfig
 
 
 class Features(NamedTuple):

@@ -22,8 +22,8 @@ from card.speed_part import speed_part
 from card.tests_part import functions, part_of_tests, run_test
 from card.wait_part import busy_share, shares, wait_part
 
-from train.metrics import Status
-from train.settings import stage_config
+from train.configuration.settings import stage_config
+from train.training.metrics import Status
 
 LARGER = [pytest.param("base", marks=pytest.mark.slow), pytest.param("sr256", marks=pytest.mark.slow), "sr1024"]
 """The stages, of which the first two take longer on a CPU."""

@@ -17,7 +17,7 @@ from card.machine import ROOT
 from card.runner import CellError, run_parts
 from card.state import STATE, State, read
 
-from schemas import UserError
+from common.errors import UserError
 
 MACHINE = {"card": "made up", "commit": "abc"}
 

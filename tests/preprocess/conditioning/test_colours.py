@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 
-from preprocess.conditioning.cloth import _BLUR
 from preprocess.conditioning.colours import distribution, smeared
 from preprocess.conditioning.layers import _KERNELS
+from preprocess.conditioning.skin_or_cloth import _BLUR
 
 SHAPE = (4, 5, 6)
 

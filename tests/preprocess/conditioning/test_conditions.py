@@ -13,9 +13,9 @@ import pytest
 
 from preprocess.conditioning import check_layers, garment_side, load_person, load_product, person_side
 from preprocess.faults import RecordError
+from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
 from schemas import MID_GREY, Garment, check_pose
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"

@@ -5,17 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from preprocess.annotations import read_model_parse, read_pose
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.crop import person_crop
 from preprocess.conditioning.regions import WORN, claimed_by, label_map
-from preprocess.drawn.annotations import model_parse, model_pose
-from preprocess.drawn.look import draw_look
-from preprocess.drawn.person import person
-from preprocess.drawn.plan import make_plan
-from preprocess.drawn.pose import frame_yaw, pose
-from preprocess.drawn.regions import MODEL_REGIONS
-from preprocess.pictures import Mask, cut
+from preprocess.formats.aihub_json import read_model_parse, read_pose
+from preprocess.formats.images import Mask, cut
+from preprocess.synthetic.drawing.region_numbers import MODEL_REGIONS
+from preprocess.synthetic.label_files import model_parse, model_pose
+from preprocess.synthetic.outfits import make_plan
+from preprocess.synthetic.people.look import draw_look
+from preprocess.synthetic.people.person import person
+from preprocess.synthetic.people.pose import frame_yaw, pose
 from schemas import Garment
 
 

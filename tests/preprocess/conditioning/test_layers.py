@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.annotations import Parse, regions_of
 from preprocess.conditioning import check_layers, load_person, load_product, person_side
 from preprocess.conditioning.layers import beneath, is_clearly_more_like, likeness, outermost, palette
 from preprocess.faults import RecordError
+from preprocess.formats.aihub_json import Parse, regions_of
+from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
-from preprocess.sources.pairs import records
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 150, 0), (30, 30, 170)
 SQUARE = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float64)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from preprocess.annotations import Parse, regions_of
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, label_map, pixels_of
+from preprocess.formats.aihub_json import Parse, regions_of
 from schemas import Crop
 
 NAMES = sorted(HEAD | ARMS | LEGS | SHOES | UPPER | LOWER | {"neck"})

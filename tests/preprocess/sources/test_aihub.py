@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from common.errors import UserError
+from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import is_aihub, open_aihub
-from preprocess.sources.pairs import records
-from schemas import UserError
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
 MODELS = "01.데이터/1.Training/원천데이터_230515_add/2021_Fashion_train_modelimages_v230428/Model-Image"

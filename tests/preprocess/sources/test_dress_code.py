@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
+from preprocess.planning.datasets import recognise
 from preprocess.sources import Files, Record
 from preprocess.sources.dress_code import CATEGORIES, open_dress_code
-from preprocess.sources.kinds import recognise
 from preprocess.sources.listed import Listed
-from schemas import UserError
 
 
 def pair(root: Path, category: str, number: str) -> None:

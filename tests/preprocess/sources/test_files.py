@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from preprocess.faults import RecordError
 from preprocess.sources import Files
-from preprocess.sources.tally import Tally
-from schemas import UserError
+from preprocess.sources.counts import Tally
 
 
 @pytest.fixture

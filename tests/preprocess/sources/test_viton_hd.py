@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from drawn_sets import write_map
 
+from common.errors import UserError
+from preprocess.planning.datasets import open_data_set, recognise
 from preprocess.sources import Files, Record
-from preprocess.sources.kinds import open_data_set, recognise
 from preprocess.sources.listed import Listed
 from preprocess.sources.viton_hd import open_viton_hd
-from schemas import UserError
 
 
 def touch(root: Path, *paths: str) -> None:

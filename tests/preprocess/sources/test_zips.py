@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from preprocess.faults import RecordError
+from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import is_aihub, open_aihub
-from preprocess.sources.pairs import records
-from preprocess.sources.tally import Tally
-from schemas import UserError
+from preprocess.sources.counts import Tally
 
 
 class Cp949Info(zipfile.ZipInfo):

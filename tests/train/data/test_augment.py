@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from schemas import MID_GREY, check_pose
-from train.config import StageConfig
+from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.augment import Item, draw, moved_image, moved_pose
 from train.data.batch import Batch, Frame

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256, UserError
-from train.config import StageConfig
+from common.errors import UserError
+from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256
+from train.configuration.stage_config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder, order_at
 from train.data.augment import flip_pose
 from train.data.decode import Pixels

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas import UserError
+from common.errors import UserError
 from train.data.cache import SUFFIX, BlockCache
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas import UserError
-from train.config import DataConfig
+from common.errors import UserError
+from train.configuration.stage_config import DataConfig
 from train.data import ShardFolder, claim_data, open_shards
 from train.data.opening import DATA
 

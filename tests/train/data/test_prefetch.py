@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator
 import pytest
 import torch
 
-from train.config import StageConfig
+from train.configuration.stage_config import StageConfig
 from train.data import Batch
 from train.data.prefetch import moved, on_device, tensors_of
-from train.plan.trace import blank_batch
+from train.memory.trace import blank_batch
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")

@@ -12,9 +12,10 @@ import fsspec
 import pytest
 import torch
 
-from schemas import AGNOSTIC, META, PERSON, PERSON_256, UserError
-from schemas.remote import ATTEMPTS
-from train.config import StageConfig
+from common.errors import UserError
+from common.remote import ATTEMPTS
+from schemas import AGNOSTIC, META, PERSON, PERSON_256
+from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.cache import SUFFIX, BlockCache
 from train.data.remote import RemoteStore

@@ -11,8 +11,8 @@ import pytest
 import torch
 from s3_server import BUCKET, S3Server, running_s3
 
-from schemas import UserError
-from train.config import StageConfig
+from common.errors import UserError
+from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
 
 TinyConfig = Callable[..., StageConfig]

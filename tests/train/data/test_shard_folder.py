@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas import AGNOSTIC, JP, MID_GREY, PERSON, Sample, UserError
+from common.errors import UserError
+from schemas import AGNOSTIC, JP, MID_GREY, PERSON, Sample
 from train.data import ShardFolder
 
 

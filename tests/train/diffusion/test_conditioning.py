@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.conditioning import (
     TryOnInputs,
     augment,
@@ -17,6 +16,7 @@ from train.diffusion.conditioning import (
     to_uint8,
 )
 from train.diffusion.randomness import SampleNoise
+from train.models.condition import Condition
 
 SIZE = (16, 16)
 

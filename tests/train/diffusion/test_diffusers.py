@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.guidance import guided_denoiser
 from train.diffusion.objective import Prediction
 from train.diffusion.samplers import SAMPLERS
 from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule, per_sample
+from train.models.condition import Condition
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers")
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.conditioning import null_condition
 from train.diffusion.guidance import guided_condition, guided_denoiser, guided_output, threshold_x0
 from train.diffusion.objective import Prediction, q_sample
 from train.diffusion.schedule import CosineSchedule
+from train.models.condition import Condition
 
 SCHEDULE = CosineSchedule()
 

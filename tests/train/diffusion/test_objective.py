@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.objective import (
     Prediction,
     diffusion_loss,
@@ -17,6 +16,7 @@ from train.diffusion.objective import (
     with_x0,
 )
 from train.diffusion.schedule import CosineSchedule, LinearSchedule
+from train.models.condition import Condition
 
 SCHEDULE = CosineSchedule()
 PREDICTIONS: list[Prediction] = ["eps", "v", "x"]

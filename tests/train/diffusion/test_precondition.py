@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.objective import interpret, q_sample, target
 from train.diffusion.precondition import Preconditioned
 from train.diffusion.schedule import make_schedule
+from train.models.condition import Condition
 
 SHAPE = (4, 3, 8, 8)
 TIMES = torch.tensor([0.02, 0.3, 0.7, 0.99])

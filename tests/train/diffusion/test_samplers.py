@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.guidance import Denoise, guided_denoiser
 from train.diffusion.objective import DenoiserOutput, with_x0
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import GRID_LOG_SNR, SAMPLERS, TIME_GRIDS, GridName, log_snr_grid, time_grid
 from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule, time_at
+from train.models.condition import Condition
 
 MEAN = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64)
 ROOT = torch.tensor([[0.5, 0.0, 0.0], [0.2, 0.3, 0.0], [-0.1, 0.1, 0.2]], dtype=torch.float64)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.condition import Condition
 from train.diffusion.guidance import guided_condition, guided_output
 from train.models import PRESETS, ModelConfig, ParallelUNetConfig, build_model
+from train.models.condition import Condition
 
 torch.set_num_threads(1)
 

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from train.condition import Condition
 from train.models import PRESETS, EfficientUNet, EfficientUNetConfig, build_model, set_checkpointing
 from train.models.blocks import ResBlock
+from train.models.condition import Condition
 
 torch.set_num_threads(1)
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from train.condition import Condition
 from train.diffusion.guidance import guided_denoiser
 from train.diffusion.samplers import SAMPLERS, time_grid
 from train.diffusion.schedule import CosineSchedule
 from train.models import PRESETS, GarmentReuse, ParallelUNet, ParallelUNetConfig
+from train.models.condition import Condition
 
 torch.set_num_threads(1)
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from train.condition import Condition
 from train.models import (
     EfficientUNet,
     EfficientUNetConfig,
@@ -18,6 +17,7 @@ from train.models import (
     ParallelUNetConfig,
     build_model,
 )
+from train.models.condition import Condition
 
 torch.set_num_threads(1)
 

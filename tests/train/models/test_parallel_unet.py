@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from train.condition import Condition
 from train.models import PRESETS, ParallelUNet, ParallelUNetConfig, build_model, set_checkpointing
+from train.models.condition import Condition
 
 torch.set_num_threads(1)
 

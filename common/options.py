@@ -1,0 +1,56 @@
+"""What the command lines of both programs are made of: folders that may be URLs, and options that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Gives a command more options."""
+
+    def __call__(self, command: _Command) -> _Command:
+        """Return the command with them."""
+
+
+class Location(click.ParamType[Path | str]):
+    """A folder of this machine (Path), or whatever names a scheme (str): a Path would make one slash of its two."""
+
+    name = "folder|url"
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """Return a path or a URL; fail where a path is a file's."""
+        if isinstance(value, str) and ("://" in value or ":" in value.split("/")[0]):
+            return value
+        folder: Path = FOLDER.convert(value, param, ctx)
+        return folder
+
+
+def options_of(group: type[Any], name: str, *options: Callable[[Any], Any]) -> Decorator:
+    """Return a decorator that gives a command these options as one argument ``name``, a dataclass ``group``.
+
+    The options' names are the dataclass's fields.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        @wraps(command)
+        def call(**values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(group)}
+            return command(**values, **{name: group(**own)})
+
+        decorated: Any = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate

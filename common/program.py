@@ -1,0 +1,101 @@
+"""How both programs end: every exception becomes one line on stderr and an exit code.
+
+2 is the user's mistake or a file system that refuses, 130 an interruption, 1 a bug, whose line asks for a report. The
+traceback is printed before the line with `--traceback` (before the command's name) or TRYON_TRACEBACK=1.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from common.errors import UserError, advice, reason
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_VARIABLE = "TRYON_TRACEBACK"
+_FILE_FAULTS = {
+    errno.EACCES, errno.EBUSY, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP,
+    errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.ENOTEMPTY,
+    errno.EPERM, errno.EROFS, errno.ESTALE,
+}  # fmt: skip
+"""What a file system answers with."""
+_OF_FILES_ALONE = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE}
+"""Those that nothing else answers with: a failed write does not know the name of its file."""
+
+_traceback: ContextVar[bool] = ContextVar("traceback", default=False)
+
+
+def _remember(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    _traceback.set(value)
+
+
+def traceback_option(command: _Command) -> _Command:
+    """Give a program's group the option `--traceback`."""
+    option = click.option(
+        "--traceback", is_flag=True, envvar=_VARIABLE, expose_value=False, is_eager=True, callback=_remember,
+        help=f"Print the traceback of whatever ends the program; also {_VARIABLE}=1.",
+    )  # fmt: skip
+    return option(command)
+
+
+def run_program(
+    program: str, call: Callable[[], object], *, interrupted: str = "run the same command again", is_main: bool = True
+) -> None:
+    """Call the command line; what it raises is printed as one line, and the process exits.
+
+    ``interrupted`` tells what to do after Ctrl-C. Where ``is_main`` is false another process prints what all of them
+    would: mistakes in the arguments, and interruptions.
+    """
+    token = _traceback.set(os.environ.get(_VARIABLE) == "1")
+    try:
+        call()
+    except UserError as error:
+        _end(error, f"{program}: {error}", 2)
+    except click.exceptions.Abort as error:
+        _end(error, f"{program}: interrupted; {interrupted}" if is_main else None, 130)
+    except click.ClickException as error:
+        _end(error, f"{program}: {error.format_message()}" if is_main else None, 2)
+    except OSError as error:
+        if not _is_file_fault(error):
+            _end_with_bug(program, error)
+        _end(error, f"{program}: {reason(error)}; {advice(error)}", 2)
+    except Exception as error:
+        _end_with_bug(program, error)
+    finally:
+        _traceback.reset(token)
+
+
+def _is_file_fault(error: OSError) -> bool:
+    return error.errno in (_FILE_FAULTS if error.filename is not None else _OF_FILES_ALONE)
+
+
+def _end_with_bug(program: str, error: Exception) -> NoReturn:
+    message = " ".join(str(error).split())
+    named = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    told = f"this is a bug; run again as `{program} --traceback …` and report what that prints"
+    _end(error, f"{program} {_version()}: {named}; {told}", 1)
+
+
+def _end(error: BaseException, line: str | None, code: int) -> NoReturn:
+    if _traceback.get():
+        import traceback
+
+        traceback.print_exception(error)
+    if line is not None:
+        click.echo(line, err=True)
+    sys.exit(code)
+
+
+def _version() -> str:
+    try:
+        return version("tryon-cascade")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,79 @@
+"""Files at a URL, as both programs reach them: by fsspec, each request made again where a connection breaks.
+
+fsspec is imported once a URL is given, so that who has none needs no such package.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from common.errors import UserError
+
+ATTEMPTS = 5
+"""How often a request is made before the run stops; the waits between double from half a second on, 7.5 s in all."""
+
+_PACKAGES = {
+    "http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs",
+    "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "sftp": "paramiko", "ssh": "paramiko", "hdfs": "pyarrow",
+}  # fmt: skip
+
+_HOPELESS = {
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "PartialCredentialsError": "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "ProfileNotFound": "set AWS_PROFILE to one of ~/.aws/config",
+    "PermissionError": "give credentials that may do that",
+}
+"""Names of exceptions that no second attempt mends (botocore's classes are no base of each other), and what does."""
+
+_Answer = TypeVar("_Answer")
+
+
+def open_url(option: str, url: str) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path that the URL has there; listings are never cached.
+
+    Raise UserError, about the command line's ``option``, where fsspec knows no such URL or lacks the package for it.
+    """
+    scheme = url.partition("://")[0]
+    try:
+        import fsspec
+
+        files, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        package = _PACKAGES.get(scheme, "")
+        if error.name == "fsspec" and package != "s3fs":  # s3fs brings it
+            package = f"fsspec {package}".strip()
+        told = f"pip install {package}" if package else " ".join(str(error).split())
+        raise UserError(f"{option} {url}: {scheme}:// needs a package that is not installed; {told}") from error
+    except ValueError as error:
+        raise UserError(f"{option} {url}: {' '.join(str(error).split())}; give a folder or a URL") from error
+    return files, str(path)
+
+
+def persist(
+    where: str, ask: Callable[[], _Answer], *, verb: str = "read", wait: Callable[[float], None] = time.sleep
+) -> _Answer:
+    """Return what ``ask`` returns, asking up to `ATTEMPTS` times.
+
+    Raise FileNotFoundError where there is no such file, UserError where the last attempt failed as well or none can
+    succeed; ``where`` and ``verb`` (a participle) say what could not be done.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return ask()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
+        except Exception as error:  # every file system of fsspec's has its own classes for a broken connection
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            if mend := _HOPELESS.get(type(error).__name__):
+                raise UserError(f"{where}: cannot be {verb}: {told}; {mend}") from error
+            if attempt == ATTEMPTS:
+                raise UserError(
+                    f"{where}: cannot be {verb}, {ATTEMPTS} attempts, the last one: {told}; "
+                    "run the same command again once it can"
+                ) from error
+            wait(0.5 * 2 ** (attempt - 1))
+    raise AssertionError("unreachable")

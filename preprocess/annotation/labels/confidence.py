@@ -1,0 +1,55 @@
+"""How sure an estimate is, and what follows: it is taken, taken with a note, or rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.faults import RecordError
+from preprocess.formats.images import Mask
+from preprocess.synthetic.drawing.annotated import Drawing
+
+LEAST: Final = 0.5
+"""Confidence below which a picture is rejected."""
+LOOK: Final = 0.75
+"""Confidence below which somebody should look at the picture."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All that was estimated of one picture."""
+
+    drawing: Drawing
+    confidences: Mapping[str, float]
+    """Of each estimate, in [0, 1]"""
+    notes: tuple[str, ...] = field(default=())
+    """What a person should look at"""
+
+    @property
+    def confidence(self) -> float:
+        """The least of all."""
+        return min(self.confidences.values())
+
+
+def check(confidences: Mapping[str, float], least: float, name: str) -> tuple[str, ...]:
+    """Return a note for each confidence that is low. Raise RecordError `unsure-…` for the first one below ``least``."""
+    for what, value in confidences.items():
+        if value < least:
+            raise RecordError(
+                f"unsure-{what}", name, f"confidence of the {what} {value:.2f} is below {least:g}; take another picture"
+            )
+    return tuple(f"unsure {what} ({value:.2f})" for what, value in confidences.items() if value < LOOK)
+
+
+def certainty(probability: NDArray[np.float32], mask: Mask) -> float:
+    """Return how crisp a mask is, in [0, 1]: its probability inside, as a share of its area and all that is outside.
+
+    1 where the network said 1 inside and 0 outside; 0 for an empty mask.
+    """
+    inside = float(probability[mask].sum())
+    whole = float(np.count_nonzero(mask)) + float(probability[~mask].sum())
+    return inside / whole if mask.any() else 0.0

@@ -1,0 +1,93 @@
+"""A photograph of a garment → its outline and its landmarks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.annotation.estimators.protocols import Segmenter
+from preprocess.annotation.labels.confidence import Estimate, certainty, check
+from preprocess.annotation.labels.product_outline import for_landmarks
+from preprocess.conditioning.masks import Box, box_of, share_of
+from preprocess.faults import RecordError
+from preprocess.formats.images import Mask, Pixels
+from preprocess.loading.garment_outline import landmarks
+from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.canvas import U8
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
+from schemas import Garment
+
+_HALF: Final = 0.5
+_SMALLEST, _LARGEST = 0.02, 0.95
+"""Shares of the picture between which a garment lies."""
+_PART: Final = 0.15
+"""A piece apart from the garment belongs to it from this share of its size on."""
+_HOLE: Final = 0.002
+"""Holes up to this share of the garment are filled: prints, not what is between sleeve and body."""
+_MARGIN: Final = 0.08
+_CUT_OFF: Final = 0.02
+"""Share of the picture's rim on which a garment looks cut off."""
+_VISIBLE: Final = (1, 1, 2)
+"""Known landmarks are called visible, as AI-Hub's are."""
+_NAMES: Final[dict[Garment, str]] = {"upper": "torso", "lower": "hip", "dress": "torso"}
+"""The region that the whole outline is written as."""
+
+
+def estimate_garment(picture: Pixels, kind: Garment, masks: Segmenter, *, least: float, name: str) -> Estimate:
+    """Estimate outline and landmarks of a garment's front, RGB uint8 (h, w, 3).
+
+    The mask is estimated twice, the second time of what is around the first: so it is as fine for a small garment as
+    for a large one. Raise RecordError `no-garment`, `no-background`, or `unsure-garment` below ``least``.
+    """
+    first = masks.garment(picture)
+    box = _around(_largest(first > _HALF))
+    if box is None:
+        raise RecordError("no-garment", name, "no garment is found; lay it out on a plain ground of another colour")
+    probability = np.zeros_like(first)
+    probability[box] = masks.garment(np.ascontiguousarray(picture[box]))
+    mask = _largest(probability > _HALF)
+    share = share_of(mask)
+    if share < _SMALLEST:
+        raise RecordError("no-garment", name, f"what is found fills {share:.1%} of the picture; go nearer")
+    if share > _LARGEST:
+        raise RecordError("no-background", name, "what is found fills the picture; step back, so as to show its edge")
+    sure = {"garment": certainty(probability, mask)}
+    notes = check(sure, least, name)
+    if _on_rim(mask) > _CUT_OFF:
+        notes = (*notes, "reaches the picture's edge, perhaps cut off")
+    labels = np.where(mask, region(_NAMES[kind], "item"), BACKGROUND).astype(np.uint8)
+    return Estimate(Drawing(picture, labels, landmarks(for_landmarks(mask, kind), kind) * _VISIBLE, 0), sure, notes)
+
+
+def _largest(mask: Mask) -> Mask:
+    """Return the mask's largest piece and those not much smaller, their small holes filled."""
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    if not sizes.size:
+        return mask
+    kept = np.concatenate([[False], sizes >= _PART * sizes.max()])
+    return _filled(kept[numbers])
+
+
+def _filled(mask: Mask) -> Mask:
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
+    small: NDArray[np.bool_] = stats[:, cv2.CC_STAT_AREA] < _HOLE * np.count_nonzero(mask)
+    small[0] = False
+    whole: Mask = mask | small[numbers]
+    return whole
+
+
+def _around(mask: Mask) -> Box | None:
+    box = box_of(mask)
+    if box is None:
+        return None
+    longer = max(side.stop - side.start for side in box)
+    return box_of(mask, max(2, round(_MARGIN * longer)))
+
+
+def _on_rim(mask: Mask) -> float:
+    rim: U8 = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).view(np.uint8)
+    return cv2.countNonZero(rim) / rim.size

@@ -1,0 +1,143 @@
+"""A photograph of a person → pose and body regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.annotation.estimators.protocols import NONE, BodyPose, Segmenter
+from preprocess.annotation.labels.body_regions import body_regions, without_trousers
+from preprocess.annotation.labels.bones import Body, body_of
+from preprocess.annotation.labels.confidence import Estimate, certainty, check
+from preprocess.conditioning.masks import Box, dilated
+from preprocess.faults import RecordError
+from preprocess.formats.images import Mask, Pixels
+from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.canvas import U8
+
+_JOINT: Final = 0.35
+"""Confidence below which a joint counts as absent."""
+_SEEN: Final = 0.6
+"""Confidence from which on a joint counts as visible, not hidden."""
+_PERSON: Final = 0.25
+"""Confidence below which a second person is none."""
+_MARGIN: Final = 0.15
+"""How far around the person's box masks are looked for, of its longer side."""
+_HALF: Final = 0.5
+_TORSO: Final = [5, 6, 11, 12]
+_SIDEWAYS: Final = 0.25
+"""Distance of the shoulders in torso lengths, below which the person stands sideways."""
+_FRONT, _BACK, _SIDE = 0, 1, -1
+
+
+def estimate_person(
+    picture: Pixels,
+    people: Sequence[BodyPose],
+    masks: Segmenter,
+    *,
+    least: float,
+    strict: bool,
+    trousers: bool,
+    name: str,
+) -> Estimate:
+    """Estimate one person: the largest of ``people``. ``picture`` is RGB uint8 (h, w, 3).
+
+    Without ``trousers`` these are called a skirt, see `without_trousers`.
+
+    Raise RecordError: `no-person`; `several-people` where ``strict``; `hidden-joints` without shoulders or hips;
+    `unsure-pose`, `unsure-person`, `unsure-clothes` where one of these is below ``least``.
+    """
+    found = sorted((one for one in people if one.confidence >= _PERSON), key=_area)
+    if not found:
+        raise RecordError("no-person", name, "no person is found; take a picture of one, upright and whole")
+    if strict and len(found) > 1:
+        raise RecordError("several-people", name, f"{len(found)} people; cut the picture to one, or leave out --strict")
+    chosen = found[-1]
+    pose = _pose(chosen.joints)
+    body = body_of(pose)
+    if body is None:
+        raise RecordError("hidden-joints", name, "shoulders and hips are not all found; both have to be in the picture")
+    sure = {"pose": min(chosen.confidence, float(chosen.joints[_TORSO, 2].mean()))}
+    check(sure, least, name)
+    person, clothes, sure_of_masks = _masks(picture, chosen, pose, body, masks)
+    sure |= sure_of_masks
+    notes = check(sure, least, name)
+    if len(found) > 1:
+        notes = (*notes, f"{len(found)} people, the largest is taken")
+    labels = body_regions(picture, person, clothes, pose)
+    if not trousers:
+        labels = without_trousers(labels)
+    return Estimate(Drawing(picture, labels, pose, _view(pose, body)), sure, notes)
+
+
+def _area(person: BodyPose) -> float:
+    left, top, right, bottom = person.box
+    return (right - left) * (bottom - top)
+
+
+def _pose(joints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (17, 3) as in AI-Hub's files: 0 absent, 1 hidden, 2 visible."""
+    pose = joints.copy()
+    pose[:, 2] = np.where(joints[:, 2] >= _SEEN, 2.0, 1.0)
+    pose[joints[:, 2] < _JOINT] = 0.0
+    return pose
+
+
+def _masks(
+    picture: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
+) -> tuple[Mask, U8, dict[str, float]]:
+    """Return the person's mask, what is worn where, and how sure either is; looked for around the person alone."""
+    box = _around(chosen.box, picture.shape[:2])
+    inside = np.ascontiguousarray(picture[box])
+    probability = masks.person(inside)
+    moved = pose - (box[1].start, box[0].start, 0.0)
+    small = _connected(probability > _HALF, moved)
+    worn = masks.clothes(inside)
+    person = np.zeros(picture.shape[:2], np.bool_)
+    person[box] = small
+    clothes = np.full(picture.shape[:2], NONE, np.uint8)
+    clothes[box] = worn.labels
+    agreed = _share_inside(small, moved, round(0.1 * body.length))
+    return person, clothes, {"person": min(certainty(probability, small), agreed), "clothes": worn.confidence}
+
+
+def _around(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Box:
+    left, top, right, bottom = box
+    margin = _MARGIN * max(right - left, bottom - top)
+    return (
+        slice(max(0, round(top - margin)), min(shape[0], round(bottom + margin))),
+        slice(max(0, round(left - margin)), min(shape[1], round(right + margin))),
+    )
+
+
+def _connected(mask: Mask, pose: NDArray[np.float64]) -> Mask:
+    """Return the parts of a mask that hold a joint of the torso, the whole mask where none does."""
+    _, numbers = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    held = {int(numbers[y, x]) for x, y in _inside(pose[_TORSO, :2], mask)} - {0}
+    found: Mask = np.isin(numbers, list(held)) if held else mask
+    return found
+
+
+def _share_inside(mask: Mask, pose: NDArray[np.float64], reach: int) -> float:
+    """Return the share of the known joints that lie in the mask or near it."""
+    known = pose[pose[:, 2] > 0, :2]
+    near = dilated(mask, max(1, reach))
+    return float(sum(near[y, x] for x, y in _inside(known, mask))) / len(known)
+
+
+def _inside(points: NDArray[np.float64], mask: Mask) -> list[tuple[int, int]]:
+    """Return the points as whole pixels, those beyond the edge moved onto it."""
+    height, width = mask.shape
+    return [(min(max(round(x), 0), width - 1), min(max(round(y), 0), height - 1)) for x, y in points.tolist()]
+
+
+def _view(pose: NDArray[np.float64], body: Body) -> int:
+    """Return 0 where the person is seen from the front, 1 from behind, -1 from the side."""
+    across = float(pose[5, 0] - pose[6, 0])
+    if abs(across) < _SIDEWAYS * body.length:
+        return _SIDE
+    return _FRONT if across > 0 else _BACK

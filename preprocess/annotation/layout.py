@@ -1,0 +1,74 @@
+"""AI-Hub's layout of the annotated pictures: links to them, and the lists of who wears what.
+
+A person who gets several garments appears as several frames of one look, named after the garments; all are links to
+one picture with one pose and one parse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from common.atomic import write_atomically
+from common.errors import UserError
+from preprocess.annotation.requested_pairs import Pair, Photo
+from preprocess.annotation.store import IMAGE, PARSE, POSE, Store
+from schemas import Garment, Split
+
+_SPLITS: Final[tuple[Split, ...]] = ("train", "val")
+_SUBJECTS: Final = ("Model", "Item")
+_LEAVES: Final = {IMAGE: "Image", POSE: "Pose", PARSE: "Parse"}
+_SLOTS: Final[dict[Garment, str]] = {"upper": "main_top", "lower": "bottom", "dress": "main_top"}
+
+
+def write_layout(store: Store, pairs: Sequence[Pair]) -> None:
+    """Make the layout hold just these pairs, whose pictures are all annotated."""
+    for split in _SPLITS:
+        folder = store.root / split
+        mine = [pair for pair in pairs if pair.split == split]
+        wanted: set[Path] = set()
+        for pair in mine:
+            wanted |= _link(store, pair.person, folder, "Model", stem(pair))
+            wanted |= _link(store, pair.garment, folder, "Item", f"{pair.garment.id}_F")
+        _remove_others(folder, wanted)
+        listed = folder / f"winfo_{split}.json"
+        if mine:
+            write_atomically(listed, json.dumps([_row(pair) for pair in mine], indent=1).encode())
+        else:
+            listed.unlink(missing_ok=True)
+
+
+def stem(pair: Pair) -> str:
+    """Return the name of the person's frame."""
+    return f"{pair.person.id}_{pair.garment.id}"
+
+
+def _row(pair: Pair) -> dict[str, str | None]:
+    slots = dict.fromkeys(("hat", "main_top", "inner_top", "bottom", "shoes"))
+    return {"wearing": f"{stem(pair)}.jpg", **slots, _SLOTS[pair.kind]: pair.garment.id}
+
+
+def _link(store: Store, photo: Photo, folder: Path, subject: str, name: str) -> set[Path]:
+    made = set()
+    for ending, leaf in _LEAVES.items():
+        path = folder / f"{subject}-{leaf}" / f"{name}.{ending.rpartition('.')[2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = os.path.relpath(store.path(photo, ending), path.parent)
+        if path.exists() and not path.is_symlink():
+            raise UserError(f"{path}: links alone belong here; put it to {store.path(photo, ending)} and take it away")
+        if not (path.is_symlink() and str(path.readlink()) == target):
+            path.unlink(missing_ok=True)
+            path.symlink_to(target)
+        made.add(path)
+    return made
+
+
+def _remove_others(folder: Path, wanted: Collection[Path]) -> None:
+    for subject in _SUBJECTS:
+        for leaf in _LEAVES.values():
+            for path in (folder / f"{subject}-{leaf}").glob("*"):
+                if path.is_symlink() and path not in wanted:
+                    path.unlink()

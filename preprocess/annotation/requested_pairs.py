@@ -1,0 +1,183 @@
+"""What is asked for: a folder with `people/`, `garments/` and `pairs.csv`, which says who gets which garment."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from common.atomic import write_atomically
+from common.errors import UserError
+from preprocess.annotation.photographs import SUFFIXES
+from schemas import Garment, Split
+
+PAIRS: Final = "pairs.csv"
+Folder = Literal["people", "garments"]
+FOLDERS: Final[tuple[Folder, ...]] = get_args(Folder)
+_COLUMNS: Final = ("person", "garment", "kind", "worn")
+_KINDS: Final[tuple[Garment, ...]] = get_args(Garment)
+_WORN: Final = {"yes": True, "no": False, "": False}
+_LONGEST: Final[dict[Folder, int]] = {"people": 36, "garments": 16}
+"""Letters that an id may have: both become part of a sample's key."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photograph."""
+
+    folder: Folder
+    file: str
+    """Its name in the folder"""
+    id: str
+    """What it is called in the data set"""
+
+    @property
+    def name(self) -> str:
+        """Relative to the photographs' folder."""
+        return f"{self.folder}/{self.file}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One line of the pairs file."""
+
+    person: Photo
+    garment: Photo
+    kind: Garment
+    worn: bool
+    """Whether the photograph shows the person in the garment, so that it can be learnt from"""
+
+    @property
+    def split(self) -> Split:
+        """What is worn is trained on; the others can only be dressed."""
+        return "train" if self.worn else "val"
+
+
+def read_pairs(src: Path) -> list[Pair]:
+    """Read the pairs of the photographs in ``src``; where there is no pairs file, write one to be filled in.
+
+    Raise UserError, which names the line, for whatever is not a pair of two photographs in their folders, and for a
+    photograph that would be both learnt from and dressed.
+    """
+    photos = {folder: _photos(src, folder) for folder in FOLDERS}
+    path = src / PAIRS
+    if not path.exists():
+        _write_template(path, photos)
+        raise UserError(
+            f"{path} was not there and is written: say on each line which person gets which garment, "
+            f"its kind ({', '.join(_KINDS)}) and whether it is worn in the photograph, and run again"
+        )
+    pairs: dict[tuple[str, str], Pair] = {}
+    kinds: dict[str, tuple[Garment, int]] = {}
+    splits: dict[str, tuple[Split, int]] = {}
+    for number, row in _rows(path):
+        where = f"{path}, line {number}"
+        pair = _pair(row, photos, where)
+        if pairs.setdefault((pair.person.id, pair.garment.id), pair) is not pair:
+            raise UserError(f"{where}: the same pair again; take one of the lines away")
+        kind, first = kinds.setdefault(pair.garment.id, (pair.kind, number))
+        if kind != pair.kind:
+            raise UserError(f"{where}: {pair.garment.file} is {pair.kind} here and {kind} in line {first}")
+        for photo in (pair.person, pair.garment):
+            split, first = splits.setdefault(photo.name, (pair.split, number))
+            if split != pair.split:
+                raise UserError(
+                    f"{where}: {photo.file} is in a pair that is worn and in one that is not (line {first}); "
+                    "what is learnt from is not dressed: make two folders of them"
+                )
+    if not pairs:
+        raise UserError(f"{path}: no pair in it; give a person and a garment on each line")
+    return list(pairs.values())
+
+
+def _photos(src: Path, folder: Folder) -> dict[str, Photo]:
+    """Return the photographs of a folder by file name."""
+    if not (src / folder).is_dir():
+        raise UserError(f"--src {src}: no folder {folder}/ in it; put photographs into people/ and garments/")
+    files = sorted(
+        path.name for path in (src / folder).iterdir()
+        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )  # fmt: skip
+    if not files:
+        raise UserError(f"{src / folder}: no photograph in it ({', '.join(sorted(SUFFIXES))})")
+    photos: dict[str, Photo] = {}
+    seen: dict[str, str] = {}
+    for file in files:
+        photo = Photo(folder, file, _id(file, _LONGEST[folder]))
+        if (other := seen.setdefault(photo.id.lower(), file)) != file:
+            raise UserError(f"{src / folder}: {other} and {file} would get one name; rename one of them")
+        photos[file] = photo
+    return photos
+
+
+def _id(file: str, longest: int) -> str:
+    """Return a file's stem where it can be an id as it is, else its beginning and a digest of the whole."""
+    stem = file.rpartition(".")[0]
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")
+    if plain == stem and len(plain) <= longest:
+        return plain
+    return f"{plain[: longest - 7]}-{hashlib.sha256(file.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def _write_template(path: Path, photos: dict[Folder, dict[str, Photo]]) -> None:
+    people, garments = (list(photos[folder]) for folder in FOLDERS)
+    rows = [
+        (person or people[-1], garment or garments[-1], "upper", "no")
+        for person, garment in zip_longest(people, garments)
+    ]
+    text = "\n".join(",".join(_quoted(field) for field in row) for row in (_COLUMNS, *rows))
+    write_atomically(path, f"{text}\n".encode())
+
+
+def _quoted(field: str) -> str:
+    return f'"{field.replace(chr(34), chr(34) * 2)}"' if re.search(r'[",;\t]', field) else field
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the lines that hold something, with their numbers. Raise UserError for another header."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    header = text.split("\n", 1)[0]
+    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    unknown = [name for name in reader.fieldnames if name not in _COLUMNS]
+    if unknown or not {"person", "garment"} <= set(reader.fieldnames):
+        raise UserError(f"{path}: the first line has to be {','.join(_COLUMNS)}, not {header.strip()[:60]!r}")
+    rows = []
+    for row in reader:
+        if "" in row:
+            raise UserError(
+                f"{path}, line {reader.line_num}: more fields than the first line has; quote what has commas"
+            )
+        if any(value.strip() for value in row.values()):
+            rows.append((reader.line_num, {name: value.strip() for name, value in row.items()}))
+    return rows
+
+
+def _pair(row: dict[str, str], photos: dict[Folder, dict[str, Photo]], where: str) -> Pair:
+    kind = next((kind for kind in _KINDS if kind == (row.get("kind") or "upper").lower()), None)
+    if kind is None:
+        raise UserError(f"{where}: kind {row['kind']!r}; give one of {', '.join(_KINDS)}")
+    worn = _WORN.get(row.get("worn", "").lower())
+    if worn is None:
+        raise UserError(f"{where}: worn {row['worn']!r}; give yes or no")
+    return Pair(
+        _find(row["person"], photos["people"], "people", where),
+        _find(row["garment"], photos["garments"], "garments", where),
+        kind,
+        worn,
+    )
+
+
+def _find(name: str, photos: dict[str, Photo], folder: Folder, where: str) -> Photo:
+    if name not in photos:
+        near = difflib.get_close_matches(name, photos, n=3, cutoff=0.3) or list(photos)[:3]
+        raise UserError(f"{where}: no {name!r} in {folder}/; near to it: {', '.join(near)}")
+    return photos[name]

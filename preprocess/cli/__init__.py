@@ -1,0 +1,33 @@
+"""The `prep` command line. Results go to stdout, progress and messages to stderr; exit code 2 is the user's mistake."""
+
+from __future__ import annotations
+
+import click
+
+from common.lazy_group import Lazy, LazyGroup
+from common.program import run_program, traceback_option
+
+COMMANDS = {
+    "annotate": Lazy(
+        "preprocess.cli.annotate", "annotate_photographs", "Label your own photographs by estimated poses and masks."
+    ),
+    "build-shards": Lazy("preprocess.cli.build_shards", "build_shards", "Build shards from a dataset."),
+    "inspect": Lazy("preprocess.cli.inspect", "inspect_command", "Count what a dataset holds, name what is wrong."),
+    "report": Lazy("preprocess.cli.report", "report_command", "Show what shards hold on one HTML page."),
+    "sample-data": Lazy("preprocess.cli.sample_data", "sample_data", "Draw people and garments in AI-Hub's layout."),
+    "verify": Lazy("preprocess.cli.verify", "verify_shards", "Check shards: checksums, structure, members, leakage."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tryon-cascade")
+@traceback_option
+def cli() -> None:
+    """Turn a try-on dataset into WebDataset shards of (Ia, Jp, Ic, Jg)."""
+
+
+def main() -> None:
+    """Run `prep`; whatever ends it is one line on stderr: exit code 2 for a user's mistake, 1 for a bug."""
+    run_program(
+        "prep", lambda: cli.main(standalone_mode=False), interrupted="run the same command again to resume"
+    )  # fmt: skip

@@ -1,0 +1,190 @@
+"""`prep build-shards`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Literal, get_args
+
+import click
+
+from common.errors import UserError
+from common.options import FOLDER, Location
+from common.progress import progress_bar
+from preprocess.planning.datasets import DataSet, open_data_set, recognise
+from preprocess.planning.plan import PlannedRecords, make_plan
+from preprocess.planning.splits import find_twins, keep_together
+from preprocess.sharding import (
+    Engine,
+    Estimate,
+    Node,
+    RejectLimitError,
+    Summary,
+    build,
+    estimate,
+    in_worker_processes,
+    ray_engine,
+    read_twins,
+)
+from preprocess.sharding.storage import Folder, open_folder
+from preprocess.sources.files import Files
+from preprocess.workers import cores
+from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, Views
+
+_JPEG_QUALITY = 95
+
+
+@click.command("build-shards")
+@click.option("--src", type=FOLDER, required=True, help="Folder that holds the data set.")
+@click.option(
+    "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
+)
+@click.option(
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
+)  # fmt: skip
+@click.option(
+    "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
+    help="Garments to put on.",
+)  # fmt: skip
+@click.option(
+    "--pairing", type=click.Choice(["item", "view", "both"]), default="item", show_default=True,
+    help="item: product photograph → person; view: another frame of the same look → person.",
+)  # fmt: skip
+@click.option(
+    "--views", type=click.Choice(["front", "matching", "all"]), default="matching", show_default=True,
+    help="front: front views only; matching: also backs with a picture of the garment's back, and frames beside each "
+    "other; all: every view with every picture.",
+)  # fmt: skip
+@click.option("--linings", is_flag=True, help="Show the inside of a garment in Ic too, as far as it is seen.")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="What builds: processes of this machine, or a Ray cluster.",
+)  # fmt: skip
+@click.option("--ray-address", metavar="HOST:PORT", help="The cluster.  [default: RAY_ADDRESS, or one of this machine]")
+@click.option("--node-rank", type=int, default=0, show_default=True, help="Which of several machines this is, from 0.")
+@click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together.")
+@click.option("--retry-rejects", is_flag=True, help="Take up the rejected records of a finished folder again.")
+@click.option(
+    "--max-reject-rate", type=click.FloatRange(0, 1), default=None, help="Stop, exit code 1, above this share."
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be built and how long it takes; write nothing.")
+def build_shards(
+    src: Path,
+    out: Path | str,
+    source: Source | Literal["auto"],
+    garment: Garment | Literal["all"],
+    pairing: Pairing | Literal["both"],
+    views: Views,
+    linings: bool,
+    workers: int | None,
+    engine: Literal["local", "ray"],
+    ray_address: str | None,
+    node_rank: int,
+    num_nodes: int,
+    retry_rejects: bool,
+    max_reject_rate: float | None,
+    dry_run: bool,
+) -> None:
+    """Build shards; run it again after an interruption and it goes on where it was."""
+    started = time.monotonic()
+    node = Node(node_rank, num_nodes)
+    if dry_run and retry_rejects:
+        raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
+    builds = _engine(engine, ray_address)
+    if engine == "ray":  # other processes are in other folders
+        src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
+    files, folder = Files(src), open_folder(out, "--out")
+    configuration = Configuration(
+        source=recognise(files) if source == "auto" else source,
+        garment=garment,
+        pairing=pairing,
+        views=views,
+        linings=linings,
+        target_size=TARGET_SIZE,
+        conditioning_size=CONDITIONING_SIZE,
+        jpeg_quality=_JPEG_QUALITY,
+    )
+    data, planned = _plan(files, folder, configuration, workers or cores())
+    if dry_run:
+        _print_estimate(estimate(files, folder, planned, workers or cores(), node=node), folder)
+        return
+    with progress_bar("building") as progress:
+        try:
+            summary = build(
+                files,
+                folder,
+                planned,
+                workers or cores(),
+                progress,
+                node=node,
+                engine=builds,
+                max_reject_rate=max_reject_rate,
+                retry_rejects=retry_rejects,
+            )
+        except RejectLimitError as error:
+            told = "finished shards are kept; mend the files and run again with --retry-rejects"
+            click.echo(f"prep: {error}; {told}", err=True)
+            sys.exit(1)
+    _print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
+    empty = not summary.manifest.samples and not summary.shards_missing
+    if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
+        sys.exit(1)
+
+
+def _engine(name: Literal["local", "ray"], ray_address: str | None) -> Engine:
+    if name == "ray":
+        return ray_engine(ray_address)
+    if ray_address:
+        raise UserError(f"--ray-address {ray_address}: goes with --engine ray; give that too")
+    return in_worker_processes
+
+
+def _plan(
+    files: Files, out: Folder, configuration: Configuration, workers: int
+) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
+    """Open the data set and plan its shards. Raise UserError where there is nothing to build."""
+    data = open_data_set(files, configuration.source)
+    found = list(data.records(configuration.garment, configuration.pairing, configuration.views))
+    if not found:
+        raise UserError(
+            f"--src {files.root}: no pair of a person and a garment for --garment {configuration.garment} "
+            f"--pairing {configuration.pairing} --views {configuration.views}; try --garment all --views all"
+        )
+    with progress_bar("comparing") as progress:
+        twins = find_twins(files, found, workers, progress, read_twins(out))
+    return data, make_plan(files, keep_together(files, found, twins), configuration, twins)
+
+
+def _print_estimate(found: Estimate, out: Folder) -> None:
+    splits = ", ".join(f"{count} {split}" for split, count in found.records_by_split.items())
+    click.echo(f"to build in {out}: {found.records} pairs ({splits or 'none'}) in {found.shards} shards", nl=False)
+    click.echo(f", {found.shards_done} shards are done" if found.shards_done else "")
+    click.echo(
+        f"about {found.bytes / 1e6:.0f} MB in {found.seconds:.0f} s, estimated from {found.sampled} pairs, "
+        f"{found.rejected} of which would be rejected"
+    )
+
+
+def _print_summary(summary: Summary, out: Folder, left_out: dict[str, int], moved: int, seconds: float) -> None:
+    manifest = summary.manifest
+    splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
+    where = f"{out}/{MANIFEST}"
+    if summary.shards_missing:
+        where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
+    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
+    if moved:
+        click.echo(f"moved from val to train, as train holds the same look, garment or picture: {moved} pairs")
+    for title, counts in (
+        ("rejected", manifest.rejects_by_reason),
+        ("mended", manifest.mended),
+        ("left out", left_out),
+    ):
+        if counts:
+            click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())))
+    if summary.records_built:
+        speed = summary.records_built / seconds
+        click.echo(f"{summary.records_built} pairs in {seconds:.1f} s, {speed:.1f} pairs/s, {2 * speed:.1f} images/s")
+    else:
+        click.echo("everything was done already")

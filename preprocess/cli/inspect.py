@@ -1,0 +1,103 @@
+"""The command `prep inspect`: a table for people, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, get_args
+
+import click
+from rich.cells import cell_len
+
+from common.progress import progress_bar
+from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
+from preprocess.inspection.dataset.overview import FAULTS, Report, inspect
+from preprocess.planning.datasets import recognise
+from preprocess.sources.counts import Tally
+from preprocess.sources.files import Files
+from preprocess.workers import cores
+from schemas import Source
+
+_WIDTH = 100
+
+
+@click.command("inspect")
+@click.option(
+    "--src", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder with the data set, or zips."
+)
+@click.option(
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect_command(src: Path, source: Source | Literal["auto"], workers: int | None, as_json: bool) -> None:
+    """Say what a data set holds, how its parts join, and what is wrong with it; decodes no picture."""
+    files = Files(src)
+    kind = recognise(files) if source == "auto" else source
+    report: Report | ListedReport
+    with progress_bar("reading") as progress:
+        if kind == "aihub":
+            report = inspect(files, workers or cores(), progress)
+        else:
+            report = inspect_listed(files, kind, workers or cores(), progress)
+    if as_json:
+        click.echo(json.dumps(report.document(), ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(report) if isinstance(report, Report) else _listed_lines(report)))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"AI-Hub 78, release {report.release}: {report.src} ({report.labels_read} label files read)"
+    splits = report.splits.values()
+    yield _row("", *report.splits)
+    yield from _section("files", [split.files for split in splits])
+    yield from _section("joins", [asdict(split.joins) for split in splits])
+    yield from _section("views of people", [split.views for split in splits])
+    yield from _section("categories of products", [split.categories for split in splits])
+    yield from _section("worn, in listed pairs", [split.worn for split in splits])
+    yield from _fault_lines(report.faults, FAULTS)
+    yield "not looked at: what only pictures show (turned-image, bad-image, ambiguous-layers)"
+
+
+def _listed_lines(report: ListedReport) -> Iterator[str]:
+    name = {"viton-hd": "VITON-HD", "dress-code": "Dress Code"}[report.source]
+    yield f"{name}, labels of the table {report.labels}: {report.src}"
+    for group, counts in report.files.items():
+        yield from _section(f"files of {group}" if group else "files", [counts])
+    yield ""
+    yield _row("", *report.pairs)
+    yield from _section("pairs", list(report.pairs.values()))
+    yield from _fault_lines(report.faults, LISTED_FAULTS)
+    yield "not looked at: what only pixels show (one picture under two names, unclear-garment, ambiguous-layers)"
+
+
+def _fault_lines(faults: Tally, known: dict[str, str]) -> Iterator[str]:
+    yield ""
+    found = {code: count for code, count in faults.counts.items() if count}
+    yield "faults" if found else "faults: none"
+    for code in known | found:
+        if code in found:
+            yield f"  {found[code]:>8} {code:<22} {known.get(code, '')}".rstrip()
+            yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(code, ()))
+
+
+def _section(title: str, columns: list[dict[str, int]]) -> Iterator[str]:
+    yield ""
+    yield title
+    for name in dict.fromkeys(name for column in columns for name in column):
+        yield _row(name.replace("_", " ") if title == "joins" else name, *(column.get(name, 0) for column in columns))
+
+
+def _row(name: str, *values: object) -> str:
+    return f"  {name:<28}" + "".join(f"{value!s:>10}" for value in values)
+
+
+def _tail(path: str, cells: int) -> str:
+    """Return the end of a path, so that it fits; Korean letters are two cells wide."""
+    if cell_len(path) <= cells:
+        return path
+    while cell_len(path) > cells - 1:
+        path = path[1:]
+    return f"…{path}"

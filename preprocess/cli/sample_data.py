@@ -1,0 +1,51 @@
+"""`prep sample-data`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from common.errors import UserError, writing
+from common.options import FOLDER
+from common.progress import progress_bar
+from common.seeds import MAX_SEED
+from preprocess.synthetic.dataset_writer import write_dataset
+from preprocess.synthetic.output import DrawnDataError
+from preprocess.synthetic.swap_truth import FOLDER as TRUTH_FOLDER
+from preprocess.workers import cores
+
+
+@click.command("sample-data")
+@click.option("--out", type=FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
+@click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
+@click.option(
+    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same data set."
+)
+@click.option(
+    "--truth", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Validation looks to draw in 20 other garments too, in OUT/truth, for trainer evaluate.",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | None) -> None:
+    """Draw people and garments in the exact layout of AI-Hub 78, to try the project without an account."""
+    started = time.monotonic()
+    try:
+        with progress_bar("drawing") as progress, writing(f"--out {out}"):
+            summary = write_dataset(
+                out, looks=looks, seed=seed, truth=truth, workers=workers or cores(), progress=progress
+            )
+    except DrawnDataError as error:
+        raise UserError(str(error)) from error
+    click.echo(
+        f"{summary.looks} looks ({summary.validation_looks} for validation), {summary.items} garments, "
+        f"{summary.model_images + summary.item_images} pictures in {out} ({time.monotonic() - started:.0f} s)"
+    )
+    if truth:
+        fewest, most = summary.garments_each
+        click.echo(
+            f"truth in {out / TRUTH_FOLDER}: {summary.truth_looks} of {truth} looks, "
+            f"{fewest if fewest == most else f'{fewest} to {most}'} garments in place of each of theirs, "
+            f"{summary.swaps} pictures"
+        )

@@ -1,0 +1,307 @@
+"""AI-Hub's JSON: poses (Model-Pose, Item-Pose) and parses (Model-Parse, Item-Parse).
+
+The readers are tolerant where real files are at fault, and say which fault they mended; what they cannot mend
+raises RecordError. The codes of `mended`:
+
+utf-8-bom, cp949-text      another encoding than plain UTF-8
+missing-image-size         the picture's own is to be used
+nested-landmarks           [x, y, v] each, instead of flat
+normalised-landmarks       fractions of the picture, instead of pixels
+swapped-sides              left and right were exchanged; see `sides`
+doubtful-view              the joints say another view than the file; nothing was changed
+view-mismatch              a product's view_point says front, its name back; the name counts
+category-mismatch          category_id and category_name disagree; neither is trusted
+repeated-region            two regions with one name or one number; their polygons are joined
+region-numbers             the numbers of the regions have gaps
+unknown-region             a region without a known name; left out
+flat-polygon               x, y, x, y, … instead of pairs
+degenerate-polygon         fewer than 3 points, or no pairs; left out
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from os.path import splitext
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.faults import RecordError
+from preprocess.formats.label_maps import Bounds
+from preprocess.formats.loose_json import load_json
+from preprocess.formats.pose_sides import mend_garment, mend_person
+from preprocess.label_tables import AIHUB_ITEM, AIHUB_MODEL
+from schemas import NUM_KEYPOINTS, Origin, View
+
+Polygon = NDArray[np.float64]
+"""(n, 2) x, y in pixels of the upright picture, n ≥ 3, not closed."""
+
+_VIEWS: dict[int, View] = {0: "front", 1: "back", -1: "side"}
+_CATEGORIES = {0: "cap_and_hat", 1: "outerwear", 2: "tops", 3: "bottoms", 4: "shoes"}
+_ORIGINS: tuple[Origin, ...] = get_args(Origin)
+_COORDINATE_LIMIT = 1e5
+_POINT_LIMIT = 100_000
+"""Points of one polygon; the outline of a picture of 720 x 1280 has 4,000."""
+
+_PRODUCT = re.compile(r"_([FB])$", re.IGNORECASE)
+_REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright picture and 1 where known, else all zeros.
+
+    ``unscaled`` says that x, y are still fractions of a picture whose size the file does not give: see `scaled`.
+    ``category`` is a product's, where number and name agree on it; else cap_and_hat, tops (or outerwear) or bottoms
+    by the slots that are filled. ``origin`` is what the file says of itself; AI-Hub's own files say nothing.
+    """
+
+    points: NDArray[np.float64]
+    view: str | None
+    image_size: tuple[int, int] | None
+    mended: tuple[str, ...]
+    unscaled: bool = False
+    category: str | None = None
+    origin: Origin = "annotated"
+
+    def scaled(self, size: tuple[int, int]) -> Pose:
+        """Return the pose in pixels of its picture of (width, height); itself where it is so already."""
+        if not self.unscaled:
+            return self
+        return replace(self, points=self.points * (*size, 1.0), unscaled=False)
+
+
+@dataclass(frozen=True)
+class Region:
+    """All polygons of one named part, e.g. `inner_torso`."""
+
+    name: str
+    polygons: tuple[Polygon, ...]
+    bounds: Bounds
+    """Left, top, right, bottom in pixels of the picture."""
+
+
+@dataclass(frozen=True)
+class Parse:
+    """The named parts of a person or a garment; (width, height) of the picture they were drawn on."""
+
+    regions: tuple[Region, ...]
+    image_size: tuple[int, int] | None
+    mended: tuple[str, ...]
+    origin: Origin = "annotated"
+
+
+def read_pose(data: bytes, path: str) -> Pose:
+    """Read a Model-Pose or Item-Pose file; ``path`` ends in `_F.json` or `_B.json` for an item's.
+
+    Raise RecordError `bad-pose` where it holds no usable pose, `copied-labels` where it is another side's.
+    """
+    document, mended = _load(data, path, "bad-pose")
+    side = _product_side(document, path, mended)
+    size = _image_size(document, mended)
+    values = _landmarks(document.get("landmarks"), path, mended)
+    known = values[:, 2] > 0
+    normalised = bool(known.any() and np.abs(values[known, :2]).max() <= 1.5)
+    if normalised:
+        values[:, :2] *= size or 1
+        mended.append("normalised-landmarks")
+    values[~known] = 0.0
+    view_point = document.get("view_point")
+    view = side or (_VIEWS.get(view_point) if isinstance(view_point, int) else None)
+    if code := mend_garment(values, side) if side else mend_person(values, view):
+        mended.append(code)
+    values[:, 2] = values[:, 2] > 0
+    category = _category(document, mended) if side else None
+    return Pose(
+        values, view, size, tuple(mended), unscaled=normalised and size is None,
+        category=category or (_category_of_slots(values) if side else None), origin=_origin(document),
+    )  # fmt: skip
+
+
+def read_view(data: bytes) -> View | None:
+    """Return the view that a Model-Pose file names, None where it names none; nothing else of it is looked at."""
+    try:
+        document = load_json(data)
+    except ValueError:
+        return None
+    view_point = document.get("view_point") if isinstance(document, dict) else None
+    return _VIEWS.get(view_point) if isinstance(view_point, int) else None
+
+
+def read_model_parse(data: bytes, path: str) -> Parse:
+    """Read a Model-Parse file. Raise RecordError `bad-parse` or `empty-parse`."""
+    return _read_parse(data, path, AIHUB_MODEL, ("category_name", "product_type"))
+
+
+def read_item_parse(data: bytes, path: str) -> Parse:
+    """Read an Item-Parse file. Raise RecordError `bad-parse` or `empty-parse`."""
+    return _read_parse(data, path, AIHUB_ITEM, ("product_type", "category_name"))
+
+
+def _load(data: bytes, path: str, reason: str) -> tuple[dict[str, Any], list[str]]:
+    mended: list[str] = []
+    try:
+        document = load_json(data, mended)
+    except ValueError as error:
+        raise RecordError(reason, path, f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RecordError(reason, path, f"a JSON object is expected, not {type(document).__name__}")
+    return document, mended
+
+
+def _origin(document: dict[str, Any]) -> Origin:
+    """Return what `prep annotate` writes into its files: which of them a network made, and which a rule."""
+    said = document.get("origin")
+    return next((origin for origin in _ORIGINS if origin == said), "annotated")
+
+
+def _product_side(document: dict[str, Any], path: str, mended: list[str]) -> str | None:
+    """Return front or back by a product's own stem, None for a person.
+
+    Labels that were copied from the other side do not fit the picture. The file_name inside tells; so does a
+    view_point of 1 (back) in a front's file, since nobody writes a 1 by default. A 0 in a back's file may be the
+    default, so there the file_name decides.
+    """
+    match = _PRODUCT.search(splitext(path)[0])
+    if match is None:
+        return None
+    own = match[1].upper()
+    file_name = document.get("file_name")
+    named = _PRODUCT.search(splitext(file_name)[0]) if isinstance(file_name, str) else None
+    view_point = _view_point(document)
+    if (named and named[1].upper() != own) or (own == "F" and view_point == 1):
+        raise RecordError(
+            "copied-labels", path, "labels of the product's other side under this name; label the picture anew"
+        )  # fmt: skip
+    if own == "B" and view_point == 0:
+        mended.append("view-mismatch")
+    return "front" if own == "F" else "back"
+
+
+def _view_point(document: dict[str, Any]) -> Any:
+    """Return the file's view_point; a parse has one in each of its regions."""
+    if "view_point" in document:
+        return document["view_point"]
+    regions = [value for value in document.values() if isinstance(value, dict) and "segmentation" in value]
+    views = [region.get("view_point") for region in regions]
+    return views[0] if views and all(view == views[0] for view in views) else None
+
+
+def _category(document: dict[str, Any], mended: list[str]) -> str | None:
+    number, name = document.get("category_id"), document.get("category_name")
+    if number is None or name is None:
+        return None
+    if isinstance(number, int) and _CATEGORIES.get(number) == name:
+        return str(name)
+    mended.append("category-mismatch")
+    return None
+
+
+def _category_of_slots(points: NDArray[np.float64]) -> str | None:
+    """Return what the filled slots say; the difference of tops and outerwear is not in them."""
+    known = points[:, 2] > 0
+    if known[5:11].any():
+        return "tops"
+    if known[11:15].any():
+        return "bottoms"
+    return "cap_and_hat" if known[:5].any() else None
+
+
+def _image_size(document: dict[str, Any], mended: list[str]) -> tuple[int, int] | None:
+    size = document.get("image_size")
+    if isinstance(size, dict):
+        width, height = size.get("width"), size.get("height")
+        if isinstance(width, int) and isinstance(height, int) and 0 < min(width, height) <= max(width, height) < 1e5:
+            return width, height
+    mended.append("missing-image-size")
+    return None
+
+
+def _numbers(value: Any, path: str, reason: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RecordError(reason, path, "coordinates are not numbers") from error
+
+
+def _check_range(numbers: NDArray[np.float64], path: str, reason: str) -> None:
+    # The largest of numbers with a NaN among them is NaN, which is in no range.
+    if numbers.size and not np.abs(numbers).max() <= _COORDINATE_LIMIT:
+        raise RecordError(reason, path, "a coordinate is NaN, infinite or absurdly large")
+
+
+def _landmarks(value: Any, path: str, mended: list[str]) -> NDArray[np.float64]:
+    numbers = _numbers(value, path, "bad-pose") if isinstance(value, list) else np.empty(0)
+    _check_range(numbers, path, "bad-pose")
+    if numbers.ndim == 2:
+        mended.append("nested-landmarks")
+    if numbers.size != NUM_KEYPOINTS * 3:
+        raise RecordError("bad-pose", path, f"{NUM_KEYPOINTS * 3} landmark numbers are expected, not {numbers.size}")
+    return numbers.reshape(NUM_KEYPOINTS, 3).copy()
+
+
+def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, str]) -> Parse:
+    document, mended = _load(data, path, "bad-parse")
+    if _product_side(document, path, mended):
+        _category(document, mended)
+    size = _image_size(document, mended)
+    regions: dict[str, list[Polygon]] = {}
+    found = {key: value for key, value in document.items() if isinstance(value, dict) and "segmentation" in value}
+    numbers = sorted(int(match[1]) for key in found if (match := _REGION.match(key)))
+    if numbers != list(range(1, len(numbers) + 1)):
+        mended.append("region-numbers")
+    for key, value in found.items():
+        name = _region_name(value, names, keys)
+        if name is None:
+            mended.append("unknown-region")
+            continue
+        if name in regions or key.endswith(")"):
+            mended.append("repeated-region")
+        regions.setdefault(name, []).extend(_polygons(value["segmentation"], path, mended))
+    filled = regions_of(regions)
+    if not filled:
+        raise RecordError("empty-parse", path, "no region with a polygon; the picture has to be labelled anew")
+    _check_range(np.array([region.bounds for region in filled]), path, "bad-parse")
+    return Parse(filled, size, tuple(dict.fromkeys(mended)), _origin(document))
+
+
+def regions_of(polygons: Mapping[str, Sequence[Polygon]]) -> tuple[Region, ...]:
+    """Return the regions of these names, but for those that have no polygon."""
+    filled = {name: tuple(some) for name, some in polygons.items() if some}
+    if not filled:
+        return ()
+    lengths = [sum(map(len, some)) for some in filled.values()]
+    starts = [0, *accumulate(lengths[:-1])]
+    points = np.concatenate([polygon for some in filled.values() for polygon in some])
+    extremes = np.hstack([edge.reduceat(points, starts) for edge in (np.minimum, np.maximum)]).tolist()
+    return tuple(Region(name, some, tuple(box)) for (name, some), box in zip(filled.items(), extremes, strict=True))
+
+
+def _region_name(region: dict[str, Any], names: dict[int, str], keys: tuple[str, str]) -> str | None:
+    name = next((region[key] for key in keys if isinstance(region.get(key), str)), None)
+    category = region.get("category_id")
+    return name or (names.get(category) if isinstance(category, int) else None)
+
+
+def _polygons(segmentation: Any, path: str, mended: list[str]) -> list[Polygon]:
+    if not isinstance(segmentation, list):
+        raise RecordError("bad-parse", path, "a segmentation is a list of polygons")
+    if segmentation and isinstance(segmentation[0], int | float):
+        segmentation = [segmentation]
+    polygons: list[Polygon] = []
+    for polygon in segmentation:
+        numbers = _numbers(polygon, path, "bad-parse")
+        if numbers.ndim == 1 and numbers.size and numbers.size % 2 == 0:
+            numbers = numbers.reshape(-1, 2)
+            mended.append("flat-polygon")
+        if numbers.ndim != 2 or numbers.shape[1] != 2 or len(numbers) < 3:
+            mended.append("degenerate-polygon")
+            continue
+        if len(numbers) > _POINT_LIMIT:
+            raise RecordError("bad-parse", path, f"a polygon of {len(numbers)} points; label the picture anew")
+        polygons.append(numbers)
+    return polygons

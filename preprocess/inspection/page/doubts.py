@@ -1,0 +1,82 @@
+"""What makes a sample doubtful: not wrong, or it would have been rejected, but worth a look before training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from preprocess.inspection.dataset.overview import FAULTS
+from preprocess.inspection.page.entry import Entry
+from schemas import CONDITIONING_SIZE
+
+_TORSO: Final = (5, 6, 11, 12)
+_LANDMARKS: Final = {"item": 4, "view": 2}
+_BEYOND: Final = 1 / 3
+_HIDDEN: Final = (0.05, 0.7)
+_SHOWN: Final = 0.1
+
+LEAK: Final = "leak"
+MENDED: Final = "mended: "
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A kind of doubt: a short name, and what it says."""
+
+    name: str
+    meaning: str
+
+
+_RULES: Final[tuple[tuple[Doubt, Callable[[Entry], bool]], ...]] = (
+    (Doubt("estimated", "a pose or a parse was estimated by a network"), lambda entry: entry.estimated),
+    (
+        Doubt("torso unknown", "Jp lacks a shoulder or a hip"),
+        lambda entry: any(not entry.jp >> slot & 1 for slot in _TORSO),
+    ),
+    (
+        Doubt("few landmarks", "Jg has fewer than 4 known points, of another frame's body fewer than 2"),
+        lambda entry: entry.jg.bit_count() < _LANDMARKS[entry.pairing],
+    ),
+    (
+        Doubt("small person", f"the person's crop is under {CONDITIONING_SIZE} px: even the small Ip is enlarged"),
+        lambda entry: entry.person_crop < CONDITIONING_SIZE,
+    ),
+    (
+        Doubt("small garment", f"the garment's crop is under {CONDITIONING_SIZE // 2} px: Ic is enlarged twice"),
+        lambda entry: entry.product_crop < CONDITIONING_SIZE // 2,
+    ),
+    (
+        Doubt("beyond the edge", "more than a third of the person's crop lies outside of the picture"),
+        lambda entry: entry.beyond > _BEYOND,
+    ),
+    (
+        Doubt("little hidden", f"Ia hides less than {_HIDDEN[0]:.0%}: the garment may show"),
+        lambda entry: entry.hidden < _HIDDEN[0],
+    ),
+    (
+        Doubt("much hidden", f"Ia hides more than {_HIDDEN[1]:.0%}: little of the person is left"),
+        lambda entry: entry.hidden > _HIDDEN[1],
+    ),
+    (
+        Doubt("little garment", f"less than {_SHOWN:.0%} of Ic is garment"),
+        lambda entry: entry.shown < _SHOWN,
+    ),
+)  # fmt: skip
+
+
+def doubts_of(entry: Entry, leaks: bool) -> tuple[str, ...]:
+    """Return the names of the doubts about a sample, the gravest first; ``leaks`` says whether it is in a leak."""
+    found = [LEAK] if leaks else []
+    found += [doubt.name for doubt, holds in _RULES if holds(entry)]
+    return (*found, *(f"{MENDED}{code}" for code in entry.mended))
+
+
+def meaning(name: str) -> str:
+    """Return what a doubt says."""
+    if name == LEAK:
+        return "it, or nearly its picture, is in the other split too"
+    if name.startswith(MENDED):
+        code = name.removeprefix(MENDED)
+        return FAULTS.get(code, "this fault of the sources was mended on the way")
+    return next(doubt.meaning for doubt, _ in _RULES if doubt.name == name)

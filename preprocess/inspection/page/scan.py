@@ -1,0 +1,85 @@
+"""Every shard read once: what counts and histograms are made of, and what leakage is looked for in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.inspection.page.entry import Damage, Entry, ShardScan
+from preprocess.inspection.page.member_bytes import read_members
+from preprocess.inspection.verification.members import Decoded
+from preprocess.inspection.verification.near_duplicates import Look
+from preprocess.inspection.verification.shard_check import Facts
+from preprocess.sharding.folder import read_index
+from preprocess.sharding.storage import Folder
+from schemas import AGNOSTIC, GARMENT, JG, JP, MID_GREY, Picture, PlannedShard, Sample, ShardIndex
+
+
+def scan_shard(folder: Folder, shard: PlannedShard) -> ShardScan:
+    """Return what one shard holds; samples that cannot be read whole are named, not counted.
+
+    Holds one sample's pictures in memory at a time.
+    """
+    index = read_index(folder, shard)
+    if index is None:
+        return _unfinished(shard)
+    entries: list[Entry] = []
+    described: list[tuple[Sample, Look, Look]] = []
+    damages: list[Damage] = []
+    with folder.open(shard.name) as file:
+        for one in index.samples:
+            decoded = read_members(file, index, one)
+            damages += [Damage(shard.name, one.key, f"{ending}: {what}") for ending, what in decoded.problems]
+            if not decoded.problems and decoded.sample and decoded.looks:
+                entries.append(_entry(index, decoded.sample, decoded))
+                described.append((decoded.sample, *decoded.looks))
+    return ShardScan(
+        shard.name, shard.split, tuple(entries), Facts.of(shard.split, described), index.rejects, tuple(damages)
+    )
+
+
+def _unfinished(shard: PlannedShard) -> ShardScan:
+    damage = Damage(shard.name, "", "not finished, or its index and the tar do not agree")
+    return ShardScan(shard.name, shard.split, (), Facts.of(shard.split, []), (), (damage,))
+
+
+def _entry(index: ShardIndex, sample: Sample, decoded: Decoded) -> Entry:
+    grey = {ending: (decoded.pictures[ending] == MID_GREY).all(axis=2).mean() for ending in (AGNOSTIC, GARMENT)}
+    annotations = (sample.person_pose, sample.person_parse, sample.product_pose, sample.product_parse)
+    return Entry(
+        key=sample.key,
+        shard=index.name,
+        split=index.split,
+        garment=sample.garment,
+        view=sample.view,
+        pairing=sample.pairing,
+        person_path=sample.person.path,
+        product_path=sample.product.path,
+        person_crop=sample.person.crop.side,
+        product_crop=sample.product.crop.side,
+        person_size=round(_extent(decoded.poses[JP]) * sample.person.crop.side),
+        beyond=_beyond(sample.person),
+        hidden=float(grey[AGNOSTIC]),
+        shown=1.0 - float(grey[GARMENT]),
+        jp=_bits(decoded.poses[JP]),
+        jg=_bits(decoded.poses[JG]),
+        estimated=any(annotation.origin == "estimated" for annotation in annotations),
+        mended=sample.mended,
+    )
+
+
+def _extent(pose: NDArray[np.float32]) -> float:
+    """Return the longer side of the box around the known points, in shares of the crop; 0 without any."""
+    known = pose[pose[:, 2] > 0, :2]
+    return float((known.max(axis=0) - known.min(axis=0)).max()) if len(known) else 0.0
+
+
+def _bits(pose: NDArray[np.float32]) -> int:
+    return sum(1 << slot for slot, known in enumerate(pose[:, 2]) if known)
+
+
+def _beyond(picture: Picture) -> float:
+    crop = picture.crop
+    width = min(picture.width, crop.x + crop.side) - max(0, crop.x)
+    height = min(picture.height, crop.y + crop.side) - max(0, crop.y)
+    return 1.0 - max(0, width) * max(0, height) / crop.side**2

@@ -1,0 +1,97 @@
+"""`prep report` from shards to page: read everything once, choose what is shown, write it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from common.atomic import write_atomically
+from common.errors import UserError
+from preprocess.inspection.page.choose import choose, in_turn
+from preprocess.inspection.page.document import MOST_REJECTS, Content, open_templates, render
+from preprocess.inspection.page.doubts import doubts_of
+from preprocess.inspection.page.entry import ShardScan
+from preprocess.inspection.page.figures import count_tables, doubt_table, histograms, known_keypoints, reject_table
+from preprocess.inspection.page.leaks import find_leaks
+from preprocess.inspection.page.scan import scan_shard
+from preprocess.inspection.page.sheet import make_cards
+from preprocess.inspection.verification import open_plan
+from preprocess.processes import in_processes
+from preprocess.sharding.folder import read_twins
+from preprocess.sharding.storage import Folder, open_folder
+from schemas import Plan
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the page says, in a few numbers."""
+
+    samples: int
+    shown: int
+    doubtful: int
+    leaks: int
+    damages: int
+    bytes: int
+
+
+def write_report(
+    location: Path | str | Folder, out: Path, workers: int, progress: Callable[[int, int], None]
+) -> Summary:
+    """Write the page about a folder of shards, which is only read; ``progress`` is called with (shards read, in all).
+
+    The same shards give the same page. Samples that cannot be read are named on it. Raise UserError where there are no
+    shards, a worker was killed, or the page cannot be written.
+    """
+    folder = open_folder(location, "--shards")
+    templates, plan = open_templates(), open_plan(folder)
+    scans: list[ShardScan] = []
+    progress(0, len(plan.shards))
+    work = [(folder, shard) for shard in plan.shards]
+    for scan in in_processes(scan_shard, work, min(workers, max(1, len(work)))):
+        scans.append(scan)
+        progress(len(scans), len(work))
+    content = _content(folder, plan, scans)
+    page = render(templates, content)
+    try:
+        write_atomically(out, page)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; give a file in a folder that can be written to") from error
+    return Summary(
+        samples=content.samples,
+        shown=len(content.cards),
+        doubtful=content.choice.doubtful_in_all,
+        leaks=len(content.leaks.proven),
+        damages=len(content.damages),
+        bytes=len(page),
+    )
+
+
+def _content(folder: Folder, plan: Plan, scans: Sequence[ShardScan]) -> Content:
+    entries = [entry for scan in scans for entry in scan.entries]
+    leaks = find_leaks(scans)
+    doubts = {entry.key: doubts_of(entry, entry.key in leaks.keys) for entry in entries}
+    choice = choose(entries, doubts)
+    cards = {card.entry.key: card for card in make_cards(folder, plan, choice.entries)}
+    rejects = [(reject.reason, (scan.split, reject)) for scan in scans for reject in scan.rejects]
+    by_split: Counter[str] = Counter()
+    for scan in scans:
+        by_split[scan.split] += len(scan.entries)
+    return Content(
+        name=folder.name,
+        plan=plan,
+        by_split=by_split,
+        counts=count_tables(scans),
+        rejects=reject_table(scans),
+        rejects_shown=list(islice(in_turn(rejects), MOST_REJECTS)),
+        doubts=doubt_table(scans, doubts),
+        histograms=histograms(entries),
+        known=known_keypoints(entries),
+        leaks=leaks,
+        twins=read_twins(folder),
+        damages=[damage for scan in scans for damage in scan.damages],
+        choice=choice,
+        cards=[(cards[entry.key], doubts[entry.key]) for entry in choice.entries if entry.key in cards],
+    )

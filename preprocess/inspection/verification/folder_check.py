@@ -1,0 +1,155 @@
+"""A whole folder: every shard on all cores, then what can be seen only across them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import UserError
+from preprocess.inspection.verification.leakage import id_leaks, picture_leaks, repeated_keys
+from preprocess.inspection.verification.problem import Problem
+from preprocess.inspection.verification.shard_check import ShardReport, start_worker, verify_shard
+from preprocess.sharding.folder import Done, make_manifest, names_of, reject_lines
+from preprocess.sharding.storage import Folder, open_folder
+from preprocess.workers import open_pool
+from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan
+
+ProgressCall = Callable[[int, int], None]
+"""Called with (shards checked, shards in all)."""
+
+_TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found: the counts of what lies in the tars, and everything that is wrong, sorted.
+
+    ``notes`` are what a person has to judge: pictures in two splits that are nearly the same, which may be one picture
+    saved twice, or two plain garments of one cut and colour; and item ids in two splits, which may be one garment, or
+    two of data sets that number their items alike.
+    """
+
+    samples: int
+    rejects: int
+    shards: int
+    problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def verify(location: Path | str | Folder, workers: int, progress: ProgressCall) -> Report:
+    """Check everything in a folder of shards; it is only read.
+
+    Raise UserError where it holds no shards at all, or a worker was killed.
+    """
+    folder = open_folder(location, "--shards")
+    plan = open_plan(folder)
+    reports: list[ShardReport] = []
+    names = [shard.name for shard in plan.shards]
+    progress(0, len(names))
+    context = multiprocessing.get_context("spawn")
+    with open_pool(min(workers, max(1, len(names))), context, start_worker) as pool:
+        futures = [pool.submit(verify_shard, folder, shard, plan.fingerprint) for shard in plan.shards]
+        try:
+            for number, future in enumerate(futures, 1):
+                reports.append(future.result())
+                progress(number, len(names))
+        except BrokenProcessPool as error:
+            raise UserError(f"--shards {folder}: a worker was killed; run again with fewer --workers") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    problems = [problem for report in reports for problem in report.problems]
+    problems += _odd_files(folder, plan)
+    problems += _documents(folder, plan, [report.done for report in reports])
+    by_name = list(zip(names, reports, strict=True))
+    problems += repeated_keys([(name, report.keys) for name, report in by_name])
+    facts = [(name, report.facts) for name, report in by_name]
+    leaks = [*id_leaks(facts), *picture_leaks(facts)]
+    problems += [problem for problem, proven in leaks if proven]
+    return Report(
+        samples=sum(report.samples for report in reports),
+        rejects=sum(report.done.entry.rejects for report in reports if report.done),
+        shards=len(names),
+        problems=tuple(sorted(set(problems))),
+        notes=tuple(sorted(problem for problem, proven in leaks if not proven)),
+    )
+
+
+def open_plan(folder: Folder) -> Plan:
+    """Return the plan of a folder of shards. Raise UserError where it holds none that can be read."""
+    try:
+        return Plan.model_validate_json(folder.read(PLAN))
+    except OSError as error:
+        raise UserError(
+            f"--shards {folder}: no {PLAN} in it; give a folder that prep build-shards has written"
+        ) from error
+    except ValueError as error:
+        raise UserError(
+            f"--shards {folder}: {PLAN} is damaged or of another version; build the shards again"
+        ) from error
+
+
+def _odd_files(folder: Folder, plan: Plan) -> Iterator[Problem]:
+    known = names_of(plan.shards)
+    for name in folder.names():
+        if name.endswith(_TEMPORARY):
+            yield Problem(name, "", "", "left by a run that was killed, or of one that is still at work")
+        elif name not in known:
+            yield Problem(name, "", "", "does not belong to the plan")
+        elif not folder.is_file(name):
+            yield Problem(name, "", "", "a link or a folder, not a file")
+
+
+def _documents(folder: Folder, plan: Plan, done: list[Done | None]) -> Iterator[Problem]:
+    """Compare manifest and rejects with what the indices say, and the plan with itself."""
+    if sum(shard.records for shard in plan.shards) != plan.records:
+        yield Problem(PLAN, "", "", f"{plan.records} records, but its shards have other ones")
+    whole = [shard for shard in done if shard is not None]
+    lost = plan.records - sum(shard.entry.samples + shard.entry.rejects for shard in whole)
+    if lost:
+        yield Problem("", "", "", f"{plan.records} records were planned: {lost} are neither samples nor rejects")
+    yield from _check_rejects(folder, reject_lines(whole))
+    yield from _check_manifest(folder, make_manifest(plan, whole))
+
+
+def _check_rejects(folder: Folder, expected: bytes) -> Iterator[Problem]:
+    try:
+        held = folder.read(REJECTS)
+    except OSError:
+        yield Problem(REJECTS, "", "", "missing: the build was not finished")
+        return
+    ours, theirs = expected.decode().split("\n"), held.decode(errors="replace").split("\n")
+    for line in sorted(set(ours) - set(theirs)):
+        yield Problem(REJECTS, "", "", f"lacks a reject of the indices: {line}")
+    for line in sorted(set(theirs) - set(ours)):
+        yield Problem(REJECTS, "", "", f"has a line that is in no index: {line}")
+    if held != expected and set(ours) == set(theirs):
+        yield Problem(REJECTS, "", "", "lines are repeated or in another order")
+
+
+def _check_manifest(folder: Folder, expected: Manifest) -> Iterator[Problem]:
+    try:
+        held = Manifest.model_validate_json(folder.read(MANIFEST))
+    except OSError:
+        yield Problem(MANIFEST, "", "", "missing: the build was not finished")
+        return
+    except ValueError as error:
+        yield Problem(MANIFEST, "", "", f"does not fit the schema: {' '.join(str(error).split())}")
+        return
+    for name in Manifest.model_fields:
+        ours, theirs = getattr(expected, name), getattr(held, name)
+        if name != "shards" and ours != theirs:
+            yield Problem(MANIFEST, "", "", f"{name} is {theirs}, but {ours} by the indices")
+    entries = {entry.name: entry for entry in held.shards}
+    for entry in expected.shards:
+        if entries.pop(entry.name, None) != entry:
+            yield Problem(entry.name, "", "", f"{MANIFEST} says something else about it than its index")
+    for extra in entries:
+        yield Problem(extra, "", "", f"in {MANIFEST}, but not finished")

@@ -1,0 +1,67 @@
+"""The members of a tar as samples: each with all its members in order, next to each other, under one key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from preprocess.inspection.verification.problem import Problem
+from preprocess.inspection.verification.tar import Member
+from schemas import MEMBERS
+
+
+@dataclass
+class Group:
+    """Neighbouring members of one key: ending → member."""
+
+    key: str
+    members: dict[str, Member] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return key and ending; the ending is a known one wherever the name ends with one."""
+    for ending in MEMBERS:
+        if name.endswith(f".{ending}"):
+            return name.removesuffix(f".{ending}"), ending
+    key, _, ending = name.partition(".")
+    return key, ending
+
+
+def group(members: Iterable[Member]) -> list[Group]:
+    """Put neighbouring members of one key together."""
+    groups: list[Group] = []
+    for member in members:
+        key, ending = split_name(member.name)
+        if not groups or groups[-1].key != key:
+            groups.append(Group(key))
+        groups[-1].members.setdefault(ending, member)
+        groups[-1].order.append(ending)
+    return groups
+
+
+def check_groups(shard: str, groups: Iterable[Group]) -> Iterator[Problem]:
+    """Yield what would make a reader lose, split or merge samples, or run what it reads."""
+    seen: set[str] = set()
+    for found in groups:
+        if found.key in seen:
+            yield Problem(shard, found.key, "", "not all members of the key lie next to each other: a sample is split")
+        seen.add(found.key)
+        if "." in found.key:
+            yield Problem(shard, found.key, "", "the key holds a dot: readers take the rest for a member's ending")
+        for ending in dict.fromkeys(found.order):
+            if ending not in MEMBERS:
+                yield Problem(shard, found.key, ending, f"no member of a sample{_danger(ending)}")
+            if (count := found.order.count(ending)) > 1:
+                yield Problem(shard, found.key, ending, f"comes {count} times: samples are merged")
+        missing = [ending for ending in MEMBERS if ending not in found.members]
+        for ending in missing:
+            yield Problem(shard, found.key, ending, "missing: half a sample")
+        known = [ending for ending in found.members if ending in MEMBERS]
+        if known != [ending for ending in MEMBERS if ending in known]:
+            yield Problem(shard, found.key, "", f"members are in another order: {', '.join(known)}")
+
+
+def _danger(ending: str) -> str:
+    runs = ending.rsplit(".", 1)[-1] in ("pyd", "pkl", "pickle", "pth")
+    return ", and webdataset runs the code in it" if runs else ""

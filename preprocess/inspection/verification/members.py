@@ -1,0 +1,134 @@
+"""The bytes of one sample's members: each decodes to what the contract says, and all speak of the same sample."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from preprocess.formats.images import decode_as
+from preprocess.inspection.verification.near_duplicates import Look
+from schemas import (
+    AGNOSTIC,
+    CONDITIONING_SIZE,
+    GARMENT,
+    JG,
+    JP,
+    META,
+    PERSON,
+    PERSON_256,
+    TARGET_SIZE,
+    Sample,
+    check_pose,
+)
+
+_SIZES = {
+    PERSON: TARGET_SIZE,
+    PERSON_256: CONDITIONING_SIZE,
+    AGNOSTIC: CONDITIONING_SIZE,
+    GARMENT: CONDITIONING_SIZE,
+}
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+"""Decoders fill what a cut picture lacks and say nothing, so its end is looked for."""
+_LARGEST_POSE = 1024
+"""Bytes; a pose has 332."""
+
+
+@dataclass
+class Decoded:
+    """Members as they were decoded, by their endings; a damaged one is only among the problems."""
+
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    """(ending, what is wrong)."""
+    pictures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """RGB uint8 (side, side, 3)."""
+    poses: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """float32 (17, 3)."""
+    sample: Sample | None = None
+
+    @property
+    def looks(self) -> tuple[Look, Look] | None:
+        """What person and garment look like, None unless both were decoded."""
+        if not {PERSON_256, GARMENT} <= self.pictures.keys():
+            return None
+        return _look(self.pictures[PERSON_256]), _look(self.pictures[GARMENT])
+
+
+def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decoded:
+    """Decode and check each member; ``members`` maps endings to bytes, and missing ones are no problem here."""
+    decoded = Decoded()
+    for ending, data in members.items():
+        try:
+            if ending in _SIZES:
+                kind = "PNG" if ending.endswith("png") else "JPEG"
+                decoded.pictures[ending] = _picture(data, kind, _SIZES[ending])
+            elif ending in (JP, JG):
+                decoded.poses[ending] = _pose(data)
+            elif ending == META:
+                decoded.sample = _meta(data, key, split)
+        except ValueError as error:
+            decoded.problems.append((ending, " ".join(str(error).split())))
+    return decoded
+
+
+def check_members(
+    key: str, split: str, members: Mapping[str, bytes]
+) -> tuple[list[tuple[str, str]], Sample | None, tuple[Look, Look] | None]:
+    """Return (ending, problem) of each damaged member, the description, and what person and garment look like."""
+    decoded = decode_members(key, split, members)
+    return decoded.problems, decoded.sample, decoded.looks
+
+
+def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
+    """Decode a picture. Raise ValueError unless it is whole, RGB, and ``side`` pixels square."""
+    try:
+        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as head:
+            found, size, mode = head.format, head.size, head.mode
+    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
+        raise ValueError("no picture that can be decoded") from error
+    if (found, size, mode) != (kind, (side, side), "RGB"):
+        raise ValueError(f"{found} {size[0]}x{size[1]} {mode}, not {kind} {side}x{side} RGB")
+    if not data.endswith(_ENDS[kind]):
+        raise ValueError("the end of the picture is missing")
+    pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise ValueError("cannot be decoded")
+    return pixels
+
+
+def _pose(data: bytes) -> NDArray[np.float32]:
+    """Read a pose (17, 3). Raise ValueError unless the bytes are one; nothing in them is ever unpickled."""
+    if len(data) > _LARGEST_POSE:
+        raise ValueError(f"{len(data)} bytes are no pose")
+    try:
+        pose = np.load(io.BytesIO(data), allow_pickle=False)
+    except (OSError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError) as error:
+        raise ValueError("no .npy file") from error
+    if not isinstance(pose, np.ndarray):
+        raise ValueError("no .npy file")
+    check_pose(pose)
+    return pose
+
+
+def _meta(data: bytes, key: str, split: str) -> Sample:
+    sample = Sample.model_validate_json(data)
+    if sample.key != key:
+        raise ValueError(f"speaks of {sample.key}")
+    if sample.split != split:
+        raise ValueError(f"says split {sample.split}, the shard is {split}")
+    return sample
+
+
+def _look(pixels: NDArray[np.uint8]) -> Look:
+    exact = int.from_bytes(hashlib.sha256(pixels.tobytes()).digest()[:8], "little")
+    grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
+    bits = np.packbits(grey[:, 1:] > grey[:, :-1])
+    thumb = np.asarray(cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA), np.uint8)
+    return Look(exact, int.from_bytes(bits.tobytes(), "little"), thumb.ravel())

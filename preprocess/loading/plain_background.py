@@ -1,0 +1,145 @@
+"""The garment in a product photograph before a plain background, where the data set ships no mask.
+
+The background's colour is that of the picture's border; how much it varies there says how far off it a pixel has to be
+to show the garment. Soft shadows, which have the background's hue and no edge towards it, are background. Enclosed
+places in the background's colour are prints where they are small, and gaps (beside a sleeve, say) where they are large.
+
+What remains is as sure as its outline: the confidence is the share of the outline's pixels across which colours change
+plainly, 0 where the outline is frayed, as that of white cloth before white is.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
+from preprocess.faults import RecordError
+from preprocess.formats.images import Mask, Pixels
+
+_BORDER = 0.02
+"""Width of the border, as a share of the picture's shorter side."""
+_PLAIN = 0.75
+"""Share of the border that has to be of one colour: a sleeve may be cut off by it."""
+_DISTANCE = 6.0
+"""Distance in L*a*b* from which on a colour is not the background's, at the least."""
+_SPREADS = 4.0
+"""The same in multiples of the border's own spread."""
+_CLEAR = 12.0
+"""Distance in L*a*b* across the outline that counts as plain."""
+_LEAST = 0.95
+"""Confidence below which the garment is not taken."""
+_HUE = 4.0
+"""How far a shadow's hue is from the background's at the most, in a*b*."""
+_DARKEST = 40.0
+"""How much darker a shadow is at the most, in L*."""
+_STEP = 0.8
+"""Change of L* from one pixel to the next that is no edge yet."""
+_GAP = 0.01
+"""An enclosed place of this share of the garment is a gap."""
+_NOTCH = 0.015
+"""Radius of the notches that fray an outline, in parts of the garment's longer side."""
+_FRAYED = 0.02
+"""Share that a whole outline's closed notches add at the most."""
+_RIM = 2
+"""Pixels along the outline that are mixed with the background, by the lens and by the blur against noise."""
+_SIZE = (0.05, 0.95)
+"""Shares of the picture that a garment may take."""
+
+
+def garment_before(pixels: Pixels, path: str) -> Mask:
+    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError `unclear-garment`."""
+    mask, confidence = find_garment(pixels)
+    if confidence < _LEAST:
+        raise RecordError(
+            "unclear-garment", path,
+            f"the garment is told from the background with confidence {confidence:.2f}, {_LEAST} is wanted; "
+            "take the pair away",
+        )  # fmt: skip
+    return mask
+
+
+def find_garment(pixels: Pixels) -> tuple[Mask, float]:
+    """Return the mask (h, w) of the garment and how sure it is, in [0, 1]; 0 where there is nothing to go by."""
+    lab = _lab(pixels)
+    border = _border(lab.shape[:2])
+    background = np.median(lab[border], axis=0)
+    away = np.asarray(np.sqrt(np.square(lab - background).sum(axis=-1)), np.float32)
+    spread = float(np.quantile(away[border], _PLAIN))
+    least = max(_DISTANCE, _SPREADS * float(np.median(away[border])))
+    differs = (away > least) & ~_shadow(lab, background)
+    mask = eroded(largest_piece(_opened(_filled(differs))), _RIM)
+    share = float(mask.mean())
+    if spread > least or not _SIZE[0] <= share <= _SIZE[1] or _fray(mask) > _FRAYED:
+        return mask, 0.0
+    return mask, _clear_share(lab, mask)
+
+
+def _lab(pixels: Pixels) -> NDArray[np.float32]:
+    smooth = cv2.GaussianBlur(pixels, (0, 0), 1.0).astype(np.float32) / np.float32(255)
+    return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def _border(shape: tuple[int, ...]) -> Mask:
+    width = max(2, round(_BORDER * min(shape)))
+    border = np.ones(shape, np.bool_)
+    border[width:-width, width:-width] = False
+    return border
+
+
+def _shadow(lab: NDArray[np.float32], background: NDArray[np.float32]) -> Mask:
+    """Return what the border reaches without a step, over pixels that may be the background in the shade."""
+    hue = np.sqrt(np.square(lab[..., 1:] - background[1:]).sum(axis=-1))
+    darker = background[0] - lab[..., 0]
+    shade = (hue < _HUE) & (darker < _DARKEST) & (darker > -_DISTANCE)
+    # One pixel of background all around, from where everything is reached; 1 in the mask keeps the fill out.
+    light = np.pad(lab[..., 0], 1, constant_values=float(background[0]))
+    barred = np.pad(~shade, 1, constant_values=False).view(np.uint8)
+    reached = np.pad(barred, 1, constant_values=1)
+    cv2.floodFill(light, reached, (0, 0), 0, _STEP, _STEP, 4 | cv2.FLOODFILL_MASK_ONLY | (2 << 8))
+    found: Mask = reached[2:-2, 2:-2] == 2
+    return found
+
+
+def _filled(differs: Mask) -> Mask:
+    """Fill enclosed places that are small."""
+    outside = np.pad(~differs, 1, constant_values=True).view(np.uint8)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < _GAP * max(1, int(differs.sum()))
+    small[[0, pieces[0, 0]]] = False
+    filled: Mask = differs | small[pieces[1:-1, 1:-1]]
+    return filled
+
+
+def _fray(mask: Mask) -> float:
+    """Return by what share the mask grows where its notches are closed."""
+    box = box_of(mask)
+    if box is None:
+        return 0.0
+    size = max(part.stop - part.start for part in box)
+    radius = max(2, round(_NOTCH * size))
+    padded = np.pad(mask[box], 2 * radius)
+    closed = ~dilated(~dilated(padded, radius), radius)
+    return float(closed.sum()) / float(mask.sum()) - 1.0
+
+
+def _opened(mask: Mask) -> Mask:
+    return dilated(eroded(mask, 2), 2)
+
+
+def _clear_share(lab: NDArray[np.float32], mask: Mask) -> float:
+    """Return the share of the outline across which colours change plainly."""
+    inside, outside = eroded(mask, 3), ~dilated(mask, 3)
+    ring = mask & ~eroded(mask, 1)
+    ring[[0, -1]] = ring[:, [0, -1]] = False  # cut off by the picture, not an edge
+    if not ring.any():
+        return 0.0
+    window = (13, 13)
+    means = []
+    for side in (inside, outside):
+        weight = cv2.boxFilter(side.astype(np.float32), -1, window, normalize=False)[ring]
+        total = cv2.boxFilter(lab * side[..., None], -1, window, normalize=False)[ring]
+        means.append(total / np.maximum(weight, 1)[:, None])
+    across = np.sqrt(np.square(means[0] - means[1]).sum(axis=-1))
+    return float((across > _CLEAR).mean())

@@ -1,0 +1,88 @@
+"""The data sets that are known, told from each other by their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from common.errors import UserError
+from preprocess.planning.pairing import records
+from preprocess.sources.aihub import AIHub, is_aihub, open_aihub
+from preprocess.sources.dress_code import is_dress_code, open_dress_code
+from preprocess.sources.files import Files
+from preprocess.sources.listed import Listed
+from preprocess.sources.record import Record
+from preprocess.sources.viton_hd import is_viton_hd, open_viton_hd
+from schemas import Garment, Pairing, Source, Views
+
+LAYOUTS = (
+    "AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json, VITON-HD image and cloth beside each other, "
+    "Dress Code upper_body/images"
+)
+"""What the data sets are told by, as an error says it."""
+
+
+class DataSet(Protocol):
+    """A data set whose pairs can be listed."""
+
+    @property
+    def source(self) -> Source:
+        """The kind of data set."""
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """The number of times each kind of thing was left out."""
+
+    def records(
+        self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], views: Views
+    ) -> Iterator[Record]:
+        """Yield a record for every wanted pair."""
+
+
+@dataclass(frozen=True)
+class AIHubPairs:
+    """AI-Hub's data set as one of several."""
+
+    data: AIHub
+    source: Source = "aihub"
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """The number of times each kind of thing was left out."""
+        return dict(self.data.left_out)
+
+    def records(
+        self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], views: Views
+    ) -> Iterator[Record]:
+        """Yield a record for every wanted pair."""
+        return records(self.data, garment, pairing, views)
+
+
+def recognise(files: Files) -> Source:
+    """Return the kind of data set. Raise UserError where it is none that is known, or several in one folder."""
+    folders = {folder.lower() for folder, _ in files.walk()}
+    found: list[Source] = []
+    if is_aihub(files):
+        found.append("aihub")
+    if is_viton_hd(folders):
+        found.append("viton-hd")
+    if is_dress_code(folders):
+        found.append("dress-code")
+    if not found:
+        raise UserError(f"--src {files.root}: no data set recognised; {LAYOUTS}")
+    if len(found) > 1:
+        raise UserError(f"--src {files.root}: holds {' and '.join(found)}; give the folder of one, or --source")
+    return found[0]
+
+
+def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> Listed:
+    """Open a data set with lists of pairs. Raise UserError where the layout is another one."""
+    return open_viton_hd(files) if source == "viton-hd" else open_dress_code(files)
+
+
+def open_data_set(files: Files, source: Source) -> DataSet:
+    """Open a data set of a kind. Raise UserError where the layout is another one's."""
+    if source == "aihub":
+        return AIHubPairs(open_aihub(files))
+    return open_listed(files, source)

@@ -1,0 +1,105 @@
+"""The plan: records in order, cut into shards, with a fingerprint of everything that decides the bytes.
+
+A pure function of the data set's names and sizes and of the configuration; it reads no picture. Every machine that
+works on the same inputs comes to the same plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+
+from common.errors import UserError
+from preprocess.sources import Files, Record
+from schemas import SCHEMA_VERSION, Configuration, Plan, PlannedShard, Twins
+
+_RECIPE = 2
+"""Raised by one whenever the same inputs give other bytes, so that a folder never mixes two versions."""
+
+_SHARDS_PER_SPLIT = 32
+_SMALLEST_SHARD = 16
+_LARGEST_SHARD = 1024
+_DIGITS = 16
+"""Hexadecimal digits of a record's digest: it tells one state of a record from another, it does not name records."""
+
+
+@dataclass(frozen=True)
+class PlannedRecords:
+    """The plan as it is written, the records of each of its shards, and each record's digest by its key."""
+
+    plan: Plan
+    records: dict[str, tuple[Record, ...]]
+    digests: dict[str, str]
+    twins: Twins | None = None
+
+
+def make_plan(
+    files: Files, records: Sequence[Record], configuration: Configuration, twins: Twins | None = None
+) -> PlannedRecords:
+    """Order the records and cut them into shards. Raise UserError where two records have the same key.
+
+    ``twins`` is what the records' splits were found by; it is kept beside the plan, so as to be found once.
+    """
+    ordered = sorted(
+        records, key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key)
+    )
+    _check_keys(ordered)
+    digests = _digests(files, ordered, configuration)
+    by_shard: dict[str, tuple[Record, ...]] = {}
+    shards: list[PlannedShard] = []
+    for split, group in groupby(ordered, key=lambda record: record.split):
+        of_split = list(group)
+        size = min(_LARGEST_SHARD, max(_SMALLEST_SHARD, -(-len(of_split) // _SHARDS_PER_SPLIT)))
+        for number, start in enumerate(range(0, len(of_split), size)):
+            name = f"{split}-{number:06d}.tar"
+            by_shard[name] = tuple(of_split[start : start + size])
+            digest = _sha256([digests[record.key] for record in by_shard[name]])
+            shards.append(PlannedShard(name=name, split=split, records=len(by_shard[name]), digest=digest))
+    plan = Plan(
+        fingerprint=_sha256([_head(configuration), *([shard.name, shard.digest] for shard in shards)]),
+        configuration=configuration,
+        records=len(ordered),
+        moved=sum(record.split != record.part for record in ordered),
+        shards=tuple(shards),
+    )
+    return PlannedRecords(plan, by_shard, digests, twins)
+
+
+def _check_keys(records: Sequence[Record]) -> None:
+    seen: dict[str, Record] = {}
+    for record in records:
+        if record.key in seen:
+            raise UserError(
+                f"{record.person_image or record.look}: two pairs would get the key {record.key}; "
+                "rename one of the pictures, or take one of two copies of the data set away"
+            )
+        seen[record.key] = record
+
+
+def _digests(files: Files, records: Sequence[Record], configuration: Configuration) -> dict[str, str]:
+    """Return the digest of every record by its key: of all that the record says, and of its inputs' stamps."""
+    head = _head(configuration)
+    names = [field.name for field in fields(Record) if field.name != "labels"]
+    stamps: dict[str, tuple[int, ...]] = {"": (-1,)}
+    result: dict[str, str] = {}
+    for record in records:
+        for path in record.inputs:
+            if path not in stamps:
+                stamps[path] = files.stamp(path)
+        said = [getattr(record, name) for name in names]
+        if record.labels != "aihub":  # what was built before there were other tables keeps its digests
+            said.append(record.labels)
+        result[record.key] = _sha256([head, said, [stamps[path] for path in record.inputs]])[:_DIGITS]
+    return result
+
+
+def _head(configuration: Configuration) -> str:
+    head = {"recipe": _RECIPE, "schema": SCHEMA_VERSION, "configuration": configuration.model_dump()}
+    return json.dumps(head, sort_keys=True)
+
+
+def _sha256(document: object) -> str:
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()

@@ -1,5 +1,0 @@
-"""One page that shows what a folder of shards holds: counts, sizes, poses, leakage, and samples to look at."""
-
-from preprocess.report.run import write_report
-
-__all__ = ["write_report"]

@@ -1,0 +1,22 @@
+"""From a plan to a folder of shards: each shard a pure function of its records, committed whole."""
+
+from preprocess.sharding.build import Summary, build, in_worker_processes
+from preprocess.sharding.dry_run import Estimate, estimate
+from preprocess.sharding.folder import read_twins
+from preprocess.sharding.node import Node
+from preprocess.sharding.pool import Engine
+from preprocess.sharding.ray_engine import ray_engine
+from preprocess.sharding.shared_counts import RejectLimitError
+
+__all__ = [
+    "Engine",
+    "Estimate",
+    "Node",
+    "RejectLimitError",
+    "Summary",
+    "build",
+    "estimate",
+    "in_worker_processes",
+    "ray_engine",
+    "read_twins",
+]

@@ -1,0 +1,179 @@
+"""The files of a folder of shards beside the tars: plan, indices, rejects, manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from common.errors import UserError
+from preprocess.sharding.storage import Folder
+from schemas import (
+    INDEX_SUFFIX,
+    MANIFEST,
+    PLAN,
+    REJECTS,
+    TWINS,
+    Manifest,
+    Plan,
+    PlannedShard,
+    Reject,
+    ShardEntry,
+    ShardIndex,
+    Twins,
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the manifest says about a shard that is done."""
+
+    entry: ShardEntry
+    rejects: tuple[Reject, ...]
+    mended: dict[str, int]
+
+
+def summary_of(index: ShardIndex) -> Done:
+    """Return what the manifest needs of an index."""
+    entry = ShardEntry(
+        name=index.name,
+        split=index.split,
+        samples=len(index.samples),
+        rejects=len(index.rejects),
+        bytes=index.bytes,
+        sha256=index.sha256,
+    )
+    return Done(entry, index.rejects, index.mended)
+
+
+def index_name(shard: str) -> str:
+    """Return the name of the index of a shard."""
+    return shard.removesuffix(".tar") + INDEX_SUFFIX
+
+
+def names_of(shards: Iterable[PlannedShard]) -> set[str]:
+    """Return the names of all files that a finished folder of these shards holds."""
+    tars = [shard.name for shard in shards]
+    return {PLAN, MANIFEST, REJECTS, TWINS, *tars, *map(index_name, tars)}
+
+
+def read_plan(out: Folder) -> Plan | None:
+    """Return the folder's plan, None where it has none. Raise UserError where it cannot be read."""
+    try:
+        return Plan.model_validate_json(out.read(PLAN))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
+
+
+def read_twins(out: Folder) -> Twins | None:
+    """Return what an earlier run has found out about twins, None where that cannot be read."""
+    try:
+        return Twins.model_validate_json(out.read(TWINS))
+    except (OSError, ValueError):
+        return None
+
+
+def claim(out: Folder, plan: Plan, twins: Twins | None) -> None:
+    """Write the plan, or check that the folder holds this very one. Raise UserError where it holds another."""
+    out.prepare()
+    held = read_plan(out)
+    if held is not None:
+        check_plan(out, plan, held)
+    if twins is not None and twins != read_twins(out):
+        out.write(TWINS, pretty(twins))
+    if held is None:
+        out.write(PLAN, pretty(plan))
+
+
+def check_plan(out: Folder, plan: Plan, held: Plan | None) -> None:
+    """Raise UserError unless the plan ``held`` by the folder is this run's."""
+    found = held.fingerprint if held else "missing"
+    if found != plan.fingerprint:
+        raise UserError(
+            f"--out {out}: holds shards of other inputs or options (plan {found[:12]}, this run's is "
+            f"{plan.fingerprint[:12]}); give another --out, or remove the folder to build anew, "
+            "or give --retry-rejects if files of rejected records were mended"
+        )
+
+
+def read_index(out: Folder, shard: PlannedShard) -> ShardIndex | None:
+    """Return the index of a shard that is done as planned, None where it has to be built (again)."""
+    try:
+        index = ShardIndex.model_validate_json(out.read(index_name(shard.name)))
+        whole = out.size(shard.name) == index.bytes
+    except (OSError, ValueError):
+        return None
+    return index if whole and (index.name, index.digest) == (shard.name, shard.digest) else None
+
+
+def done_indices(out: Folder, shards: Iterable[PlannedShard]) -> Iterator[ShardIndex]:
+    """Yield the indices of those shards that are done; names are listed once, which is a request where S3 is."""
+    there = set(out.names())
+    for shard in shards:
+        if index_name(shard.name) in there and (index := read_index(out, shard)):
+            yield index
+
+
+def find_done(out: Folder, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
+    """Yield those shards that are done.
+
+    After a retry the folder has a new plan, of which shards without rejects are a part as they stand: their indices
+    then get the new plan's fingerprint.
+    """
+    for index in done_indices(out, shards):
+        if index.fingerprint != plan.fingerprint:
+            index = index.model_copy(update={"fingerprint": plan.fingerprint})
+            write_index(out, index)
+        yield summary_of(index)
+
+
+def write_index(out: Folder, index: ShardIndex) -> None:
+    """Write the index of a shard: from now on the shard is done."""
+    out.write(index_name(index.name), index.model_dump_json().encode())
+
+
+def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
+    """Count what the shards hold; where some of the plan's are not among them, so far."""
+    shards = list(done)
+    reasons = Counter(reject.reason for shard in shards for reject in shard.rejects)
+    mended: Counter[str] = Counter()
+    by_split: Counter[str] = Counter()
+    for shard in shards:
+        mended.update(shard.mended)
+        by_split[shard.entry.split] += shard.entry.samples
+    return Manifest(
+        fingerprint=plan.fingerprint,
+        configuration=plan.configuration,
+        records=plan.records,
+        samples=sum(by_split.values()),
+        rejects=sum(reasons.values()),
+        rejects_by_reason=dict(sorted(reasons.items())),
+        mended=dict(sorted(mended.items())),
+        samples_by_split=dict(by_split),
+        shards=tuple(shard.entry for shard in shards),
+    )
+
+
+def reject_lines(done: Iterable[Done]) -> bytes:
+    """Return what rejects.jsonl holds."""
+    return "".join(f"{reject.model_dump_json()}\n" for shard in done for reject in shard.rejects).encode()
+
+
+def pretty(document: Plan | Manifest | Twins) -> bytes:
+    """Return what plan.json, twins.json or manifest.json holds."""
+    return (document.model_dump_json(indent=2) + "\n").encode()
+
+
+@contextmanager
+def disk_faults(out: Folder) -> Iterator[None]:
+    """Turn what the disk of ``out`` refuses into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"--out {out}: {error.strerror}; give a folder with room that can be written to, "
+            "and run the same command again"
+        ) from error

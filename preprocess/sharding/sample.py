@@ -1,0 +1,190 @@
+"""One sample: the members that a record becomes, as bytes."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning import (
+    PersonSide,
+    Subject,
+    check_layers,
+    garment_side,
+    load_person,
+    load_product,
+    person_side,
+)
+from preprocess.conditioning.regions import AnyParse
+from preprocess.faults import RecordError
+from preprocess.formats.aihub_json import Pose
+from preprocess.formats.images import encode_jpeg, encode_png
+from preprocess.sources import Files, Record
+from schemas import (
+    AGNOSTIC,
+    GARMENT,
+    JG,
+    JP,
+    META,
+    NUM_KEYPOINTS,
+    PERSON,
+    PERSON_256,
+    Annotation,
+    Configuration,
+    Crop,
+    Picture,
+    Reject,
+    Sample,
+    Source,
+)
+
+_PEOPLE, _GARMENTS = 4, 24
+"""How many results are kept of either, two for each: its picture, and its side of the tuple, of at most 4 MB.
+
+A person's records follow one another. A garment is worn in several frames of a look, and by neighbouring looks too.
+"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Members:
+    """A sample and the bytes of each of its members, by their ending."""
+
+    sample: Sample
+    members: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class _PersonMembers:
+    """The members that are the person's, encoded, and what else is needed of it."""
+
+    side: PersonSide
+    members: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class _GarmentMembers:
+    """The members that are the garment's, encoded."""
+
+    crop: Crop
+    members: dict[str, bytes]
+
+
+def make_samples(
+    files: Files, records: Sequence[Record], configuration: Configuration
+) -> Iterator[Members | Reject]:  # fmt: skip
+    """Make every record's sample, in order; what neighbouring records share is decoded, computed and encoded once."""
+    people, garments = _Recent(_PEOPLE), _Recent(_GARMENTS)
+    for record in records:
+        try:
+            yield _make(files, record, configuration, people, garments)
+        except RecordError as error:
+            yield Reject(key=record.key, reason=error.reason, path=error.path, detail=error.detail)
+
+
+class _Recent:
+    """The results, and faults, that were asked for last, by what they are of."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+
+    def get(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """Return what ``make`` gave for the key. Raise RecordError, each time, where it did."""
+        if key not in self._held:
+            try:
+                self._held[key] = make()
+            except RecordError as error:
+                self._held[key] = error
+            while len(self._held) > self._most:
+                self._held.popitem(last=False)
+        self._held.move_to_end(key)
+        found: T | RecordError = self._held[key]
+        if isinstance(found, RecordError):
+            raise RecordError(found.reason, found.path, found.detail)
+        return found
+
+
+def _make(
+    files: Files, record: Record, configuration: Configuration, people: _Recent, garments: _Recent
+) -> Members:  # fmt: skip
+    person_id = record.person_image, record.look, record.frame
+    product_id = record.product_image, record.item, record.side, record.pairing
+    only = None if configuration.garment == "all" else configuration.garment
+    person = people.get(person_id, lambda: load_person(files, record, only))
+    product = garments.get(product_id, lambda: load_product(files, record))
+    left = people.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
+    check_layers(files, person, left.side, product, record)
+    right = garments.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
+    sample = _describe(record, configuration.source, person, left.side.crop, product, right.crop)
+    return Members(sample, {**left.members, **right.members, META: sample.model_dump_json().encode()})
+
+
+def _person_members(person: Subject, record: Record, configuration: Configuration) -> _PersonMembers:
+    side = person_side(person, record)
+    return _PersonMembers(
+        side,
+        {
+            PERSON: encode_jpeg(side.Ip, configuration.jpeg_quality),
+            PERSON_256: encode_jpeg(side.Ip_256, configuration.jpeg_quality),
+            AGNOSTIC: encode_png(side.Ia),
+            JP: _npy(side.Jp),
+        },
+    )
+
+
+def _garment_members(product: Subject, record: Record, configuration: Configuration) -> _GarmentMembers:
+    side = garment_side(product, record, linings=configuration.linings)
+    return _GarmentMembers(side.crop, {GARMENT: encode_png(side.Ic), JG: _npy(side.Jg)})
+
+
+def _annotation(labels: Pose | AnyParse, path: str, derived_from: str = "") -> Annotation:
+    """Say where an annotation came from: a file, or what it was derived from where there is none."""
+    return Annotation(path=path, origin=labels.origin) if path else Annotation(path=derived_from, origin="derived")
+
+
+def _describe(
+    record: Record, source: Source, person: Subject, person_crop: Crop, product: Subject, product_crop: Crop
+) -> Sample:
+    def picture(path: str, subject: Subject, crop: Crop) -> Picture:
+        width, height = subject.size
+        return Picture(path=path, width=width, height=height, crop=crop)
+
+    product_parse = _annotation(product.parse, record.product_parse, record.product_image)
+    return Sample(
+        key=record.key,
+        source=source,
+        split=record.split,
+        garment=record.garment,
+        view=record.view,
+        pairing=record.pairing,
+        look=record.look,
+        frame=record.frame,
+        item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
+        person=picture(record.person_image, person, person_crop),
+        product=picture(record.product_image, product, product_crop),
+        person_pose=_annotation(person.pose, record.person_pose),
+        person_parse=_annotation(person.parse, record.person_parse),
+        product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
+        product_parse=product_parse,
+        mended=tuple(dict.fromkeys((*person.mended, *product.mended))),
+    )
+
+
+@cache
+def _npy_header() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.empty((NUM_KEYPOINTS, 3), np.float32), allow_pickle=False)
+    return buffer.getvalue()[: -NUM_KEYPOINTS * 3 * 4]
+
+
+def _npy(pose: NDArray[np.float32]) -> bytes:
+    """Return what np.save writes of a pose (17, 3), whose header it would put together anew each time."""
+    return _npy_header() + pose.tobytes()

@@ -1,0 +1,102 @@
+"""One shard: its records become a tar and an index beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from preprocess.sharding.folder import index_name, write_index
+from preprocess.sharding.sample import Members, make_samples
+from preprocess.sharding.shared_counts import GivenUpError, Tally
+from preprocess.sharding.storage import Folder
+from preprocess.sources import Files, Record
+from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
+
+_AT_ONCE = 1 << 24
+"""Bytes of a member that are written at once: all of them, where tarfile's own 16 KiB take it many calls."""
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """What a worker needs to know to build one shard; ``digests`` are those of its records, by key."""
+
+    shard: PlannedShard
+    records: tuple[Record, ...]
+    digests: Mapping[str, str]
+    configuration: Configuration
+    fingerprint: str
+
+
+def build_shard(files: Files, out: Folder, work: ShardWork, tally: Tally) -> ShardIndex:
+    """Build one shard and commit it: temporary name, fsync, rename, and the index, which marks it done, last.
+
+    Raise GivenUpError where the run as a whole has too many rejects.
+    """
+    samples: list[ShardSample] = []
+    rejects: list[Reject] = []
+    mended: Counter[str] = Counter()
+    out.remove(index_name(work.shard.name))
+    with out.writing(work.shard.name) as raw:
+        stream = _Hashed(raw)
+        with tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_AT_ONCE) as tar:
+            for made in make_samples(files, work.records, work.configuration):
+                if isinstance(made, Reject):
+                    rejects.append(made)
+                else:
+                    mended.update(made.sample.mended)
+                    samples.append(_append(tar, made, work.digests[made.sample.key]))
+                tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
+                if tally.stopped:
+                    raise GivenUpError(Counter(reject.reason for reject in rejects))
+    index = ShardIndex(
+        fingerprint=work.fingerprint,
+        digest=work.shard.digest,
+        name=work.shard.name,
+        split=work.shard.split,
+        bytes=stream.size,
+        sha256=stream.digest.hexdigest(),
+        samples=tuple(samples),
+        rejects=tuple(rejects),
+        mended=dict(sorted(mended.items())),
+    )
+    write_index(out, index)
+    return index
+
+
+def _append(tar: tarfile.TarFile, made: Members, digest: str) -> ShardSample:
+    """Append a sample's members; mtime, owner and mode are fixed, so that the bytes are too."""
+    places: dict[str, tuple[int, int]] = {}
+    for name in MEMBERS:
+        data = made.members[name]
+        info = tarfile.TarInfo(f"{made.sample.key}.{name}")
+        info.size = len(data)
+        info.mode = 0o644
+        tar.addfile(info, io.BytesIO(data))
+        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        places[name] = (tar.offset - padded, len(data))
+    return ShardSample(key=made.sample.key, digest=digest, members=places)
+
+
+class _Hashed(io.RawIOBase):
+    """A file that knows the size and sha256 of what was written to it."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.digest.update(data)
+        self.size += len(data)
+        return self._raw.write(data)

@@ -1,0 +1,1 @@
+"""What people and garments are drawn with: canvas, view, solids, colours, labels."""

@@ -1,0 +1,32 @@
+"""What every painter of a picture needs: the sheet, the view, the joints, and the numbers of the regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from preprocess.synthetic.drawing.canvas import Canvas
+from preprocess.synthetic.drawing.region_numbers import Subject, region
+from preprocess.synthetic.drawing.view import View
+from preprocess.synthetic.people.skeleton import Limb, Side, Skeleton
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture being drawn; painters add layers to its canvas."""
+
+    canvas: Canvas
+    view: View
+    bones: Skeleton
+    subject: Subject
+
+    def label(self, name: str) -> int:
+        """Return the number of a region of this picture."""
+        return region(name, self.subject)
+
+    def depth(self, limb: Limb) -> float:
+        """Return how far the lower half of a limb is towards the camera, pixels."""
+        return (self.view.screen(limb.middle)[2] + self.view.screen(limb.end)[2]) / 2
+
+    def far_to_near(self, limbs: dict[Side, Limb]) -> list[Side]:
+        """Return the sides of a pair of limbs, the farther first."""
+        return sorted(limbs, key=lambda side: self.depth(limbs[side]))

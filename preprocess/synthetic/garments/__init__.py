@@ -1,0 +1,1 @@
+"""Drawn garments: cut, cloth and prints, worn or alone."""

@@ -1,0 +1,148 @@
+"""A garment's product picture, front or back, as worn by nobody."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.canvas import HEIGHT, WIDTH, Canvas, as_colour, studio
+from preprocess.synthetic.drawing.scene import Scene
+from preprocess.synthetic.drawing.solids import Profile, edge, lathe
+from preprocess.synthetic.drawing.view import Point, View
+from preprocess.synthetic.garments.garment import Garment
+from preprocess.synthetic.garments.worn import (
+    COLLAR,
+    SLEEVE_ENDS,
+    WAIST,
+    hip_profile,
+    leg_points,
+    paint_hip,
+    paint_inside,
+    paint_skirt,
+    paint_sleeve,
+    paint_torso,
+    paint_trouser_leg,
+    skirt_profile,
+    torso_profile,
+)
+from preprocess.synthetic.people.person import Person
+from preprocess.synthetic.people.pose import Arm, Pose
+from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
+
+MANNEQUIN: Final = Person(
+    seed=0, height=1.0, shoulders=1.0, waist=1.0, hips=1.0, head=1.0, skin=(255, 255, 255), hair=(0, 0, 0),
+    style="short", eyes=(0, 0, 0), lips=0.5, brows=0.5, jaw=1.0, shoes=(0, 0, 0),
+)  # fmt: skip
+"""The invisible wearer of product pictures."""
+_ARM: Final = Arm("hanging", 0.36, 0.0, 0.26, 0.0)
+LAID: Final = Pose(
+    seed=0, left=_ARM, right=_ARM, lean=0.0, stance=(0.07, 0.07), knees=(0.0, 0.0), turn=0.0, place=(0.0, 0.0),
+    studio=(247, 247, 247),
+)  # fmt: skip
+MIDDLE: Final = 640.0
+"""Height of a garment's middle in the picture, pixels."""
+
+
+def item_view(garment: Garment, back: bool) -> View:
+    """Return where a garment lies: in the middle, long ones smaller."""
+    top = COLLAR if garment.has_torso else WAIST
+    length = garment.hem - top
+    unit = min(1180.0, 640.0 / length)
+    return View(math.pi if back else 0.0, unit, WIDTH / 2, MIDDLE - unit * (top + length / 2))
+
+
+def draw_item(garment: Garment, back: bool) -> Drawing:
+    """Draw the product picture of a garment, its back if ``back``."""
+    view = item_view(garment, back)
+    ground = studio(LAID.studio, (WIDTH / 2, view.y + (garment.hem + 0.02) * view.unit, 0.10 * view.unit))
+    scene = Scene(Canvas(ground), view, skeleton(MANNEQUIN, LAID), "item")
+    if garment.has_torso:
+        _paint_top(scene, garment, back)
+    else:
+        _paint_lower(scene, garment, back)
+    return Drawing(scene.canvas.pixels(), scene.canvas.labels, _landmarks(scene, garment), int(back))
+
+
+def _paint_top(scene: Scene, garment: Garment, back: bool) -> None:
+    if not back:
+        paint_inside(scene, garment, scene.label("top_hidden"))
+    paint_torso(scene, garment, scene.label("torso"))
+    for side in SIDES:
+        paint_sleeve(scene, garment, side, scene.label("lsleeve" if side == 1 else "rsleeve"))
+
+
+def _paint_lower(scene: Scene, garment: Garment, back: bool) -> None:
+    skirt = garment.kind == "skirt"
+    if not back:
+        _paint_waist_inside(scene, garment, scene.label("skirt_hidden" if skirt else "pants_hidden"))
+    if skirt:
+        paint_skirt(scene, garment, scene.label("skirt"))
+        return
+    for side in SIDES:
+        paint_trouser_leg(scene, garment, side, scene.label("pants_lsleeve" if side == 1 else "pants_rsleeve"))
+    paint_hip(scene, garment, scene.label("hip"))
+
+
+def _paint_waist_inside(scene: Scene, garment: Garment, label: int) -> None:
+    """Paint the far inside of the waist, a lens above the front's edge."""
+    profile = _lower_profile(scene, garment)
+    surface = lathe(scene.view, profile, WAIST - 0.012, WAIST + 0.01)
+    rise = np.float32(0.011 * scene.view.unit) * surface.near
+    surface = surface.cut(edge(surface.down - np.float32(WAIST * scene.view.unit) + rise))
+    colour = as_colour(garment.base) * np.float32(0.5) * surface.light[..., None]
+    scene.canvas.paint(surface.box, surface.cover, colour, label)
+
+
+def _lower_profile(scene: Scene, garment: Garment) -> Profile:
+    if garment.kind == "skirt":
+        return skirt_profile(scene, garment)
+    return hip_profile(scene)
+
+
+def _landmarks(scene: Scene, garment: Garment) -> NDArray[np.float64]:
+    """Return the garment's own points in the slots of the body's joints."""
+    points = np.zeros((17, 3))
+    for first, side in ((0, SIDES[0]), (1, SIDES[1])):
+        marks = _top_marks(scene, garment, side) if garment.has_torso else _lower_marks(scene, garment, side)
+        for slot, point in marks.items():
+            x, y, _ = scene.view.screen(point)
+            points[slot + first] = min(max(x, 0.0), WIDTH - 1.0), min(max(y, 0.0), HEIGHT - 1.0), 2.0
+    return points
+
+
+def _corner(profile: Profile, y: float, side: Side) -> Point:
+    half = float(profile.at(np.array([y, y + 0.001], np.float32))[0][0])
+    return side * half * 0.97, y, 0.0
+
+
+def _top_marks(scene: Scene, garment: Garment, side: Side) -> dict[int, Point]:
+    """Return slot (of the left one) → point: shoulder, sleeve, hem; a dress has waist, middle and hem."""
+    arm, profile = scene.bones.arms[side], torso_profile(scene, garment)
+    marks: dict[int, Point] = {5: (side * (0.076 if garment.sleeve == "none" else 0.100), 0.196, 0.0)}
+    if garment.sleeve == "short":
+        marks[7] = arm.until(SLEEVE_ENDS["short"])[-1]
+    elif garment.sleeve == "long":
+        marks |= {7: arm.middle, 9: arm.until(SLEEVE_ENDS["long"])[-1]}
+    if garment.slot == "dress":
+        middle = (WAIST + garment.hem) / 2
+        return marks | {11: _corner(profile, WAIST, side), 13: _corner(profile, middle, side),
+                        15: _corner(profile, garment.hem, side)}  # fmt: skip
+    if garment.slot == "outer" and garment.hem > 0.58:
+        return marks | {11: _corner(profile, 0.50, side), 13: _corner(profile, garment.hem, side)}
+    return marks | {11: _corner(profile, garment.hem, side)}
+
+
+def _lower_marks(scene: Scene, garment: Garment, side: Side) -> dict[int, Point]:
+    """Return slot (of the left one) → point: waist, then knee or hem, then a long garment's hem."""
+    profile = _lower_profile(scene, garment)
+    marks = {11: _corner(profile, WAIST + 0.004, side)}
+    if garment.kind != "skirt":
+        ends = leg_points(scene.bones.legs[side], garment.hem)
+        return marks | ({13: ends[-1]} if garment.kind == "shorts" else {13: ends[1], 15: ends[-1]})
+    if garment.hem < 0.72:
+        return marks | {13: _corner(profile, garment.hem, side)}
+    return marks | {13: _corner(profile, (WAIST + garment.hem) / 2, side), 15: _corner(profile, garment.hem, side)}

@@ -1,0 +1,20 @@
+"""How drawn files are written, and what is raised where none can be drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+PART: Final = ".part"
+"""Suffix of a file that is being written."""
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + PART)
+    part.write_bytes(data)
+    part.replace(path)
+
+
+class DrawnDataError(ValueError):
+    """A request for drawn data that cannot be met: a bad outfit, bad numbers, a folder that is somebody else's."""

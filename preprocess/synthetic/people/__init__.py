@@ -1,0 +1,1 @@
+"""Drawn people: sizes, skeleton and pose, bodies and heads."""

@@ -1,0 +1,164 @@
+"""A person in an outfit: any person, any garments, any pose, any turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.canvas import HEIGHT, WIDTH, Canvas, studio
+from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
+from preprocess.synthetic.drawing.scene import Scene
+from preprocess.synthetic.drawing.view import View
+from preprocess.synthetic.garments.garment import Garment, Slot
+from preprocess.synthetic.garments.worn import paint_hip, paint_skirt, paint_sleeve, paint_torso, paint_trouser_leg
+from preprocess.synthetic.output import DrawnDataError
+from preprocess.synthetic.people.body import paint_arm, paint_leg, paint_shoe, paint_trunk
+from preprocess.synthetic.people.head import face_points, paint_hair, paint_hair_behind, paint_head
+from preprocess.synthetic.people.person import Person
+from preprocess.synthetic.people.pose import Pose, view_point
+from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
+
+STATURE: Final = 0.65 * HEIGHT
+"""Height of the average person in the picture, pixels."""
+FLOOR: Final = 1124.0
+"""Where the soles stand, pixels."""
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """What a person wears: a dress, or a top with something below, and perhaps an outer layer."""
+
+    torso: Garment
+    """A top or a dress"""
+    lower: Garment | None
+    outer: Garment | None
+
+    @staticmethod
+    def of(garments: Sequence[Garment]) -> Outfit:
+        """Sort garments into slots. Raise DrawnDataError unless they make an outfit."""
+        slots: dict[Slot, Garment] = {garment.slot: garment for garment in garments}
+        torso = slots.get("dress") or slots.get("upper")
+        lower = slots.get("lower")
+        complete = torso is not None and (torso.slot == "dress") == (lower is None)
+        if len(slots) != len(garments) or not complete or ("dress" in slots and "upper" in slots):
+            kinds = ", ".join(garment.kind for garment in garments) or "nothing"
+            raise DrawnDataError(
+                f"outfit of {kinds}: give one dress, or one top and one lower garment, and at most one outer"
+            )
+        assert torso is not None
+        return Outfit(torso, lower, slots.get("outer"))
+
+
+def look_view(person: Person, pose: Pose, yaw_degrees: float) -> View:
+    """Return where a person stands in the picture."""
+    unit = STATURE * person.height
+    x, y = WIDTH / 2 + pose.place[0], FLOOR + pose.place[1] - unit
+    return View(math.radians(yaw_degrees), unit, x, y, pose.lean)
+
+
+def draw_look(person: Person, pose: Pose, yaw_degrees: float, outfit: Sequence[Garment]) -> Drawing:
+    """Draw a person in garments.
+
+    yaw_degrees: 0 faces the camera, 90 the picture's right edge, 180 shows the back; outfit: a dress, or a top and a
+    lower garment, and at most one outer garment over it. Raise DrawnDataError for any other outfit.
+    """
+    worn = Outfit.of(outfit)
+    view = look_view(person, pose, yaw_degrees)
+    bones = skeleton(person, pose)
+    ground = studio(pose.studio, (view.x, view.y + 0.99 * view.unit, 0.16 * view.unit))
+    scene = Scene(Canvas(ground), view, bones, "model")
+    far = [side for side in SIDES if _is_behind(scene, side)]
+    near = [side for side in scene.far_to_near(bones.arms) if side not in far]
+    paint_hair_behind(scene, person)
+    for side in far:
+        _paint_arm(scene, person, worn, side)
+    _paint_lower(scene, person, worn)
+    paint_trunk(scene, person)
+    _paint_tops(scene, worn)
+    if math.cos(view.yaw) > -0.2:
+        # Hair that falls on the chest lies over the garment, hands lie over the hair.
+        paint_head(scene, person)
+        paint_hair(scene, person)
+    for side in near:
+        _paint_arm(scene, person, worn, side)
+    if math.cos(view.yaw) <= -0.2:
+        paint_head(scene, person)
+        paint_hair(scene, person)
+    points = _keypoints(scene, person)
+    return Drawing(scene.canvas.pixels(), scene.canvas.labels, points, view_point(yaw_degrees))
+
+
+def _is_behind(scene: Scene, side: Side) -> bool:
+    arm = scene.bones.arms[side]
+    wrist = scene.view.screen(arm.end)[2]
+    return scene.depth(arm) < -0.035 * scene.view.unit or wrist < -0.06 * scene.view.unit
+
+
+def _paint_lower(scene: Scene, person: Person, worn: Outfit) -> None:
+    lower = worn.lower
+    for side in scene.far_to_near(scene.bones.legs):
+        paint_shoe(scene, person, side)
+        if lower is None or lower.kind != "trousers":
+            paint_leg(scene, person, side)
+        if lower is not None and lower.kind != "skirt":
+            label = scene.label("pants_lsleeve" if side == 1 else "pants_rsleeve")
+            paint_trouser_leg(scene, lower, side, label)
+    if lower is not None and lower.kind == "skirt":
+        paint_skirt(scene, lower, scene.label("skirt"))
+    elif lower is not None:
+        paint_hip(scene, lower, scene.label("pants_hip"))
+
+
+def _paint_tops(scene: Scene, worn: Outfit) -> None:
+    paint_torso(scene, worn.torso, scene.label("inner_torso"))
+    if worn.outer is not None:
+        paint_torso(scene, worn.outer, scene.label("outer_torso"), shadow=0.5)
+
+
+def _paint_arm(scene: Scene, person: Person, worn: Outfit, side: Side) -> None:
+    paint_arm(scene, person, side, shadow=0.3)
+    hand = "l" if side == 1 else "r"
+    if worn.outer is None:
+        paint_sleeve(scene, worn.torso, side, scene.label(f"inner_{hand}sleeve"))
+    else:
+        paint_sleeve(scene, worn.outer, side, scene.label(f"outer_{hand}sleeve"))
+
+
+def _keypoints(scene: Scene, person: Person) -> NDArray[np.float64]:
+    """Return the 17 points: a face that looks away is absent, a hidden joint is occluded."""
+    bones, points = scene.bones, np.zeros((17, 3))
+    for slot, (point, names) in enumerate(zip(face_points(person), _FACE, strict=True)):
+        x, y, _ = scene.view.screen(point)
+        turn = math.atan2(point[0], point[2]) + scene.view.yaw
+        if math.cos(turn) > (-0.2 if slot < 3 else -0.45):
+            points[slot] = x, y, 2.0 if _shows(scene, x, y, names) else 1.0
+    for first, side in ((5, SIDES[0]), (6, SIDES[1])):
+        arm, leg = bones.arms[side], bones.legs[side]
+        hand, other = ("l", "left") if side == 1 else ("r", "right")
+        sleeve = {f"inner_{hand}sleeve", f"outer_{hand}sleeve", f"{other}_arm"}
+        trunk = {"inner_torso", "outer_torso", "pants_hip", "skirt", "neck"}
+        below = {f"pants_{hand}sleeve", "pants_hip", "skirt", f"{other}_leg", f"{other}_shoe", "inner_torso"}
+        joints = (
+            (arm.root, sleeve | trunk), (arm.middle, sleeve), (arm.end, sleeve), (leg.root, trunk | below),
+            (leg.middle, below | {"outer_torso"}), (leg.end, below),
+        )  # fmt: skip
+        for step, (joint, visible) in enumerate(joints):
+            x, y, _ = scene.view.screen(joint)
+            points[first + 2 * step] = x, y, 2.0 if _shows(scene, x, y, visible) else 1.0
+    return points
+
+
+_FACE: Final = (({"face"},) * 3) + (({"face", "hair"},) * 2)
+
+
+def _shows(scene: Scene, x: float, y: float, names: set[str]) -> bool:
+    """Return whether a pixel shows one of the named regions."""
+    row, column = min(max(round(y), 0), HEIGHT - 1), min(max(round(x), 0), WIDTH - 1)
+    label = int(scene.canvas.labels[row, column])
+    return label != BACKGROUND and label in {region(name) for name in names}

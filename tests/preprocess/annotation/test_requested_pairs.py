@@ -1,0 +1,107 @@
+"""The photographs' folder and its pairs file: every mistake is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from preprocess.annotation.requested_pairs import read_pairs
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("people/anna.jpg", "people/ben.jpg", "garments/red.jpg", "garments/blue.jpg", "garments/skirt.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def write(photos: Path, text: str) -> None:
+    (photos / "pairs.csv").write_text(text, encoding="utf-8")
+
+
+def test_a_missing_pairs_file_is_written_to_be_filled_in(photos: Path) -> None:
+    with pytest.raises(UserError, match=r"pairs\.csv was not there and is written: say on each line"):
+        read_pairs(photos)
+    assert (photos / "pairs.csv").read_text().splitlines() == [
+        "person,garment,kind,worn", "anna.jpg,blue.jpg,upper,no", "ben.jpg,red.jpg,upper,no",
+        "ben.jpg,skirt.jpg,upper,no",
+    ]  # fmt: skip
+    assert [pair.garment.file for pair in read_pairs(photos)] == ["blue.jpg", "red.jpg", "skirt.jpg"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
+def test_pairs_as_spreadsheets_write_them(photos: Path, separator: str) -> None:
+    lines = ["\ufeffPerson,Garment,Kind,Worn", "anna.jpg,red.jpg,Upper,YES", "", "ben.jpg,skirt.jpg,lower,", ",,,"]
+    write(photos, "\r\n".join(lines).replace(",", separator))
+    pairs = read_pairs(photos)
+    assert [(pair.person.id, pair.garment.id, pair.kind, pair.split) for pair in pairs] == [
+        ("anna", "red", "upper", "train"), ("ben", "skirt", "lower", "val"),
+    ]  # fmt: skip
+
+
+def test_kind_and_worn_can_be_left_out(photos: Path) -> None:
+    write(photos, "person,garment\nanna.jpg,red.jpg\n")
+    assert [(pair.kind, pair.worn) for pair in read_pairs(photos)] == [("upper", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("anna.jpg,red.jpg\n", "first line has to be person,garment,kind,worn"),
+        ("person,garment,size\nanna.jpg,red.jpg,L\n", "first line has to be"),
+        ("person,garment,kind,worn\n", "no pair in it"),
+        ("person,garment,kind,worn\nana.jpg,red.jpg,upper,no\n", "line 2: no 'ana.jpg' in people/; near to it"),
+        ("person,garment,kind,worn\nanna.jpg,,upper,no\n", "line 2: no '' in garments/"),
+        ("person,garment,kind,worn\nanna.jpg,red.jpg,hat,no\n", "line 2: kind 'hat'; give one of upper, lower, dress"),
+        ("person,garment,kind,worn\nanna.jpg,red.jpg,upper,maybe\n", "line 2: worn 'maybe'; give yes or no"),
+        ("person,garment,kind,worn\nanna.jpg,red.jpg,upper,no,x\n", "line 2: more fields"),
+        ("person,garment\nanna.jpg,red.jpg\n\nanna.jpg,red.jpg\n", "line 4: the same pair again"),
+        ("person,garment,kind\nanna.jpg,red.jpg,upper\nben.jpg,red.jpg,dress\n", "line 3: red.jpg is dress here"),
+        (
+            "person,garment,kind,worn\nanna.jpg,red.jpg,upper,yes\nanna.jpg,blue.jpg,upper,no\n",
+            "line 3: anna.jpg is in a pair that is worn and in one that is not",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line(photos: Path, text: str, said: str) -> None:
+    write(photos, text)
+    with pytest.raises(UserError) as error:
+        read_pairs(photos)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pairs_file_that_is_no_text_is_named(photos: Path) -> None:
+    (photos / "pairs.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="not UTF-8 text"):
+        read_pairs(photos)
+
+
+@pytest.mark.parametrize("missing", ["people", "garments"])
+def test_missing_and_empty_folders_are_named(photos: Path, missing: str) -> None:
+    for path in (photos / missing).iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=f"{missing}: no photograph in it"):
+        read_pairs(photos)
+    (photos / missing).rmdir()
+    with pytest.raises(UserError, match=f"no folder {missing}/"):
+        read_pairs(photos)
+
+
+def test_names_become_ids_that_fit_into_a_key(photos: Path) -> None:
+    names = ["IMG_20260101_123456 (1).jpg", "IMG_20260101_123456 (2).jpg", "민수.jpg", "a" * 80 + ".jpg"]
+    for name in names:
+        (photos / "garments" / name).write_bytes(b"")
+    write(photos, "person,garment\n" + "".join(f'anna.jpg,"{name}"\n' for name in names))
+    ids = [pair.garment.id for pair in read_pairs(photos)]
+    assert len(set(ids)) == len(names)
+    assert all(len(one) <= 16 and one.isascii() and "_" not in one and "." not in one for one in ids)
+
+
+def test_two_files_of_one_name_are_refused(photos: Path) -> None:
+    (photos / "people/anna.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"anna\.jpg and anna\.png would get one name"):
+        read_pairs(photos)

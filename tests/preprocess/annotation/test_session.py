@@ -1,0 +1,292 @@
+"""A whole run with fake estimators: what is written, kept, rejected, and what build-shards makes of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from preprocess import cli
+from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
+from schemas import Garment, Manifest, Sample
+from tests.preprocess.annotation.conftest import Studio, person, shirt
+
+ANNOTATIONS = ("person_pose", "person_parse", "product_pose", "product_parse")
+Snapshot = Callable[[Path], dict[str, bytes]]
+
+
+def prep(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["prep", *arguments])
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    return 0
+
+
+def reviewed(out: Path) -> list[dict[str, str]]:
+    with (out / "review.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def edit(path: Path, **changes: Any) -> bytes:
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes))
+    return path.read_bytes()
+
+
+def test_pictures_poses_and_parses_are_written(studio: Studio) -> None:
+    report = studio.annotate()
+    assert (report.pairs, report.rejected, report.kept) == (2, 0, 0)
+    data = (studio.out / "people/anna.pose.json").read_bytes()
+    pose = read_pose(data, "anna")
+    assert (pose.view, pose.image_size, int(pose.points[:, 2].sum())) == ("front", (400, 800), 17)
+    parse = read_model_parse((studio.out / "people/anna.parse.json").read_bytes(), "anna")
+    assert {region.name for region in parse.regions} >= {
+        "hair", "face", "neck", "inner_torso", "inner_rsleeve", "inner_lsleeve", "right_arm", "left_arm", "pants_hip",
+        "right_shoe", "left_shoe",
+    }  # fmt: skip
+    landmarks = read_pose((studio.out / "garments/red.pose.json").read_bytes(), "red_F.json")
+    assert np.flatnonzero(landmarks.points[:, 2]).tolist() == [5, 6, 7, 8, 11, 12]
+    assert landmarks.category == "tops"
+    assert [region.name for region in read_item_parse(
+        (studio.out / "garments/red.parse.json").read_bytes(), "red_F.json").regions] == ["torso"]  # fmt: skip
+    assert (studio.out / "previews/people/anna.jpg").is_file()
+    assert reviewed(studio.out) == []
+
+
+def test_build_shards_takes_the_folder_and_verify_finds_nothing(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.pairs("anna.png,red.png,upper,no", "anna.png,blue.png,upper,no", "ben.png,blue.png,upper,no")
+    assert studio.annotate().pairs == 3
+    shards = tmp_path / "shards"
+    arguments = ("build-shards", "--src", str(studio.out), "--out", str(shards), "--workers", "1")
+    assert prep(*arguments, monkeypatch=monkeypatch) == 0
+    manifest = Manifest.model_validate_json((shards / "manifest.json").read_bytes())
+    assert (manifest.samples_by_split, manifest.rejects, manifest.mended) == ({"val": 3}, 0, {})
+    assert prep("verify", "--shards", str(shards), "--workers", "1", monkeypatch=monkeypatch) == 0
+    assert prep("inspect", "--src", str(studio.out), "--workers", "1", monkeypatch=monkeypatch) == 0
+
+
+def test_samples_say_what_was_estimated_and_what_was_corrected(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jg follows from the outline by a rule; a person who has corrected a label says so in it."""
+    studio.annotate()
+    edit(studio.out / "people/ben.parse.json", origin="annotated")
+    studio.annotate()
+    arguments = ("build-shards", "--src", str(studio.out), "--out", str(tmp_path / "shards"), "--workers", "1")
+    assert prep(*arguments, monkeypatch=monkeypatch) == 0
+    with tarfile.open(next((tmp_path / "shards").glob("*.tar"))) as tar:
+        members = [member for member in tar if member.name.endswith(".json")]
+        samples = [Sample.model_validate_json(cast("IO[bytes]", tar.extractfile(one)).read()) for one in members]
+    origins = {
+        sample.look: [getattr(sample, name).origin for name in ANNOTATIONS] for sample in samples
+    }  # fmt: skip
+    assert origins == {
+        "anna": ["estimated", "estimated", "derived", "estimated"],
+        "ben": ["estimated", "annotated", "derived", "estimated"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["upper", "lower", "dress"])
+def test_every_kind_of_garment_becomes_a_sample_of_it(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Garment
+) -> None:
+    """A person in trousers can be given a dress too."""
+    studio.pairs(f"anna.png,red.png,{kind},no")
+    assert studio.annotate().pairs == 1
+    arguments = ("--src", str(studio.out), "--out", str(tmp_path / "shards"), "--garment", kind, "--workers", "1")
+    assert prep("build-shards", *arguments, monkeypatch=monkeypatch) == 0
+    manifest = Manifest.model_validate_json((tmp_path / "shards/manifest.json").read_bytes())
+    assert (manifest.samples, manifest.rejects) == (1, 0)
+
+
+def test_worn_pairs_are_for_training(studio: Studio) -> None:
+    studio.pairs("anna.png,red.png,upper,yes", "ben.png,blue.png,upper,")
+    studio.annotate()
+    assert [row["wearing"] for row in json.loads((studio.out / "train/winfo_train.json").read_bytes())] == [
+        "anna_red.jpg"
+    ]  # fmt: skip
+    assert [row["main_top"] for row in json.loads((studio.out / "val/winfo_val.json").read_bytes())] == ["blue"]
+
+
+def test_a_second_run_estimates_nothing_and_changes_nothing(studio: Studio, snapshot: Snapshot) -> None:
+    studio.annotate()
+    before = snapshot(studio.out)
+    report = studio.annotate()
+    assert (report.kept, studio.loads) == (4, 1)
+    assert snapshot(studio.out) == before
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
+    studio: Studio, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Studio(studio.src, tmp_path / "whole")
+    whole.annotate()
+    monkeypatch.setattr("preprocess.annotation.session._BATCH", 1)
+    estimate, calls = studio.masks.garment, []
+
+    def stop_at_the_second(picture: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:  # a garment is looked at twice
+            raise KeyboardInterrupt
+        return estimate(picture)
+
+    monkeypatch.setattr(studio.masks, "garment", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        studio.annotate()
+    assert (studio.out / "garments/red.parse.json").is_file()
+    assert not (studio.out / "garments/blue.parse.json").exists()
+    monkeypatch.setattr(studio.masks, "garment", estimate)
+    assert studio.annotate().kept == 3
+    assert snapshot(studio.out) == snapshot(whole.out)
+
+
+def test_files_that_a_killed_run_left_without_the_rest_are_its_own(studio: Studio, snapshot: Snapshot) -> None:
+    """The record is written first; a label beside it that it knows is no correction."""
+    studio.annotate()
+    before = snapshot(studio.out)
+    for name in ("people/anna.jpg", "people/anna.pose.json"):
+        (studio.out / name).unlink()
+    report = studio.annotate()
+    assert (report.kept, report.to_look_at) == (3, 0)
+    assert snapshot(studio.out) == before
+
+
+def test_poses_are_estimated_in_batches(studio: Studio) -> None:
+    for number in range(9):
+        studio.add(f"people/p{number}.png", person(shade=number))
+    studio.pairs(*(f"p{number}.png,red.png,upper,no" for number in range(9)))
+    assert studio.annotate().pairs == 9
+    assert studio.pose.calls == [8, 1]
+
+
+def test_corrected_labels_are_never_overwritten(studio: Studio) -> None:
+    studio.annotate()
+    parse, pose = (studio.out / f"people/anna.{label}.json" for label in ("parse", "pose"))
+    mine = edit(parse, note="corrected")
+    ours = pose.read_bytes()
+    studio.add("people/anna.png", person(shade=40))  # the photograph changes too, so all is estimated again
+    report = studio.annotate()
+    assert parse.read_bytes() == mine
+    assert pose.read_bytes() == ours
+    assert [(row["picture"], row["why"]) for row in reviewed(studio.out)] == [
+        ("people/anna.png", "anna.parse.json was corrected by hand and is kept")
+    ]
+    assert report.pairs == 2
+
+
+def test_a_corrected_picture_is_no_longer_doubted(studio: Studio) -> None:
+    studio.masks.confidence = 0.6
+    assert studio.annotate().to_look_at == 4
+    edit(studio.out / "people/anna.parse.json", note="corrected")
+    assert studio.annotate().to_look_at == 3
+    assert studio.annotate(least=0.7).rejected == 3
+
+
+def test_labels_made_by_hand_need_no_estimate(studio: Studio) -> None:
+    studio.annotate()
+    labels = {name: (studio.out / name).read_bytes() for name in ("people/anna.pose.json", "people/anna.parse.json")}
+    for path in sorted(studio.out.rglob("anna*")):
+        path.unlink()
+    for name, data in labels.items():
+        (studio.out / name).write_bytes(data + b"\n")
+    studio.pose.confidence = 0.0
+    report = studio.annotate()
+    assert (report.pairs, report.rejected, len(studio.pose.calls)) == (2, 0, 1)
+    assert (studio.out / "people/anna.jpg").is_file()
+    assert (studio.out / "people/anna.pose.json").read_bytes() == labels["people/anna.pose.json"] + b"\n"
+
+
+def test_a_file_in_a_links_place_is_not_taken_away(studio: Studio) -> None:
+    studio.annotate()
+    link = studio.out / "val/Model-Parse/anna_red.json"
+    link.unlink()
+    link.write_text("{}")
+    with pytest.raises(UserError, match="links alone belong here"):
+        studio.annotate()
+    assert link.read_text() == "{}"
+
+
+def test_pairs_that_were_taken_away_leave_no_link(studio: Studio) -> None:
+    studio.annotate()
+    studio.pairs("anna.png,red.png,upper,no")
+    assert studio.annotate().pairs == 1
+    assert [path.name for path in (studio.out / "val/Model-Image").iterdir()] == ["anna_red.jpg"]
+    assert (studio.out / "people/ben.parse.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"), [("pose", "unsure-pose"), ("masks", "unsure-person"), ("nobody", "no-person")]
+)
+def test_an_unsure_person_is_rejected_with_its_reason(studio: Studio, what: str, reason: str) -> None:
+    if what == "nobody":
+        studio.add("people/anna.png", shirt())
+    elif what == "pose":
+        studio.pose.confidence = 0.45
+    else:
+        studio.masks.confidence = 0.55
+    report = studio.annotate(least=0.6 if what == "masks" else 0.5)
+    rejected = {row["picture"]: row["why"] for row in reviewed(studio.out) if row["state"] == "rejected"}
+    assert rejected["people/anna.png"].startswith(f"{reason}: ")
+    assert report.pairs_left_out >= 1
+    assert not (studio.out / "people/anna.parse.json").exists()
+
+
+def test_a_garment_that_is_not_found_is_rejected(studio: Studio) -> None:
+    studio.add("garments/red.png", np.full((500, 400, 3), 230, np.uint8))
+    report = studio.annotate()
+    assert [row["why"].split(":")[0] for row in reviewed(studio.out)] == ["no-garment"]
+    assert (report.pairs, report.pairs_left_out) == (1, 1)
+
+
+def test_a_rejected_picture_is_taken_up_again_once_it_is_mended(studio: Studio) -> None:
+    studio.add("people/anna.png", shirt())
+    assert studio.annotate().rejected == 1
+    studio.add("people/anna.png", person())
+    report = studio.annotate()
+    assert (report.rejected, report.kept, report.pairs) == (0, 3, 2)
+
+
+def two_people() -> Any:
+    small = person()[::2, ::2]
+    pixels = person(beside=220)
+    pixels[300:700, 400:600] = small
+    return pixels
+
+
+def test_of_several_people_the_largest_is_taken(studio: Studio) -> None:
+    studio.add("people/anna.png", two_people())
+    studio.annotate()
+    assert [row["why"] for row in reviewed(studio.out)] == ["2 people, the largest is taken"]
+    parse = read_model_parse((studio.out / "people/anna.parse.json").read_bytes(), "anna")
+    assert max(polygon[:, 0].max() for region in parse.regions for polygon in region.polygons) < 310
+
+
+def test_several_people_are_rejected_when_strict(studio: Studio) -> None:
+    studio.add("people/anna.png", two_people())
+    assert studio.annotate(strict=True).rejected == 1
+    assert reviewed(studio.out)[0]["why"].startswith("several-people: 2 people")
+
+
+def test_a_damaged_photograph_is_rejected_and_the_others_are_not(studio: Studio) -> None:
+    data = (studio.src / "people/anna.png").read_bytes()
+    (studio.src / "people/anna.png").write_bytes(data[: len(data) // 2])
+    report = studio.annotate()
+    assert (report.rejected, report.pairs) == (1, 1)
+    assert reviewed(studio.out)[0]["why"].startswith("bad-image: ")
+
+
+def test_the_data_set_does_not_go_into_the_photographs(studio: Studio) -> None:
+    studio.out = studio.src / "annotated"
+    with pytest.raises(UserError, match="lies in --src"):
+        studio.annotate()

@@ -1,0 +1,116 @@
+"""Packages and files of weights that are missing: one line that says what to do, exit code 2, nothing fetched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from preprocess.annotation.estimators.rembg_masks import MODELS
+from preprocess.annotation.estimators.weights import find_weights
+from tests.preprocess.annotation.conftest import Studio
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """rembg's folder, empty."""
+    home = tmp_path / "u2net"
+    home.mkdir()
+    monkeypatch.setenv("U2NET_HOME", str(home))
+    monkeypatch.setenv("REMBG_HOME", str(tmp_path / "rembg"))
+    return home
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("yolo11n-pose.pt", *(f"{model}.onnx" for model in MODELS)):
+        (folder / name).write_bytes(b"no weights")
+    return folder
+
+
+def test_all_that_is_missing_is_named_at_once(home: Path) -> None:
+    with pytest.raises(UserError) as error:
+        find_weights([])
+    assert str(error.value).startswith(f"weights are missing; put into {home}, or name by --weights: a YOLO-pose")
+    assert all(f"{model}.onnx" in str(error.value) for model in MODELS)
+
+
+def test_a_folder_files_and_rembgs_own_folders_are_looked_at(home: Path, weights: Path, tmp_path: Path) -> None:
+    assert set(find_weights([weights])) == {"pose", *MODELS}
+    (weights / "u2net.onnx").rename(home / "u2net.onnx")
+    (tmp_path / "rembg/models/u2net_cloth_seg").mkdir(parents=True)
+    (weights / "u2net_cloth_seg.onnx").rename(tmp_path / "rembg/models/u2net_cloth_seg/u2net_cloth_seg.onnx")
+    found = find_weights([weights / "yolo11n-pose.pt", weights / "u2net_human_seg.onnx"])
+    assert found["u2net"].parent == home
+    assert found["u2net_cloth_seg"].is_file()
+
+
+def test_named_files_come_before_rembgs_own(home: Path, weights: Path) -> None:
+    (home / "u2net.onnx").write_bytes(b"another")
+    assert find_weights([weights])["u2net"].parent == weights
+
+
+@pytest.mark.parametrize(
+    ("give", "said"),
+    [
+        (lambda folder: [folder / "none.pt"], "none.pt: no such file"),
+        (lambda folder: [_made(folder / "unet.onnx")], "neither a .pt of a YOLO-pose nor one of u2net.onnx"),
+        (lambda folder: [folder, _made(folder / "../yolo8-pose.pt")], "are both for pose"),
+        (lambda folder: [_made(folder / "yolo8-pose.pt").parent], "holds yolo11n-pose.pt and yolo8-pose.pt"),
+    ],
+    ids=["missing", "unknown", "twice", "two-in-folder"],
+)
+def test_a_wrong_file_is_named(home: Path, weights: Path, give: Callable[[Path], list[Path]], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        find_weights(give(weights))
+    assert said in str(error.value)
+
+
+def _made(path: Path) -> Path:
+    path.write_bytes(b"no weights")
+    return path
+
+
+def annotate(studio: Studio, *arguments: str, hidden: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the program as a person does; ``hidden`` packages cannot be imported."""
+    hide = "".join(f"sys.modules[{name!r}] = None; " for name in hidden)
+    code = f"import sys; {hide}from preprocess.cli import main; main()"
+    command = [sys.executable, "-c", code, "annotate", "--src", str(studio.src), "--out", str(studio.out), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+
+
+def test_missing_weights_are_one_line_and_exit_code_2(studio: Studio, home: Path) -> None:
+    done = annotate(studio)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("prep: weights are missing; put into ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["ultralytics"])
+def test_a_missing_package_is_one_line_and_exit_code_2(studio: Studio, home: Path, weights: Path, package: str) -> None:
+    done = annotate(studio, "--weights", str(weights), hidden=(package,))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'tryon-cascade[estimate]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_written_template_is_one_line_and_exit_code_2(studio: Studio) -> None:
+    (studio.src / "pairs.csv").unlink()
+    done = annotate(studio)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "was not there and is written" in done.stderr
+
+
+def test_what_is_annotated_needs_neither_packages_nor_weights(studio: Studio, home: Path) -> None:
+    studio.annotate()
+    done = annotate(studio, hidden=("ultralytics", "rembg", "onnxruntime"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 pairs in " in done.stdout
+    assert "0 pictures annotated, 4 kept" in done.stdout

@@ -1,0 +1,137 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from preprocess.faults import RecordError
+from preprocess.formats.keypoint_files import BODY_25, COCO_17, COCO_18, read_keypoints
+from schemas import KEYPOINTS
+
+BODY_25_NAMES = (
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "mid_hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+    "right_ear", "left_ear",
+)  # fmt: skip
+COCO_18_NAMES = (
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+    "right_ear", "left_ear",
+)  # fmt: skip
+
+
+def person(shift: float = 0.0) -> NDArray[np.float64]:
+    """Return (17, 3): a front view, so that the left joints are at larger x."""
+    points = np.array([(100 + (3 + n) * (1 if n % 2 else -1), 10.0 * n + 5, 0.9) for n in range(17)])
+    points[0, :2] = 100, 5
+    points[:, 0] += shift
+    return points
+
+
+def rows(points: NDArray[np.float64], order: tuple[int, ...], count: int, absent: float = 0.0) -> list[list[float]]:
+    found = np.full((count, 3), (absent, absent, 0.0))
+    for slot, row in enumerate(order):
+        if points[slot, 2] > 0:
+            found[row] = points[slot]
+    return [list(map(float, row)) for row in found]
+
+
+def flat(listed: list[list[float]]) -> list[float]:
+    return [value for row in listed for value in row]
+
+
+def read(document: Any, grid: tuple[int, int] | None = None) -> NDArray[np.float64]:
+    return read_keypoints(json.dumps(document).encode(), "a.json", grid).points
+
+
+def test_the_orders_are_those_of_the_names() -> None:
+    assert [BODY_25_NAMES[row] for row in BODY_25] == list(KEYPOINTS)
+    assert [COCO_18_NAMES[row] for row in COCO_18] == list(KEYPOINTS)
+
+
+EXPECTED = person() * (1, 1, 0) + (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"version": 1.3, "people": [{"pose_keypoints_2d": flat(rows(person(), BODY_25, 25))}]},
+        {"version": 1.3, "people": [{"pose_keypoints_2d": flat(rows(person(), COCO_18, 18))}]},
+        {"version": 1.0, "people": [{"pose_keypoints": flat(rows(person(), COCO_18, 18))}]},
+        {"people": [{"pose_keypoints_2d": flat(rows(person(), COCO_17, 17))}]},
+        {"people": [{"keypoints": rows(person(), COCO_17, 17)}]},
+        {"keypoints": [[*row, n] for n, row in enumerate(rows(person(), COCO_18, 18))]},
+        {"keypoints": rows(person(), BODY_25, 25)},
+    ],
+    ids=["body-25", "coco-18", "old-key", "coco-17", "rows", "rows-of-four", "top-level"],
+)
+def test_every_spelling_gives_the_same_pose(document: Any) -> None:
+    np.testing.assert_allclose(read(document), EXPECTED)
+
+
+@pytest.mark.parametrize("absent", [0.0, -1.0])
+def test_a_missing_point_is_all_zeros(absent: float) -> None:
+    points = person()
+    points[9] = 0
+    found = read({"keypoints": rows(points, COCO_18, 18, absent)})
+    assert not found[9].any()
+    np.testing.assert_allclose(found[10], EXPECTED[10])
+
+
+def test_a_point_outside_the_picture_is_kept() -> None:
+    points = person()
+    points[16, :2] = -12, 400
+    assert read({"keypoints": rows(points, BODY_25, 25)})[16].tolist() == [-12, 400, 1]
+
+
+def test_of_several_people_the_most_complete_one_is_taken() -> None:
+    half, whole = person(50), person()
+    half[7:] = 0
+    people = [{"pose_keypoints_2d": flat(rows(one, BODY_25, 25))} for one in (half, whole, half)]
+    pose = read_keypoints(json.dumps({"people": people}).encode(), "a.json")
+    np.testing.assert_allclose(pose.points, EXPECTED)
+    assert pose.mended == ("several-people",)
+
+
+def test_a_grid_is_scaled_to_the_picture() -> None:
+    pose = read_keypoints(json.dumps({"keypoints": rows(person(), COCO_18, 18)}).encode(), "a.json", (384, 512))
+    np.testing.assert_allclose(pose.scaled((768, 1024)).points, EXPECTED * (2, 2, 1))
+
+
+def test_points_far_off_the_grid_are_on_another_one() -> None:
+    with pytest.raises(RecordError, match="far off the grid"):
+        read({"keypoints": rows(person() * (5, 5, 1), COCO_18, 18)}, (384, 512))
+
+
+def test_swapped_sides_are_exchanged() -> None:
+    mirrored = person() * (-1, 1, 1) + (200, 0, 0)
+    mirrored[:5] = person()[:5]
+    pose = read_keypoints(json.dumps({"keypoints": rows(mirrored, BODY_25, 25)}).encode(), "a.json")
+    assert pose.mended == ("swapped-sides",)
+    assert (pose.points[5::2, 0] > pose.points[6::2, 0]).all()
+
+
+def test_nobody_is_a_pose_without_points() -> None:
+    assert not read({"people": []}).any()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{",
+        b"[1]",
+        b'{"people": [{}]}',
+        b'{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}',
+        b'{"people": [{"pose_keypoints_2d": []}]}',
+        b'{"people": [{"pose_keypoints_2d": ["a"]}]}',
+        b'{"people": [{"pose_keypoints_2d": {"a": 1}}]}',
+        b'{"people": [null]}',
+        json.dumps({"keypoints": [[float("nan")] * 3] * 17}).encode(),
+        json.dumps({"keypoints": [[1e9] * 3] * 17}).encode(),
+        json.dumps({"keypoints": [[1, 2, 3, 4, 5]] * 17}).encode(),
+    ],
+)
+def test_what_is_no_pose_is_rejected(data: bytes) -> None:
+    with pytest.raises(RecordError, match="bad-pose"):
+        read_keypoints(data, "a.json")

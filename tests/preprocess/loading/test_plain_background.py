@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from drawn_sets import product
+
+from preprocess.faults import RecordError
+from preprocess.loading.plain_background import find_garment, garment_before
+from preprocess.synthetic.garments.garment import Kind
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+@pytest.mark.parametrize("kind", ["top", "dress", "trousers", "shorts"])
+def test_a_drawn_garment_is_found_without_its_shadow(kind: Kind) -> None:
+    pixels, truth = product(3, kind)
+    mask, confidence = find_garment(pixels)
+    assert overlap(mask, truth) > 0.97
+    assert confidence > 0.95
+    assert (mask & ~truth).sum() < 0.003 * truth.sum(), "the background beside it would be seen in Ic"
+
+
+def on(background: tuple[int, int, int], garment: tuple[int, int, int]) -> np.ndarray:
+    """Return a flat garment with a gap and a small print in the background's colour, and a little noise."""
+    noise = np.random.default_rng(0).integers(-2, 3, (512, 384, 3))
+    pixels = np.full((512, 384, 3), background) + noise
+    pixels[100:400, 90:300] = np.array(garment) + noise[100:400, 90:300]
+    pixels[200:350, 120:150] = np.array(background) + noise[200:350, 120:150]
+    pixels[200:215, 220:235] = background
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def test_a_print_is_garment_and_a_gap_is_not() -> None:
+    mask, confidence = find_garment(on((245, 245, 245), (30, 60, 160)))
+    assert confidence > 0.95
+    assert mask[207, 227]
+    assert not mask[250, 135]
+
+
+def test_white_before_white_is_rejected_as_unclear() -> None:
+    with pytest.raises(RecordError) as caught:
+        garment_before(on((245, 245, 245), (241, 241, 243)), "a_1.jpg")
+    assert (caught.value.reason, caught.value.path) == ("unclear-garment", "a_1.jpg")
+
+
+def test_a_background_that_is_not_plain_is_rejected() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(RecordError, match="unclear-garment"):
+        garment_before(rng.integers(0, 256, (512, 384, 3)).astype(np.uint8), "a_1.jpg")
+
+
+def test_nothing_is_rejected() -> None:
+    with pytest.raises(RecordError, match="unclear-garment"):
+        garment_before(np.full((512, 384, 3), 240, np.uint8), "a_1.jpg")

@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from train.configuration.presets import Preset, preset_config
+from train.configuration.settings import as_yaml, stage_config
+from train.configuration.stage_config import STAGES, Stage
+from train.models import count_parameters
+
+
+def test_the_papers_recipe_is_the_default() -> None:
+    config = preset_config("paper", "base")
+    assert (config.data.batch, config.steps, config.optim.lr, config.optim.warmup) == (256, 500_000, 1e-4, 10_000)
+    assert (config.diffusion.prediction, config.diffusion.drop, config.diffusion.augmentation) == ("eps", 0.1, 1.0)
+    assert (config.ema, config.sampling.guidance) == (0.9999, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "crop", "schedule", "sampler", "steps"),
+    [
+        ("base", 128, None, "cosine", "ddpm", 256),
+        ("sr256", 256, None, "cosine", "ddpm", 128),
+        ("sr1024", 1024, 256, "linear", "ddim", 32),
+    ],
+)
+def test_the_papers_stages(
+    stage: Stage, size: int, crop: int | None, schedule: str, sampler: str, steps: int
+) -> None:  # fmt: skip
+    config = preset_config("paper", stage)
+    assert (config.size, config.crop, config.diffusion.schedule) == (size, crop, schedule)
+    assert (config.sampling.sampler, config.sampling.steps) == (sampler, steps)
+
+
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+def test_the_stages_of_a_preset_fit_each_other(preset: Preset) -> None:
+    base, sr256, sr1024 = (preset_config(preset, stage) for stage in STAGES)
+    assert (base.low_res, sr256.low_res, sr1024.low_res) == (None, base.size, sr256.size)
+    assert all(count_parameters(config.model) > 100_000 for config in (base, sr256, sr1024))
+
+
+def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("optim: {lr: 3.0e-4, warmup: 5}\nseed: 7\n")
+    config = stage_config("nano", "base", file, ["optim.lr=1e-5", "data.batch=3", "optim.betas=[0.8,0.9]"])
+    assert (config.optim.lr, config.optim.warmup, config.seed, config.data.batch) == (1e-5, 5, 7, 3)
+    assert config.optim.betas == (0.8, 0.9)
+    assert config.optim.clip == preset_config("nano", "base").optim.clip
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("optim.lrr=1", "no setting is called optim.lrr; did you mean optim.lr"),
+        ("sed=1", "did you mean seed"),
+        ("optim.lr=-1", "optim.lr=-1"),
+        ("data.batch=many", "data.batch=many"),
+        ("steps", "name=value"),
+        ("=3", "name=value"),
+        ("seed=[1", "not a value"),
+        ("model.channels=[24,50,96]", "not a multiple of"),
+        ("model.attention_levels=[12]", "12"),
+        ("size=33", "size=33"),
+        ("low_res=16", "low_res=16"),
+        ("optim.weight_decay=0.1", "weight_decay, here 0.1: 0 or name=adamw would fit"),
+        ("memory.optimizer_in_backward=true", "optim.clip=1.0: null would fit"),
+    ],
+)
+def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        stage_config("nano", "base", None, [assignment])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "assignment", "said"),
+    [
+        ("sr256", "size=100", "size=100 is not a multiple of 64 (low_res=64): 64 or 128 would fit"),
+        ("sr1024", "crop=65", "crop=65 is not a multiple of 2 (size=256, low_res=128): 64 or 66 would fit"),
+        ("sr1024", "crop=60", "crop=60 is not a multiple of 8 (3 levels): 56 or 64 would fit"),
+        ("base", "crop=32", "size=64, crop=32: this model takes whole 64²"),
+        ("base", "diffusion.augmentation=0.1", "shown_std=0.1 goes with a residual_std and augmentation=0"),
+    ],
+)
+def test_sizes_that_do_not_fit_name_both_values_and_what_would(stage: Stage, assignment: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        stage_config("nano", stage, None, [assignment])
+    assert said in str(caught.value)
+
+
+def test_only_the_base_stage_tells_what_is_shown() -> None:
+    with pytest.raises(UserError, match=r"shown_std=0.1 with low_res=64: null would fit"):
+        stage_config("nano", "sr256", None, ["diffusion.augmentation=0", "diffusion.shown_std=0.1"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("- 1", "settings are expected"), ("a: [", "not YAML"), ("sed: 1", "did you mean seed")]
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=said):
+        stage_config("nano", "base", file, [])
+    with pytest.raises(UserError, match="No such file"):
+        stage_config("nano", "base", tmp_path / "none.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("memory.micro_batch=4", "memory.micro_batch=4 of data.batch=8: null would fit"),
+        ("precision=fp16", "precision=fp16: bf16 or fp32 would fit"),
+        ("memory.optimizer_on_host=true", "memory.optimizer_on_host=true: false would fit"),
+    ],
+)
+def test_stepping_in_backward_goes_with_few_settings(setting: str, said: str) -> None:
+    with pytest.raises(UserError, match="optimizer_in_backward=true does not go with") as caught:
+        stage_config("nano", "base", None, ["optim.clip=null", "memory.optimizer_in_backward=true", setting])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_printed_settings_are_read_back_as_they_are(tmp_path: Path, preset: Preset, stage: Stage) -> None:
+    config = stage_config(preset, stage, None, ["optim.eps=1e-8", "optim.clip=null", "seed=7", "ema=0.99"])
+    file = tmp_path / "all.yaml"
+    file.write_text(as_yaml(config))
+    assert stage_config("nano", stage, file, []) == config
+
+
+def test_settings_of_another_stage_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(as_yaml(preset_config("nano", "base")))
+    with pytest.raises(UserError, match="are those of the stage base, not of sr256: give --stage base"):
+        stage_config("nano", "sr256", file, [])

@@ -1,0 +1,91 @@
+"""Choosing who is dressed in what, and what is said of a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from train.data import ShardFolder
+from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
+from train.inference.sampling import Pair
+
+
+@pytest.fixture(scope="module")
+def data(shards: Path) -> ShardFolder:
+    return ShardFolder(shards, "val")
+
+
+def test_keys_are_paired_in_order(data: ShardFolder) -> None:
+    first, second, third = data.keys[:3]
+    assert keyed_pairs(data, [first, third], [second, first]) == [Pair(0, 1), Pair(2, 0)]
+
+
+def test_an_unknown_key_is_told_what_is_near(data: ShardFolder) -> None:
+    wrong = data.keys[1] + "x"
+    with pytest.raises(UserError, match=rf"--garment {wrong}: no such key .* near to it: .*\b{data.keys[1]}\b"):
+        keyed_pairs(data, [data.keys[0]], [wrong])
+
+
+def test_a_person_needs_a_garment(data: ShardFolder) -> None:
+    with pytest.raises(UserError, match="--person is given 2 times, --garment 1 times"):
+        keyed_pairs(data, data.keys[:2], data.keys[:1])
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ", "])
+@pytest.mark.parametrize("header", ["", "person{}garment\n", "﻿Person{}Garment\n\n"])
+def test_a_file_of_pairs(data: ShardFolder, tmp_path: Path, separator: str, header: str) -> None:
+    a, b = data.keys[:2]
+    path = tmp_path / "pairs"
+    path.write_text(header.format(separator) + f"{a}{separator}{b}\n\n{b}{separator}{b}\n", encoding="utf-8")
+    assert pairs_from_file(data, path) == [Pair(0, 1), Pair(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{a}", "line 3: 1 fields"),
+        ("{a},{b},{a}", "line 3: 3 fields"),
+        ("{a},nobody", "line 3: nobody: no such key"),
+        ("{b}9\t{b}", "line 3: {b}9: no such key in this split of .*near to it: {b}"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(data: ShardFolder, tmp_path: Path, line: str, said: str) -> None:
+    a, b = data.keys[:2]
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"person,garment\n{a},{b}\n{line.format(a=a, b=b)}\n")
+    with pytest.raises(UserError, match=said.format(a=a, b=b)):
+        pairs_from_file(data, path)
+
+
+def test_a_file_without_pairs_or_no_file(data: ShardFolder, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("person,garment\n")
+    with pytest.raises(UserError, match="no pair in it"):
+        pairs_from_file(data, tmp_path / "empty")
+    with pytest.raises(UserError, match="No such file"):
+        pairs_from_file(data, tmp_path / "missing")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="not UTF-8"):
+        pairs_from_file(data, tmp_path / "binary")
+
+
+def test_all_against_all_is_bounded_and_spread(data: ShardFolder) -> None:
+    n = len(data)
+    whole, total = all_pairs(data, n * n)
+    assert total == n * n
+    assert set(whole) == {Pair(p, g) for p in range(n) for g in range(n)}
+    some, total = all_pairs(data, n)
+    assert (len(some), len(set(some)), total) == (n, n, n * n)
+    assert {pair.person for pair in some} == set(range(n))
+    assert len(all_pairs(data, None)[0]) == min(ALL_BOUND, n * n)
+
+
+def test_all_against_all_keeps_to_the_kind_of_garment(data: ShardFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ["lower" if position % 3 == 1 else "upper" for position in range(len(data))]
+    real = data.sample
+    monkeypatch.setattr(data, "sample", lambda at: real(at).model_copy(update={"garment": kinds[at]}))
+    pairs, total = all_pairs(data, 10**9)
+    everyone = range(len(data))
+    assert pairs == [Pair(p, g) for p in everyone for g in everyone if kinds[p] == kinds[g]]
+    assert total == len(pairs) < len(data) ** 2

@@ -1,0 +1,64 @@
+"""`trainer try-on`: two photographs to a picture by way of prep; the labels are the drawn truth, given by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from train.inference.photographs import Labelled, Wish, put_labels, work_folder
+
+
+def try_on(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "train", "try-on", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+
+@pytest.fixture
+def photos(shards: Path, tmp_path: Path) -> Path:
+    """A drawn person and a drawn top as photographs, with their labels where prep looks for them."""
+    drawn = shards.parent / "aihub"
+    person = labelled(drawn, "Model", sorted(drawn.rglob("Model-Image/*_000.jpg"))[0])
+    garment = labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0])
+    shutil.copy(person.image, tmp_path / "a.jpg")
+    shutil.copy(garment.image, tmp_path / "b.jpg")
+    work = work_folder(Wish(tmp_path / "a.jpg", tmp_path / "b.jpg", "upper"), tmp_path / "try-on")
+    put_labels(person, "person", work / "annotated")
+    put_labels(garment, "garment", work / "annotated")
+    return tmp_path
+
+
+def labelled(drawn: Path, subject: str, image: Path) -> Labelled:
+    pose, parse = (next(drawn.rglob(f"{subject}-{leaf}/{image.stem}.json")) for leaf in ("Pose", "Parse"))
+    return Labelled(image, pose, parse)
+
+
+def test_two_photographs_become_a_picture(photos: Path, trained: Path) -> None:
+    arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--runs", str(trained))
+    done = try_on(photos, *arguments)
+    assert done.returncode == 0, done.stderr
+    pictures = sorted((photos / "try-on").glob("*.png"))
+    assert [path.name for path in pictures] == ["sheet.png", next(p.name for p in pictures if "__" in p.name)]
+    assert str(pictures[1].relative_to(photos)) in done.stdout
+    before = pictures[1].read_bytes()
+    assert try_on(photos, *arguments).returncode == 0
+    assert pictures[1].read_bytes() == before
+
+
+def test_what_prep_cannot_do_is_passed_on(photos: Path, trained: Path) -> None:
+    """Another kind of garment has no labels by hand, so weights are needed, and there are none."""
+    arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--kind", "dress", "--runs", str(trained))
+    done = try_on(photos, *arguments, U2NET_HOME=str(photos / "none"), REMBG_HOME=str(photos / "none"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "prep: weights are missing" in done.stderr
+
+
+def test_a_missing_photograph_is_one_line(photos: Path, trained: Path) -> None:
+    done = try_on(photos, "--person", "c.jpg", "--garment", "b.jpg", "--runs", str(trained))
+    assert (done.returncode, done.stderr) == (2, "trainer: c.jpg: no such file; give a photograph\n")

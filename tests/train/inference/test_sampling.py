@@ -1,0 +1,72 @@
+"""What sampled files say about themselves, and which weights they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from train.data import ShardFolder
+from train.inference.cascade import Overrides, load_cascade
+from train.inference.sampling import Pair, sample_pairs
+
+CPU = torch.device("cpu")
+PAIRS = [Pair(0, 1), Pair(2, 1)]
+
+
+def text(path: Path) -> dict[str, str]:
+    with Image.open(path) as picture:
+        return {str(key): str(value) for key, value in picture.text.items()}  # type: ignore[attr-defined]
+
+
+def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
+def sample(runs: Path, shards: Path, out: Path, pairs: list[Pair], weights: str = "ema") -> ShardFolder:
+    data = ShardFolder(shards, "val")
+    stages = load_cascade(runs, CPU, weights)  # type: ignore[arg-type]
+    overrides = Overrides(steps=3, guidance=1.25)
+    done: list[tuple[int, int]] = []
+    sample_pairs(
+        stages, data, pairs, out, seed=5, overrides=overrides, device=CPU, progress=lambda *at: done.append(at)
+    )
+    assert done[-1] == (len(pairs), len(pairs))
+    return data
+
+
+def test_pictures_say_how_they_were_made(trained: Path, shards: Path, tmp_path: Path) -> None:
+    data = sample(trained, shards, tmp_path, PAIRS)
+    person, garment = data.keys[2], data.keys[1]
+    told = text(tmp_path / f"{person}__{garment}.png")
+    assert (told["person"], told["garment"], told["seed"]) == (person, garment, "5")
+    assert told["shards"] == data.manifest.fingerprint
+    for stage in ("base", "sr256", "sr1024"):
+        assert (told[f"{stage}.checkpoint"], told[f"{stage}.weights"]) == ("2", "ema")
+        assert (told[f"{stage}.sampler"], told[f"{stage}.steps"], told[f"{stage}.guidance"]) == ("ddim", "3", "1.25")
+    assert text(tmp_path / "sheet.png") == {key: told[key] for key in told if key not in ("person", "garment")}
+
+
+def test_a_picture_has_the_same_bits_in_any_company(trained: Path, shards: Path, tmp_path: Path) -> None:
+    data = sample(trained, shards, tmp_path / "two", PAIRS)
+    sample(trained, shards, tmp_path / "one", PAIRS[1:])
+    name = f"{data.keys[2]}__{data.keys[1]}.png"
+    assert np.array_equal(pixels(tmp_path / "two" / name), pixels(tmp_path / "one" / name))
+
+
+@pytest.mark.parametrize("weights", ["ema", "model"])
+def test_weights_are_those_that_were_asked_for(trained: Path, weights: str) -> None:
+    from safetensors.torch import load_file
+
+    for stage in load_cascade(trained, CPU, weights):  # type: ignore[arg-type]
+        held = load_file(trained / stage.config.stage / "checkpoints/step-00000002" / f"{weights}.safetensors")
+        other = {"ema": "model", "model": "ema"}[weights]
+        others = load_file(trained / stage.config.stage / "checkpoints/step-00000002" / f"{other}.safetensors")
+        state = stage.model.state_dict()
+        assert stage.weights == weights
+        assert all(torch.equal(state[name], value) for name, value in held.items())
+        assert not all(torch.equal(state[name], value) for name, value in others.items())

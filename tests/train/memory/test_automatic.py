@@ -1,0 +1,146 @@
+"""What nobody has set is chosen for the card, what somebody has set stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from common.errors import UserError
+from train.configuration.settings import as_yaml, checked, given_settings, stage_config
+from train.hardware.cards import CARDS, Card, peaks_of
+from train.hardware.world import ALONE, World
+from train.memory.automatic import Choice, choose
+from train.memory.search import WORKSPACES, peak_on
+from train.runs.run_folder import claim_run
+
+pytestmark = pytest.mark.usefixtures("made_up_traces")
+
+MIB = 1 << 20
+T4, A100 = CARDS["t4"], CARDS["a100-40"]
+
+
+def settings(*assignments: str) -> dict[str, Any]:
+    return given_settings("nano", "base", None, ["data.batch=64", *assignments])
+
+
+def chosen(card: Card | None, *assignments: str, run: Path = Path("none"), world: World = ALONE) -> Choice:
+    return choose(settings(*assignments), "base", card, world, run)
+
+
+def with_memory(card: Card, mib: int) -> Card:
+    """The card with so much free, all of which is for a step's tensors but for what kernels take."""
+    return replace(card, memory=int((WORKSPACES + mib * MIB) / 0.98) + 1)
+
+
+def test_a_cpu_keeps_the_defaults() -> None:
+    choice = chosen(None)
+    assert choice == Choice(stage_config("nano", "base", None, ["data.batch=64"]), None, may_halve=False)
+    assert (choice.config.precision, choice.config.memory.micro_batch, choice.config.compile) == ("fp32", None, False)
+
+
+def test_a_card_gets_the_precision_that_it_computes() -> None:
+    assert chosen(A100).config.precision == "bf16"
+    assert chosen(T4).config.precision == "fp16"
+    assert chosen(T4, "precision=fp32").config.precision == "fp32"
+    assert chosen(T4, "precision=auto").config.precision == "fp16"
+    with pytest.raises(UserError, match="precision=bf16: T4 has no bf16 arithmetic; precision=fp16"):
+        chosen(T4, "precision=bf16")
+
+
+def test_the_memory_that_is_free_decides_the_micro_batch() -> None:
+    ample, tight, lean = (chosen(with_memory(A100, mib)) for mib in (200, 90, 45))
+    assert ample.config.memory.micro_batch == 64
+    # 50 MiB stay and 40 are left: two even passes of the batch's 64.
+    assert tight.config.memory.micro_batch == 32
+    assert not tight.config.memory.checkpointing
+    assert lean.config.memory.checkpointing
+    assert lean.config.memory.ema_on_host
+    for choice, mib in ((ample, 200), (tight, 90), (lean, 45)):
+        assert peak_on(choice.config) <= mib * MIB
+        assert choice.may_halve
+    assert ample.told is not None
+    assert ample.told.startswith("base: bf16, micro-batch 64 of 64")
+    assert "\n" not in ample.told
+
+
+def test_what_is_set_stays() -> None:
+    choice = chosen(with_memory(A100, 60), "memory.micro_batch=48", "memory.checkpointing=false")
+    assert choice.config.memory.micro_batch == 48
+    assert not choice.config.memory.checkpointing
+    assert not choice.may_halve
+    assert chosen(A100, "memory.micro_batch=null").config.memory.micro_batch in (None, 64)
+    assert not chosen(A100, "compile=false").config.compile
+    assert chosen(A100, "compile=true").config.compile
+
+
+def test_what_does_not_fit_is_refused_with_what_would() -> None:
+    with pytest.raises(UserError, match=r"base: does not fit the 0.3 GiB that are free on A100 40 GB.*GiB; free some"):
+        chosen(with_memory(A100, 15))
+
+
+def test_a_run_keeps_what_it_was_begun_with_where_the_card_can(tmp_path: Path) -> None:
+    claim_run(tmp_path, stage_config("nano", "base", None, ["data.batch=64", "precision=bf16", "memory.micro_batch=7"]))
+    kept = chosen(A100, run=tmp_path).config
+    assert (kept.precision, kept.memory.micro_batch) == ("bf16", 7)
+    smaller = chosen(with_memory(A100, 54), run=tmp_path).config
+    assert peak_on(smaller) <= 54 * MIB
+    with pytest.raises(UserError, match="precision was bf16, is fp16"):
+        claim_run(tmp_path, chosen(T4, run=tmp_path).config)
+
+
+def test_shares_of_weights_are_not_compiled_and_not_on_the_host() -> None:
+    shared = chosen(with_memory(A100, 45), world=World(0, 2, "fsdp")).config
+    assert not shared.compile
+    assert not shared.memory.optimizer_on_host
+    assert not shared.memory.ema_on_host
+
+
+def test_a_configuration_that_is_printed_leaves_to_the_machine_what_was_left(tmp_path: Path) -> None:
+    given = settings("memory.checkpointing=true")
+    file = tmp_path / "stage.yaml"
+    file.write_text(as_yaml(checked(given, "base"), given))
+    printed = yaml.safe_load(file.read_text())
+    assert (printed["precision"], printed["compile"], printed["memory"]["micro_batch"]) == ("auto", "auto", "auto")
+    assert printed["memory"]["checkpointing"] is True
+    again = given_settings("nano", "base", file, [])
+    assert choose(again, "base", A100, ALONE, tmp_path).config == choose(given, "base", A100, ALONE, tmp_path).config
+
+
+def test_guidance_needs_conditions_that_are_dropped() -> None:
+    with pytest.raises(UserError, match=r"sampling.guidance=2: diffusion.drop=0 never trains"):
+        stage_config("small", "base", None, ["diffusion.drop=0", "sampling.guidance=2"])
+    assert stage_config("small", "base", None, ["diffusion.drop=0"]).sampling.guidance == 1
+    assert stage_config("small", "base", None, []).sampling.guidance == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [("NVIDIA H100 80GB HBM3", 989.0), ("NVIDIA A100-SXM4-40GB", 312.0), ("Tesla T4", None), ("NVIDIA L4", 121.0),
+     ("NVIDIA GeForce RTX 4090", 165.2), ("NVIDIA A10", 125.0), ("NVIDIA L40S", None), ("something new", None)],
+)  # fmt: skip
+def test_cards_are_known_by_their_drivers_names(name: str, peak: float | None) -> None:
+    assert peaks_of(name).get("bf16") == peak
+
+
+def test_a_card_is_compiled_for_where_triton_can(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = {"triton": True, "cc": True}
+    monkeypatch.setattr("train.memory.automatic.find_spec", lambda name: object() if found["triton"] else None)
+    monkeypatch.setattr("train.memory.automatic.shutil.which", lambda name: name if found["cc"] else None)
+    monkeypatch.setattr("train.memory.automatic.sysconfig.get_path", lambda name: str(tmp_path))
+    (tmp_path / "Python.h").touch()
+    assert chosen(A100).config.compile
+    assert ", compiled, " in (chosen(A100).told or "")
+    found["cc"] = False
+    choice = chosen(A100)
+    assert not choice.config.compile
+    assert "not compiled, as there is no C compiler, which Triton needs" in (choice.told or "")
+    found |= {"cc": True, "triton": False}
+    assert "not compiled, as there is no Triton" in (chosen(A100).told or "")
+    found["triton"] = True
+    (tmp_path / "Python.h").unlink()
+    assert "no Python.h" in (chosen(A100).told or "")
+    assert chosen(A100, "compile=true").config.compile  # what is set stays

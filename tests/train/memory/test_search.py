@@ -1,0 +1,147 @@
+"""The choice of settings, on peaks that are made up and on the nano preset's own."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from common.errors import UserError
+from train.configuration.presets import preset_config
+from train.configuration.settings import stage_config
+from train.hardware.world import World
+from train.memory.named_card import parse_memory
+from train.memory.plan_table import as_json, as_text
+from train.memory.search import CONTEXT, WORKSPACES, StagePlan, budget_of, largest, peak_on, plan_stage
+from train.models import count_parameters
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("peak", "budget", "fits"),
+    [
+        (lambda size: 100 + 10 * size, 199, 9),
+        (lambda size: 100 + 10 * size, 109, 0),
+        (lambda size: 100 + 10 * size, 10**6, 64),
+        (lambda size: max(500, 10 * size), 505, 50),
+        (lambda size: 10 * size + size // 3, 300, 29),
+        (lambda size: 10, 9, 0),
+    ],
+)
+def test_largest_is_the_last_that_fits(peak: Callable[[int], int], budget: int, fits: int) -> None:
+    assert largest(peak, budget, 8, 64) == fits
+
+
+def test_a_rough_search_measures_three_sizes() -> None:
+    sizes: list[int] = []
+
+    def peak(size: int) -> int:
+        sizes.append(size)
+        return 100 + 10 * size
+
+    assert largest(peak, 705, 8, 64, exact=False) == 60
+    assert len(sizes) == 3
+    assert largest(lambda size: 10 * size + size // 3, 300, 8, 64, exact=False) in (28, 29)
+    assert largest(lambda size: 10, 9, 8, 64, exact=False) == 0
+
+
+def nano_plan(budget: int, batch: int = 16, world: World = World(), **fixed: Any) -> StagePlan:  # noqa: B008
+    return plan_stage(preset_config("nano", "base"), budget, "bf16", batch, given=fixed, world=world)
+
+
+def test_a_large_card_needs_no_savings() -> None:
+    plan = nano_plan(1 << 30)
+    assert (plan.micro_batch, plan.accumulation) == (16, 1)
+    assert plan.config.memory.model_dump(exclude={"micro_batch"}) == preset_config("nano", "base").memory.model_dump(
+        exclude={"micro_batch"}
+    )
+
+
+def test_less_memory_gets_leaner_settings_that_stay_within_it() -> None:
+    plans = [nano_plan(size * MIB, batch=64) for size in (80, 60, 34)]
+    for plan, size in zip(plans, (80, 60, 34), strict=True):
+        assert 0 < plan.footprint.peak <= size * MIB
+        assert plan.config.optim == preset_config("nano", "base").optim
+    assert plans[0].micro_batch > plans[-1].micro_batch
+    assert plans[-1].config.memory.optimizer_on_host
+    assert plans[-1].config.memory.checkpointing
+
+
+def test_what_does_not_fit_is_said_together_with_what_would() -> None:
+    plan = nano_plan(1 * MIB)
+    assert (plan.micro_batch, as_json([plan], 1 << 30)["stages"]["base"]["fits"]) == (0, False)
+    told = as_text([plan], 1 << 29)
+    assert "base: does not fit 0.50 GiB" in told
+    assert "--memory 1GiB would do" in told
+    assert nano_plan(budget_of(plan.needed)).micro_batch == 1
+
+
+def test_the_words_make_fit_use_the_settings() -> None:
+    plan = nano_plan(60 * MIB)
+    (line,) = (line for line in as_text([plan], 1 << 30).splitlines() if line.startswith("trainer fit"))
+    words = line.split()
+    sets = [value for name, value in pairwise(words) if name == "--set"]
+    assert stage_config("nano", "base", None, sets) == plan.config
+
+
+def test_json_holds_what_others_rely_on() -> None:
+    plan = nano_plan(60 * MIB)
+    stage = as_json([plan], 1 << 30)["stages"]["base"]
+    assert stage["parameters"] == count_parameters(plan.config.model)
+    assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")
+    assert stage["peak_bytes"] == plan.footprint.peak
+    parts = ("weights", "gradients", "optimizer", "ema", "activations")
+    assert stage["peak_bytes"] == sum(stage[f"{part}_bytes"] for part in parts)
+
+
+def test_memory_is_read_as_people_write_it() -> None:
+    assert parse_memory("16GiB") == parse_memory("16 gib") == 16 << 30
+    assert parse_memory("15900MiB") == 15900 << 20
+    assert parse_memory("1.5GB") == 1_500_000_000
+
+
+@pytest.mark.parametrize("text", ["16", "much", "-3GiB", "16TiB", "0.5GiB", ""])
+def test_a_wrong_memory_is_named(text: str) -> None:
+    with pytest.raises(UserError, match="--memory"):
+        parse_memory(text)
+
+
+def test_what_is_left_of_a_card_is_less_where_nothing_runs_on_it_yet() -> None:
+    size = 16 << 30
+    assert size - budget_of(size) == pytest.approx(CONTEXT + WORKSPACES + 0.02 * size, abs=1)
+    assert budget_of(size, running=True) - budget_of(size) == CONTEXT
+    assert budget_of(CONTEXT) < 0
+
+
+@pytest.mark.usefixtures("made_up_traces")
+@pytest.mark.parametrize(("size", "fits"), [(60, True), (40, False)])
+def test_a_micro_batch_that_is_given_stays(size: int, fits: bool) -> None:
+    plan = nano_plan(size * MIB, micro_batch=8, checkpointing=False, optimizer_on_host=False, ema_on_host=False)
+    assert plan.config.memory.micro_batch == 8
+    assert not plan.config.memory.checkpointing
+    assert (plan.micro_batch == 8) == fits
+
+
+@pytest.mark.usefixtures("made_up_traces")
+def test_what_is_given_is_kept_and_the_rest_chosen() -> None:
+    plan = nano_plan(46 * MIB, batch=64, optimizer_on_host=False, checkpointing=True)
+    assert plan.config.memory.checkpointing
+    assert plan.config.memory.ema_on_host
+    assert not plan.config.memory.optimizer_on_host
+    assert 0 < plan.footprint.peak <= 46 * MIB
+
+
+@pytest.mark.usefixtures("made_up_traces")
+def test_micro_batches_are_as_even_as_can_be() -> None:
+    plan = nano_plan(97 * MIB, batch=50)
+    assert (plan.accumulation, plan.micro_batch) == (2, 25)
+
+
+@pytest.mark.usefixtures("made_up_traces")
+def test_processes_share_a_batch_and_with_fsdp_the_weights() -> None:
+    assert nano_plan(1 << 30, world=World(0, 4, "ddp")).micro_batch == 4
+    shared = World(0, 4, "fsdp")
+    whole = nano_plan(1 << 30).config
+    assert peak_on(whole, shared) == peak_on(whole) - 50 * MIB + (50 * MIB) // 4 + 2 * MIB
+    assert not nano_plan(28 * MIB, world=shared).config.memory.optimizer_on_host

@@ -1,0 +1,92 @@
+"""Predicted and measured memory: the step really runs, and torch's profiler counts what the allocator hands out."""
+
+import pytest
+import torch
+
+from train.configuration.settings import stage_config
+from train.configuration.stage_config import StageConfig
+from train.diffusion.schedule import make_schedule
+from train.memory.trace import blank_batch, trace
+from train.training.step import Stepper, begin, train_step
+
+CPU = torch.device("cpu")
+
+
+UNFOLDING = ("aten::_slow_conv2d_forward", "aten::_slow_conv2d_backward")
+"""How a CPU without fp16 arithmetic convolves in it: pictures are unfolded, nine times as large. No card does."""
+
+
+def measured_peak(config: StageConfig) -> int:
+    """Return the most bytes that were allocated at a time over two real steps, but for what UNFOLDING takes inside."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        training = begin(config, CPU)
+        stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
+        for _ in range(2):
+            train_step(training, blank_batch(config, config.data.batch), stepper)
+    events = sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns())
+    live = peak = unfolded_until = 0
+    for event in events:
+        if event.name() in UNFOLDING:
+            unfolded_until = event.end_ns()
+        elif event.name() == "[memory]":
+            live += event.nbytes()
+            if event.start_ns() > unfolded_until:
+                peak = max(peak, live)
+    return peak
+
+
+def assert_agree(config: StageConfig) -> None:
+    predicted, measured = trace(config, on_card=False).total_peak, measured_peak(config)
+    print(f"{config.preset} {config.stage} {config.precision} {predicted / 2**20:.2f} {measured / 2**20:.2f}")
+    assert predicted == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+@pytest.mark.parametrize("checkpointing", ["true", "false"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_the_peak_is_the_measured_one(stage: str, checkpointing: str, precision: str) -> None:
+    assert_agree(nano(stage, f"memory.checkpointing={checkpointing}", f"precision={precision}"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["memory.optimizer_on_host=true", "memory.ema_on_host=true"],
+        ["memory.optimizer_in_backward=true", "memory.micro_batch=null", "optim.clip=null"],
+        ["optim.name=adafactor"],
+    ],
+)
+def test_the_peak_is_the_measured_one_with(settings: list[str]) -> None:
+    assert_agree(nano("sr1024", *settings))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpointing", ["true", "false"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_the_peak_of_the_small_preset_is_the_measured_one(checkpointing: str, precision: str) -> None:
+    settings = [f"memory.checkpointing={checkpointing}", f"precision={precision}"]
+    assert_agree(stage_config("small", "base", None, ["data.batch=4", "memory.micro_batch=2", *settings]))
+
+
+def nano(stage: str, *settings: str) -> StageConfig:
+    return stage_config("nano", stage, None, ["data.batch=8", "memory.micro_batch=4", *settings])  # type: ignore[arg-type]
+
+
+def test_what_is_on_the_host_is_not_on_the_device() -> None:
+    plain, lean = trace(nano("base")), trace(nano("base", "memory.optimizer_on_host=true", "memory.ema_on_host=true"))
+    assert plain.optimizer == pytest.approx(2 * plain.weights, rel=1e-3)
+    assert plain.ema == plain.weights
+    assert (lean.optimizer, lean.ema, plain.host) == (0, 0, 0)
+    assert lean.host == pytest.approx(4 * lean.weights, rel=1e-3)
+    assert lean.peak < plain.peak - 2 * plain.weights
+
+
+def test_checkpointing_and_smaller_micro_batches_take_less() -> None:
+    whole = trace(nano("base", "memory.micro_batch=null")).peak
+    assert trace(nano("base")).peak < whole
+    assert trace(nano("base", "memory.micro_batch=null", "memory.checkpointing=true")).peak < whole
+
+
+def test_the_trace_leaves_no_mark_on_torch() -> None:
+    trace(nano("sr256"))
+    assert float(torch.ones(2).sum()) == 2.0

@@ -1,0 +1,41 @@
+"""Curves are means over stretches of steps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from train.reporting.curves import MOST_POINTS, curve, last_mean
+
+
+def test_few_steps_are_shown_as_they_are() -> None:
+    steps = np.arange(1.0, 5.0)
+    found = curve(steps, steps**2)
+    assert (found.x.tolist(), found.y.tolist(), found.stretch) == ([1, 2, 3, 4], [1, 4, 9, 16], 1)
+
+
+def test_many_steps_become_means_of_as_many_each_and_the_last_of_what_is_left() -> None:
+    steps = np.arange(1.0, 2 * MOST_POINTS)
+    found = curve(steps, np.where(steps % 2, 1.0, 3.0))
+    assert found.stretch == 2
+    assert len(found.x) == MOST_POINTS
+    assert found.x[0] == 1.5
+    assert found.y[0] == 2.0
+    assert (found.x[-1], found.y[-1]) == (2 * MOST_POINTS - 1, 1.0)
+
+
+def test_steps_without_a_number_are_left_out_of_a_mean() -> None:
+    values = np.full(2 * MOST_POINTS, 5.0)
+    values[0] = values[2] = values[3] = np.nan
+    found = curve(np.arange(2.0 * MOST_POINTS), values)
+    assert found.y[0] == 5.0
+    assert np.isnan(found.y[1])
+
+
+def test_no_steps_are_no_points() -> None:
+    assert len(curve(np.empty(0), np.empty(0)).x) == 0
+    assert np.isnan(last_mean(np.empty(0)))
+
+
+def test_the_last_mean_is_of_a_twentieth_and_of_one_at_least() -> None:
+    assert last_mean(np.array([1.0, 9.0])) == 9.0
+    assert last_mean(np.r_[np.zeros(95), np.full(5, 2.0)]) == 2.0

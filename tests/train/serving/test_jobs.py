@@ -1,0 +1,144 @@
+"""The queue of pictures: order, places, limits, what is kept, what goes wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from common.errors import UserError
+from train.serving.jobs import MOST_KEPT, MOST_WAITING, GoOn, Job, Jobs, QueueFullError, Result
+
+RESULT = Result({"base": b"png"}, {"seed": "0"})
+
+
+@pytest.fixture
+def jobs() -> Iterator[Jobs]:
+    queue = Jobs()
+    queue.start()
+    yield queue
+    assert queue.stop(30)
+
+
+class Gate:
+    """A picture that is under way until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.open = threading.Event(), threading.Event()
+
+    def make(self, _: GoOn) -> Result:
+        self.begun.set()
+        assert self.open.wait(30)
+        return RESULT
+
+
+def noted(made: list[str], name: str, _: GoOn) -> Result:
+    made.append(name)
+    return RESULT
+
+
+def finished(jobs: Jobs, make: Callable[[GoOn], Result]) -> Job:
+    """Add a picture and another one after it; once that one begins, the first has ended."""
+    job, after = jobs.add(make), Gate()
+    jobs.add(after.make)
+    assert after.begun.wait(30)
+    after.open.set()
+    return job
+
+
+def test_pictures_are_made_in_the_order_they_were_asked_for(jobs: Jobs) -> None:
+    gate, made = Gate(), list[str]()
+    first = jobs.add(gate.make)
+    assert gate.begun.wait(30)
+    waiting = [jobs.add(partial(noted, made, name)) for name in "abc"]
+    assert [jobs.place(job) for job in (first, *waiting)] == [0, 1, 2, 3]
+    assert first.state == "running"
+    gate.open.set()
+    finished(jobs, lambda _: RESULT)
+    assert made == ["a", "b", "c"]
+    assert {job.state for job in waiting} == {"done"}
+
+
+def test_no_more_than_a_few_wait(jobs: Jobs) -> None:
+    gate = Gate()
+    jobs.add(gate.make)
+    assert gate.begun.wait(30)
+    for _ in range(MOST_WAITING):
+        last = jobs.add(lambda _: RESULT)
+    with pytest.raises(QueueFullError):
+        jobs.add(lambda _: RESULT)
+    assert jobs.cancel(last)
+    jobs.add(lambda _: RESULT)
+    gate.open.set()
+
+
+def test_what_waits_can_be_cancelled_and_is_not_made(jobs: Jobs) -> None:
+    gate, made = Gate(), list[str]()
+    jobs.add(gate.make)
+    assert gate.begun.wait(30)
+    waiting = jobs.add(partial(noted, made, "it"))
+    assert jobs.cancel(waiting)
+    assert not jobs.cancel(waiting)
+    gate.open.set()
+    finished(jobs, lambda _: RESULT)
+    assert (waiting.state, made) == ("cancelled", [])
+
+
+def test_what_is_being_made_is_given_up_when_it_next_asks(jobs: Jobs) -> None:
+    gate = Gate()
+
+    def make(go_on: GoOn) -> Result:
+        gate.make(go_on)
+        go_on()
+        raise AssertionError("it was given up before")
+
+    running = jobs.add(make)
+    assert gate.begun.wait(30)
+    assert jobs.cancel(running)
+    assert running.state == "running"
+    gate.open.set()
+    done = finished(jobs, lambda _: RESULT)
+    assert (running.state, running.error, done.state) == ("cancelled", "", "done")
+    assert not jobs.cancel(done)
+
+
+def test_a_photograph_that_cannot_be_used_says_why(jobs: Jobs) -> None:
+    def make(_: GoOn) -> Result:
+        raise UserError("nobody on it")
+
+    job = finished(jobs, make)
+    assert (job.state, job.error, job.result) == ("failed", "nobody on it", None)
+
+
+def test_a_fault_of_the_program_is_logged_and_the_next_picture_is_made(
+    jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = finished(jobs, lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
+    assert job.state == "failed"
+    assert "fault of the program" in job.error
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_last_pictures_are_kept_and_older_ones_forgotten(jobs: Jobs) -> None:
+    first = finished(jobs, lambda _: RESULT)
+    for _ in range(MOST_KEPT):
+        last = finished(jobs, lambda _: RESULT)
+    assert jobs.find(first.id) is None
+    assert jobs.find(last.id) is last
+
+
+def test_the_expected_time_is_that_of_the_last_few(jobs: Jobs) -> None:
+    assert jobs.expected_seconds() is None
+    job = finished(jobs, lambda _: RESULT)
+    expected = jobs.expected_seconds()
+    assert expected is not None
+    assert 0 <= expected < 30
+    assert job.seconds <= 30
+
+
+def test_names_cannot_be_guessed(jobs: Jobs) -> None:
+    names = {jobs.add(lambda _: RESULT).id for _ in range(5)}
+    assert len(names) == 5
+    assert min(map(len, names)) >= 22

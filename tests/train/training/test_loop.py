@@ -1,0 +1,384 @@
+"""The loop: exact after an interruption, and it learns."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.errors import UserError
+from train.configuration.stage_config import LogConfig, StageConfig
+from train.data import BatchLoader, ShardFolder
+from train.diffusion.conditioning import from_uint8
+from train.runs import run_lock
+from train.runs.checkpoint_folder import checkpoints
+from train.runs.run_folder import CONFIG
+from train.runs.run_lock import LOCK, RunLock
+from train.training.checkpoint import load_weights
+from train.training.loop import Diverged, fit_stage
+from train.training.metrics import METRICS, Metrics, Status
+from train.training.step import begin, learning_rate, stage_inputs, update_ema
+
+TinyConfig = Callable[..., StageConfig]
+
+
+def quiet(_status: Status) -> None:
+    """Report nothing."""
+
+
+def never() -> bool:
+    return False
+
+
+def after(steps: int) -> Callable[[], bool]:
+    asked = iter(range(1, 1000))
+    return lambda: next(asked) >= steps
+
+
+def losses(run: Path) -> list[float | None]:
+    lines = map(json.loads, (run / METRICS).read_text().splitlines())
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+def test_an_interrupted_run_ends_with_the_same_bits(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    config = tiny(stage)
+    assert fit_stage(config, data, tmp_path / "whole", quiet, never)
+    assert not fit_stage(config, data, tmp_path / "parts", quiet, after(4))
+    assert not fit_stage(config, data, tmp_path / "parts", quiet, after(3))
+    assert fit_stage(config, data, tmp_path / "parts", quiet, never)
+    for which in ("model", "ema", "optimizer"):
+        whole, parts = (load_weights(tmp_path / run, which)[0] for run in ("whole", "parts"))
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[name], parts[name]) for name in whole), which
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
+OPTIONS: dict[str, list[str]] = {
+    "micro-batches": ["data.batch=3", "memory.micro_batch=2"],
+    "checkpointing": ["memory.checkpointing=true"],
+    "optimizer-on-host": ["memory.optimizer_on_host=true", "memory.ema_on_host=true"],
+    "optimizer-in-backward": ["memory.optimizer_in_backward=true", "optim.clip=null"],
+    "no-clipping": ["optim.clip=null"],
+    "bf16": ["precision=bf16"],
+    "fp16": ["precision=fp16", "memory.micro_batch=1"],
+    "fp16-on-host": ["precision=fp16", "memory.optimizer_on_host=true", "memory.checkpointing=true"],
+    "adamw": ["optim.name=adamw", "optim.weight_decay=0.01"],
+    "adafactor": ["optim.name=adafactor"],
+    "adafactor-in-backward": ["optim.name=adafactor", "memory.optimizer_in_backward=true", "optim.clip=null"],
+}
+"""Settings of memory, precision and optimizer."""
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_with_every_option_an_interrupted_run_ends_with_the_same_bits(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, option: str
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    config = tiny("base", "steps=5", *OPTIONS[option])
+    assert fit_stage(config, data, tmp_path / "whole", quiet, never)
+    assert not fit_stage(config, data, tmp_path / "parts", quiet, after(3))
+    assert fit_stage(config, data, tmp_path / "parts", quiet, never)
+    assert files(tmp_path / "whole") == files(tmp_path / "parts")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
+EXACT = {
+    "checkpointing": ["memory.checkpointing=true"],
+    "optimizer-on-host": ["memory.optimizer_on_host=true", "memory.ema_on_host=true"],
+    "optimizer-in-backward": ["memory.optimizer_in_backward=true"],
+}
+
+
+@pytest.mark.parametrize("option", EXACT)
+def test_where_the_memory_is_does_not_change_a_bit_and_may_change_on_the_way(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, option: str
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    plain = ("base", "steps=5", "optim.clip=null")
+    fit_stage(tiny(*plain), data, tmp_path / "plain", quiet, never)
+    fit_stage(tiny(*plain), data, tmp_path / "mixed", quiet, after(2))
+    fit_stage(tiny(*plain, *EXACT[option]), data, tmp_path / "mixed", quiet, after(2))
+    fit_stage(tiny(*plain), data, tmp_path / "mixed", quiet, never)
+    assert files(tmp_path / "plain") == files(tmp_path / "mixed")
+
+
+def files(run: Path) -> dict[str, bytes]:
+    """Return the last checkpoint, byte for byte."""
+    return {path.name: path.read_bytes() for path in checkpoints(run)[-1].iterdir()}
+
+
+def test_a_run_of_an_earlier_version_goes_on(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=1"), data, tmp_path, quiet, never)
+    config = json.loads((tmp_path / CONFIG).read_text())
+    del config["memory"], config["optim"]["name"]
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    assert fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
+    (tmp_path / CONFIG).write_text("{}")
+    with pytest.raises(UserError, match="not a configuration of this version"):
+        fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+
+
+def test_a_finished_run_is_not_trained_further(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base"), data, tmp_path, quiet, never)
+    before = losses(tmp_path)
+    assert fit_stage(tiny("base"), data, tmp_path, quiet, never)
+    assert losses(tmp_path) == before
+
+
+def test_more_steps_go_on_from_where_it_ended(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=4"), data, tmp_path, quiet, never)
+    fit_stage(tiny("base", "steps=6"), data, tmp_path, quiet, never)
+    assert len(losses(tmp_path)) == 6
+
+
+def test_with_cosine_decay_the_number_of_steps_is_part_of_the_run(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=2", "optim.decay=cosine"), data, tmp_path, quiet, never)
+    with pytest.raises(UserError, match="steps was 2, is 3"):
+        fit_stage(tiny("base", "steps=3", "optim.decay=cosine"), data, tmp_path, quiet, never)
+
+
+def test_the_number_of_threads_is_not_part_of_the_run(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
+    assert fit_stage(tiny("base", "steps=2", "data.threads=2"), data, tmp_path, quiet, never)
+
+
+def test_other_settings_in_the_same_folder_are_refused(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=1"), data, tmp_path, quiet, never)
+    with pytest.raises(UserError, match=r"seed was 0, is 1"):
+        fit_stage(tiny("base", "seed=1"), data, tmp_path, quiet, never)
+
+
+def test_lines_of_a_killed_run_are_dropped_from_the_metrics(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+    whole = losses(tmp_path)
+    with (tmp_path / METRICS).open("a") as file:
+        file.write('{"step": 4, "loss": 1.0}\n{"step": 5, "lo')
+    fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+    assert losses(tmp_path) == whole
+
+
+def test_damaged_lines_of_the_metrics_do_not_block_resuming(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+    first, second, third = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
+    broken = [b"\xff\x00\n", b'{"step": 2, "lo\n', b"[1]\n", b'{"loss": 1.0}\n', b"[" * 100_000 + b"\n"]
+    again = b'{"step": 2, "loss": 9.0}\n'
+    (tmp_path / METRICS).write_bytes(b"".join([again, first, *broken, again, third, first, second, b'{"st']))
+    assert fit_stage(tiny("base", "steps=4"), data, tmp_path, quiet, never)
+    assert capsys.readouterr().err == f"trainer: {tmp_path / METRICS}: 5 damaged lines left out\n"
+    lines = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
+    assert lines[:3] == [first, second, third]
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def test_validations_are_read_again(tmp_path: Path) -> None:
+    lines = [
+        {"step": 1, "loss": None}, {"step": 1, "validation": 0.5}, {"step": 2, "loss": 1.0},
+        {"step": 2, "validation": float("nan")}, {"step": 2, "validation": "low"}, {"step": True, "validation": 1.0},
+        {"step": 3, "validation": 0.1},
+    ]  # fmt: skip
+    (tmp_path / METRICS).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    metrics = Metrics(tmp_path, LogConfig(), 2)
+    assert metrics.validation == pytest.approx({1: 0.5, 2: float("nan")}, nan_ok=True)
+    assert len((tmp_path / METRICS).read_text().splitlines()) == 4
+
+
+def test_metrics_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / METRICS).mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: Is a directory"):
+        Metrics(tmp_path, LogConfig(), 0)
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
+    (checkpoints(tmp_path)[0] / "ema.safetensors").write_bytes(b"")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="no checkpoint in it is whole"):
+        fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != CONFIG} == {
+        path: data for path, data in before.items() if path.name != CONFIG
+    }
+
+
+def test_a_second_training_in_the_folder_is_refused_and_the_first_goes_on(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    data, config = ShardFolder(shards, "train"), tiny("base", "steps=2")
+
+    def second(_status: Status) -> None:
+        with pytest.raises(UserError, match="another trainer fit is at work there"):
+            fit_stage(config, data, tmp_path, quiet, never)
+
+    assert fit_stage(config, data, tmp_path, second, never)
+    assert not (tmp_path / LOCK).exists()
+    assert len(losses(tmp_path)) == 2
+
+
+def test_a_run_whose_lock_is_gone_writes_no_checkpoint(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock, "_GRACE", 0.0)
+
+    def remove(status: Status) -> None:
+        if status.step == 2:
+            (tmp_path / LOCK).unlink()
+
+    with pytest.raises(UserError, match="this run's lock was removed; nothing more is written"):
+        fit_stage(tiny("base", "checkpoint.every=2"), ShardFolder(shards, "train"), tmp_path, remove, never)
+    assert checkpoints(tmp_path) == []
+
+
+def test_a_run_that_finds_its_lock_lost_stops_at_the_next_step(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[RunLock] = []
+    monkeypatch.setattr(RunLock, "start", lambda lock: held.append(lock))
+    steps: list[int] = []
+
+    def lose(status: Status) -> None:
+        steps.append(status.step)
+        (tmp_path / LOCK).write_bytes(b"another's")
+        held[0].beat()
+
+    with pytest.raises(UserError, match="this run's lock was"):
+        fit_stage(tiny("base"), ShardFolder(shards, "train"), tmp_path, lose, never)
+    assert steps == [1]
+    assert checkpoints(tmp_path) == []
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v", "x"])
+def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, prediction: str) -> None:
+    config = tiny(
+        "base", "steps=120", "optim.lr=3e-3", f"diffusion.prediction={prediction}",
+        "diffusion.residual_std=null", "diffusion.shown_std=null", "diffusion.t_shift=1.0",
+        "size=32", "model.image_size=32", "model.patch=1",  # a pixel's own noise does not pass 8 channels a patch
+    )  # fmt: skip
+    fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
+    told = [loss for loss in losses(tmp_path) if loss is not None]
+    assert len(told) == 120
+    assert sum(told[-30:]) < 0.75 * sum(told[:30])
+
+
+def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=6", "checkpoint.every=1")
+    with pytest.raises(Diverged, match=r"6 steps in a row were not finite; .*checkpoints/step-00000\d\d\d;") as caught:
+        fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
+    good, *within = checkpoints(tmp_path)
+    assert f"the last checkpoint from before them is {good};" in str(caught.value)
+    assert len(within) == config.checkpoint.keep
+    assert json.loads((good / "state.json").read_text())["step"] == len(losses(tmp_path)) - 6
+    assert losses(tmp_path)[-6:] == [None] * 6
+    assert len(losses(tmp_path)) < 50
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_says_so(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=3", "checkpoint.every=3")
+    with pytest.raises(Diverged, match="there is no checkpoint from before them"):
+        fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
+
+
+def test_skipped_steps_are_counted_over_an_interruption(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    settings = ("base", "steps=50", "optim.lr=1e30", "checkpoint.every=1")
+    with pytest.raises(Diverged):
+        fit_stage(tiny(*settings, "optim.max_skipped=3"), data, tmp_path, quiet, never)
+    before = len(losses(tmp_path))
+    with pytest.raises(Diverged, match="5 steps in a row"):
+        fit_stage(tiny(*settings, "optim.max_skipped=5"), data, tmp_path, quiet, never)
+    assert len(losses(tmp_path)) == before + 2
+
+
+def test_the_status_tells_time_memory_and_waiting(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    told: list[Status] = []
+    fit_stage(tiny("base", "steps=4"), ShardFolder(shards, "train"), tmp_path, told.append, never)
+    assert [status.step for status in told] == [1, 2, 3, 4]
+    assert told[-1].seconds_left == 0 < told[0].seconds_left
+    assert all(0 <= status.data_wait <= 1 and status.skipped == 0 for status in told)
+    assert 100 << 20 < told[0].memory_bytes <= told[-1].memory_bytes < 100 << 30
+    assert told[-1].images_per_second == pytest.approx(8 / told[-1].seconds)
+    line = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
+    assert line.keys() == {
+        "step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced",
+        "grad_norm", "lr", "loss_scale", "tflops", "mfu",
+    }  # fmt: skip
+    assert line["grad_norm"] > 0
+    assert line["lr"] == pytest.approx(1e-3)
+    assert line["tflops"] > 0
+    assert line["loss_scale"] is line["mfu"] is None
+
+
+def test_learning_rate_warms_up_linearly_and_stays(tiny: TinyConfig) -> None:
+    config = tiny("base", "optim.warmup=10", "optim.lr=1e-3")
+    assert [learning_rate(config, step) for step in (0, 4, 9, 10, 10**6)] == pytest.approx(
+        [1e-4, 5e-4, 1e-3, 1e-3, 1e-3]
+    )
+    assert learning_rate(tiny("base", "optim.warmup=0", "optim.lr=1e-3"), 0) == 1e-3
+
+
+def test_learning_rate_can_fall_to_nothing(tiny: TinyConfig) -> None:
+    config = tiny("base", "optim.warmup=10", "optim.lr=1e-3", "optim.decay=cosine", "steps=110")
+    assert [learning_rate(config, step) for step in (4, 10, 60, 110)] == pytest.approx([5e-4, 1e-3, 5e-4, 0.0])
+
+
+def test_ema_warms_up_and_follows_the_weights(tiny: TinyConfig) -> None:
+    state = begin(tiny("base"), torch.device("cpu"))
+    with torch.no_grad():
+        for parameter in state.model.parameters():
+            parameter.add_(1.0)
+    name, parameter = next(iter(state.model.named_parameters()))
+    state.step = 5
+    update_ema(state, 0.9999, torch.tensor(True))
+    moved = state.ema[name] - (parameter.detach() - 1)
+    assert torch.allclose(moved, torch.full_like(moved, 1 - 6 / 15), atol=1e-6)
+
+
+def test_the_low_resolution_picture_is_in_the_same_range_as_the_target(
+    shards: Path, tiny: TinyConfig
+) -> None:  # fmt: skip
+    """Mistake 1 and 8 of the list: [0, 1] here and [-1, 1] there tints stage 2 for ever."""
+    config = tiny("sr256")
+    batches = BatchLoader(ShardFolder(shards, "train"), config).batches(0)
+    batch = next(batches)
+    batches.close()
+    x, inputs = stage_inputs(batch, config, torch.device("cpu"))
+    assert inputs.low_res is not None
+    assert (x.shape[-1], inputs.low_res.shape[-1]) == (128, 64)
+    assert torch.allclose(inputs.low_res.mean((2, 3)), x.mean((2, 3)), atol=1e-5)
+    assert torch.equal(x, from_uint8(batch.x))
+    assert x.max() > 0.5
+    assert x.min() < -0.5
+
+
+@pytest.mark.parametrize(("steps", "named"), [(6, "step-00000005.json"), (4, "step-00000005.json"), (2, None)])
+def test_a_profile_is_a_trace_of_the_steps_that_were_asked_for(
+    shards: Path, tmp_path: Path, tiny: TinyConfig, steps: int, named: str | None
+) -> None:
+    """After three steps to warm up; a run that ends earlier writes what it has made, or nothing."""
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("sr1024", f"steps={steps}"), data, tmp_path, quiet, never, profile=2)
+    files = sorted(path.name for path in (tmp_path / "profile").glob("*"))
+    assert files == ([named] if named else [])
+    if named:
+        events = json.loads((tmp_path / "profile" / named).read_text())["traceEvents"]
+        assert sum(event["name"] == "Optimizer.step#AdamW.step" for event in events) == min(steps, 5) - 3

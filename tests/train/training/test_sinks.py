@@ -1,0 +1,65 @@
+"""TensorBoard's event files and Weights & Biases: there when asked for, and one line where the package is missing."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from common.errors import UserError
+from train.configuration.stage_config import LogConfig
+from train.training.metrics import Metrics
+from train.training.sinks import open_sinks
+
+
+def test_nothing_is_open_unless_asked_for(tmp_path: Path) -> None:
+    assert open_sinks(tmp_path, LogConfig(), 0) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_reads_what_was_written_and_not_what_a_killed_run_wrote(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    log = LogConfig(tensorboard=True)
+    killed = Metrics(tmp_path, log, 0)
+    for step in (2, 4, 6):
+        killed.validated(step, float(step), [0.5, None])
+    Metrics(tmp_path, log, 4).validated(6, 60.0, [0.5, None])
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("validation")] == [(2, 2.0), (4, 4.0), (6, 60.0)]
+    assert [event.value for event in events.Scalars("validation/t0")] == [0.5] * 3
+
+
+def test_a_run_of_wandb_goes_on_under_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[dict[str, object]] = []
+    logged: list[tuple[int, dict[str, float]]] = []
+
+    def init(**settings: object) -> SimpleNamespace:
+        begun.append(settings)
+
+        def log(values: dict[str, float], step: int) -> None:
+            logged.append((step, values))
+
+        return SimpleNamespace(log=log)
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    for step in (1, 2):
+        (sink,) = open_sinks(tmp_path, LogConfig(wandb=True), 0)
+        sink(step, {"loss": 0.5})
+    assert begun[0] == begun[1]
+    assert (begun[0]["resume"], begun[0]["reinit"], begun[0]["name"]) == ("allow", True, tmp_path.name)
+    assert logged == [(1, {"loss": 0.5}), (2, {"loss": 0.5})]
+
+
+@pytest.mark.parametrize(
+    ("setting", "package", "module"),
+    [("tensorboard", "tryon-cascade[tensorboard]", "torch.utils.tensorboard"), ("wandb", "wandb", "wandb")],
+)
+def test_a_missing_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, package: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError) as caught:
+        open_sinks(tmp_path, LogConfig.model_validate({setting: True}), 0)
+    assert str(caught.value).startswith(f"log.{setting}=true: not installed; pip install")
+    assert package in str(caught.value)

@@ -1,0 +1,123 @@
+"""Validation: the same numbers for the same weights, whatever the run, and nothing that the training notices."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.configuration.stage_config import StageConfig
+from train.data import ShardFolder
+from train.diffusion.schedule import make_schedule
+from train.runs.checkpoint_folder import checkpoints
+from train.training.loop import fit_stage
+from train.training.metrics import METRICS
+from train.training.state import Training
+from train.training.step import Stepper, begin, train_step
+from train.training.validation.averaged import Stopped, averaged
+from train.training.validation.loss import RANGES, fixed_samples, fixed_times, validate
+
+TinyConfig = Callable[..., StageConfig]
+CPU = torch.device("cpu")
+
+
+def never() -> bool:
+    return False
+
+
+def trained(config: StageConfig, held_out: ShardFolder) -> Training:
+    """Return a training whose averaged weights differ from its weights and from those it began with."""
+    training = begin(config, CPU)
+    train_step(training, fixed_samples(held_out, config), Stepper(config, make_schedule("cosine"), CPU))
+    with torch.no_grad():
+        for parameter in training.model.parameters():
+            parameter.add_(0.01)
+    return training
+
+
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+def test_it_depends_on_the_averaged_weights_alone(shards: Path, tiny: TinyConfig, stage: str) -> None:
+    held_out = ShardFolder(shards, "val")
+    config = tiny(stage, "validation.samples=7")
+    training = trained(config, held_out)
+    other = tiny(stage, "validation.samples=7", "data.batch=5", "memory.micro_batch=3", "seed=4", "diffusion.drop=0.5")
+    found = [
+        validate(training, fixed_samples(held_out, each), Stepper(each, make_schedule("cosine"), CPU), never)
+        for each in (config, other)
+    ]
+    assert found[0] == found[1]
+    with torch.no_grad():
+        for parameter in training.model.parameters():
+            parameter.mul_(2)
+    stepper = Stepper(config, make_schedule("cosine"), CPU)
+    samples = fixed_samples(held_out, config)
+    assert validate(training, samples, stepper, never) == found[0]
+    for name, value in training.ema.items():
+        value.copy_(training.model.get_parameter(name))
+    assert validate(training, samples, stepper, never).loss != found[0].loss
+
+
+def test_the_times_take_the_ranges_in_turn(tiny: TinyConfig) -> None:
+    times = fixed_times(tiny("base"), tuple(range(3 * RANGES)))
+    assert (times * RANGES).floor().long().tolist() == 3 * list(range(RANGES))
+    assert len(set(times.tolist())) == 3 * RANGES
+
+
+def test_the_loss_is_the_mean_of_its_ranges_and_an_empty_one_is_none(shards: Path, tiny: TinyConfig) -> None:
+    held_out = ShardFolder(shards, "val")
+    for count in (RANGES * 2, 3):
+        config = tiny("base", f"validation.samples={count}")
+        stepper = Stepper(config, make_schedule("cosine"), CPU)
+        found = validate(begin(config, CPU), fixed_samples(held_out, config), stepper, never)
+        some = [loss for loss in found.by_time if loss is not None]
+        assert len(found.by_time) == RANGES
+        assert len(some) == min(count, RANGES)
+        assert found.loss == pytest.approx(sum(some) / len(some))
+
+
+@pytest.mark.parametrize("on_host", ["false", "true"])
+def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -> None:
+    training = begin(tiny("base", f"memory.ema_on_host={on_host}"), CPU)
+    own = dict(training.model.named_parameters())
+    places = {name: parameter.data_ptr() for name, parameter in own.items()}
+    for value in training.ema.values():
+        value.fill_(3.0)
+    with averaged(training, never) as model:
+        assert all((parameter == 3.0).all() for parameter in model.parameters())
+        assert not model.training
+    assert {name: parameter.data_ptr() for name, parameter in own.items()} == places
+    assert training.model.training
+    assert all(parameter.requires_grad for parameter in own.values())
+
+
+def test_it_stops_at_the_next_evaluation(shards: Path, tiny: TinyConfig) -> None:
+    config = tiny("base", "validation.samples=40")
+    training = begin(config, CPU)
+    calls: list[int] = []
+    training.model.register_forward_hook(lambda *_: calls.append(1))
+    samples = fixed_samples(ShardFolder(shards, "val"), config)
+    with pytest.raises(Stopped):
+        validate(training, samples, Stepper(config, make_schedule("cosine"), CPU), lambda: len(calls) == 2)
+    assert len(calls) == 2
+    assert not training.model._forward_pre_hooks
+    assert all(parameter.requires_grad for parameter in training.model.parameters())
+    assert training.model.training
+
+
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+def test_looking_changes_no_bit_of_the_training(shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str) -> None:
+    data, held_out = ShardFolder(shards, "train"), ShardFolder(shards, "val")
+    looking = ("validation.every=2", "validation.samples=5", "validation.sheet_every=3", "validation.sheet_pairs=1")
+    assert fit_stage(tiny(stage, "steps=6"), data, tmp_path / "blind", lambda _: None, never)
+    assert fit_stage(tiny(stage, "steps=6", *looking), data, tmp_path / "looking", lambda _: None, never, held_out)
+    blind, seeing = (
+        {path.name: path.read_bytes() for path in checkpoints(tmp_path / run)[-1].iterdir()}
+        for run in ("blind", "looking")
+    )
+    assert blind == seeing
+    lines = [json.loads(line) for line in (tmp_path / "looking" / METRICS).read_text().splitlines()]
+    assert [line["step"] for line in lines if "validation" in line] == [2, 4, 6]
+    names = sorted(path.name for path in (tmp_path / "looking/sheets").iterdir())
+    assert names == ["step-00000003.png", "step-00000006.png"]
+    assert not (tmp_path / "blind/sheets").exists()

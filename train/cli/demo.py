@@ -1,0 +1,68 @@
+"""The command `trainer demo`: a web page to try a cascade on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from common.errors import UserError
+from common.extras import needs
+from train.cli.options import FAST, RUNS, WEIGHTS
+from train.configuration.stage_config import DataConfig
+from train.data import ShardFolder, open_shards
+from train.hardware.world import ALONE
+from train.inference.cascade import Overrides, load_cascade
+
+_PATIENCE = 5.0
+"""Seconds that the evaluation under way is waited for at the end."""
+
+
+@click.command("demo")
+@RUNS
+@click.option(
+    "--shards", type=click.Path(file_okay=False, path_type=Path), default=Path("shards"), show_default=True,
+    help="Shards whose people and garments can be chosen.",
+)  # fmt: skip
+@WEIGHTS
+@FAST
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can see the page.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
+def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool, host: str, port: int) -> None:
+    """Serve a web page to choose a person and a garment on, or send photographs to, and look at the result."""
+    with needs("train,demo"):
+        from aiohttp import web
+
+        from train.serving import Dressing, Jobs, Photographs, Served, make_app, open_socket, read_catalogue
+    listening = open_socket(host, port)  # before the cascade is loaded: a port in use is known at once
+    stages = load_cascade(runs, ALONE.device)
+    catalogue = read_catalogue(_open(shards, stages[0].config.data))
+    photographs = Photographs(weights)
+    jobs = Jobs()
+    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), ALONE.device)
+    app = make_app(Served(jobs, dressing), host)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
+    jobs.start()
+    threading.Thread(target=photographs.check, args=(catalogue,), daemon=True).start()
+    try:
+        web.run_app(
+            app, sock=listening, access_log=None, print=lambda _: click.echo(f"{url} (Ctrl-C ends it)")
+        )  # fmt: skip
+    finally:
+        ended = jobs.stop(_PATIENCE)
+        photographs.close()
+    if not ended:
+        click.echo("trainer: the picture under way is dropped", err=True)
+        sys.stderr.flush()
+        os._exit(0)  # the thread that makes it is in a large network's evaluation, or waits for prep
+
+
+def _open(shards: Path, settings: DataConfig) -> ShardFolder:
+    """Open the validation split, whom the cascade has not seen, or the training split where there is no other."""
+    try:
+        return open_shards(shards, "val", settings)
+    except UserError:
+        return open_shards(shards, "train", settings)

@@ -1,0 +1,57 @@
+"""The command `trainer evaluate`: figures of a trained cascade."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from common.extras import needs
+from common.options import FOLDER
+from common.progress import progress_bar
+from schemas import Split
+from train.cli.options import JSON, RUNS, SEED, SHARDS, SPLIT
+from train.data import open_shards
+from train.hardware.world import ALONE
+from train.inference.cascade import Overrides, load_cascade
+from train.inference.sampling import provenance
+
+
+@click.command("evaluate")
+@RUNS
+@SHARDS
+@SPLIT
+@click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
+@click.option("--weights", type=FOLDER, default=None, help="Folder of the networks of LPIPS, FID and KID.")
+@click.option("--truth", type=FOLDER, default=None, help="Folder truth of drawn data: dress people in swaps as well.")
+@SEED
+@JSON
+def evaluate(
+    runs: Path,
+    shards: Path | str,
+    split: Split,
+    pairs: int,
+    weights: Path | None,
+    truth: Path | None,
+    seed: int,
+    as_object: bool,
+) -> None:
+    """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID; and swaps to their truth."""
+    with needs("evaluate"):
+        from train.evaluation import table
+        from train.evaluation.evaluating import evaluate as measure
+        from train.evaluation.evaluating import evaluate_swaps
+    stages = load_cascade(runs, ALONE.device)
+    data = open_shards(shards, split, stages[0].config.data)
+    swaps = None
+    if truth is not None:
+        with progress_bar("swapping") as progress:
+            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=ALONE.device, progress=progress)
+    with progress_bar("evaluating") as progress:
+        result = measure(stages, data, pairs, seed=seed, device=ALONE.device, weights=weights, progress=progress)
+    result.swaps = swaps
+    for figure, why in result.left_out.items():
+        click.echo(f"trainer: left out {figure}: {why}", err=True)
+    how = provenance(stages, data, seed, Overrides())
+    click.echo(json.dumps(table.as_json(result, how)) if as_object else table.as_text(result, stages, data))

@@ -1,0 +1,26 @@
+"""The command `trainer export`: a trained cascade as one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import torch
+
+from common.options import FOLDER
+from train.cli.options import RUNS
+from train.data import ShardFolder
+from train.inference.cascade import load_cascade
+from train.inference.exporting import CARD, export_cascade
+
+
+@click.command("export")
+@RUNS
+@click.option("--out", type=FOLDER, required=True, help="Folder to make; has to be new or empty.")
+@click.option("--shards", type=FOLDER, default=None, help="Shards it was trained on, to be named on the model card.")
+def export(runs: Path, out: Path, shards: Path | None) -> None:
+    """Write the cascade's EMA weights, configuration and model card to one folder."""
+    trained_on = ShardFolder(shards, "train").manifest if shards else None
+    stages = load_cascade(runs, torch.device("cpu"))
+    export_cascade(stages, out, trained_on)
+    click.echo(f"{', '.join(stage.config.stage for stage in stages)} in {out}; {out / CARD} says how to use them")

@@ -1,0 +1,225 @@
+"""The command `trainer fit`: trains the stages, alone or under torchrun."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import click
+
+from common.errors import UserError
+from common.progress import progress_bar
+from train.cli.options import RUNS, SETTINGS, SHARDS, GivenSettings
+from train.configuration.settings import checked, given_settings
+from train.configuration.stage_config import STAGES, Stage, StageConfig
+from train.data import ShardFolder, open_shards
+from train.hardware.cards import card_of, prepare
+from train.hardware.rank import is_main
+from train.hardware.world import ALONE, Elsewhere, Parallel, World, join, lost_another
+from train.memory.automatic import Choice, choose
+from train.memory.rehearse import as_table, rehearse
+from train.training.loop import Diverged, fit_stage
+from train.training.metrics import Status
+from train.training.parallel import refuse_impossible
+
+
+@click.command("fit")
+@SHARDS
+@RUNS
+@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to train.")
+@SETTINGS
+@click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
+@click.option("--dry-run", is_flag=True, help="Say what it takes, by a few steps that are thrown away; write nothing.")
+@click.option("--skip-damaged", is_flag=True, help="Take the next sound sample for a damaged one; do not stop.")
+@click.option(
+    "--parallel", type=click.Choice(["ddp", "fsdp"]), default=None,
+    help="Under torchrun: a copy of the weights on each process, or a share.  [default: ddp]",
+)  # fmt: skip
+@click.option(
+    "--profile", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Write a trace of N steps of each stage to its run folder, for ui.perfetto.dev.",
+)  # fmt: skip
+def fit(
+    shards: Path | str,
+    runs: Path,
+    stage: Stage | Literal["all"],
+    settings: GivenSettings,
+    steps: int | None,
+    dry_run: bool,
+    skip_damaged: bool,
+    parallel: Parallel | None,
+    profile: int,
+) -> None:
+    """Train the stages one after the other; an interrupted run resumes when the command is run again."""
+    stages: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
+    request = _Request(shards, runs, stages, settings, steps, skip_damaged)
+    with _one_line_errors():
+        if dry_run:
+            if is_main():
+                _dry_run(request)
+        else:
+            _train(request, parallel, profile)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What the command line asks for, before it is known on what machine."""
+
+    shards: Path | str
+    runs: Path
+    stages: tuple[Stage, ...]
+    settings: GivenSettings
+    steps: int | None
+    skip_damaged: bool
+
+    def prepared(self, world: World) -> _Prepared:
+        """Read settings and shards. Raise UserError for what does not fit together, before anything is written."""
+        size, assignments = self.settings.size, self.settings.assignments
+        if self.steps:
+            assignments = (*assignments, f"steps={self.steps}")
+        given = [given_settings(size, name, self.settings.config, assignments) for name in self.stages]
+        configs = [checked(values, name) for values, name in zip(given, self.stages, strict=True)]
+        for config in configs:
+            refuse_impossible(config, world)
+        data = open_shards(self.shards, "train", configs[0].data, _warn if self.skip_damaged else None)
+        return _Prepared(given, data, _held_out(self.shards, configs))
+
+    def chosen(self, values: dict[str, Any], name: Stage, world: World) -> Choice:
+        """Choose for the machine what no setting says."""
+        card = card_of(world.device)
+        if card is not None:
+            click.echo(f"trainer: planning {name} for {card.name}", err=True)
+        return choose(values, name, card, world, self.runs / name)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    given: list[dict[str, Any]]
+    """What is set of each stage."""
+    data: ShardFolder
+    held_out: ShardFolder | None
+    """The split val, where anything is validated."""
+
+
+def _dry_run(request: _Request) -> None:
+    prepare(ALONE.device)
+    prepared = request.prepared(ALONE)
+    choices = [request.chosen(values, name, ALONE) for values, name in zip(prepared.given, request.stages, strict=True)]
+    for choice in filter(lambda choice: choice.told, choices):
+        click.echo(choice.told, err=True)
+    click.echo(as_table([rehearse(choice.config, prepared.data, ALONE.device) for choice in choices]))
+
+
+def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
+    with join(parallel) as world, _stop_signals() as stopped:
+        prepare(world.device)
+        prepared = world.agree(lambda: request.prepared(world))
+        for values, name in zip(prepared.given, request.stages, strict=True):
+            choice = world.told(lambda values=values, name=name: request.chosen(values, name, world))  # type: ignore[misc]
+            if choice.told:
+                _print_once(choice.told, err=True)
+            run = request.runs / name
+            with _training_progress(world) as report:
+                whole = fit_stage(
+                    choice.config, prepared.data, run, report, stopped, prepared.held_out, world,
+                    adapt=_warn if choice.may_halve else None, profile=profile,
+                )  # fmt: skip
+            if not whole:
+                _print_once("trainer: stopped at a checkpoint; run the same command again to resume", err=True)
+                sys.exit(130)
+            _print_once(f"{name}: {choice.config.steps} steps, {run}")
+
+
+def _held_out(shards: Path | str, configs: list[StageConfig]) -> ShardFolder | None:
+    if not any(config.validation.every or config.validation.sheet_every for config in configs):
+        return None
+    try:
+        return open_shards(shards, "val", configs[0].data)
+    except UserError as error:
+        raise UserError(f"{error}, or train without validation: --set validation.every=0") from error
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """End as one process of several should where another one has failed, and with exit code 1 where a run diverged."""
+    try:
+        yield
+    except Elsewhere:
+        sys.exit(2)
+    except Diverged as error:
+        _print_once(f"trainer: {error}", err=True)
+        sys.exit(1)
+    except RuntimeError as error:
+        if not lost_another(error):
+            raise
+        text = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"an exchange with the other processes failed ({text}); if one of them has ended, its last line says why"
+        ) from error
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether SIGINT or SIGTERM has come; a second SIGINT interrupts at once."""
+    came: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _training_progress(world: World) -> Iterator[Callable[[Status], None]]:
+    """Show step, loss, images/s and time left: a bar on a terminal, now and then a plain line elsewhere."""
+    if not world.leads:
+        yield lambda _status: None
+        return
+    with progress_bar("training") as update:
+        terminal = sys.stderr.isatty()
+        last = 0.0
+
+        def report(status: Status) -> None:
+            nonlocal last
+            text = status_line(status)
+            update(status.step, status.steps, text)
+            if not terminal and (status.seconds - last > 15 or status.step in (1, status.steps)):
+                last = status.seconds
+                click.echo(f"{text} step {status.step}/{status.steps}, {status.seconds_left:.0f} s left", err=True)
+
+        yield report
+
+
+def status_line(status: Status) -> str:
+    """Return what is known after a step, as one line."""
+    return (
+        f"{status.stage} loss {status.loss:.4f} norm {status.grad_norm:.2f} lr {status.lr:.1e} "
+        f"{status.images_per_second:.1f} images/s {status.tflops:.3g} TFLOP/s"
+        + (f" (MFU {status.mfu:.0%})" if status.mfu is not None else "")
+        + f" {status.memory_bytes / 2**30:.1f} GiB, data wait {status.data_wait:.0%}"
+        + (f", loss scale {status.loss_scale:g}" if status.loss_scale is not None else "")
+        + (f", {status.skipped} skipped" if status.skipped else "")
+        + (f", {status.replaced} replaced" if status.replaced else "")
+    )
+
+
+def _warn(line: str) -> None:
+    click.echo(f"trainer: {line}", err=True)
+
+
+def _print_once(message: str, err: bool = False) -> None:
+    """Print what all processes of a training would print, once."""
+    if is_main():
+        click.echo(message, err=err)

@@ -1,0 +1,60 @@
+"""Options that several commands of `trainer` have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from common.options import FOLDER, Location, options_of
+from common.seeds import MAX_SEED
+from train.configuration.presets import Preset
+
+RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
+SHARDS = click.option(
+    "--shards", type=Location(), required=True, metavar="FOLDER|URL",
+    help="What prep build-shards wrote: a folder, or where it was copied to, e.g. s3://bucket/shards.",
+)  # fmt: skip
+WEIGHTS = click.option(
+    "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
+    help="Weights of prep's estimators; repeatable.",
+)  # fmt: skip
+FAST = click.option("--fast", is_flag=True, help="At most 25 steps a stage, of dpmpp_2m.")
+SPLIT = click.option(
+    "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Where to take people from."
+)
+SEED = click.option(
+    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same result."
+)
+JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+
+
+@dataclass(frozen=True)
+class GivenSettings:
+    """What the command line says of a stage's settings."""
+
+    preset: Preset | None
+    config: Path | None
+    assignments: tuple[str, ...]
+
+    @property
+    def size(self) -> Preset:
+        """The preset, or the machine's default: small on a GPU, nano on a CPU."""
+        import torch
+
+        return self.preset or ("small" if torch.cuda.is_available() else "nano")
+
+
+SETTINGS = options_of(
+    GivenSettings,
+    "settings",
+    click.option(
+        "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
+        help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
+    ),
+    click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Settings, as YAML."),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. optim.lr=1e-4."
+    ),
+)  # fmt: skip

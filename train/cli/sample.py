@@ -1,0 +1,109 @@
+"""The command `trainer sample`: people of the shards in other garments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from common.errors import UserError
+from common.options import FILE, FOLDER, options_of
+from common.progress import progress_bar
+from schemas import Split
+from train.cli.options import FAST, RUNS, SEED, SHARDS, SPLIT
+from train.data import ShardFolder, open_shards
+from train.diffusion.samplers import SAMPLERS
+from train.hardware.world import ALONE
+from train.inference.cascade import Overrides, load_cascade
+from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
+from train.inference.sampling import Pair, sample_pairs, swapped_pairs
+
+
+@dataclass(frozen=True)
+class PairSelection:
+    """Who is dressed in what: pairs by key, from a file, all against all, or so many of the split."""
+
+    split: Split
+    people: tuple[str, ...]
+    garments: tuple[str, ...]
+    pairs_file: Path | None
+    everyone: bool
+    pairs: int | None
+
+    def refuse_conflicts(self) -> None:
+        """Raise UserError where pairs are selected in two ways."""
+        ways = [self.people or self.garments, self.pairs_file, self.pairs is not None or self.everyone]
+        if sum(map(bool, ways)) > 1:
+            raise UserError(
+                "conflicting selections of pairs; give --person with --garment, or --pairs-file, or --pairs"
+            )
+
+    def of(self, shards: ShardFolder) -> list[Pair]:
+        """Return the pairs. Raise UserError for what the shards do not hold."""
+        if self.everyone:
+            pairs, total = all_pairs(shards, self.pairs)
+            click.echo(f"trainer: {len(pairs)} of {total} pairs", err=True)
+            return pairs
+        if self.pairs_file is not None:
+            return pairs_from_file(shards, self.pairs_file)
+        if self.people or self.garments:
+            return keyed_pairs(shards, self.people, self.garments)
+        return swapped_pairs(shards, self.pairs or 8)
+
+
+_PAIRS = options_of(
+    PairSelection,
+    "selection",
+    SPLIT,
+    click.option("--person", "people", multiple=True, metavar="KEY", help="Sample whose person to dress; repeatable."),
+    click.option("--garment", "garments", multiple=True, metavar="KEY", help="Sample whose garment, one a person."),
+    click.option("--pairs-file", type=FILE, help="CSV or TSV: person, garment."),
+    click.option(
+        "--all", "everyone", is_flag=True, help=f"All against all, at most {ALL_BOUND} pictures or --pairs."
+    ),
+    click.option("--pairs", type=click.IntRange(min=1), default=None, help="How many people to dress.  [default: 8]"),
+)  # fmt: skip
+_OVERRIDES = options_of(
+    Overrides,
+    "overrides",
+    click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]"),
+    click.option(
+        "--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]"
+    ),
+    FAST,
+    click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]"),
+)  # fmt: skip
+
+
+@click.command("sample")
+@RUNS
+@SHARDS
+@click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the pictures.")
+@_PAIRS
+@_OVERRIDES
+@click.option("--ema/--no-ema", default=True, show_default=True, help="EMA weights, or those of the last step.")
+@SEED
+def sample(
+    runs: Path,
+    shards: Path | str,
+    out: Path,
+    selection: PairSelection,
+    overrides: Overrides,
+    ema: bool,
+    seed: int,
+) -> None:
+    """Dress people, of the validation split by default, in garments of others."""
+    selection.refuse_conflicts()
+    if overrides.fast and (overrides.sampler or overrides.steps):
+        raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
+    stages = load_cascade(runs, ALONE.device, "ema" if ema else "model")
+    data = open_shards(shards, selection.split, stages[0].config.data)
+    overrides.refuse_impossible(stages)
+    pairs = selection.of(data)
+    with progress_bar("sampling") as progress:
+        sheet = sample_pairs(
+            stages, data, pairs, out, seed=seed, overrides=overrides, device=ALONE.device, progress=progress
+        )  # fmt: skip
+    click.echo(f"{len(pairs)} pictures of {stages[-1].config.size}² in {out}")
+    click.echo(f"contact sheet: {sheet}")

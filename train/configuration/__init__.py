@@ -1,0 +1,1 @@
+"""What a stage's training is set to, and where the settings come from."""

@@ -1,0 +1,265 @@
+"""What a stage's training is set to: pydantic, defaults ← preset ← file ← `--set a.b=c`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from common.seeds import MAX_SEED
+from train.diffusion.guidance import Threshold
+from train.diffusion.objective import Prediction
+from train.diffusion.samplers import GridName
+from train.diffusion.schedule import ScheduleName
+from train.models import ModelConfig, ParallelUNetConfig
+from train.models.model_config import check_divisible
+
+Stage = Literal["base", "sr256", "sr1024"]
+STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
+
+Precision = Literal["fp32", "bf16", "fp16"]
+SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
+
+
+NO_GUIDANCE = (
+    "diffusion.drop=0 never trains the null condition that guidance leads away from; guidance 1 would fit, or a new "
+    "run with diffusion.drop=0.1"
+)
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataConfig(_Config):
+    """Batches."""
+
+    batch: int = Field(256, gt=0)
+    """Samples a step (paper: 256)."""
+    flip: bool = True
+    """Mirror half of the tuples, left and right keypoints exchanged."""
+    jitter: float = Field(0.0, ge=0, le=0.25)
+    """Shift person and garment, each on its own, whole pixels up to this share of the side; not in stage 3."""
+    threads: int | None = Field(None, gt=0)
+    """Threads that read and decode ahead of the step; null: one for each processor on a card, 2 on a CPU. For shards at
+    a URL, how many requests are under way."""
+    cache: Path | None = None
+    """Folder that keeps what was read of shards at a URL; null: tryon-cascade/shards in ~/.cache."""
+    cache_bytes: int = Field(10 * 2**30, ge=0)
+    """Most that this folder holds, all processes together; what was used longest ago goes first. 0 keeps nothing."""
+    cache_memory: int | None = Field(None, ge=0)
+    """Bytes of decoded images that each process keeps in memory; null: a third of what is available. 0 keeps none."""
+
+
+class OptimConfig(_Config):
+    """Adam, as the paper's three stages are trained; the rest as in Imagen (appendix F)."""
+
+    name: Literal["adam", "adamw", "adafactor"] = "adam"
+    """Adam (the paper's), Adam with decoupled weight decay, or Adafactor, whose second moments are factored."""
+    lr: float = Field(1e-4, gt=0)
+    """Learning rate after the warm-up."""
+    warmup: int = Field(10_000, ge=0)
+    """Steps of linear warm-up from 0."""
+    decay: Literal["constant", "cosine"] = "constant"
+    """What follows the warm-up: the same rate to the end (the paper's), or half a cosine down to 0 at ``steps``."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates."""
+    eps: float = Field(1e-8, gt=0)
+    """Adam's ε."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay; not for adam, which has none."""
+    clip: float | None = Field(1.0, gt=0)
+    """Gradients are scaled down to this norm where it is larger; null leaves them as they are."""
+    max_skipped: int = Field(20, gt=0)
+    """After so many steps in a row whose loss or gradients were not finite the run ends."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.name == "adam" and self.weight_decay:
+            raise ValueError(f"name=adam has no weight_decay, here {self.weight_decay}: 0 or name=adamw would fit")
+        return self
+
+
+class ValidationConfig(_Config):
+    """What is looked at on the way, with the averaged weights, on the split val."""
+
+    every: int = Field(1000, ge=0)
+    """Steps between two losses of the same samples with the same noise; 0 for never."""
+    samples: int = Field(100, gt=0)
+    """Samples of such a loss, spread over the split and, in turn, over ten ranges of t."""
+    sheet_every: int = Field(0, ge=0)
+    """Steps between two sheets of the same pairs, as sampled; 0 for never."""
+    sheet_pairs: int = Field(4, gt=0)
+    """Rows of a sheet."""
+
+
+class LogConfig(_Config):
+    """Where the numbers go besides metrics.jsonl."""
+
+    tensorboard: bool = False
+    """Write TensorBoard's event files; needs the extra `tensorboard`."""
+    wandb: bool = False
+    """Send them to Weights & Biases; needs the package wandb."""
+
+
+class MemoryConfig(_Config):
+    """Where a step's tensors lie and how many there are at a time; none of it changes what is computed.
+
+    `trainer plan` says what a card needs.
+    """
+
+    micro_batch: int | None = Field(None, gt=0)
+    """Samples of one forward and backward pass, whose gradients are added up to the batch's; null: the whole batch."""
+    checkpointing: bool = False
+    """Keep only the inputs of each block for the backward pass and compute the rest again."""
+    optimizer_on_host: bool = False
+    """Keep a second copy of the weights and the optimizer's moments in host memory, and step there (ZeRO-Offload)."""
+    optimizer_in_backward: bool = False
+    """Step each parameter as soon as its gradient is known, and free the gradient; neither accumulates nor clips."""
+    ema_on_host: bool = False
+    """Keep the averaged weights in host memory."""
+
+
+class DiffusionConfig(_Config):
+    """The diffusion process and what is randomly done to the conditions."""
+
+    schedule: ScheduleName = "cosine"
+    """Noise schedule in continuous time."""
+    prediction: Prediction = "eps"
+    """What the network says: the noise ε (the paper's), v, or the picture x."""
+    residual_std: float | None = Field(None, gt=0, le=1)
+    """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
+    shown_std: float | None = Field(None, gt=0, le=1)
+    """The same where Ia shows the person, in the base stage; None: the same as residual_std."""
+    hide_hem: bool = False
+    """Hide a stretch about the hips of Ia for tops, so that it does not tell how long the worn one is."""
+    t_shift: float = Field(1.0, gt=0)
+    """s: times are drawn as t = s·u / (1 + (s - 1)·u) with u from U(0, 1); 1 is U(0, 1), more is more noise."""
+    min_snr_gamma: float | None = Field(None, gt=0)
+    """γ of min-SNR loss weighting; none by default."""
+    drop: float = Field(0.1, ge=0, le=1)
+    """Share of the samples whose conditions are all set to 0 (paper: 10 %)."""
+    augmentation: float = Field(1.0, ge=0, le=1)
+    """Noise levels of the conditional images are drawn from U(0, this) (paper: U(0, 1))."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.residual_std is not None and (self.prediction == "eps" or self.min_snr_gamma is not None):
+            raise ValueError(
+                f"residual_std={self.residual_std} goes with prediction=v or x and no min_snr_gamma, "
+                f"not with prediction={self.prediction}, min_snr_gamma={self.min_snr_gamma}"
+            )
+        if self.shown_std is not None and (self.residual_std is None or self.augmentation):
+            raise ValueError(
+                f"shown_std={self.shown_std} goes with a residual_std and augmentation=0, "
+                f"not with residual_std={self.residual_std}, augmentation={self.augmentation}"
+            )
+        return self
+
+
+class SamplingConfig(_Config):
+    """How pictures are sampled where the command line does not say otherwise."""
+
+    sampler: SamplerName = "ddpm"
+    """Sampler."""
+    steps: int = Field(256, gt=0)
+    """Network evaluations a picture, each of them doubled by guidance."""
+    grid: GridName = "time"
+    """Where the steps lie: evenly in t, or evenly in the log-SNR, which dpmpp_2m wants (docs/sampling.md)."""
+    guidance: float = Field(2.0, ge=0)
+    """Weight w of classifier-free guidance (paper: 2 in all stages); 1 is none."""
+    threshold: Threshold = "static"
+    """What is done to x̂0 outside of [-1, 1]."""
+    low_res_noise: float = Field(0.1, ge=0, le=1)
+    """Noise level t_na of the low-resolution picture; Ia and Ic get none."""
+
+
+class CheckpointConfig(_Config):
+    """Checkpoints."""
+
+    every: int = Field(1000, gt=0)
+    """Steps between two checkpoints."""
+    keep: int = Field(2, gt=0)
+    """How many of the last ones are kept, besides that with the lowest validation loss."""
+
+
+class StageConfig(_Config):
+    """All settings of one stage's run."""
+
+    stage: Stage
+    """Which stage of the cascade."""
+    preset: str
+    """The preset that the defaults come from."""
+    size: int = Field(gt=0)
+    """Side of the stage's pictures."""
+    low_res: int | None = Field(None, gt=0)
+    """Side of the stage before's pictures; none for the base stage."""
+    crop: int | None = Field(None, gt=0)
+    """Side of the random crops that are trained on; the whole picture where none."""
+    steps: int = Field(gt=0)
+    """Optimizer steps of the whole run."""
+    seed: int = Field(0, ge=0, le=MAX_SEED)
+    """Decides weights, order, noise, times and dropout."""
+    precision: Precision = "fp32"
+    """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32. fp16 scales the loss."""
+    compile: bool = False
+    """Whether torch.compile makes the training step's forward and backward pass faster; it takes minutes first."""
+    ema: float = Field(0.9999, ge=0, lt=1)
+    """Decay of the averaged weights; grows up to this as (1 + n) / (10 + n) over the first steps n."""
+    model: ModelConfig
+    """The network."""
+    data: DataConfig = DataConfig()
+    optim: OptimConfig = OptimConfig()
+    memory: MemoryConfig = MemoryConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    validation: ValidationConfig = ValidationConfig()
+    log: LogConfig = LogConfig()
+
+    @property
+    def is_try_on(self) -> bool:
+        """Whether the stage reads (Ia, Jp, Ic, Jg): the third one does not (paper §3.1)."""
+        return isinstance(self.model, ParallelUNetConfig)
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the stage's pictures are than the stage before's."""
+        return self.size // self.low_res if self.low_res else 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.low_res is None) != (self.stage == "base"):
+            raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: only base has none")
+        if self.low_res and self.diffusion.shown_std is not None:
+            raise ValueError(
+                f"diffusion.shown_std={self.diffusion.shown_std} with low_res={self.low_res}: null would fit"
+            )
+        if self.low_res:
+            check_divisible("size", self.size, self.low_res, f"low_res={self.low_res}")
+            check_divisible("crop", self.crop or self.size, self.scale, f"size={self.size}, low_res={self.low_res}")
+        if isinstance(self.model, ParallelUNetConfig):
+            if self.crop or self.size != self.model.image_size:
+                raise ValueError(f"size={self.size}, crop={self.crop}: this model takes whole {self.model.image_size}²")
+        else:
+            levels = f"{len(self.model.channels)} levels"
+            check_divisible("size", self.size, self.model.stride, levels)
+            check_divisible("crop", self.crop or self.size, self.model.stride, levels)
+        return self
+
+    @model_validator(mode="after")
+    def _memory_fits(self) -> Self:
+        if not self.memory.optimizer_in_backward:
+            return self
+        micro = self.memory.micro_batch
+        refused = {
+            f"memory.micro_batch={micro} of data.batch={self.data.batch}: null": micro and micro < self.data.batch,
+            f"optim.clip={self.optim.clip}: null": self.optim.clip is not None,
+            "precision=fp16: bf16 or fp32": self.precision == "fp16",
+            "memory.optimizer_on_host=true: false": self.memory.optimizer_on_host,
+        }
+        for what, is_refused in refused.items():
+            if is_refused:
+                raise ValueError(f"memory.optimizer_in_backward=true does not go with {what} would fit")
+        return self

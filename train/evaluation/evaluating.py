@@ -1,0 +1,161 @@
+"""Evaluating a cascade: read `evaluate` from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from schemas import AGNOSTIC, PERSON, PERSON_256
+from train.data import ShardFolder
+from train.data.batches import to_size, to_tensor
+from train.data.shards import Pixels
+from train.diffusion.conditioning import from_uint8
+from train.evaluation.distribution import distances
+from train.evaluation.means import Means
+from train.evaluation.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
+from train.evaluation.paired import enlarged, hidden, picture_quality
+from train.evaluation.swaps import Size, SwapFigures, measure_swaps
+from train.inference.cascade import Overrides, TrainedStage
+from train.inference.dress import Outfit, dress
+from train.inference.sampling import Pair, outfit_of, swapped_pairs
+
+_AT_ONCE = 8
+
+
+@dataclass
+class Evaluation:
+    """What was measured, and what was not."""
+
+    pairs: int
+    """People that were dressed: once in the garment that they wear, once in another where FID and KID are asked for."""
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Stage → means over its own pictures: what ``picture_quality`` returns, and `lpips`."""
+    bicubic: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Stage → the same of its own input, bicubically enlarged."""
+    distances: dict[str, float] = field(default_factory=dict)
+    """`fid` and `kid` of the last stage, unpaired as in the paper (§4)."""
+    swaps: SwapFigures | None = None
+    """Figures of swaps against their truth, where there is one."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Figure → why it is missing and how to get it."""
+    weights: dict[str, str] = field(default_factory=dict)
+    """sha256 of the files of the metrics' networks."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All figures of the whole cascade, that is of its last stage."""
+        return list(self.stages.values())[-1] | self.distances
+
+
+Progress = Callable[[int, int], None]
+Dressed = Iterator[tuple[Pair, list[Pixels]]]
+
+
+def evaluate(
+    stages: Sequence[TrainedStage],
+    shards: ShardFolder,
+    count: int,
+    *,
+    seed: int,
+    device: torch.device,
+    weights: Path | None,
+    progress: Progress,
+) -> Evaluation:
+    """Dress ``count`` people of the split, each stage by its own settings, and compare with their photographs.
+
+    Paired: everybody in the garment of their own sample, whose truth is Ip. Unpaired: the same people in garments of
+    others, all pictures together against all photographs. The seed decides everything random. Networks come from
+    ``weights`` alone. Raise UserError where nobody can be dressed or a file of weights is not what it should be.
+    """
+    swapped = swapped_pairs(shards, count)
+    paired = [Pair(pair.person, pair.person) for pair in swapped]
+    result = Evaluation(len(paired), left_out=missing(weights), weights=checksums(weights))
+    lpips = load_lpips(weights / ALEXNET) if weights and "lpips" not in result.left_out else None
+    with_distances = weights is not None and "fid" not in result.left_out and len(swapped) > 1
+    total = len(paired) * (1 + with_distances)
+
+    def pictures(pairs: Sequence[Pair], done: int) -> Dressed:
+        for start in range(0, len(pairs), _AT_ONCE):
+            progress(done + start, total)
+            some = pairs[start : start + _AT_ONCE]
+            outfits = [outfit_of(shards, pair) for pair in some]
+            yield from zip(
+                some, dress(stages, outfits, seed=seed, overrides=Overrides(), device=device), strict=True
+            )  # fmt: skip
+        progress(done + len(pairs), total)
+
+    _compare(stages, shards, pictures(paired, 0), lpips, result)
+    if weights and with_distances:
+        result.distances = _distances(
+            stages[-1], shards, pictures(swapped, len(paired)), weights / INCEPTION, seed
+        )  # fmt: skip
+    elif "fid" not in result.left_out:
+        result.left_out |= dict.fromkeys(("fid", "kid"), "takes two people at least; give --pairs 2 or more")
+    return result
+
+
+def evaluate_swaps(
+    stages: Sequence[TrainedStage],
+    shards: ShardFolder,
+    truth: Path,
+    count: int,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> SwapFigures:
+    """Dress people of the folder ``truth`` in garments that they never wear: ``count`` swaps (``measure_swaps``)."""
+    sizes = [Size(stage.config.stage, stage.config.size, not stage.config.is_try_on) for stage in stages]
+
+    def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
+        return dress(stages, outfits, seed=seed, overrides=Overrides(), device=device)
+
+    return measure_swaps(truth, shards, dresser, sizes, count, seed, progress)
+
+
+def _compare(
+    stages: Sequence[TrainedStage], shards: ShardFolder, made: Dressed, lpips: Lpips | None, result: Evaluation
+) -> None:
+    names = [stage.config.stage for stage in stages]
+    own: dict[str, Means] = {name: Means() for name in names}
+    bicubic: dict[str, Means] = {name: Means() for name in names[1:]}
+    for pair, pictures in made:
+        Ia = shards.picture(pair.person, AGNOSTIC)
+        for index, stage in enumerate(stages):
+            truth = photograph(shards, pair.person, stage)
+            inside = hidden(Ia, stage.config.size)
+            candidates = [(own, pictures[index])]
+            if index:
+                candidates.append((bicubic, enlarged(pictures[index - 1], stage.config.size)))
+            for means, picture in candidates:
+                figures = picture_quality(picture, truth, inside)
+                if lpips is not None:
+                    figures["lpips"] = lpips(_signed([picture]), _signed([truth])).item()
+                means[stage.config.stage].add(figures)
+    result.stages = {name: means.values() for name, means in own.items()}
+    result.bicubic = {name: means.values() for name, means in bicubic.items()}
+
+
+def photograph(shards: ShardFolder, position: int, stage: TrainedStage) -> Pixels:
+    """Return Ip at the stage's size, from the picture that the stage is trained on."""
+    member = PERSON_256 if stage.config.is_try_on else PERSON
+    return to_size(shards.picture(position, member), stage.config.size)
+
+
+def _distances(
+    stage: TrainedStage, shards: ShardFolder, made: Dressed, file: Path, seed: int
+) -> dict[str, float]:  # fmt: skip
+    extract = load_inception(file)
+    real, fake = [], []
+    for pair, pictures in made:
+        real.append(extract(to_tensor([photograph(shards, pair.person, stage)])))
+        fake.append(extract(to_tensor([pictures[-1]])))
+    return distances(torch.cat(real), torch.cat(fake), seed)
+
+
+def _signed(pictures: list[Pixels]) -> Tensor:
+    return from_uint8(to_tensor(pictures))

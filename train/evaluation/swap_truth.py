@@ -1,0 +1,169 @@
+"""Swaps whose truth is known, and the truth itself, cut and scaled as the shards' pictures are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import ValidationError
+
+from common.errors import UserError
+from schemas import (
+    CONDITIONING_SIZE,
+    MASK_GARMENT,
+    MASK_KEPT,
+    SWAPS,
+    TARGET_SIZE,
+    Crop,
+    Garment,
+    Picture,
+    Swap,
+    Truth,
+)
+from train.data import ShardFolder
+from train.data.batches import to_size
+from train.data.shards import Pixels
+from train.evaluation.paired import Mask
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A garment whose truth is known for a person."""
+
+    swap: Swap
+    garment: int | None
+    """Position in the shards of the sample whose Ic and Jg show it. None where the split has no such sample: nobody
+    is dressed in it, but it is there to be mistaken for another."""
+
+
+@dataclass(frozen=True)
+class Dressable:
+    """A person with two or more garments, all of one part of the body, one of which at least can be put on."""
+
+    position: int
+    """In the shards, of the sample whose Ia and Jp show the person"""
+    photograph: Picture
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def wearable(self) -> list[int]:
+        """Numbers of the candidates that the person can be dressed in."""
+        return [number for number, candidate in enumerate(self.candidates) if candidate.garment is not None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one swap has to look at a stage's size."""
+
+    picture: Pixels
+    """(size, size, 3)"""
+    garment: Mask
+    """(size, size): where the garment is seen"""
+    kept: Mask
+    """(size, size): where the same of the person is seen as in the photograph"""
+
+
+def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
+    """Return who can be dressed in what: person and garment both have a front view in the shards' split.
+
+    So somebody whom prep moved to training is left out, and nobody is dressed in such a garment. Raise UserError where
+    the folder holds no list of swaps, or nobody can be dressed.
+    """
+    people: dict[tuple[str, str, str], int] = {}
+    garments: dict[tuple[str, Garment], int] = {}
+    photographs: dict[int, Picture] = {}
+    for position in range(len(shards)):
+        sample = shards.sample(position)
+        if sample.view == "front":
+            people.setdefault((sample.look, sample.frame, sample.garment), position)
+            photographs[position] = sample.person
+            if sample.pairing == "item":
+                garments.setdefault((sample.item.removesuffix("_F"), sample.garment), position)
+    found: dict[int, list[Candidate]] = {}
+    for swap in _read(folder):
+        person = people.get((swap.look, swap.frame, swap.garment))
+        if person is not None:
+            garment = garments.get((swap.item, swap.garment))
+            found.setdefault(person, []).append(Candidate(swap, garment))
+    known = [Dressable(at, photographs[at], tuple(some)) for at, some in found.items() if len(some) > 1]
+    dressable = [person for person in known if person.wearable]
+    if not dressable:
+        raise UserError(
+            f"--truth {folder}: none of its people can be dressed from this split of {shards.folder}; give the truth "
+            "of the data set that the shards were built from (prep sample-data --truth)"
+        )
+    return dressable
+
+
+def answer(folder: Path, person: Dressable, candidate: Candidate, size: int, *, large: bool) -> Answer:
+    """Return the truth of a person in a garment at ``size``.
+
+    ``large``: by way of the 1024² that the last stage learns from, otherwise of the 256² of the first two. Raise
+    UserError where a file is missing or is not of the photograph's size.
+    """
+    shape = person.photograph.height, person.photograph.width
+    picture = _cut(_decode(folder / candidate.swap.picture, "colour", shape), person.photograph.crop)
+    mask = _cut(_decode(folder / candidate.swap.mask, "grey", shape), person.photograph.crop)
+    picture = _scaled(picture, TARGET_SIZE)
+    if not large:
+        picture = to_size(picture, CONDITIONING_SIZE)
+    return Answer(to_size(picture, size), _share(mask == MASK_GARMENT, size), _share(mask == MASK_KEPT, size))
+
+
+def chosen_swaps(people: Sequence[Dressable], count: int, seed: int) -> list[tuple[Dressable, int]]:
+    """Return ``count`` swaps as (person, number of the candidate), or all; nobody comes twice before all came once.
+
+    Where not all can come they are spread evenly. The seed decides which garments; swaps of a person lie side by side.
+    """
+    orders = [np.random.default_rng([seed, n]).permutation(p.wearable).tolist() for n, p in enumerate(people)]
+    rounds = range(max(len(order) for order in orders))
+    queue = [(n, orders[n][turn]) for turn in rounds for n in range(len(people)) if turn < len(orders[n])]
+    if count < len(people):
+        queue = [queue[place * len(people) // count] for place in range(count)]
+    return [(people[n], number) for n, number in sorted(queue[:count], key=lambda entry: entry[0])]
+
+
+def _read(folder: Path) -> tuple[Swap, ...]:
+    path = folder / SWAPS
+    try:
+        return Truth.model_validate_json(path.read_bytes()).swaps
+    except OSError as error:
+        raise UserError(
+            f"--truth {folder}: no {SWAPS} can be read ({error.strerror}); give the folder truth"
+        ) from error
+    except ValidationError as error:
+        raise UserError(f"{path}: not a list of swaps; draw it again with prep sample-data --truth") from error
+
+
+def _decode(path: Path, what: Literal["colour", "grey"], shape: tuple[int, int]) -> Pixels:
+    data = np.frombuffer(path.read_bytes() if path.is_file() else b"", np.uint8)
+    flags = cv2.IMREAD_COLOR_RGB if what == "colour" else cv2.IMREAD_GRAYSCALE
+    pixels = cv2.imdecode(data, flags) if data.size else None
+    if pixels is None or pixels.shape[:2] != shape:
+        raise UserError(
+            f"{path}: not a picture of {shape[1]}x{shape[0]} pixels; draw it again with prep sample-data --truth"
+        )
+    return np.asarray(pixels, np.uint8)
+
+
+def _cut(pixels: Pixels, crop: Crop) -> Pixels:
+    """Cut out the square; beyond the picture its edge is repeated."""
+    rows = np.clip(np.arange(crop.y, crop.y + crop.side), 0, pixels.shape[0] - 1)
+    columns = np.clip(np.arange(crop.x, crop.x + crop.side), 0, pixels.shape[1] - 1)
+    return np.ascontiguousarray(pixels[rows][:, columns])
+
+
+def _scaled(square: Pixels, size: int) -> Pixels:
+    """Scale as prep does: area average on the way down, cubic on the way up."""
+    how = cv2.INTER_AREA if size < square.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (size, size), interpolation=how), np.uint8)
+
+
+def _share(mask: Mask, size: int) -> Mask:
+    """Scale a mask; a pixel belongs to it where at least half of what it stands for does."""
+    how = cv2.INTER_AREA if size < mask.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(mask.astype(np.float32), (size, size), interpolation=how) >= 0.5)

@@ -1,0 +1,87 @@
+"""An evaluation as a table for people and as one JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from train.data import ShardFolder
+from train.evaluation.evaluating import Evaluation
+from train.evaluation.swaps import SwapFigures
+from train.inference.cascade import TrainedStage
+
+_COLUMNS = {
+    "psnr": ("PSNR", 2), "psnr_inside": ("inside", 2), "psnr_outside": ("outside", 2),
+    "ssim": ("SSIM", 4), "ssim_inside": ("inside", 4), "ssim_outside": ("outside", 4),
+    "lpips": ("LPIPS", 4),
+}  # fmt: skip
+
+
+_SWAP_COLUMNS = {
+    "psnr_inside": ("inside", 2), "psnr_outside": ("outside", 2), "kept_psnr": ("kept", 2),
+    "ssim_inside": ("SSIM in", 4), "ssim_outside": ("out", 4),
+    "retrieval@1": ("right", 3), "sleeve@1": ("sleeve", 3), "kind@1": ("kind", 3),
+}  # fmt: skip
+_ROWS = {"bicubic": "  bicubic instead", "mean colour": "  mean colour", "Ia": "  Ia"}
+
+
+def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
+    """Return one object: `metrics` of the whole cascade, `stages`, `truth` if any, `left_out`, and how it was made."""
+    stages: dict[str, Any] = {name: dict(figures) for name, figures in result.stages.items()}
+    for name, figures in result.bicubic.items():
+        stages[name]["bicubic"] = figures
+    return {
+        "metrics": result.metrics,
+        "stages": stages,
+        **({"truth": asdict(result.swaps)} if result.swaps else {}),
+        "left_out": result.left_out,
+        "pairs": result.pairs,
+        "weights": result.weights,
+        "how": how,
+    }
+
+
+def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFolder) -> str:
+    """Return a table: a row a stage, and below it what bicubic enlargement of the stage's own input would do."""
+    lines = [
+        f"{result.pairs} people of {shards.folder}, each in the garment of their own sample, against their photograph"
+    ]
+    lines.append(_line("", [title for title, _ in _COLUMNS.values()]))
+    for stage in stages:
+        name = stage.config.stage
+        lines.append(_line(f"{name}, {stage.config.size}²", _cells(result.stages[name], _COLUMNS)))
+        if name in result.bicubic:
+            lines.append(_line("  bicubic instead", _cells(result.bicubic[name], _COLUMNS)))
+    lines.append("inside, outside: of what Ia hides. PSNR in dB")
+    if result.distances:
+        fid, kid = result.distances["fid"], result.distances["kid"]
+        lines.append(f"the same people in garments of others: FID {fid:.3f}, KID × 1000 {1000 * kid:.3f}")
+    if result.swaps:
+        lines += ["", *_swap_lines(result.swaps, stages)]
+    return "\n".join(lines)
+
+
+def _swap_lines(swaps: SwapFigures, stages: Sequence[TrainedStage]) -> list[str]:
+    fewest, most = swaps.candidates
+    among = f"{most}" if fewest == most else f"{fewest} to {most}"
+    lines = [
+        f"{swaps.people} people in garments that they never wear, {swaps.swaps} swaps against their truth; the right "
+        f"one among {among}, chance {swaps.chance:.3f}",
+        _line("", [title for title, _ in _SWAP_COLUMNS.values()]),
+    ]
+    for stage in stages:
+        for row, figures in swaps.stages[stage.config.stage].items():
+            name = _ROWS.get(row, f"{stage.config.stage}, {stage.config.size}²")
+            lines.append(_line(name, _cells(figures, _SWAP_COLUMNS)))
+    lines.append("inside, outside: of the true garment, kept: head, hands, other garments; PSNR in dB")
+    lines.append("right, sleeve, kind: share of pictures whose nearest truth is the right one, or has the right one's")
+    return lines
+
+
+def _cells(figures: dict[str, float], columns: dict[str, tuple[str, int]]) -> list[str]:
+    return [f"{figures[key]:.{digits}f}" if key in figures else "–" for key, (_, digits) in columns.items()]
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    return (f"{name:<18}" + "".join(f"{cell:>9}" for cell in cells)).rstrip()

@@ -1,0 +1,1 @@
+"""The machine: cards, processors and memory, the processes that train together."""

@@ -1,0 +1,1 @@
+"""From a trained cascade, a person and a garment to pictures. Imports nothing of training."""

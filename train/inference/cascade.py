@@ -1,0 +1,202 @@
+"""The trained cascade: run folders in, pictures out (TryOnDiffusion §3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+
+from common.errors import UserError
+from train.configuration.stage_config import NO_GUIDANCE, STAGES, Precision, SamplerName, SamplingConfig, StageConfig
+from train.diffusion.conditioning import TryOnInputs, build_condition
+from train.diffusion.guidance import guided_denoiser
+from train.diffusion.randomness import SampleNoise
+from train.diffusion.samplers import SAMPLERS, TIME_GRIDS
+from train.diffusion.schedule import make_schedule
+from train.hardware.cards import has_bf16, prepare
+from train.models import GarmentReuse, ParallelUNet, build_model
+from train.runs.run_folder import CONFIG
+from train.training.checkpoint import load_weights
+from train.training.step import autocast, make_denoiser
+
+Weights = Literal["ema", "model"]
+"""Averaged weights, or those of the last step."""
+
+FAST_STEPS = 25
+"""Most evaluations a stage when sampling is to be fast."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line sets for all stages; None leaves a stage's own setting."""
+
+    sampler: SamplerName | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    fast: bool = False
+    """DPM-Solver++ on its own grid, in at most ``FAST_STEPS`` steps; goes before sampler and steps."""
+
+    def applied_to(self, sampling: SamplingConfig) -> SamplingConfig:
+        """Return the stage's settings with these in their place."""
+        given = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
+        changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        if self.fast:
+            changes |= {"sampler": "dpmpp_2m", "grid": "log-snr", "steps": min(sampling.steps, FAST_STEPS)}
+        return sampling.model_copy(update=changes)
+
+    def refuse_impossible(self, stages: Sequence[TrainedStage]) -> None:
+        """Raise UserError where guidance is asked of a stage that was trained without the null condition."""
+        for stage in stages:
+            if self.guidance not in (None, 1) and stage.config.diffusion.drop == 0:
+                raise UserError(f"--guidance {self.guidance:g}: {stage.config.stage}: {NO_GUIDANCE}")
+
+
+@dataclass(frozen=True)
+class TrainedStage:
+    """One stage with the weights of a checkpoint."""
+
+    config: StageConfig
+    model: nn.Module
+    step: int
+    weights: Weights = "ema"
+
+
+def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> list[TrainedStage]:
+    """Load the stages that have been trained, from the base on, with averaged weights or those of the last step.
+
+    Raise UserError where the base stage is missing, or where two stages do not fit each other.
+    """
+    stages: list[TrainedStage] = []
+    for name in STAGES:
+        run = runs / name
+        if not (run / CONFIG).exists():
+            break
+        stages.append(_load_stage(run, device, weights))
+    if not stages:
+        raise UserError(f"--runs {runs}: no run folder {STAGES[0]} in it; run trainer fit first")
+    for lower, upper in pairwise(stages):
+        if upper.config.low_res != lower.config.size:
+            raise UserError(
+                f"--runs {runs}: {upper.config.stage} enlarges pictures of {upper.config.low_res}², but "
+                f"{lower.config.stage} makes {lower.config.size}²; train both with one preset"
+            )
+    return stages
+
+
+@torch.no_grad()
+def sample_stage(
+    stage: TrainedStage, inputs: TryOnInputs, seed: int, positions: Sequence[int], overrides: Overrides
+) -> Tensor:
+    """Sample one stage's pictures (B, 3, size, size) in [-1, 1].
+
+    ``inputs`` holds what the stage reads, at its size, and the stage before's pictures as low_res. A sample's noise is
+    keyed by its entry of ``positions`` (and the seed), so it does not depend on the others in the batch.
+    """
+    config, size = stage.config, stage.config.size
+    sampling = overrides.applied_to(config.sampling)
+    noise = SampleNoise(seed, config.stage, positions)
+    device = inputs.images[0].device
+    levels = [0.0] * len(inputs.images)
+    if inputs.low_res is not None:
+        levels[-1] = sampling.low_res_noise
+    condition = build_condition(
+        inputs,
+        (size, size),
+        t_na=torch.tensor([levels] * len(positions), device=device),
+        noise=tuple(
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if level else None
+            for which, (image, level) in enumerate(zip(inputs.images, levels, strict=True))
+        ),
+        hide_hem=config.diffusion.hide_hem,
+    )
+    schedule = make_schedule(config.diffusion.schedule)
+    denoise = guided_denoiser(
+        make_denoiser(_sampling_model(stage.model), config, schedule),
+        condition,
+        schedule,
+        weight=sampling.guidance,
+        prediction=config.diffusion.prediction,
+        threshold=sampling.threshold,
+    )
+    shape = (3, size, size)
+    with autocast(sampling_precision(config.precision, device), device):
+        pictures = SAMPLERS[sampling.sampler](
+            denoise,
+            noise.normal(shape, "z_1").to(device),
+            TIME_GRIDS[sampling.grid](sampling.steps, schedule),
+            schedule,
+            lambda step: noise.normal(shape, "step", step).to(device),
+        )
+    return pictures.clamp(-1.0, 1.0)
+
+
+def sample_cascade(
+    stages: Sequence[TrainedStage],
+    inputs: Sequence[TryOnInputs],
+    seed: int,
+    positions: Sequence[int],
+    overrides: Overrides,
+) -> list[Tensor]:
+    """Sample every stage in turn; ``inputs`` are each stage's own. Returns one batch of pictures per stage."""
+    results: list[Tensor] = []
+    for stage, own in zip(stages, inputs, strict=True):
+        if results:
+            own = replace(own, low_res=results[-1])
+        results.append(sample_stage(stage, own, seed, positions, overrides))
+    return results
+
+
+def sampling_precision(trained: Precision, device: torch.device) -> Precision:
+    """Return the arithmetic to sample in: that of training where this machine has it, else fp32.
+
+    A processor without bf16 takes several times as long in it; fp16 cannot hold all numbers that bf16 can.
+    """
+    if trained == "fp32":
+        return "fp32"
+    if device.type == "cuda":
+        return "fp32" if trained == "bf16" and not has_bf16(device) else trained
+    return trained if trained == "bf16" and torch.cpu._is_avx512_bf16_supported() else "fp32"
+
+
+def _sampling_model(model: nn.Module) -> nn.Module:
+    # Weights that FSDP shards are whole in the network's own forward pass alone, so there the garment's are not kept.
+    if isinstance(model, ParallelUNet) and model.config.garment_film == "static" and not isinstance(model, FSDPModule):
+        return GarmentReuse(model)
+    return model
+
+
+def _load_stage(run: Path, device: torch.device, which: Weights) -> TrainedStage:
+    try:
+        config = StageConfig.model_validate_json((run / CONFIG).read_bytes())
+    except ValidationError as error:
+        raise UserError(f"{run / CONFIG}: not a configuration of this version; train the stage again") from error
+    weights, step = load_weights(run, which)
+    try:
+        return assemble_stage(config, weights, step, device, which)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError(
+            f"{run}: the checkpoint of step {step} does not hold the weights of {CONFIG}'s network; "
+            "give the run folder as trainer fit has written it"
+        ) from error
+
+
+def assemble_stage(
+    config: StageConfig, weights: dict[str, Tensor], step: int, device: torch.device, which: Weights = "ema"
+) -> TrainedStage:
+    """Build the stage's network, ready to sample. Raise RuntimeError where the weights are not this network's."""
+    prepare(device)
+    if config.diffusion.drop == 0:  # earlier versions kept guidance where the null condition was never trained
+        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})
+    model: nn.Module = build_model(config.model)
+    model.load_state_dict(weights)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TrainedStage(config, model.eval().requires_grad_(False), step, which)

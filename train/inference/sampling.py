@@ -1,0 +1,164 @@
+"""Dressing people of a split in garments of others: pictures one by one, and a contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from common.errors import UserError, writing
+from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256
+from train.data import ShardFolder
+from train.data.shards import Pixels
+from train.diffusion.conditioning import TryOnInputs
+from train.inference.cascade import Overrides, TrainedStage
+from train.inference.contact_sheet import contact_sheet
+from train.inference.dress import Outfit, dress, inputs_of
+
+_AT_ONCE = 8
+"""Pictures between two steps of the progress bar."""
+
+
+Role = Literal["person", "garment"]
+Half = tuple[Pixels, NDArray[np.float32]]
+"""(Ia, Jp) of a person, or (Ic, Jg) of a garment."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Positions in the shards: the person of one sample, the garment of another."""
+
+    person: int
+    garment: int
+
+
+def swapped_pairs(shards: ShardFolder, count: int) -> list[Pair]:
+    """Pair people, spread over the split, each with a garment of the same kind that somebody else wears.
+
+    Raise UserError where no two samples can be swapped.
+    """
+    samples = [shards.sample(position) for position in range(len(shards))]
+    fronts = [p for p, sample in enumerate(samples) if sample.view == "front"] or list(range(len(samples)))
+    step = max(1, len(fronts) // count)
+    pairs: list[Pair] = []
+    for person in fronts[::step][:count]:
+        mine = samples[person]
+        others = [
+            p for p in fronts
+            if samples[p].garment == mine.garment and samples[p].item != mine.item and samples[p].look != mine.look
+        ]  # fmt: skip
+        if others:
+            pairs.append(Pair(person, others[(7 * len(pairs) + len(others) // 2) % len(others)]))
+    if not pairs:
+        raise UserError(
+            f"--shards {shards.folder}: no two samples of this split whose garments can be swapped; "
+            "build more shards, or try --split train"
+        )
+    return pairs
+
+
+def sample_pairs(
+    stages: Sequence[TrainedStage],
+    shards: ShardFolder,
+    pairs: Sequence[Pair],
+    out: Path,
+    *,
+    seed: int,
+    overrides: Overrides,
+    device: torch.device,
+    progress: Callable[[int, int], None],
+) -> Path:
+    """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
+
+    Every file says in its text chunks how it was made (``provenance``). Raise UserError where one cannot be written.
+    """
+    with writing(f"--out {out}"):
+        out.mkdir(parents=True, exist_ok=True)
+    told = provenance(stages, shards, seed, overrides)
+    rows: list[list[Pixels]] = []
+    for start in range(0, len(pairs), _AT_ONCE):
+        progress(start, len(pairs))
+        some = pairs[start : start + _AT_ONCE]
+        outfits = [outfit_of(shards, pair) for pair in some]
+        results = dress(stages, outfits, seed=seed, overrides=overrides, device=device)
+        for pair, pictures in zip(some, results, strict=True):
+            person, garment = shards.keys[pair.person], shards.keys[pair.garment]
+            text = png_text({"person": person, "garment": garment, **told})
+            _save(Image.fromarray(pictures[-1]), out / f"{person}__{garment}.png", text)
+            rows.append(_row(shards, pair, pictures))
+    progress(len(pairs), len(pairs))
+    titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
+    sheet = out / "sheet.png"
+    _save(contact_sheet(titles, rows), sheet, png_text(told))
+    return sheet
+
+
+def provenance(
+    stages: Sequence[TrainedStage], shards: ShardFolder, seed: int, overrides: Overrides
+) -> dict[str, str]:  # fmt: skip
+    """Return what made the pictures: seed, the shards' fingerprint, and each stage's checkpoint and sampling.
+
+    Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema or model),
+    and `<stage>.<setting>` for all of ``SamplingConfig``.
+    """
+    told = {"seed": str(seed), "shards": shards.manifest.fingerprint}
+    for stage in stages:
+        name = stage.config.stage
+        told |= {f"{name}.checkpoint": str(stage.step), f"{name}.weights": stage.weights}
+        settings = overrides.applied_to(stage.config.sampling).model_dump()
+        told |= {f"{name}.{setting}": str(value) for setting, value in settings.items()}
+    return told
+
+
+def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
+    """Read (Ia, Jp) of the pair's person and (Ic, Jg) of its garment."""
+    return joined(half_of(shards, "person", pair.person), half_of(shards, "garment", pair.garment))
+
+
+def half_of(shards: ShardFolder, role: Role, position: int) -> Half:
+    """Read a sample's (Ia, Jp), or its (Ic, Jg). Raise UserError where they are damaged."""
+    picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
+    return shards.picture(position, picture), shards.pose(position, pose)
+
+
+def joined(person: Half, garment: Half) -> Outfit:
+    """Return c_tryon of a person in a garment."""
+    (Ia, Jp), (Ic, Jg) = person, garment
+    return Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
+
+
+def pair_inputs(
+    stage: TrainedStage, shards: ShardFolder, pairs: Sequence[Pair], device: torch.device
+) -> TryOnInputs:  # fmt: skip
+    """Return (Ia, Jp) of the persons and (Ic, Jg) of the garments at the stage's size, or nothing for the third."""
+    return inputs_of(stage, [outfit_of(shards, pair) for pair in pairs], device)
+
+
+def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]:
+    return [
+        shards.picture(pair.person, PERSON_256),
+        shards.picture(pair.person, AGNOSTIC),
+        shards.picture(pair.garment, PERSON_256),
+        shards.picture(pair.garment, GARMENT),
+        *results,
+    ]
+
+
+def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
+    with writing(f"--out {path.parent}"):
+        picture.save(path, pnginfo=text)
+
+
+def png_text(told: Mapping[str, str]) -> PngInfo:
+    """Return the text chunks of a PNG that say what made it."""
+    info = PngInfo()
+    for key, value in told.items():
+        info.add_text(key, value)
+    return info

@@ -1,0 +1,62 @@
+"""An exported cascade in three lines of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from schemas import check_pose
+from train.inference.cascade import Overrides, TrainedStage
+from train.inference.dress import Outfit, dress
+from train.inference.exporting import import_cascade
+
+
+class TryOnCascade:
+    """The stages of an exported cascade, ready to dress people (TryOnDiffusion §3.1)."""
+
+    def __init__(self, stages: Sequence[TrainedStage], device: torch.device) -> None:
+        self.stages = tuple(stages)
+        self.device = device
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str], device: str | torch.device | None = None) -> TryOnCascade:
+        """Load a folder that `trainer export` wrote, to ``device``: by default the GPU where there is one.
+
+        Raise UserError where a file is missing or not as it was written.
+        """
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls(import_cascade(Path(folder), where), where)
+
+    def dress(
+        self, Ia: NDArray[np.uint8], Ic: NDArray[np.uint8], Jp: ArrayLike, Jg: ArrayLike, *, seed: int = 0
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """Return the person in the garment, uint8 RGB (size, size, 3), size that of the last stage.
+
+        ``Ia`` is the clothing-agnostic person, ``Ic`` the segmented garment, both uint8 RGB, square, as `prep` makes
+        them (256² in its shards); ``Jp`` and ``Jg`` are the poses that belong to them, (17, 3) in [0, 1]: x, y,
+        visibility. The same inputs and seed give the same bits on the CPU, and those of `trainer sample`.
+
+        Raise ValueError for a picture or pose of another shape, type or range.
+        """
+        outfit = Outfit(_picture("Ia", Ia), _picture("Ic", Ic), _pose("Jp", Jp), _pose("Jg", Jg))
+        return dress(self.stages, [outfit], seed=seed, overrides=Overrides(), device=self.device)[0][-1]
+
+
+def _picture(name: str, given: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or given.shape[0] != given.shape[1]:
+        raise ValueError(f"{name} is {given.dtype} {given.shape}: a square RGB picture, uint8 (H, H, 3), is expected")
+    return np.ascontiguousarray(given)  # a view with its channels reversed is what BGR readers hand on
+
+
+def _pose(name: str, given: ArrayLike) -> NDArray[np.float32]:
+    pose = np.asarray(given, np.float32)
+    try:
+        check_pose(pose)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return pose

@@ -1,0 +1,119 @@
+"""The settings that nobody gave, chosen for the machine that trains."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from common.errors import UserError
+from train.configuration.presets import merged
+from train.configuration.settings import checked, is_given
+from train.configuration.stage_config import Precision, Stage, StageConfig
+from train.hardware.cards import Card
+from train.hardware.world import World
+from train.memory.search import StagePlan, budget_of, peak_on, plan_stage
+from train.runs.run_folder import CONFIG
+
+_MEMORY = ("micro_batch", "checkpointing", "optimizer_on_host", "ema_on_host", "optimizer_in_backward")
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A stage's settings, whole."""
+
+    config: StageConfig
+    told: str | None
+    """One line that says what was chosen; None where there was nothing to choose."""
+    may_halve: bool
+    """Whether the micro-batch was chosen, so that a smaller one may be where memory runs out."""
+
+
+def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World, run: Path) -> Choice:
+    """Return the settings with those that ``values`` leave out chosen for the card, or for a CPU where that is None.
+
+    What the run folder was begun with is kept where the card can do it. Raise UserError for impossible settings, and
+    where nothing that computes the same fits the card.
+    """
+    if card is None:
+        return Choice(checked(values, stage), None, may_halve=False)
+    held = _held(run)
+    base = merged(values, {"precision": _precision(values, card, held)})
+    if not is_given(values, "compile"):
+        # Shares of weights are gathered by hooks, on which a graph of the whole network would break.
+        base["compile"] = world.kind != "fsdp" and why_not_compiled() is None
+    config = checked(base, stage)
+    given = {name: values["memory"][name] for name in _MEMORY if is_given(values, f"memory.{name}")}
+    if "micro_batch" in given and given["micro_batch"] is None:
+        given["micro_batch"] = config.data.batch
+    if len(given) >= len(_MEMORY) - 1 or given.get("optimizer_in_backward") or config.optim.name == "adafactor":
+        return Choice(config, _line(config, None, card), may_halve=False)
+    budget = budget_of(card.memory, running=True)
+    if held and not given and peak_on(again := config.model_copy(update={"memory": held.memory}), world) <= budget:
+        return Choice(again, _line(again, None, card), may_halve=True)
+    plan = plan_stage(
+        config, budget, config.precision, config.data.batch,
+        given=given, world=world, last_resort=False, exact=False,
+    )  # fmt: skip
+    if plan.micro_batch == 0 and "micro_batch" not in given:
+        raise UserError(_too_small(plan, card))
+    chosen = checked(merged(base, plan.settings), stage)
+    return Choice(chosen, _line(chosen, plan, card), may_halve="micro_batch" not in given)
+
+
+def why_not_compiled() -> str | None:
+    """Return what torch.compile lacks here to write kernels for a card; None for nothing."""
+    if find_spec("triton") is None:
+        return "no Triton"
+    compiler = os.environ.get("CC") or "gcc"
+    if not any(shutil.which(name) for name in (compiler, "clang", "cc")):
+        return "no C compiler, which Triton needs"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        return "no Python.h, which Triton needs (python3-dev)"
+    return None
+
+
+def _held(run: Path) -> StageConfig | None:
+    try:
+        return StageConfig.model_validate_json((run / CONFIG).read_bytes())
+    except (OSError, ValidationError):  # there is none, or `claim_run` says what is wrong with it
+        return None
+
+
+def _precision(values: dict[str, Any], card: Card, held: StageConfig | None) -> Precision:
+    if is_given(values, "precision"):
+        if values["precision"] == "bf16" and not card.has_bf16:
+            raise UserError(f"precision=bf16: {card.name} has no bf16 arithmetic; precision=fp16 or auto would fit")
+        return values["precision"]  # type: ignore[no-any-return]
+    if held and (card.has_bf16 or held.precision != "bf16"):
+        return held.precision
+    return "bf16" if card.has_bf16 else "fp16"
+
+
+def _line(config: StageConfig, plan: StagePlan | None, card: Card) -> str:
+    memory, batch = config.memory, config.data.batch
+    savings = [name for name in _MEMORY[1:] if getattr(memory, name)]
+    parts = [config.precision, f"micro-batch {memory.micro_batch or batch} of {batch}", *savings]
+    if config.compile:
+        parts.append("compiled")
+    elif why := why_not_compiled():
+        parts.append(f"not compiled, as there is {why}")
+    if plan is not None:
+        parts.append(f"{plan.footprint.peak / _GIB:.1f} of {card.memory / _GIB:.1f} GiB that are free on {card.name}")
+    return f"{config.stage}: {', '.join(parts)}; --set changes any of it"
+
+
+def _too_small(plan: StagePlan, card: Card) -> str:
+    return (
+        f"{plan.config.stage}: does not fit the {card.memory / _GIB:.1f} GiB that are free on {card.name}: the leanest "
+        f"settings that compute the same take {plan.needed / _GIB:.1f} GiB; free some, give a smaller --preset, or "
+        "--set optim.name=adafactor --set optim.clip=null --set memory.optimizer_in_backward=true "
+        "--set memory.checkpointing=true"
+    )

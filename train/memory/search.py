@@ -1,0 +1,214 @@
+"""Which settings make a stage fit a card.
+
+They are tried in this order. All but the last compute the same; each costs more time than the one before it, or more
+transfers, and takes less memory:
+
+1. everything on the device;
+2. the averaged weights in host memory: one transfer of the weights a step;
+3. activation checkpointing too: the forward pass is computed twice;
+4. the optimizer in host memory, without and then with checkpointing: gradients go to the host and weights come back
+   once a step, where Adam runs on the CPU;
+5. Adafactor inside of the backward pass, without clipping: other arithmetic than the paper's, and only where the
+   whole batch passes at once. The last resort.
+
+The first whose micro-batch reaches ``ENOUGH`` samples is chosen, else the leanest of 1 to 4, with as many as fit. What
+somebody has set stays as it is: only settings that agree with it are tried.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from train.configuration.presets import merged
+from train.configuration.stage_config import Precision, StageConfig
+from train.hardware.world import ALONE, World
+from train.memory.trace import Footprint, trace
+from train.models import build_model, count_parameters
+from train.models.blocks import Checkpointed
+
+CONTEXT = 448 << 20
+"""Bytes that CUDA takes for itself: context, kernels, cuBLAS. Not in what a running process sees as free."""
+WORKSPACES = 256 << 20
+"""Bytes for what convolutions and matrix products take inside of themselves."""
+FRAGMENTATION = 0.02
+"""Share of the card that the allocator loses to rounding and gaps, with expandable segments."""
+ENOUGH = 32
+"""A micro-batch of so many samples is not traded for slower settings that would allow a larger one."""
+
+_HOST = {"optimizer_on_host": True, "ema_on_host": True}
+_EXACT: tuple[dict[str, Any], ...] = (
+    {},
+    {"memory": {"ema_on_host": True}},
+    {"memory": {"checkpointing": True}},
+    {"memory": {"checkpointing": True, "ema_on_host": True}},
+    {"memory": _HOST},
+    {"memory": {"checkpointing": True, **_HOST}},
+)
+_LAST_RESORT: dict[str, Any] = {
+    "optim": {"name": "adafactor", "clip": None},
+    "memory": {"checkpointing": True, "optimizer_in_backward": True, "ema_on_host": True},
+}
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What was chosen for a stage, and the memory it takes; bytes throughout."""
+
+    config: StageConfig
+    """The stage's settings with those chosen."""
+    settings: dict[str, Any]
+    """Those chosen alone, as nested dictionaries."""
+    parameters: int
+    micro_batch: int
+    """The largest that fits; 0 where not even one sample does."""
+    footprint: Footprint
+    """Measured at ``micro_batch``, or at 1 where that is 0."""
+
+    @property
+    def gradients(self) -> int:
+        """Bytes of all gradients, 0 where each is freed at once."""
+        return 0 if self.config.memory.optimizer_in_backward else self.footprint.weights
+
+    @property
+    def activations(self) -> int:
+        """Bytes of the peak that are none of weights, gradients, optimizer and averaged weights."""
+        resident = self.footprint.weights + self.gradients + self.footprint.optimizer + self.footprint.ema
+        return self.footprint.peak - resident
+
+    @property
+    def accumulation(self) -> int:
+        """Forward and backward passes to one optimizer step."""
+        return math.ceil(self.config.data.batch / max(1, self.micro_batch))
+
+    @property
+    def needed(self) -> int:
+        """Bytes of a card that would do for these settings."""
+        return math.ceil((self.footprint.peak + CONTEXT + WORKSPACES) / (1 - FRAGMENTATION))
+
+
+def budget_of(memory: int, *, running: bool = False) -> int:
+    """Return the bytes for a step's tensors on a card of ``memory`` bytes; not positive where there is no room.
+
+    With ``running``, so many bytes are free to a process that runs on the card already.
+    """
+    return int(memory * (1 - FRAGMENTATION)) - WORKSPACES - (0 if running else CONTEXT)
+
+
+def plan_stage(
+    config: StageConfig,
+    budget: int,
+    precision: Precision,
+    batch: int,
+    *,
+    given: dict[str, Any] | None = None,
+    world: World = ALONE,
+    last_resort: bool = True,
+    exact: bool = True,
+) -> StagePlan:
+    """Return the plan of a stage, at ``batch`` samples an optimizer step, within ``budget`` bytes of tensors on a card.
+
+    ``given`` are the settings of memory that are not to be changed. ``world`` says how many processes share a batch,
+    and what of each weight one of them keeps. Without ``last_resort`` only settings that compute the same are chosen.
+    Not ``exact`` takes half as many traces for a micro-batch that may be a few samples short of the largest.
+    """
+    share = batch // world.size
+    fixed = given or {}
+    base: dict[str, Any] = {"precision": precision, "data": {"batch": batch}}
+    enough = min(ENOUGH, share, fixed.get("micro_batch") or share)
+
+    def peak(settings: dict[str, Any], size: int) -> int:
+        return peak_on(_with(config, settings, size), world)
+
+    for settings in _allowed(fixed, world):
+        chosen = merged(base, settings)
+        if _resident(_with(config, chosen, enough), world) <= budget and peak(chosen, enough) <= budget:
+            break
+    micro = _even(share, largest(lambda size: peak(chosen, size), budget, enough, share, exact=exact))
+    if micro == 0 and precision != "fp16" and last_resort and not fixed:
+        at_once = merged(base, _LAST_RESORT)
+        if peak(at_once, share) <= budget:
+            chosen, micro = at_once, share
+    size = max(1, micro)
+    if fixed.get("micro_batch"):
+        size = min(fixed["micro_batch"], share)
+        micro = size if size <= micro else 0
+    final = _with(config, chosen, size)
+    settings = merged(chosen, {"memory": {"micro_batch": size}})
+    return StagePlan(final, settings, trace(final).weights // 4, micro, trace(final))
+
+
+def peak_on(config: StageConfig, world: World = ALONE) -> int:
+    """Return the bytes of a step's peak on one of the cards of ``world``.
+
+    With fsdp each keeps its share of weights, gradients, moments and average, and two whole blocks while they compute.
+    """
+    footprint = trace(config)
+    if world.kind != "fsdp":
+        return footprint.peak
+    resident = 2 * footprint.weights + footprint.optimizer + footprint.ema
+    return footprint.peak - resident + resident // world.size + 2 * _largest_block(config)
+
+
+def _allowed(fixed: dict[str, Any], world: World) -> list[dict[str, Any]]:
+    """Return those of the exact settings, in order, that agree with what is fixed and with how processes share."""
+    found: list[dict[str, Any]] = []
+    for settings in _EXACT:
+        memory = settings.get("memory", {}) | {key: value for key, value in fixed.items() if key != "micro_batch"}
+        on_host = memory.get("optimizer_on_host") or memory.get("ema_on_host")
+        if {"memory": memory} not in found and not (on_host and world.kind == "fsdp"):
+            found.append({"memory": memory})
+    return found or [{"memory": {key: value for key, value in fixed.items() if key != "micro_batch"}}]
+
+
+def _even(share: int, largest_fitting: int) -> int:
+    """Return the micro-batch that makes as many passes as the largest does, of sizes that differ as little."""
+    return math.ceil(share / math.ceil(share / largest_fitting)) if largest_fitting else 0
+
+
+def _largest_block(config: StageConfig) -> int:
+    with torch.device("meta"):
+        blocks = [module for module in build_model(config.model).modules() if isinstance(module, Checkpointed)]
+    return max(4 * sum(parameter.numel() for parameter in block.parameters()) for block in blocks)
+
+
+def largest(peak: Callable[[int], int], budget: int, first: int, most: int, *, exact: bool = True) -> int:
+    """Return the largest size in [1, most] whose peak is within the budget, 0 for none.
+
+    Not ``exact``: the first extrapolated size that is within it.
+
+    The peak is nearly affine in the size: from two measurements the next size is extrapolated and measured in its
+    turn, until the size after the one that fits is known not to.
+    """
+    known = {size: peak(size) for size in {first, max(1, first // 4)}}
+    while True:
+        fitting = max((size for size in known if known[size] <= budget), default=0)
+        beyond = min((size for size in known if known[size] > budget), default=most + 1)
+        if beyond - fitting == 1 or (not exact and fitting > first):
+            return fitting
+        guess = min(max(_extrapolated(known, budget), fitting + 1), beyond - 1)
+        known[guess] = peak(guess)
+
+
+def _extrapolated(known: dict[int, int], budget: int) -> int:
+    """Return the size whose peak would be the budget, on the line through the two largest sizes measured."""
+    if len(known) == 1:
+        return 1
+    low, high = sorted(known)[-2:]
+    slope = (known[high] - known[low]) / (high - low)
+    return math.floor(high + (budget - known[high]) / max(slope, 1.0))
+
+
+def _with(config: StageConfig, settings: dict[str, Any], micro_batch: int) -> StageConfig:
+    values = merged(config.model_dump(), merged(settings, {"memory": {"micro_batch": micro_batch}}))
+    return StageConfig.model_validate(values)
+
+
+def _resident(config: StageConfig, world: World) -> int:
+    """Return a lower bound of the peak that takes no trace: weights and gradients, Adam's moments, the average."""
+    copies = 2 + 2 * (not config.memory.optimizer_on_host) + (not config.memory.ema_on_host)
+    return 4 * copies * count_parameters(config.model) // (world.size if world.kind == "fsdp" else 1)

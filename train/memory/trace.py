@@ -1,0 +1,107 @@
+"""The training step that `trainer fit` makes, on fake tensors: what it allocates, without allocating it.
+
+The trace needs neither a card nor its memory. It takes the branches that a card takes: GroupNorm on channels-last
+images without copies, noise drawn on the device, attention that keeps q, k, v, its result and one number a row. Fake
+CUDA tensors keep the same (tests/train/training/test_fake_cuda.py). What kernels take inside of themselves is not seen;
+`train.memory.search` leaves room for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from train.configuration.stage_config import StageConfig
+from train.data import Batch
+from train.data.prefetch import tensors_of
+from train.diffusion.schedule import make_schedule
+from train.memory.live import LiveMemory
+from train.models import set_fused_attention
+from train.models.blocks import set_as_on_card
+from train.training.optim.update import release, step_optimizer
+from train.training.state import Training
+from train.training.step import Stepper, begin, train_step
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of a training: what stays from step to step, and the most there is at a time."""
+
+    weights: int
+    optimizer: int
+    ema: int
+    peak: int
+    host: int
+    """Bytes on the host between two steps; what is there is not in the numbers above."""
+    total_peak: int
+    """The peak of device and host together, as if they were one memory."""
+
+
+@cache
+def trace(config: StageConfig, on_card: bool = True) -> Footprint:
+    """Return the footprint of a step in the midst of a run: the optimizer has its moments when it begins.
+
+    It is the step's second micro-batch where the batch has more than one: gradients are there when it begins. On a card
+    there is the whole batch, and the next one, which is copied meanwhile. With ``on_card`` False it is what a CPU
+    takes. torch.compile is left out: what it fuses is not kept.
+    """
+    batch = config.data.batch
+    micro = min(config.memory.micro_batch or batch, batch)
+    config = config.model_copy(update={"compile": False})
+    waiting = (2 * batch - micro) * _sample_bytes(config) if on_card else 0
+    with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
+        training = begin(config, _CPU)
+        if on_card:
+            set_fused_attention(training.model, enabled=True)
+            set_as_on_card(training.model)
+        _give_gradients(training)
+        step_optimizer(training)
+        release(training.model)
+        if micro < batch:
+            _give_gradients(training)
+        stepper = Stepper(config, make_schedule(config.diffusion.schedule), _CPU, draws_on_device=on_card)
+        train_step(training, blank_batch(config, micro), stepper)
+        return Footprint(
+            weights=_bytes(training.model.parameters()),
+            optimizer=0 if training.masters else _optimizer_bytes(training),
+            ema=0 if config.memory.ema_on_host else _bytes(training.ema.values()),
+            peak=memory.device_peak + waiting,
+            host=memory.host,
+            total_peak=memory.total_peak + waiting,
+        )
+
+
+def blank_batch(config: StageConfig, size: int) -> Batch:
+    """Return ``size`` black samples in the shapes that the stage reads."""
+
+    def picture() -> torch.Tensor:
+        side = config.crop or config.size
+        return torch.zeros(size, side, side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
+
+    if not config.is_try_on:
+        return Batch(tuple(range(size)), picture(), None, None, None, None)
+    Jp, Jg = torch.zeros(size, 17, 3), torch.zeros(size, 17, 3)
+    return Batch(tuple(range(size)), picture(), picture(), picture(), Jp, Jg)
+
+
+def _sample_bytes(config: StageConfig) -> int:
+    return _bytes(tensors_of(blank_batch(config, 1)))
+
+
+def _give_gradients(training: Training) -> None:
+    for parameter in training.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _optimizer_bytes(training: Training) -> int:
+    return sum(_bytes(value for value in state.values()) for state in training.optimizer.state.values())

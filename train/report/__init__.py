@@ -1,5 +1,0 @@
-"""One page that shows how runs have trained: losses, validation, speed, memory, sheets, and what they differ in."""
-
-from train.report.write import write_report
-
-__all__ = ["write_report"]

@@ -1,0 +1,71 @@
+"""Sheets through time: some of a run's, made small enough for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from train.reporting.run_series import Run
+
+MOST_SHEETS: Final = 12
+"""Sheets of one run that the page shows."""
+MOST_SHEETS_IN_ALL: Final = 60
+"""Sheets of all runs together."""
+_BOX: Final = (1200, 2400)
+_QUALITY: Final = 80
+_PIXEL_LIMIT: Final = 50_000_000
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: WebP in base64, and its size in pixels."""
+
+    step: int
+    picture: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """Those of a run that are shown, the first one first, how many there are, and the files that are no pictures."""
+
+    shown: tuple[Sheet, ...]
+    in_all: int
+    unreadable: tuple[str, ...]
+
+
+def read_sheets(run: Run, most: int) -> Sheets:
+    """Read at most ``most`` sheets of a run, evenly spread, the first and the last among them."""
+    steps = list(run.sheets)
+    places = np.unique(np.linspace(0, len(steps) - 1, min(most, len(steps))).round().astype(int))
+    shown: list[Sheet] = []
+    unreadable: list[str] = []
+    for step in (steps[place] for place in places):
+        if sheet := _read(step, run.sheets[step]):
+            shown.append(sheet)
+        else:
+            unreadable.append(run.sheets[step].name)
+    return Sheets(tuple(shown), len(steps), tuple(unreadable))
+
+
+def _read(step: int, path: Path) -> Sheet | None:
+    """Return the sheet, None where the file is no picture, or an absurdly large one."""
+    try:
+        with warnings.catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as file:
+            if file.width * file.height > _PIXEL_LIMIT:
+                return None
+            picture = file.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):
+        return None
+    picture.thumbnail(_BOX)
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=_QUALITY)
+    return Sheet(step, base64.b64encode(data.getvalue()).decode(), picture.width, picture.height)

@@ -1,0 +1,1 @@
+"""The run folder of a stage: its configuration, checkpoints and lock."""

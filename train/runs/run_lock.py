@@ -1,0 +1,351 @@
+"""One training at a time in a run folder: a lock that its holder refreshes and that a dead one's successor takes over.
+
+RUN/fit.lock names the holder: host, boot, process, since when; a random token; and a counter, which a thread of the
+holder raises every 15 seconds, in place. A newcomer that finds the file asks whether the holder is alive. On the same
+boot of the same machine, whose processes it can see, that is known at once: by the process's number and start, or, from
+another container, by the kernel's lock on the file, which ends with its process. Of another machine only the counter
+can be seen: the holder is alive if the file changes within a minute. No clocks are compared.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+from common.errors import UserError
+from common.errors import writing
+from common.notice import notice
+from train.hardware.world import World
+
+LOCK: Final = "fit.lock"
+
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What a file system without hard links answers with."""
+
+_BEAT: Final = 15.0
+"""Seconds between two signs of life."""
+_PATIENCE: Final = 60.0
+"""Seconds in which a holder on another machine has to give one."""
+_LOOK: Final = 2.0
+"""Seconds between two looks at its file."""
+_GRACE: Final = 1.0
+"""Seconds after which a missing lock is looked for again: another process may have put it back."""
+_DIGITS: Final = 12
+"""Of the counter, so that it can be written in place."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock."""
+
+    host: str
+    boot: str
+    """The kernel's name for this boot of its machine; empty where it has none."""
+    processes: str
+    """The kernel's name for the process numbers that the holder can see: a container has its own."""
+    pid: int
+    started: int
+    """When the process was started, in the kernel's ticks since boot; 0 where that is not known."""
+    flock: bool
+    """Whether the kernel's lock is on the file."""
+    since: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"host {self.host}, process {self.pid}, since {self.since}"
+
+    @classmethod
+    def here(cls, token: str, flock: bool) -> Self:
+        """Return this process."""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        pid = os.getpid()
+        return cls(socket.gethostname(), _boot(), _processes(), pid, _start_of(pid) or 0, flock, since, token)
+
+
+class RunLock:
+    """A lock that this process holds."""
+
+    def __init__(self, path: Path, holder: Holder, descriptor: int, wait: Callable[[float], None]) -> None:
+        self._path, self._holder, self._descriptor, self._wait = path, holder, descriptor, wait
+        self._beats = 0
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost = False
+        """Whether it was found to be gone, or another's."""
+
+    def start(self) -> None:
+        """Begin to refresh it every 15 seconds, in a thread."""
+        self._thread = threading.Thread(target=self._refresh, name="run lock", daemon=True)
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Refresh it, unless it is lost."""
+        if not self._is_mine():
+            self.lost = True
+            return
+        self._beats += 1
+        with suppress(OSError):  # a full or absent file system for a while; whoever takes over meanwhile is noticed
+            os.pwrite(self._descriptor, _contents(self._holder, self._beats), 0)
+            os.fsync(self._descriptor)
+
+    def check(self) -> None:
+        """Raise UserError where another process has taken it over, or somebody has removed it."""
+        self.lost = self.lost or not self._is_mine()
+        if self.lost:
+            found = _read(self._path)[1]
+            by = f"taken over ({found})" if found else "removed"
+            raise UserError(f"{self._path}: this run's lock was {by}; nothing more is written here")
+
+    def release(self) -> None:
+        """Remove it, if it is still this process's."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        with suppress(OSError), _alone_in(self._path.parent):
+            if (found := _read(self._path)[1]) is not None and found.token == self._holder.token:
+                self._path.unlink()
+        os.close(self._descriptor)
+
+    def _refresh(self) -> None:
+        while not self._ended.wait(_BEAT) and not self.lost:
+            self.beat()
+
+    def _is_mine(self) -> bool:
+        """Return whether the lock is there and this process's, as far as the file system lets one look."""
+        with suppress(OSError):
+            if _read(self._path)[0] is None:
+                self._wait(_GRACE)
+            found = _read(self._path)[1]
+            return found is not None and found.token == self._holder.token
+        return True
+
+
+@contextmanager
+def hold_run(run: Path, world: World, stop: Callable[[], bool] = lambda: False) -> Iterator[RunLock | None]:
+    """Hold the run folder's lock in the block, making the folder where there is none.
+
+    Of several processes the first holds it; the others get None. Raise UserError where another training holds it, or
+    the folder cannot be written to. ``stop`` ends the waiting for another machine's sign of life.
+    """
+    lock = world.first(lambda: take(run, stop=stop))
+    try:
+        if lock is not None:
+            lock.start()
+        yield lock
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def take(
+    run: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    wait: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> RunLock:
+    """Take the run folder's lock; ``hold_run`` says what is raised. ``wait`` and ``clock`` are in seconds."""
+    with writing(f"--runs {run}"):
+        run.mkdir(parents=True, exist_ok=True)
+        while True:
+            if (lock := _create(run / LOCK, wait)) is not None:
+                return lock
+            data, holder = _read(run / LOCK)
+            if data is None:
+                continue
+            if holder is None or (alive := _is_alive(run / LOCK, holder)) is None:
+                _watch(run, data, holder, stop, wait, clock)
+            elif alive:
+                raise _taken(run, str(holder))
+            if (lock := _take_over(run / LOCK, data, holder, wait)) is not None:
+                return lock
+
+
+def _create(path: Path, wait: Callable[[float], None]) -> RunLock | None:
+    """Make the lock, whole at once; None where there is one."""
+    token = secrets.token_hex(8)
+    temporary = path.with_name(f"{path.name}.{token}.tmp")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        holder = _fill(descriptor, token)
+        os.link(temporary, path)
+    except FileExistsError:
+        os.close(descriptor)
+        return None
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in _NO_LINKS:
+            raise
+        return _create_plainly(path, token, wait)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return RunLock(path, holder, descriptor, wait)
+
+
+def _create_plainly(path: Path, token: str, wait: Callable[[float], None]) -> RunLock | None:
+    """Make the lock on a file system without links: for a moment it is there and empty, so not a dead process's."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return None
+    return RunLock(path, _fill(descriptor, token), descriptor, wait)
+
+
+def _fill(descriptor: int, token: str) -> Holder:
+    """Write this process's name into a new lock, and have the kernel lock it where it can."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock = True
+    except OSError:
+        flock = False
+    holder = Holder.here(token, flock)
+    os.pwrite(descriptor, _contents(holder, 0), 0)
+    os.fsync(descriptor)
+    return holder
+
+
+def _watch(
+    run: Path,
+    data: bytes,
+    holder: Holder | None,
+    stop: Callable[[], bool],
+    wait: Callable[[float], None],
+    clock: Callable[[], float],
+) -> None:
+    """Return after a minute in which the lock has stayed as it is, or at once as it goes. Raise UserError else."""
+    who = str(holder) if holder else "a holder that cannot be read"
+    notice(f"{run / LOCK}: left by {who}; watching for {_PATIENCE:.0f} s whether that is still at work")
+    started = clock()
+    while clock() - started < _PATIENCE:
+        wait(_LOOK)
+        if stop():
+            raise UserError(f"{run}: stopped while watching {LOCK}; run the same command again")
+        now, by = _read(run / LOCK)
+        if now is None:
+            return
+        if now != data:
+            raise _taken(run, str(by) if by else who)
+
+
+def _take_over(
+    path: Path, data: bytes, holder: Holder | None, wait: Callable[[float], None]
+) -> RunLock | None:  # fmt: skip
+    """Put a lock of this process in a dead holder's place; None where another newcomer did something meanwhile."""
+    with _alone_in(path.parent):
+        if _read(path)[0] != data:
+            return None
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return None
+        try:
+            if aside.read_bytes() != data:  # another newcomer's, new: back with it, and its holder never misses it
+                with suppress(FileExistsError):
+                    os.link(aside, path)
+                return None
+        finally:
+            aside.unlink(missing_ok=True)
+        lock = _create(path, wait)
+    if lock is not None:
+        who = str(holder) if holder else "a holder that cannot be read"
+        notice(f"{path}: taken over from a training that has ended without removing it ({who})")
+    return lock
+
+
+def _taken(run: Path, who: str) -> UserError:
+    return UserError(
+        f"{run}: another trainer fit is at work there ({who}; {run / LOCK}); wait for its end, or give another --runs"
+    )
+
+
+def _is_alive(path: Path, holder: Holder) -> bool | None:
+    """Return whether the holder's process is alive; None where that cannot be seen from here."""
+    if holder.boot != _boot() or (not holder.boot and holder.host != socket.gethostname()):
+        return None
+    if holder.processes and holder.processes == _processes():
+        return _start_of(holder.pid) == holder.started
+    return _is_flocked(path) if holder.flock else None
+
+
+def _is_flocked(path: Path) -> bool | None:
+    """Return whether a process of this kernel holds the kernel's lock; None where that cannot be asked."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep others of this machine, and of those that share its file system's locks, from exchanging the lock."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # without it the exchange is checked afterwards, and undone
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _contents(holder: Holder, beats: int) -> bytes:
+    """Return the lock's bytes, which are as many for every counter."""
+    return (json.dumps({**asdict(holder), "beats": f"{beats:0{_DIGITS}d}"}, indent=2) + "\n").encode()
+
+
+def _read(path: Path) -> tuple[bytes | None, Holder | None]:
+    """Return the lock's bytes, None where there is none, and its holder, None where that cannot be read."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None, None
+    try:
+        values = json.loads(data)
+        del values["beats"]
+        holder = Holder(**values)
+        typed = all(type(value) is type(getattr(_LIKE, name)) for name, value in asdict(holder).items())
+    except (ValueError, KeyError, TypeError):
+        return data, None
+    return data, holder if typed else None
+
+
+_LIKE = Holder("", "", "", 0, 0, False, "", "")
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _processes() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115  not a path
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process was started; None where it is gone, or has ended and waits for its parent (a zombie)."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in ("Z", "X") else int(rest[18])

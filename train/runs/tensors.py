@@ -1,0 +1,43 @@
+"""Reading and writing safetensors files, with faults of the file system as what they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from common.errors import UserError
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write the tensors to a file. Raise OSError where the file system refuses."""
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file. Raise UserError where it cannot be read."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether the file is as long as its header says; the tensors themselves are not read."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False

@@ -1,0 +1,9 @@
+"""A web page to try a cascade on: pick or upload a person and a garment, look at the result."""
+
+from train.serving.catalogue import read_catalogue
+from train.serving.dressing import Dressing
+from train.serving.jobs import Jobs
+from train.serving.server import Served, make_app, open_socket
+from train.serving.uploads import Photographs
+
+__all__ = ["Dressing", "Jobs", "Photographs", "Served", "make_app", "open_socket", "read_catalogue"]

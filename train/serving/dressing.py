@@ -1,0 +1,84 @@
+"""From what was chosen on the page to pictures: what `trainer sample` does for one pair."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from schemas import Garment
+from train.inference.cascade import Overrides, TrainedStage
+from train.inference.dress import dress
+from train.inference.sampling import Half, Role, half_of, joined, png_text, provenance
+from train.serving.catalogue import Catalogue
+from train.serving.jobs import GoOn, Result
+from train.serving.uploads import Photographs
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A person and a garment, each a position in the catalogue or a photograph's bytes."""
+
+    kind: Garment
+    person: int | bytes
+    garment: int | bytes
+    seed: int
+
+
+@dataclass(frozen=True)
+class Dressing:
+    """A cascade, and where persons and garments come from."""
+
+    stages: Sequence[TrainedStage]
+    catalogue: Catalogue
+    photographs: Photographs
+    overrides: Overrides
+    device: torch.device
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Each stage's pictures in pixels a side, from the base stage on."""
+        return {stage.config.stage: stage.config.size for stage in self.stages}
+
+    def dress(self, choice: Choice, go_on: GoOn) -> Result:
+        """Make the pictures: the bits of `trainer sample` for the same pair and seed.
+
+        ``go_on`` is asked before every evaluation of a network. Raise UserError for a photograph that cannot be used.
+        """
+        outfit = joined(
+            self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)
+        )
+        with self._asking(go_on):
+            pictures = dress(self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device)[0]
+        shards = self.catalogue.shards
+        named = {"person": self._name(choice.person), "garment": self._name(choice.garment)}
+        told = named | provenance(self.stages, shards, choice.seed, self.overrides)
+        encoded: dict[str, bytes] = {}
+        for stage, picture in zip(self.sizes, pictures, strict=True):
+            buffer = io.BytesIO()
+            Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(told))
+            encoded[stage] = buffer.getvalue()
+        return Result(encoded, told)
+
+    @contextmanager
+    def _asking(self, go_on: GoOn) -> Iterator[None]:
+        """Ask before every evaluation whether to go on."""
+        with ExitStack() as hooks:
+            for stage in self.stages:
+                hooks.callback(stage.model.register_forward_pre_hook(lambda *_: go_on()).remove)
+            yield
+
+    def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
+        if isinstance(chosen, int):
+            return half_of(self.catalogue.shards, role, chosen)
+        return self.photographs.half(role, kind, chosen)
+
+    def _name(self, chosen: int | bytes) -> str:
+        if isinstance(chosen, int):
+            return self.catalogue.shards.keys[chosen]
+        return f"photograph {hashlib.sha256(chosen).hexdigest()[:12]}"

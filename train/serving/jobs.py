@@ -1,0 +1,176 @@
+"""Pictures that were asked for: one is made at a time, a few may wait, the last ones are kept in memory."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from common.errors import UserError
+
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+MOST_WAITING: Final = 8
+"""Pictures that may wait to be made."""
+MOST_KEPT: Final = 32
+"""Finished ones whose pictures are kept."""
+_TIMED: Final = 3
+"""Of how many finished pictures the expected time is the median."""
+
+_log = logging.getLogger(__name__)
+
+
+GoOn = Callable[[], None]
+"""Asked by what makes a picture, now and then; raises UnwantedError where nobody wants it any more."""
+
+
+class QueueFullError(Exception):
+    """As many pictures wait as may."""
+
+
+class UnwantedError(Exception):
+    """The picture that is being made is not wanted any more."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture per stage as PNG, by the stage's name, and how they were made."""
+
+    pictures: Mapping[str, bytes]
+    told: Mapping[str, str]
+
+
+@dataclass
+class Job:
+    """One picture that was asked for."""
+
+    make: Callable[[GoOn], Result]
+    unwanted: threading.Event = field(default_factory=threading.Event)
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    state: State = "waiting"
+    began: float = 0.0
+    ended: float = 0.0
+    result: Result | None = None
+    error: str = ""
+
+    def go_on(self) -> None:
+        """Raise UnwantedError once it was cancelled."""
+        if self.unwanted.is_set():
+            raise UnwantedError
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been made, or took to be made."""
+        if not self.began:
+            return 0.0
+        return (self.ended or time.monotonic()) - self.began
+
+
+class Jobs:
+    """The queue and the thread that works it off. All methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._took: deque[float] = deque(maxlen=_TIMED)
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, name="dressing", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work the queue off."""
+        self._thread.start()
+
+    def stop(self, patience: float) -> bool:
+        """Give up what is under way and begin nothing more; return whether it has ended within so many seconds."""
+        with self._changed:
+            self._stopped = True
+            for job in self._jobs.values():
+                job.unwanted.set()
+            self._changed.notify_all()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
+    def add(self, make: Callable[[GoOn], Result]) -> Job:
+        """Put a picture at the end of the queue. Raise QueueFullError."""
+        with self._changed:
+            if len(self._waiting) >= MOST_WAITING:
+                raise QueueFullError
+            job = Job(make)
+            self._jobs[job.id] = job
+            self._waiting.append(job)
+            self._forget()
+            self._changed.notify_all()
+        return job
+
+    def find(self, name: str) -> Job | None:
+        """Return the job of this name, None where there is none or it is forgotten."""
+        with self._changed:
+            return self._jobs.get(name)
+
+    def place(self, job: Job) -> int:
+        """Return how many pictures are made before this one."""
+        with self._changed:
+            if job not in self._waiting:
+                return 0
+            return self._waiting.index(job) + any(other.state == "running" for other in self._jobs.values())
+
+    def expected_seconds(self) -> float | None:
+        """Return how long a picture takes by the last few, None before the first one."""
+        with self._changed:
+            took: Sequence[float] = sorted(self._took)
+        return took[len(took) // 2] if took else None
+
+    def cancel(self, job: Job) -> bool:
+        """Take a waiting job out of the queue, or have a running one given up; return False where it has ended."""
+        with self._changed:
+            if job in self._waiting:
+                self._waiting.remove(job)
+                job.state = "cancelled"
+            elif job.state != "running":
+                return False
+            job.unwanted.set()
+        return True
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            state, result, error = _made(job)
+            with self._changed:
+                job.ended = time.monotonic()
+                job.result, job.error, job.state = result, error, state
+                if result:
+                    self._took.append(job.seconds)
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while not self._waiting and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                return None
+            job = self._waiting.popleft()
+            job.state, job.began = "running", time.monotonic()
+            return job
+
+    def _forget(self) -> None:
+        """Forget the oldest of those that are neither waiting nor running."""
+        over = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
+        for job in over[: max(0, len(over) - MOST_KEPT)]:
+            del self._jobs[job.id]
+
+
+def _made(job: Job) -> tuple[State, Result | None, str]:
+    """Make the picture; return how that ended, the picture, and what went wrong."""
+    try:
+        return "done", job.make(job.go_on), ""
+    except UnwantedError:
+        return "cancelled", None, ""
+    except UserError as refused:
+        return "failed", None, str(refused)
+    except Exception:
+        _log.exception("a picture could not be made")
+        return "failed", None, "this is a fault of the program; its log says more"

@@ -1,0 +1,283 @@
+"""The page's server: what can be chosen, jobs, pictures. For one machine and the people who sit at it."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import BodyPartReader, web
+
+from common.errors import UserError
+from train.inference.sampling import Role
+from train.serving.catalogue import Catalogue
+from train.serving.dressing import Choice, Dressing
+from train.serving.jobs import MOST_WAITING, Job, Jobs, QueueFullError
+from train.serving.uploads import MOST_BYTES, Photographs, suffix_of
+
+_PARTS: Final = {"": "demo.html", "demo.css": "demo.css", "demo.js": "demo.js"}
+_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_LONGEST_FIELD: Final = 64
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_ROLES: Final[tuple[Role, ...]] = ("person", "garment")
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the handlers work with."""
+
+    jobs: Jobs
+    dressing: Dressing
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What can be chosen."""
+        return self.dressing.catalogue
+
+    @property
+    def photographs(self) -> Photographs:
+        """What can be sent."""
+        return self.dressing.photographs
+
+
+@dataclass
+class _Form:
+    """What was sent: fields, and photographs by role."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    photographs: dict[Role, bytes] = field(default_factory=dict)
+
+
+_SERVED: Final = web.AppKey("served", Served)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raise UserError where the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=64)
+    except OSError as error:
+        said = str(error.strerror).partition(" (")[0]
+        raise UserError(f"--host {host} --port {port}: {said}; give another --port, or stop what uses it") from error
+
+
+def make_app(served: Served, host: str) -> web.Application:
+    """Return the application, to be run on ``host``, whose name requests have to bear."""
+    app = web.Application(middlewares=[_guard(host), _errors], client_max_size=2 * MOST_BYTES + 2**16)
+    app[_SERVED] = served
+    app.router.add_get("/{part:demo\\.css|demo\\.js|}", _part)
+    app.router.add_get("/api/catalogue", _catalogue)
+    app.router.add_get("/api/{role:person|garment}/{position:\\d{1,9}}", _thumbnail)
+    app.router.add_post("/api/jobs", _add)
+    app.router.add_get("/api/jobs/{id}", _state)
+    app.router.add_delete("/api/jobs/{id}", _cancel)
+    app.router.add_get("/api/jobs/{id}/{stage:[a-z0-9]+}.png", _picture)
+    return app
+
+
+def _guard(host: str) -> Any:
+    """Return what refuses requests under other names and from other pages, and sets the headers of all answers.
+
+    A page elsewhere that gets its own name to point to this machine (DNS rebinding) bears that name in `Host`.
+    """
+
+    @web.middleware
+    async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if not _is_own_name(request.host, host):
+            answer: web.StreamResponse = _refusal(421, "this is not the name that the page is served under")
+        elif request.method not in ("GET", "HEAD") and not _is_own_page(request):
+            answer = _refusal(403, "this was sent from another page")
+        else:
+            answer = await handler(request)
+        answer.headers.update(_HEADERS)
+        return answer
+
+    return guard
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Say in JSON what went wrong, so that the page can show it."""
+    try:
+        return await handler(request)
+    except UserError as error:
+        return _refusal(400, str(error))
+    except web.HTTPException as error:
+        return _refusal(error.status, error.reason)
+
+
+def _refusal(status: int, why: str) -> web.Response:
+    return web.json_response({"error": why}, status=status)
+
+
+def _is_own_name(named: str, host: str) -> bool:
+    """Say whether a Host header names the server; on all addresses any in figures, which cannot be pointed here."""
+    try:
+        name = urlsplit(f"//{named}").hostname or ""
+    except ValueError:
+        return False
+    if name in {"localhost", "127.0.0.1", "::1", host.lower()}:
+        return True
+    return host in ("0.0.0.0", "::") and (_is_address(name) or name == socket.gethostname().lower())
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_own_page(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    return origin is None or origin == f"http://{request.host}"
+
+
+async def _part(request: web.Request) -> web.Response:
+    name = _PARTS[request.match_info["part"]]
+    text = files("train.serving").joinpath("static", name).read_text(encoding="utf-8")
+    return web.Response(text=text, content_type=_TYPES[PurePosixPath(name).suffix])
+
+
+async def _catalogue(request: web.Request) -> web.Response:
+    served = request.app[_SERVED]
+    kinds = {
+        kind: {
+            role: [{"id": entry.position, "name": entry.name} for entry in getattr(offered, role)] for role in _ROLES
+        }
+        for kind, offered in served.catalogue.offered.items()
+    }
+    uploads = {"state": served.photographs.state, "why": served.photographs.why, "bytes": MOST_BYTES}
+    return web.json_response({"kinds": kinds, "uploads": uploads, "stages": served.dressing.sizes})
+
+
+async def _thumbnail(request: web.Request) -> web.Response:
+    catalogue = request.app[_SERVED].catalogue
+    position = int(request.match_info["position"])
+    role = next(role for role in _ROLES if role == request.match_info["role"])
+    if not any(catalogue.has(role, kind, position) for kind in catalogue.offered):
+        raise web.HTTPNotFound
+    data, kind = await asyncio.to_thread(catalogue.thumbnail, role, position)
+    return web.Response(body=data, content_type=kind)
+
+
+async def _add(request: web.Request) -> web.Response:
+    served = request.app[_SERVED]
+    form = await _read_form(request)
+    choice = _choice(served, form)
+    try:
+        job = served.jobs.add(partial(served.dressing.dress, choice))
+    except QueueFullError:
+        return _refusal(503, f"{MOST_WAITING} pictures are waiting already; try again in a while")
+    return web.json_response({"id": job.id}, status=202)
+
+
+async def _read_form(request: web.Request) -> _Form:
+    """Read the parts one by one, none beyond its limit. Raise HTTPRequestEntityTooLarge, HTTPBadRequest."""
+    if not request.content_type.startswith("multipart/"):
+        raise web.HTTPUnsupportedMediaType(reason="a form with photographs is expected")
+    form = _Form()
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                raise web.HTTPBadRequest(reason="parts within parts are not expected")
+            role = next((role for role in _ROLES if part.name == f"{role}_photograph"), None)
+            data = await _read_part(part, MOST_BYTES if role else _LONGEST_FIELD)
+            if role:
+                form.photographs[role] = data
+            else:
+                form.fields[str(part.name)] = data.decode("utf-8", errors="replace")
+    except ValueError as error:
+        raise web.HTTPBadRequest(reason="this is no form that can be read") from error
+    return form
+
+
+async def _read_part(part: BodyPartReader, most: int) -> bytes:
+    data = bytearray()
+    while chunk := await part.read_chunk():
+        data += chunk
+        if len(data) > most:
+            said = f"{most // 2**20} MB a picture" if most > 2**20 else f"{most} letters a field"
+            raise web.HTTPRequestEntityTooLarge(most, len(data), reason=f"too large; {said} are taken at most")
+    return bytes(data)
+
+
+def _choice(served: Served, form: _Form) -> Choice:
+    """Return what was chosen. Raise UserError for what is not offered, or is no picture."""
+    kind = next((kind for kind in served.catalogue.offered if kind == form.fields.get("kind")), None)
+    if kind is None:
+        raise UserError("choose a kind of garment that is offered")
+    chosen: dict[Role, int | bytes] = {}
+    for role in _ROLES:
+        if role in form.photographs:
+            if served.photographs.state != "ready":
+                raise UserError(f"photographs cannot be used here: {served.photographs.why or 'not ready yet'}")
+            suffix_of(form.photographs[role])
+            chosen[role] = form.photographs[role]
+        else:
+            given = form.fields.get(role, "")
+            if not re.fullmatch(r"[0-9]{1,9}", given) or not served.catalogue.has(role, kind, int(given)):
+                raise UserError(f"choose a {role} that is offered")
+            chosen[role] = int(given)
+    seed = form.fields.get("seed", "0")
+    if not re.fullmatch(r"[0-9]{1,9}", seed):
+        raise UserError("a seed is a whole number of at most nine digits")
+    return Choice(kind, chosen["person"], chosen["garment"], int(seed))
+
+
+async def _state(request: web.Request) -> web.Response:
+    job, jobs = _job(request), request.app[_SERVED].jobs
+    said: dict[str, Any] = {
+        "state": job.state, "place": jobs.place(job), "seconds": round(job.seconds, 1),
+        "expected": jobs.expected_seconds(), "error": job.error,
+    }  # fmt: skip
+    if job.result:
+        sizes: Mapping[str, int] = request.app[_SERVED].dressing.sizes
+        said["pictures"] = [
+            {"stage": stage, "size": sizes[stage], "url": f"/api/jobs/{job.id}/{stage}.png"}
+            for stage in job.result.pictures
+        ]
+        said["told"] = dict(job.result.told)
+    return web.json_response(said)
+
+
+async def _cancel(request: web.Request) -> web.Response:
+    job = _job(request)
+    if not request.app[_SERVED].jobs.cancel(job):
+        return _refusal(409, "it has ended already")
+    return web.json_response({"state": job.state})
+
+
+async def _picture(request: web.Request) -> web.Response:
+    job = _job(request)
+    picture = job.result.pictures.get(request.match_info["stage"]) if job.result else None
+    if picture is None:
+        raise web.HTTPNotFound
+    return web.Response(body=picture, content_type="image/png")
+
+
+def _job(request: web.Request) -> Job:
+    job = request.app[_SERVED].jobs.find(request.match_info["id"])
+    if job is None:
+        raise web.HTTPNotFound(reason="there is no such picture any more")
+    return job

@@ -1,0 +1,197 @@
+"""Photographs that are sent to the page: `prep` estimates what a sample holds of them.
+
+`prep` works on pairs of a person and a garment, so a photograph gets a partner: one of `prep`'s drawn looks with its
+true labels, of which nothing is estimated and nothing is shown.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from PIL import Image
+
+from common.errors import UserError
+from schemas import Garment
+from train.data import ShardFolder
+from train.inference.photographs import (
+    Labelled,
+    PrepError,
+    Wish,
+    annotate,
+    put_labels,
+    run_prep,
+    shards_of,
+    work_folder,
+)
+from train.inference.sampling import Half, Role, half_of
+from train.serving.catalogue import Catalogue
+
+State = Literal["checking", "ready", "off"]
+
+MOST_BYTES: Final = 10 * 2**20
+"""Of one photograph."""
+_MOST_PIXELS: Final = 60_000_000
+_SUFFIXES: Final = {
+    "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
+}  # fmt: skip
+_PARTNER_LOOKS: Final = 24
+"""Drawn looks among which there is one of every kind of garment."""
+_KEPT: Final = 16
+"""Photographs whose (Ia, Jp) or (Ic, Jg) are kept, so that the next picture of them needs no estimate."""
+
+_log = logging.getLogger(__name__)
+
+
+class Photographs:
+    """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` takes away.
+
+    ``state`` is `checking` until `check` has found out whether `prep`'s estimators work here; ``why`` says why not.
+    """
+
+    def __init__(self, weights: Sequence[Path]) -> None:
+        self.state: State = "checking"
+        self.why = ""
+        self._weights = tuple(weights)
+        self.folder = Path(tempfile.mkdtemp(prefix="tryon-demo-"))
+        self._partners: dict[Garment, dict[Role, Labelled]] = {}
+        self._kept: OrderedDict[tuple[Role, Garment, str], Half] = OrderedDict()
+
+    def close(self) -> None:
+        """Take away all photographs and what was made of them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def check(self, catalogue: Catalogue) -> None:
+        """Estimate two pictures of the catalogue, whatever comes of it, to see that packages and weights are there."""
+        try:
+            self._try_estimators(catalogue)
+            self._draw_partners()
+            self.state = "ready"
+        except (UserError, PrepError) as error:
+            said = getattr(error, "said", "") or str(error)
+            self.state, self.why = "off", said.removeprefix("prep: ")
+        except Exception:
+            _log.exception("uploads could not be made ready")
+            self.state, self.why = "off", "this is a fault of the program; its log says more"
+
+    def half(self, role: Role, kind: Garment, data: bytes) -> Half:
+        """Return (Ia, Jp) of the photograph of a person, or (Ic, Jg) of that of a garment.
+
+        Raise UserError, to be shown to whoever sent it, where it cannot be used.
+        """
+        key = role, kind, hashlib.sha256(data).hexdigest()
+        if key not in self._kept:
+            self._kept[key] = self._estimate(role, kind, data)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _estimate(self, role: Role, kind: Garment, data: bytes) -> Half:
+        other: Role = "garment" if role == "person" else "person"
+        partner = self._partners.get(kind, {}).get(other)
+        if partner is None:
+            raise UserError(f"no partner was drawn for a photograph of the kind {kind}; choose one of the list")
+        photograph = self.folder / f"photograph{suffix_of(data)}"
+        photograph.write_bytes(data)
+        files = {role: photograph, other: partner.image}
+        wish = Wish(files["person"], files["garment"], kind, self._weights)
+        work = work_folder(wish, self.folder)
+        try:
+            put_labels(partner, other, work / "annotated")
+            return half_of(ShardFolder(shards_of(wish, self.folder, quiet=True), "val"), role, 0)
+        except (PrepError, UserError) as error:
+            why = next(_reasons(work), "") or getattr(error, "said", "").removeprefix("prep: ") or str(error)
+            raise UserError(f"the photograph of the {role} cannot be used: {why}") from error
+        finally:
+            photograph.unlink()
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _try_estimators(self, catalogue: Catalogue) -> None:
+        kind, offered = next(iter(catalogue.offered.items()))
+        person, garment = self.folder / "person.jpg", self.folder / "garment.png"
+        person.write_bytes(catalogue.thumbnail("person", offered.person[0].position)[0])
+        garment.write_bytes(catalogue.thumbnail("garment", offered.garment[0].position)[0])
+        try:
+            annotate(Wish(person, garment, kind, self._weights), self.folder, quiet=True)
+        except PrepError as error:
+            if error.code != 1:  # 1: no pair could be annotated, which is no matter here
+                raise
+
+    def _draw_partners(self) -> None:
+        drawn = self.folder / "drawn"
+        run_prep(
+            ["sample-data", "--out", str(drawn), "--looks", str(_PARTNER_LOOKS), "--workers", "1"], quiet=True
+        )  # fmt: skip
+        self._partners = find_partners(drawn)
+
+
+def suffix_of(data: bytes) -> str:
+    """Return the file name suffix of a picture by its content; Raise UserError where it is none, or too large."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            suffix = _SUFFIXES[image.format or ""]
+            pixels = image.width * image.height
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError("this file is no picture that can be read; send a JPEG, PNG, WebP, AVIF or TIFF") from error
+    if pixels > _MOST_PIXELS:
+        raise UserError(f"the picture has {pixels / 1e6:.0f} million pixels, {_MOST_PIXELS / 1e6:.0f} at most are read")
+    return suffix
+
+
+def _formats() -> list[str]:
+    """Return the formats that this Pillow reads; MPO is a JPEG that more pictures follow, and is opened as one."""
+    Image.init()
+    return [name for name in _SUFFIXES if name in Image.OPEN]
+
+
+def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:
+    """Return for each kind of garment a person of a drawn data set who wears one over nothing, and that garment."""
+    files = {path.name: path for path in drawn.rglob("*") if path.is_file() and "Parse" not in path.parent.name}
+    parses = {path.name: path for path in drawn.rglob("*.json") if "Parse" in path.parent.name}
+
+    def labelled(stem: str) -> Labelled:
+        return Labelled(files[f"{stem}.jpg"], files[f"{stem}.json"], parses[f"{stem}.json"])
+
+    rows = [row for path in sorted(drawn.rglob("winfo_*.json")) for row in json.loads(path.read_bytes())]
+    partners: dict[Garment, dict[Role, Labelled]] = {}
+    for row in rows:
+        for slot in ("main_top", "bottom"):
+            if row[slot] is None or row["inner_top"] is not None:
+                continue
+            kind = _kind(json.loads(files[f"{row[slot]}_F.json"].read_bytes()))
+            if kind is not None and kind not in partners:
+                person = labelled(row["wearing"].rpartition(".")[0])
+                partners[kind] = {"person": person, "garment": labelled(f"{row[slot]}_F")}
+    return partners
+
+
+def _kind(pose: dict[str, Any]) -> Garment | None:
+    """Return the kind that the landmarks of a garment say; a dress is filed under tops, and goes to the knees."""
+    if pose["category_name"] == "bottoms":
+        return "lower"
+    if pose["category_name"] != "tops":
+        return None
+    knees = pose["landmarks"][3 * 13 : 3 * 15]
+    return "dress" if any(knees[2::3]) else "upper"
+
+
+def _reasons(work: Path) -> Iterator[str]:
+    """Yield why a picture, or the pair, was rejected, by the files that `prep` has left."""
+    review, rejects = work / "annotated" / "review.csv", work / "shards" / "rejects.jsonl"
+    if review.is_file():
+        with review.open(encoding="utf-8", newline="") as file:
+            yield from (row["why"] for row in csv.DictReader(file) if row["state"] == "rejected")
+    if rejects.is_file():
+        for line in rejects.read_text(encoding="utf-8").splitlines():
+            reject = json.loads(line)
+            yield f"{reject['reason']}: {reject['detail']}"

@@ -1,0 +1,226 @@
+"""Checkpoints: a folder of safetensors and JSON that appears under its final name whole, or not at all.
+
+    checkpoints/step-00001000/{model,ema,optimizer}.safetensors, state.json
+
+It is written under another name, ``state.json`` with the checksums of the rest last, made durable, and renamed; only
+then are others removed, again by renaming first. So whatever is called ``step-…`` was whole once, and a run that is
+killed at any moment has the checkpoint that it had before or the new one. Nothing is pickled. The optimizer's moments
+are stored by the name of the parameter that they belong to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.atomic import sync_folder
+from common.errors import UserError, writing
+from train.hardware.world import ALONE, World
+from train.runs.checkpoint_folder import (
+    FOLDER,
+    PARTS,
+    STATE,
+    TEMPORARY,
+    checkpoint_name,
+    clear,
+    last_whole,
+    prune,
+    sha256_of,
+)
+from train.runs.tensors import load_tensors, save_tensors
+from train.training.parallel import gathered, share
+from train.training.state import Training
+
+_SHAPED = {"exp_avg", "exp_avg_sq"}
+"""Moments with the parameter's shape."""
+_MOMENTS: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.AdamW: {"step", *_SHAPED},
+    torch.optim.Adafactor: {"step", "row_var", "col_var", "variance"},
+}
+"""What an optimizer may keep of a parameter."""
+
+
+def save_checkpoint(
+    run: Path, training: Training, keep: int, validation: Mapping[int, float] | None = None, world: World = ALONE
+) -> Path:
+    """Write the state; once it is durable, remove others (``checkpoint_folder.prune``). Returns its folder.
+
+    Of several processes the first writes, whole tensors, and the others wait. Raise UserError where it cannot be
+    written; then those from before are there as they were.
+    """
+    values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
+    tensors = {name: gathered(values[name], world) for name in PARTS}
+    return world.told(lambda: _save(run, training, tensors, keep, validation or {}))
+
+
+def _save(
+    run: Path, training: Training, tensors: dict[str, dict[str, Tensor]], keep: int, validation: Mapping[int, float]
+) -> Path:
+    folder = run / FOLDER
+    final = folder / checkpoint_name(training.step)
+    temporary = final.with_name(final.name + TEMPORARY)
+    with writing(f"{folder}: cannot write {final.name}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(run)
+        clear(run)
+        try:
+            _write(temporary, training, tensors)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)  # which gives back its space
+            raise
+        if final.exists():  # damaged, or the run would have resumed from it
+            shutil.rmtree(final)
+        temporary.rename(final)
+        sync_folder(folder)
+        prune(run, final, keep, validation)
+    return final
+
+
+def _write(folder: Path, training: Training, tensors: dict[str, dict[str, Tensor]]) -> None:
+    """Write a checkpoint's files and make them durable."""
+    folder.mkdir()
+    checksums = {}
+    for name, values in tensors.items():
+        path = folder / f"{name}.safetensors"
+        save_tensors({key: value.detach().contiguous() for key, value in values.items()}, path)
+        checksums[path.name] = sha256_of(path)
+    state = {
+        "step": training.step,
+        "scale": training.scale and training.scale.state(),
+        "skipped": int(training.skipped),
+        "skipped_in_a_row": int(training.skipped_in_a_row),
+        "sha256": checksums,
+    }
+    (folder / STATE).write_text(json.dumps(state, indent=2) + "\n")
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+def restore(run: Path, training: Training, world: World = ALONE) -> bool:
+    """Load the last whole checkpoint into ``training``; return whether the run has any.
+
+    Of several processes the first says which it is, and each reads it. Raise UserError where one cannot, where all are
+    damaged, or where the last one is not of this configuration.
+    """
+    if (last := world.told(lambda: last_whole(run))) is None:
+        return False
+    world.agree(lambda: _load(*last, training))
+    return True
+
+
+def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
+    """Return the last checkpoint's weights (``which``: model or ema) and its step. Raise UserError for none."""
+    if (last := last_whole(run)) is None:
+        raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
+    folder, state = last
+    return load_tensors(folder / f"{which}.safetensors"), int(state["step"])
+
+
+def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
+    if not folder.exists():
+        raise UserError(f"{folder}: not there on every machine; give a --runs that all of them share")
+    weights, averaged, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
+    held = training.model.state_dict()
+    misfit = (
+        _misfit("model", weights, held)
+        or _misfit("ema", averaged, training.ema)
+        or _misfit_of_moments(moments, training)
+        or _misfit_of_state(state, training)
+    )
+    if misfit:
+        raise UserError(
+            f"{folder}: not a checkpoint of this configuration ({misfit}); give the --runs and the settings that it "
+            "was trained with"
+        )
+    training.model.load_state_dict({name: share(value, held.get(name)) for name, value in weights.items()})
+    with torch.no_grad():
+        for name, master in training.masters.items():
+            master.copy_(weights[name])
+        for name, value in averaged.items():
+            training.ema[name].copy_(share(value, training.ema[name]))
+    _restore_moments(training, moments)
+    if training.scale is not None:
+        training.scale.load(state["scale"])
+    training.step = int(state["step"])
+    # An earlier version's checkpoint has no counts.
+    training.skipped = state.get("skipped", 0)
+    training.skipped_in_a_row = state.get("skipped_in_a_row", 0)
+
+
+def _misfit(part: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """Return the first difference in names and shapes."""
+    for name in sorted(tensors.keys() | expected.keys()):
+        if name not in tensors or name not in expected:
+            return f"{part}: {'no' if name not in tensors else 'unknown'} tensor {name}"
+        if tensors[name].shape != expected[name].shape:
+            return f"{part}: {name} is {tuple(tensors[name].shape)}, not {tuple(expected[name].shape)}"
+    return None
+
+
+def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str | None:
+    parameters, expected = training.stepped, _MOMENTS.get(type(training.optimizer))
+    found: dict[str, set[str]] = {}
+    for name, value in moments.items():
+        parameter, _, key = name.rpartition("/")
+        if parameter not in parameters or (expected and key not in expected):
+            return f"optimizer: unknown tensor {name}"
+        if key in _SHAPED and value.shape != parameters[parameter].shape:
+            return f"optimizer: {name} is {tuple(value.shape)}, not {tuple(parameters[parameter].shape)}"
+        found.setdefault(parameter, set()).add(key)
+    for parameter, keys in found.items():
+        wanted = {"step", *(_SHAPED & expected)} if expected else set()
+        if missing := wanted - keys:
+            return f"optimizer: no tensor {parameter}/{min(missing)}"
+    return None
+
+
+def _misfit_of_state(state: Mapping[str, Any], training: Training) -> str | None:
+    counts = [state.get(name, 0) for name in ("skipped", "skipped_in_a_row")]
+    if not all(isinstance(count, int) for count in counts):
+        return f"{STATE}: skipped is not a number"
+    scale = state.get("scale")
+    if training.scale is None:
+        return None
+    known = isinstance(scale, dict) and all(isinstance(scale.get(name), int | float) for name in ("scale", "good"))
+    return None if known else f"{STATE}: no loss scale, which precision=fp16 needs"
+
+
+def _moments(training: Training) -> dict[str, Tensor]:
+    state = training.optimizer.state
+    return {
+        f"{name}/{key}": torch.as_tensor(value)
+        for name, parameter in training.stepped.items()
+        for key, value in state[parameter].items()
+    }
+
+
+def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
+    parameters = training.stepped
+    for name, value in moments.items():
+        parameter, key = name.rsplit("/", 1)
+        target = parameters[parameter]
+        # Where a weight is channels-last so are its moments: the fused step goes over their memory, blind to strides.
+        if value.shape == target.shape:
+            value = torch.empty_like(target, requires_grad=False).copy_(share(value, target))
+        placed = step_counter(training.optimizer, target, value) if key == "step" else value.to(target.device)
+        training.optimizer.state[target][key] = placed
+
+
+def step_counter(optimizer: torch.optim.Optimizer, parameter: Tensor, value: Tensor) -> Tensor:
+    """Return the optimizer's count of a parameter's steps where it wants it, as its own load_state_dict puts it.
+
+    A fused or capturable optimizer reads it on the parameter's device, in float32; any other in host memory.
+    """
+    group = next(group for group in optimizer.param_groups if any(parameter is one for one in group["params"]))
+    if group.get("fused") or group.get("capturable"):
+        return value.to(parameter.device, torch.float32)
+    return value.to("cpu")

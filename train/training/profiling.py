@@ -1,0 +1,57 @@
+"""`trainer fit --profile N`: what N steps do, on the host and on the card, as a trace that a browser shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity
+
+from common.errors import UserError
+from train.hardware.world import World
+
+WARM = 3
+"""Steps before the first one that is traced: in them memory is allocated, kernels are chosen and compiled."""
+
+
+class Profiler:
+    """Traces ``count`` steps of the first process once the run has warmed up; nothing at all where that is 0.
+
+    RUN/profile/step-00000013.json is in Chrome's format: https://ui.perfetto.dev or chrome://tracing shows it.
+    """
+
+    def __init__(self, run: Path, count: int, step: int, world: World) -> None:
+        self._folder, self._last = run / "profile", step + WARM + count
+        self._profile: torch.profiler.profile | None = None
+        self._first = step + WARM if count and world.leads else None
+        if self._first == step:
+            self._start()
+
+    def stepped(self, step: int) -> None:
+        """Start before the first traced step, and write the trace after the last."""
+        if step == self._first:
+            self._start()
+        elif self._profile is not None and step == self._last:
+            self._write(step)
+
+    def close(self) -> None:
+        """Write the trace of a run that ended earlier."""
+        if self._profile is not None:
+            self._write(self._last)
+
+    def _start(self) -> None:
+        activities = [ProfilerActivity.CPU]
+        if torch.cuda.is_available():
+            activities.append(ProfilerActivity.CUDA)
+        self._profile = torch.profiler.profile(activities=activities, record_shapes=True)
+        self._profile.start()
+
+    def _write(self, step: int) -> None:
+        assert self._profile is not None
+        profile, self._profile = self._profile, None
+        profile.stop()
+        try:
+            self._folder.mkdir(exist_ok=True)
+            profile.export_chrome_trace(str(self._folder / f"step-{step:08d}.json"))
+        except OSError as error:
+            raise UserError(f"{self._folder}: {error.strerror}; leave out --profile, or free some room") from error

@@ -1,0 +1,248 @@
+"""One step of training: read `train_step` from top to bottom. `trainer plan` traces this very function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from train.configuration.stage_config import Precision, StageConfig
+from train.data import Batch
+from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
+from train.diffusion.device_noise import DeviceNoise
+from train.diffusion.objective import diffusion_loss
+from train.diffusion.precondition import Preconditioned
+from train.diffusion.randomness import Noise, SampleNoise
+from train.diffusion.schedule import Schedule, shifted
+from train.hardware.world import ALONE, World
+from train.models import build_model, set_checkpointing, set_fused_attention
+from train.models.condition import Denoiser
+from train.training.loss_scale import LossScale
+from train.training.optim.host import host_memory
+from train.training.optim.update import begin_optimizer, device_gradients, release, step_optimizer
+from train.training.parallel import accumulating, replicate, shard, whole
+from train.training.state import Training
+
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """What stays the same from step to step."""
+
+    config: StageConfig
+    schedule: Schedule
+    device: torch.device
+    world: World = ALONE
+    draws_on_device: bool | None = None
+    """Whether noise, times and dropout are drawn on the device; None: on a card. The host's are faster on a CPU."""
+
+    def noise(self, positions: Sequence[int]) -> Noise:
+        """Return the random numbers of the samples at these positions of the run."""
+        config = self.config
+        if self.device.type == "cpu" if self.draws_on_device is None else not self.draws_on_device:
+            return SampleNoise(config.seed, config.stage, positions)
+        return DeviceNoise(config.seed, config.stage, positions, self.device, config.compile)
+
+
+def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
+    """Return the state before the first step: weights by the seed, averaged weights equal to them."""
+    torch.manual_seed(config.seed)
+    model = build_model(config.model)
+    set_checkpointing(model, config.memory.checkpointing)
+    # The fused kernel is the fastest everywhere but in bf16 on a CPU (docs/model-speed.md).
+    set_fused_attention(model, enabled=not (device.type == "cpu" and config.precision == "bf16"))
+    if world.kind == "fsdp":  # which takes contiguous weights only
+        shard(model, world, DTYPES[config.precision])
+    else:
+        for parameter in model.parameters():  # in place: Module.to replaces parameters, which fake ones do not allow
+            layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format
+            parameter.data = parameter.data.to(device, memory_format=layout)
+    if config.memory.ema_on_host:
+        with host_memory() as host:
+            ema = {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
+    else:
+        ema = {name: p.detach().clone() for name, p in model.named_parameters()}
+    training = begin_optimizer(model, config, ema)
+    training.scale = LossScale.initial(device) if config.precision == "fp16" else None
+    if config.compile:
+        compiled = torch.compile(model, dynamic=False)
+        assert isinstance(compiled, nn.Module), "which a module's is"
+        training.compiled = compiled
+    training.ddp = replicate(training.learner, world)
+    return training
+
+
+def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
+    """Make one optimizer step and return the batch's mean loss, a scalar.
+
+    Of several processes each gives its share of the batch; all get the loss of the whole and make the same step.
+    The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
+    whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
+    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole; either
+    counts. On a card nothing is read back: the host may be a step ahead of it.
+    """
+    config, world, scale = stepper.config, stepper.world, training.scale
+    training.left_out = False
+    for group in training.optimizer.param_groups:
+        group["lr"] = learning_rate(config, training.step)
+    losses: list[Tensor] = []
+    parts = list(micro_batches(batch, config.memory.micro_batch))
+    for part in parts:
+        with accumulating(training, last=part is parts[-1]):
+            loss = sample_losses(training.learner, part, stepper).sum() / len(batch.positions)
+            losses.append(loss.detach())
+            training.loss_is_finite = losses[-1].isfinite()
+            (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
+    # Like the gradients, the mean of the shares' means, which are of one size.
+    loss = world.total(torch.stack(losses).sum()) / world.size
+    finite = loss.isfinite()
+    if not config.memory.optimizer_in_backward:
+        finite = _clip_and_step(training, config.optim.clip, finite)
+    training.step += 1
+    update_ema(training, config.ema, finite)
+    _count(training, finite)
+    return loss
+
+
+def _count(training: Training, finite: Tensor) -> None:
+    """Count a step that was not finite, or that left out a weight."""
+    sound = finite & ~training.left_out if isinstance(training.left_out, Tensor) else finite
+    training.skipped = training.skipped + ~sound
+    training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~sound
+
+
+def _clip_and_step(training: Training, clip: float | None, finite: Tensor) -> Tensor:
+    """Step from the gradients and free them; return whether they and the loss were finite, else nothing was changed.
+
+    ``finite`` says it of the loss; both are booleans ().
+    """
+    gradients, scale = device_gradients(training.model), training.scale
+    if scale is not None:
+        scale.unscale(gradients)
+    training.norm = whole(nn.utils.get_total_norm(gradients))
+    finite = finite & training.norm.isfinite()
+    if scale is not None:
+        scale.update(finite)
+    if clip is not None:
+        nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, training.norm)
+    del gradients
+    step_optimizer(training, finite)
+    release(training.model)
+    return finite
+
+
+def micro_batches(batch: Batch, size: int | None) -> Iterator[Batch]:
+    """Divide a batch into parts of ``size`` samples, the last one perhaps smaller; None leaves it whole."""
+    count = len(batch.positions)
+    if size is None or size >= count:
+        yield batch
+        return
+    for start in range(0, count, size):
+        here = slice(start, start + size)
+        Ia, Ic, Jp, Jg = (None if v is None else v[here] for v in (batch.Ia, batch.Ic, batch.Jp, batch.Jg))
+        yield Batch(batch.positions[here], batch.x[here], Ia, Ic, Jp, Jg)
+
+
+def sample_losses(
+    model: nn.Module, batch: Batch, stepper: Stepper, noise: Noise | None = None, t: Tensor | None = None
+) -> Tensor:  # fmt: skip
+    """Return each sample's loss (B,); noise, times, levels and dropout are keyed by the samples' positions.
+
+    Validation gives its own noise, and its times ``t`` (B,) in [0, 1]; then no condition is dropped.
+    """
+    config, schedule, device = stepper.config, stepper.schedule, stepper.device
+    drop = config.diffusion.drop if t is None else 0.0
+    noise = noise or stepper.noise(batch.positions)
+    x, inputs = stage_inputs(batch, config, device)
+    augmentation, count = config.diffusion.augmentation, len(inputs.images)
+    condition = build_condition(
+        inputs,
+        (x.shape[2], x.shape[3]),
+        t_na=augmentation * noise.uniform((count,), "t_na").to(device),
+        noise=tuple(
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if augmentation else None
+            for which, image in enumerate(inputs.images)
+        ),
+        drop=noise.bernoulli(drop, "drop").to(device),
+        hide_hem=config.diffusion.hide_hem,
+    )
+    t = (shifted(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
+    with autocast(config.precision, device):
+        denoiser = make_denoiser(model, config, schedule)
+        losses = diffusion_loss(
+            denoiser,
+            x,
+            noise.normal(tuple(x.shape[1:]), "eps").to(device),
+            t,
+            condition,
+            schedule,
+            prediction=config.diffusion.prediction,
+            min_snr_gamma=config.diffusion.min_snr_gamma,
+        )
+    if isinstance(denoiser, Preconditioned):
+        losses = losses * denoiser.weight(t)
+    return losses
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """Return the context in which the network computes, in training and in sampling."""
+    # With fp32 the dtype is ignored, but autocast warns of one that it cannot cast to.
+    dtype = torch.bfloat16 if precision == "fp32" else DTYPES[precision]
+    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
+
+
+def make_denoiser(network: nn.Module, config: StageConfig, schedule: Schedule) -> Denoiser:
+    """Return what training and sampling call: the network, preconditioned where the configuration says so."""
+    diffusion = config.diffusion
+    if diffusion.residual_std is None or diffusion.prediction == "eps":
+        return network
+    return Preconditioned(network, schedule, diffusion.residual_std, diffusion.shown_std, diffusion.prediction)
+
+
+def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:
+    """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution picture is made from x."""
+    x = from_uint8(batch.x.to(device))
+    Ia, Ic = (None if image is None else from_uint8(image.to(device)) for image in (batch.Ia, batch.Ic))
+    Jp, Jg = (None if pose is None else pose.to(device) for pose in (batch.Jp, batch.Jg))
+    low_res = downsample(x, config.scale) if config.low_res else None
+    return x, TryOnInputs(Ia, Ic, Jp, Jg, low_res)
+
+
+def learning_rate(config: StageConfig, step: int) -> float:
+    """Return the learning rate of the step that follows ``step`` ones: linear warm-up, then constant (paper §4).
+
+    Half a cosine over the steps that are left, where the configuration says so.
+    """
+    optim = config.optim
+    if step < optim.warmup:
+        return optim.lr * (step + 1) / optim.warmup
+    if optim.decay == "constant":
+        return optim.lr
+    done = (step - optim.warmup) / max(1, config.steps - optim.warmup)
+    return optim.lr * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+@torch.no_grad()
+def update_ema(training: Training, decay: float, finite: Tensor) -> None:
+    """Move the averaged weights towards the model's: decay (1 + n) / (10 + n) after n steps, but at most ``decay``.
+
+    Where ``finite``, a boolean (), is false they stay.
+    """
+    share = 1 - min(decay, (1 + training.step) / (10 + training.step))
+    averaged = list(training.ema.values())
+    device = averaged[0].device
+    beside = [list(one) for one in (training.stepped.values(), training.model.parameters())]
+    parameters = [p.detach().to(device) for p in next((one for one in beside if one[0].device == device), beside[0])]
+    finite = finite.to(device)
+    if device.type == "cpu":
+        if finite:
+            torch._foreach_lerp_(averaged, parameters, share)
+        return
+    # Not lerp, whose share would have to be known to the host. What this takes for a moment the gradients took before.
+    differences = torch._foreach_sub(parameters, averaged)
+    torch._foreach_mul_(differences, finite * share)
+    torch._foreach_add_(averaged, differences)

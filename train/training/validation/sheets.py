@@ -1,0 +1,99 @@
+"""Sheets of the same pairs at every time: what the averaged weights make of people they do not learn from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from common.atomic import write_atomically
+from common.errors import writing
+from schemas import AGNOSTIC, GARMENT, PERSON, PERSON_256
+from train.configuration.stage_config import StageConfig
+from train.data import ShardFolder
+from train.data.batches import to_size, to_tensor
+from train.data.shards import Pixels
+from train.diffusion.conditioning import downsample, from_uint8, to_uint8
+from train.hardware.world import ALONE, World
+from train.inference.cascade import Overrides, TrainedStage, sample_stage
+from train.inference.contact_sheet import contact_sheet
+from train.inference.sampling import Pair, pair_inputs, swapped_pairs
+from train.training.state import Training
+from train.training.validation.averaged import averaged
+
+
+def sheet_path(run: Path, step: int) -> Path:
+    """Return the file of a step's sheet."""
+    return run / "sheets" / f"step-{step:08d}.png"
+
+
+def sheets_of(run: Path) -> dict[int, Path]:
+    """Return the sheets of a run by their step, the first one first."""
+    found = {path.stem.removeprefix("step-"): path for path in (run / "sheets").glob("step-*.png")}
+    return {int(step): found[step] for step in sorted(found) if step.isdecimal()}
+
+
+def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
+    """Return the pairs of a run's sheets. Raise UserError where no two people can be swapped.
+
+    The base stage dresses people in garments of others. A stage that enlarges gets the truth made small, which shows
+    the person in their own garment, and so it gets their own garment.
+    """
+    pairs = swapped_pairs(held_out, config.validation.sheet_pairs)
+    return pairs if config.low_res is None else [Pair(pair.person, pair.person) for pair in pairs]
+
+
+def draw_sheet(
+    training: Training,
+    config: StageConfig,
+    held_out: ShardFolder,
+    pairs: list[Pair],
+    device: torch.device,
+    stop: Callable[[], bool],
+    path: Path,
+    world: World = ALONE,
+) -> None:
+    """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` says so.
+
+    Of several processes each samples all of them, and the first writes.
+    """
+    rows = []
+    with averaged(training, stop) as model:
+        stage = TrainedStage(config, model, training.step)
+        for pair in pairs:
+            inputs = pair_inputs(stage, held_out, [pair], device)
+            shown: list[Pixels] = []
+            if config.low_res:
+                truth = to_size(held_out.picture(pair.person, PERSON), config.size)
+                small = downsample(from_uint8(to_tensor([truth])).to(device), config.scale)
+                inputs = replace(inputs, low_res=small)
+                shown.append(_pixels(small))
+            sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides())
+            rows.append([*_given(held_out, pair), *shown, _pixels(sampled)])
+    titles = ["person", "Ia", "garment, as worn", "Ic", *(["made small"] if config.low_res else []), "sampled"]
+
+    def write() -> None:
+        file = io.BytesIO()
+        contact_sheet(titles, rows).save(file, "PNG")
+        with writing(path.parent):
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, file.getvalue())
+
+    world.first(write)
+
+
+def _given(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
+    return [
+        held_out.picture(pair.person, PERSON_256),
+        held_out.picture(pair.person, AGNOSTIC),
+        held_out.picture(pair.garment, PERSON_256),
+        held_out.picture(pair.garment, GARMENT),
+    ]
+
+
+def _pixels(picture: torch.Tensor) -> Pixels:
+    found: Pixels = to_uint8(picture)[0].permute(1, 2, 0).cpu().numpy()
+    return found
