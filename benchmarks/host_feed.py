@@ -213,7 +213,8 @@ def measure(shards: Path, case: Case) -> Rate:
 def settings(case: Case) -> Any:
     """Return the stage's configuration, of either checkout."""
     from train.configuration.presets import merged, preset_values
-    from train.configuration.stage_config import DataConfig, StageConfig
+    from train.configuration.stage_config import StageConfig
+    from train.data.data_config import DataConfig
 
     data: dict[str, Any] = {"batch": BATCH, "threads": case.threads}
     if case.noise and "cache_memory" in DataConfig.model_fields:

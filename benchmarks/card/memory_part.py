@@ -13,8 +13,9 @@ from card.tables import row, table
 from card.workloads import PRECISIONS, Steps, cell_names, chosen, configured
 
 from train.configuration.presets import Preset
-from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
+from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.hardware.cards import card_of, prepare
+from train.hardware.precision import Precision
 from train.hardware.world import ALONE
 from train.memory.search import CONTEXT, FRAGMENTATION, WORKSPACES, budget_of, peak_on
 

@@ -15,11 +15,12 @@ from torch import Tensor
 from common.atomic import write_atomically
 from train.configuration.presets import Preset
 from train.configuration.settings import checked, given_settings
-from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
+from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import Batch
 from train.data.prefetch import moved
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import card_of
+from train.hardware.precision import Precision
 from train.hardware.world import ALONE
 from train.memory.automatic import choose
 from train.memory.trace import blank_batch

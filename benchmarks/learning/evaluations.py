@@ -11,9 +11,9 @@ from typing import get_args
 import torch
 from study_tools import COLUMNS, cells, header, write
 
-from train.configuration.stage_config import SamplerName, SamplingConfig
 from train.data import ShardFolder
 from train.data.shards import Pixels
+from train.diffusion.diffusion_config import SamplerName, SamplingConfig
 from train.evaluation.swaps import Size, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.dress import Outfit, dress

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from train.configuration.presets import Preset
 from train.configuration.settings import stage_config
-from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
+from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data.prefetch import moved
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.schedule import make_schedule
+from train.hardware.precision import Precision
 from train.inference.cascade import Overrides, assemble_stage, sample_stage
 from train.training.state import Training
 from train.training.step import Stepper, begin, sample_losses

@@ -15,9 +15,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from train.configuration.presets import Preset
 from train.configuration.settings import stage_config
-from train.configuration.stage_config import STAGES, Precision, Stage, StageConfig
+from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import prepare
+from train.hardware.precision import Precision
 from train.training.outcomes import Outcomes
 from train.training.step import Stepper, train_step
 

@@ -12,8 +12,8 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from train.cli.options import FAST, RUNS, WEIGHTS
-from train.configuration.stage_config import DataConfig
 from train.data import ShardFolder, open_shards
+from train.data.data_config import DataConfig
 from train.hardware.world import ALONE
 from train.inference.cascade import Overrides, load_cascade
 

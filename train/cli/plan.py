@@ -11,8 +11,9 @@ import click
 from common.errors import UserError
 from train.cli.options import JSON
 from train.configuration.presets import Preset, preset_config
-from train.configuration.stage_config import STAGES, Precision, Stage
+from train.configuration.stage_config import STAGES, Stage
 from train.hardware.cards import CARDS, CardName
+from train.hardware.precision import Precision
 from train.memory.named_card import planned_card
 from train.memory.plan_table import as_json, as_text
 from train.memory.search import budget_of, plan_stage

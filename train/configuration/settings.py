@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from common.errors import UserError
 from train.configuration.presets import Preset, merged, preset_values
-from train.configuration.stage_config import NO_GUIDANCE, Stage, StageConfig
+from train.configuration.stage_config import Stage, StageConfig
+from train.diffusion.diffusion_config import NO_GUIDANCE
 
 AUTO = "auto"
 """What stands for a setting that is chosen for the machine; not to give it means the same."""

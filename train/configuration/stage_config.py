@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from common.config_section import ConfigSection
 from common.seeds import MAX_SEED
-from train.diffusion.guidance import Threshold
-from train.diffusion.objective import Prediction
-from train.diffusion.samplers import GridName
-from train.diffusion.schedule import ScheduleName
+from train.data.data_config import DataConfig
+from train.diffusion.diffusion_config import DiffusionConfig, SamplingConfig
+from train.hardware.precision import Precision
 from train.models import ModelConfig, ParallelUNetConfig
 from train.models.model_config import check_divisible
 
 Stage = Literal["base", "sr256", "sr1024"]
 STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
 
-Precision = Literal["fp32", "bf16", "fp16"]
-SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 
-
-NO_GUIDANCE = (
-    "diffusion.drop=0 never trains the null condition that guidance leads away from; guidance 1 would fit, or a new "
-    "run with diffusion.drop=0.1"
-)
-
-
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class DataConfig(_Config):
-    """Batches."""
-
-    batch: int = Field(256, gt=0)
-    """Samples a step (paper: 256)."""
-    flip: bool = True
-    """Mirror half of the tuples, left and right keypoints exchanged."""
-    jitter: float = Field(0.0, ge=0, le=0.25)
-    """Shift person and garment, each on its own, whole pixels up to this share of the side; not in stage 3."""
-    threads: int | None = Field(None, gt=0)
-    """Threads that read and decode ahead of the step; null: one for each processor on a card, 2 on a CPU. For shards at
-    a URL, how many requests are under way."""
-    cache: Path | None = None
-    """Folder that keeps what was read of shards at a URL; null: tryon-cascade/shards in ~/.cache."""
-    cache_bytes: int = Field(10 * 2**30, ge=0)
-    """Most that this folder holds, all processes together; what was used longest ago goes first. 0 keeps nothing."""
-    cache_memory: int | None = Field(None, ge=0)
-    """Bytes of decoded images that each process keeps in memory; null: a third of what is available. 0 keeps none."""
-
-
-class OptimConfig(_Config):
+class OptimConfig(ConfigSection):
     """Adam, as the paper's three stages are trained; the rest as in Imagen (appendix F)."""
 
     name: Literal["adam", "adamw", "adafactor"] = "adam"
@@ -81,7 +47,7 @@ class OptimConfig(_Config):
         return self
 
 
-class ValidationConfig(_Config):
+class ValidationConfig(ConfigSection):
     """What is looked at on the way, with the averaged weights, on the split val."""
 
     every: int = Field(1000, ge=0)
@@ -94,7 +60,7 @@ class ValidationConfig(_Config):
     """Rows of a sheet."""
 
 
-class LogConfig(_Config):
+class LogConfig(ConfigSection):
     """Where the numbers go besides metrics.jsonl."""
 
     tensorboard: bool = False
@@ -103,7 +69,7 @@ class LogConfig(_Config):
     """Send them to Weights & Biases; needs the package wandb."""
 
 
-class MemoryConfig(_Config):
+class MemoryConfig(ConfigSection):
     """Where a step's tensors lie and how many there are at a time; none of it changes what is computed.
 
     `trainer plan` says what a card needs.
@@ -121,61 +87,7 @@ class MemoryConfig(_Config):
     """Keep the averaged weights in host memory."""
 
 
-class DiffusionConfig(_Config):
-    """The diffusion process and what is randomly done to the conditions."""
-
-    schedule: ScheduleName = "cosine"
-    """Noise schedule in continuous time."""
-    prediction: Prediction = "eps"
-    """What the network says: the noise ε (the paper's), v, or the picture x."""
-    residual_std: float | None = Field(None, gt=0, le=1)
-    """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
-    shown_std: float | None = Field(None, gt=0, le=1)
-    """The same where Ia shows the person, in the base stage; None: the same as residual_std."""
-    hide_hem: bool = False
-    """Hide a stretch about the hips of Ia for tops, so that it does not tell how long the worn one is."""
-    t_shift: float = Field(1.0, gt=0)
-    """s: times are drawn as t = s·u / (1 + (s - 1)·u) with u from U(0, 1); 1 is U(0, 1), more is more noise."""
-    min_snr_gamma: float | None = Field(None, gt=0)
-    """γ of min-SNR loss weighting; none by default."""
-    drop: float = Field(0.1, ge=0, le=1)
-    """Share of the samples whose conditions are all set to 0 (paper: 10 %)."""
-    augmentation: float = Field(1.0, ge=0, le=1)
-    """Noise levels of the conditional images are drawn from U(0, this) (paper: U(0, 1))."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.residual_std is not None and (self.prediction == "eps" or self.min_snr_gamma is not None):
-            raise ValueError(
-                f"residual_std={self.residual_std} goes with prediction=v or x and no min_snr_gamma, "
-                f"not with prediction={self.prediction}, min_snr_gamma={self.min_snr_gamma}"
-            )
-        if self.shown_std is not None and (self.residual_std is None or self.augmentation):
-            raise ValueError(
-                f"shown_std={self.shown_std} goes with a residual_std and augmentation=0, "
-                f"not with residual_std={self.residual_std}, augmentation={self.augmentation}"
-            )
-        return self
-
-
-class SamplingConfig(_Config):
-    """How pictures are sampled where the command line does not say otherwise."""
-
-    sampler: SamplerName = "ddpm"
-    """Sampler."""
-    steps: int = Field(256, gt=0)
-    """Network evaluations a picture, each of them doubled by guidance."""
-    grid: GridName = "time"
-    """Where the steps lie: evenly in t, or evenly in the log-SNR, which dpmpp_2m wants (docs/sampling.md)."""
-    guidance: float = Field(2.0, ge=0)
-    """Weight w of classifier-free guidance (paper: 2 in all stages); 1 is none."""
-    threshold: Threshold = "static"
-    """What is done to x̂0 outside of [-1, 1]."""
-    low_res_noise: float = Field(0.1, ge=0, le=1)
-    """Noise level t_na of the low-resolution picture; Ia and Ic get none."""
-
-
-class CheckpointConfig(_Config):
+class CheckpointConfig(ConfigSection):
     """Checkpoints."""
 
     every: int = Field(1000, gt=0)
@@ -184,7 +96,7 @@ class CheckpointConfig(_Config):
     """How many of the last ones are kept, besides that with the lowest validation loss."""
 
 
-class StageConfig(_Config):
+class StageConfig(ConfigSection):
     """All settings of one stage's run."""
 
     stage: Stage

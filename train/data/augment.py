@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import FLIP
-from train.configuration.stage_config import StageConfig
+from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
 from train.data.draws import uniform_pairs
 
@@ -53,7 +53,7 @@ class Draws:
     """(B, 2): the same for Ic and Jg."""
 
 
-def draw(config: StageConfig, positions: Sequence[int]) -> Draws:
+def draw(config: BatchSettings, positions: Sequence[int]) -> Draws:
     """Return what is done to the samples at these positions."""
 
     def pairs(*purpose: str) -> NDArray[np.float32]:

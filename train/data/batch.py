@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.configuration.stage_config import StageConfig
 from train.data.augment import Draws, Item, Pairs, flip_pose, moved_image, moved_pose
+from train.data.data_config import BatchSettings
 
 _PERSON = ("x", "Ia", "Jp")
 """What is shifted with the person; the rest goes with the garment."""
@@ -40,7 +40,7 @@ class Frame:
     ``pin`` has them in page-locked memory, from which a card copies while it computes.
     """
 
-    def __init__(self, config: StageConfig, positions: Sequence[int], draws: Draws, *, pin: bool) -> None:
+    def __init__(self, config: BatchSettings, positions: Sequence[int], draws: Draws, *, pin: bool) -> None:
         self._positions = positions
         self._draws = draws
         self._size = config.size

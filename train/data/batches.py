@@ -13,9 +13,9 @@ from torch import Tensor
 
 from common.errors import UserError
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256
-from train.configuration.stage_config import StageConfig
 from train.data.augment import Item, draw
 from train.data.batch import Batch, Frame
+from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
 from train.data.kept import KeptItems
 from train.data.order import order_at
@@ -40,7 +40,7 @@ class BatchLoader:
     def __init__(
         self,
         shards: ShardFolder,
-        config: StageConfig,
+        config: BatchSettings,
         rank: int = 0,
         world: int = 1,
         *,

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from common.atomic import write_atomically
 from common.errors import UserError, writing
 from schemas import Split
-from train.configuration.stage_config import DataConfig
 from train.data.cache import BlockCache
+from train.data.data_config import DataConfig
 from train.data.shards import ShardFolder
 
 DATA = "data.json"

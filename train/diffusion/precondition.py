@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from train.diffusion.diffusion_config import DiffusionConfig
 from train.diffusion.schedule import Schedule, per_sample
 from train.models.condition import Condition, Denoiser
 
@@ -73,6 +74,13 @@ class Preconditioned:
             return torch.full_like(t, self.std**-2)
         alpha, sigma = self.schedule.alpha_sigma(t)
         return alpha.square() + (sigma / self.std).square()
+
+
+def make_denoiser(network: Denoiser, diffusion: DiffusionConfig, schedule: Schedule) -> Denoiser:
+    """Return what training and sampling call: the network, preconditioned where the configuration says so."""
+    if diffusion.residual_std is None or diffusion.prediction == "eps":
+        return network
+    return Preconditioned(network, schedule, diffusion.residual_std, diffusion.shown_std, diffusion.prediction)
 
 
 def centre_of(condition: Condition) -> Tensor:

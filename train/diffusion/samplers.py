@@ -1,14 +1,16 @@
-"""Samplers: plain functions of one signature, from noise z_1 to a picture.
+"""Samplers: plain functions of one signature, from noise z_1 to an image.
 
-Each takes ``times``, strictly decreasing to 0 from where a picture passes for noise (see ``TIME_GRIDS``), and calls
-``denoise`` once per step, at every time but the last; the last step returns the estimated picture itself, without
-noise. ``noise(step)`` gives the standard normal tensor of a step, shaped as z_1; keyed per sample it makes a picture
-independent of its batch.
+Each takes ``times``, strictly decreasing to 0 from where an image passes for noise (see ``TIME_GRIDS``), and calls
+``denoise`` once per step, at every time but the last; the last step returns the estimated image itself, without
+noise. ``noise(step)`` gives the standard normal tensor of a step, shaped as z_1; keyed per sample it makes an image
+independent of its batch. ``on_step(step, steps)`` is called before each step's evaluation, to show progress or, by
+raising, to cancel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
@@ -18,20 +20,63 @@ from train.diffusion.guidance import Denoise
 from train.diffusion.schedule import Schedule, time_at
 
 Noise = Callable[[int], Tensor]
+"""(step) → standard normal tensor of z_1's shape."""
+OnStep = Callable[[int, int], None]
+"""(step from 0, steps): called before a network is evaluated; what it raises ends the sampling."""
 
 GridName = Literal["time", "log-snr"]
 """At which times a sampler stops: evenly in t, or evenly in the log-SNR."""
 
 GRID_LOG_SNR = 9.0
 """|λ| at both ends of the log-SNR grid, just inside of the linear schedule (+9.2, -10.1): beyond, α is below 0.011 and
-there is nothing to see of a picture, or σ is, and there is nothing left to remove."""
+there is nothing to see of an image, or σ is, and there is nothing left to remove."""
 
 
 class Sampler(Protocol):
     """What all samplers look like."""
 
-    def __call__(self, denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise) -> Tensor:
-        """Return pictures of z_1's shape (B, 3, H, W)."""
+    def __call__(
+        self,
+        denoise: Denoise,
+        z_1: Tensor,
+        times: Tensor,
+        schedule: Schedule,
+        noise: Noise,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """Return images of z_1's shape (B, 3, H, W)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from the time t to the next, smaller one, s. All but ``t`` are float64 scalars."""
+
+    index: int
+    is_last: bool
+    """Whether s = 0: the estimated image is the result."""
+    t: Tensor
+    """(B,), in float32 or better."""
+    log_snr: Tensor
+    log_snr_s: Tensor
+    alpha: Tensor
+    alpha_s: Tensor
+    sigma: Tensor
+    sigma_s: Tensor
+
+
+def sampling_steps(times: Tensor, z_1: Tensor, schedule: Schedule, on_step: OnStep | None = None) -> Iterator[Step]:
+    """Yield the steps between ``times`` (n + 1,) for a batch shaped as z_1, and call ``on_step`` before each."""
+    steps = len(times) - 1
+    log_snr = schedule.log_snr(times)
+    alphas, sigmas = schedule.alpha_sigma(times)
+    dtype = torch.promote_types(z_1.dtype, torch.float32)
+    for i in range(steps):
+        if on_step is not None:
+            on_step(i, steps)
+        yield Step(
+            i, i == steps - 1, torch.full((len(z_1),), float(times[i]), dtype=dtype, device=z_1.device),
+            log_snr[i], log_snr[i + 1], alphas[i], alphas[i + 1], sigmas[i], sigmas[i + 1],
+        )  # fmt: skip
 
 
 def time_grid(steps: int) -> Tensor:
@@ -53,45 +98,55 @@ def log_snr_grid(steps: int, schedule: Schedule) -> Tensor:
     return torch.cat([times, times.new_zeros(1)])
 
 
-def ddpm(denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise) -> Tensor:
+def ddpm(
+    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
     """Sample ancestrally: each step draws from q(z_s | z_t, x̂0) with its exact variance (DDPM eq. 6 and 7)."""
-    z, log_snr = z_1, schedule.log_snr(times)
-    alphas, sigmas = schedule.alpha_sigma(times)
-    for step in range(len(times) - 2):
-        x0 = denoise(z, _batch_time(times, step, z)).x0
-        kept = torch.exp(log_snr[step] - log_snr[step + 1])
-        from_z = float(kept * alphas[step + 1] / alphas[step])
-        from_x0 = float((1.0 - kept) * alphas[step + 1])
-        spread = float(sigmas[step + 1] * (1.0 - kept).sqrt())
-        z = from_z * z + from_x0 * x0 + spread * noise(step)
-    return denoise(z, _batch_time(times, len(times) - 2, z)).x0
+    z = x0 = z_1
+    for step in sampling_steps(times, z_1, schedule, on_step):
+        x0 = denoise(z, step.t).x0
+        if step.is_last:
+            break
+        kept = torch.exp(step.log_snr - step.log_snr_s)
+        from_z = float(kept * step.alpha_s / step.alpha)
+        from_x0 = float((1.0 - kept) * step.alpha_s)
+        spread = float(step.sigma_s * (1.0 - kept).sqrt())
+        z = from_z * z + from_x0 * x0 + spread * noise(step.index)
+    return x0
 
 
-def ddim(denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise) -> Tensor:
+def ddim(
+    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
     """Sample deterministically (DDIM with η = 0); first order. ``noise`` is not called."""
-    z = z_1
-    alphas, sigmas = schedule.alpha_sigma(times)
-    for step in range(len(times) - 2):
-        estimate = denoise(z, _batch_time(times, step, z))
-        z = float(alphas[step + 1]) * estimate.x0 + float(sigmas[step + 1]) * estimate.eps
-    return denoise(z, _batch_time(times, len(times) - 2, z)).x0
+    z = x0 = z_1
+    for step in sampling_steps(times, z_1, schedule, on_step):
+        x0, eps = denoise(z, step.t)
+        if step.is_last:
+            break
+        z = float(step.alpha_s) * x0 + float(step.sigma_s) * eps
+    return x0
 
 
-def dpmpp_2m(denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise) -> Tensor:
+def dpmpp_2m(
+    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise, on_step: OnStep | None = None
+) -> Tensor:
     """Sample with DPM-Solver++(2M) (Lu et al. 2022, alg. 2): second order. ``noise`` is not called."""
-    z, previous = z_1, None
-    log_snr = schedule.log_snr(times)
-    alphas, sigmas = schedule.alpha_sigma(times)
-    for step in range(len(times) - 2):
-        x0 = denoise(z, _batch_time(times, step, z)).x0
-        h = 0.5 * (log_snr[step + 1] - log_snr[step])
+    z = x0 = z_1
+    previous: tuple[Tensor, Tensor] | None = None
+    for step in sampling_steps(times, z_1, schedule, on_step):
+        x0 = denoise(z, step.t).x0
+        if step.is_last:
+            break
+        h = 0.5 * (step.log_snr_s - step.log_snr)
         extrapolated = x0
         if previous is not None:
-            half_ratio = float(h / (log_snr[step] - log_snr[step - 1]))
-            extrapolated = x0 + half_ratio * (x0 - previous)
-        z = float(sigmas[step + 1] / sigmas[step]) * z - float(alphas[step + 1] * torch.expm1(-h)) * extrapolated
-        previous = x0
-    return denoise(z, _batch_time(times, len(times) - 2, z)).x0
+            x0_before, log_snr_before = previous
+            half_ratio = float(h / (step.log_snr - log_snr_before))
+            extrapolated = x0 + half_ratio * (x0 - x0_before)
+        z = float(step.sigma_s / step.sigma) * z - float(step.alpha_s * torch.expm1(-h)) * extrapolated
+        previous = x0, step.log_snr
+    return x0
 
 
 TIME_GRIDS: dict[GridName, Callable[[int, Schedule], Tensor]] = {
@@ -102,9 +157,3 @@ TIME_GRIDS: dict[GridName, Callable[[int, Schedule], Tensor]] = {
 
 SAMPLERS: dict[str, Sampler] = {"ddpm": ddpm, "ddim": ddim, "dpmpp_2m": dpmpp_2m}
 """Samplers by name."""
-
-
-def _batch_time(times: Tensor, step: int, z: Tensor) -> Tensor:
-    """Return the time of a step for every sample (B,), in float32 or better."""
-    dtype = torch.promote_types(z.dtype, torch.float32)
-    return torch.full((len(z),), float(times[step]), dtype=dtype, device=z.device)

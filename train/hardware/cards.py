@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from train.configuration.stage_config import Precision
+from train.hardware.precision import Precision
 from train.hardware.world import World
 
 MIB = 1 << 20

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from train.configuration.stage_config import DataConfig
+from train.data.data_config import DataConfig
 
 _ROOT = Path("/")
 _THREADS = 2

@@ -14,17 +14,19 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
 from common.errors import UserError
-from train.configuration.stage_config import NO_GUIDANCE, STAGES, Precision, SamplerName, SamplingConfig, StageConfig
+from train.configuration.stage_config import STAGES, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition
+from train.diffusion.diffusion_config import NO_GUIDANCE, SamplerName, SamplingConfig
 from train.diffusion.guidance import guided_denoiser
+from train.diffusion.precondition import make_denoiser
 from train.diffusion.randomness import SampleNoise
-from train.diffusion.samplers import SAMPLERS, TIME_GRIDS
+from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, OnStep
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import has_bf16, prepare
+from train.hardware.precision import Precision, autocast
 from train.models import GarmentReuse, ParallelUNet, build_model
 from train.runs.run_folder import CONFIG
 from train.training.checkpoint import load_weights
-from train.training.step import autocast, make_denoiser
 
 Weights = Literal["ema", "model"]
 """Averaged weights, or those of the last step."""
@@ -92,7 +94,12 @@ def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> 
 
 @torch.no_grad()
 def sample_stage(
-    stage: TrainedStage, inputs: TryOnInputs, seed: int, positions: Sequence[int], overrides: Overrides
+    stage: TrainedStage,
+    inputs: TryOnInputs,
+    seed: int,
+    positions: Sequence[int],
+    overrides: Overrides,
+    on_step: OnStep | None = None,
 ) -> Tensor:
     """Sample one stage's pictures (B, 3, size, size) in [-1, 1].
 
@@ -118,7 +125,7 @@ def sample_stage(
     )
     schedule = make_schedule(config.diffusion.schedule)
     denoise = guided_denoiser(
-        make_denoiser(_sampling_model(stage.model), config, schedule),
+        make_denoiser(_sampling_model(stage.model), config.diffusion, schedule),
         condition,
         schedule,
         weight=sampling.guidance,
@@ -133,6 +140,7 @@ def sample_stage(
             TIME_GRIDS[sampling.grid](sampling.steps, schedule),
             schedule,
             lambda step: noise.normal(shape, "step", step).to(device),
+            on_step,
         )
     return pictures.clamp(-1.0, 1.0)
 
@@ -143,14 +151,34 @@ def sample_cascade(
     seed: int,
     positions: Sequence[int],
     overrides: Overrides,
+    on_step: OnStep | None = None,
 ) -> list[Tensor]:
-    """Sample every stage in turn; ``inputs`` are each stage's own. Returns one batch of pictures per stage."""
+    """Sample every stage in turn; ``inputs`` are each stage's own. Returns one batch of images per stage.
+
+    ``on_step`` counts the steps of all stages together.
+    """
     results: list[Tensor] = []
+    total = cascade_steps(stages, overrides)
+    before = 0
     for stage, own in zip(stages, inputs, strict=True):
         if results:
             own = replace(own, low_res=results[-1])
-        results.append(sample_stage(stage, own, seed, positions, overrides))
+        counted = shifted_steps(on_step, before, total)
+        results.append(sample_stage(stage, own, seed, positions, overrides, counted))
+        before += overrides.applied_to(stage.config.sampling).steps
     return results
+
+
+def cascade_steps(stages: Sequence[TrainedStage], overrides: Overrides) -> int:
+    """Return the sampling steps of all stages together."""
+    return sum(overrides.applied_to(stage.config.sampling).steps for stage in stages)
+
+
+def shifted_steps(on_step: OnStep | None, before: int, total: int) -> OnStep | None:
+    """Return a callback for a part of the steps that tells ``on_step`` of the whole."""
+    if on_step is None:
+        return None
+    return lambda step, _steps: on_step(before + step, total)
 
 
 def sampling_precision(trained: Precision, device: torch.device) -> Precision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import TryOnInputs, from_uint8, to_uint8
-from train.inference.cascade import Overrides, TrainedStage, sample_cascade
+from train.diffusion.samplers import OnStep
+from train.inference.cascade import Overrides, TrainedStage, cascade_steps, sample_cascade, shifted_steps
 
 _BATCH, _PIXELS = 8, 1 << 20
 """Most pictures at a time on a GPU, and most pixels that they have together: one of 1024² (docs/sampling.md)."""
@@ -47,20 +49,30 @@ class Outfit:
 
 
 def dress(
-    stages: Sequence[TrainedStage], outfits: Sequence[Outfit], *, seed: int, overrides: Overrides, device: torch.device
+    stages: Sequence[TrainedStage],
+    outfits: Sequence[Outfit],
+    *,
+    seed: int,
+    overrides: Overrides,
+    device: torch.device,
+    on_step: OnStep | None = None,
 ) -> list[list[Pixels]]:
     """Return for each outfit one picture per stage, uint8 (size, size, 3).
 
     On the CPU pictures are sampled one by one: a convolution over a batch adds up in another order than over one
     picture, which changes a byte here and there (docs/sampling.md). So a picture has the same bits whatever is
     sampled beside it. On a GPU, where small batches leave the card idle, it has them up to that rounding.
+    ``on_step`` is called before every evaluation of a network; what it raises ends the sampling.
     """
     batch = at_a_time(stages, device)
+    steps = cascade_steps(stages, overrides)
+    total = steps * math.ceil(len(outfits) / batch)
     pictures: list[list[Pixels]] = []
     for start in range(0, len(outfits), batch):
         some = outfits[start : start + batch]
         inputs = [inputs_of(stage, some, device) for stage in stages]
-        results = sample_cascade(stages, inputs, seed, [outfit.noise_key for outfit in some], overrides)
+        counted = shifted_steps(on_step, steps * (start // batch), total)
+        results = sample_cascade(stages, inputs, seed, [outfit.noise_key for outfit in some], overrides, counted)
         by_stage = [to_uint8(result).permute(0, 2, 3, 1).contiguous().cpu().numpy() for result in results]
         pictures += [list(row) for row in zip(*by_stage, strict=True)]
     return pictures

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from common.errors import UserError
 from train.configuration.presets import merged
 from train.configuration.settings import checked, is_given
-from train.configuration.stage_config import Precision, Stage, StageConfig
+from train.configuration.stage_config import Stage, StageConfig
 from train.hardware.cards import Card
+from train.hardware.precision import Precision
 from train.hardware.world import World
 from train.memory.search import StagePlan, budget_of, peak_on, plan_stage
 from train.runs.run_folder import CONFIG

@@ -25,7 +25,8 @@ from typing import Any
 import torch
 
 from train.configuration.presets import merged
-from train.configuration.stage_config import Precision, StageConfig
+from train.configuration.stage_config import StageConfig
+from train.hardware.precision import Precision
 from train.hardware.world import ALONE, World
 from train.memory.trace import Footprint, trace
 from train.models import build_model, count_parameters

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
 
 from schemas import Garment
+from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import dress
 from train.inference.sampling import Half, Role, half_of, joined, png_text, provenance
 from train.serving.catalogue import Catalogue
-from train.serving.jobs import GoOn, Result
+from train.serving.jobs import Result
 from train.serving.uploads import Photographs
 
 
@@ -45,16 +45,17 @@ class Dressing:
         """Each stage's pictures in pixels a side, from the base stage on."""
         return {stage.config.stage: stage.config.size for stage in self.stages}
 
-    def dress(self, choice: Choice, go_on: GoOn) -> Result:
+    def dress(self, choice: Choice, on_step: OnStep) -> Result:
         """Make the pictures: the bits of `trainer sample` for the same pair and seed.
 
-        ``go_on`` is asked before every evaluation of a network. Raise UserError for a photograph that cannot be used.
+        ``on_step`` is called before every evaluation of a network. Raise UserError for a photograph that cannot be used.
         """
         outfit = joined(
             self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)
         )
-        with self._asking(go_on):
-            pictures = dress(self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device)[0]
+        (pictures,) = dress(
+            self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device, on_step=on_step
+        )
         shards = self.catalogue.shards
         named = {"person": self._name(choice.person), "garment": self._name(choice.garment)}
         told = named | provenance(self.stages, shards, choice.seed, self.overrides)
@@ -64,14 +65,6 @@ class Dressing:
             Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(told))
             encoded[stage] = buffer.getvalue()
         return Result(encoded, told)
-
-    @contextmanager
-    def _asking(self, go_on: GoOn) -> Iterator[None]:
-        """Ask before every evaluation whether to go on."""
-        with ExitStack() as hooks:
-            for stage in self.stages:
-                hooks.callback(stage.model.register_forward_pre_hook(lambda *_: go_on()).remove)
-            yield
 
     def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
         if isinstance(chosen, int):

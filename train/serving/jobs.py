@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from common.errors import UserError
+from train.diffusion.samplers import OnStep
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -23,10 +24,6 @@ _TIMED: Final = 3
 """Of how many finished pictures the expected time is the median."""
 
 _log = logging.getLogger(__name__)
-
-
-GoOn = Callable[[], None]
-"""Asked by what makes a picture, now and then; raises UnwantedError where nobody wants it any more."""
 
 
 class QueueFullError(Exception):
@@ -49,7 +46,7 @@ class Result:
 class Job:
     """One picture that was asked for."""
 
-    make: Callable[[GoOn], Result]
+    make: Callable[[OnStep], Result]
     unwanted: threading.Event = field(default_factory=threading.Event)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
@@ -58,8 +55,8 @@ class Job:
     result: Result | None = None
     error: str = ""
 
-    def go_on(self) -> None:
-        """Raise UnwantedError once it was cancelled."""
+    def on_step(self, _step: int, _steps: int) -> None:
+        """Raise UnwantedError once the job was cancelled; called before every sampling step."""
         if self.unwanted.is_set():
             raise UnwantedError
 
@@ -96,7 +93,7 @@ class Jobs:
         self._thread.join(patience)
         return not self._thread.is_alive()
 
-    def add(self, make: Callable[[GoOn], Result]) -> Job:
+    def add(self, make: Callable[[OnStep], Result]) -> Job:
         """Put a picture at the end of the queue. Raise QueueFullError."""
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
@@ -166,7 +163,7 @@ class Jobs:
 def _made(job: Job) -> tuple[State, Result | None, str]:
     """Make the picture; return how that ended, the picture, and what went wrong."""
     try:
-        return "done", job.make(job.go_on), ""
+        return "done", job.make(job.on_step), ""
     except UnwantedError:
         return "cancelled", None, ""
     except UserError as refused:

@@ -9,24 +9,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from train.configuration.stage_config import Precision, StageConfig
+from train.configuration.stage_config import StageConfig
 from train.data import Batch
 from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
 from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
-from train.diffusion.precondition import Preconditioned
+from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shifted
+from train.hardware.precision import DTYPES, autocast
 from train.hardware.world import ALONE, World
 from train.models import build_model, set_checkpointing, set_fused_attention
-from train.models.condition import Denoiser
 from train.training.loss_scale import LossScale
 from train.training.optim.host import host_memory
 from train.training.optim.update import begin_optimizer, device_gradients, release, step_optimizer
 from train.training.parallel import accumulating, replicate, shard, whole
 from train.training.state import Training
-
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def sample_losses(
     )
     t = (shifted(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config.precision, device):
-        denoiser = make_denoiser(model, config, schedule)
+        denoiser = make_denoiser(model, config.diffusion, schedule)
         losses = diffusion_loss(
             denoiser,
             x,
@@ -186,21 +184,6 @@ def sample_losses(
     if isinstance(denoiser, Preconditioned):
         losses = losses * denoiser.weight(t)
     return losses
-
-
-def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Return the context in which the network computes, in training and in sampling."""
-    # With fp32 the dtype is ignored, but autocast warns of one that it cannot cast to.
-    dtype = torch.bfloat16 if precision == "fp32" else DTYPES[precision]
-    return torch.autocast(device.type, dtype, enabled=precision != "fp32")
-
-
-def make_denoiser(network: nn.Module, config: StageConfig, schedule: Schedule) -> Denoiser:
-    """Return what training and sampling call: the network, preconditioned where the configuration says so."""
-    diffusion = config.diffusion
-    if diffusion.residual_std is None or diffusion.prediction == "eps":
-        return network
-    return Preconditioned(network, schedule, diffusion.residual_std, diffusion.shown_std, diffusion.prediction)
 
 
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from train.configuration.stage_config import DataConfig
 from train.data import ShardFolder, claim_data, open_shards
+from train.data.data_config import DataConfig
 from train.data.opening import DATA
 
 

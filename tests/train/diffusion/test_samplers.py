@@ -191,3 +191,27 @@ def test_float32_is_enough(name: str) -> None:
 
 def test_time_grid_runs_from_one_to_zero() -> None:
     assert time_grid(4).tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_on_step_is_called_before_each_evaluation_and_can_cancel(name: str) -> None:
+    schedule, times, happened = CosineSchedule(), time_grid(4), list[object]()
+
+    def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
+        happened.append(t.item())
+        return exact_denoiser(schedule)(z_t, t)
+
+    def on_step(step: int, steps: int) -> None:
+        happened.append((step, steps))
+        if cancelled and step == 2:
+            raise KeyboardInterrupt
+
+    z_1 = torch.ones(1, 3, 1, 1, dtype=torch.float64)
+    cancelled = False
+    SAMPLERS[name](denoise, z_1, times, schedule, lambda _: torch.zeros_like(z_1), on_step)
+    assert happened == [(0, 4), 1.0, (1, 4), 0.75, (2, 4), 0.5, (3, 4), 0.25]
+    happened.clear()
+    cancelled = True
+    with pytest.raises(KeyboardInterrupt):
+        SAMPLERS[name](denoise, z_1, times, schedule, lambda _: torch.zeros_like(z_1), on_step)
+    assert happened == [(0, 4), 1.0, (1, 4), 0.75, (2, 4)]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from train.configuration.stage_config import DataConfig, StageConfig
+from train.configuration.stage_config import StageConfig
+from train.data.data_config import DataConfig
 from train.hardware.machine import available_memory, decoding_threads, image_memory, processors
 from train.runs.run_folder import claim_run
 

@@ -10,8 +10,10 @@ from torch import nn
 
 from common.errors import UserError
 from train.configuration.presets import preset_config
-from train.configuration.stage_config import STAGES, Precision, SamplingConfig, Stage, StageConfig
+from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.diffusion.conditioning import TryOnInputs
+from train.diffusion.diffusion_config import SamplingConfig
+from train.hardware.precision import Precision
 from train.inference.cascade import (
     FAST_STEPS,
     Overrides,

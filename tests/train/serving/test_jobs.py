@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from common.errors import UserError
-from train.serving.jobs import MOST_KEPT, MOST_WAITING, GoOn, Job, Jobs, QueueFullError, Result
+from train.diffusion.samplers import OnStep
+from train.serving.jobs import MOST_KEPT, MOST_WAITING, Job, Jobs, QueueFullError, Result
 
 RESULT = Result({"base": b"png"}, {"seed": "0"})
 
@@ -28,18 +29,18 @@ class Gate:
     def __init__(self) -> None:
         self.begun, self.open = threading.Event(), threading.Event()
 
-    def make(self, _: GoOn) -> Result:
+    def make(self, _: OnStep) -> Result:
         self.begun.set()
         assert self.open.wait(30)
         return RESULT
 
 
-def noted(made: list[str], name: str, _: GoOn) -> Result:
+def noted(made: list[str], name: str, _: OnStep) -> Result:
     made.append(name)
     return RESULT
 
 
-def finished(jobs: Jobs, make: Callable[[GoOn], Result]) -> Job:
+def finished(jobs: Jobs, make: Callable[[OnStep], Result]) -> Job:
     """Add a picture and another one after it; once that one begins, the first has ended."""
     job, after = jobs.add(make), Gate()
     jobs.add(after.make)
@@ -89,9 +90,9 @@ def test_what_waits_can_be_cancelled_and_is_not_made(jobs: Jobs) -> None:
 def test_what_is_being_made_is_given_up_when_it_next_asks(jobs: Jobs) -> None:
     gate = Gate()
 
-    def make(go_on: GoOn) -> Result:
-        gate.make(go_on)
-        go_on()
+    def make(on_step: OnStep) -> Result:
+        gate.make(on_step)
+        on_step(0, 1)
         raise AssertionError("it was given up before")
 
     running = jobs.add(make)
@@ -105,7 +106,7 @@ def test_what_is_being_made_is_given_up_when_it_next_asks(jobs: Jobs) -> None:
 
 
 def test_a_photograph_that_cannot_be_used_says_why(jobs: Jobs) -> None:
-    def make(_: GoOn) -> Result:
+    def make(_: OnStep) -> Result:
         raise UserError("nobody on it")
 
     job = finished(jobs, make)

@@ -203,17 +203,17 @@ def test_a_full_queue_says_so_and_waiting_pictures_can_be_taken_back(serve: Serv
 
 def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
     person, garment = map(int, offered(site))
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
 
-    def go_on() -> None:
-        asked.append(1)
+    def on_step(step: int, steps: int) -> None:
+        asked.append((step, steps))
         if len(asked) == 3:
             raise UnwantedError
 
     choice, dressing, jobs = Choice("upper", person, garment, 0), site.served.dressing, site.served.jobs
-    given_up = jobs.add(lambda _: dressing.dress(choice, go_on))
+    given_up = jobs.add(lambda _: dressing.dress(choice, on_step))
     assert wait_for(site, given_up.id)["state"] == "cancelled"
-    assert len(asked) == 3
+    assert [step for step, _ in asked] == [0, 1, 2]
     assert wait_for(site, jobs.add(partial(dressing.dress, choice)).id)["state"] == "done"
     assert len(asked) == 3
 
