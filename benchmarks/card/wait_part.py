@@ -67,7 +67,7 @@ def waits(site: Site, preset: Preset, stage: Stage) -> Result:
     found |= {
         "busy": busy_of(run),
         "batch": config.data.batch,
-        "threads": decoding_threads(config.data, on_card=not site.is_rehearsal),
+        "threads": decoding_threads(config.data.threads, on_card=not site.is_rehearsal),
         "cores": os.cpu_count(),
     }
     shutil.rmtree(run)

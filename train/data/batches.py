@@ -53,8 +53,8 @@ class BatchLoader:
         self._world = world
         self._share = share_of_batch(config.data.batch, world)
         self._pin = pin
-        self._threads = decoding_threads(config.data, on_card=on_card)
-        self._kept = KeptItems(image_memory(config.data))
+        self._threads = decoding_threads(config.data.threads, on_card=on_card)
+        self._kept = KeptItems(image_memory(config.data.cache_memory))
 
     def batches(self, start: int) -> Generator[Batch]:
         """Yield batches without end, the first one of all processes beginning at sample position ``start``."""

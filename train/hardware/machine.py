@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from train.data.data_config import DataConfig
-
 _ROOT = Path("/")
 _THREADS = 2
 """Decoding threads where the processors compute the step themselves, and the least on a card."""
@@ -17,17 +15,17 @@ _UNKNOWN = 1 << 30
 """Bytes of decoded images where the system does not tell its memory."""
 
 
-def decoding_threads(settings: DataConfig, *, on_card: bool, root: Path = _ROOT) -> int:
+def decoding_threads(wanted: int | None, *, on_card: bool, root: Path = _ROOT) -> int:
     """Return how many threads decode: as set, else all processors of this process where a card computes the step."""
-    if settings.threads is not None:
-        return settings.threads
+    if wanted is not None:
+        return wanted
     return max(_THREADS, processors(root) // _local_processes()) if on_card else _THREADS
 
 
-def image_memory(settings: DataConfig, root: Path = _ROOT) -> int:
+def image_memory(wanted: int | None, root: Path = _ROOT) -> int:
     """Return how many bytes of decoded images this process may keep: as set, else a share of what is available now."""
-    if settings.cache_memory is not None:
-        return settings.cache_memory
+    if wanted is not None:
+        return wanted
     available = available_memory(root)
     return _UNKNOWN if available is None else available // (_SHARE * _local_processes())
 

@@ -48,7 +48,7 @@ class Dressing:
     def dress(self, choice: Choice, on_step: OnStep) -> Result:
         """Make the pictures: the bits of `trainer sample` for the same pair and seed.
 
-        ``on_step`` is called before every evaluation of a network. Raise UserError for a photograph that cannot be used.
+        ``on_step`` is called before every evaluation. Raise UserError for a photograph that cannot be used.
         """
         outfit = joined(
             self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from train.configuration.stage_config import StageConfig
-from train.data.data_config import DataConfig
 from train.hardware.machine import available_memory, decoding_threads, image_memory, processors
 from train.runs.run_folder import claim_run
 
@@ -46,7 +45,7 @@ def test_without_control_groups_the_kernel_says_what_is_available(files: Machine
 
 def test_a_system_that_does_not_tell_keeps_what_was_kept_before(tmp_path: Path) -> None:
     assert available_memory(tmp_path) is None
-    assert image_memory(DataConfig(), tmp_path) == GIB
+    assert image_memory(None, tmp_path) == GIB
     assert processors(tmp_path) == 16
 
 
@@ -106,21 +105,21 @@ def test_a_third_of_the_memory_is_for_images_divided_among_the_processes(
     files: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     root = files({})
-    assert image_memory(DataConfig(), root) == 16 * GIB // 3
+    assert image_memory(None, root) == 16 * GIB // 3
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert image_memory(DataConfig(), root) == 16 * GIB // 12
-    assert image_memory(DataConfig(cache_memory=5), root) == 5
-    assert image_memory(DataConfig(cache_memory=0), root) == 0
+    assert image_memory(None, root) == 16 * GIB // 12
+    assert image_memory(5, root) == 5
+    assert image_memory(0, root) == 0
 
 
 def test_threads_are_as_set_or_all_processors_on_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert decoding_threads(DataConfig(), on_card=False, root=tmp_path) == 2
-    assert decoding_threads(DataConfig(), on_card=True, root=tmp_path) == 16
-    assert decoding_threads(DataConfig(threads=3), on_card=True, root=tmp_path) == 3
+    assert decoding_threads(None, on_card=False, root=tmp_path) == 2
+    assert decoding_threads(None, on_card=True, root=tmp_path) == 16
+    assert decoding_threads(3, on_card=True, root=tmp_path) == 3
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert decoding_threads(DataConfig(), on_card=True, root=tmp_path) == 4
+    assert decoding_threads(None, on_card=True, root=tmp_path) == 4
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert decoding_threads(DataConfig(), on_card=True, root=tmp_path) == 2
+    assert decoding_threads(None, on_card=True, root=tmp_path) == 2
 
 
 def test_this_machine_tells(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.models import PRESETS, build_model, set_fused_attention
-from train.models.attention import CrossAttention, SelfAttention, attend
-from train.models.matmul_attention import matmul_attention
+from train.models.attention import CrossAttention, SelfAttention, attend, matmul_attention
 
 
 def heads(rows: int, dtype: torch.dtype = torch.float32) -> Tensor:
