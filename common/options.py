@@ -36,6 +36,11 @@ class Location(click.ParamType[Path | str]):
         return folder
 
 
+def examples(*lines: str) -> str:
+    """Return command lines as a command's epilog, each on its own line; a test runs them."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 def options_of(group: type[Any], name: str, *options: Callable[[Any], Any]) -> Decorator:
     """Return a decorator that gives a command these options as one argument ``name``, a dataclass ``group``.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from common.options import FOLDER
+from common.options import FOLDER, examples
 from common.progress import progress_bar
 from preprocess.annotation.estimators.weights import load_estimators
 from preprocess.annotation.labels.confidence import LEAST
@@ -18,7 +18,7 @@ _LISTED = 10
 """Pictures to look at that are printed; all of them are in the list."""
 
 
-@click.command("annotate")
+@click.command("annotate", epilog=examples("prep annotate --src photos/ --out annotated/"))
 @click.option("--src", type=FOLDER, required=True, help="Folder with people/, garments/ and pairs.csv.")
 @click.option("--out", type=FOLDER, default=Path("annotated"), show_default=True, help="Folder for the data set.")
 @click.option(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import click
 
 from common.errors import UserError
-from common.options import FOLDER, Location
+from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
 from preprocess.planning.datasets import DataSet, open_data_set, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
@@ -35,80 +36,132 @@ from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Gar
 _JPEG_QUALITY = 95
 
 
-@click.command("build-shards")
-@click.option("--src", type=FOLDER, required=True, help="Folder that holds the data set.")
+@dataclass(frozen=True)
+class DataSelection:
+    """Which dataset, and which of its pairs become samples."""
+
+    source: Source | Literal["auto"]
+    garment: Garment | Literal["all"]
+    pairing: Pairing | Literal["both"]
+    views: Views
+    linings: bool
+
+    def configuration(self, files: Files) -> Configuration:
+        """Return what decides the bytes of the shards. Raise UserError where the dataset is of no known kind."""
+        return Configuration(
+            source=recognise(files) if self.source == "auto" else self.source,
+            garment=self.garment,
+            pairing=self.pairing,
+            views=self.views,
+            linings=self.linings,
+            target_size=TARGET_SIZE,
+            conditioning_size=CONDITIONING_SIZE,
+            jpeg_quality=_JPEG_QUALITY,
+        )
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What builds: processes of this machine, one of several machines, or a Ray cluster."""
+
+    workers: int | None
+    engine: Literal["local", "ray"]
+    ray_address: str | None
+    node_rank: int
+    num_nodes: int
+
+    @property
+    def processes(self) -> int:
+        """Processes on this machine: as given, else one for each core."""
+        return self.workers or cores()
+
+    def engine_function(self) -> Engine:
+        """Return what runs the shards' tasks. Raise UserError for an address without Ray."""
+        if self.engine == "ray":
+            return ray_engine(self.ray_address)
+        if self.ray_address:
+            raise UserError(f"--ray-address {self.ray_address}: goes with --engine ray; give that too")
+        return in_worker_processes
+
+
+_SELECTION = options_of(
+    DataSelection,
+    "selection",
+    click.option(
+        "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
+        help="Kind of dataset.",
+    ),
+    click.option(
+        "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
+        help="Garments to try on.",
+    ),
+    click.option(
+        "--pairing", type=click.Choice(["item", "view", "both"]), default="item", show_default=True,
+        help="item: product photo → person; view: another frame of the same look → person.",
+    ),
+    click.option(
+        "--views", type=click.Choice(["front", "matching", "all"]), default="matching", show_default=True,
+        help="front: front views only; matching: also backs with a photo of the garment's back, and neighbouring "
+        "frames; all: every view with every photo.",
+    ),
+    click.option("--linings", is_flag=True, help="Show the visible inside of a garment in Ic too."),
+)  # fmt: skip
+_MACHINES = options_of(
+    Machines,
+    "machines",
+    click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]"),
+    click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        help="What builds: processes of this machine, or a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address", metavar="HOST:PORT", help="The cluster.  [default: RAY_ADDRESS, or a local one]"
+    ),
+    click.option("--node-rank", type=int, default=0, show_default=True, help="Rank of this machine, from 0."),
+    click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together."),
+)  # fmt: skip
+
+
+@click.command(
+    "build-shards",
+    epilog=examples(
+        "prep build-shards --src aihub/",
+        "prep build-shards --src aihub/ --garment all --pairing both --dry-run",
+        "prep build-shards --src aihub/ --retry-rejects",
+    ),
+)
+@click.option("--src", type=FOLDER, required=True, help="Folder that holds the dataset.")
 @click.option(
     "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
 )
+@_SELECTION
+@_MACHINES
+@click.option("--retry-rejects", is_flag=True, help="Retry the rejected records of a finished folder after repair.")
 @click.option(
-    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
-)  # fmt: skip
-@click.option(
-    "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
-    help="Garments to put on.",
-)  # fmt: skip
-@click.option(
-    "--pairing", type=click.Choice(["item", "view", "both"]), default="item", show_default=True,
-    help="item: product photograph → person; view: another frame of the same look → person.",
-)  # fmt: skip
-@click.option(
-    "--views", type=click.Choice(["front", "matching", "all"]), default="matching", show_default=True,
-    help="front: front views only; matching: also backs with a picture of the garment's back, and frames beside each "
-    "other; all: every view with every picture.",
-)  # fmt: skip
-@click.option("--linings", is_flag=True, help="Show the inside of a garment in Ic too, as far as it is seen.")
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
-@click.option(
-    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-    help="What builds: processes of this machine, or a Ray cluster.",
-)  # fmt: skip
-@click.option("--ray-address", metavar="HOST:PORT", help="The cluster.  [default: RAY_ADDRESS, or one of this machine]")
-@click.option("--node-rank", type=int, default=0, show_default=True, help="Which of several machines this is, from 0.")
-@click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together.")
-@click.option("--retry-rejects", is_flag=True, help="Take up the rejected records of a finished folder again.")
-@click.option(
-    "--max-reject-rate", type=click.FloatRange(0, 1), default=None, help="Stop, exit code 1, above this share."
-)  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Say what would be built and how long it takes; write nothing.")
+    "--max-reject-rate", type=click.FloatRange(0, 1), default=None, help="Stop with exit code 1 above this share."
+)
+@click.option("--dry-run", is_flag=True, help="Estimate size and time; write nothing.")
 def build_shards(
     src: Path,
     out: Path | str,
-    source: Source | Literal["auto"],
-    garment: Garment | Literal["all"],
-    pairing: Pairing | Literal["both"],
-    views: Views,
-    linings: bool,
-    workers: int | None,
-    engine: Literal["local", "ray"],
-    ray_address: str | None,
-    node_rank: int,
-    num_nodes: int,
+    selection: DataSelection,
+    machines: Machines,
     retry_rejects: bool,
     max_reject_rate: float | None,
     dry_run: bool,
 ) -> None:
-    """Build shards; run it again after an interruption and it goes on where it was."""
+    """Build shards from a dataset; an interrupted build resumes when the command is run again."""
     started = time.monotonic()
-    node = Node(node_rank, num_nodes)
+    node = Node(machines.node_rank, machines.num_nodes)
     if dry_run and retry_rejects:
-        raise UserError("--dry-run and --retry-rejects do not go together; leave one away")
-    builds = _engine(engine, ray_address)
-    if engine == "ray":  # other processes are in other folders
+        raise UserError("--dry-run and --retry-rejects do not go together; use only one")
+    engine = machines.engine_function()
+    if machines.engine == "ray":  # other processes are in other folders
         src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
     files, folder = Files(src), open_folder(out, "--out")
-    configuration = Configuration(
-        source=recognise(files) if source == "auto" else source,
-        garment=garment,
-        pairing=pairing,
-        views=views,
-        linings=linings,
-        target_size=TARGET_SIZE,
-        conditioning_size=CONDITIONING_SIZE,
-        jpeg_quality=_JPEG_QUALITY,
-    )
-    data, planned = _plan(files, folder, configuration, workers or cores())
+    data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
     if dry_run:
-        _print_estimate(estimate(files, folder, planned, workers or cores(), node=node), folder)
+        _print_estimate(estimate(files, folder, planned, machines.processes, node=node), folder)
         return
     with progress_bar("building") as progress:
         try:
@@ -116,29 +169,21 @@ def build_shards(
                 files,
                 folder,
                 planned,
-                workers or cores(),
+                machines.processes,
                 progress,
                 node=node,
-                engine=builds,
+                engine=engine,
                 max_reject_rate=max_reject_rate,
                 retry_rejects=retry_rejects,
             )
         except RejectLimitError as error:
-            told = "finished shards are kept; mend the files and run again with --retry-rejects"
-            click.echo(f"prep: {error}; {told}", err=True)
+            advice = "finished shards are kept; repair the files and run again with --retry-rejects"
+            click.echo(f"prep: {error}; {advice}", err=True)
             sys.exit(1)
     _print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
-
-
-def _engine(name: Literal["local", "ray"], ray_address: str | None) -> Engine:
-    if name == "ray":
-        return ray_engine(ray_address)
-    if ray_address:
-        raise UserError(f"--ray-address {ray_address}: goes with --engine ray; give that too")
-    return in_worker_processes
 
 
 def _plan(

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import click
 from rich.cells import cell_len
 
+from common.options import examples
 from common.progress import progress_bar
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import FAULTS, Report, inspect
@@ -23,7 +24,7 @@ from schemas import Source
 _WIDTH = 100
 
 
-@click.command("inspect")
+@click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
 @click.option(
     "--src", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder with the data set, or zips."
 )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from common.options import Location
+from common.options import Location, examples
 from common.progress import progress_bar
 from preprocess.inspection.page import write_report
 from preprocess.workers import cores
 
 
-@click.command("report")
+@click.command("report", epilog=examples("prep report --shards shards/ --out shards.html"))
 @click.option(
     "--shards", type=Location(), required=True,
     help="Folder or URL that prep build-shards has written.",

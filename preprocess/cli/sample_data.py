@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from common.errors import UserError, writing
-from common.options import FOLDER
+from common.options import FOLDER, examples
 from common.progress import progress_bar
 from common.seeds import MAX_SEED
 from preprocess.synthetic.dataset_writer import write_dataset
@@ -17,7 +17,7 @@ from preprocess.synthetic.swap_truth import FOLDER as TRUTH_FOLDER
 from preprocess.workers import cores
 
 
-@click.command("sample-data")
+@click.command("sample-data", epilog=examples("prep sample-data --out drawn/ --looks 8"))
 @click.option("--out", type=FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
 @click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
 @click.option(

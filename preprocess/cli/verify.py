@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
-from common.options import Location
+from common.options import Location, examples
 from common.progress import progress_bar
 from preprocess.inspection.verification import Report, verify
 from preprocess.workers import cores
 
 
-@click.command("verify")
+@click.command("verify", epilog=examples("prep verify --shards shards/"))
 @click.option("--shards", type=Location(), required=True, help="Folder or URL that prep build-shards has written.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")

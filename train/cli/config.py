@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from common.options import examples
 from train.cli.options import SETTINGS, GivenSettings
 from train.configuration.settings import as_yaml, checked, given_settings
 from train.configuration.stage_config import STAGES, Stage
 
 
-@click.command("config")
+@click.command("config", epilog=examples("trainer config --stage base --preset small > base.yaml"))
 @click.option("--stage", type=click.Choice(STAGES), default="base", show_default=True, help="Whose settings.")
 @SETTINGS
 def config(stage: Stage, settings: GivenSettings) -> None:

@@ -11,6 +11,7 @@ import click
 
 from common.errors import UserError
 from common.extras import needs
+from common.options import examples
 from train.cli.options import FAST, RUNS, WEIGHTS
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
@@ -21,7 +22,7 @@ _PATIENCE = 5.0
 """Seconds that the evaluation under way is waited for at the end."""
 
 
-@click.command("demo")
+@click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/"))
 @RUNS
 @click.option(
     "--shards", type=click.Path(file_okay=False, path_type=Path), default=Path("shards"), show_default=True,

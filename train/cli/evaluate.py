@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from common.extras import needs
-from common.options import FOLDER
+from common.options import FOLDER, examples
 from common.progress import progress_bar
 from schemas import Split
 from train.cli.options import JSON, RUNS, SEED, SHARDS, SPLIT
@@ -18,7 +18,7 @@ from train.inference.cascade import Overrides, load_cascade
 from train.inference.sampling import provenance
 
 
-@click.command("evaluate")
+@click.command("evaluate", epilog=examples("trainer evaluate --shards shards/ --pairs 64 --json"))
 @RUNS
 @SHARDS
 @SPLIT

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 import torch
 
-from common.options import FOLDER
+from common.options import FOLDER, examples
 from train.cli.options import RUNS
 from train.data import ShardFolder
 from train.inference.cascade import load_cascade
 from train.inference.exporting import CARD, export_cascade
 
 
-@click.command("export")
+@click.command("export", epilog=examples("trainer export --runs runs/ --out cascade/"))
 @RUNS
 @click.option("--out", type=FOLDER, required=True, help="Folder to make; has to be new or empty.")
 @click.option("--shards", type=FOLDER, default=None, help="Shards it was trained on, to be named on the model card.")

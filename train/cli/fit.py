@@ -14,6 +14,7 @@ from typing import Any, Literal
 import click
 
 from common.errors import UserError
+from common.options import examples
 from common.progress import progress_bar
 from train.cli.options import RUNS, SETTINGS, SHARDS, GivenSettings
 from train.configuration.settings import checked, given_settings
@@ -29,7 +30,14 @@ from train.training.metrics import Status
 from train.training.parallel import refuse_impossible
 
 
-@click.command("fit")
+@click.command(
+    "fit",
+    epilog=examples(
+        "trainer fit --shards shards/ --dry-run",
+        "trainer fit --shards shards/ --stage base --set optim.lr=2e-4",
+        "torchrun --nproc-per-node 4 -m train fit --shards shards/ --parallel fsdp",
+    ),
+)
 @SHARDS
 @RUNS
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to train.")

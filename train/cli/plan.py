@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from common.errors import UserError
+from common.options import examples
 from train.cli.options import JSON
 from train.configuration.presets import Preset, preset_config
 from train.configuration.stage_config import STAGES, Stage
@@ -19,7 +20,12 @@ from train.memory.plan_table import as_json, as_text
 from train.memory.search import budget_of, plan_stage
 
 
-@click.command("plan")
+@click.command(
+    "plan",
+    epilog=examples(
+        "trainer plan --preset small --card t4", "trainer plan --preset paper --memory 24GB --stage base --json"
+    ),
+)
 @click.option(
     "--preset", type=click.Choice(["nano", "small", "paper"]), default="small", show_default=True,
     help="Size of the cascade.",

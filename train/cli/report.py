@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from common.options import examples
 from train.reporting import write_report
 
 
-@click.command("report")
+@click.command("report", epilog=examples("trainer report --runs runs/ --out runs.html"))
 @click.option(
     "--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
     help="Folder with run folders in it, or up to three levels below, to be compared.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from common.errors import UserError
-from common.options import FILE, FOLDER, options_of
+from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
 from schemas import Split
 from train.cli.options import FAST, RUNS, SEED, SHARDS, SPLIT
@@ -76,7 +76,13 @@ _OVERRIDES = options_of(
 )  # fmt: skip
 
 
-@click.command("sample")
+@click.command(
+    "sample",
+    epilog=examples(
+        "trainer sample --shards shards/ --pairs 4 --fast",
+        "trainer sample --shards s3://bucket/shards --pairs-file pairs.csv --out dressed/",
+    ),
+)
 @RUNS
 @SHARDS
 @click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the pictures.")

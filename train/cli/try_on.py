@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from common.options import FILE, FOLDER
+from common.options import FILE, FOLDER, examples
 from common.progress import progress_bar
 from schemas import Garment
 from train.cli.options import RUNS, SEED, WEIGHTS
@@ -18,7 +18,7 @@ from train.inference.photographs import PrepError, Wish, shards_of
 from train.inference.sampling import Pair, sample_pairs
 
 
-@click.command("try-on")
+@click.command("try-on", epilog=examples("trainer try-on --person me.jpg --garment shirt.jpg --weights weights/"))
 @click.option("--person", type=FILE, required=True, help="Photograph of a person.")
 @click.option("--garment", type=FILE, required=True, help="Photograph of a garment.")
 @click.option(

@@ -1,0 +1,79 @@
+"""Both command lines as a newcomer meets them: the list of commands, summaries, examples."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from command_lines import parsed
+
+import preprocess.cli
+import train.cli
+from common.lazy_group import LazyGroup
+
+PROGRAMS: dict[str, LazyGroup] = {
+    "prep": preprocess.cli.cli,  # type: ignore[dict-item]
+    "trainer": train.cli.cli,  # type: ignore[dict-item]
+}
+COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in group.lazy]
+MOST_PARAMETERS = 10
+
+
+def command(program: str, name: str) -> click.Command:
+    found = PROGRAMS[program].get_command(click.Context(PROGRAMS[program]), name)
+    assert found is not None
+    return found
+
+
+def examples() -> Iterator[str]:
+    for program, name in COMMANDS:
+        for line in (command(program, name).epilog or "").splitlines()[2:]:
+            yield line.strip()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_summaries_fit_their_line(program: str) -> None:
+    group = PROGRAMS[program]
+    text = group.get_help(click.Context(group, info_name=program, terminal_width=80))
+    rows = text.split("Commands:\n")[1].splitlines()
+    assert [row.split()[0] for row in rows] == sorted(group.lazy)
+    assert all(row.endswith(".") and len(row) <= 80 for row in rows)
+
+
+@pytest.mark.parametrize(("program", "name"), COMMANDS)
+def test_a_command_has_its_name_an_example_and_few_parameters(program: str, name: str) -> None:
+    found = command(program, name)
+    assert found.name == name
+    assert f"Examples:\n  {program} {name} " in (found.epilog or "")
+    callback = found.callback
+    while hasattr(callback, "__wrapped__"):
+        callback = callback.__wrapped__
+    assert callback is not None
+    assert callback.__code__.co_argcount <= MOST_PARAMETERS
+
+
+@pytest.mark.parametrize("line", list(examples()))
+def test_examples_are_understood(line: str) -> None:
+    words = shlex.split(line.split(" > ")[0])
+    assert parsed(words)
+
+
+@pytest.mark.parametrize("package", ["preprocess", "train"])
+def test_the_list_of_commands_imports_no_network_and_no_images(package: str) -> None:
+    code = (
+        f"import sys; from {package}.cli import cli; cli(['--help'], standalone_mode=False);"
+        "print([name for name in ('torch', 'cv2', 'numpy', 'pydantic') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_misspelt_command_is_suggested(program: str) -> None:
+    name = next(iter(PROGRAMS[program].lazy))
+    with pytest.raises(click.UsageError, match=rf"No such command '{name}x'\. \(Did you mean {name}\?\)"):
+        PROGRAMS[program].main([f"{name}x"], standalone_mode=False)
