@@ -125,9 +125,9 @@ _MACHINES = options_of(
 @click.command(
     "build-shards",
     epilog=examples(
+        "prep build-shards --src aihub/ --dry-run",
         "prep build-shards --src aihub/",
-        "prep build-shards --src aihub/ --garment all --pairing both --dry-run",
-        "prep build-shards --src aihub/ --retry-rejects",
+        "prep build-shards --src aihub/ --garment all --pairing both --out all-shards/ --workers 2",
     ),
 )
 @click.option("--src", type=FOLDER, required=True, help="Folder that holds the dataset.")

@@ -1,0 +1,87 @@
+"""The examples of help texts, run as they stand, beside a drawn dataset and a tiny cascade."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import preprocess.cli
+import train.cli
+from common.lazy_group import LazyGroup
+
+ROOM = {
+    "prep": ("sample-data", "inspect", "build-shards", "verify", "report"),
+    "trainer": ("config", "report", "export", "sample"),
+}
+"""Commands whose examples take seconds here, in an order in which each finds what it needs."""
+SLOW = {"trainer": ("evaluate", "fit", "plan")}
+ELSEWHERE = {
+    "prep": {"annotate"},  # needs estimators' weights: tests/preprocess/annotation/test_session.py
+    "trainer": {"demo", "try-on"},  # a server, tests/train/serving; and weights, test_real_photographs.py
+}
+GROUPS: dict[str, LazyGroup] = {
+    "prep": preprocess.cli.cli,
+    "trainer": train.cli.cli,
+}
+
+
+@pytest.fixture
+def room(shards: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds aihub/, shards/ and runs/, as the examples call them."""
+    (tmp_path / "aihub").symlink_to(shards.parent / "aihub")
+    shutil.copytree(shards, tmp_path / "shards")
+    shutil.copytree(trained, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def examples(program: str, name: str) -> list[list[str]]:
+    """Return the example command lines without the redirections of a shell."""
+    command = GROUPS[program].get_command(click.Context(GROUPS[program]), name)
+    assert command is not None
+    lines = (command.epilog or "").splitlines()[2:]
+    return [shlex.split(line.split(" > ")[0]) for line in lines]
+
+
+def run(words: list[str]) -> None:
+    """Run a command line of ours in this process."""
+    ended = CliRunner().invoke(GROUPS[words[0]], words[1:])
+    assert ended.exit_code == 0, (words, ended.output, ended.exception)
+
+
+def test_every_command_is_accounted_for() -> None:
+    for program, group in GROUPS.items():
+        accounted = {*ROOM[program], *SLOW.get(program, ()), *ELSEWHERE[program]}
+        assert accounted == set(group.lazy)
+
+
+@pytest.mark.parametrize("program", ROOM)
+def test_examples_run(program: str, room: Path) -> None:
+    if program == "prep":
+        shutil.rmtree(room / "shards")
+    for name in ROOM[program]:
+        for words in examples(program, name):
+            if not any(word.startswith("s3://") for word in words):  # needs a server: tests/train/data/test_s3.py
+                run(words)
+    assert (room / ("shards.html" if program == "prep" else "cascade")).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW["trainer"])
+def test_long_examples_run(name: str, room: Path) -> None:
+    if name == "fit":
+        shutil.rmtree(room / "runs")
+    for words in examples("trainer", name):
+        if words[0] == "torchrun":  # its words are checked by tests/common; it wants four GPUs
+            continue
+        if name == "fit" and "--dry-run" not in words:
+            words += ["--steps", "2"]
+        done = subprocess.run([sys.executable, "-m", "train", *words[1:]], cwd=room, check=False)
+        assert done.returncode == 0, words
