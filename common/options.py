@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -23,7 +23,13 @@ class Decorator(Protocol):
         """Return the command with them."""
 
 
-class Location(click.ParamType[Path | str]):
+if TYPE_CHECKING:
+    _LocationType = click.ParamType[Path | str]
+else:  # generic since click 8.4 alone
+    _LocationType = click.ParamType
+
+
+class Location(_LocationType):
     """A folder of this machine (Path), or whatever names a scheme (str): a Path would make one slash of its two."""
 
     name = "folder|url"
