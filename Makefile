@@ -7,10 +7,11 @@ PYTHON := python3
 endif
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 DEMO := demo
 LOOKS := 200
 
-.PHONY: help install demo test test-slow lint format schemas bench learn card clean
+.PHONY: help install demo test test-slow test-lowest lint format schemas bench learn card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -34,6 +35,20 @@ test: install  ## Run the tests (minutes)
 
 test-slow: install  ## Run the tests that take longer
 	$(BIN)/pytest -m slow
+
+test-lowest: $(LOWEST)/.installed  ## Run the quick tests with the lowest versions that pyproject.toml declares
+	PYTHONPATH=. $(LOWEST)/bin/python -m pytest -n auto -m "not slow" tests/common tests/schemas tests/preprocess/formats \
+		tests/preprocess/conditioning tests/preprocess/sources tests/train/configuration tests/train/diffusion \
+		tests/train/models tests/train/reporting tests/train/runs
+
+# Everything else comes from .venv: only what is declared is older.
+$(LOWEST)/.installed: $(VENV)/.installed .ci/lowest_versions.py
+	$(BIN)/python -m venv --clear --without-pip $(LOWEST)
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' \
+		> "$$($(LOWEST)/bin/python -c 'import site; print(site.getsitepackages()[0])')/parent.pth"
+	$(BIN)/python -m pip --python $(LOWEST)/bin/python install --quiet --disable-pip-version-check \
+		$$($(BIN)/python .ci/lowest_versions.py | grep -v '^torch==')
+	touch $@
 
 lint: install  ## Check format, style, types, and who imports whom
 	$(BIN)/ruff format --check .
