@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from common.errors import UserError
+from common.storage import Storage
 from preprocess.processes import settle
 from preprocess.sharding.folder import Done, summary_of
 from preprocess.sharding.pool import Engine, Job, completed
 from preprocess.sharding.shard import ShardWork, build_shard
 from preprocess.sharding.shared_counts import Tally
-from preprocess.sharding.storage import Folder
 from preprocess.sources import Files
 from preprocess.workers import prepare_environment
 
@@ -31,7 +31,7 @@ _STORE = 100_000_000
 _PATIENCE = 10.0
 """Seconds that the cluster's head is given to accept a connection."""
 
-_Shared = tuple[Files, Folder]
+_Shared = tuple[Files, Storage]
 
 _shared: dict[str, _Shared] = {}
 
