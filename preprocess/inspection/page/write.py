@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from common.atomic import write_atomically
-from common.errors import UserError
+from common.page import write_page
 from common.storage import Storage, open_storage
 from preprocess.inspection.page.choose import choose, in_turn
 from preprocess.inspection.page.document import MOST_REJECTS, Content, open_templates, render
@@ -55,10 +54,7 @@ def write_report(
         progress(len(scans), len(work))
     content = _content(folder, plan, scans)
     page = render(templates, content)
-    try:
-        write_atomically(out, page)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a file in a folder that can be written to") from error
+    write_page(out, page)
     return Summary(
         samples=content.samples,
         shown=len(content.cards),
