@@ -5,6 +5,6 @@ reports.css (tables, figures and filters of the two reports), base.html (a repor
 nothing and runs no script but its own) and macros.html. What only one page needs is with that page.
 """
 
-from common.page.rendering import base_style, clip, open_templates, read_part, report_style, source_hash, write_page
+from common.page.rendering import base_style, open_templates, read_part, report_style, source_hash, write_page
 
-__all__ = ["base_style", "clip", "open_templates", "read_part", "report_style", "source_hash", "write_page"]
+__all__ = ["base_style", "open_templates", "read_part", "report_style", "source_hash", "write_page"]

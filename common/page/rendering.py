@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 from common.atomic import write_atomically
 from common.errors import UserError
 from common.extras import needs
+from common.text import clip, grouped
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MOST_LETTERS: Final = 200
-"""Letters of a name, value or text from the data that a page shows."""
 _SHARED: Final = "common.page"
 
 
@@ -54,16 +53,6 @@ def report_style(package: str) -> str:
 def source_hash(text: str) -> str:
     """Return what a Content-Security-Policy calls a style or script by."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def clip(text: str) -> str:
-    """Cut a text off after `MOST_LETTERS`."""
-    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
-
-
-def grouped(value: float) -> str:
-    """Write a whole number with a thin space between thousands."""
-    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def write_page(out: Path, page: bytes) -> None:

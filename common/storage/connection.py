@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from common.errors import UserError
+from common.text import one_line
 
 ATTEMPTS = 5
 """How often a request is made before the run stops; the waits between double from half a second on, 7.5 s in all."""
@@ -47,10 +48,10 @@ def open_url(option: str, url: str) -> tuple[Any, str]:
         package = _PACKAGES.get(scheme, "")
         if error.name == "fsspec" and package != "s3fs":  # s3fs brings it
             package = f"fsspec {package}".strip()
-        advice = f"pip install {package}" if package else " ".join(str(error).split())
+        advice = f"pip install {package}" if package else one_line(error)
         raise UserError(f"{option} {url}: {scheme}:// needs a package that is not installed; {advice}") from error
     except ValueError as error:
-        raise UserError(f"{option} {url}: {' '.join(str(error).split())}; give a folder or a URL") from error
+        raise UserError(f"{option} {url}: {one_line(error)}; give a folder or a URL") from error
     return files, str(path)
 
 
@@ -68,7 +69,7 @@ def with_retries(
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
         except Exception as error:  # each of fsspec's file systems has its own classes for a broken connection
-            message = " ".join(f"{type(error).__name__}: {error}".split())
+            message = one_line(f"{type(error).__name__}: {error}")
             if advice := _PERMANENT.get(type(error).__name__):
                 raise UserError(f"{where}: cannot be {verb}: {message}; {advice}") from error
             if attempt == ATTEMPTS:

@@ -15,6 +15,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.storage import Storage
+from common.text import one_line
 from preprocess.processes import settle
 from preprocess.sharding.folder import Done, summary_of
 from preprocess.sharding.pool import Engine, Job, completed
@@ -80,8 +81,7 @@ def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     try:
         ray.init(address=found, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        told = " ".join(str(error).split())
-        raise UserError(f"--ray-address {found}: {told}; give the address of a cluster that runs") from error
+        raise UserError(f"--ray-address {found}: {one_line(error)}; give the address of a cluster that runs") from error
     try:
         yield
     finally:

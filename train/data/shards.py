@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from common.errors import UserError
 from common.storage import open_storage
+from common.text import one_line
 from schemas import META, PERSON, Sample, ShardEntry, Split
 from train.data.cache import BlockCache, ShardRanges
 from train.data.decode import Pixels as Pixels
@@ -147,5 +148,6 @@ class ShardFolder:
 
     def _damaged(self, position: int, member: str, what: str) -> DamagedError:
         shard = self._storage.where(self._shards[self._places[position][0]].name)
-        reason = " ".join(what.split())
-        return DamagedError(f"{shard}: {self.keys[position]}.{member} is damaged ({reason}); build the shards again")
+        return DamagedError(
+            f"{shard}: {self.keys[position]}.{member} is damaged ({one_line(what)}); build the shards again"
+        )

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import cv2
 
 from common.storage import Storage
+from common.text import one_line
 from preprocess.inspection.verification.groups import Group, check_groups, group, split_name
 from preprocess.inspection.verification.members import check_members
 from preprocess.inspection.verification.near_duplicates import Look, Pictures
@@ -96,7 +97,7 @@ def _index(folder: Storage, shard: PlannedShard, problems: list[Problem]) -> Sha
     except OSError:
         problems.append(Problem(shard.name, "", "", f"{name} is missing: the shard was not finished"))
     except ValueError as error:
-        problems.append(Problem(shard.name, "", "", f"{name} does not fit the schema: {_line(error)}"))
+        problems.append(Problem(shard.name, "", "", f"{name} does not fit the schema: {one_line(error)}"))
     return None
 
 
@@ -162,7 +163,3 @@ def _against_tar(index: ShardIndex, groups: list[Group]) -> Iterator[Problem]:
         yield Problem(index.name, key, "", "in the tar, but not in the index")
     if there.keys() == set(indexed) and list(there) != indexed:
         yield Problem(index.name, "", "", "the index lists the samples in another order than the tar")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
