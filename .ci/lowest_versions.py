@@ -7,7 +7,10 @@ from pathlib import Path
 EXTRAS = ("train", "demo", "report")
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
-for requirement in (*PROJECT["dependencies"], *(one for name in EXTRAS for one in PROJECT["optional-dependencies"][name])):
+for requirement in (
+    *PROJECT["dependencies"],
+    *(one for name in EXTRAS for one in PROJECT["optional-dependencies"][name]),
+):
     match = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)", requirement)
     assert match, f"{requirement}: a package and its lowest version, as in click>=8.1"
     print(f"{match[1]}=={match[2]}")

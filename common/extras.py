@@ -1,4 +1,4 @@
-"""Packages that only an extra brings."""
+"""Packages that only an extra of tryon-cascade installs, such as jinja2 of the extra `report`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from contextlib import contextmanager
 
 from common.errors import UserError
 
+_OURS = ("common", "preprocess", "schemas", "train")
+"""Packages whose absence is a bug, not a missing extra."""
+
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Import within this what the extra brings. Raise UserError, which says what to install, where it is missing."""
+    """Import in this block what the extra installs. Raise UserError, which names the extra, where it is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("train", "schemas"):
+        if error.name is None or error.name.split(".")[0] in _OURS:
             raise
         raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[{extra}]'") from error

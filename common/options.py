@@ -1,4 +1,4 @@
-"""What the command lines of both programs are made of: folders that may be URLs, and options that belong together."""
+"""The parts of both command lines: folders that may be URLs, seeds, examples, options that belong together."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import click
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+MAX_SEED: Final = 2**63 - 1
+"""The largest seed: NumPy's and torch's generators take it as it is; NumPy rounds larger ones or refuses them."""
+SEED_RANGE = click.IntRange(0, MAX_SEED)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

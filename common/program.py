@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from common.errors import UserError, advice, reason
+from common.text import one_line
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -78,7 +79,7 @@ def _is_file_fault(error: OSError) -> bool:
 
 
 def _end_with_bug(program: str, error: Exception) -> NoReturn:
-    message = " ".join(str(error).split())
+    message = one_line(error)
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__
     told = f"this is a bug; run again as `{program} --traceback …` and report what that prints"
     _end(error, f"{program} {_version()}: {named}; {told}", 1)

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, where that is a terminal."""
+"""What a program says on stderr while it works: notices, and a progress bar where that is a terminal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ class Progress(Protocol):
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
         """Show it."""
+
+
+def notice(program: str, line: str) -> None:
+    """Print one line, in the program's name."""
+    print(f"{program}: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ RUN python3 requirements.py estimate > requirements.txt \
 FROM ${BASE} AS wheel
 WORKDIR /build
 COPY constraints.txt LICENSE README.md pyproject.toml ./
+COPY common common
 COPY preprocess preprocess
 COPY schemas schemas
 COPY train train

@@ -21,6 +21,7 @@ RUN python3 requirements.py ${EXTRAS} > requirements.txt \
 FROM ${BASE} AS wheel
 WORKDIR /build
 COPY constraints.txt LICENSE README.md pyproject.toml ./
+COPY common common
 COPY preprocess preprocess
 COPY schemas schemas
 COPY train train

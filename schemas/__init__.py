@@ -1,7 +1,7 @@
 """What a folder of shards holds: the one contract between `prep` and `trainer`.
 
-Pydantic and numpy only, and fsspec once a URL is given (`common.remote`). `shards/README.md` says the same in prose;
-`schemas/json/` holds it as JSON Schema.
+Pydantic and numpy only; how the files of a folder are reached is `common.storage`. `shards/README.md` says the same in
+prose; `schemas/json/` holds it as JSON Schema.
 """
 
 from schemas.keypoints import FLIP, KEYPOINTS, NUM_KEYPOINTS, SKELETON, check_pose

@@ -17,7 +17,7 @@ from train.configuration.presets import Preset
 from train.configuration.settings import checked, given_settings
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import Batch
-from train.data.prefetch import moved
+from train.data.batch import moved
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import card_of
 from train.hardware.precision import Precision

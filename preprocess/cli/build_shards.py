@@ -13,6 +13,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
+from common.storage import Storage, open_storage
 from preprocess.planning.datasets import DataSet, open_data_set, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
 from preprocess.planning.splits import find_twins, keep_together
@@ -28,7 +29,6 @@ from preprocess.sharding import (
     ray_engine,
     read_twins,
 )
-from preprocess.sharding.storage import Folder, open_folder
 from preprocess.sources.files import Files
 from preprocess.workers import cores
 from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, Views
@@ -158,7 +158,7 @@ def build_shards(
     engine = machines.engine_function()
     if machines.engine == "ray":  # other processes are in other folders
         src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
-    files, folder = Files(src), open_folder(out, "--out")
+    files, folder = Files(src), open_storage(out, "--out")
     data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
     if dry_run:
         _print_estimate(estimate(files, folder, planned, machines.processes, node=node), folder)
@@ -187,7 +187,7 @@ def build_shards(
 
 
 def _plan(
-    files: Files, out: Folder, configuration: Configuration, workers: int
+    files: Files, out: Storage, configuration: Configuration, workers: int
 ) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
     """Open the data set and plan its shards. Raise UserError where there is nothing to build."""
     data = open_data_set(files, configuration.source)
@@ -202,7 +202,7 @@ def _plan(
     return data, make_plan(files, keep_together(files, found, twins), configuration, twins)
 
 
-def _print_estimate(found: Estimate, out: Folder) -> None:
+def _print_estimate(found: Estimate, out: Storage) -> None:
     splits = ", ".join(f"{count} {split}" for split, count in found.records_by_split.items())
     click.echo(f"to build in {out}: {found.records} pairs ({splits or 'none'}) in {found.shards} shards", nl=False)
     click.echo(f", {found.shards_done} shards are done" if found.shards_done else "")
@@ -212,7 +212,7 @@ def _print_estimate(found: Estimate, out: Folder) -> None:
     )
 
 
-def _print_summary(summary: Summary, out: Folder, left_out: dict[str, int], moved: int, seconds: float) -> None:
+def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], moved: int, seconds: float) -> None:
     manifest = summary.manifest
     splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
     where = f"{out}/{MANIFEST}"

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from common.errors import UserError, writing
-from common.options import FOLDER, examples
+from common.options import FOLDER, SEED_RANGE, examples
 from common.progress import progress_bar
-from common.seeds import MAX_SEED
 from preprocess.synthetic.dataset_writer import write_dataset
 from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.swap_truth import FOLDER as TRUTH_FOLDER
@@ -20,9 +19,7 @@ from preprocess.workers import cores
 @click.command("sample-data", epilog=examples("prep sample-data --out drawn/ --looks 8"))
 @click.option("--out", type=FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
 @click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
-@click.option(
-    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same data set."
-)
+@click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Same seed, same dataset.")
 @click.option(
     "--truth", type=click.IntRange(min=0), default=0, show_default=True,
     help="Validation looks to draw in 20 other garments too, in OUT/truth, for trainer evaluate.",

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.storage import Storage, open_storage
 from preprocess.planning.plan import PlannedRecords
 from preprocess.sharding.folder import (
     Done,
@@ -29,7 +30,6 @@ from preprocess.sharding.pool import Engine, Job, completed, current_job, worker
 from preprocess.sharding.retry import prepare_retry
 from preprocess.sharding.shard import ShardWork, build_shard
 from preprocess.sharding.shared_counts import GivenUpError, Tally
-from preprocess.sharding.storage import Folder, open_folder
 from preprocess.sources import Files
 from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
@@ -69,7 +69,7 @@ def in_worker_processes(job: Job, work: Sequence[ShardWork], workers: int) -> Ge
 
 def build(
     files: Files,
-    location: Path | str | Folder,
+    location: Path | str | Storage,
     planned: PlannedRecords,
     workers: int,
     progress: ProgressCall,
@@ -85,7 +85,7 @@ def build(
     at least 100 records have been seen and more than ``max_reject_rate`` (in [0, 1]) of them rejected: finished
     shards stay. Raise UserError where the location cannot be written to, holds another plan, or a worker was killed.
     """
-    plan, out = planned.plan, open_folder(location, "--out")
+    plan, out = planned.plan, open_storage(location, "--out")
     with disk_faults(out):
         if retry_rejects:
             prepare_retry(out, planned, node)
@@ -144,7 +144,7 @@ def _build_one(work: ShardWork) -> Done:
     return summary_of(build_shard(job.files, job.out, work, job.tally))
 
 
-def _finish(out: Folder, plan: Plan, done: dict[str, Done]) -> Manifest:
+def _finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
     """Write rejects, then the manifest, if all shards are done. Raise UserError where the plan was exchanged."""
     in_order = [done[shard.name] for shard in plan.shards if shard.name in done]
     manifest = make_manifest(plan, in_order)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.storage import Storage, open_storage
 from preprocess.planning.plan import PlannedRecords
 from preprocess.sharding.folder import check_plan, disk_faults, done_indices, read_plan
 from preprocess.sharding.node import ALONE, Node
 from preprocess.sharding.pool import Job, current_job, worker_pool
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sharding.shared_counts import Tally
-from preprocess.sharding.storage import Folder, open_folder
 from preprocess.sources import Files, Record
 from schemas import Configuration, Plan, PlannedShard
 
@@ -48,10 +48,10 @@ class _Trial:
 
 
 def estimate(
-    files: Files, location: Path | str | Folder, planned: PlannedRecords, workers: int, *, node: Node = ALONE
+    files: Files, location: Path | str | Storage, planned: PlannedRecords, workers: int, *, node: Node = ALONE
 ) -> Estimate:
     """Say what `build` with the same arguments would do. Raise UserError where it would do so before it starts."""
-    plan, out = planned.plan, open_folder(location, "--out")
+    plan, out = planned.plan, open_storage(location, "--out")
     with disk_faults(out):
         held = read_plan(out)
         if held is not None:
@@ -78,7 +78,7 @@ def estimate(
     )
 
 
-def _left(out: Folder, plan: Plan, node: Node) -> list[PlannedShard]:
+def _left(out: Storage, plan: Plan, node: Node) -> list[PlannedShard]:
     shards = node.shards(plan)
     done = {index.name for index in done_indices(out, shards)}
     return [shard for shard in shards if shard.name not in done]

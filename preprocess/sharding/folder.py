@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from common.errors import UserError
-from preprocess.sharding.storage import Folder
+from common.storage import Storage
 from schemas import (
     INDEX_SUFFIX,
     MANIFEST,
@@ -58,7 +58,7 @@ def names_of(shards: Iterable[PlannedShard]) -> set[str]:
     return {PLAN, MANIFEST, REJECTS, TWINS, *tars, *map(index_name, tars)}
 
 
-def read_plan(out: Folder) -> Plan | None:
+def read_plan(out: Storage) -> Plan | None:
     """Return the folder's plan, None where it has none. Raise UserError where it cannot be read."""
     try:
         return Plan.model_validate_json(out.read(PLAN))
@@ -68,7 +68,7 @@ def read_plan(out: Folder) -> Plan | None:
         raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
 
 
-def read_twins(out: Folder) -> Twins | None:
+def read_twins(out: Storage) -> Twins | None:
     """Return what an earlier run has found out about twins, None where that cannot be read."""
     try:
         return Twins.model_validate_json(out.read(TWINS))
@@ -76,7 +76,7 @@ def read_twins(out: Folder) -> Twins | None:
         return None
 
 
-def claim(out: Folder, plan: Plan, twins: Twins | None) -> None:
+def claim(out: Storage, plan: Plan, twins: Twins | None) -> None:
     """Write the plan, or check that the folder holds this very one. Raise UserError where it holds another."""
     out.prepare()
     held = read_plan(out)
@@ -88,7 +88,7 @@ def claim(out: Folder, plan: Plan, twins: Twins | None) -> None:
         out.write(PLAN, pretty(plan))
 
 
-def check_plan(out: Folder, plan: Plan, held: Plan | None) -> None:
+def check_plan(out: Storage, plan: Plan, held: Plan | None) -> None:
     """Raise UserError unless the plan ``held`` by the folder is this run's."""
     found = held.fingerprint if held else "missing"
     if found != plan.fingerprint:
@@ -99,7 +99,7 @@ def check_plan(out: Folder, plan: Plan, held: Plan | None) -> None:
         )
 
 
-def read_index(out: Folder, shard: PlannedShard) -> ShardIndex | None:
+def read_index(out: Storage, shard: PlannedShard) -> ShardIndex | None:
     """Return the index of a shard that is done as planned, None where it has to be built (again)."""
     try:
         index = ShardIndex.model_validate_json(out.read(index_name(shard.name)))
@@ -109,7 +109,7 @@ def read_index(out: Folder, shard: PlannedShard) -> ShardIndex | None:
     return index if whole and (index.name, index.digest) == (shard.name, shard.digest) else None
 
 
-def done_indices(out: Folder, shards: Iterable[PlannedShard]) -> Iterator[ShardIndex]:
+def done_indices(out: Storage, shards: Iterable[PlannedShard]) -> Iterator[ShardIndex]:
     """Yield the indices of those shards that are done; names are listed once, which is a request where S3 is."""
     there = set(out.names())
     for shard in shards:
@@ -117,7 +117,7 @@ def done_indices(out: Folder, shards: Iterable[PlannedShard]) -> Iterator[ShardI
             yield index
 
 
-def find_done(out: Folder, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
+def find_done(out: Storage, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
     """Yield those shards that are done.
 
     After a retry the folder has a new plan, of which shards without rejects are a part as they stand: their indices
@@ -130,7 +130,7 @@ def find_done(out: Folder, plan: Plan, shards: Iterable[PlannedShard]) -> Iterat
         yield summary_of(index)
 
 
-def write_index(out: Folder, index: ShardIndex) -> None:
+def write_index(out: Storage, index: ShardIndex) -> None:
     """Write the index of a shard: from now on the shard is done."""
     out.write(index_name(index.name), index.model_dump_json().encode())
 
@@ -168,7 +168,7 @@ def pretty(document: Plan | Manifest | Twins) -> bytes:
 
 
 @contextmanager
-def disk_faults(out: Folder) -> Iterator[None]:
+def disk_faults(out: Storage) -> Iterator[None]:
     """Turn what the disk of ``out`` refuses into a UserError."""
     try:
         yield

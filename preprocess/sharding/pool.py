@@ -14,11 +14,11 @@ from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
 from common.errors import UserError
+from common.storage import Storage
 from preprocess.processes import start_worker
 from preprocess.sharding.folder import Done
 from preprocess.sharding.shard import ShardWork
 from preprocess.sharding.shared_counts import Tally
-from preprocess.sharding.storage import Folder
 from preprocess.sources import Files
 from preprocess.workers import make_ready, open_pool
 
@@ -33,7 +33,7 @@ class Job:
     """What all shards of a run have in common; handed to each worker once, as it starts."""
 
     files: Files
-    out: Folder
+    out: Storage
     tally: Tally
 
 

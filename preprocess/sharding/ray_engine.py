@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from common.errors import UserError
+from common.storage import Storage
+from common.text import one_line
 from preprocess.processes import settle
 from preprocess.sharding.folder import Done, summary_of
 from preprocess.sharding.pool import Engine, Job, completed
 from preprocess.sharding.shard import ShardWork, build_shard
 from preprocess.sharding.shared_counts import Tally
-from preprocess.sharding.storage import Folder
 from preprocess.sources import Files
 from preprocess.workers import prepare_environment
 
@@ -31,7 +32,7 @@ _STORE = 100_000_000
 _PATIENCE = 10.0
 """Seconds that the cluster's head is given to accept a connection."""
 
-_Shared = tuple[Files, Folder]
+_Shared = tuple[Files, Storage]
 
 _shared: dict[str, _Shared] = {}
 
@@ -80,8 +81,7 @@ def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     try:
         ray.init(address=found, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        told = " ".join(str(error).split())
-        raise UserError(f"--ray-address {found}: {told}; give the address of a cluster that runs") from error
+        raise UserError(f"--ray-address {found}: {one_line(error)}; give the address of a cluster that runs") from error
     try:
         yield
     finally:

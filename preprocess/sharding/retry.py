@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from common.errors import UserError
+from common.storage import Storage
 from preprocess.planning.plan import PlannedRecords
 from preprocess.sharding.folder import index_name, pretty, read_index, read_plan
 from preprocess.sharding.node import Node
-from preprocess.sharding.storage import Folder
 from schemas import MANIFEST, PLAN, Plan, ShardIndex
 
 
-def prepare_retry(out: Folder, planned: PlannedRecords, node: Node) -> None:
+def prepare_retry(out: Storage, planned: PlannedRecords, node: Node) -> None:
     """Give the folder the new plan and unmark the shards that are to be built anew; the others' tars stay as they are.
 
     Mending files changes their sizes and so the plan's fingerprint. The new plan is taken on if the configuration is
@@ -46,7 +46,7 @@ def prepare_retry(out: Folder, planned: PlannedRecords, node: Node) -> None:
         out.write(PLAN, pretty(plan))
 
 
-def _stale_shards(out: Folder, held: Plan, planned: PlannedRecords) -> list[str]:
+def _stale_shards(out: Storage, held: Plan, planned: PlannedRecords) -> list[str]:
     """Return those of the held plan's shards that have to go; the samples of all are checked first."""
     kept = {(shard.name, shard.digest) for shard in planned.plan.shards}
     stale: list[str] = []
@@ -59,7 +59,7 @@ def _stale_shards(out: Folder, held: Plan, planned: PlannedRecords) -> list[str]
     return stale
 
 
-def _check_samples(out: Folder, index: ShardIndex, digests: Mapping[str, str]) -> None:
+def _check_samples(out: Storage, index: ShardIndex, digests: Mapping[str, str]) -> None:
     for sample in index.samples:
         if digests.get(sample.key) != sample.digest:
             change = "changed" if sample.key in digests else "gone"

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from common.storage import Storage
 from preprocess.sharding.folder import index_name, write_index
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sharding.shared_counts import GivenUpError, Tally
-from preprocess.sharding.storage import Folder
 from preprocess.sources import Files, Record
 from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
 
@@ -32,7 +32,7 @@ class ShardWork:
     fingerprint: str
 
 
-def build_shard(files: Files, out: Folder, work: ShardWork, tally: Tally) -> ShardIndex:
+def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> ShardIndex:
     """Build one shard and commit it: temporary name, fsync, rename, and the index, which marks it done, last.
 
     Raise GivenUpError where the run as a whole has too many rejects.

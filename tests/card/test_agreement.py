@@ -17,7 +17,7 @@ from torch import Tensor
 from train.configuration.presets import Preset
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
-from train.data.prefetch import moved
+from train.data.batch import moved
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.schedule import make_schedule
 from train.hardware.precision import Precision

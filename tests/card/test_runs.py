@@ -16,7 +16,7 @@ from card.machine import ROOT
 
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import BatchLoader, ShardFolder
-from train.data.prefetch import on_device, tensors_of
+from train.data.batch import on_device, tensors_of
 from train.hardware.precision import Precision
 from train.training.checkpoint import load_weights
 from train.training.loop import fit_stage

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from common.options import FOLDER, Location, options_of
-from common.seeds import MAX_SEED
+from common.options import FOLDER, SEED_RANGE, Location, options_of
 from train.configuration.presets import Preset
 
 RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
@@ -24,9 +23,7 @@ FAST = click.option("--fast", is_flag=True, help="At most 25 steps a stage, of d
 SPLIT = click.option(
     "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Where to take people from."
 )
-SEED = click.option(
-    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Same seed, same result."
-)
+SEED = click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Same seed, same result.")
 JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 
 

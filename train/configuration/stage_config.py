@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from common.config_section import ConfigSection
-from common.seeds import MAX_SEED
+from common.options import MAX_SEED
 from train.data.data_config import DataConfig
 from train.diffusion.diffusion_config import DiffusionConfig, SamplingConfig
 from train.hardware.precision import Precision

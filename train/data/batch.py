@@ -1,9 +1,9 @@
-"""One batch, and the memory that it is put together in."""
+"""One batch: the memory that it is assembled in, and its way to the device ahead of the step that needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -14,12 +14,12 @@ from train.data.augment import Draws, Item, Pairs, flip_pose, moved_image, moved
 from train.data.data_config import BatchSettings
 
 _PERSON = ("x", "Ia", "Jp")
-"""What is shifted with the person; the rest goes with the garment."""
+"""What is shifted with the person; everything else is shifted with the garment."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch as it lies in the shards: images uint8 (B, 3, H, W), poses float32 (B, 17, 3).
+    """One batch as it is in the shards: images uint8 (B, 3, H, W), poses float32 (B, 17, 3).
 
     ``positions`` count the samples seen since the run began: they key everything that is random about a sample.
     """
@@ -31,13 +31,13 @@ class Batch:
     Jp: Tensor | None
     Jg: Tensor | None
     replaced: int = 0
-    """In how many places another sample stands for a damaged one."""
+    """In how many places another sample stands in for a damaged one."""
 
 
 class Frame:
     """The arrays of one batch, whose rows several threads may fill at a time, each row once.
 
-    ``pin`` has them in page-locked memory, from which a card copies while it computes.
+    ``pin`` puts them in page-locked memory, from which a card copies while it computes.
     """
 
     def __init__(self, config: BatchSettings, positions: Sequence[int], draws: Draws, *, pin: bool) -> None:
@@ -53,7 +53,7 @@ class Frame:
         self._arrays = {name: tensor.numpy() for name, tensor in (self._images | self._poses).items()}
 
     def put(self, row: int, item: Item) -> None:
-        """Fill a row: images cropped, shifted and mirrored as drawn, poses for now as they are."""
+        """Fill a row: images cropped, shifted and mirrored as drawn, poses as they are until `batch`."""
         for name in self._images:
             image, target = getattr(item, name), self._arrays[name][row]
             if self._draws.corner is not None:
@@ -77,9 +77,9 @@ class Frame:
             if shifts is not None:
                 poses[:] = moved_pose(poses, shifts / self._size)
             poses[self._draws.flip] = flip_pose(poses[self._draws.flip])
-        held = {name: images.permute(0, 3, 1, 2) for name, images in self._images.items()} | self._poses
-        Ia, Ic, Jp, Jg = (held.get(name) for name in ("Ia", "Ic", "Jp", "Jg"))
-        return Batch(tuple(self._positions), held["x"], Ia, Ic, Jp, Jg, replaced)
+        tensors = {name: images.permute(0, 3, 1, 2) for name, images in self._images.items()} | self._poses
+        Ia, Ic, Jp, Jg = (tensors.get(name) for name in ("Ia", "Ic", "Jp", "Jg"))
+        return Batch(tuple(self._positions), tensors["x"], Ia, Ic, Jp, Jg, replaced)
 
     def _shifts(self, name: str) -> Pairs | None:
         return self._draws.person if name in _PERSON else self._draws.garment
@@ -87,3 +87,42 @@ class Frame:
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype, pin: bool) -> Tensor:
     return torch.empty(shape, dtype=dtype, pin_memory=pin)
+
+
+def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batch]:
+    """Yield the batches with their tensors on ``device``; on a CPU as they are. Closing it closes ``batches``.
+
+    The next batch is copied on a stream of its own, from pinned memory, as soon as the step that got the last one has
+    been launched: the copy overlaps that step, and neither waits for the other until the batch is used.
+    """
+    try:
+        if device.type != "cuda":
+            yield from batches
+            return
+        copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        steps = torch.cuda.current_stream(device)
+        for batch in batches:
+            with torch.cuda.stream(copies):
+                on_card = moved(batch, device)
+            steps.wait_stream(copies)
+            for tensor in tensors_of(on_card):
+                tensor.record_stream(steps)  # freed for the copies' stream only once the step is done with it
+            yield on_card
+    finally:
+        batches.close()
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """Return the batch with its tensors on ``device``; from pinned memory the copies do not wait."""
+    tensors = {name: value.to(device, non_blocking=True) for name, value in _named_tensors(batch).items()}
+    return replace(batch, **tensors)  # type: ignore[arg-type]
+
+
+def tensors_of(batch: Batch) -> list[Tensor]:
+    """Return the batch's tensors."""
+    return list(_named_tensors(batch).values())
+
+
+def _named_tensors(batch: Batch) -> dict[str, Tensor]:
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}

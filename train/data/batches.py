@@ -17,8 +17,8 @@ from train.data.augment import Item, draw
 from train.data.batch import Batch, Frame
 from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
+from train.data.draws import order_at
 from train.data.kept import KeptItems
-from train.data.order import order_at
 from train.data.shards import DamagedError, ShardFolder
 from train.hardware.machine import decoding_threads, image_memory
 

@@ -1,4 +1,4 @@
-"""A folder of files of bounded size, the least recently used of which are dropped; several processes may share it."""
+"""What was read from shards at a URL, kept on this machine: a folder of bounded size that processes may share."""
 
 from __future__ import annotations
 
@@ -11,29 +11,53 @@ from typing import BinaryIO
 
 from common.atomic import remove_stale, write_atomically
 from common.errors import UserError
+from common.storage import Storage
+from schemas import ShardEntry
 
 SUFFIX = ".block"
 """Ending of the names of blocks: nothing else in the folder is counted, or ever removed."""
 
 _LEDGER = "held-bytes"
+"""The file that holds the sum of all sizes."""
 _FILL = 0.9
 
 
-class BlockCache:
-    """Blocks of bytes by name (which ends with ``SUFFIX``), at most ``limit`` bytes of them together.
+class ShardRanges:
+    """Byte ranges of the shards in a storage, from the cache where one is given and holds them."""
 
-    A block is on disk whole or not at all. Writers take turns by a lock on the file that holds the sum of all sizes, so
-    that the bound holds for all of them together; readers need no lock. When a block was last used is its file's mtime.
+    def __init__(self, storage: Storage, cache: BlockCache | None) -> None:
+        self._storage = storage
+        self._cache = cache
+
+    def read(self, shard: ShardEntry, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes of a shard from ``offset`` on. Raise OSError or UserError, as the storage does."""
+        if self._cache is None:
+            return self._storage.read_range(shard.name, offset, size)
+        # Named by what the shard holds: the same range of a copy is the same, that of a rebuilt shard is another.
+        name = f"{shard.sha256[:32]}-{offset}-{size}{SUFFIX}"
+        data = self._cache.get(name, size)
+        if data is None:
+            data = self._storage.read_range(shard.name, offset, size)
+            self._cache.put(name, data)
+        return data
+
+
+class BlockCache:
+    """Blocks of bytes by name (which ends with ``SUFFIX``), at most ``limit`` bytes together.
+
+    The least recently used are dropped; a block's file was last modified when the block was last used. A block is on
+    disk whole or not at all. Writers take turns by a lock on the file that holds the sum of all sizes, so that the
+    bound holds for all processes together; readers need no lock.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder = folder
         self._limit = limit
-        with self._turn() as ledger:  # another limit than last time's, or a process that was killed
+        with self._turn() as ledger:  # the limit may be lower than last time, or a process was killed
             self._note(ledger, self._make_room(limit))
 
     def get(self, name: str, size: int) -> bytes | None:
-        """Return a block of ``size`` bytes, or None where it is not held."""
+        """Return a block of ``size`` bytes, or None where it is not cached."""
         path = self._folder / name
         try:
             data = path.read_bytes()
@@ -43,7 +67,7 @@ class BlockCache:
         return data if len(data) == size else None
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a block; drop others for it where needed. Raise UserError where the folder cannot be written to."""
+        """Keep a block, dropping others for it if need be. Raise UserError where the folder cannot be written to."""
         if len(data) > self._limit:
             return
         with self._turn() as ledger:
@@ -52,7 +76,7 @@ class BlockCache:
             held = self._held(ledger) + len(data)
             if held > self._limit:
                 held = self._make_room(int(_FILL * self._limit) - len(data)) + len(data)
-            self._note(ledger, held)  # before the block: who is killed in between leaves a sum too high, not too low
+            self._note(ledger, held)  # before the block: a kill in between leaves the sum too high, not too low
             write_atomically(self._folder / name, data)
 
     @contextmanager
@@ -77,7 +101,7 @@ class BlockCache:
         ledger.flush()
 
     def _make_room(self, most: int) -> int:
-        """Drop the blocks used longest ago until at most ``most`` bytes are left; return how many are."""
+        """Drop the least recently used blocks until at most ``most`` bytes are left; return how many are."""
         remove_stale(self._folder, {path.stem.rpartition(".")[0] for path in self._folder.glob(f"*{SUFFIX}.*.tmp")})
         blocks = [(path.stat(), path) for path in self._folder.glob(f"*{SUFFIX}")]
         held = sum(status.st_size for status, _ in blocks)

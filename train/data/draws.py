@@ -1,12 +1,15 @@
-"""The first random numbers of many samples at once: those of `SampleNoise`, without making a generator for each.
+"""What is random about the data: which sample comes when, and the numbers that its augmentation is drawn from.
 
-A generator costs 40 µs of Python's lock, of which two numbers or three are wanted: more than all else that is done to
-a small image that is decoded already. Here one block of Philox is computed for all samples together.
+Both are pure functions of the seed and the position, counted over all epochs, so that neither depends on workers or on
+where a run was interrupted. The numbers are those of `SampleNoise`, without a generator for each sample: a generator
+holds Python's lock for 40 µs and two or three numbers are needed of it, which is longer than everything else done to a
+small image that is already decoded. Here one block of Philox is computed for all samples together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -21,6 +24,17 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 Words = NDArray[np.uint64]
+
+
+def order_at(seed: int, count: int, position: int) -> int:
+    """Return which of ``count`` samples is the ``position``-th to be seen, counted over all epochs."""
+    epoch, place = divmod(position, count)
+    return int(_shuffled(seed, count, epoch)[place])
+
+
+@lru_cache(maxsize=2)  # a batch may reach from one epoch into the next
+def _shuffled(seed: int, count: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
 
 
 def uniform_pairs(seed: int, stage: str, positions: Iterable[int], *purpose: str | int) -> NDArray[np.float32]:

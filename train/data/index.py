@@ -1,4 +1,4 @@
-"""What is checked before the first sample is read: that manifest, indices and shards belong together."""
+"""The checks before the first sample is read: that manifest, indices and shards belong together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from pathlib import PurePath
 
 from common.errors import UserError
+from common.storage import Storage
 from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex
-from train.data.stores import Store
 
 _BUILD = "prep build-shards --out"
 
@@ -15,40 +15,41 @@ _EXECUTABLE = {".pkl", ".pickle", ".pyd", ".pth", ".pt", ".joblib", ".dill"}
 """Endings of members that webdataset and others unpickle, which runs whatever code they hold."""
 
 
-def read_manifest(store: Store, location: object) -> Manifest:
+def read_manifest(storage: Storage, location: object) -> Manifest:
     """Return the folder's manifest. Raise UserError where there is none, or none of this version."""
     try:
-        data = store.whole(MANIFEST)
+        data = storage.read(MANIFEST)
     except OSError as error:
-        mend = "copy there what prep build-shards wrote" if "://" in str(location) else f"run {_BUILD} {location} first"
-        raise UserError(f"--shards {location}: no {MANIFEST} in it; {mend}") from error
+        advice = (
+            "copy there what prep build-shards wrote" if "://" in str(location) else f"run {_BUILD} {location} first"
+        )
+        raise UserError(f"--shards {location}: no {MANIFEST} in it; {advice}") from error
     try:
         return Manifest.model_validate_json(data)
     except ValueError as error:
-        found = f"version {_version(data)}, " if _version(data) not in (None, SCHEMA_VERSION) else ""
-        raise UserError(
-            f"{store.where(MANIFEST)}: {found}not a manifest of this version ({SCHEMA_VERSION}); build the shards again"
-        ) from error
+        version = f"version {_version(data)}, " if _version(data) not in (None, SCHEMA_VERSION) else ""
+        path, ours = storage.where(MANIFEST), f"not a manifest of this version ({SCHEMA_VERSION})"
+        raise UserError(f"{path}: {version}{ours}; build the shards again") from error
 
 
-def read_index(store: Store, entry: ShardEntry, manifest: Manifest) -> ShardIndex:
+def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> ShardIndex:
     """Return the index of a shard of the manifest.
 
-    Raise UserError unless index and shard are of the manifest's plan, of the size and with as many samples as it says,
-    and every sample has all the members of the contract, inside of the shard, and none that would be unpickled.
+    Raise UserError unless index and shard are of the manifest's plan, with the size and the number of samples that it
+    gives, and every sample has all the members of the contract, inside the shard, and none that would be unpickled.
     """
-    path = store.where(entry.name.removesuffix(".tar") + INDEX_SUFFIX)
+    path = storage.where(entry.name.removesuffix(".tar") + INDEX_SUFFIX)
     try:
-        index = ShardIndex.model_validate_json(store.whole(entry.name.removesuffix(".tar") + INDEX_SUFFIX))
-        size = store.size(entry.name)
+        index = ShardIndex.model_validate_json(storage.read(entry.name.removesuffix(".tar") + INDEX_SUFFIX))
+        size = storage.size(entry.name)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: missing or damaged; build the shards again") from error
     ours = (index.fingerprint, index.name, index.split, index.sha256, index.bytes, len(index.samples), size)
     theirs = (manifest.fingerprint, entry.name, entry.split, entry.sha256, entry.bytes, entry.samples, entry.bytes)
     if ours != theirs:
-        raise UserError(f"{store.where(entry.name)}: does not belong to {MANIFEST}; build the shards again")
+        raise UserError(f"{storage.where(entry.name)}: does not belong to {MANIFEST}; build the shards again")
     for sample in index.samples:
-        _check_members(f"{store.where(entry.name)}: {sample.key}", sample.members, index.bytes)
+        _check_members(f"{storage.where(entry.name)}: {sample.key}", sample.members, index.bytes)
     return index
 
 

@@ -1,8 +1,7 @@
-"""Reading the samples of a folder of shards by its indices: only the members that are asked for, from their offsets."""
+"""Random access to the samples of a folder of shards: only the members that are asked for, at their offsets."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import UserError
+from common.storage import open_storage
+from common.text import one_line
 from schemas import META, PERSON, Sample, ShardEntry, Split
-from train.data.cache import BlockCache
+from train.data.cache import BlockCache, ShardRanges
 from train.data.decode import Pixels as Pixels
 from train.data.decode import decode_picture, decode_pose
 from train.data.index import read_index, read_manifest
-from train.data.stores import LocalStore, Store
 
 _AT_ONCE = 16
 
@@ -29,8 +29,8 @@ class DamagedError(UserError):
 class ShardFolder:
     """The samples of one split, in the order of the plan.
 
-    ``location`` is a folder or a URL, whose blocks are kept in ``cache``. With ``skip_damaged``, samples that turn out
-    to be damaged may be passed over: it is called with a line for each of them, once.
+    ``location`` is a folder or a URL; what is read from it is kept in ``cache``. With ``skip_damaged``, samples that
+    turn out to be damaged may be skipped: it is called with a line for each of them, once.
     Raises UserError where the folder holds no finished shards, or files that do not belong together.
     """
 
@@ -43,8 +43,9 @@ class ShardFolder:
         skip_damaged: Callable[[str], None] | None = None,
     ) -> None:
         self.folder = location
-        self._store = open_store(location, cache)
-        self.manifest = read_manifest(self._store, location)
+        self._storage = open_storage(location, "--shards")
+        self._ranges = ShardRanges(self._storage, cache)
+        self.manifest = read_manifest(self._storage, location)
         self._skip_damaged = skip_damaged
         self._skipped: set[int] = set()
         self._skipping = threading.Lock()
@@ -52,7 +53,7 @@ class ShardFolder:
         self.keys: list[str] = []
         self._places: list[tuple[int, dict[str, tuple[int, int]]]] = []
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            indices = pool.map(lambda entry: read_index(self._store, entry, self.manifest), self._shards)
+            indices = pool.map(lambda entry: read_index(self._storage, entry, self.manifest), self._shards)
             for number, index in enumerate(indices):
                 for sample in index.samples:
                     self.keys.append(sample.key)
@@ -64,30 +65,30 @@ class ShardFolder:
         return len(self.keys)
 
     def read(self, position: int, *members: str) -> list[bytes]:
-        """Return the bytes of some members of the sample at ``position``: one read, of the large Ip or of all others.
+        """Return the bytes of some members of the sample at ``position``: one read of the large Ip, one of all others.
 
         Raise UserError where they cannot be read.
         """
         shard, places = self._places[position]
-        found: list[bytes] = []
-        held: dict[bool, tuple[int, bytes]] = {}
+        values: list[bytes] = []
+        blocks: dict[bool, tuple[int, bytes]] = {}
         for member in members:
             large = member == PERSON
-            if large not in held:
-                held[large] = self._block(position, large)
-            start, block = held[large]
+            if large not in blocks:
+                blocks[large] = self._block(position, large)
+            start, block = blocks[large]
             offset, size = places[member]
             data = block[offset - start : offset - start + size]
             if len(data) != size:
                 raise UserError(
-                    f"{self._store.where(self._shards[shard].name)}: shorter than its index says, at "
+                    f"{self._storage.where(self._shards[shard].name)}: shorter than its index says, at "
                     f"{self.keys[position]}.{member}; build the shards again"
                 )
-            found.append(data)
-        return found
+            values.append(data)
+        return values
 
     def picture(self, position: int, member: str, size: int | None = None, bottom: int | None = None) -> Pixels:
-        """Return a picture, RGB uint8 (size, size, 3), whole by default; see `decode_picture`. Raise UserError."""
+        """Return an image, RGB uint8 (size, size, 3), whole by default; see `decode_picture`. Raise UserError."""
         return self.decoded_picture(position, member, self.read(position, member)[0], size, bottom)
 
     def pose(self, position: int, member: str) -> NDArray[np.float32]:
@@ -97,7 +98,7 @@ class ShardFolder:
     def decoded_picture(
         self, position: int, member: str, data: bytes, size: int | None = None, bottom: int | None = None
     ) -> Pixels:
-        """Return `picture` from bytes that were read already. Raise DamagedError."""
+        """Return `picture` from bytes that are already read. Raise DamagedError."""
         configuration = self.manifest.configuration
         side = configuration.target_size if member == PERSON else configuration.conditioning_size
         try:
@@ -106,7 +107,7 @@ class ShardFolder:
             raise self._damaged(position, member, str(error)) from error
 
     def decoded_pose(self, position: int, member: str, data: bytes) -> NDArray[np.float32]:
-        """Return `pose` from bytes that were read already. Raise DamagedError."""
+        """Return `pose` from bytes that are already read. Raise DamagedError."""
         try:
             return decode_pose(data)
         except ValueError as error:
@@ -120,7 +121,7 @@ class ShardFolder:
             raise self._damaged(position, META, "does not fit the schema") from error
 
     def skip(self, position: int, error: DamagedError) -> None:
-        """Pass over a damaged sample from now on, or raise the error where this is not wanted."""
+        """Skip a damaged sample from now on, or raise the error where samples may not be skipped."""
         if self._skip_damaged is None:
             raise error
         with self._skipping:
@@ -135,29 +136,18 @@ class ShardFolder:
     def _block(self, position: int, large: bool) -> tuple[int, bytes]:
         """Return the offset and the bytes of the large Ip, or of the members before it, which lie side by side."""
         shard, places = self._places[position]
-        wanted = [place for name, place in places.items() if (name == PERSON) == large]
-        start, end = min(offset for offset, _ in wanted), max(offset + size for offset, size in wanted)
+        members = [place for name, place in places.items() if (name == PERSON) == large]
+        start, end = min(offset for offset, _ in members), max(offset + size for offset, size in members)
         entry = self._shards[shard]
         try:
-            return start, self._store.block(entry, start, end - start)
+            return start, self._ranges.read(entry, start, end - start)
         except OSError as error:
             raise UserError(
-                f"{self._store.where(entry.name)}: {error.strerror}; build or copy the shards again"
+                f"{self._storage.where(entry.name)}: {error.strerror}; build or copy the shards again"
             ) from error
 
     def _damaged(self, position: int, member: str, what: str) -> DamagedError:
-        shard = self._store.where(self._shards[self._places[position][0]].name)
-        told = " ".join(what.split())
-        return DamagedError(f"{shard}: {self.keys[position]}.{member} is damaged ({told}); build the shards again")
-
-
-def open_store(location: Path | str, cache: BlockCache | None) -> Store:
-    """Return the files at a folder or a URL. Raise UserError for what is neither, and for commands."""
-    text = str(location)
-    if re.match(r"(.*::)?pipe:", text):
-        raise UserError(f"--shards {text}: commands are not run; give a folder, or the URL of one")
-    if isinstance(location, Path) or "://" not in text:
-        return LocalStore(Path(location))
-    from train.data.remote import RemoteStore  # 0.2 s that a folder of this machine need not wait for
-
-    return RemoteStore(text, cache)
+        shard = self._storage.where(self._shards[self._places[position][0]].name)
+        return DamagedError(
+            f"{shard}: {self.keys[position]}.{member} is damaged ({one_line(what)}); build the shards again"
+        )

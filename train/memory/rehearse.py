@@ -11,7 +11,7 @@ import torch
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
-from train.data.prefetch import on_device
+from train.data.batch import on_device
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import trace
 from train.training.step import Stepper, begin, train_step

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
-from train.data.prefetch import tensors_of
+from train.data.batch import tensors_of
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.models import set_fused_attention

@@ -1,15 +1,13 @@
-"""The page itself: one HTML file that holds all it needs, plotly's script too, so that nothing is fetched."""
+"""The page itself: one HTML file that holds everything it needs, plotly's script too, so that nothing is fetched."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from common.extras import needs
+from common.page import open_templates as open_shared_templates
+from common.page import read_part, report_style, source_hash
 from train.reporting.facts import Difference, number
 from train.reporting.plots import Plot
 from train.reporting.run_series import Run
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
 
 MOST_SETTINGS: Final = 200
 """Settings of a run, or differences of a stage, that the page shows."""
-MOST_LETTERS: Final = 200
-"""Letters of a name or value that it shows."""
-_PARTS: Final = ("report.css", "report.js")
+_PACKAGE: Final = "train.reporting"
 
 
 @dataclass(frozen=True)
@@ -62,14 +58,9 @@ class Content:
 
 
 def open_templates() -> Environment:
-    """Return the template engine. Raise UserError where it is not installed."""
-    with needs("report"):
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    engine = Environment(
-        loader=PackageLoader("train.reporting"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    engine.filters.update(clip=_clip, number=number)
+    """Return the engine for the page's templates. Raise UserError where jinja2 is not installed."""
+    engine = open_shared_templates(_PACKAGE)
+    engine.filters.update(number=number)
     engine.globals.update(most_settings=MOST_SETTINGS)
     return engine
 
@@ -77,20 +68,11 @@ def open_templates() -> Environment:
 def render(engine: Environment, content: Content, plotly: str) -> bytes:
     """Return the page; ``plotly`` is plotly's script.
 
-    Names and values reach it escaped; the browser is told to run no other scripts than these two.
+    Names and values are escaped; the browser is told to run no scripts but plotly's and the page's own.
     """
-    style, script = (files(__package__).joinpath("templates", name).read_text("utf-8") for name in _PARTS)
+    style, script = report_style(_PACKAGE), read_part(_PACKAGE, "report.js")
     page = engine.get_template("report.html").render(
-        content=content, style=style, script=script, plotly=plotly, hashes=[_hash(plotly), _hash(script)],
+        content=content, style=style, script=script, plotly=plotly, hashes=[source_hash(plotly), source_hash(script)],
         figures={plot.id: plot.figure for section in content.sections for plot in section.plots},
     )  # fmt: skip
     return page.encode(errors="backslashreplace")
-
-
-def _hash(text: str) -> str:
-    """Return what a Content-Security-Policy calls the text by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"

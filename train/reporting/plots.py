@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from common.extras import needs
+from common.text import clip
 from train.reporting.curves import Curve, curve
 from train.reporting.run_series import Run, Series
 
@@ -127,7 +128,7 @@ def _over_time(prefix: str, run: Run, number: int, figure_type: Any, scatter: An
                 line={"color": colour, "width": 2},
             )
         )  # fmt: skip
-    title = f"Validation loss by noise level: {_clip(run.name)}"
+    title = f"Validation loss by noise level: {clip(run.name, _MOST_LETTERS)}"
     return _plot(f"{prefix}-over-time-{number}", title, "over the steps; t = 0 is a picture, t = 1 noise", figure,
                  {"log": True})  # fmt: skip
 
@@ -167,10 +168,6 @@ def _dash(place: int) -> str:
     return _DASHES[place // len(_COLOURS) % len(_DASHES)]
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
-
-
 def _label(name: str) -> str:
     """Return the name as plotly shows it unchanged: it takes some tags, links among them, for markup."""
-    return html.escape(_clip(name), quote=False)
+    return html.escape(clip(name, _MOST_LETTERS), quote=False)

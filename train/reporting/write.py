@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from common.atomic import write_atomically
-from common.errors import UserError
+from common.page import write_page
 from train.reporting.facts import by_stage, differences, summary
 from train.reporting.page import Content, Row, Section, open_templates, render
 from train.reporting.plots import plotly_script, stage_plots
@@ -40,10 +39,7 @@ def write_report(folder: Path, out: Path) -> Written:
     kept = {run.name for run in shown}
     left_out = [run.name for run in found if run.name not in kept]
     page = render(templates, Content(folder.resolve().name, _sections(shown), left_out), plotly)
-    try:
-        write_atomically(out, page)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a file in a folder that can be written to") from error
+    write_page(out, page)
     return Written(len(shown), len(left_out), sum(run.unreadable for run in shown), len(page))
 
 

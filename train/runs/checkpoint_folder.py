@@ -18,7 +18,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.errors import reason
-from common.notice import notice
+from common.progress import notice
 from train.runs.tensors import is_complete
 
 FOLDER = "checkpoints"
@@ -96,7 +96,7 @@ def last_whole(run: Path) -> tuple[Path, dict[str, Any]] | None:
             damaged.append(f"{folder.name}: {error}")
             continue
         if damaged:
-            notice(f"{run}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead")
+            notice("trainer", f"{run}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead")
         return folder, state
     if damaged:
         raise UserError(

@@ -26,7 +26,7 @@ from typing import Final, Self
 
 from common.errors import UserError
 from common.errors import writing
-from common.notice import notice
+from common.progress import notice
 from train.hardware.world import World
 
 LOCK: Final = "fit.lock"
@@ -226,7 +226,7 @@ def _watch(
 ) -> None:
     """Return after a minute in which the lock has stayed as it is, or at once as it goes. Raise UserError else."""
     who = str(holder) if holder else "a holder that cannot be read"
-    notice(f"{run / LOCK}: left by {who}; watching for {_PATIENCE:.0f} s whether that is still at work")
+    notice("trainer", f"{run / LOCK}: left by {who}; watching for {_PATIENCE:.0f} s whether that is still at work")
     started = clock()
     while clock() - started < _PATIENCE:
         wait(_LOOK)
@@ -261,7 +261,7 @@ def _take_over(
         lock = _create(path, wait)
     if lock is not None:
         who = str(holder) if holder else "a holder that cannot be read"
-        notice(f"{path}: taken over from a training that has ended without removing it ({who})")
+        notice("trainer", f"{path}: taken over from a training that has ended without removing it ({who})")
     return lock
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import BodyPartReader, web
 
 from common.errors import UserError
+from common.page import base_style
 from train.inference.sampling import Role
 from train.serving.catalogue import Catalogue
 from train.serving.dressing import Choice, Dressing
@@ -156,6 +157,8 @@ def _is_own_page(request: web.Request) -> bool:
 async def _part(request: web.Request) -> web.Response:
     name = _PARTS[request.match_info["part"]]
     text = files("train.serving").joinpath("static", name).read_text(encoding="utf-8")
+    if name == "demo.css":
+        text = base_style() + text
     return web.Response(text=text, content_type=_TYPES[PurePosixPath(name).suffix])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder, claim_data
-from train.data.prefetch import on_device
+from train.data.batch import on_device
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import peak_tflops
 from train.hardware.world import ALONE, World

@@ -16,7 +16,7 @@ import torch
 
 from common.atomic import write_atomically
 from common.errors import writing
-from common.notice import notice
+from common.progress import notice
 from train.configuration.stage_config import LogConfig, StageConfig
 from train.data import Batch
 from train.hardware.world import World
@@ -197,7 +197,7 @@ def _lines_until(path: Path, step: int) -> list[_Line]:
     lines = [_parsed(text) for text in texts]
     damaged = sum(line is None and text.strip() != b"" for line, text in zip(lines[:-1], texts[:-1], strict=True))
     if damaged:
-        notice(f"{path}: {damaged} damaged line{'s' if damaged > 1 else ''} left out")
+        notice("trainer", f"{path}: {damaged} damaged line{'s' if damaged > 1 else ''} left out")
     held = {(line.step, line.validation is not None): line for line in lines if line and line.step <= step}
     return [held[key] for key in sorted(held)]
 

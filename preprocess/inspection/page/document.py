@@ -1,15 +1,13 @@
-"""The page itself: one HTML file that holds all it needs, so that nothing is fetched from anywhere."""
+"""The page itself: one HTML file that holds everything it needs, so that nothing is fetched."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from common.errors import UserError
+from common.page import open_templates as open_shared_templates
+from common.page import read_part, report_style, source_hash
 from preprocess.inspection.page.choose import MOST_SAMPLES, Choice
 from preprocess.inspection.page.doubts import meaning
 from preprocess.inspection.page.entry import Damage
@@ -22,12 +20,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MOST_LINES: Final = 50
-"""Lines of a list, or rows of a table, that the page shows of all there are."""
+"""Lines of a list, or rows of a table, that the page shows."""
 MOST_REJECTS: Final = 200
-"""Rejects that it shows, of each reason in turn."""
-MOST_LETTERS: Final = 200
-"""Letters of a name or text from the data that it shows."""
-_PARTS: Final = ("report.css", "report.js")
+"""Rejects that the page shows, of each reason in turn."""
+_PACKAGE: Final = "preprocess.inspection.page"
 
 
 @dataclass(frozen=True)
@@ -65,40 +61,32 @@ class Content:
 
 
 def open_templates() -> Environment:
-    """Return the template engine. Raise UserError where it is not installed."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed; pip install 'tryon-cascade[report]'") from error
-    engine = Environment(
-        loader=PackageLoader("preprocess.inspection.page"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    engine.filters.update(clip=_clip, number=_number)
+    """Return the engine for the page's templates. Raise UserError where jinja2 is not installed."""
+    engine = open_shared_templates(_PACKAGE)
     engine.globals.update(most_lines=MOST_LINES, most_samples=MOST_SAMPLES, cell=CELL, meaning=meaning)
     return engine
 
 
 def render(engine: Environment, content: Content) -> bytes:
-    """Return the page. What is in the data reaches it escaped; the browser is told to run no other script than ours."""
-    style, script = (files(__package__).joinpath("templates", name).read_text("utf-8") for name in _PARTS)
+    """Return the page. Everything from the data is escaped; the browser is told to run no script but the page's own."""
+    style, script = report_style(_PACKAGE), read_part(_PACKAGE, "report.js")
     numbers = _numbers(content)
     page = engine.get_template("report.html").render(
         content=content, numbers=numbers, options=_options(content, numbers),
-        style=style, script=script, style_hash=_hash(style), script_hash=_hash(script),
+        style=style, script=script, style_hash=source_hash(style), script_hash=source_hash(script),
     )  # fmt: skip
     return page.encode(errors="backslashreplace")
 
 
 def _numbers(content: Content) -> dict[str, str]:
-    """Give the reasons and doubts that are shown short names: their own are the data's, and may hold anything."""
+    """Give short names to the reasons and doubts shown: their own come from the data, and may hold anything."""
     names = [reject.reason for _, reject in content.rejects_shown]
     names += [name for _, doubts in content.cards for name in doubts]
     return {name: f"n{number}" for number, name in enumerate(sorted(set(names)))}
 
 
 def _options(content: Content, numbers: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
-    """Return what the filters can be set to, (value, text) each: what is among the items that they filter."""
+    """Return the choices of each filter, as (value, text): those that occur among the items that it filters."""
 
     def same(values: Iterable[str]) -> list[tuple[str, str]]:
         return [(value, value) for value in dict.fromkeys(values)]
@@ -119,17 +107,3 @@ def _options(content: Content, numbers: Mapping[str, str]) -> dict[str, list[tup
         "reject_splits": same(split for split, _ in content.rejects_shown),
         "reasons": named(row.name for row in content.rejects.rows),
     }  # fmt: skip
-
-
-def _hash(text: str) -> str:
-    """Return what a Content-Security-Policy calls the text by."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
-
-
-def _number(value: float) -> str:
-    """Write a number with a thin space between thousands."""
-    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from common.storage import Storage
 from preprocess.inspection.page.entry import Damage, Entry, ShardScan
 from preprocess.inspection.page.member_bytes import read_members
 from preprocess.inspection.verification.members import Decoded
 from preprocess.inspection.verification.near_duplicates import Look
 from preprocess.inspection.verification.shard_check import Facts
 from preprocess.sharding.folder import read_index
-from preprocess.sharding.storage import Folder
 from schemas import AGNOSTIC, GARMENT, JG, JP, MID_GREY, Picture, PlannedShard, Sample, ShardIndex
 
 
-def scan_shard(folder: Folder, shard: PlannedShard) -> ShardScan:
+def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
     """Return what one shard holds; samples that cannot be read whole are named, not counted.
 
     Holds one sample's pictures in memory at a time.

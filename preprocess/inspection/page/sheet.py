@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from common.storage import Storage
 from preprocess.formats.images import encode_webp, resize
 from preprocess.inspection.page.entry import Entry
 from preprocess.inspection.page.member_bytes import read_members
 from preprocess.inspection.verification.members import Decoded
 from preprocess.sharding.folder import read_index
-from preprocess.sharding.storage import Folder
 from schemas import AGNOSTIC, GARMENT, JG, JP, KEYPOINTS, PERSON_256, SKELETON, Plan, Sample
 
 CELL: Final = 192
@@ -44,7 +44,7 @@ class Card:
     poses: tuple[Drawing, ...]
 
 
-def make_cards(folder: Folder, plan: Plan, entries: Sequence[Entry]) -> Iterator[Card]:
+def make_cards(folder: Storage, plan: Plan, entries: Sequence[Entry]) -> Iterator[Card]:
     """Yield the card of each sample, shard by shard; those that changed since they were chosen are left out."""
     planned = {shard.name: shard for shard in plan.shards}
     by_shard = sorted(entries, key=lambda entry: entry.shard)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from common.atomic import write_atomically
-from common.errors import UserError
+from common.page import write_page
+from common.storage import Storage, open_storage
 from preprocess.inspection.page.choose import choose, in_turn
 from preprocess.inspection.page.document import MOST_REJECTS, Content, open_templates, render
 from preprocess.inspection.page.doubts import doubts_of
@@ -21,7 +21,6 @@ from preprocess.inspection.page.sheet import make_cards
 from preprocess.inspection.verification import open_plan
 from preprocess.processes import in_processes
 from preprocess.sharding.folder import read_twins
-from preprocess.sharding.storage import Folder, open_folder
 from schemas import Plan
 
 
@@ -38,14 +37,14 @@ class Summary:
 
 
 def write_report(
-    location: Path | str | Folder, out: Path, workers: int, progress: Callable[[int, int], None]
+    location: Path | str | Storage, out: Path, workers: int, progress: Callable[[int, int], None]
 ) -> Summary:
     """Write the page about a folder of shards, which is only read; ``progress`` is called with (shards read, in all).
 
     The same shards give the same page. Samples that cannot be read are named on it. Raise UserError where there are no
     shards, a worker was killed, or the page cannot be written.
     """
-    folder = open_folder(location, "--shards")
+    folder = open_storage(location, "--shards")
     templates, plan = open_templates(), open_plan(folder)
     scans: list[ShardScan] = []
     progress(0, len(plan.shards))
@@ -55,10 +54,7 @@ def write_report(
         progress(len(scans), len(work))
     content = _content(folder, plan, scans)
     page = render(templates, content)
-    try:
-        write_atomically(out, page)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a file in a folder that can be written to") from error
+    write_page(out, page)
     return Summary(
         samples=content.samples,
         shown=len(content.cards),
@@ -69,7 +65,7 @@ def write_report(
     )
 
 
-def _content(folder: Folder, plan: Plan, scans: Sequence[ShardScan]) -> Content:
+def _content(folder: Storage, plan: Plan, scans: Sequence[ShardScan]) -> Content:
     entries = [entry for scan in scans for entry in scan.entries]
     leaks = find_leaks(scans)
     doubts = {entry.key: doubts_of(entry, entry.key in leaks.keys) for entry in entries}

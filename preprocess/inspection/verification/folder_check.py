@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
+from common.storage import Storage, open_storage
 from preprocess.inspection.verification.leakage import id_leaks, picture_leaks, repeated_keys
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.shard_check import ShardReport, start_worker, verify_shard
 from preprocess.sharding.folder import Done, make_manifest, names_of, reject_lines
-from preprocess.sharding.storage import Folder, open_folder
 from preprocess.workers import open_pool
 from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan
 
@@ -44,12 +44,12 @@ class Report:
         return not self.problems
 
 
-def verify(location: Path | str | Folder, workers: int, progress: ProgressCall) -> Report:
+def verify(location: Path | str | Storage, workers: int, progress: ProgressCall) -> Report:
     """Check everything in a folder of shards; it is only read.
 
     Raise UserError where it holds no shards at all, or a worker was killed.
     """
-    folder = open_folder(location, "--shards")
+    folder = open_storage(location, "--shards")
     plan = open_plan(folder)
     reports: list[ShardReport] = []
     names = [shard.name for shard in plan.shards]
@@ -82,7 +82,7 @@ def verify(location: Path | str | Folder, workers: int, progress: ProgressCall) 
     )
 
 
-def open_plan(folder: Folder) -> Plan:
+def open_plan(folder: Storage) -> Plan:
     """Return the plan of a folder of shards. Raise UserError where it holds none that can be read."""
     try:
         return Plan.model_validate_json(folder.read(PLAN))
@@ -96,7 +96,7 @@ def open_plan(folder: Folder) -> Plan:
         ) from error
 
 
-def _odd_files(folder: Folder, plan: Plan) -> Iterator[Problem]:
+def _odd_files(folder: Storage, plan: Plan) -> Iterator[Problem]:
     known = names_of(plan.shards)
     for name in folder.names():
         if name.endswith(_TEMPORARY):
@@ -107,7 +107,7 @@ def _odd_files(folder: Folder, plan: Plan) -> Iterator[Problem]:
             yield Problem(name, "", "", "a link or a folder, not a file")
 
 
-def _documents(folder: Folder, plan: Plan, done: list[Done | None]) -> Iterator[Problem]:
+def _documents(folder: Storage, plan: Plan, done: list[Done | None]) -> Iterator[Problem]:
     """Compare manifest and rejects with what the indices say, and the plan with itself."""
     if sum(shard.records for shard in plan.shards) != plan.records:
         yield Problem(PLAN, "", "", f"{plan.records} records, but its shards have other ones")
@@ -119,7 +119,7 @@ def _documents(folder: Folder, plan: Plan, done: list[Done | None]) -> Iterator[
     yield from _check_manifest(folder, make_manifest(plan, whole))
 
 
-def _check_rejects(folder: Folder, expected: bytes) -> Iterator[Problem]:
+def _check_rejects(folder: Storage, expected: bytes) -> Iterator[Problem]:
     try:
         held = folder.read(REJECTS)
     except OSError:
@@ -134,7 +134,7 @@ def _check_rejects(folder: Folder, expected: bytes) -> Iterator[Problem]:
         yield Problem(REJECTS, "", "", "lines are repeated or in another order")
 
 
-def _check_manifest(folder: Folder, expected: Manifest) -> Iterator[Problem]:
+def _check_manifest(folder: Storage, expected: Manifest) -> Iterator[Problem]:
     try:
         held = Manifest.model_validate_json(folder.read(MANIFEST))
     except OSError:

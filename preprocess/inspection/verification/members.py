@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from common.text import one_line
 from preprocess.formats.images import decode_as
 from preprocess.inspection.verification.near_duplicates import Look
 from schemas import (
@@ -74,7 +75,7 @@ def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decode
             elif ending == META:
                 decoded.sample = _meta(data, key, split)
         except ValueError as error:
-            decoded.problems.append((ending, " ".join(str(error).split())))
+            decoded.problems.append((ending, one_line(error)))
     return decoded
 
 

@@ -10,13 +10,14 @@ from typing import BinaryIO
 
 import cv2
 
+from common.storage import Storage
+from common.text import one_line
 from preprocess.inspection.verification.groups import Group, check_groups, group, split_name
 from preprocess.inspection.verification.members import check_members
 from preprocess.inspection.verification.near_duplicates import Look, Pictures
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.tar import Fault, Member, walk
 from preprocess.sharding.folder import Done, index_name, summary_of
-from preprocess.sharding.storage import Folder
 from schemas import MEMBERS, PlannedShard, Sample, ShardIndex, Split
 
 _CHUNK = 1 << 20
@@ -62,7 +63,7 @@ def start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def verify_shard(folder: Folder, shard: PlannedShard, fingerprint: str) -> ShardReport:
+def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> ShardReport:
     """Check everything that one shard's tar and index say. Holds one sample in memory at a time."""
     problems: list[Problem] = []
     index = _index(folder, shard, problems)
@@ -89,14 +90,14 @@ def verify_shard(folder: Folder, shard: PlannedShard, fingerprint: str) -> Shard
     return ShardReport(tuple(problems), len(groups), keys, Facts.of(shard.split, described), done)
 
 
-def _index(folder: Folder, shard: PlannedShard, problems: list[Problem]) -> ShardIndex | None:
+def _index(folder: Storage, shard: PlannedShard, problems: list[Problem]) -> ShardIndex | None:
     name = index_name(shard.name)
     try:
         return ShardIndex.model_validate_json(folder.read(name))
     except OSError:
         problems.append(Problem(shard.name, "", "", f"{name} is missing: the shard was not finished"))
     except ValueError as error:
-        problems.append(Problem(shard.name, "", "", f"{name} does not fit the schema: {_line(error)}"))
+        problems.append(Problem(shard.name, "", "", f"{name} does not fit the schema: {one_line(error)}"))
     return None
 
 
@@ -162,7 +163,3 @@ def _against_tar(index: ShardIndex, groups: list[Group]) -> Iterator[Problem]:
         yield Problem(index.name, key, "", "in the tar, but not in the index")
     if there.keys() == set(indexed) and list(there) != indexed:
         yield Problem(index.name, "", "", "the index lists the samples in another order than the tar")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pool, "_job", [job])
         yield InProcess()
 
-    monkeypatch.setattr("preprocess.sharding.build.worker_pool", worker_pool)
+    # Its package exports a function of the module's name, so that a dotted path would lead to that.
+    monkeypatch.setattr(import_module("preprocess.sharding.build"), "worker_pool", worker_pool)
     monkeypatch.setattr("preprocess.sharding.dry_run.worker_pool", worker_pool)
     made: dict[tuple[object, ...], Members | Reject] = {}
 

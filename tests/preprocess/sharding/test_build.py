@@ -16,6 +16,7 @@ from configurations import CONFIGURATION
 from PIL import Image
 
 from common.errors import UserError
+from common.storage import LocalStorage
 from preprocess.planning.pairing import records
 from preprocess.planning.plan import PlannedRecords, make_plan
 from preprocess.sharding import RejectLimitError, Summary, build, estimate
@@ -23,7 +24,6 @@ from preprocess.sharding.build import in_worker_processes
 from preprocess.sharding.pool import Job
 from preprocess.sharding.shard import ShardWork, build_shard
 from preprocess.sharding.shared_counts import Tally
-from preprocess.sharding.storage import LocalFolder
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from schemas import MEMBERS, Manifest, PlannedShard, Sample, ShardIndex, check_pose
@@ -191,7 +191,7 @@ def test_a_person_that_two_records_share_is_decoded_once(aihub: Path, tmp_path: 
     work = work_of(planned, shard)
     out = tmp_path / "out"
     out.mkdir()
-    assert len(build_shard(files, LocalFolder(out), work, tally()).samples) == 2
+    assert len(build_shard(files, LocalStorage(out), work, tally()).samples) == 2
     assert sum("Model-Image" in path for path in reads) == 1
 
 
@@ -201,7 +201,7 @@ def test_a_bug_leaves_nothing_under_a_final_name(aihub: Path, tmp_path: Path, mo
     work = work_of(planned, shard)
     monkeypatch.setattr("preprocess.sharding.sample.person_side", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build_shard(Files(aihub), LocalFolder(tmp_path), work, tally())
+        build_shard(Files(aihub), LocalStorage(tmp_path), work, tally())
     assert list(tmp_path.glob("*.tar*")) == list(tmp_path.glob("*.json")) == []
 
 
@@ -234,6 +234,6 @@ class Deadly:
 
 
 def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
-    job = Job(Files(tmp_path), LocalFolder(tmp_path), tally())
+    job = Job(Files(tmp_path), LocalStorage(tmp_path), tally())
     with pytest.raises(UserError, match=f"--out {tmp_path}: a worker was killed"):
         list(in_worker_processes(job, [Deadly()], 1))  # type: ignore[list-item]

@@ -59,7 +59,7 @@ def test_a_folder_whose_plan_was_exchanged_gets_no_manifest(
     planned = plan_of(root)
     (root / "more").mkdir()
     other = plan_of(root).plan.model_copy(update={"fingerprint": "f" * 64})
-    monkeypatch.setattr("preprocess.sharding.storage.remove_stale", lambda *_: (out / "plan.json").write_text(
+    monkeypatch.setattr("common.storage.local.remove_stale", lambda *_: (out / "plan.json").write_text(
         other.model_dump_json()
     ))  # fmt: skip
     with pytest.raises(UserError, match="other inputs or options"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,16 @@ from click.testing import CliRunner
 from s3_server import BUCKET, S3Server, running_s3
 
 from common.errors import UserError
-from common.remote import ATTEMPTS
+from common.storage.remote import RemoteStorage
 from preprocess.cli import cli
 from preprocess.inspection.verification import verify
 from preprocess.planning.plan import PlannedRecords
-from preprocess.sharding import object_store
-from preprocess.sharding.object_store import RemoteFolder
-from preprocess.sharding.storage import open_folder
 
 Tree = Callable[[Path], dict[str, bytes]]
 PlanOf = Callable[[Path], PlannedRecords]
 Looks = Callable[[int], Path]
 
 URL = f"s3://{BUCKET}/some/shards"
-_PART = 5 << 20
-"""The smallest part that S3 takes."""
 
 
 @pytest.fixture
@@ -77,21 +71,21 @@ def test_an_interrupted_run_goes_on_where_it_was(
     root = looks(6)
     planned = plan_of(root)
     run(root, tmp_path / "out", planned)
-    put = RemoteFolder._put
+    put = RemoteStorage._put
     names: list[str] = []
 
-    def put_some(self: RemoteFolder, name: str, *rest: Any) -> None:
+    def put_some(self: RemoteStorage, name: str, *rest: Any) -> None:
         names.append(name)
         if len(names) == 5:
             raise KeyboardInterrupt
         put(self, name, *rest)
 
-    monkeypatch.setattr(RemoteFolder, "_put", put_some)
+    monkeypatch.setattr(RemoteStorage, "_put", put_some)
     with pytest.raises(KeyboardInterrupt):
         run(root, URL, planned)
     left = s3.objects("some/shards")
     assert sorted(left) == ["plan.json", "train-000000.index.json", "train-000000.tar", "train-000001.tar"]
-    monkeypatch.setattr(RemoteFolder, "_put", put)
+    monkeypatch.setattr(RemoteStorage, "_put", put)
     assert run(root, URL, planned).shards_found == 1
     assert s3.objects("some/shards") == tree(tmp_path / "out")
 
@@ -124,39 +118,6 @@ def test_a_connection_that_breaks_in_mid_transfer_is_made_again(
     assert s3.objects("some/shards") == tree(tmp_path / "out")
 
 
-@pytest.mark.parametrize("breaks", [1, 3])
-def test_parts_that_break_off_are_sent_again(s3: S3Server, breaks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "PART", _PART)
-    data = bytes(range(256)) * (3 * _PART // 256 + 1)
-    s3.proxy.break_off(times=breaks, after=2_000_000)
-    with RemoteFolder(URL, "--out").writing("a.tar") as file:
-        file.write(data)
-    assert s3.proxy.broken == breaks
-    assert s3.objects("some/shards") == {"a.tar": data}
-    assert s3.client.head_object(Bucket=BUCKET, Key="some/shards/a.tar")["ETag"].strip('"').endswith("-4")  # parts
-    assert not s3.uploads()
-
-
-def test_an_upload_that_never_succeeds_ends_with_one_line_and_leaves_nothing(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(object_store, "PART", _PART)
-    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    waits: list[float] = []
-    s3.proxy.break_off(times=10_000, after=1_000_000)
-    folder = RemoteFolder(URL, "--out", waits.append)
-    with (
-        pytest.raises(UserError, match=rf"a.tar: cannot be written, {ATTEMPTS} attempts") as caught,
-        folder.writing("a.tar") as file,
-    ):
-        file.write(bytes(3 * _PART))
-    assert "\n" not in str(caught.value)
-    assert len(waits) == ATTEMPTS - 1
-    assert s3.objects("some/shards") == {}
-    assert not s3.uploads()
-
-
 @pytest.mark.usefixtures("in_process")
 def test_uploads_that_a_killed_run_left_are_aborted_and_others_are_not(
     s3: S3Server, looks: Looks, plan_of: PlanOf
@@ -166,19 +127,6 @@ def test_uploads_that_a_killed_run_left_are_aborted_and_others_are_not(
         s3.client.create_multipart_upload(Bucket=BUCKET, Key=key)
     run(looks(3), URL, plan_of(looks(3)))
     assert sorted(s3.uploads()) == sorted(keys[1:])
-
-
-def test_an_object_is_read_whole_or_again(s3: S3Server) -> None:
-    data = bytes(range(256)) * 8192
-    folder = RemoteFolder(URL, "--shards")
-    folder.write("a.tar", data)
-    s3.proxy.break_off(times=1, after=500_000)
-    with pickle.loads(pickle.dumps(folder)).open("a.tar") as file:
-        file.seek(256)
-        assert file.read() == data[256:]
-    s3.proxy.break_off(times=1, after=500_000)
-    assert folder.read("a.tar") == data
-    assert s3.proxy.broken == 2
 
 
 @pytest.mark.parametrize(
@@ -205,12 +153,3 @@ def test_what_cannot_be_written_to_is_one_line(
 def test_a_url_without_shards_is_one_line(s3: S3Server) -> None:
     with pytest.raises(UserError, match=rf"--shards {URL}: no plan.json in it"):
         verify(URL, 1, lambda done, total: None)
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(url: str, **_options: object) -> None:
-        raise ImportError("Install s3fs to access S3")
-
-    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
-    with pytest.raises(UserError, match=r"--out s3://bucket: s3:// needs a package .*; pip install s3fs"):
-        open_folder("s3://bucket", "--out")

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
-from train.data.prefetch import moved, tensors_of
+from train.data.batch import moved, tensors_of
 from train.diffusion.conditioning import TryOnInputs
 from train.diffusion.schedule import make_schedule
 from train.inference.cascade import Overrides, TrainedStage, assemble_stage, sample_stage

@@ -1,4 +1,4 @@
-"""Batches on their way to the device."""
+"""A batch on its way to the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
-from train.data.prefetch import moved, on_device, tensors_of
+from train.data.batch import moved, on_device, tensors_of
 from train.memory.trace import blank_batch
 
 TinyConfig = Callable[..., StageConfig]

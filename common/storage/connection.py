@@ -1,6 +1,6 @@
-"""Files at a URL, as both programs reach them: by fsspec, each request made again where a connection breaks.
+"""How a URL is reached: by fsspec, each request repeated where a connection breaks.
 
-fsspec is imported once a URL is given, so that who has none needs no such package.
+fsspec is imported once a URL is given: whoever has none needs no such package.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from common.errors import UserError
+from common.text import one_line
 
 ATTEMPTS = 5
 """How often a request is made before the run stops; the waits between double from half a second on, 7.5 s in all."""
@@ -21,13 +22,13 @@ _PACKAGES = {
     "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "sftp": "paramiko", "ssh": "paramiko", "hdfs": "pyarrow",
 }  # fmt: skip
 
-_HOPELESS = {
+_PERMANENT = {
     "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "PartialCredentialsError": "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "ProfileNotFound": "set AWS_PROFILE to one of ~/.aws/config",
     "PermissionError": "give credentials that may do that",
 }
-"""Names of exceptions that no second attempt mends (botocore's classes are no base of each other), and what does."""
+"""Errors that no retry helps with, by the exception's name (botocore's classes share no base), and what to do."""
 
 _Answer = TypeVar("_Answer")
 
@@ -35,7 +36,8 @@ _Answer = TypeVar("_Answer")
 def open_url(option: str, url: str) -> tuple[Any, str]:
     """Return fsspec's file system for a URL, and the path that the URL has there; listings are never cached.
 
-    Raise UserError, about the command line's ``option``, where fsspec knows no such URL or lacks the package for it.
+    Raise UserError, about the command line's ``option``, where fsspec does not know the URL's scheme or lacks the
+    package for it.
     """
     scheme = url.partition("://")[0]
     try:
@@ -46,33 +48,33 @@ def open_url(option: str, url: str) -> tuple[Any, str]:
         package = _PACKAGES.get(scheme, "")
         if error.name == "fsspec" and package != "s3fs":  # s3fs brings it
             package = f"fsspec {package}".strip()
-        told = f"pip install {package}" if package else " ".join(str(error).split())
-        raise UserError(f"{option} {url}: {scheme}:// needs a package that is not installed; {told}") from error
+        advice = f"pip install {package}" if package else one_line(error)
+        raise UserError(f"{option} {url}: {scheme}:// needs a package that is not installed; {advice}") from error
     except ValueError as error:
-        raise UserError(f"{option} {url}: {' '.join(str(error).split())}; give a folder or a URL") from error
+        raise UserError(f"{option} {url}: {one_line(error)}; give a folder or a URL") from error
     return files, str(path)
 
 
-def persist(
-    where: str, ask: Callable[[], _Answer], *, verb: str = "read", wait: Callable[[float], None] = time.sleep
+def with_retries(
+    where: str, request: Callable[[], _Answer], *, verb: str = "read", wait: Callable[[float], None] = time.sleep
 ) -> _Answer:
-    """Return what ``ask`` returns, asking up to `ATTEMPTS` times.
+    """Return what ``request`` returns, calling it up to `ATTEMPTS` times.
 
-    Raise FileNotFoundError where there is no such file, UserError where the last attempt failed as well or none can
-    succeed; ``where`` and ``verb`` (a participle) say what could not be done.
+    Raise FileNotFoundError where there is no such file, UserError where the last attempt failed as well or no retry
+    can help; ``where`` and ``verb`` (a participle) say what could not be done.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return ask()
+            return request()
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
-        except Exception as error:  # every file system of fsspec's has its own classes for a broken connection
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            if mend := _HOPELESS.get(type(error).__name__):
-                raise UserError(f"{where}: cannot be {verb}: {told}; {mend}") from error
+        except Exception as error:  # each of fsspec's file systems has its own classes for a broken connection
+            message = one_line(f"{type(error).__name__}: {error}")
+            if advice := _PERMANENT.get(type(error).__name__):
+                raise UserError(f"{where}: cannot be {verb}: {message}; {advice}") from error
             if attempt == ATTEMPTS:
                 raise UserError(
-                    f"{where}: cannot be {verb}, {ATTEMPTS} attempts, the last one: {told}; "
+                    f"{where}: cannot be {verb}, {ATTEMPTS} attempts, the last one: {message}; "
                     "run the same command again once it can"
                 ) from error
             wait(0.5 * 2 ** (attempt - 1))

@@ -1,0 +1,63 @@
+"""Templates and styles of a page: the shared ones, and those in the page's own package."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from common.atomic import write_atomically
+from common.errors import UserError
+from common.extras import needs
+from common.text import clip, grouped
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_SHARED: Final = "common.page"
+
+
+def open_templates(package: str) -> Environment:
+    """Return an engine for the templates of a package; the shared ones are below `common/`.
+
+    Everything is escaped, and a name that is not given is an error. Raise UserError where jinja2 is not installed.
+    """
+    with needs("report"):
+        from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
+    shared = PrefixLoader({"common": PackageLoader(_SHARED)})
+    engine = Environment(
+        loader=ChoiceLoader([shared, PackageLoader(package)]), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    engine.filters.update(clip=clip, grouped=grouped)
+    return engine
+
+
+def read_part(package: str, name: str) -> str:
+    """Return the text of a style or script among the templates of a package."""
+    return files(package).joinpath("templates", name).read_text("utf-8")
+
+
+def base_style() -> str:
+    """Return what every page's style begins with."""
+    return read_part(_SHARED, "base.css")
+
+
+def report_style(package: str) -> str:
+    """Return the style of a report, whose own part is the package's report.css."""
+    return base_style() + read_part(_SHARED, "reports.css") + read_part(package, "report.css")
+
+
+def source_hash(text: str) -> str:
+    """Return what a Content-Security-Policy calls a style or script by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def write_page(out: Path, page: bytes) -> None:
+    """Write a page. Raise UserError, about `--out`, where the file system refuses."""
+    try:
+        write_atomically(out, page)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; give a file in a folder that can be written to") from error

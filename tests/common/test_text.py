@@ -1,0 +1,15 @@
+from common.text import clip, grouped, one_line
+
+
+def test_messages_stay_on_one_line() -> None:
+    assert one_line(ValueError("first\n  second\t third ")) == "first second third"
+
+
+def test_long_text_is_cut_off_within_its_bound() -> None:
+    assert clip("a" * 200) == "a" * 200
+    assert clip("a" * 201) == "a" * 199 + "…"
+    assert clip("abcdef", 4) == "abc…"
+
+
+def test_thousands_are_grouped_by_a_space_that_does_not_break() -> None:
+    assert [grouped(number) for number in (999, 1000, 1234567.4)] == ["999", "1\u202f000", "1\u202f234\u202f567"]
