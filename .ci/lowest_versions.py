@@ -1,4 +1,4 @@
-"""Print, as `name==version`, the lowest version that pyproject.toml declares of each package that the programs import."""
+"""Print, as `name==version`, the lowest version that pyproject.toml declares of each package the programs import."""
 
 import re
 import tomllib
