@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds, union
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.label_maps import Bounds
-from schemas import Crop, Garment
+from schemas import TORSO, Crop, Garment, Keypoint
 
 _PERSON_MARGIN = 0.06
 _PRODUCT_MARGIN = 0.05
-_HEAD_TO_HIP = slice(0, 13)
+_HEAD_TO_HIP = slice(Keypoint.NOSE, Keypoint.LEFT_KNEE)
+_SHOULDERS, _HIPS = TORSO[:2], TORSO[2:]
 _BELOW_HIPS = 0.55
 """How far an upper-body crop goes on below the hips, in lengths of the torso: to the fingertips of a hanging arm."""
 
@@ -52,9 +53,9 @@ def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:
 
 def torso(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
     """Return the middle of the shoulders, the unit vector from the hips up, and the torso's length in pixels."""
-    if not all(points[joint, 2] for joint in (5, 6, 11, 12)):
+    if not all(points[joint, 2] for joint in TORSO):
         return None
-    shoulders, hips = ((points[left, :2] + points[left + 1, :2]) / 2 for left in (5, 11))
+    shoulders, hips = ((points[left, :2] + points[right, :2]) / 2 for left, right in (_SHOULDERS, _HIPS))
     length = math.hypot(*(shoulders - hips))
     return (shoulders, (shoulders - hips) / length, length) if length > 1 else None
 
