@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from common.errors import UserError
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 
 SUFFIXES: Final = frozenset(
@@ -30,7 +30,7 @@ def read_photograph(path: Path, name: str) -> Pixels:
 
     Of a file that holds several pictures (MPO, TIFF) the first counts; what is transparent becomes white; colours of
     a known profile (Display P3, a printer's CMYK) become sRGB. ``name`` is what messages call the file. Raise
-    RecordError `bad-image` where it cannot be decoded, UserError where pillow-heif is missing for a HEIC.
+    RecordError where it cannot be decoded, UserError where pillow-heif is missing for a HEIC.
     """
     if path.suffix.lower() in _HEIF:
         _register_heif()
@@ -38,10 +38,12 @@ def read_photograph(path: Path, name: str) -> Pixels:
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > _PIXEL_LIMIT:
-                raise RecordError("bad-image", name, f"{image.width}x{image.height} pixels; scale it down")
+                raise RecordError(Fault.BAD_IMAGE, name, f"{image.width}x{image.height} pixels; scale it down")
             pixels = _pixels(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RecordError("bad-image", name, f"cannot be decoded whole ({error}); export it anew as JPEG") from error
+        raise RecordError(
+            Fault.BAD_IMAGE, name, f"cannot be decoded whole ({error}); export it anew as JPEG"
+        ) from error
     return _scaled(pixels)
 
 

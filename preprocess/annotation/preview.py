@@ -12,8 +12,7 @@ import numpy as np
 from common.atomic import write_atomically
 from preprocess.annotation.requested_pairs import Photo
 from preprocess.formats.images import Pixels, encode_jpeg
-from preprocess.synthetic.drawing.annotated import Drawing
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing
 from schemas import SKELETON
 
 FOLDER: Final = "previews"

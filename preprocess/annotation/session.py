@@ -18,7 +18,7 @@ from preprocess.annotation.preview import write_preview
 from preprocess.annotation.requested_pairs import Pair, Photo, read_pairs
 from preprocess.annotation.review import Outcome, write_review
 from preprocess.annotation.store import IMAGE, LABELS, PARSE, POSE, Annotated, Store, as_json, digest
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels, encode_jpeg
 from preprocess.synthetic.label_files import (
     CATEGORIES,
@@ -182,7 +182,7 @@ def _source(run: _Run, photo: Photo) -> str:
     try:
         return digest((run.src / photo.name).read_bytes())
     except OSError as error:
-        raise RecordError("bad-image", photo.name, f"{error.strerror}; check the file") from error
+        raise RecordError(Fault.BAD_IMAGE, photo.name, f"{error.strerror}; check the file") from error
 
 
 def _estimates(run: _Run, pictures: dict[_Task, Pixels]) -> Iterator[tuple[_Task, Estimate | RecordError]]:

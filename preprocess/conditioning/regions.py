@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from preprocess.formats.aihub_json import Parse, Region
 from preprocess.formats.images import Mask
 from preprocess.formats.label_maps import Bounds, PixelParse, table_look_up
-from preprocess.label_tables import BACKGROUND
+from preprocess.formats.label_tables import BACKGROUND
 from schemas import Crop, Garment
 
 HEAD = frozenset({"hair", "face", "hat"})

@@ -1,12 +1,17 @@
-"""Pictures: bytes ↔ pixels. RGB uint8 (H, W, 3) throughout."""
+"""Images: bytes ↔ pixels, RGB uint8 (H, W, 3) throughout, and what a header says without decoding them."""
 
 from __future__ import annotations
+
+import io
+import warnings
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.jpeg import cut_below, frame_of
 from schemas import Crop
 
@@ -21,6 +26,38 @@ _FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
 }
 
+_ORIENTATION = 0x0112
+_LYING = (5, 6, 7, 8)
+_PNG = b"\x89PNG"
+_PNG_DEPTH = 24
+"""Where in a PNG the bits a channel stand."""
+
+
+class Header(NamedTuple):
+    """(width, height) of the upright image, and what is odd about it: none of it stops `decode`."""
+
+    size: tuple[int, int]
+    odd: tuple[Fault, ...]
+
+
+def read_header(data: bytes) -> Header | None:
+    """Return what an image's header says, None where the bytes are no image."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            size, mode, kind = image.size, image.mode, image.format
+            orientation = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    deep = mode.startswith("I") or (data.startswith(_PNG) and data[_PNG_DEPTH] == 16)
+    found = {
+        Fault.EXIF_TURNED: orientation in range(2, 9),
+        Fault.MPO_IMAGE: kind == "MPO",
+        Fault.CMYK_IMAGE: mode == "CMYK",
+        Fault.SIXTEEN_BIT_IMAGE: deep,
+    }
+    upright = (size[1], size[0]) if orientation in _LYING else size
+    return Header(upright, tuple(fault for fault, is_so in found.items() if is_so))
+
 
 def decode(
     data: bytes, path: str, labelled_size: tuple[int, int] | None, factor: int = 1
@@ -33,11 +70,11 @@ def decode(
     """
     pixels = None if is_cut_short(data) else decode_as(data, _FLAGS[factor])
     if pixels is None:
-        raise RecordError("bad-image", path, "cannot be decoded whole; fetch the file anew")
+        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file anew")
     height, width = pixels.shape[:2]
     if height * width * factor**2 > _PIXEL_LIMIT:
         raise RecordError(
-            "bad-image",
+            Fault.BAD_IMAGE,
             path,
             f"{factor * width}x{factor * height} pixels are more than any camera of the data set takes",
         )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 
 _BORDER = 0.02
@@ -49,13 +49,13 @@ _SIZE = (0.05, 0.95)
 
 
 def garment_before(pixels: Pixels, path: str) -> Mask:
-    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError `unclear-garment`."""
+    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError where it is unclear."""
     mask, confidence = find_garment(pixels)
     if confidence < _LEAST:
         raise RecordError(
-            "unclear-garment", path,
+            Fault.UNCLEAR_GARMENT, path,
             f"the garment is told from the background with confidence {confidence:.2f}, {_LEAST} is wanted; "
-            "take the pair away",
+            "remove the pair",
         )  # fmt: skip
     return mask
 

@@ -1,18 +1,19 @@
-"""The person and the garment of a record: a picture each, decoded, with its pose and its parse."""
+"""The person and the garment of a record: an image each, decoded, with its pose and its parse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from preprocess.conditioning import Subject
 from preprocess.conditioning.crop import garment_crop, person_crop
 from preprocess.conditioning.regions import AnyParse
-from preprocess.conditioning.subject import Subject
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose, read_item_parse, read_model_parse, read_pose
 from preprocess.formats.images import Pixels, decode, decode_above
-from preprocess.loading.label_map_subjects import load_mapped_person, load_mapped_product
+from preprocess.loading.label_map_subjects import check_there, load_mapped_person, load_mapped_product
 from preprocess.sources import Files, Record
+from preprocess.sources.record import Subject as Kind
 from schemas import CONDITIONING_SIZE, Garment
 
 
@@ -24,6 +25,7 @@ class _Needed(NamedTuple):
 
 
 _ALL = _Needed()
+_NO_POSE: dict[Kind, Fault] = {"person": Fault.NO_PERSON_POSE, "product": Fault.NO_PRODUCT_POSE}
 _See = Callable[[Pose, AnyParse, tuple[int, int]], _Needed]
 """Says what is needed of a picture by its annotations and its size."""
 
@@ -69,31 +71,29 @@ def _of_product(_: Pose, parse: AnyParse, size: tuple[int, int]) -> _Needed:
 
 def _load(
     files: Files,
-    what: str,
+    what: Kind,
     name: str,
     paths: tuple[str, str, str],
     read_parse: Callable[[bytes, str], AnyParse],
     needed: _See = lambda *_: _ALL,
 ) -> Subject:
-    for path, part in zip(paths, ("image", "pose", "parse"), strict=True):
-        if not path:
-            raise RecordError(f"missing-{what}-{part}", name, f"the {what}'s {part} file is not in the data set")
     image_path, pose_path, parse_path = paths
+    check_there({"image": image_path, "pose": pose_path, "parse": parse_path}, what, name)
     pose = read_pose(files.read(pose_path), pose_path)
     if not pose.points.any():
-        raise RecordError(f"no-{what}-pose", pose_path, "all keypoints are absent; label the picture anew")
+        raise RecordError(_NO_POSE[what], pose_path, "all keypoints are absent; label the image anew")
     parse = read_parse(files.read(parse_path), parse_path)
     labelled_size = parse.image_size or pose.image_size
     factor, bottom = _seen(needed, pose, parse)
     pixels, decoded, turned = _decoded(files.read(image_path), image_path, labelled_size, factor, bottom)
-    mended = [*pose.mended, *parse.mended, *(["turned-image"] if turned else [])]
+    faults = [*pose.faults, *parse.faults, *([Fault.TURNED_IMAGE] if turned else [])]
     size = decoded if factor == 1 else labelled_size or decoded
     pose = pose.scaled(size)
     for labels, path in ((pose, pose_path), (parse, parse_path)):
         if labels.image_size is not None and not _same_size(labels.image_size, decoded, factor):
             found = decoded if factor == 1 else (factor * decoded[0], factor * decoded[1])
-            raise RecordError("size-mismatch", path, f"labels are for {labels.image_size}, the picture is {found}")
-    return Subject(pixels, size, factor, pose, parse, tuple(dict.fromkeys(mended)))
+            raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {labels.image_size}, the image is {found}")
+    return Subject(pixels, size, factor, pose, parse, parse_path, tuple(dict.fromkeys(faults)))
 
 
 def _seen(needed: _See, pose: Pose, parse: AnyParse) -> _Needed:

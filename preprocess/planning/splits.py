@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
 from preprocess.planning.thumbnails import Thumb, rough_thumb, thumb, twins, upper_thumb, with_company
-from preprocess.processes import in_processes
 from preprocess.sources import Files, Record
+from preprocess.workers import in_processes
 from schemas import Split, Twins
 
 Node = tuple[str, Split, str]

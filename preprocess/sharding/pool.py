@@ -14,13 +14,12 @@ from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
 from common.errors import UserError
-from preprocess.processes import start_worker
 from preprocess.sharding.folder import Done
 from preprocess.sharding.shard import ShardWork
 from preprocess.sharding.shared_counts import Tally
 from preprocess.sharding.storage import Folder
 from preprocess.sources import Files
-from preprocess.workers import make_ready, open_pool
+from preprocess.workers import make_ready, open_pool, start_worker
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
-from preprocess.sources.counts import Tally, shown
+from preprocess.faults import Fault, Tally, shown
 
 _ZIP = re.compile(r"^(.+)\.zip(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
 _MOST_PARTS = 1000
@@ -68,7 +68,7 @@ def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joine
     found = {stem: _join(folder, [name], "") for stem, name in whole.items()}
     for stem, numbered in parts.items():
         if stem in found:
-            tally.note("older-duplicate", numbered[min(numbered)])
+            tally.note(Fault.OLDER_DUPLICATE, numbered[min(numbered)])
         else:
             found[stem] = _join_parts(folder, numbered)
     return dict(sorted(found.items()))

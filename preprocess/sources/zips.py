@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from common.errors import UserError
-from preprocess.sources.counts import shown
+from preprocess.faults import Fault, shown
 from preprocess.sources.parts import Joined
 
 _END = struct.Struct("<4s4H2LH")
@@ -41,16 +41,16 @@ class Member(NamedTuple):
     link: bool
 
     @property
-    def fault(self) -> str | None:
-        """Return why the entry is left out: `unsafe-name`, `linked-member`, `nested-zip`; None for a good one."""
+    def fault(self) -> Fault | None:
+        """Return why the entry is skipped: its name, a link, a zip in a zip; None for a good one."""
         name = self.name
         if "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
-            return "unsafe-name"
+            return Fault.UNSAFE_NAME
         if name.startswith("/") or str(PurePosixPath(name)) != name or ".." in name.split("/"):
-            return "unsafe-name"
+            return Fault.UNSAFE_NAME
         if self.link:
-            return "linked-member"
-        return "nested-zip" if name.lower().endswith(".zip") else None
+            return Fault.LINKED_MEMBER
+        return Fault.NESTED_ZIP if name.lower().endswith(".zip") else None
 
 
 @dataclass(frozen=True)

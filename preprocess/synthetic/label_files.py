@@ -7,9 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, ITEM_REGIONS, MODEL_REGIONS, Drawing
 from preprocess.synthetic.drawing.polygons import region_polygons
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, ITEM_REGIONS, MODEL_REGIONS
 from preprocess.synthetic.garments.garment import Slot
 
 HUMAN: Final = (1, "human")

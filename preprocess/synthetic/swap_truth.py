@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 
 from preprocess.formats.images import encode_jpeg
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 from preprocess.synthetic.garments.garment import SLOTS, Slot
 from preprocess.synthetic.outfits import Item, Look, Plan
 from preprocess.synthetic.output import replace_file

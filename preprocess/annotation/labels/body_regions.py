@@ -18,8 +18,8 @@ from preprocess.annotation.labels.bones import Body, Bone, body_of, bones, dista
 from preprocess.annotation.labels.face import Head, head_of, looks_like_hair
 from preprocess.conditioning.masks import dilated, eroded
 from preprocess.formats.images import Mask, Pixels
+from preprocess.synthetic.drawing.annotated import BACKGROUND, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 
 _FAR: Final = 1.9
 """Radii from a bone beyond which nothing is skin."""

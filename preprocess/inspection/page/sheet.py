@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from preprocess.formats.images import encode_webp, resize
 from preprocess.inspection.page.entry import Entry
-from preprocess.inspection.page.member_bytes import read_members
+from preprocess.inspection.page.scan import read_members
 from preprocess.inspection.verification.members import Decoded
 from preprocess.sharding.folder import read_index
 from preprocess.sharding.storage import Folder

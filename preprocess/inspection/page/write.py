@@ -19,9 +19,9 @@ from preprocess.inspection.page.leaks import find_leaks
 from preprocess.inspection.page.scan import scan_shard
 from preprocess.inspection.page.sheet import make_cards
 from preprocess.inspection.verification import open_plan
-from preprocess.processes import in_processes
 from preprocess.sharding.folder import read_twins
 from preprocess.sharding.storage import Folder, open_folder
+from preprocess.workers import in_processes
 from schemas import Plan
 
 

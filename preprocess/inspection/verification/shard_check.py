@@ -14,7 +14,7 @@ from preprocess.inspection.verification.groups import Group, check_groups, group
 from preprocess.inspection.verification.members import check_members
 from preprocess.inspection.verification.near_duplicates import Look, Pictures
 from preprocess.inspection.verification.problem import Problem
-from preprocess.inspection.verification.tar import Fault, Member, walk
+from preprocess.inspection.verification.tar import Damage, Member, walk
 from preprocess.sharding.folder import Done, index_name, summary_of
 from preprocess.sharding.storage import Folder
 from schemas import MEMBERS, PlannedShard, Sample, ShardIndex, Split
@@ -112,7 +112,7 @@ def _structure(file: BinaryIO, name: str, index: ShardIndex | None, problems: li
         problems.append(Problem(name, "", "", "sha256 is not the index's: bytes have changed"))
     members: list[Member] = []
     for found in walk(file, size):
-        if isinstance(found, Fault):
+        if isinstance(found, Damage):
             problems.append(Problem(name, *split_name(found.name), found.problem))
         else:
             members.append(found)

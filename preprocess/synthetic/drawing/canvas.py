@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.drawing.palette import RGB
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from preprocess.synthetic.drawing.annotated import Subject, region
 from preprocess.synthetic.drawing.canvas import Canvas
-from preprocess.synthetic.drawing.region_numbers import Subject, region
 from preprocess.synthetic.drawing.view import View
 from preprocess.synthetic.people.skeleton import Limb, Side, Skeleton
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from preprocess.faults import RecordError
 from preprocess.formats.label_maps import PixelParse, read_label_map, read_mask
-from preprocess.label_tables import NAMES, PALETTES, REGIONS, Pixelwise, region_names
+from preprocess.formats.label_tables import NAMES, PALETTES, REGIONS, Pixelwise, region_names
 
 U8 = NDArray[np.uint8]
 

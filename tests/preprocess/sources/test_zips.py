@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from preprocess.faults import RecordError
+from preprocess.faults import RecordError, Tally
 from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import is_aihub, open_aihub
-from preprocess.sources.counts import Tally
 
 
 class Cp949Info(zipfile.ZipInfo):
