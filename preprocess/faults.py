@@ -137,7 +137,6 @@ class Exclusion(StrEnum):
     UPPER_GARMENT = "upper-garment"
     LOWER_GARMENT = "lower-garment"
     DRESS_GARMENT = "dress-garment"
-    FRONT_VIEW = "front-view"
     SIDE_VIEW = "side-view"
     BACK_VIEW = "back-view"
     DISTANT_VIEWS = "distant-views"

@@ -31,7 +31,7 @@ from schemas import Garment, Keypoint, Pairing, Split, View, Views
 _NEIGHBOURS = {("front", "side"), ("side", "front"), ("side", "back"), ("back", "side")}
 _TRIED_ON = ("main_top", "bottom")
 _UNWANTED_VIEW: dict[View, Exclusion] = {
-    "front": Exclusion.FRONT_VIEW, "side": Exclusion.SIDE_VIEW, "back": Exclusion.BACK_VIEW,
+    "side": Exclusion.SIDE_VIEW, "back": Exclusion.BACK_VIEW,
 }  # fmt: skip
 
 
