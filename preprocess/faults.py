@@ -33,7 +33,7 @@ _REPAIRED, _REJECTED, _NOTED = Fate.REPAIRED, Fate.REJECTED, Fate.NOTED
 
 
 class Fault(StrEnum):
-    """Code, fate, meaning. The codes are a contract: those of mended faults and of rejects are in the shards."""
+    """Code, fate, meaning. The codes are a contract: those of repaired faults and of rejects are in the shards."""
 
     fate: Fate
     meaning: str

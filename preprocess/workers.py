@@ -23,7 +23,7 @@ from common.errors import UserError, reason
 T = TypeVar("T")
 
 ENVIRONMENT = {
-    # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
+    # Large blocks are kept instead of being given back to the kernel for every image: decoding is about twice as
     # fast. glibc reads these once, when a process starts, so they are set before the workers' one is started.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),

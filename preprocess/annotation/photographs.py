@@ -28,7 +28,7 @@ _SRGB: Final = ImageCms.createProfile("sRGB")
 def read_photograph(path: Path, name: str) -> Pixels:
     """Return a photograph upright by its EXIF orientation, RGB uint8 (h, w, 3), no side above 2048 pixels.
 
-    Of a file that holds several pictures (MPO, TIFF) the first counts; what is transparent becomes white; colours of
+    Of a file that holds several images (MPO, TIFF) the first counts; what is transparent becomes white; colours of
     a known profile (Display P3, a printer's CMYK) become sRGB. ``name`` is what messages call the file. Raise
     RecordError where it cannot be decoded, UserError where pillow-heif is missing for a HEIC.
     """
@@ -42,7 +42,7 @@ def read_photograph(path: Path, name: str) -> Pixels:
             pixels = _pixels(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RecordError(
-            Fault.BAD_IMAGE, name, f"cannot be decoded whole ({error}); export it anew as JPEG"
+            Fault.BAD_IMAGE, name, f"cannot be decoded whole ({error}); export it again as JPEG"
         ) from error
     return _scaled(pixels)
 
@@ -89,5 +89,5 @@ def _register_heif() -> None:
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
-        raise UserError("pictures in HEIC need: pip install 'tryon-cascade[estimate]', or export as JPEG") from error
+        raise UserError("images in HEIC need: pip install 'tryon-cascade[estimate]', or export as JPEG") from error
     register_heif_opener()

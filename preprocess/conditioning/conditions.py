@@ -68,7 +68,7 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
     try:
         crop = person_crop(person.pose, person.parse, garment, person.size)
     except ValueError as error:
-        raise RecordError(Fault.LABELS_OUTSIDE, person.parse_path, f"{error}; label the image anew") from error
+        raise RecordError(Fault.LABELS_OUTSIDE, person.parse_path, f"{error}; label the image again") from error
     labels = label_map(person.parse, crop)
     if share_of(pixels_of(labels, WORN[garment])) < _SMALLEST_GARMENT:
         raise RecordError(
@@ -102,7 +102,7 @@ def garment_side(product: Subject, garment: Garment, pairing: Pairing, *, lining
     try:
         crop = garment_crop(product.parse, names, product.size)
     except ValueError as error:
-        raise RecordError(Fault.LABELS_OUTSIDE, product.parse_path, f"{error}; label the image anew") from error
+        raise RecordError(Fault.LABELS_OUTSIDE, product.parse_path, f"{error}; label the image again") from error
     if crop is None:
         raise RecordError(
             Fault.GARMENT_NOT_WORN, product.parse_path, f"no region of the {garment} garment in this frame"
@@ -113,14 +113,14 @@ def garment_side(product: Subject, garment: Garment, pairing: Pairing, *, lining
     else:
         mask = pixels_of(label_map(product.parse, crop), names)
     if share_of(mask) < _SMALLEST_GARMENT:
-        raise RecordError(Fault.NO_GARMENT, product.parse_path, "no region but hidden ones; label the garment anew")
+        raise RecordError(Fault.NO_GARMENT, product.parse_path, "no region but hidden ones; label the garment again")
     square = cut(product.pixels, _shrunk(crop, product.factor))
     alone = np.asarray(cv2.copyTo(square, mask.view(np.uint8), np.full_like(square, MID_GREY)), np.uint8)
     return GarmentSide(resize(alone, CONDITIONING_SIZE), normalise(product.pose, crop), crop)
 
 
 def _aligned(crop: Crop, factor: int) -> Crop:
-    """Return the crop with its edges on whole pixels of the shrunk picture."""
+    """Return the crop with its edges on whole pixels of the shrunk image."""
     side = -(-crop.side // factor) * factor
     return Crop(x=crop.x // factor * factor, y=crop.y // factor * factor, side=side)
 

@@ -49,7 +49,7 @@ def outermost(parse: AnyParse, garment: Garment) -> frozenset[str]:
 
 
 def has_outer_layer(parse: AnyParse) -> bool:
-    """Say whether something is worn over another top."""
+    """Return whether something is worn over another top."""
     return not _OUTER.isdisjoint(names_of(parse))
 
 
@@ -71,7 +71,7 @@ def contradicts_list(
     product: Callable[[], Palette | None],
     listed_beneath: Callable[[], Palette | None],
 ) -> bool:
-    """Say whether the product need not be the outermost top of the person in the crop ``square``.
+    """Return whether the product need not be the outermost top of the person in the crop ``square``.
 
     ``listed`` is how many tops are listed. ``product`` and ``listed_beneath`` give the colours of the product and of
     the top that is listed beneath it; they are called only where list and parse do not settle it, since the latter has
@@ -111,7 +111,7 @@ def palette(pixels: Pixels, mask: Mask) -> Palette | None:
 def is_clearly_more_like(
     garment: Palette | None, one: Palette | None, other: Palette | None
 ) -> bool:  # fmt: skip
-    """Say whether the garment's colours are clearly nearer to those of ``one`` than to those of ``other``."""
+    """Return whether the garment's colours are clearly nearer to those of ``one`` than to those of ``other``."""
     if garment is None or one is None or other is None:
         return False
     return likeness(garment, one) > likeness(garment, other) + _CLEAR

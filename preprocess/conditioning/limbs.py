@@ -108,7 +108,7 @@ def _last_bone(
 
 
 def _is_on(limb: Mask, box: Box, joint: Point) -> bool:
-    """Say whether the joint lies on a pixel of the limb, within half a pixel of its middle."""
+    """Return whether the joint lies on a pixel of the limb, within half a pixel of its middle."""
     x, y = np.rint(joint[:2])
     row, column = int(y) - box[0].start, int(x) - box[1].start
     inside = 0 <= row < limb.shape[0] and 0 <= column < limb.shape[1]

@@ -24,14 +24,14 @@ from preprocess.formats.pose_sides import repair_garment, repair_person
 from schemas import NUM_KEYPOINTS, Keypoint, Origin, View
 
 Polygon = NDArray[np.float64]
-"""(n, 2) x, y in pixels of the upright picture, n ≥ 3, not closed."""
+"""(n, 2) x, y in pixels of the upright image, n ≥ 3, not closed."""
 
 _VIEWS: dict[int, View] = {0: "front", 1: "back", -1: "side"}
 _CATEGORIES = {0: "cap_and_hat", 1: "outerwear", 2: "tops", 3: "bottoms", 4: "shoes"}
 _ORIGINS: tuple[Origin, ...] = get_args(Origin)
 _COORDINATE_LIMIT = 1e5
 _POINT_LIMIT = 100_000
-"""Points of one polygon; the outline of a picture of 720 x 1280 has 4,000."""
+"""Points of one polygon; the outline of an image of 720 x 1280 has 4,000."""
 
 _FACE = slice(Keypoint.NOSE, Keypoint.LEFT_SHOULDER)
 _ARMS = slice(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_HIP)
@@ -43,9 +43,9 @@ _REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Pose:
-    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright picture and 1 where known, else all zeros.
+    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright image and 1 where known, else all zeros.
 
-    ``unscaled`` says that x, y are still fractions of a picture whose size the file does not give: see `scaled`.
+    ``unscaled`` says that x, y are still fractions of an image whose size the file does not give: see `scaled`.
     ``category`` is a product's, where number and name agree on it; else cap_and_hat, tops (or outerwear) or bottoms
     by the slots that are filled. ``origin`` is what the file says of itself; AI-Hub's own files say nothing.
     """
@@ -59,7 +59,7 @@ class Pose:
     origin: Origin = "annotated"
 
     def scaled(self, size: tuple[int, int]) -> Pose:
-        """Return the pose in pixels of its picture of (width, height); itself where it is so already."""
+        """Return the pose in pixels of its image of (width, height); itself where it is so already."""
         if not self.unscaled:
             return self
         return replace(self, points=self.points * (*size, 1.0), unscaled=False)
@@ -72,12 +72,12 @@ class Region:
     name: str
     polygons: tuple[Polygon, ...]
     bounds: Bounds
-    """Left, top, right, bottom in pixels of the picture."""
+    """Left, top, right, bottom in pixels of the image."""
 
 
 @dataclass(frozen=True)
 class Parse:
-    """The named parts of a person or a garment; (width, height) of the picture they were drawn on."""
+    """The named parts of a person or a garment; (width, height) of the image they were drawn on."""
 
     regions: tuple[Region, ...]
     image_size: tuple[int, int] | None
@@ -152,7 +152,7 @@ def _origin(document: dict[str, Any]) -> Origin:
 def _product_side(document: dict[str, Any], path: str, faults: list[Fault]) -> str | None:
     """Return front or back by a product's own stem, None for a person.
 
-    Labels that were copied from the other side do not fit the picture. The file_name inside tells; so does a
+    Labels that were copied from the other side do not fit the image. The file_name inside tells; so does a
     view_point of 1 (back) in a front's file, since nobody writes a 1 by default. A 0 in a back's file may be the
     default, so there the file_name decides.
     """
@@ -165,7 +165,7 @@ def _product_side(document: dict[str, Any], path: str, faults: list[Fault]) -> s
     view_point = _view_point(document)
     if (named and named[1].upper() != own) or (own == "F" and view_point == 1):
         raise RecordError(
-            Fault.COPIED_LABELS, path, "labels of the product's other side under this name; label the picture anew"
+            Fault.COPIED_LABELS, path, "labels of the product's other side under this name; label the image again"
         )  # fmt: skip
     if own == "B" and view_point == 0:
         faults.append(Fault.VIEW_MISMATCH)
@@ -256,7 +256,7 @@ def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, 
         regions.setdefault(name, []).extend(_polygons(value["segmentation"], path, faults))
     filled = regions_of(regions)
     if not filled:
-        raise RecordError(Fault.EMPTY_PARSE, path, "no region with a polygon; the picture has to be labelled anew")
+        raise RecordError(Fault.EMPTY_PARSE, path, "no region with a polygon; the image has to be labelled again")
     _check_range(np.array([region.bounds for region in filled]), path, Fault.BAD_PARSE)
     return Parse(filled, size, tuple(dict.fromkeys(faults)), _origin(document))
 
@@ -294,6 +294,6 @@ def _polygons(segmentation: Any, path: str, faults: list[Fault]) -> list[Polygon
             faults.append(Fault.DEGENERATE_POLYGON)
             continue
         if len(numbers) > _POINT_LIMIT:
-            raise RecordError(Fault.BAD_PARSE, path, f"a polygon of {len(numbers)} points; label the picture anew")
+            raise RecordError(Fault.BAD_PARSE, path, f"a polygon of {len(numbers)} points; label the image again")
         polygons.append(numbers)
     return polygons

@@ -62,21 +62,21 @@ def read_header(data: bytes) -> Header | None:
 def decode(
     data: bytes, path: str, labelled_size: tuple[int, int] | None, factor: int = 1
 ) -> tuple[Pixels, bool]:  # fmt: skip
-    """Decode a picture at one ``factor``-th (1, 2, 4) of its size, upright by its EXIF orientation.
+    """Decode an image at one ``factor``-th (1, 2, 4) of its size, upright by its EXIF orientation.
 
-    Some of AI-Hub's pictures lie on their side while their labels are for the upright one: where ``labelled_size``
-    (width, height) is portrait and the picture is landscape, it is turned by 270° (counter-clockwise). Returns the
+    Some of AI-Hub's images lie on their side while their labels are for the upright one: where ``labelled_size``
+    (width, height) is portrait and the image is landscape, it is turned by 270° (counter-clockwise). Returns the
     pixels and whether they were turned. Raises RecordError `bad-image` where nothing can be decoded.
     """
     pixels = None if is_cut_short(data) else decode_as(data, _FLAGS[factor])
     if pixels is None:
-        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file anew")
+        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file again")
     height, width = pixels.shape[:2]
     if height * width * factor**2 > _PIXEL_LIMIT:
         raise RecordError(
             Fault.BAD_IMAGE,
             path,
-            f"{factor * width}x{factor * height} pixels are more than any camera of the data set takes",
+            f"{factor * width}x{factor * height} pixels are more than any camera of the dataset takes",
         )
     sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and width > height
     if sideways:
@@ -89,8 +89,8 @@ def decode_above(
 ) -> tuple[Pixels, tuple[int, int]] | None:  # fmt: skip
     """Decode the rows of an upright JPEG above ``bottom``, and a few more, as `decode` would.
 
-    ``bottom`` is in pixels of the whole picture, at its full size. Returns the pixels, and (width, height) of the whole
-    picture at one ``factor``-th; None where only the whole can be decoded, or nothing.
+    ``bottom`` is in pixels of the whole image, at its full size. Returns the pixels, and (width, height) of the whole
+    image at one ``factor``-th; None where only the whole can be decoded, or nothing.
     """
     frame = frame_of(data)
     if frame is None or frame.width * frame.height > _PIXEL_LIMIT:
@@ -102,7 +102,7 @@ def decode_above(
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Say whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
+    """Return whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
 
 
@@ -116,7 +116,7 @@ def decode_as(data: bytes, flags: int) -> Pixels | None:
 
 
 def cut(pixels: Pixels, crop: Crop) -> Pixels:
-    """Cut out the square; what lies beyond the picture repeats its edge. Returns (side, side, 3)."""
+    """Cut out the square; what lies beyond the image repeats its edge. Returns (side, side, 3)."""
     height, width = pixels.shape[:2]
     left, top = max(0, crop.x), max(0, crop.y)
     right, bottom = min(width, crop.x + crop.side), min(height, crop.y + crop.side)
@@ -128,7 +128,7 @@ def cut(pixels: Pixels, crop: Crop) -> Pixels:
 
 
 def resize(square: Pixels, size: int) -> Pixels:
-    """Scale a square picture to ``size`` pixels a side: area average on the way down, cubic on the way up."""
+    """Scale a square image to ``size`` pixels a side: area average on the way down, cubic on the way up."""
     side = square.shape[0]
     if side == size:
         return square

@@ -37,7 +37,7 @@ _OFF_THE_GRID = 1.25
 def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) -> Pose:
     """Read the pose of the person with most known points; a pose without any has 17 absent ones.
 
-    ``grid`` (width, height) is what the coordinates are on where that is not the picture: the pose then is in
+    ``grid`` (width, height) is what the coordinates are on where that is not the image: the pose then is in
     fractions, see `Pose.scaled`. Raise RecordError `bad-pose`.
     """
     faults: list[Fault] = []
@@ -55,7 +55,7 @@ def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) 
     if grid is not None:
         points[:, :2] /= grid
         if points[:, :2].max() > _OFF_THE_GRID:
-            raise RecordError(Fault.BAD_POSE, path, f"points far off the grid of {grid[0]}x{grid[1]}; fetch it anew")
+            raise RecordError(Fault.BAD_POSE, path, f"points far off the grid of {grid[0]}x{grid[1]}; fetch it again")
     return Pose(points, "front", None, tuple(faults), unscaled=grid is not None)
 
 
@@ -71,7 +71,7 @@ def _people(document: Any, path: str) -> list[Any]:
     else:
         found = [None]
     if any(values is None for values in found):
-        raise RecordError(Fault.BAD_POSE, path, f"none of {', '.join(_KEYS)} in it; estimate the pose anew")
+        raise RecordError(Fault.BAD_POSE, path, f"none of {', '.join(_KEYS)} in it; estimate the pose again")
     return found
 
 
@@ -84,7 +84,7 @@ def _person(values: Any, path: str) -> NDArray[np.float64]:
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose anew") from error
+        raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose again") from error
     rows = (
         numbers if numbers.ndim == 2 else numbers.reshape(-1, 3) if numbers.ndim == 1 and not numbers.size % 3 else None
     )

@@ -1,6 +1,6 @@
 """Jg from a garment's outline, where nobody set landmarks: a geometric rule on the product's mask.
 
-It serves data sets without landmarks, and photographs that `prep annotate` finds the outline in.
+It serves datasets without landmarks, and photographs that `prep annotate` finds the outline in.
 
 The garment is taken to lie or hang upright, its front to the camera, so that the wearer's left is at larger x. The
 slots are those of AI-Hub's landmarks.
@@ -212,7 +212,7 @@ def _ends(shape: Mask, row: int) -> tuple[float, float]:
 
 
 def _has_legs(shape: Mask, middle: int) -> bool:
-    """Say whether the mask ends higher up in the middle than at its sides."""
+    """Return whether the mask ends higher up in the middle than at its sides."""
     width = max(1, round(_NOTCH * shape.shape[1]))
     near = shape[:, max(0, middle - width) : middle + width + 1]
     ends = len(shape) - near[::-1].argmax(axis=0)

@@ -1,4 +1,4 @@
-"""Subjects of the data sets with label maps, VITON-HD and Dress Code: OpenPose's JSON, a map, a mask or none.
+"""Subjects of the datasets with label maps, VITON-HD and Dress Code: OpenPose's JSON, a map, a mask or none.
 
 Their garments have no landmarks: Jg is derived from the outline, see `garment_outline`.
 """
@@ -28,7 +28,7 @@ from preprocess.sources.record import Subject as Kind
 from schemas import Keypoint
 
 GRIDS: dict[Pixelwise, tuple[int, int] | None] = {"cihp": None, "lip": None, "dress-code": (384, 512)}
-"""Width and height of what keypoints are on, where that is not the picture."""
+"""Width and height of what keypoints are on, where that is not the image."""
 
 _SHOULDERS = [Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER]
 _NECK_ABOVE_SHOULDERS = 0.12
@@ -36,9 +36,9 @@ _NECK_ABOVE_SHOULDERS = 0.12
 _TORSO_OF_SHOULDERS = 1.4
 """Length of a torso in widths of its shoulders, where the hips are not known."""
 _ON_THE_PERSON = 0.5
-"""Share of a pose's points inside the picture that have to lie on the person at the least."""
+"""Share of a pose's points inside the image that have to lie on the person at the least."""
 _NEAR = 0.03
-"""How far off it, in parts of the picture's height, a point still counts as on it."""
+"""How far off it, in parts of the image's height, a point still counts as on it."""
 
 
 def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subject:
@@ -47,7 +47,7 @@ def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subje
     check_there(paths, "person", f"{record.look}_{record.frame}")
     pose = read_keypoints(files.read(record.person_pose), record.person_pose, GRIDS[labels])
     if not pose.points.any():
-        raise RecordError(Fault.NO_PERSON_POSE, record.person_pose, "no person in it; estimate the pose anew")
+        raise RecordError(Fault.NO_PERSON_POSE, record.person_pose, "no person in it; estimate the pose again")
     parse = read_label_map(files.read(record.person_parse), record.person_parse, labels)
     pixels, odd = _image(files, record.person_image, parse.image_size)
     _check_size(parse, pixels, record.person_parse)

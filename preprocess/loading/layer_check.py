@@ -28,7 +28,7 @@ def check_layers(files: Files, person: Subject, side: PersonSide, product: Subje
         raise RecordError(
             Fault.AMBIGUOUS_LAYERS, record.person_parse,
             f"{layers_in(person.parse)} layers of tops in the parse, {record.layers} in the list, and by its colours "
-            f"{record.item} need not be the outer one; mend the list's main_top and inner_top, or the regions",
+            f"{record.item} need not be the outer one; repair the list's main_top and inner_top, or the regions",
         )  # fmt: skip
 
 

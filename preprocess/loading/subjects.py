@@ -18,7 +18,7 @@ from schemas import CONDITIONING_SIZE, Garment
 
 
 class _Needed(NamedTuple):
-    """What of a picture is decoded: one ``factor``-th of its size, and the rows above ``bottom``, None for all."""
+    """What of an image is decoded: one ``factor``-th of its size, and the rows above ``bottom``, None for all."""
 
     factor: int = 1
     bottom: int | None = None
@@ -27,7 +27,7 @@ class _Needed(NamedTuple):
 _ALL = _Needed()
 _NO_POSE: dict[Kind, Fault] = {"person": Fault.NO_PERSON_POSE, "product": Fault.NO_PRODUCT_POSE}
 _See = Callable[[Pose, AnyParse, tuple[int, int]], _Needed]
-"""Says what is needed of a picture by its annotations and its size."""
+"""Says what is needed of an image by its annotations and its size."""
 
 
 def load_person(files: Files, record: Record, only: Garment | None = None) -> Subject:
@@ -81,7 +81,7 @@ def _load(
     check_there({"image": image_path, "pose": pose_path, "parse": parse_path}, what, name)
     pose = read_pose(files.read(pose_path), pose_path)
     if not pose.points.any():
-        raise RecordError(_NO_POSE[what], pose_path, "all keypoints are absent; label the image anew")
+        raise RecordError(_NO_POSE[what], pose_path, "all keypoints are absent; label the image again")
     parse = read_parse(files.read(parse_path), parse_path)
     labelled_size = parse.image_size or pose.image_size
     factor, bottom = _seen(needed, pose, parse)
@@ -97,7 +97,7 @@ def _load(
 
 
 def _seen(needed: _See, pose: Pose, parse: AnyParse) -> _Needed:
-    """Return what is needed: all where the labels give no size, or are not this picture's, which is said later."""
+    """Return what is needed: all where the labels give no size, or are not this image's, which is said later."""
     if parse.image_size is None:
         return _ALL
     try:
@@ -109,7 +109,7 @@ def _seen(needed: _See, pose: Pose, parse: AnyParse) -> _Needed:
 def _decoded(
     data: bytes, path: str, labelled_size: tuple[int, int] | None, factor: int, bottom: int | None
 ) -> tuple[Pixels, tuple[int, int], bool]:  # fmt: skip
-    """Return the pixels, (width, height) of the whole picture at one ``factor``-th, and whether it was turned."""
+    """Return the pixels, (width, height) of the whole image at one ``factor``-th, and whether it was turned."""
     if bottom is not None and (upper := decode_above(data, bottom, labelled_size, factor)):
         return *upper, False
     pixels, turned = decode(data, path, labelled_size, factor)
@@ -117,5 +117,5 @@ def _decoded(
 
 
 def _same_size(labelled: tuple[int, int], decoded: tuple[int, int], factor: int) -> bool:
-    """Say whether a picture of the labelled size is decoded to this one; some decoders round up, others down."""
+    """Return whether an image of the labelled size is decoded to this one; some decoders round up, others down."""
     return all(side // factor <= found <= -(-side // factor) for side, found in zip(labelled, decoded, strict=True))

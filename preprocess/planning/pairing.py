@@ -142,7 +142,7 @@ def _product(part: Part, item: str, side: Literal["F", "B"]) -> Product:
 
 
 def _frames(part: Part) -> list[tuple[str, str]]:
-    """List (look, frame) of every picture and every listed pair, sorted."""
+    """List (look, frame) of every image and every listed pair, sorted."""
     stems = part.worn.keys() | part.files.get("model-image", {}).keys()
     pairs = (stem.rpartition("_") for stem in stems)
     return sorted((look, frame) for look, _, frame in pairs if look)
@@ -177,7 +177,7 @@ def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> G
 
 
 def _names_one_of(data: bytes, path: str, starts: tuple[str, ...]) -> bool:
-    """Say whether a Model-Parse file has a region whose name starts so.
+    """Return whether a Model-Parse file has a region whose name starts so.
 
     Decoding all polygons of all files for this would take most of the time of planning; where regions are named, as
     they are in all files seen, their names are found in the text.

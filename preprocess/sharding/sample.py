@@ -39,7 +39,7 @@ from schemas import (
 )
 
 _PEOPLE, _GARMENTS = 4, 24
-"""How many results are kept of either, two for each: its picture, and its side of the tuple, of at most 4 MB.
+"""How many results are kept of either, two for each: its image, and its side of the tuple, of at most 4 MB.
 
 A person's records follow one another. A garment is worn in several frames of a look, and by neighbouring looks too.
 """

@@ -39,7 +39,7 @@ _ALIASES = {"top_out": "main_top", "top_in": "inner_top"}
 
 @dataclass
 class Part:
-    """The files of one split: leaf → stem → path; stem of a picture, or id of a look → slot → item id."""
+    """The files of one split: leaf → stem → path; stem of an image, or id of a look → slot → item id."""
 
     files: dict[Leaf, dict[str, str]] = field(default_factory=dict)
     worn: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class AIHub:
 
 
 def is_aihub(files: Files) -> bool:
-    """Say whether a folder of model pictures and a wearing list lie anywhere below."""
+    """Return whether a folder of model images and a wearing list lie anywhere below."""
     model = wearing = False
     for folder, names in files.walk():
         model = model or leaf_of(folder) == "model-image"
@@ -100,7 +100,7 @@ def open_aihub(files: Files) -> AIHub:
     if not any(part.worn for part in parts.values()):
         raise UserError(
             f"--src {files.root}: no winfo*.json or wearing_info*.json with pairs below it; "
-            "put the label archives (라벨링데이터) beside the pictures"
+            "put the label archives (라벨링데이터) beside the images"
         )
     return AIHub(files, parts, _release(parts, lists), found)
 
@@ -128,7 +128,7 @@ def _add(paths: dict[str, str], name: str, path: str, found: Tally) -> None:
 
 
 def _drop_other_release(part: Part, found: Tally) -> None:
-    """Leave out release 1's copy of a picture and its labels where release 2's are there too."""
+    """Leave out release 1's copy of an image and its labels where release 2's are there too."""
     for leaf, stems in part.files.items():
         if leaf.startswith("model"):
             for stem in [stem for stem in stems if short_stem(stem) != stem and short_stem(stem) in stems]:
@@ -153,9 +153,11 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
     try:
         rows = load_json(files.read(path))
     except (RecordError, ValueError) as error:
-        raise UserError(f"{files.root / path}: not a JSON list of pairs ({error}); fetch the file anew") from error
+        raise UserError(f"{files.root / path}: not a JSON list of pairs ({error}); fetch the file again") from error
     if not isinstance(rows, list):
-        raise UserError(f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file anew")
+        raise UserError(
+            f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file again"
+        )
     pictures = part.files.get("model-image", {})
     for row in rows:
         wearing = row.get("wearing") if isinstance(row, dict) else None

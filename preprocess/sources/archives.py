@@ -1,6 +1,6 @@
 """A zip that is read in place: it appears as a folder beside it, named after its stem.
 
-``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. What is left out: absolute
+``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. What is skipped: absolute
 names, names with '..', a drive or a backslash, links, zips in zips. What is listed but cannot be read: encrypted
 members, members that would be absurdly large when unpacked (they are never inflated), damaged ones.
 """
@@ -39,7 +39,7 @@ def size_limit(path: str) -> int:
 
 
 def is_junk(part: str) -> bool:
-    """Say whether a part of a path is none of the dataset: hidden, or macOS' leftovers."""
+    """Return whether a part of a path is none of the dataset: hidden, or macOS' leftovers."""
     return part.startswith(".") or part == "__MACOSX"
 
 
@@ -51,7 +51,7 @@ class Archive:
     source: Joined
 
     def walk(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
-        """Yield each folder and the names of its files, sorted; count what is left out. Raise UserError."""
+        """Yield each folder and the names of its files, sorted; count what is skipped. Raise UserError."""
         folders: dict[str, set[str]] = {}
         for member in members(self.source):
             path = f"{self.folder}/{member.name}"
@@ -82,9 +82,9 @@ class Archive:
         try:
             data = _inflate(self._packed(member), member)
         except (OSError, ValueError, zlib.error) as error:
-            raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}; fetch {self._file} anew") from error
+            raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}; fetch {self._file} again") from error
         if zlib.crc32(data) != member.crc:
-            raise RecordError(Fault.UNREADABLE_FILE, path, f"its checksum does not fit; fetch {self._file} anew")
+            raise RecordError(Fault.UNREADABLE_FILE, path, f"its checksum does not fit; fetch {self._file} again")
         return data
 
     def _packed(self, member: Member) -> bytes:

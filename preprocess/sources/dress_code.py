@@ -1,4 +1,4 @@
-"""Dress Code: categories upper_body, lower_body and dresses, each with all its pictures in one folder.
+"""Dress Code: categories upper_body, lower_body and dresses, each with all its images in one folder.
 
 The number before a name's last `_` joins what belongs together, the one after it says what it is: 0 the person, 1 the
 garment, 2 the keypoints, 4 the label map. The lists say which split a pair is of; those at the root name the category
@@ -33,7 +33,7 @@ _PAINTED = re.compile(r"_vis$")
 
 
 def is_dress_code(folders: set[str]) -> bool:
-    """Say whether a category's folder of pictures is among the names of folders."""
+    """Return whether a category's folder of images is among the names of folders."""
     return any(_category(folder) and folder.endswith("/images") for folder in folders)
 
 

@@ -36,7 +36,7 @@ class Files:
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder's relative name and the names of its files, both sorted: folders first, then zips.
 
-        Links to folders are not followed; hidden files and the zips themselves are not listed. What is left out is
+        Links to folders are not followed; hidden files and the zips themselves are not listed. What is skipped is
         counted in ``tally``. Raise UserError for a damaged zip or one with a part missing.
         """
         tally = Tally() if tally is None else tally
@@ -67,19 +67,19 @@ class Files:
         if found is None:
             if member := self._member(path):
                 return member[0].read(member[1], path)
-            raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it anew")
+            raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it again")
         if not stat.S_ISREG(found.st_mode):
-            raise RecordError(Fault.UNREADABLE_FILE, path, "not a file; take it away")
+            raise RecordError(Fault.UNREADABLE_FILE, path, "not a file; remove it")
         if found.st_size > size_limit(path):
             raise RecordError(
-                Fault.TOO_LARGE, path, f"{found.st_size} bytes, {size_limit(path)} are allowed; take it away"
+                Fault.TOO_LARGE, path, f"{found.st_size} bytes, {size_limit(path)} are allowed; remove it"
             )  # fmt: skip
         try:
             with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 -- a Path each is half as fast
                 return file.read()
         except OSError as error:
             raise RecordError(
-                Fault.UNREADABLE_FILE, path, f"{error.strerror}; check the disk or fetch it anew"
+                Fault.UNREADABLE_FILE, path, f"{error.strerror}; check the disk or fetch it again"
             ) from error
 
     def size(self, path: str) -> int:
@@ -103,7 +103,7 @@ class Files:
     def _stat(self, path: str) -> os.stat_result | None:
         """Return the state of an unpacked file, None where there is none. Raise RecordError `outside`."""
         if path.startswith("/") or path[1:2] == ":" or "\0" in path or "\\" in path or ".." in path.split("/"):
-            raise RecordError(Fault.OUTSIDE, path, "leads out of the dataset; take it away")
+            raise RecordError(Fault.OUTSIDE, path, "leads out of the dataset; remove it")
         full = f"{self.root}/{path}"
         if not _is_inside(full.rpartition("/")[0], str(self.root)):
             raise RecordError(Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place")
@@ -171,7 +171,7 @@ def _checked(folder: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _is_inside(folder: str, root: str) -> bool:
-    """Say whether a folder lies below the root when links are followed; few folders hold all the files."""
+    """Return whether a folder lies below the root when links are followed; few folders hold all the files."""
     return _leads_inside(folder, root)
 
 

@@ -135,7 +135,7 @@ def read_list(files: Files, path: str, found: Tally) -> Iterator[Row]:
     try:
         text = files.read(path).decode("utf-8-sig")
     except (RecordError, UnicodeDecodeError) as error:
-        raise UserError(f"{files.root / path}: not a text of pairs ({error}); fetch the file anew") from error
+        raise UserError(f"{files.root / path}: not a text of pairs ({error}); fetch the file again") from error
     for number, line in enumerate(text.splitlines(), 1):
         columns = line.split()
         if not columns:

@@ -48,7 +48,7 @@ class Joined:
 
 
 def is_archive(name: str) -> bool:
-    """Say whether a file of this name is a zip, or a part of one."""
+    """Return whether a file of this name is a zip, or a part of one."""
     return _ZIP.match(name) is not None
 
 
@@ -98,6 +98,6 @@ def _join_parts(folder: Path, numbered: dict[int, str]) -> Joined:
         following = numbers[-1] + 1
     if missing is not None:
         raise UserError(
-            f"{shown(str(folder / prefix))}{missing} is missing or the part before it is not whole; fetch the part anew"
+            f"{shown(str(folder / prefix))}{missing} is missing, or the part before it is cut short; fetch it again"
         )
     return Joined(joined.paths, joined.sizes, joined.changed, f"{prefix}{following}")

@@ -38,7 +38,7 @@ _OLD_POSES = "pose"
 
 
 def is_viton_hd(folders: set[str]) -> bool:
-    """Say whether folders `image` and `cloth` lie beside each other among the names of folders."""
+    """Return whether folders `image` and `cloth` lie beside each other among the names of folders."""
     return any(
         folder == "image" or folder.endswith("/image")
         for folder in folders
@@ -72,7 +72,7 @@ def _leaf(folder: str) -> str:
 
 
 def _group(folder: str) -> str:
-    """Return the split whose folder this one lies in; pictures without such a folder above are of both lists."""
+    """Return the split whose folder this one lies in; images without such a folder above are of both lists."""
     above = folder.lower().split("/")[:-1]
     return next((("train" if part == "train" else "val") for part in reversed(above) if part in _SPLITS), "")
 

@@ -28,7 +28,7 @@ _UNSURE: Final = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """All that was estimated of one picture."""
+    """All that was estimated of one image."""
 
     drawing: Drawing
     confidences: Mapping[str, float]

@@ -29,7 +29,7 @@ _CLEAR: Final = 18.0
 
 @dataclass(frozen=True)
 class Head:
-    """A head in a picture, in pixels."""
+    """A head in an image, in pixels."""
 
     middle: Point
     """Of the face"""
@@ -79,15 +79,15 @@ def head_of(joints: NDArray[np.float64], body: Body) -> Head:
     return Head(middle, up, width, seen=bool(known[Keypoint.NOSE] or eyes))
 
 
-def looks_like_hair(picture: Pixels, doubtful: Mask, skin: Mask, hair: Mask) -> Mask:
+def looks_like_hair(image: Pixels, doubtful: Mask, skin: Mask, hair: Mask) -> Mask:
     """Return those pixels of ``doubtful`` whose colour is nearer to the hair's than to the skin's.
 
-    None where the two cannot be told apart, or either is not seen. ``picture`` is RGB uint8, masks are (h, w).
+    None where the two cannot be told apart, or either is not seen. ``image`` is RGB uint8, masks are (h, w).
     """
     nothing = np.zeros_like(doubtful)
     if not (doubtful.any() and skin.any() and hair.any()):
         return nothing
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     of_skin, of_hair = (np.median(lab[mask], axis=0) for mask in (skin, hair))
     if float(np.linalg.norm(of_skin - of_hair)) < _CLEAR:
         return nothing

@@ -36,7 +36,7 @@ _FRONT, _BACK, _SIDE = 0, 1, -1
 
 
 def estimate_person(
-    picture: Pixels,
+    image: Pixels,
     people: Sequence[BodyPose],
     masks: Segmenter,
     *,
@@ -45,7 +45,7 @@ def estimate_person(
     trousers: bool,
     name: str,
 ) -> Estimate:
-    """Estimate one person: the largest of ``people``. ``picture`` is RGB uint8 (h, w, 3).
+    """Estimate one person: the largest of ``people``. ``image`` is RGB uint8 (h, w, 3).
 
     Without ``trousers`` these are called a skirt, see `without_trousers`.
 
@@ -66,15 +66,15 @@ def estimate_person(
         )
     sure = {"pose": min(chosen.confidence, float(chosen.joints[_TORSO, 2].mean()))}
     check(sure, least, name)
-    person, clothes, sure_of_masks = _masks(picture, chosen, pose, body, masks)
+    person, clothes, sure_of_masks = _masks(image, chosen, pose, body, masks)
     sure |= sure_of_masks
     notes = check(sure, least, name)
     if len(found) > 1:
         notes = (*notes, f"{len(found)} people, the largest is taken")
-    labels = body_regions(picture, person, clothes, pose)
+    labels = body_regions(image, person, clothes, pose)
     if not trousers:
         labels = without_trousers(labels)
-    return Estimate(Drawing(picture, labels, pose, _view(pose, body)), sure, notes)
+    return Estimate(Drawing(image, labels, pose, _view(pose, body)), sure, notes)
 
 
 def _area(person: BodyPose) -> float:
@@ -91,18 +91,18 @@ def _pose(joints: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _masks(
-    picture: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
+    image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
 ) -> tuple[Mask, U8, dict[str, float]]:
     """Return the person's mask, what is worn where, and how sure either is; looked for around the person alone."""
-    box = _around(chosen.box, picture.shape[:2])
-    inside = np.ascontiguousarray(picture[box])
+    box = _around(chosen.box, image.shape[:2])
+    inside = np.ascontiguousarray(image[box])
     probability = masks.person(inside)
     moved = pose - (box[1].start, box[0].start, 0.0)
     small = _connected(probability > _HALF, moved)
     worn = masks.clothes(inside)
-    person = np.zeros(picture.shape[:2], np.bool_)
+    person = np.zeros(image.shape[:2], np.bool_)
     person[box] = small
-    clothes = np.full(picture.shape[:2], NONE, np.uint8)
+    clothes = np.full(image.shape[:2], NONE, np.uint8)
     clothes[box] = worn.labels
     agreed = _share_inside(small, moved, round(0.1 * body.length))
     return person, clothes, {"person": min(certainty(probability, small), agreed), "clothes": worn.confidence}

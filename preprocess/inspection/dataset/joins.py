@@ -17,17 +17,17 @@ class Joins:
     """Counts for one split."""
 
     looks: int
-    """With at least one picture"""
+    """With at least one image"""
     pairs_listed: int
     pairs_without_picture: int
     pictures_without_pair: int
-    """Neither they nor another picture of their look are in a wearing list"""
+    """Neither they nor another image of their look are in a wearing list"""
     pictures_without_labels: int
     """Of people and products, that lack pose or parse"""
     labels_without_picture: int
     items_worn: int
     items_without_picture: int
-    """Worn, but with a picture of neither side"""
+    """Worn, but with an image of neither side"""
     items_never_worn: int
 
 

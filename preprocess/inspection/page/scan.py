@@ -35,7 +35,7 @@ _SMALL = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META)
 def scan_shard(folder: Folder, shard: PlannedShard) -> ShardScan:
     """Return what one shard holds; samples that cannot be read whole are named, not counted.
 
-    Holds one sample's pictures in memory at a time.
+    Holds one sample's images in memory at a time.
     """
     index = read_index(folder, shard)
     if index is None:

@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Facts:
-    """What leakage is looked for in: keys, looks, items and pictures of a shard's samples, in one order."""
+    """What leakage is looked for in: keys, looks, items and images of a shard's samples, in one order."""
 
     split: Split
     keys: tuple[str, ...]

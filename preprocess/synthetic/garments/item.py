@@ -1,4 +1,4 @@
-"""A garment's product picture, front or back, as worn by nobody."""
+"""A garment's product image, front or back, as worn by nobody."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MANNEQUIN: Final = Person(
     seed=0, height=1.0, shoulders=1.0, waist=1.0, hips=1.0, head=1.0, skin=(255, 255, 255), hair=(0, 0, 0),
     style="short", eyes=(0, 0, 0), lips=0.5, brows=0.5, jaw=1.0, shoes=(0, 0, 0),
 )  # fmt: skip
-"""The invisible wearer of product pictures."""
+"""The invisible wearer of product images."""
 _ARM: Final = Arm("hanging", 0.36, 0.0, 0.26, 0.0)
 LAID: Final = Pose(
     seed=0, left=_ARM, right=_ARM, lean=0.0, stance=(0.07, 0.07), knees=(0.0, 0.0), turn=0.0, place=(0.0, 0.0),
@@ -47,7 +47,7 @@ LAID: Final = Pose(
 _SHOULDER, _ELBOW, _WRIST = Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST
 _HIP, _KNEE, _ANKLE = Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE
 MIDDLE: Final = 640.0
-"""Height of a garment's middle in the picture, pixels."""
+"""Height of a garment's middle in the image, pixels."""
 
 
 def item_view(garment: Garment, back: bool) -> View:
@@ -59,7 +59,7 @@ def item_view(garment: Garment, back: bool) -> View:
 
 
 def draw_item(garment: Garment, back: bool) -> Drawing:
-    """Draw the product picture of a garment, its back if ``back``."""
+    """Draw the product image of a garment, its back if ``back``."""
     view = item_view(garment, back)
     ground = studio(LAID.studio, (WIDTH / 2, view.y + (garment.hem + 0.02) * view.unit, 0.10 * view.unit))
     scene = Scene(Canvas(ground), view, skeleton(MANNEQUIN, LAID), "item")

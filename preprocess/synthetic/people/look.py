@@ -25,7 +25,7 @@ from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
 from schemas import NUM_KEYPOINTS, Keypoint
 
 STATURE: Final = 0.65 * HEIGHT
-"""Height of the average person in the picture, pixels."""
+"""Height of the average person in the image, pixels."""
 FLOOR: Final = 1124.0
 """Where the soles stand, pixels."""
 
@@ -56,7 +56,7 @@ class Outfit:
 
 
 def look_view(person: Person, pose: Pose, yaw_degrees: float) -> View:
-    """Return where a person stands in the picture."""
+    """Return where a person stands in the image."""
     unit = STATURE * person.height
     x, y = WIDTH / 2 + pose.place[0], FLOOR + pose.place[1] - unit
     return View(math.radians(yaw_degrees), unit, x, y, pose.lean)
@@ -65,7 +65,7 @@ def look_view(person: Person, pose: Pose, yaw_degrees: float) -> View:
 def draw_look(person: Person, pose: Pose, yaw_degrees: float, outfit: Sequence[Garment]) -> Drawing:
     """Draw a person in garments.
 
-    yaw_degrees: 0 faces the camera, 90 the picture's right edge, 180 shows the back; outfit: a dress, or a top and a
+    yaw_degrees: 0 faces the camera, 90 the image's right edge, 180 shows the back; outfit: a dress, or a top and a
     lower garment, and at most one outer garment over it. Raise DrawnDataError for any other outfit.
     """
     worn = Outfit.of(outfit)
