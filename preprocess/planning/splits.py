@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.planning.thumbnails import Thumb, rough_thumb, thumb, twins, upper_thumb, with_company
+from preprocess.planning.thumbnails import Thumb, candidate_matches, rough_thumb, thumb, twins, upper_thumb
 from preprocess.sources import Files, Record
 from preprocess.workers import in_processes
 from schemas import Split, Twins
@@ -70,7 +70,7 @@ def _after(seen: int, progress: Callable[[int, int], None]) -> Callable[[int, in
 def _alike(rough: Mapping[str, Thumb], ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return those of either that might be a twin of one of the other."""
     (some, mine), (more, others) = (_rows(rough, paths) for paths in (ours, theirs))
-    ours_alike, theirs_alike = with_company(mine, others)
+    ours_alike, theirs_alike = candidate_matches(mine, others)
     return list(compress(some, ours_alike)), list(compress(more, theirs_alike))
 
 

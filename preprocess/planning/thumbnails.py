@@ -111,7 +111,7 @@ def _weights(length: int, size: float) -> NDArray[np.float32]:
     return np.asarray(np.diff(np.rint(_WHOLE * share), axis=1), np.float32)
 
 
-def with_company(ours: Thumbs, theirs: Thumbs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def candidate_matches(ours: Thumbs, theirs: Thumbs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which of our rough thumbnails have one of theirs that might be a twin, and which of theirs these are."""
     mine, others = np.zeros(len(ours), np.bool_), np.zeros(len(theirs), np.bool_)
     for here, rows in _near(ours, theirs, _ROUGH_LEVELS):
