@@ -33,7 +33,7 @@ from preprocess.formats.images import Mask, cut, decode
 from preprocess.planning.pairing import records
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS
+from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS
 from preprocess.synthetic.label_files import model_parse, model_pose
 from preprocess.synthetic.outfits import make_plan
 from preprocess.synthetic.people.look import draw_look

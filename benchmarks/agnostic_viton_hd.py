@@ -21,12 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning import load_person, person_side
+from preprocess.conditioning import person_side
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import WORN, claimed_by
 from preprocess.faults import RecordError
 from preprocess.formats.images import Mask, cut
 from preprocess.formats.label_maps import PixelParse, read_label_map
+from preprocess.loading.subjects import load_person
 from preprocess.sources import Files, Record
 from preprocess.sources.viton_hd import open_viton_hd
 
@@ -58,7 +59,7 @@ def measure(files: Files) -> Iterator[tuple[str, NDArray[np.int64]]]:
             print(f"{record.look}_{record.frame}: {error.reason}", file=sys.stderr)
             continue
         assert isinstance(person.parse, PixelParse)
-        side = person_side(person, record)
+        side = person_side(person, record.garment)
         crop = side.crop
         points = person.pose.points - (crop.x, crop.y, 0.0)
         claimed = claimed_by(person.parse, WORN["upper"], crop)

@@ -23,7 +23,7 @@ from preprocess.formats.aihub_json import read_item_parse, read_pose
 from preprocess.formats.images import Mask
 from preprocess.loading.garment_outline import landmarks
 from preprocess.sources import Files
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
+from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.garments.garment import KINDS, SLOTS, garment
 from preprocess.synthetic.garments.item import draw_item
 from schemas import Crop, Garment

@@ -21,7 +21,7 @@ from preprocess.formats.label_maps import read_mask
 from preprocess.loading.plain_background import find_garment, garment_before
 from preprocess.sources import Files
 from preprocess.sources.viton_hd import open_viton_hd
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
+from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.garments.garment import KINDS, garment
 from preprocess.synthetic.garments.item import draw_item
 

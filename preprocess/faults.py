@@ -1,23 +1,193 @@
-"""What can be wrong with a record: a fault that is mended and counted, or one that rejects the record.
+"""The fault catalogue: everything that can be wrong with a dataset, what it means and what becomes of it.
 
-RecordError            a fault in the data; carries the reason code, the file and what would mend it
+Fault            one kind of fault: its code, which manifests and rejects.jsonl hold, its fate and its meaning
+Exclusion        why a sound pair is not built: the options did not ask for it
+RecordError      raised where a fault rejects the record (common/errors.py draws the tree of exceptions)
+Tally            how often each fault was met, with a few paths as examples
+
+A new fault is a member here and one raise or record of it; the tables of `prep inspect`, `prep report` and the docs
+follow.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+_EXAMPLES = 3
+
+
+class Fate(StrEnum):
+    """What becomes of a record with a fault."""
+
+    REPAIRED = "repaired"
+    """It is read another way, or corrected, and counted; the sample is made"""
+    REJECTED = "rejected"
+    """There is no sample: the code, the file and the remedy go to rejects.jsonl, or to annotate's review.csv"""
+    NOTED = "noted"
+    """It is counted: nothing is changed, or a file or a row that no record needs is skipped"""
+
+
+_REPAIRED, _REJECTED, _NOTED = Fate.REPAIRED, Fate.REJECTED, Fate.NOTED
+
+
+class Fault(StrEnum):
+    """Code, fate, meaning. The codes are a contract: those of repaired faults and of rejects are in the shards."""
+
+    fate: Fate
+    meaning: str
+
+    def __new__(cls, code: str, fate: Fate, meaning: str) -> Fault:
+        """Make a member whose value is its code alone."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.fate, member.meaning = fate, meaning
+        return member
+
+    # How the parts of a dataset join
+    MISSING_PERSON_IMAGE = "missing-person-image", _REJECTED, "a pair names a person's image that is not there"
+    MISSING_PERSON_POSE = "missing-person-pose", _REJECTED, "a person's image without a pose file"
+    MISSING_PERSON_PARSE = "missing-person-parse", _REJECTED, "a person's image without a parse file or label map"
+    MISSING_PRODUCT_IMAGE = "missing-product-image", _REJECTED, "a pair names a garment without an image of that side"
+    MISSING_PRODUCT_POSE = "missing-product-pose", _REJECTED, "a product's image without a pose file"
+    MISSING_PRODUCT_PARSE = "missing-product-parse", _REJECTED, "a product's image without a parse file or mask"
+    PICTURE_WITHOUT_PAIR = "picture-without-pair", _NOTED, "a person's image that no list of pairs names"
+    LABEL_WITHOUT_PICTURE = "label-without-picture", _NOTED, "a label file without its image"
+    BAD_PAIR = "bad-pair", _NOTED, "a row of a list that names no usable pair; skipped"
+    REPEATED_PAIR = "repeated-pair", _REPAIRED, "a pair that is listed twice; used once"
+    UNPAIRED_ROW = "unpaired-row", _REPAIRED, "a row pairs a person with another garment; the worn one is used"
+    BAD_ITEM_ID = "bad-item-id", _NOTED, "a row with an unusable item id; the item is skipped"
+
+    # Files and names
+    OLDER_DUPLICATE = "older-duplicate", _NOTED, "the same file again, older or in a zip; skipped"
+    DOTTED_NAME = "dotted-name", _NOTED, "a name with an extra dot; joined by its whole stem"
+    BAD_NAME = "bad-name", _NOTED, "a name that the layout has not, or that cannot become a key; skipped"
+    TOO_LARGE = "too-large", _REJECTED, "absurdly large, or a decompression bomb; never read"
+    OUTSIDE = "outside", _REJECTED, "a link or a name that leads out of the dataset"
+    UNREADABLE_FILE = "unreadable-file", _REJECTED, "cannot be read, or is damaged in its zip"
+    ENCRYPTED_MEMBER = "encrypted-member", _REJECTED, "locked by a password in its zip"
+    UNSAFE_NAME = "unsafe-name", _NOTED, "an absolute name, '..' or a backslash in a zip; skipped"
+    LINKED_MEMBER = "linked-member", _NOTED, "a link in a zip; skipped"
+    LINKED_FOLDER = "linked-folder", _NOTED, "a link to a folder; not followed"
+    NOT_A_FILE = "not-a-file", _NOTED, "neither a file nor a folder; skipped"
+    NESTED_ZIP = "nested-zip", _NOTED, "a zip in a zip; skipped"
+    REPEATED_MEMBER = "repeated-member", _REPAIRED, "two members of a zip with one name; the last is used"
+
+    # JSON
+    UTF_8_BOM = "utf-8-bom", _REPAIRED, "UTF-8 with a byte order mark; read as such"
+    CP949_TEXT = "cp949-text", _REPAIRED, "text in cp949; read as such"
+
+    # Images
+    BAD_IMAGE = "bad-image", _REJECTED, "an image that is truncated, no image, or absurdly large"
+    TURNED_IMAGE = "turned-image", _REPAIRED, "an image on its side, its labels upright; turned upright"
+    EXIF_TURNED = "exif-turned", _REPAIRED, "stored on its side, with an EXIF orientation; turned upright"
+    MPO_IMAGE = "mpo-image", _REPAIRED, "several images in one JPEG file; the first is read"
+    CMYK_IMAGE = "cmyk-image", _REPAIRED, "a JPEG in print colours; converted"
+    SIXTEEN_BIT_IMAGE = "sixteen-bit-image", _REPAIRED, "16 bits a channel; the upper 8 are read"
+    SIZE_MISMATCH = "size-mismatch", _REJECTED, "labels for an image of another size"
+
+    # Poses
+    BAD_POSE = "bad-pose", _REJECTED, "no pose: not JSON, another number of points, NaN or absurdly large"
+    NO_PERSON_POSE = "no-person-pose", _REJECTED, "a person's pose file without a known keypoint"
+    NO_PRODUCT_POSE = "no-product-pose", _REJECTED, "a product's pose file without a known landmark"
+    FOREIGN_POSE = "foreign-pose", _REJECTED, "keypoints beside the person: another image's, or another size's"
+    NO_SHOULDERS = "no-shoulders", _REJECTED, "no known shoulders where the head's label includes the neck"
+    SEVERAL_PEOPLE = "several-people", _REPAIRED, "several people; one is used (annotate --strict rejects it)"
+    SWAPPED_SIDES = "swapped-sides", _REPAIRED, "left and right joints were swapped; exchanged"
+    DOUBTFUL_VIEW = "doubtful-view", _NOTED, "the joints show another view than the file says; unchanged"
+    NORMALISED_LANDMARKS = "normalised-landmarks", _REPAIRED, "landmarks as fractions of the image; scaled"
+    NESTED_LANDMARKS = "nested-landmarks", _REPAIRED, "landmarks as [x, y, v] each; flattened"
+    MISSING_IMAGE_SIZE = "missing-image-size", _REPAIRED, "no image_size in the file; the image's own is used"
+    VIEW_MISMATCH = "view-mismatch", _REPAIRED, "a back's file with a front's view_point; the name is used"
+    CATEGORY_MISMATCH = "category-mismatch", _REPAIRED, "category_id and category_name disagree; neither is used"
+    COPIED_LABELS = "copied-labels", _REJECTED, "labels of the product's other side under this name"
+
+    # Parses
+    BAD_PARSE = "bad-parse", _REJECTED, "no parse: cannot be decoded, no polygons, or a label that no table has"
+    EMPTY_PARSE = "empty-parse", _REJECTED, "a parse, a label map or a mask that holds nothing"
+    COLOUR_PARSE = "colour-parse", _REJECTED, "a painted parse, whose numbers are no labels; a *_vis copy is skipped"
+    DEGENERATE_POLYGON = "degenerate-polygon", _REPAIRED, "a polygon of fewer than 3 points; skipped"
+    FLAT_POLYGON = "flat-polygon", _REPAIRED, "a polygon as x, y, x, y, …; read as pairs"
+    REPEATED_REGION = "repeated-region", _REPAIRED, "two regions of one name or number; joined"
+    REGION_NUMBERS = "region-numbers", _NOTED, "the numbers of the regions have gaps; read all the same"
+    UNKNOWN_REGION = "unknown-region", _REPAIRED, "a region without a known name; skipped"
+
+    # Labels held against the image and each other
+    LABELS_OUTSIDE = "labels-outside", _REJECTED, "labels outside of the image, or much larger than it"
+    GARMENT_NOT_WORN = "garment-not-worn", _REJECTED, "no region of the listed garment in the parse"
+    NO_GARMENT = "no-garment", _REJECTED, "no garment in a product's image, or one that is too small"
+    AMBIGUOUS_LAYERS = "ambiguous-layers", _REJECTED, "list, parse and colours disagree on which top is outermost"
+    UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be told from its background"
+
+    # Photographs, by `prep annotate`
+    NO_PERSON = "no-person", _REJECTED, "no person is found in a photograph"
+    HIDDEN_JOINTS = "hidden-joints", _REJECTED, "shoulders and hips are not all found in a photograph"
+    NO_BACKGROUND = "no-background", _REJECTED, "a garment that fills its photograph"
+    UNSURE_POSE = "unsure-pose", _REJECTED, "an estimated pose below the required confidence"
+    UNSURE_PERSON = "unsure-person", _REJECTED, "an estimated person's mask below the required confidence"
+    UNSURE_CLOTHES = "unsure-clothes", _REJECTED, "an estimated clothes parse below the required confidence"
+    UNSURE_GARMENT = "unsure-garment", _REJECTED, "an estimated garment's mask below the required confidence"
+
+
+class Exclusion(StrEnum):
+    """Why a sound pair is not built: what the options (--garment, --pairing, --views) do not ask for. No fault."""
+
+    INNER_LAYER = "inner-layer"
+    UPPER_GARMENT = "upper-garment"
+    LOWER_GARMENT = "lower-garment"
+    DRESS_GARMENT = "dress-garment"
+    SIDE_VIEW = "side-view"
+    BACK_VIEW = "back-view"
+    DISTANT_VIEWS = "distant-views"
 
 
 class RecordError(Exception):
     """The record cannot become a sample.
 
-    ``reason`` is a short code that is the same for all records with this fault, ``path`` the file at fault
-    (relative to the data set), ``detail`` what was found and what would mend it.
+    ``reason`` is the fault, ``path`` the file that has it (relative to the dataset), ``detail`` what was found and
+    how to repair it.
     """
 
-    def __init__(self, reason: str, path: str, detail: str) -> None:
+    def __init__(self, reason: Fault, path: str, detail: str) -> None:
         super().__init__(f"{reason}: {path}: {detail}")
         self.reason = reason
         self.path = path
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type[RecordError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[RecordError], tuple[Fault, str, str]]:
         return type(self), (self.reason, self.path, self.detail)
+
+
+@dataclass
+class Tally:
+    """How often each fault was met, and the first paths it was met at."""
+
+    counts: Counter[Fault] = field(default_factory=Counter)
+    examples: dict[Fault, list[str]] = field(default_factory=dict)
+
+    def note(self, fault: Fault, path: str) -> None:
+        """Count ``fault`` once, at ``path``."""
+        self.counts[fault] += 1
+        seen = self.examples.setdefault(fault, [])
+        if len(seen) < _EXAMPLES:
+            seen.append(shown(path))
+
+    def add(self, other: Tally) -> None:
+        """Count all that ``other`` counted."""
+        self.counts.update(other.counts)
+        for fault, paths in other.examples.items():
+            seen = self.examples.setdefault(fault, [])
+            seen += paths[: _EXAMPLES - len(seen)]
+
+    def document(self, known: tuple[Fault, ...]) -> dict[str, dict[str, object]]:
+        """Return code → count and examples, JSON-ready: of every known fault, found or not, and of any other found."""
+        return {
+            fault.value: {"count": self.counts[fault], "examples": self.examples.get(fault, [])}
+            for fault in dict.fromkeys((*known, *self.counts))
+        }
+
+
+def shown(path: str) -> str:
+    """Return a path as it can be printed on one line: what is no printable Unicode becomes '?'."""
+    return path if path.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in path)

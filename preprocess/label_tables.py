@@ -1,4 +1,4 @@
-"""What the numbers of each data set's labels mean, and which region of a person each named label is.
+"""What the numbers of each dataset's labels mean, and which region of a person each named label is.
 
 Two tables share most numbers and still differ (10 is the neck in CIHP, a jumpsuit in LIP), so a number is never read
 without its table.
@@ -12,7 +12,7 @@ Labels = Literal["aihub", "cihp", "lip", "dress-code"]
 """By which table a record's parse of the person is read; `aihub`'s regions are polygons with names of their own."""
 
 Pixelwise = Literal["cihp", "lip", "dress-code"]
-"""Those tables that are of label maps: pictures whose every pixel is a number of the table."""
+"""Those tables that are of label maps: images whose every pixel is a number of the table."""
 
 AIHUB_MODEL: dict[int, str] = {
     0: "hair", 1: "face", 2: "neck", 3: "hat",
@@ -65,7 +65,7 @@ def _voc(number: int) -> tuple[int, int, int]:
 
 
 PALETTES: tuple[tuple[tuple[int, int, int], ...], ...] = (_CIHP_COLOURS, tuple(_voc(number) for number in range(20)))
-"""The two palettes that parsers paint their labels with, RGB by number: a palette picture that has one of these in
+"""The two palettes that parsers paint their labels with, RGB by number: a palette image that has one of these in
 another order is a painted one, and its numbers are no labels."""
 
 

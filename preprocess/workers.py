@@ -1,29 +1,38 @@
-"""How worker processes start: on Linux forked from a process that has imported what they need, elsewhere spawned.
+"""Worker processes: how they start, and work that is divided among them before anything is built.
 
-That process imports it once for all of them, and while the command itself still starts and plans.
+On Linux they are forked from a process that has imported what they need, elsewhere they are spawned. That process
+imports it once for all of them, and while the command itself still starts and plans.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import starmap
 from multiprocessing.context import BaseContext
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import UserError, reason
 
+T = TypeVar("T")
+
 ENVIRONMENT = {
-    # Large blocks are kept instead of being given back to the kernel for every picture: decoding is about twice as
+    # Large blocks are kept instead of being given back to the kernel for every image: decoding is about twice as
     # fast. glibc reads these once, when a process starts, so they are set before the workers' one is started.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),
     "OPENBLAS_NUM_THREADS": "1",  # or every worker starts a thread per core for NumPy, which none of them needs
 }
+
+_ALLOCATIONS = 20_000
+"""Objects made before cycles are looked for; Python's own 700 are a fraction of one polygon."""
 
 
 def cores() -> int:
@@ -77,3 +86,39 @@ def shared_memory_fault() -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], workers: int) -> Iterator[T]:
+    """Yield ``function(*arguments)`` for each entry of ``work``, in order; in this process where ``workers`` is 1.
+
+    Raise UserError where a worker was killed.
+    """
+    if workers == 1:
+        yield from starmap(function, work)
+        return
+    with open_pool(min(workers, len(work)), make_ready(), start_worker, (dict(os.environ),)) as pool:
+        try:
+            yield from pool.map(function, *zip(*work, strict=True))
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker was killed, perhaps for want of memory; run the command again with less beside it"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_worker(environment: Mapping[str, str]) -> None:
+    """Make a fresh process a worker with the run's environment."""
+    # The process it is forked from may have started before the run's own variables (a store's address, say) were set.
+    os.environ.clear()
+    os.environ.update(environment)
+    settle()
+
+
+def settle() -> None:
+    """Make this process one that works: one thread, and cycles looked for rarely."""
+    import cv2  # not above: the command itself imports this module first, to start the workers' one meanwhile
+
+    cv2.setNumThreads(1)
+    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
+    gc.set_threshold(_ALLOCATIONS)

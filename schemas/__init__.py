@@ -4,7 +4,7 @@ Pydantic and numpy only; how the files of a folder are reached is `common.storag
 prose; `schemas/json/` holds it as JSON Schema.
 """
 
-from schemas.keypoints import FLIP, KEYPOINTS, NUM_KEYPOINTS, SKELETON, check_pose
+from schemas.keypoints import FLIP, KEYPOINTS, NUM_KEYPOINTS, SKELETON, TORSO, Keypoint, check_pose
 from schemas.manifest import (
     INDEX_SUFFIX,
     MANIFEST,
@@ -72,11 +72,13 @@ __all__ = [
     "SKELETON",
     "SWAPS",
     "TARGET_SIZE",
+    "TORSO",
     "TWINS",
     "Annotation",
     "Configuration",
     "Crop",
     "Garment",
+    "Keypoint",
     "Manifest",
     "Origin",
     "Pairing",

@@ -7,39 +7,73 @@ right are the wearer's. For a product photograph the same 17 slots hold garment 
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
-KEYPOINTS: tuple[str, ...] = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
+
+class Keypoint(IntEnum):
+    """The slots of a pose by name, in order."""
+
+    NOSE = 0
+    LEFT_EYE = 1
+    RIGHT_EYE = 2
+    LEFT_EAR = 3
+    RIGHT_EAR = 4
+    LEFT_SHOULDER = 5
+    RIGHT_SHOULDER = 6
+    LEFT_ELBOW = 7
+    RIGHT_ELBOW = 8
+    LEFT_WRIST = 9
+    RIGHT_WRIST = 10
+    LEFT_HIP = 11
+    RIGHT_HIP = 12
+    LEFT_KNEE = 13
+    RIGHT_KNEE = 14
+    LEFT_ANKLE = 15
+    RIGHT_ANKLE = 16
+
+    @property
+    def mirrored(self) -> Keypoint:
+        """The slot that this one becomes when an image is mirrored: left and right are the wearer's."""
+        side, _, joint = self.name.partition("_")
+        return Keypoint[f"{_OTHER_SIDE[side]}_{joint}"] if side in _OTHER_SIDE else self
+
+
+_OTHER_SIDE = {"LEFT": "RIGHT", "RIGHT": "LEFT"}
+
+KEYPOINTS: tuple[str, ...] = tuple(keypoint.name.lower() for keypoint in Keypoint)
 """Names of the slots, in order."""
 
 NUM_KEYPOINTS = len(KEYPOINTS)
 
-FLIP: tuple[int, ...] = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-"""The slot that each slot becomes when a picture is mirrored."""
+FLIP: tuple[int, ...] = tuple(int(keypoint.mirrored) for keypoint in Keypoint)
+"""The slot that each slot becomes when an image is mirrored."""
+
+TORSO: tuple[Keypoint, ...] = (
+    Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER, Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP,
+)  # fmt: skip
+"""Both shoulders and both hips: what a body's axis is found by."""
 
 SKELETON: tuple[tuple[int, int], ...] = (
-    (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10),
-    (5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16),
-)  # fmt: skip
+    (Keypoint.NOSE, Keypoint.LEFT_EYE),
+    (Keypoint.NOSE, Keypoint.RIGHT_EYE),
+    (Keypoint.LEFT_EYE, Keypoint.LEFT_EAR),
+    (Keypoint.RIGHT_EYE, Keypoint.RIGHT_EAR),
+    (Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER),
+    (Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW),
+    (Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+    (Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW),
+    (Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+    (Keypoint.LEFT_SHOULDER, Keypoint.LEFT_HIP),
+    (Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_HIP),
+    (Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP),
+    (Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE),
+    (Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE),
+    (Keypoint.RIGHT_HIP, Keypoint.RIGHT_KNEE),
+    (Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
+)
 """Pairs of slots that a drawing of the pose joins by a line."""
 
 

@@ -1,7 +1,7 @@
-"""AI-Hub's layout of the annotated pictures: links to them, and the lists of who wears what.
+"""AI-Hub's layout of the annotated images: links to them, and the lists of who wears what.
 
 A person who gets several garments appears as several frames of one look, named after the garments; all are links to
-one picture with one pose and one parse.
+one image with one pose and one parse.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SLOTS: Final[dict[Garment, str]] = {"upper": "main_top", "lower": "bottom", "dr
 
 
 def write_layout(store: Store, pairs: Sequence[Pair]) -> None:
-    """Make the layout hold just these pairs, whose pictures are all annotated."""
+    """Make the layout hold just these pairs, whose images are all annotated."""
     for split in _SPLITS:
         folder = store.root / split
         mine = [pair for pair in pairs if pair.split == split]
@@ -58,7 +58,7 @@ def _link(store: Store, photo: Photo, folder: Path, subject: str, name: str) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(store.path(photo, ending), path.parent)
         if path.exists() and not path.is_symlink():
-            raise UserError(f"{path}: links alone belong here; put it to {store.path(photo, ending)} and take it away")
+            raise UserError(f"{path}: links alone belong here; put it to {store.path(photo, ending)} and remove it")
         if not (path.is_symlink() and str(path.readlink()) == target):
             path.unlink(missing_ok=True)
             path.symlink_to(target)

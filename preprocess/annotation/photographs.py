@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from common.errors import UserError
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 
 SUFFIXES: Final = frozenset(
@@ -28,9 +28,9 @@ _SRGB: Final = ImageCms.createProfile("sRGB")
 def read_photograph(path: Path, name: str) -> Pixels:
     """Return a photograph upright by its EXIF orientation, RGB uint8 (h, w, 3), no side above 2048 pixels.
 
-    Of a file that holds several pictures (MPO, TIFF) the first counts; what is transparent becomes white; colours of
+    Of a file that holds several images (MPO, TIFF) the first counts; what is transparent becomes white; colours of
     a known profile (Display P3, a printer's CMYK) become sRGB. ``name`` is what messages call the file. Raise
-    RecordError `bad-image` where it cannot be decoded, UserError where pillow-heif is missing for a HEIC.
+    RecordError where it cannot be decoded, UserError where pillow-heif is missing for a HEIC.
     """
     if path.suffix.lower() in _HEIF:
         _register_heif()
@@ -38,10 +38,12 @@ def read_photograph(path: Path, name: str) -> Pixels:
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > _PIXEL_LIMIT:
-                raise RecordError("bad-image", name, f"{image.width}x{image.height} pixels; scale it down")
+                raise RecordError(Fault.BAD_IMAGE, name, f"{image.width}x{image.height} pixels; scale it down")
             pixels = _pixels(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RecordError("bad-image", name, f"cannot be decoded whole ({error}); export it anew as JPEG") from error
+        raise RecordError(
+            Fault.BAD_IMAGE, name, f"cannot be decoded whole ({error}); export it again as JPEG"
+        ) from error
     return _scaled(pixels)
 
 
@@ -87,5 +89,5 @@ def _register_heif() -> None:
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
-        raise UserError("pictures in HEIC need: pip install 'tryon-cascade[estimate]', or export as JPEG") from error
+        raise UserError("images in HEIC need: pip install 'tryon-cascade[estimate]', or export as JPEG") from error
     register_heif_opener()

@@ -34,7 +34,7 @@ class Photo:
     file: str
     """Its name in the folder"""
     id: str
-    """What it is called in the data set"""
+    """What it is called in the dataset"""
 
     @property
     def name(self) -> str:

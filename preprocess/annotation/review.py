@@ -1,7 +1,12 @@
-"""What a person should look at: one line a picture, the rejected first, then the least sure."""
+"""What a person should check: a list with one line an image, and a preview image of what was estimated in each.
+
+In the list the rejected come first, then the least sure. A preview has the regions in colours, and the joints or
+landmarks on top.
+"""
 
 from __future__ import annotations
 
+import colorsys
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -9,13 +14,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import cv2
+import numpy as np
+
 from common.atomic import write_atomically
-from preprocess.annotation.preview import preview_path
 from preprocess.annotation.requested_pairs import Photo
 from preprocess.faults import RecordError
+from preprocess.formats.images import Pixels, encode_jpeg
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing
+from schemas import SKELETON
 
 REVIEW: Final = "review.csv"
 _COLUMNS: Final = ("picture", "state", "confidence", "why", "preview")
+PREVIEWS: Final = "previews"
+_HEIGHT: Final = 800
+_QUALITY: Final = 88
+_STRENGTH: Final = 0.55
+"""Of the regions' colours over the photograph."""
+_LINE, _KNOWN, _HIDDEN = (255, 255, 255), (0, 230, 0), (230, 120, 0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class Outcome:
 
 
 def write_review(out: Path, outcomes: Sequence[Outcome]) -> Path:
-    """Write the list of all rejected and all doubtful pictures, empty but for its header where there are none."""
+    """Write the list of all rejected and all doubtful images, empty but for its header where there are none."""
     path = out / REVIEW
     listed = [outcome for outcome in outcomes if outcome.reason or outcome.notes]
     buffer = io.StringIO()
@@ -60,3 +76,45 @@ def write_review(out: Path, outcomes: Sequence[Outcome]) -> Path:
 
 def _confidence(outcome: Outcome) -> float:
     return min(outcome.confidences.values(), default=0.0)
+
+
+def preview_path(photo: Photo) -> str:
+    """Return where a photograph's preview lies, relative to the dataset."""
+    return f"{PREVIEWS}/{photo.folder}/{photo.id}.jpg"
+
+
+def write_preview(root: Path, photo: Photo, drawing: Drawing) -> None:
+    """Write the photograph beside itself with all that was estimated."""
+    path = root / preview_path(photo)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, encode_jpeg(overlay(drawing), _QUALITY))
+
+
+def overlay(drawing: Drawing) -> Pixels:
+    """Return the photograph, and beside it regions and points over it; RGB uint8, 800 pixels high."""
+    height, width = drawing.labels.shape
+    scale = _HEIGHT / height
+    size = max(1, round(width * scale)), _HEIGHT
+    picture = np.asarray(cv2.resize(drawing.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    labels = np.asarray(cv2.resize(drawing.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    over = picture.copy()
+    shown = labels != BACKGROUND
+    mixed = (1 - _STRENGTH) * picture[shown] + _STRENGTH * _PALETTE[labels[shown]]
+    over[shown] = mixed.astype(np.uint8)
+    points = [(round(x * scale), round(y * scale), int(v)) for x, y, v in drawing.keypoints.tolist()]
+    for one, other in SKELETON:
+        if points[one][2] and points[other][2]:
+            cv2.line(over, points[one][:2], points[other][:2], _LINE, 2, cv2.LINE_AA)
+    for x, y, known in points:
+        if known:
+            cv2.circle(over, (x, y), 5, _KNOWN if known == 2 else _HIDDEN, cv2.FILLED, cv2.LINE_AA)
+    return np.concatenate([picture, over], axis=1)
+
+
+def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return a colour for each region's number; neighbours in number are far apart in hue."""
+    colours = [colorsys.hsv_to_rgb(number * 0.381966 % 1, 0.85, 1.0) for number in range(256)]
+    return np.asarray(colours, np.float32) * 255
+
+
+_PALETTE: Final = _colours()

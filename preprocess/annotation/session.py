@@ -14,11 +14,10 @@ from preprocess.annotation.labels.garment_labels import estimate_garment
 from preprocess.annotation.labels.person_labels import estimate_person
 from preprocess.annotation.layout import write_layout
 from preprocess.annotation.photographs import read_photograph
-from preprocess.annotation.preview import write_preview
 from preprocess.annotation.requested_pairs import Pair, Photo, read_pairs
-from preprocess.annotation.review import Outcome, write_review
+from preprocess.annotation.review import Outcome, write_preview, write_review
 from preprocess.annotation.store import IMAGE, LABELS, PARSE, POSE, Annotated, Store, as_json, digest
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels, encode_jpeg
 from preprocess.synthetic.label_files import (
     CATEGORIES,
@@ -41,23 +40,23 @@ class Report:
     outcomes: tuple[Outcome, ...]
     pairs: int
     pairs_left_out: int
-    """Pairs with a rejected picture"""
+    """Pairs with a rejected image"""
     review: Path
     """The list of what to look at"""
 
     @property
     def rejected(self) -> int:
-        """Pictures that could not be annotated."""
+        """Images that could not be annotated."""
         return sum(outcome.reason is not None for outcome in self.outcomes)
 
     @property
     def to_look_at(self) -> int:
-        """Pictures that were annotated, but not surely."""
+        """Images that were annotated, but not surely."""
         return sum(outcome.reason is None and bool(outcome.notes) for outcome in self.outcomes)
 
     @property
     def kept(self) -> int:
-        """Pictures that were annotated before."""
+        """Images that were annotated before."""
         return sum(outcome.kept for outcome in self.outcomes)
 
 
@@ -87,7 +86,7 @@ def annotate(
 ) -> Report:
     """Annotate all photographs of the pairs in ``src`` and write ``out``.
 
-    ``load`` is called once, when the first estimate is needed. ``progress`` is called with (pictures done, in all).
+    ``load`` is called once, when the first estimate is needed. ``progress`` is called with (images done, in all).
     Raise UserError for a mistake in the pairs file, missing weights, or a folder that cannot be written.
     """
     pairs = read_pairs(src)
@@ -182,7 +181,7 @@ def _source(run: _Run, photo: Photo) -> str:
     try:
         return digest((run.src / photo.name).read_bytes())
     except OSError as error:
-        raise RecordError("bad-image", photo.name, f"{error.strerror}; check the file") from error
+        raise RecordError(Fault.BAD_IMAGE, photo.name, f"{error.strerror}; check the file") from error
 
 
 def _estimates(run: _Run, pictures: dict[_Task, Pixels]) -> Iterator[tuple[_Task, Estimate | RecordError]]:

@@ -1,4 +1,4 @@
-"""What is kept of each picture: the picture, its pose, its parse, and a record of what was written.
+"""What is kept of each image: the image, its pose, its parse, and a record of what was written.
 
 A file is overwritten only where its bytes are those that an earlier run wrote: the record beside it holds their
 SHA-256. Whatever else lies there was corrected or made by hand, and stays. A record is written before its files, with
@@ -28,7 +28,7 @@ _RECORDS: Final = "records"
 
 
 class Annotated(BaseModel):
-    """The record of one picture."""
+    """The record of one image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,12 +44,12 @@ class Annotated(BaseModel):
 
 @dataclass(frozen=True)
 class Store:
-    """The pictures and labels below one folder."""
+    """The images and labels below one folder."""
 
     root: Path
 
     def path(self, photo: Photo, ending: str) -> Path:
-        """Return where a picture or one of its labels lies."""
+        """Return where an image or one of its labels lies."""
         return self.root / photo.folder / f"{photo.id}{ending}"
 
     def record(self, photo: Photo) -> Annotated | None:
@@ -60,7 +60,7 @@ class Store:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise UserError(f"{path}: not a record of prep annotate; take it away, labels stay") from error
+            raise UserError(f"{path}: not a record of prep annotate; remove it, labels stay") from error
 
     def by_hand(self, photo: Photo) -> list[str]:
         """Return the endings of those files that are there and were not written by a run."""
@@ -72,13 +72,13 @@ class Store:
         ]  # fmt: skip
 
     def is_done(self, photo: Photo, source: str, kind: Garment | None) -> bool:
-        """Say whether there is nothing to do: all files are there, and their record is of this very photograph."""
+        """Return whether there is nothing to do: all files are there, and their record is of this very photograph."""
         record = self.record(photo)
         whole = all(self.path(photo, ending).is_file() for ending in ENDINGS)
         return whole and record is not None and (record.source, record.kind) == (source, kind)
 
     def write(self, photo: Photo, files: dict[str, bytes], record: Annotated) -> None:
-        """Write a picture, its labels and the record; labels that were made by hand stay."""
+        """Write an image, its labels and the record; labels that were made by hand stay."""
         by_hand = self.by_hand(photo)
         old = self.record(photo)
         written = {

@@ -13,10 +13,10 @@ from rich.cells import cell_len
 
 from common.options import examples
 from common.progress import progress_bar
+from preprocess.faults import Fault, Tally
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
-from preprocess.inspection.dataset.overview import FAULTS, Report, inspect
+from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
 from preprocess.planning.datasets import recognise
-from preprocess.sources.counts import Tally
 from preprocess.sources.files import Files
 from preprocess.workers import cores
 from schemas import Source
@@ -58,8 +58,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _section("views of people", [split.views for split in splits])
     yield from _section("categories of products", [split.categories for split in splits])
     yield from _section("worn, in listed pairs", [split.worn for split in splits])
-    yield from _fault_lines(report.faults, FAULTS)
-    yield "not looked at: what only pictures show (turned-image, bad-image, ambiguous-layers)"
+    yield from _fault_lines(report.faults, AIHUB_FAULTS)
+    yield f"not looked at: what only pictures show ({Fault.TURNED_IMAGE}, {Fault.BAD_IMAGE}, {Fault.AMBIGUOUS_LAYERS})"
 
 
 def _listed_lines(report: ListedReport) -> Iterator[str]:
@@ -71,17 +71,19 @@ def _listed_lines(report: ListedReport) -> Iterator[str]:
     yield _row("", *report.pairs)
     yield from _section("pairs", list(report.pairs.values()))
     yield from _fault_lines(report.faults, LISTED_FAULTS)
-    yield "not looked at: what only pixels show (one picture under two names, unclear-garment, ambiguous-layers)"
+    yield (
+        "not looked at: what only pixels show (one picture under two names, "
+        f"{Fault.UNCLEAR_GARMENT}, {Fault.AMBIGUOUS_LAYERS})"
+    )
 
 
-def _fault_lines(faults: Tally, known: dict[str, str]) -> Iterator[str]:
+def _fault_lines(faults: Tally, known: tuple[Fault, ...]) -> Iterator[str]:
     yield ""
-    found = {code: count for code, count in faults.counts.items() if count}
+    found = [fault for fault in dict.fromkeys((*known, *faults.counts)) if faults.counts[fault]]
     yield "faults" if found else "faults: none"
-    for code in known | found:
-        if code in found:
-            yield f"  {found[code]:>8} {code:<22} {known.get(code, '')}".rstrip()
-            yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(code, ()))
+    for fault in found:
+        yield f"  {faults.counts[fault]:>8} {fault:<22} {fault.fate}: {fault.meaning}"
+        yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(fault, ()))
 
 
 def _section(title: str, columns: list[dict[str, int]]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Ia, the clothing-agnostic person (TryOnDiffusion, §3 and appendix A).
 
 The whole box of the person is filled with mid-grey; then head, hands and the half of the body that the garment does
-not cover are pasted back. This is stronger than VITON-HD's agnostic picture, which leaks: what is not pasted back
+not cover are pasted back. This is stronger than VITON-HD's agnostic image, which leaks: what is not pasted back
 on purpose cannot be seen.
 """
 
@@ -25,7 +25,7 @@ Colours = NDArray[np.float32]
 """How likely each colour is, see `cloth.likelihood`."""
 
 _STEP = 2
-"""Every how manieth row and column the colours of face and garment are counted at."""
+"""Stride, in rows and columns, at which the colours of face and garment are counted."""
 _BOX_MARGIN = 0.02
 MARGIN = 0.004
 """Safety margin around the removed garment, of the crop's side: polygons are imprecise by a few pixels."""
@@ -40,13 +40,13 @@ _EDGE = 0.002
 _REACH = 0.01
 """How far the garment may reach into the polygon of hair or a hand, of the crop's side: a cuff, between strands."""
 _NEAR_ODDS = 8.0
-"""How many times likelier cloth than skin or hair has to be to be left out near the garment."""
+"""How many times likelier than skin or hair cloth has to be for a pixel near the garment to be dropped."""
 
 
 class Shown(NamedTuple):
     """What of the person is pasted back: RGB uint8 (h, w, 3), and masks (h, w)."""
 
-    picture: Pixels
+    image: Pixels
     """The photograph, with the colour of skin or hair along their edges to the garment"""
     kept: Mask
     """All that Ia shows of the person"""
@@ -77,12 +77,12 @@ def agnostic(
     # Nothing of the person is outside of the box, so only what is inside has to be looked at.
     rows, columns = box
     moved = points - (columns.start, rows.start, 0.0)
-    picture, kept, _ = shown(
+    image, kept, _ = shown(
         square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
     )
     result = square.copy()
     result[box] = MID_GREY
-    cv2.copyTo(picture, kept.view(np.uint8), result[box])
+    cv2.copyTo(image, kept.view(np.uint8), result[box])
     return result
 
 
@@ -101,11 +101,11 @@ def shown(
 
     The safety ``margin`` around the garment is taken from the neck and from the other half of the body. Head, hands and
     feet have none: they are kept to their last pixel, and a little beyond where nothing is labelled. Of hair, hands and
-    feet the pixels along the garment's edge get the colour of what lies behind them, or are left out; so are pixels
+    feet the pixels along the garment's edge get the colour of what lies behind them, or are dropped; so are pixels
     near it, and at a cuff, that have its colour. With ``whole_half`` the other half of the body is kept to its last
     pixel too, and what of it is in the margin gets the colour of what is beyond.
     """
-    picture = square.copy()
+    image = square.copy()
     worn = pixels_of(labels, WORN[garment])
     half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
     covered = dilated(worn, _pixels(margin, side))
@@ -116,7 +116,7 @@ def shown(
     kept |= face
     repainted = np.zeros_like(kept)
     if whole_half:
-        repainted = _paint_margin(picture, kept, pixels_of(labels, _HALF[garment]))
+        repainted = _paint_margin(image, kept, pixels_of(labels, _HALF[garment]))
         kept |= repainted
     few, masks = thinned(square, (worn, face), _STEP)
     cloth, skin = (likelihood(few, mask) for mask in masks)
@@ -125,38 +125,38 @@ def shown(
         box = box_of(part, _pixels(_REACH, side) + 3)
         if box is None:
             continue
-        found = _without_cloth(picture[box], part[box], claimed[box] | worn[box], worn[box], cloth, alike, side)
+        found = _without_cloth(image[box], part[box], claimed[box] | worn[box], worn[box], cloth, alike, side)
         kept[box] |= found.kept
         repainted[box] |= found.repainted
         _add_grown(kept[box], part[box], labels[box], covered[box], side)
-    return Shown(picture, kept, repainted)
+    return Shown(image, kept, repainted)
 
 
-def _paint_margin(picture: Pixels, kept: Mask, half: Mask) -> Mask:
+def _paint_margin(image: Pixels, kept: Mask, half: Mask) -> Mask:
     """Paint those pixels of the half that are not kept like the nearest kept ones, in place; return them."""
     box = box_of(half)
     painted = np.zeros_like(half)
     if box is not None and (sure := kept[box] & half[box]).any():
         painted[box] = without(half[box], kept[box])
-        paint_from(picture[box], painted[box], sure)
+        paint_from(image[box], painted[box], sure)
     return painted
 
 
 def _without_cloth(
-    picture: Pixels, part: Mask, edge: Mask, worn: Mask, cloth: Colours, alike: Colours | None, side: int
+    image: Pixels, part: Mask, edge: Mask, worn: Mask, cloth: Colours, alike: Colours | None, side: int
 ) -> Shown:  # fmt: skip
-    """Return a part of the body without those of its pixels that show the garment; repaints ``picture`` in place."""
+    """Return a part of the body without those of its pixels that show the garment; repaints ``image`` in place."""
     if not edge.any():
-        return Shown(picture, part, edge)  # the garment is nowhere near
+        return Shown(image, part, edge)  # the garment is nowhere near
     # Farther inside, a garment's polygon that goes on beneath a hand says nothing about it.
     contested = without(part & dilated(edge, 1), eroded(part, 2))
     beyond = without(part, contested)
     near = beyond & dilated(worn, _pixels(_REACH, side))
-    own = likelihood(picture, without(beyond, near))
-    fabric = shows_cloth(picture, near, own if alike is None else own + alike, cloth, _NEAR_ODDS)
+    own = likelihood(image, without(beyond, near))
+    fabric = shows_cloth(image, near, own if alike is None else own + alike, cloth, _NEAR_ODDS)
     sure = without(beyond, fabric)
-    repainted = repaint(picture, contested, sure, without(worn, contested))
-    return Shown(picture, sure | repainted, repainted)
+    repainted = repaint(image, contested, sure, without(worn, contested))
+    return Shown(image, sure | repainted, repainted)
 
 
 def _add_grown(kept: Mask, part: Mask, labels: LabelMap, covered: Mask, side: int) -> None:

@@ -1,4 +1,4 @@
-"""The tuple (Ia, Jp, Ic, Jg) with its target Ip: the person's side and the garment's, each a pure function."""
+"""A Subject, and the tuple (Ia, Jp, Ic, Jg) with its target Ip: the person's side and the garment's."""
 
 from __future__ import annotations
 
@@ -12,16 +12,34 @@ from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, agnostic
 from preprocess.conditioning.crop import garment_crop, normalise, person_crop
 from preprocess.conditioning.layers import outermost
 from preprocess.conditioning.masks import share_of
-from preprocess.conditioning.regions import WORN, LabelMap, claimed_by, garment_mask, label_map, pixels_of
-from preprocess.conditioning.subject import Subject
-from preprocess.faults import RecordError
+from preprocess.conditioning.regions import WORN, AnyParse, LabelMap, claimed_by, garment_mask, label_map, pixels_of
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.aihub_json import Pose
 from preprocess.formats.images import Pixels, cut, resize
 from preprocess.formats.label_maps import PixelParse
-from preprocess.sources import Record
-from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop
+from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop, Garment, Pairing
 
 _SMALLEST_GARMENT = 0.002
 """A garment on less of its crop than this is a wrong label, not a garment."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A decoded image of a person or of a product with its annotations, in pixels of the upright image of ``size``.
+
+    ``pixels`` are that image at one ``factor``-th of its size: 1, 2 or 4. Rows at its bottom that are below its crop
+    may be missing.
+    """
+
+    pixels: Pixels
+    size: tuple[int, int]
+    factor: int
+    pose: Pose
+    parse: AnyParse
+    parse_path: str
+    """The parse's file, as messages name it"""
+    faults: tuple[Fault, ...]
+    """What was repaired or noted while it was loaded"""
 
 
 @dataclass(frozen=True)
@@ -45,24 +63,24 @@ class GarmentSide:
     crop: Crop
 
 
-def person_side(person: Subject, record: Record) -> PersonSide:
-    """Compute what of the tuple is the person's. Raise RecordError where the labels cannot be used."""
+def person_side(person: Subject, garment: Garment) -> PersonSide:
+    """Compute the person's side of the tuple. Raise RecordError where the labels cannot be used."""
     try:
-        crop = person_crop(person.pose, person.parse, record.garment, person.size)
+        crop = person_crop(person.pose, person.parse, garment, person.size)
     except ValueError as error:
-        raise RecordError("labels-outside", record.person_parse, f"{error}; label the picture anew") from error
+        raise RecordError(Fault.LABELS_OUTSIDE, person.parse_path, f"{error}; label the image again") from error
     labels = label_map(person.parse, crop)
-    if share_of(pixels_of(labels, WORN[record.garment])) < _SMALLEST_GARMENT:
+    if share_of(pixels_of(labels, WORN[garment])) < _SMALLEST_GARMENT:
         raise RecordError(
-            "garment-not-worn", record.person_parse, f"no region of the {record.garment} garment that the list names"
+            Fault.GARMENT_NOT_WORN, person.parse_path, f"no region of the {garment} garment that the list names"
         )
     square = cut(person.pixels, crop)
     points = person.pose.points - (crop.x, crop.y, 0.0)
-    claimed = claimed_by(person.parse, WORN[record.garment], crop)
+    claimed = claimed_by(person.parse, WORN[garment], crop)
     # A label map has a label for every pixel, so what lies beside the garment need not be given up with the margin.
     by_pixel = isinstance(person.parse, PixelParse)
     margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
-    Ia = agnostic(square, labels, claimed, points, record.garment, margin=margin, whole_half=by_pixel)
+    Ia = agnostic(square, labels, claimed, points, garment, margin=margin, whole_half=by_pixel)
     Ip = resize(square, TARGET_SIZE)
     return PersonSide(
         Ip=Ip,
@@ -74,19 +92,20 @@ def person_side(person: Subject, record: Record) -> PersonSide:
     )
 
 
-def garment_side(product: Subject, record: Record, *, linings: bool) -> GarmentSide:
-    """Compute what of the tuple is the garment's; with ``linings``, Ic shows a product's `*_hidden` regions too.
+def garment_side(product: Subject, garment: Garment, pairing: Pairing, *, linings: bool) -> GarmentSide:
+    """Compute the garment's side of the tuple; with ``linings``, Ic shows a product's `*_hidden` regions too.
 
-    Raise RecordError where the labels cannot be used.
+    ``pairing`` says whether the product is a product photograph ("item") or another frame of the look ("view"). Raise
+    RecordError where the labels cannot be used.
     """
-    names = None if record.pairing == "item" else outermost(product.parse, record.garment)
+    names = None if pairing == "item" else outermost(product.parse, garment)
     try:
         crop = garment_crop(product.parse, names, product.size)
     except ValueError as error:
-        raise RecordError("labels-outside", record.product_parse, f"{error}; label the picture anew") from error
+        raise RecordError(Fault.LABELS_OUTSIDE, product.parse_path, f"{error}; label the image again") from error
     if crop is None:
         raise RecordError(
-            "garment-not-worn", record.product_parse, f"no region of the {record.garment} garment in this frame"
+            Fault.GARMENT_NOT_WORN, product.parse_path, f"no region of the {garment} garment in this frame"
         )
     crop = _aligned(crop, product.factor)
     if names is None:
@@ -94,14 +113,14 @@ def garment_side(product: Subject, record: Record, *, linings: bool) -> GarmentS
     else:
         mask = pixels_of(label_map(product.parse, crop), names)
     if share_of(mask) < _SMALLEST_GARMENT:
-        raise RecordError("no-garment", record.product_parse, "no region but hidden ones; label the garment anew")
+        raise RecordError(Fault.NO_GARMENT, product.parse_path, "no region but hidden ones; label the garment again")
     square = cut(product.pixels, _shrunk(crop, product.factor))
     alone = np.asarray(cv2.copyTo(square, mask.view(np.uint8), np.full_like(square, MID_GREY)), np.uint8)
     return GarmentSide(resize(alone, CONDITIONING_SIZE), normalise(product.pose, crop), crop)
 
 
 def _aligned(crop: Crop, factor: int) -> Crop:
-    """Return the crop with its edges on whole pixels of the shrunk picture."""
+    """Return the crop with its edges on whole pixels of the shrunk image."""
     side = -(-crop.side // factor) * factor
     return Crop(x=crop.x // factor * factor, y=crop.y // factor * factor, side=side)
 

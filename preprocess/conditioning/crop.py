@@ -1,4 +1,4 @@
-"""The square around the subject: cut out before anything is resized, so that the subject fills the picture."""
+"""The square around the subject: cut out before anything is resized, so that the subject fills the image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds, union
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.label_maps import Bounds
-from schemas import Crop, Garment
+from schemas import TORSO, Crop, Garment, Keypoint
 
 _PERSON_MARGIN = 0.06
 _PRODUCT_MARGIN = 0.05
-_HEAD_TO_HIP = slice(0, 13)
+_HEAD_TO_HIP = slice(Keypoint.NOSE, Keypoint.LEFT_KNEE)
+_SHOULDERS, _HIPS = TORSO[:2], TORSO[2:]
 _BELOW_HIPS = 0.55
 """How far an upper-body crop goes on below the hips, in lengths of the torso: to the fingertips of a hanging arm."""
 
@@ -23,8 +24,8 @@ def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, 
     """Return the crop of a person: head to thigh for an upper-body garment, the whole person for others.
 
     It follows head, arms and pose, not the worn garment, whose length it would otherwise tell (paper §4: "cropped
-    based on detected 2D pose"). ``size`` is (width, height) of the picture. Raise ValueError where the labels are not
-    this picture's.
+    based on detected 2D pose"). ``size`` is (width, height) of the image. Raise ValueError where the labels are not
+    this image's.
     """
     if garment == "upper" and (bottom := _below_hips(pose.points)) is not None:
         left, top, right, _ = union(bounds(parse, HEAD | ARMS), _box_of(pose.points[_HEAD_TO_HIP]))
@@ -34,9 +35,9 @@ def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, 
 
 
 def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
-    """Return the crop around the named (or all) regions of a garment's picture, None where it has none of them.
+    """Return the crop around the named (or all) regions of a garment's image, None where it has none of them.
 
-    ``size`` is (width, height) of the picture. Raise ValueError where the labels are not this picture's.
+    ``size`` is (width, height) of the image. Raise ValueError where the labels are not this image's.
     """
     box = bounds(parse, names)
     return None if box is None else _square(*box, _PRODUCT_MARGIN, size)
@@ -52,9 +53,9 @@ def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:
 
 def torso(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
     """Return the middle of the shoulders, the unit vector from the hips up, and the torso's length in pixels."""
-    if not all(points[joint, 2] for joint in (5, 6, 11, 12)):
+    if not all(points[joint, 2] for joint in TORSO):
         return None
-    shoulders, hips = ((points[left, :2] + points[left + 1, :2]) / 2 for left in (5, 11))
+    shoulders, hips = ((points[left, :2] + points[right, :2]) / 2 for left, right in (_SHOULDERS, _HIPS))
     length = math.hypot(*(shoulders - hips))
     return (shoulders, (shoulders - hips) / length, length) if length > 1 else None
 
@@ -79,19 +80,19 @@ def _box_of(points: NDArray[np.float64]) -> Bounds | None:
 def _square(
     left: float, top: float, right: float, bottom: float, margin: float, size: tuple[int, int]
 ) -> Crop:  # fmt: skip
-    """Return the square about the middle of the box, moved into the picture as far as it fits.
+    """Return the square about the middle of the box, moved into the image as far as it fits.
 
-    Raise ValueError where it is much larger than the picture or outside of it: such labels are not this picture's.
+    Raise ValueError where it is much larger than the image or outside of it: such labels are not this image's.
     """
     side = max(8, round(max(right - left, bottom - top) * (1 + 2 * margin)))
     if side > 2 * max(size):
-        raise ValueError(f"labels span {max(right - left, bottom - top):.0f} px of a picture of {size[0]}x{size[1]}")
+        raise ValueError(f"labels span {max(right - left, bottom - top):.0f} px of an image of {size[0]}x{size[1]}")
     x, y = (
         _inside(round((a + b - side) / 2), side, length)
         for a, b, length in zip((left, top), (right, bottom), size, strict=True)
     )
     if x >= size[0] or y >= size[1] or x + side <= 0 or y + side <= 0:
-        raise ValueError(f"labels lie outside of the picture of {size[0]}x{size[1]}")
+        raise ValueError(f"labels lie outside of the image of {size[0]}x{size[1]}")
     return Crop(x=x, y=y, side=side)
 
 

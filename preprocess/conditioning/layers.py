@@ -1,15 +1,16 @@
-"""Which regions of a person belong to which worn garment, and whether the picture agrees with the wearing list.
+"""Which regions of a person belong to which worn garment, and whether the image agrees with the wearing list.
 
 The rule: `outer_*` regions are the outermost top, which the list calls `main_top`; `inner_*` (and `dress_*`) are the
 outermost top where nothing is worn over it, else what lies beneath. Two cases are not settled by the files: a list
 that names one top where the parse has two layers, and one that names two where the parse has one. Then the colours
-of the product photograph are compared with those in the picture of the person, and what stays unclear is rejected.
+of the product photograph are compared with those in the image of the person, and what stays unclear is rejected.
 Where list and parse agree on two layers, the colours can still overrule them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -17,16 +18,19 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.colours import distribution, histogram, smeared
 from preprocess.conditioning.masks import thinned
-from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, names_of
+from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, LabelMap, garment_mask, names_of, pixels_of
 from preprocess.formats.images import Mask, Pixels
-from schemas import Garment
+from schemas import Crop, Garment
+
+Palette = NDArray[np.float32]
+"""How often each colour occurs: flat, of sum 1."""
 
 _OUTER = frozenset(name for name in UPPER if name.startswith("outer"))
 _BENEATH = UPPER - _OUTER
 _CLEAR = 0.15
 """By how much one likeness, in [0, 1], has to be larger than another to mean anything."""
 _STEP = 3
-"""Every how manieth row and column is looked at: a hundred thousand pixels say no more than ten thousand."""
+"""Stride in rows and columns: ten thousand pixels tell as much as a hundred thousand."""
 _BINS = (6, 16, 16)
 """Steps of L, a and b: lightness differs most between a studio's product photograph and a person's."""
 _KERNELS = tuple(
@@ -45,7 +49,7 @@ def outermost(parse: AnyParse, garment: Garment) -> frozenset[str]:
 
 
 def has_outer_layer(parse: AnyParse) -> bool:
-    """Say whether something is worn over another top."""
+    """Return whether something is worn over another top."""
     return not _OUTER.isdisjoint(names_of(parse))
 
 
@@ -54,7 +58,48 @@ def beneath(parse: AnyParse) -> frozenset[str]:
     return _BENEATH if has_outer_layer(parse) else frozenset()
 
 
-def palette(pixels: Pixels, mask: Mask) -> NDArray[np.float32] | None:
+def layers_in(parse: AnyParse) -> int:
+    """Return how many layers of tops the parse shows, 1 or 2."""
+    return 2 if has_outer_layer(parse) else 1
+
+
+def contradicts_list(
+    square: Pixels,
+    labels: LabelMap,
+    parse: AnyParse,
+    listed: int,
+    product: Callable[[], Palette | None],
+    listed_beneath: Callable[[], Palette | None],
+) -> bool:
+    """Return whether the product need not be the outermost top of the person in the crop ``square``.
+
+    ``listed`` is how many tops are listed. ``product`` and ``listed_beneath`` give the colours of the product and of
+    the top that is listed beneath it; they are called only where list and parse do not settle it, since the latter has
+    to be loaded.
+    """
+    layers = layers_in(parse)
+    if layers == listed == 1:
+        return False  # a single layer
+    seen_beneath = pixels_of(labels, beneath(parse))
+    if layers == 2 and not seen_beneath.any():
+        return False  # the inner layer cannot be seen
+    mine = product()
+    worn = palette(square, pixels_of(labels, outermost(parse, "upper")))
+    if layers == 1:
+        return is_clearly_more_like(worn, listed_beneath(), mine)
+    inner = palette(square, seen_beneath)
+    wrong = is_clearly_more_like(mine, inner, worn)
+    return wrong or (listed == 1 and not is_clearly_more_like(mine, worn, inner))
+
+
+def product_palette(pixels: Pixels, parse: AnyParse, factor: int) -> Palette | None:
+    """Return the colours of a product's own cloth; ``pixels`` are at one ``factor``-th of the parse's size."""
+    height, width = pixels.shape[:2]
+    mask = garment_mask(parse, Crop(x=0, y=0, side=factor * max(width, height)), factor=factor)
+    return palette(pixels, np.ascontiguousarray(mask[:height, :width]))
+
+
+def palette(pixels: Pixels, mask: Mask) -> Palette | None:
     """Return the smeared distribution of colours where the mask is, flat and of sum 1; None for an empty mask."""
     if not mask.any():
         return None
@@ -64,14 +109,14 @@ def palette(pixels: Pixels, mask: Mask) -> NDArray[np.float32] | None:
 
 
 def is_clearly_more_like(
-    garment: NDArray[np.float32] | None, one: NDArray[np.float32] | None, other: NDArray[np.float32] | None
-) -> bool:
-    """Say whether the garment's colours are clearly nearer to those of ``one`` than to those of ``other``."""
+    garment: Palette | None, one: Palette | None, other: Palette | None
+) -> bool:  # fmt: skip
+    """Return whether the garment's colours are clearly nearer to those of ``one`` than to those of ``other``."""
     if garment is None or one is None or other is None:
         return False
     return likeness(garment, one) > likeness(garment, other) + _CLEAR
 
 
-def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+def likeness(one: Palette, other: Palette) -> float:
     """Return the Bhattacharyya coefficient of two palettes, in [0, 1]."""
     return float(np.sqrt(one * other).sum())

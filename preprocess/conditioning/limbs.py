@@ -12,14 +12,21 @@ from preprocess.conditioning.crop import torso
 from preprocess.conditioning.masks import Box, box_of
 from preprocess.conditioning.regions import LabelMap, pixels_of
 from preprocess.formats.images import Mask
+from schemas import Keypoint
 
 Point = NDArray[np.float64]
-Joints = dict[str, tuple[int, int]]
+Joints = dict[str, tuple[Keypoint, Keypoint]]
 
-ARM_JOINTS: Joints = {"right_arm": (8, 10), "left_arm": (7, 9)}
+ARM_JOINTS: Joints = {
+    "right_arm": (Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+    "left_arm": (Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+}
 """Region → its elbow and wrist."""
 
-LEG_JOINTS: Joints = {"right_leg": (14, 16), "left_leg": (13, 15)}
+LEG_JOINTS: Joints = {
+    "right_leg": (Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
+    "left_leg": (Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE),
+}
 """Region → its knee and ankle."""
 
 _HAND = 0.36
@@ -101,7 +108,7 @@ def _last_bone(
 
 
 def _is_on(limb: Mask, box: Box, joint: Point) -> bool:
-    """Say whether the joint lies on a pixel of the limb, within half a pixel of its middle."""
+    """Return whether the joint lies on a pixel of the limb, within half a pixel of its middle."""
     x, y = np.rint(joint[:2])
     row, column = int(y) - box[0].start, int(x) - box[1].start
     inside = 0 <= row < limb.shape[0] and 0 <= column < limb.shape[1]

@@ -50,7 +50,7 @@ def dilated(mask: Mask, radius: int) -> Mask:
 
 
 def eroded(mask: Mask, radius: int) -> Mask:
-    """Return the mask shrunk by ``radius`` pixels; beyond the picture's edge it goes on."""
+    """Return the mask shrunk by ``radius`` pixels; beyond the image's edge it goes on."""
     return _morphed(mask, cv2.MORPH_ERODE, radius, 1)
 
 
@@ -67,10 +67,10 @@ def _disc(radius: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
-def thinned(picture: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
-    """Return every ``step``-th pixel of every ``step``-th row of the picture and of masks of its size."""
-    height, width = (size // step * step or size for size in picture.shape[:2])
+def thinned(image: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
+    """Return every ``step``-th pixel of every ``step``-th row of the image and of masks of its size."""
+    height, width = (size // step * step or size for size in image.shape[:2])
     few = [np.ascontiguousarray(mask[:height:step, :width:step]) for mask in masks]
     # The same pixels as by slicing, in a fifth of the time.
     size = -(-width // step), -(-height // step)
-    return np.asarray(cv2.resize(picture[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8), few
+    return np.asarray(cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8), few

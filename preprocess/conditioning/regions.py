@@ -105,7 +105,7 @@ def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int
 
 
 def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Bounds | None:
-    """Return left, top, right, bottom in pixels of the picture around the named (or all) regions."""
+    """Return left, top, right, bottom in pixels of the image around the named (or all) regions."""
     if isinstance(parse, PixelParse):
         return parse.box(names)
     boxes = [region.bounds for region in parse.regions if names is None or region.name in names]
@@ -119,7 +119,7 @@ def union(*boxes: Bounds | None) -> Bounds:
 
 
 def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """Cut the square out of a picture (h, w) of numbers; beyond its edges there is 0."""
+    """Cut the square out of an image (h, w) of numbers; beyond its edges there is 0."""
     result = np.zeros((crop.side, crop.side), np.uint8)
     left, top = max(0, crop.x), max(0, crop.y)
     inside = numbers[top : max(top, crop.y + crop.side), left : max(left, crop.x + crop.side)]

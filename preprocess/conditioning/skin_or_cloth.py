@@ -41,12 +41,12 @@ def shows_cloth(
     return result
 
 
-def repaint(picture: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
+def repaint(image: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
     """Give those ``contested`` pixels that are rather the body's than the cloth's the body's colour near by, in place.
 
     Along an edge a pixel is a mixture, so it is never shown as it was photographed. Whose it is rather, is told by
     how far it lies on the line from the cloth's colour near by to the body's; where these two are alike, it is the
-    body's. ``part`` and ``cloth`` say where either is seen for sure. All masks are (h, w); ``picture`` is RGB uint8.
+    body's. ``part`` and ``cloth`` say where either is seen for sure. All masks are (h, w); ``image`` is RGB uint8.
     Returns what was repainted.
     """
     result = np.zeros_like(contested)
@@ -54,18 +54,18 @@ def repaint(picture: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
     if box is None:
         return result
     where = contested[box]
-    body, fabric = (_colour_near_by(picture[box], mask[box], where) for mask in (part, cloth))
+    body, fabric = (_colour_near_by(image[box], mask[box], where) for mask in (part, cloth))
     across = body - fabric
     length = np.square(across).sum(axis=1)
-    mixture = ((picture[box][where] - fabric) * across).sum(axis=1)
+    mixture = ((image[box][where] - fabric) * across).sum(axis=1)
     of_body = (mixture > _SHARE * length) | (length < _ALIKE**2) | np.isnan(fabric[:, 0])
     of_body &= ~np.isnan(body[:, 0])
     result[box][where] = of_body
-    picture[result] = np.rint(body[of_body])
+    image[result] = np.rint(body[of_body])
     return result
 
 
-def paint_from(picture: Pixels, zone: Mask, source: Mask) -> None:
+def paint_from(image: Pixels, zone: Mask, source: Mask) -> None:
     """Give each pixel of ``zone`` the colour of the nearest one of ``source``, in place; both are (h, w).
 
     ``source`` must not be empty.
@@ -74,8 +74,8 @@ def paint_from(picture: Pixels, zone: Mask, source: Mask) -> None:
         (~source).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     colours = np.zeros((int(nearest.max()) + 1, 3), np.uint8)
-    colours[nearest[source]] = picture[source]
-    picture[zone] = colours[nearest[zone]]
+    colours[nearest[source]] = image[source]
+    image[zone] = colours[nearest[zone]]
 
 
 def _colour_near_by(colours: Pixels, mask: Mask, where: Mask) -> NDArray[np.float32]:

@@ -1,21 +1,7 @@
 """AI-Hub's JSON: poses (Model-Pose, Item-Pose) and parses (Model-Parse, Item-Parse).
 
-The readers are tolerant where real files are at fault, and say which fault they mended; what they cannot mend
-raises RecordError. The codes of `mended`:
-
-utf-8-bom, cp949-text      another encoding than plain UTF-8
-missing-image-size         the picture's own is to be used
-nested-landmarks           [x, y, v] each, instead of flat
-normalised-landmarks       fractions of the picture, instead of pixels
-swapped-sides              left and right were exchanged; see `sides`
-doubtful-view              the joints say another view than the file; nothing was changed
-view-mismatch              a product's view_point says front, its name back; the name counts
-category-mismatch          category_id and category_name disagree; neither is trusted
-repeated-region            two regions with one name or one number; their polygons are joined
-region-numbers             the numbers of the regions have gaps
-unknown-region             a region without a known name; left out
-flat-polygon               x, y, x, y, … instead of pairs
-degenerate-polygon         fewer than 3 points, or no pairs; left out
+Real files have faults. The readers repair what they can and name it in ``faults``; what cannot be repaired raises
+RecordError. `preprocess.faults` says what each fault means.
 """
 
 from __future__ import annotations
@@ -30,22 +16,26 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.label_maps import Bounds
 from preprocess.formats.loose_json import load_json
-from preprocess.formats.pose_sides import mend_garment, mend_person
+from preprocess.formats.pose_sides import repair_garment, repair_person
 from preprocess.label_tables import AIHUB_ITEM, AIHUB_MODEL
-from schemas import NUM_KEYPOINTS, Origin, View
+from schemas import NUM_KEYPOINTS, Keypoint, Origin, View
 
 Polygon = NDArray[np.float64]
-"""(n, 2) x, y in pixels of the upright picture, n ≥ 3, not closed."""
+"""(n, 2) x, y in pixels of the upright image, n ≥ 3, not closed."""
 
 _VIEWS: dict[int, View] = {0: "front", 1: "back", -1: "side"}
 _CATEGORIES = {0: "cap_and_hat", 1: "outerwear", 2: "tops", 3: "bottoms", 4: "shoes"}
 _ORIGINS: tuple[Origin, ...] = get_args(Origin)
 _COORDINATE_LIMIT = 1e5
 _POINT_LIMIT = 100_000
-"""Points of one polygon; the outline of a picture of 720 x 1280 has 4,000."""
+"""Points of one polygon; the outline of an image of 720 x 1280 has 4,000."""
+
+_FACE = slice(Keypoint.NOSE, Keypoint.LEFT_SHOULDER)
+_ARMS = slice(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_HIP)
+_HIPS_AND_KNEES = slice(Keypoint.LEFT_HIP, Keypoint.LEFT_ANKLE)
 
 _PRODUCT = re.compile(r"_([FB])$", re.IGNORECASE)
 _REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
@@ -53,9 +43,9 @@ _REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Pose:
-    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright picture and 1 where known, else all zeros.
+    """Keypoints or landmarks: (17, 3) x, y in pixels of the upright image and 1 where known, else all zeros.
 
-    ``unscaled`` says that x, y are still fractions of a picture whose size the file does not give: see `scaled`.
+    ``unscaled`` says that x, y are still fractions of an image whose size the file does not give: see `scaled`.
     ``category`` is a product's, where number and name agree on it; else cap_and_hat, tops (or outerwear) or bottoms
     by the slots that are filled. ``origin`` is what the file says of itself; AI-Hub's own files say nothing.
     """
@@ -63,13 +53,13 @@ class Pose:
     points: NDArray[np.float64]
     view: str | None
     image_size: tuple[int, int] | None
-    mended: tuple[str, ...]
+    faults: tuple[Fault, ...]
     unscaled: bool = False
     category: str | None = None
     origin: Origin = "annotated"
 
     def scaled(self, size: tuple[int, int]) -> Pose:
-        """Return the pose in pixels of its picture of (width, height); itself where it is so already."""
+        """Return the pose in pixels of its image of (width, height); itself where it is so already."""
         if not self.unscaled:
             return self
         return replace(self, points=self.points * (*size, 1.0), unscaled=False)
@@ -82,16 +72,16 @@ class Region:
     name: str
     polygons: tuple[Polygon, ...]
     bounds: Bounds
-    """Left, top, right, bottom in pixels of the picture."""
+    """Left, top, right, bottom in pixels of the image."""
 
 
 @dataclass(frozen=True)
 class Parse:
-    """The named parts of a person or a garment; (width, height) of the picture they were drawn on."""
+    """The named parts of a person or a garment; (width, height) of the image they were drawn on."""
 
     regions: tuple[Region, ...]
     image_size: tuple[int, int] | None
-    mended: tuple[str, ...]
+    faults: tuple[Fault, ...]
     origin: Origin = "annotated"
 
 
@@ -100,24 +90,24 @@ def read_pose(data: bytes, path: str) -> Pose:
 
     Raise RecordError `bad-pose` where it holds no usable pose, `copied-labels` where it is another side's.
     """
-    document, mended = _load(data, path, "bad-pose")
-    side = _product_side(document, path, mended)
-    size = _image_size(document, mended)
-    values = _landmarks(document.get("landmarks"), path, mended)
+    document, faults = _load(data, path, Fault.BAD_POSE)
+    side = _product_side(document, path, faults)
+    size = _image_size(document, faults)
+    values = _landmarks(document.get("landmarks"), path, faults)
     known = values[:, 2] > 0
     normalised = bool(known.any() and np.abs(values[known, :2]).max() <= 1.5)
     if normalised:
         values[:, :2] *= size or 1
-        mended.append("normalised-landmarks")
+        faults.append(Fault.NORMALISED_LANDMARKS)
     values[~known] = 0.0
     view_point = document.get("view_point")
     view = side or (_VIEWS.get(view_point) if isinstance(view_point, int) else None)
-    if code := mend_garment(values, side) if side else mend_person(values, view):
-        mended.append(code)
+    if fault := repair_garment(values, side) if side else repair_person(values, view):
+        faults.append(fault)
     values[:, 2] = values[:, 2] > 0
-    category = _category(document, mended) if side else None
+    category = _category(document, faults) if side else None
     return Pose(
-        values, view, size, tuple(mended), unscaled=normalised and size is None,
+        values, view, size, tuple(faults), unscaled=normalised and size is None,
         category=category or (_category_of_slots(values) if side else None), origin=_origin(document),
     )  # fmt: skip
 
@@ -142,15 +132,15 @@ def read_item_parse(data: bytes, path: str) -> Parse:
     return _read_parse(data, path, AIHUB_ITEM, ("product_type", "category_name"))
 
 
-def _load(data: bytes, path: str, reason: str) -> tuple[dict[str, Any], list[str]]:
-    mended: list[str] = []
+def _load(data: bytes, path: str, reason: Fault) -> tuple[dict[str, Any], list[Fault]]:
+    faults: list[Fault] = []
     try:
-        document = load_json(data, mended)
+        document = load_json(data, faults)
     except ValueError as error:
         raise RecordError(reason, path, f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise RecordError(reason, path, f"a JSON object is expected, not {type(document).__name__}")
-    return document, mended
+    return document, faults
 
 
 def _origin(document: dict[str, Any]) -> Origin:
@@ -159,10 +149,10 @@ def _origin(document: dict[str, Any]) -> Origin:
     return next((origin for origin in _ORIGINS if origin == said), "annotated")
 
 
-def _product_side(document: dict[str, Any], path: str, mended: list[str]) -> str | None:
+def _product_side(document: dict[str, Any], path: str, faults: list[Fault]) -> str | None:
     """Return front or back by a product's own stem, None for a person.
 
-    Labels that were copied from the other side do not fit the picture. The file_name inside tells; so does a
+    Labels that were copied from the other side do not fit the image. The file_name inside tells; so does a
     view_point of 1 (back) in a front's file, since nobody writes a 1 by default. A 0 in a back's file may be the
     default, so there the file_name decides.
     """
@@ -175,10 +165,10 @@ def _product_side(document: dict[str, Any], path: str, mended: list[str]) -> str
     view_point = _view_point(document)
     if (named and named[1].upper() != own) or (own == "F" and view_point == 1):
         raise RecordError(
-            "copied-labels", path, "labels of the product's other side under this name; label the picture anew"
+            Fault.COPIED_LABELS, path, "labels of the product's other side under this name; label the image again"
         )  # fmt: skip
     if own == "B" and view_point == 0:
-        mended.append("view-mismatch")
+        faults.append(Fault.VIEW_MISMATCH)
     return "front" if own == "F" else "back"
 
 
@@ -191,82 +181,84 @@ def _view_point(document: dict[str, Any]) -> Any:
     return views[0] if views and all(view == views[0] for view in views) else None
 
 
-def _category(document: dict[str, Any], mended: list[str]) -> str | None:
+def _category(document: dict[str, Any], faults: list[Fault]) -> str | None:
     number, name = document.get("category_id"), document.get("category_name")
     if number is None or name is None:
         return None
     if isinstance(number, int) and _CATEGORIES.get(number) == name:
         return str(name)
-    mended.append("category-mismatch")
+    faults.append(Fault.CATEGORY_MISMATCH)
     return None
 
 
 def _category_of_slots(points: NDArray[np.float64]) -> str | None:
     """Return what the filled slots say; the difference of tops and outerwear is not in them."""
     known = points[:, 2] > 0
-    if known[5:11].any():
+    if known[_ARMS].any():
         return "tops"
-    if known[11:15].any():
+    if known[_HIPS_AND_KNEES].any():
         return "bottoms"
-    return "cap_and_hat" if known[:5].any() else None
+    return "cap_and_hat" if known[_FACE].any() else None
 
 
-def _image_size(document: dict[str, Any], mended: list[str]) -> tuple[int, int] | None:
+def _image_size(document: dict[str, Any], faults: list[Fault]) -> tuple[int, int] | None:
     size = document.get("image_size")
     if isinstance(size, dict):
         width, height = size.get("width"), size.get("height")
         if isinstance(width, int) and isinstance(height, int) and 0 < min(width, height) <= max(width, height) < 1e5:
             return width, height
-    mended.append("missing-image-size")
+    faults.append(Fault.MISSING_IMAGE_SIZE)
     return None
 
 
-def _numbers(value: Any, path: str, reason: str) -> NDArray[np.float64]:
+def _numbers(value: Any, path: str, reason: Fault) -> NDArray[np.float64]:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(reason, path, "coordinates are not numbers") from error
 
 
-def _check_range(numbers: NDArray[np.float64], path: str, reason: str) -> None:
+def _check_range(numbers: NDArray[np.float64], path: str, reason: Fault) -> None:
     # The largest of numbers with a NaN among them is NaN, which is in no range.
     if numbers.size and not np.abs(numbers).max() <= _COORDINATE_LIMIT:
         raise RecordError(reason, path, "a coordinate is NaN, infinite or absurdly large")
 
 
-def _landmarks(value: Any, path: str, mended: list[str]) -> NDArray[np.float64]:
-    numbers = _numbers(value, path, "bad-pose") if isinstance(value, list) else np.empty(0)
-    _check_range(numbers, path, "bad-pose")
+def _landmarks(value: Any, path: str, faults: list[Fault]) -> NDArray[np.float64]:
+    numbers = _numbers(value, path, Fault.BAD_POSE) if isinstance(value, list) else np.empty(0)
+    _check_range(numbers, path, Fault.BAD_POSE)
     if numbers.ndim == 2:
-        mended.append("nested-landmarks")
+        faults.append(Fault.NESTED_LANDMARKS)
     if numbers.size != NUM_KEYPOINTS * 3:
-        raise RecordError("bad-pose", path, f"{NUM_KEYPOINTS * 3} landmark numbers are expected, not {numbers.size}")
+        raise RecordError(
+            Fault.BAD_POSE, path, f"{NUM_KEYPOINTS * 3} landmark numbers are expected, not {numbers.size}"
+        )
     return numbers.reshape(NUM_KEYPOINTS, 3).copy()
 
 
 def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, str]) -> Parse:
-    document, mended = _load(data, path, "bad-parse")
-    if _product_side(document, path, mended):
-        _category(document, mended)
-    size = _image_size(document, mended)
+    document, faults = _load(data, path, Fault.BAD_PARSE)
+    if _product_side(document, path, faults):
+        _category(document, faults)
+    size = _image_size(document, faults)
     regions: dict[str, list[Polygon]] = {}
     found = {key: value for key, value in document.items() if isinstance(value, dict) and "segmentation" in value}
     numbers = sorted(int(match[1]) for key in found if (match := _REGION.match(key)))
     if numbers != list(range(1, len(numbers) + 1)):
-        mended.append("region-numbers")
+        faults.append(Fault.REGION_NUMBERS)
     for key, value in found.items():
         name = _region_name(value, names, keys)
         if name is None:
-            mended.append("unknown-region")
+            faults.append(Fault.UNKNOWN_REGION)
             continue
         if name in regions or key.endswith(")"):
-            mended.append("repeated-region")
-        regions.setdefault(name, []).extend(_polygons(value["segmentation"], path, mended))
+            faults.append(Fault.REPEATED_REGION)
+        regions.setdefault(name, []).extend(_polygons(value["segmentation"], path, faults))
     filled = regions_of(regions)
     if not filled:
-        raise RecordError("empty-parse", path, "no region with a polygon; the picture has to be labelled anew")
-    _check_range(np.array([region.bounds for region in filled]), path, "bad-parse")
-    return Parse(filled, size, tuple(dict.fromkeys(mended)), _origin(document))
+        raise RecordError(Fault.EMPTY_PARSE, path, "no region with a polygon; the image has to be labelled again")
+    _check_range(np.array([region.bounds for region in filled]), path, Fault.BAD_PARSE)
+    return Parse(filled, size, tuple(dict.fromkeys(faults)), _origin(document))
 
 
 def regions_of(polygons: Mapping[str, Sequence[Polygon]]) -> tuple[Region, ...]:
@@ -287,21 +279,21 @@ def _region_name(region: dict[str, Any], names: dict[int, str], keys: tuple[str,
     return name or (names.get(category) if isinstance(category, int) else None)
 
 
-def _polygons(segmentation: Any, path: str, mended: list[str]) -> list[Polygon]:
+def _polygons(segmentation: Any, path: str, faults: list[Fault]) -> list[Polygon]:
     if not isinstance(segmentation, list):
-        raise RecordError("bad-parse", path, "a segmentation is a list of polygons")
+        raise RecordError(Fault.BAD_PARSE, path, "a segmentation is a list of polygons")
     if segmentation and isinstance(segmentation[0], int | float):
         segmentation = [segmentation]
     polygons: list[Polygon] = []
     for polygon in segmentation:
-        numbers = _numbers(polygon, path, "bad-parse")
+        numbers = _numbers(polygon, path, Fault.BAD_PARSE)
         if numbers.ndim == 1 and numbers.size and numbers.size % 2 == 0:
             numbers = numbers.reshape(-1, 2)
-            mended.append("flat-polygon")
+            faults.append(Fault.FLAT_POLYGON)
         if numbers.ndim != 2 or numbers.shape[1] != 2 or len(numbers) < 3:
-            mended.append("degenerate-polygon")
+            faults.append(Fault.DEGENERATE_POLYGON)
             continue
         if len(numbers) > _POINT_LIMIT:
-            raise RecordError("bad-parse", path, f"a polygon of {len(numbers)} points; label the picture anew")
+            raise RecordError(Fault.BAD_PARSE, path, f"a polygon of {len(numbers)} points; label the image again")
         polygons.append(numbers)
     return polygons

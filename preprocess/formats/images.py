@@ -1,12 +1,17 @@
-"""Pictures: bytes ↔ pixels. RGB uint8 (H, W, 3) throughout."""
+"""Images: bytes ↔ pixels, RGB uint8 (H, W, 3) throughout, and what a header says without decoding them."""
 
 from __future__ import annotations
+
+import io
+import warnings
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.jpeg import cut_below, frame_of
 from schemas import Crop
 
@@ -21,25 +26,57 @@ _FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
 }
 
+_ORIENTATION = 0x0112
+_LYING = (5, 6, 7, 8)
+_PNG = b"\x89PNG"
+_PNG_DEPTH = 24
+"""Where in a PNG the bits a channel stand."""
+
+
+class Header(NamedTuple):
+    """(width, height) of the upright image, and what is odd about it: none of it stops `decode`."""
+
+    size: tuple[int, int]
+    odd: tuple[Fault, ...]
+
+
+def read_header(data: bytes) -> Header | None:
+    """Return what an image's header says, None where the bytes are no image."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            size, mode, kind = image.size, image.mode, image.format
+            orientation = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    deep = mode.startswith("I") or (data.startswith(_PNG) and data[_PNG_DEPTH] == 16)
+    found = {
+        Fault.EXIF_TURNED: orientation in range(2, 9),
+        Fault.MPO_IMAGE: kind == "MPO",
+        Fault.CMYK_IMAGE: mode == "CMYK",
+        Fault.SIXTEEN_BIT_IMAGE: deep,
+    }
+    upright = (size[1], size[0]) if orientation in _LYING else size
+    return Header(upright, tuple(fault for fault, is_so in found.items() if is_so))
+
 
 def decode(
     data: bytes, path: str, labelled_size: tuple[int, int] | None, factor: int = 1
 ) -> tuple[Pixels, bool]:  # fmt: skip
-    """Decode a picture at one ``factor``-th (1, 2, 4) of its size, upright by its EXIF orientation.
+    """Decode an image at one ``factor``-th (1, 2, 4) of its size, upright by its EXIF orientation.
 
-    Some of AI-Hub's pictures lie on their side while their labels are for the upright one: where ``labelled_size``
-    (width, height) is portrait and the picture is landscape, it is turned by 270° (counter-clockwise). Returns the
+    Some of AI-Hub's images lie on their side while their labels are for the upright one: where ``labelled_size``
+    (width, height) is portrait and the image is landscape, it is turned by 270° (counter-clockwise). Returns the
     pixels and whether they were turned. Raises RecordError `bad-image` where nothing can be decoded.
     """
     pixels = None if is_cut_short(data) else decode_as(data, _FLAGS[factor])
     if pixels is None:
-        raise RecordError("bad-image", path, "cannot be decoded whole; fetch the file anew")
+        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file again")
     height, width = pixels.shape[:2]
     if height * width * factor**2 > _PIXEL_LIMIT:
         raise RecordError(
-            "bad-image",
+            Fault.BAD_IMAGE,
             path,
-            f"{factor * width}x{factor * height} pixels are more than any camera of the data set takes",
+            f"{factor * width}x{factor * height} pixels are more than any camera of the dataset takes",
         )
     sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and width > height
     if sideways:
@@ -52,8 +89,8 @@ def decode_above(
 ) -> tuple[Pixels, tuple[int, int]] | None:  # fmt: skip
     """Decode the rows of an upright JPEG above ``bottom``, and a few more, as `decode` would.
 
-    ``bottom`` is in pixels of the whole picture, at its full size. Returns the pixels, and (width, height) of the whole
-    picture at one ``factor``-th; None where only the whole can be decoded, or nothing.
+    ``bottom`` is in pixels of the whole image, at its full size. Returns the pixels, and (width, height) of the whole
+    image at one ``factor``-th; None where only the whole can be decoded, or nothing.
     """
     frame = frame_of(data)
     if frame is None or frame.width * frame.height > _PIXEL_LIMIT:
@@ -65,7 +102,7 @@ def decode_above(
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Say whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
+    """Return whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
 
 
@@ -79,7 +116,7 @@ def decode_as(data: bytes, flags: int) -> Pixels | None:
 
 
 def cut(pixels: Pixels, crop: Crop) -> Pixels:
-    """Cut out the square; what lies beyond the picture repeats its edge. Returns (side, side, 3)."""
+    """Cut out the square; what lies beyond the image repeats its edge. Returns (side, side, 3)."""
     height, width = pixels.shape[:2]
     left, top = max(0, crop.x), max(0, crop.y)
     right, bottom = min(width, crop.x + crop.side), min(height, crop.y + crop.side)
@@ -91,7 +128,7 @@ def cut(pixels: Pixels, crop: Crop) -> Pixels:
 
 
 def resize(square: Pixels, size: int) -> Pixels:
-    """Scale a square picture to ``size`` pixels a side: area average on the way down, cubic on the way up."""
+    """Scale a square image to ``size`` pixels a side: area average on the way down, cubic on the way up."""
     side = square.shape[0]
     if side == size:
         return square

@@ -1,6 +1,6 @@
-"""The upper rows of a JPEG without those below: it is decoded from the top, so half of a picture takes half the time.
+"""The upper rows of a JPEG without those below: it is decoded from the top, so half of an image takes half the time.
 
-libjpeg stops where the file says that the picture ends. Only plain files are cut: one scan from top to bottom, nothing
+libjpeg stops where the file says that the image ends. Only plain files are cut: one scan from top to bottom, nothing
 after it, and no EXIF data that may turn it. The rows are then the same to the last bit.
 """
 
@@ -53,7 +53,7 @@ def frame_of(data: bytes) -> Frame | None:
     if not at:
         return None
     height, width = (int.from_bytes(data[start : start + 2]) for start in (at, at + 2))
-    all_at_once = data[place + 4] == data[at + 4]  # the colours of the scan, and of the picture
+    all_at_once = data[place + 4] == data[at + 4]  # the colours of the scan, and of the image
     return Frame(width, height, at, place, has_exif, plain and all_at_once)
 
 

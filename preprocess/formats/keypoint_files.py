@@ -2,12 +2,8 @@
 
 The numbers lie at `people[n].pose_keypoints_2d`, `people[n].pose_keypoints` or `keypoints`, flat or as rows; a row is
 x, y, score, and perhaps its own number. 25 rows are BODY_25, 18 are COCO-18, 17 are COCO-17. A point is absent where
-its score is 0 or less, or it is 0, 0 or -1, -1. The codes of `mended`:
-
-several-people     more than one person; the one with most points was taken
-swapped-sides      left and right were exchanged; see `sides`
-doubtful-view      the joints say that the back is seen; nothing was changed
-utf-8-bom, cp949-text
+its score is 0 or less, or it is 0, 0 or -1, -1. Of several people the one with most points is read, and sides that are
+swapped are exchanged; both are named in ``faults``.
 """
 
 from __future__ import annotations
@@ -17,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.loose_json import load_json
-from preprocess.formats.pose_sides import mend_person
+from preprocess.formats.pose_sides import repair_person
 from schemas import NUM_KEYPOINTS
 
 BODY_25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
@@ -41,32 +37,32 @@ _OFF_THE_GRID = 1.25
 def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) -> Pose:
     """Read the pose of the person with most known points; a pose without any has 17 absent ones.
 
-    ``grid`` (width, height) is what the coordinates are on where that is not the picture: the pose then is in
+    ``grid`` (width, height) is what the coordinates are on where that is not the image: the pose then is in
     fractions, see `Pose.scaled`. Raise RecordError `bad-pose`.
     """
-    mended: list[str] = []
+    faults: list[Fault] = []
     try:
-        document = load_json(data, mended)
+        document = load_json(data, faults)
     except ValueError as error:
-        raise RecordError("bad-pose", path, f"not JSON: {error}") from error
+        raise RecordError(Fault.BAD_POSE, path, f"not JSON: {error}") from error
     people = [_person(values, path) for values in _people(document, path)]
     if len(people) > 1:
-        mended.append("several-people")
+        faults.append(Fault.SEVERAL_PEOPLE)
     points = max(people, key=_completeness, default=np.zeros((NUM_KEYPOINTS, 3)))
-    if code := mend_person(points, "front"):
-        mended.append(code)
+    if fault := repair_person(points, "front"):
+        faults.append(fault)
     points[:, 2] = points[:, 2] > 0
     if grid is not None:
         points[:, :2] /= grid
         if points[:, :2].max() > _OFF_THE_GRID:
-            raise RecordError("bad-pose", path, f"points far off the grid of {grid[0]}x{grid[1]}; fetch it anew")
-    return Pose(points, "front", None, tuple(mended), unscaled=grid is not None)
+            raise RecordError(Fault.BAD_POSE, path, f"points far off the grid of {grid[0]}x{grid[1]}; fetch it again")
+    return Pose(points, "front", None, tuple(faults), unscaled=grid is not None)
 
 
 def _people(document: Any, path: str) -> list[Any]:
     """Return the numbers of each person in the file."""
     if not isinstance(document, dict):
-        raise RecordError("bad-pose", path, f"a JSON object is expected, not {type(document).__name__}")
+        raise RecordError(Fault.BAD_POSE, path, f"a JSON object is expected, not {type(document).__name__}")
     people = document.get("people")
     if isinstance(people, list):
         found = [_numbers_of(person) for person in people]
@@ -75,7 +71,7 @@ def _people(document: Any, path: str) -> list[Any]:
     else:
         found = [None]
     if any(values is None for values in found):
-        raise RecordError("bad-pose", path, f"none of {', '.join(_KEYS)} in it; estimate the pose anew")
+        raise RecordError(Fault.BAD_POSE, path, f"none of {', '.join(_KEYS)} in it; estimate the pose again")
     return found
 
 
@@ -88,14 +84,14 @@ def _person(values: Any, path: str) -> NDArray[np.float64]:
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise RecordError("bad-pose", path, "keypoints are not numbers; estimate the pose anew") from error
+        raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose again") from error
     rows = (
         numbers if numbers.ndim == 2 else numbers.reshape(-1, 3) if numbers.ndim == 1 and not numbers.size % 3 else None
     )
     if rows is None or len(rows) not in _ORDERS or rows.shape[1] not in (3, 4):
-        raise RecordError("bad-pose", path, f"25, 18 or 17 keypoints are expected, not {numbers.size} numbers")
+        raise RecordError(Fault.BAD_POSE, path, f"25, 18 or 17 keypoints are expected, not {numbers.size} numbers")
     if not np.isfinite(rows).all() or np.abs(rows).max() > _COORDINATE_LIMIT:
-        raise RecordError("bad-pose", path, "a coordinate is NaN, infinite or absurdly large")
+        raise RecordError(Fault.BAD_POSE, path, "a coordinate is NaN, infinite or absurdly large")
     points = rows[list(_ORDERS[len(rows)]), :3].copy()
     absent = (points[:, 2] <= 0) | (points[:, :2] == 0).all(axis=1) | (points[:, :2] == -1).all(axis=1)
     points[absent] = 0.0

@@ -1,10 +1,7 @@
 """Label maps (one number a pixel, in a palette or grey PNG) and masks of garments, as they come in files.
 
-What cannot be trusted raises RecordError:
-
-colour-parse       a picture painted in the labels' colours: its numbers, if it has any, are no labels
-bad-parse          cannot be decoded whole, or holds numbers that the table does not have
-empty-parse        nothing but background
+What cannot be trusted raises RecordError: an image painted in the labels' colours (its numbers, if it has any, are no
+labels), one that cannot be decoded whole or holds numbers that the table does not have, nothing but background.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, decode_as, is_cut_short
 from preprocess.label_tables import BACKGROUND, PALETTES, Pixelwise, region_names
 from schemas import Origin
@@ -29,7 +26,7 @@ Bounds = tuple[float, float, float, float]
 
 _PIXEL_LIMIT = 100_000_000
 _SPECK = 0.0005
-"""Patches on less than this share of the picture do not widen a box, and a region with nothing larger is noise."""
+"""Patches on less than this share of the image do not widen a box, and a region with nothing larger is noise."""
 _HALF_GREY = 128
 _NEAR = 2
 """Levels by which a palette's colours may differ: some programs write 254 for 255."""
@@ -47,12 +44,12 @@ class PixelParse:
 
     numbers: NDArray[np.uint8]
     names: tuple[str, ...]
-    mended: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
     origin: Origin = "annotated"
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(width, height) of the picture that the map is of."""
+        """(width, height) of the image that the map is of."""
         return self.numbers.shape[1], self.numbers.shape[0]
 
     @cached_property
@@ -94,13 +91,13 @@ def read_label_map(data: bytes, path: str, labels: Pixelwise) -> PixelParse:
     numbers, palette = _numbers(data, path)
     used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)[:256])
     if palette is not None and _is_painted(palette, used):
-        raise RecordError("colour-parse", path, "its palette gives labels other numbers: a painted copy; take it away")
+        raise RecordError(Fault.COLOUR_PARSE, path, "its palette gives labels other numbers: a painted copy; remove it")
     if used[-1] >= len(names):
         raise RecordError(
-            "bad-parse", path, f"label {used[-1]}, and the table {labels} ends at {len(names) - 1}; fetch it anew"
+            Fault.BAD_PARSE, path, f"label {used[-1]}, and the table {labels} ends at {len(names) - 1}; fetch it again"
         )
     if not used.any():
-        raise RecordError("empty-parse", path, "nothing but background; the picture has to be parsed anew")
+        raise RecordError(Fault.EMPTY_PARSE, path, "nothing but background; the image has to be parsed again")
     return PixelParse(numbers, names)
 
 
@@ -111,41 +108,41 @@ def read_mask(data: bytes, path: str) -> PixelParse:
     """
     grey = None if is_cut_short(data) else decode_as(data, cv2.IMREAD_GRAYSCALE)
     if grey is None:
-        raise RecordError("bad-parse", path, "cannot be decoded whole; fetch the file anew")
+        raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again")
     return mask_parse(grey >= _HALF_GREY, path)
 
 
 def mask_parse(mask: Mask, path: str) -> PixelParse:
     """Return a garment's mask as a parse of one region. Raise RecordError `empty-parse` where it holds nothing."""
     if not mask.any():
-        raise RecordError("empty-parse", path, "a mask without the garment; it has to be made anew")
+        raise RecordError(Fault.EMPTY_PARSE, path, "a mask without the garment; it has to be made again")
     return PixelParse(mask.view(np.uint8), (BACKGROUND, "torso"))
 
 
 def _numbers(data: bytes, path: str) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
     """Return the numbers (h, w) and the palette (n, 3) of a label map, None where it has none."""
     try:
-        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as picture:
-            if picture.width * picture.height > _PIXEL_LIMIT:
-                raise RecordError("bad-parse", path, f"{picture.width}x{picture.height} pixels; fetch it anew")
-            found, mode = np.asarray(picture), picture.mode
-            palette = picture.getpalette("RGB") if mode == "P" else None
+        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > _PIXEL_LIMIT:
+                raise RecordError(Fault.BAD_PARSE, path, f"{image.width}x{image.height} pixels; fetch it again")
+            found, mode = np.asarray(image), image.mode
+            palette = image.getpalette("RGB") if mode == "P" else None
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
-        raise RecordError("bad-parse", path, "cannot be decoded whole; fetch the file anew") from error
+        raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again") from error
     if mode in ("RGB", "RGBA") and bool((found[..., :1] == found[..., :3]).all()):
         found, mode = found[..., 0], "L"
     if mode not in _DEPTHS:
         raise RecordError(
-            "colour-parse", path, f"a colour picture ({mode}), not a map of labels; give the palette PNG it shows"
+            Fault.COLOUR_PARSE, path, f"a colour image ({mode}), not a map of labels; give the palette PNG it shows"
         )
     if found.max() > 255:
-        raise RecordError("bad-parse", path, f"label {found.max()} is in no table; fetch it anew")
+        raise RecordError(Fault.BAD_PARSE, path, f"label {found.max()} is in no table; fetch it again")
     colours = None if palette is None else np.array(palette, np.int64).reshape(-1, 3)
     return np.ascontiguousarray(found, np.uint8), colours
 
 
 def _is_painted(palette: NDArray[np.int64], used: NDArray[np.int64]) -> bool:
-    """Say whether the used numbers have the colours of a known palette's labels, but of other ones.
+    """Return whether the used numbers have the colours of a known palette's labels, but of other ones.
 
     A palette of its own (grey, or any other) says nothing about the numbers.
     """

@@ -1,4 +1,4 @@
-"""JSON as it comes: other encodings than plain UTF-8, repeated keys."""
+"""JSON as real files have it: other encodings than plain UTF-8, repeated keys."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from preprocess.faults import Fault
+
 _KEY = re.compile(rb'"\s*:')
 """What follows the name of every key."""
 
 
-def load_json(data: bytes, mended: list[str] | None = None) -> Any:
+def load_json(data: bytes, faults: list[Fault] | None = None) -> Any:
     """Decode JSON in any of the encodings met: UTF-8 with or without BOM, cp949. Raise ValueError.
 
-    Other encodings are named in ``mended``: `utf-8-bom`, `cp949-text`. The first values of a key that an object
-    repeats are kept under names that end in ')'.
+    Other encodings are added to ``faults``. The first values of a key that an object repeats are kept under names that
+    end in ')'.
     """
     try:
         # A third of the time, but the last of repeated keys wins. What it refuses is decided below.
@@ -25,7 +27,7 @@ def load_json(data: bytes, mended: list[str] | None = None) -> Any:
             return document
     except ValueError:
         pass
-    return _load_any(data, [] if mended is None else mended)
+    return _load_any(data, [] if faults is None else faults)
 
 
 def _keys(document: Any) -> int:
@@ -35,14 +37,14 @@ def _keys(document: Any) -> int:
     return len(document) + sum(map(_keys, document.values()))
 
 
-def _load_any(data: bytes, mended: list[str]) -> Any:
+def _load_any(data: bytes, faults: list[Fault]) -> Any:
     try:
         text = data.decode("utf-8-sig")
         if data.startswith(b"\xef\xbb\xbf"):
-            mended.append("utf-8-bom")
+            faults.append(Fault.UTF_8_BOM)
     except UnicodeDecodeError:
         text = data.decode("cp949")
-        mended.append("cp949-text")
+        faults.append(Fault.CP949_TEXT)
     try:
         return _DECODER.decode(text)
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""Left and right of a pose: found swapped in 1–6 % of the pairs, and mended where the rest of the pose is sure.
+"""Left and right of a pose: swapped in 1–6 % of the pairs, and repaired where the rest of the pose is sure.
 
 Left and right are the wearer's, so in a front view the left joints lie at larger x, in a back view at smaller x.
 """
@@ -10,17 +10,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import FLIP
+from preprocess.faults import Fault
+from schemas import FLIP, TORSO, Keypoint
 
-SWAPPED = "swapped-sides"
-"""Both shoulders and hips (of a garment: all known pairs) were on the wrong side; the sides were exchanged."""
-
-DOUBTFUL = "doubtful-view"
-"""The joints say another view than the file and the face does not settle it; nothing was changed."""
-
-_BODY = slice(5, 17)
-_FACE_PAIRS = ((1, 2), (3, 4))
-_BODY_PAIRS = ((5, 6), (11, 12), (13, 14), (15, 16))
+_NOSE_AND_EYES = slice(Keypoint.NOSE, Keypoint.LEFT_EAR)
+_EYES_AND_EARS = slice(Keypoint.LEFT_EYE, Keypoint.LEFT_SHOULDER)
+_BODY = slice(Keypoint.LEFT_SHOULDER, None)
+_FACE_PAIRS = ((Keypoint.LEFT_EYE, Keypoint.RIGHT_EYE), (Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR))
+_BODY_PAIRS = (
+    (Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER),
+    (Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP),
+    (Keypoint.LEFT_KNEE, Keypoint.RIGHT_KNEE),
+    (Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE),
+)
 _CLEAR = 0.15
 """Joints of a person count as on one side when this far apart, in lengths of the torso: less is a side view."""
 
@@ -28,32 +30,34 @@ _CLEAR_GARMENT = 0.05
 """The same for a garment, in lengths of the longer side of its box."""
 
 
-def mend_person(points: NDArray[np.float64], view: str | None) -> str | None:
-    """Exchange the sides in place where a person's are swapped; return the code of what was found.
+def repair_person(points: NDArray[np.float64], view: str | None) -> Fault | None:
+    """Exchange the sides in place where a person's are swapped; return the fault.
 
-    ``points`` is (17, 3), x, y in pixels and v as in the files: 0 absent, 1 occluded, 2 visible. Only front and back
-    views are looked at; where the file gives no view, a face with both eyes visible makes it a front view.
+    They are where both shoulders and both hips are on the wrong side. The view is doubtful, and nothing is changed,
+    where the joints show another view than the file and the face does not settle it. ``points`` is (17, 3), x, y in
+    pixels and v as in the files: 0 absent, 1 occluded, 2 visible. Only front and back views are checked; where the file
+    gives no view, a face with both eyes visible makes it a front view.
     """
     rows = points.tolist()
     shown = _side_shown(rows)
-    face = all(known == 2 for _, _, known in rows[:3])
+    face = all(known == 2 for _, _, known in rows[_NOSE_AND_EYES])
     expected = {"front": 1, "back": -1, "side": 0, None: int(face)}[view]
     if not shown or not expected or shown == expected:
         return None
-    sure = points[:3, 2].any() if expected == 1 else not face
+    sure = points[_NOSE_AND_EYES, 2].any() if expected == 1 else not face
     if not sure:
-        return DOUBTFUL
+        return Fault.DOUBTFUL_VIEW
     _exchange(points, _BODY)
     across = [
         float(points[left, 0] - points[right, 0]) for left, right in _FACE_PAIRS if points[[left, right], 2].all()
     ]
     if across and sum(across) * expected < 0:
-        _exchange(points, slice(1, 5))
-    return SWAPPED
+        _exchange(points, _EYES_AND_EARS)
+    return Fault.SWAPPED_SIDES
 
 
-def mend_garment(points: NDArray[np.float64], side: str) -> str | None:
-    """Exchange the sides in place where a garment's are swapped; return the code of what was found.
+def repair_garment(points: NDArray[np.float64], side: str) -> Fault | None:
+    """Exchange the sides in place where a garment's are swapped; return the fault.
 
     ``side`` is front or back. All known pairs of at least two (shoulders, hips, knees, ankles) have to agree.
     """
@@ -67,12 +71,12 @@ def mend_garment(points: NDArray[np.float64], side: str) -> str | None:
     if any((left[0] - right[0]) * expected > -clear for left, right in pairs):
         return None
     _exchange(points, _BODY)
-    return SWAPPED
+    return Fault.SWAPPED_SIDES
 
 
 def _side_shown(rows: list[list[float]]) -> int:
     """Return 1 where shoulders and hips are as in a front view, -1 as in a back view, 0 where neither is clear."""
-    joints = [rows[joint] for joint in (5, 6, 11, 12)]
+    joints = [rows[joint] for joint in TORSO]
     if not all(known for _, _, known in joints):
         return 0
     (left, top, _), (right, low, _), (left_hip, top_hip, _), (right_hip, low_hip, _) = joints

@@ -1,1 +1,1 @@
-"""Looking at what is there: a data set before it is built, a folder of shards after."""
+"""Looking at what is there: a dataset before it is built, a folder of shards after."""

@@ -1,6 +1,6 @@
 """Jg from a garment's outline, where nobody set landmarks: a geometric rule on the product's mask.
 
-It serves data sets without landmarks, and photographs that `prep annotate` finds the outline in.
+It serves datasets without landmarks, and photographs that `prep annotate` finds the outline in.
 
 The garment is taken to lie or hang upright, its front to the camera, so that the wearer's left is at larger x. The
 slots are those of AI-Hub's landmarks.
@@ -9,17 +9,17 @@ Tops and dresses. In each row the run of the mask around the middle column is th
 ends where the run gets narrower at once, at its end or at the armpit; above, the trunk goes straight up. What lies
 outside of the trunk is sleeve, if it is more than a sliver.
 
-5, 6      where the trunk's edge meets the garment's upper outline
-7, 8      a short sleeve's end; half way along a long one
-9, 10     a long sleeve's end
-11, 12    the hem's corners; of a dress its waist, the narrowest row of the trunk's upper half
-13-16     of a dress: the trunk's edge half way from waist to hem, and the hem's corners
+shoulders  where the trunk's edge meets the garment's upper outline
+elbows     a short sleeve's end; half way along a long one
+wrists     a long sleeve's end
+hips       the hem's corners; of a dress its waist, the narrowest row of the trunk's upper half
+knees, ankles   of a dress: the trunk's edge half way from waist to hem, and the hem's corners
 
 Trousers, shorts and skirts. Legs end lower than the middle between them.
 
-11, 12    the waist's corners
-13, 14    the end of a short garment: the middle of each leg, or a skirt's corners; half way down a long one
-15, 16    the end of a long garment
+hips       the waist's corners
+knees      the end of a short garment: the middle of each leg, or a skirt's corners; half way down a long one
+ankles     the end of a long garment
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of, largest_piece
 from preprocess.formats.images import Mask
-from schemas import NUM_KEYPOINTS, Garment
+from schemas import NUM_KEYPOINTS, Garment, Keypoint
 
 Points = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def landmarks(mask: Mask, garment: Garment) -> Points:
     return points
 
 
-Marks = dict[int, tuple[float, float]]
+Marks = dict[Keypoint, tuple[float, float]]
 
 
 def _top(shape: Mask, *, dress: bool) -> Marks:
@@ -87,26 +87,27 @@ def _top(shape: Mask, *, dress: bool) -> Marks:
     marks: Marks = {}
     for side, edge in ((1, right), (-1, left)):
         shoulder = _shoulder(shape, middle, edge, side)
-        marks[_slot(5, side)] = shoulder
+        marks[_slot(Keypoint.LEFT_SHOULDER, side)] = shoulder
         marks |= _sleeve(shape, edge, shoulder, side, trunk)
         low = min(max(0, round(hem - _EDGE_ROWS * height)), height - 1)
         corner = float(edge[low]), float(hem)
         if not dress:
-            marks[_slot(11, side)] = corner
+            marks[_slot(Keypoint.LEFT_HIP, side)] = corner
             continue
         start, stop = (round(share * hem) for share in _WAIST)
         waist = start + int((right - left)[start : max(stop, start + 1)].argmin())
         between = (waist + hem) // 2
         marks |= {
-            _slot(11, side): (float(edge[waist]), float(waist)),
-            _slot(13, side): (float(edge[between]), float(between)),
-            _slot(15, side): corner,
+            _slot(Keypoint.LEFT_HIP, side): (float(edge[waist]), float(waist)),
+            _slot(Keypoint.LEFT_KNEE, side): (float(edge[between]), float(between)),
+            _slot(Keypoint.LEFT_ANKLE, side): corner,
         }
     return marks
 
 
-def _slot(left_slot: int, side: int) -> int:
-    return left_slot if side == 1 else left_slot + 1
+def _slot(left: Keypoint, side: int) -> Keypoint:
+    """Return the slot of the wearer's left (side 1) or right."""
+    return left if side == 1 else left.mirrored
 
 
 def _middle(shape: Mask) -> int:
@@ -176,11 +177,11 @@ def _sleeve(
     length = float(away.max())
     end = _mean_at(xs, ys, away >= (1 - _END) * length)
     if length < _LONG_SLEEVE * trunk:
-        return {_slot(7, side): end}
+        return {_slot(Keypoint.LEFT_ELBOW, side): end}
     between = np.abs(away - length / 2) <= _END * length
     # Of a sleeve that lies on the trunk, only its lower part may be outside of it.
     half = _mean_at(xs, ys, between) if between.any() else ((shoulder[0] + end[0]) / 2, (shoulder[1] + end[1]) / 2)
-    return {_slot(7, side): half, _slot(9, side): end}
+    return {_slot(Keypoint.LEFT_ELBOW, side): half, _slot(Keypoint.LEFT_WRIST, side): end}
 
 
 def _lower(shape: Mask) -> Marks:
@@ -188,18 +189,20 @@ def _lower(shape: Mask) -> Marks:
     waist = round(_EDGE_ROWS * height)
     first, last = _ends(shape, waist)
     long = height > _LONG * (last - first + 1)
-    marks: Marks = {_slot(11, 1): (last, float(waist)), _slot(11, -1): (first, float(waist))}
+    marks: Marks = {Keypoint.LEFT_HIP: (last, float(waist)), Keypoint.RIGHT_HIP: (first, float(waist))}
     low = min(height - 1, round((1 - _EDGE_ROWS) * height))
     middle = _middle(shape)
     kind = "legs" if _has_legs(shape, middle) else "skirt"
     for side in (1, -1):
         end = _leg(shape, low, middle, side) if kind == "legs" else _hem_corner(shape, side)
         if not long:
-            marks[_slot(13, side)] = end
+            marks[_slot(Keypoint.LEFT_KNEE, side)] = end
             continue
         knee = round(_KNEE[kind] * height)
-        marks[_slot(13, side)] = _leg(shape, knee, middle, side) if kind == "legs" else _corner(shape, knee, side)
-        marks[_slot(15, side)] = end
+        marks[_slot(Keypoint.LEFT_KNEE, side)] = (
+            _leg(shape, knee, middle, side) if kind == "legs" else _corner(shape, knee, side)
+        )
+        marks[_slot(Keypoint.LEFT_ANKLE, side)] = end
     return marks
 
 
@@ -209,7 +212,7 @@ def _ends(shape: Mask, row: int) -> tuple[float, float]:
 
 
 def _has_legs(shape: Mask, middle: int) -> bool:
-    """Say whether the mask ends higher up in the middle than at its sides."""
+    """Return whether the mask ends higher up in the middle than at its sides."""
     width = max(1, round(_NOTCH * shape.shape[1]))
     near = shape[:, max(0, middle - width) : middle + width + 1]
     ends = len(shape) - near[::-1].argmax(axis=0)

@@ -1,109 +1,115 @@
-"""Subjects of the data sets with label maps, VITON-HD and Dress Code: OpenPose's JSON, a map, a mask or none.
+"""Subjects of the datasets with label maps, VITON-HD and Dress Code: OpenPose's JSON, a map, a mask or none.
 
 Their garments have no landmarks: Jg is derived from the outline, see `garment_outline`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.conditioning import Subject
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.masks import dilated
-from preprocess.conditioning.subject import Subject
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
-from preprocess.formats.image_headers import read_header
-from preprocess.formats.images import Mask, Pixels, decode
+from preprocess.formats.images import Mask, Pixels, decode, read_header
 from preprocess.formats.keypoint_files import read_keypoints
 from preprocess.formats.label_maps import PixelParse, mask_parse, read_label_map, read_mask
 from preprocess.label_tables import Pixelwise
 from preprocess.loading.garment_outline import landmarks
 from preprocess.loading.plain_background import garment_before
 from preprocess.sources import Files, Record
+from preprocess.sources.record import MISSING, File
+from preprocess.sources.record import Subject as Kind
+from schemas import Keypoint
 
 GRIDS: dict[Pixelwise, tuple[int, int] | None] = {"cihp": None, "lip": None, "dress-code": (384, 512)}
-"""Width and height of what keypoints are on, where that is not the picture."""
+"""Width and height of what keypoints are on, where that is not the image."""
 
+_SHOULDERS = [Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER]
 _NECK_ABOVE_SHOULDERS = 0.12
 """Where the neck ends for a label that takes in head and neck, in torso lengths; as in `agnostic`."""
 _TORSO_OF_SHOULDERS = 1.4
 """Length of a torso in widths of its shoulders, where the hips are not known."""
 _ON_THE_PERSON = 0.5
-"""Share of a pose's points inside the picture that have to lie on the person at the least."""
+"""Share of a pose's points inside the image that have to lie on the person at the least."""
 _NEAR = 0.03
-"""How far off it, in parts of the picture's height, a point still counts as on it."""
+"""How far off it, in parts of the image's height, a point still counts as on it."""
 
 
 def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subject:
     """Read and decode the person of a record. Raise RecordError."""
-    paths = {"image": record.person_image, "pose": record.person_pose, "parse": record.person_parse}
-    _check_there(paths, "person", f"{record.look}_{record.frame}")
+    paths: dict[File, str] = {"image": record.person_image, "pose": record.person_pose, "parse": record.person_parse}
+    check_there(paths, "person", f"{record.look}_{record.frame}")
     pose = read_keypoints(files.read(record.person_pose), record.person_pose, GRIDS[labels])
     if not pose.points.any():
-        raise RecordError("no-person-pose", record.person_pose, "nobody is found in it; estimate the pose anew")
+        raise RecordError(Fault.NO_PERSON_POSE, record.person_pose, "no person in it; estimate the pose again")
     parse = read_label_map(files.read(record.person_parse), record.person_parse, labels)
-    pixels, odd = _picture(files, record.person_image, parse.image_size)
+    pixels, odd = _image(files, record.person_image, parse.image_size)
     _check_size(parse, pixels, record.person_parse)
     pose = pose.scaled(parse.image_size)
     check_fit(pose, parse, record.person_pose)
     if "head" in parse.names:
         parse = _without_neck(parse, pose, record.person_pose)
-    mended = tuple(dict.fromkeys((*pose.mended, *parse.mended, *odd)))
-    return Subject(pixels, parse.image_size, 1, pose, parse, mended)
+    faults = tuple(dict.fromkeys((*pose.faults, *parse.faults, *odd)))
+    return Subject(pixels, parse.image_size, 1, pose, parse, record.person_parse, faults)
 
 
 def load_mapped_product(files: Files, record: Record, labels: Pixelwise) -> Subject:
     """Read and decode the garment of a record, and derive its landmarks. Raise RecordError."""
     name = f"{record.item}_{record.side}"
     if labels == "dress-code":
-        _check_there({"image": record.product_image}, "product", name)
-        pixels, odd = _picture(files, record.product_image, None)
+        check_there({"image": record.product_image}, "product", name)
+        pixels, odd = _image(files, record.product_image, None)
         parse = mask_parse(garment_before(pixels, record.product_image), record.product_image)
     else:
-        _check_there({"image": record.product_image, "parse": record.product_parse}, "product", name)
+        check_there({"image": record.product_image, "parse": record.product_parse}, "product", name)
         parse = read_mask(files.read(record.product_parse), record.product_parse)
-        pixels, odd = _picture(files, record.product_image, parse.image_size)
+        pixels, odd = _image(files, record.product_image, parse.image_size)
         _check_size(parse, pixels, record.product_parse)
     points = landmarks(parse.mask(), record.garment)
     pose = Pose(points, "front", parse.image_size, ())
-    return Subject(pixels, parse.image_size, 1, pose, parse, tuple(dict.fromkeys((*parse.mended, *odd))))
+    faults = tuple(dict.fromkeys((*parse.faults, *odd)))
+    return Subject(pixels, parse.image_size, 1, pose, parse, record.product_parse, faults)
 
 
-def _check_there(paths: dict[str, str], what: str, name: str) -> None:
+def check_there(paths: Mapping[File, str], what: Kind, name: str) -> None:
+    """Raise RecordError for the first file of the person or product ``name`` that the dataset does not have."""
     for part, path in paths.items():
         if not path:
-            raise RecordError(f"missing-{what}-{part}", name, f"the {what}'s {part} file is not in the data set")
+            raise RecordError(MISSING[what, part], name, f"the {what}'s {part} file is not in the dataset")
 
 
-def _picture(files: Files, path: str, labelled_size: tuple[int, int] | None) -> tuple[Pixels, tuple[str, ...]]:
-    """Return the upright picture, and codes of what was mended on the way."""
+def _image(files: Files, path: str, labelled_size: tuple[int, int] | None) -> tuple[Pixels, tuple[Fault, ...]]:
+    """Return the upright image, and the faults that were repaired in it."""
     data = files.read(path)
     pixels, turned = decode(data, path, labelled_size)
     header = read_header(data)
     odd = header.odd if header else ()
-    return pixels, (*odd, "turned-image") if turned else odd
+    return pixels, (*odd, Fault.TURNED_IMAGE) if turned else odd
 
 
 def _check_size(parse: PixelParse, pixels: Pixels, path: str) -> None:
     found = pixels.shape[1], pixels.shape[0]
     if parse.image_size != found:
-        raise RecordError("size-mismatch", path, f"labels are for {parse.image_size}, the picture is {found}")
+        raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {parse.image_size}, the image is {found}")
 
 
 def check_fit(pose: Pose, parse: PixelParse, path: str) -> None:
-    """Raise RecordError `foreign-pose` where the points are not where the parse has the person."""
+    """Raise RecordError where the points are not where the parse has the person."""
     width, height = parse.image_size
     points = pose.points[pose.points[:, 2] > 0, :2]
     inside = points[((points >= 0) & (points < (width, height))).all(axis=1)].astype(np.int64)
     near: Mask = dilated(parse.mask(), max(2, round(_NEAR * height)))
     if not len(inside) or near[inside[:, 1], inside[:, 0]].mean() < _ON_THE_PERSON:
         raise RecordError(
-            "foreign-pose",
+            Fault.FOREIGN_POSE,
             path,
-            "most of its points are beside the person; it is another picture's, or of another size",
+            "most of its points are beside the person; it is another image's, or of another size",
         )
 
 
@@ -112,7 +118,7 @@ def _without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:
     line = _neckline(pose.points)
     if line is None:
         raise RecordError(
-            "no-shoulders",
+            Fault.NO_SHOULDERS,
             path,
             "the head's label takes in the neck, and without shoulders nothing tells where it ends",
         )
@@ -129,14 +135,14 @@ def _neckline(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     """Return a point where the neck ends, and the unit vector up; None where no shoulder is known."""
     if (body := torso(points)) is not None:
         shoulders, up, length = body
-    elif points[[5, 6], 2].all():
-        across = points[5, :2] - points[6, :2]
+    elif points[_SHOULDERS, 2].all():
+        across = points[Keypoint.LEFT_SHOULDER, :2] - points[Keypoint.RIGHT_SHOULDER, :2]
         width = float(np.hypot(*across))
         if width < 1:
             return None
         up = np.array([across[1], -across[0]]) / width
         up = up if up[1] < 0 else -up
-        shoulders, length = points[[5, 6], :2].mean(axis=0), _TORSO_OF_SHOULDERS * width
+        shoulders, length = points[_SHOULDERS, :2].mean(axis=0), _TORSO_OF_SHOULDERS * width
     else:
         return None
     return shoulders + up * _NECK_ABOVE_SHOULDERS * length, up

@@ -1,6 +1,6 @@
-"""The garment in a product photograph before a plain background, where the data set ships no mask.
+"""The garment in a product photograph before a plain background, where the dataset ships no mask.
 
-The background's colour is that of the picture's border; how much it varies there says how far off it a pixel has to be
+The background's colour is that of the image's border; how much it varies there says how far off it a pixel has to be
 to show the garment. Soft shadows, which have the background's hue and no edge towards it, are background. Enclosed
 places in the background's colour are prints where they are small, and gaps (beside a sleeve, say) where they are large.
 
@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 
 _BORDER = 0.02
-"""Width of the border, as a share of the picture's shorter side."""
+"""Width of the border, as a share of the image's shorter side."""
 _PLAIN = 0.75
 """Share of the border that has to be of one colour: a sleeve may be cut off by it."""
 _DISTANCE = 6.0
@@ -45,17 +45,17 @@ _FRAYED = 0.02
 _RIM = 2
 """Pixels along the outline that are mixed with the background, by the lens and by the blur against noise."""
 _SIZE = (0.05, 0.95)
-"""Shares of the picture that a garment may take."""
+"""Shares of the image that a garment may take."""
 
 
 def garment_before(pixels: Pixels, path: str) -> Mask:
-    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError `unclear-garment`."""
+    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError where it is unclear."""
     mask, confidence = find_garment(pixels)
     if confidence < _LEAST:
         raise RecordError(
-            "unclear-garment", path,
+            Fault.UNCLEAR_GARMENT, path,
             f"the garment is told from the background with confidence {confidence:.2f}, {_LEAST} is wanted; "
-            "take the pair away",
+            "remove the pair",
         )  # fmt: skip
     return mask
 
@@ -132,7 +132,7 @@ def _clear_share(lab: NDArray[np.float32], mask: Mask) -> float:
     """Return the share of the outline across which colours change plainly."""
     inside, outside = eroded(mask, 3), ~dilated(mask, 3)
     ring = mask & ~eroded(mask, 1)
-    ring[[0, -1]] = ring[:, [0, -1]] = False  # cut off by the picture, not an edge
+    ring[[0, -1]] = ring[:, [0, -1]] = False  # cut off by the image, not an edge
     if not ring.any():
         return 0.0
     window = (13, 13)

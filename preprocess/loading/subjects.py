@@ -1,31 +1,33 @@
-"""The person and the garment of a record: a picture each, decoded, with its pose and its parse."""
+"""The person and the garment of a record: an image each, decoded, with its pose and its parse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from preprocess.conditioning import Subject
 from preprocess.conditioning.crop import garment_crop, person_crop
 from preprocess.conditioning.regions import AnyParse
-from preprocess.conditioning.subject import Subject
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose, read_item_parse, read_model_parse, read_pose
 from preprocess.formats.images import Pixels, decode, decode_above
-from preprocess.loading.label_map_subjects import load_mapped_person, load_mapped_product
+from preprocess.loading.label_map_subjects import check_there, load_mapped_person, load_mapped_product
 from preprocess.sources import Files, Record
+from preprocess.sources.record import Subject as Kind
 from schemas import CONDITIONING_SIZE, Garment
 
 
 class _Needed(NamedTuple):
-    """What of a picture is decoded: one ``factor``-th of its size, and the rows above ``bottom``, None for all."""
+    """What of an image is decoded: one ``factor``-th of its size, and the rows above ``bottom``, None for all."""
 
     factor: int = 1
     bottom: int | None = None
 
 
 _ALL = _Needed()
+_NO_POSE: dict[Kind, Fault] = {"person": Fault.NO_PERSON_POSE, "product": Fault.NO_PRODUCT_POSE}
 _See = Callable[[Pose, AnyParse, tuple[int, int]], _Needed]
-"""Says what is needed of a picture by its annotations and its size."""
+"""Says what is needed of an image by its annotations and its size."""
 
 
 def load_person(files: Files, record: Record, only: Garment | None = None) -> Subject:
@@ -69,35 +71,33 @@ def _of_product(_: Pose, parse: AnyParse, size: tuple[int, int]) -> _Needed:
 
 def _load(
     files: Files,
-    what: str,
+    what: Kind,
     name: str,
     paths: tuple[str, str, str],
     read_parse: Callable[[bytes, str], AnyParse],
     needed: _See = lambda *_: _ALL,
 ) -> Subject:
-    for path, part in zip(paths, ("image", "pose", "parse"), strict=True):
-        if not path:
-            raise RecordError(f"missing-{what}-{part}", name, f"the {what}'s {part} file is not in the data set")
     image_path, pose_path, parse_path = paths
+    check_there({"image": image_path, "pose": pose_path, "parse": parse_path}, what, name)
     pose = read_pose(files.read(pose_path), pose_path)
     if not pose.points.any():
-        raise RecordError(f"no-{what}-pose", pose_path, "all keypoints are absent; label the picture anew")
+        raise RecordError(_NO_POSE[what], pose_path, "all keypoints are absent; label the image again")
     parse = read_parse(files.read(parse_path), parse_path)
     labelled_size = parse.image_size or pose.image_size
     factor, bottom = _seen(needed, pose, parse)
     pixels, decoded, turned = _decoded(files.read(image_path), image_path, labelled_size, factor, bottom)
-    mended = [*pose.mended, *parse.mended, *(["turned-image"] if turned else [])]
+    faults = [*pose.faults, *parse.faults, *([Fault.TURNED_IMAGE] if turned else [])]
     size = decoded if factor == 1 else labelled_size or decoded
     pose = pose.scaled(size)
     for labels, path in ((pose, pose_path), (parse, parse_path)):
         if labels.image_size is not None and not _same_size(labels.image_size, decoded, factor):
             found = decoded if factor == 1 else (factor * decoded[0], factor * decoded[1])
-            raise RecordError("size-mismatch", path, f"labels are for {labels.image_size}, the picture is {found}")
-    return Subject(pixels, size, factor, pose, parse, tuple(dict.fromkeys(mended)))
+            raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {labels.image_size}, the image is {found}")
+    return Subject(pixels, size, factor, pose, parse, parse_path, tuple(dict.fromkeys(faults)))
 
 
 def _seen(needed: _See, pose: Pose, parse: AnyParse) -> _Needed:
-    """Return what is needed: all where the labels give no size, or are not this picture's, which is said later."""
+    """Return what is needed: all where the labels give no size, or are not this image's, which is said later."""
     if parse.image_size is None:
         return _ALL
     try:
@@ -109,7 +109,7 @@ def _seen(needed: _See, pose: Pose, parse: AnyParse) -> _Needed:
 def _decoded(
     data: bytes, path: str, labelled_size: tuple[int, int] | None, factor: int, bottom: int | None
 ) -> tuple[Pixels, tuple[int, int], bool]:  # fmt: skip
-    """Return the pixels, (width, height) of the whole picture at one ``factor``-th, and whether it was turned."""
+    """Return the pixels, (width, height) of the whole image at one ``factor``-th, and whether it was turned."""
     if bottom is not None and (upper := decode_above(data, bottom, labelled_size, factor)):
         return *upper, False
     pixels, turned = decode(data, path, labelled_size, factor)
@@ -117,5 +117,5 @@ def _decoded(
 
 
 def _same_size(labelled: tuple[int, int], decoded: tuple[int, int], factor: int) -> bool:
-    """Say whether a picture of the labelled size is decoded to this one; some decoders round up, others down."""
+    """Return whether an image of the labelled size is decoded to this one; some decoders round up, others down."""
     return all(side // factor <= found <= -(-side // factor) for side, found in zip(labelled, decoded, strict=True))

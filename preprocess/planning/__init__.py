@@ -1,1 +1,1 @@
-"""From a data set's files to a plan: pairs, splits, near-duplicates, shard boundaries, a fingerprint."""
+"""From a dataset's files to a plan: pairs, splits, near-duplicates, shard boundaries, a fingerprint."""

@@ -1,4 +1,4 @@
-"""The data sets that are known, told from each other by their folders."""
+"""The datasets that are known, told from each other by their folders."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ LAYOUTS = (
     "AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json, VITON-HD image and cloth beside each other, "
     "Dress Code upper_body/images"
 )
-"""What the data sets are told by, as an error says it."""
+"""What the datasets are told by, as an error says it."""
 
 
 class DataSet(Protocol):
-    """A data set whose pairs can be listed."""
+    """A dataset whose pairs can be listed."""
 
     @property
     def source(self) -> Source:
-        """The kind of data set."""
+        """The kind of dataset."""
 
     @property
     def left_out(self) -> dict[str, int]:
-        """The number of times each kind of thing was left out."""
+        """Code → how often: of each fault, and of what the options excluded."""
 
     def records(
         self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], views: Views
@@ -42,14 +42,14 @@ class DataSet(Protocol):
 
 @dataclass(frozen=True)
 class AIHubPairs:
-    """AI-Hub's data set as one of several."""
+    """AI-Hub's dataset as one of several."""
 
     data: AIHub
     source: Source = "aihub"
 
     @property
     def left_out(self) -> dict[str, int]:
-        """The number of times each kind of thing was left out."""
+        """Code → how often: of each fault, and of what the options excluded."""
         return dict(self.data.left_out)
 
     def records(
@@ -60,7 +60,7 @@ class AIHubPairs:
 
 
 def recognise(files: Files) -> Source:
-    """Return the kind of data set. Raise UserError where it is none that is known, or several in one folder."""
+    """Return the kind of dataset. Raise UserError where it is none that is known, or several in one folder."""
     folders = {folder.lower() for folder, _ in files.walk()}
     found: list[Source] = []
     if is_aihub(files):
@@ -70,19 +70,19 @@ def recognise(files: Files) -> Source:
     if is_dress_code(folders):
         found.append("dress-code")
     if not found:
-        raise UserError(f"--src {files.root}: no data set recognised; {LAYOUTS}")
+        raise UserError(f"--src {files.root}: no dataset recognised; {LAYOUTS}")
     if len(found) > 1:
         raise UserError(f"--src {files.root}: holds {' and '.join(found)}; give the folder of one, or --source")
     return found[0]
 
 
 def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> Listed:
-    """Open a data set with lists of pairs. Raise UserError where the layout is another one."""
+    """Open a dataset with lists of pairs. Raise UserError where the layout is another one."""
     return open_viton_hd(files) if source == "viton-hd" else open_dress_code(files)
 
 
 def open_data_set(files: Files, source: Source) -> DataSet:
-    """Open a data set of a kind. Raise UserError where the layout is another one's."""
+    """Open a dataset of a kind. Raise UserError where the layout is another one's."""
     if source == "aihub":
         return AIHubPairs(open_aihub(files))
     return open_listed(files, source)

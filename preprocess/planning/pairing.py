@@ -21,15 +21,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from preprocess.faults import RecordError
+from preprocess.faults import Exclusion, RecordError
 from preprocess.formats.aihub_json import Pose, read_model_parse, read_pose, read_view
 from preprocess.sources.aihub import AIHub, Part
 from preprocess.sources.files import Files
-from preprocess.sources.record import Product, Record
-from schemas import Garment, Pairing, Split, View, Views
+from preprocess.sources.record import UNWANTED_GARMENT, Product, Record
+from schemas import Garment, Keypoint, Pairing, Split, View, Views
 
 _NEIGHBOURS = {("front", "side"), ("side", "front"), ("side", "back"), ("back", "side")}
 _TRIED_ON = ("main_top", "bottom")
+_UNWANTED_VIEW: dict[View, Exclusion] = {
+    "side": Exclusion.SIDE_VIEW, "back": Exclusion.BACK_VIEW,
+}  # fmt: skip
 
 
 def records(
@@ -38,7 +41,7 @@ def records(
     pairing: Pairing | Literal["both"] = "item",
     views: Views = "matching",
 ) -> Iterator[Record]:
-    """Yield a record for every wanted pair; what is left out on purpose is counted in ``data.left_out``."""
+    """Yield a record for every wanted pair; what the options exclude is counted in ``data.excluded``."""
     for split, part in data.parts.items():
         looks: dict[str, list[str]] = {}
         for look, frame in _frames(part):
@@ -63,7 +66,7 @@ class _Look:
             stem = f"{self._look}_{frame}"
             worn = self._part.worn.get(stem) or self._part.worn_by_look.get(self._look, {})
             if "inner_top" in worn and garment in ("all", "upper"):
-                self._data.left_out["inner-layer"] += 1
+                self._data.excluded[Exclusion.INNER_LAYER] += 1
             for slot in _TRIED_ON:
                 if slot not in worn:
                     continue
@@ -71,7 +74,7 @@ class _Look:
                     "lower" if slot == "bottom" else _kind_of_top(self._data.files, self._part, stem, worn)
                 )  # fmt: skip
                 if garment not in ("all", kind):
-                    self._data.left_out[f"{kind}-garment"] += 1
+                    self._data.excluded[UNWANTED_GARMENT[kind]] += 1
                     continue
                 if pairing != "view":
                     yield from self._from_item(frame, slot, worn, kind, views)
@@ -85,7 +88,7 @@ class _Look:
         back = self._part.path("item-image", f"{item}_B") if view == "back" else ""
         matches = view == "front" or (view == "back" and bool(back) and views != "front")
         if not matches and views != "all":
-            self._data.left_out[f"{view}-view"] += 1
+            self._data.excluded[_UNWANTED_VIEW[view]] += 1
             return
         beneath = worn.get("inner_top", "") if kind == "upper" else ""
         side: Literal["F", "B"] = "B" if back else "F"
@@ -100,7 +103,7 @@ class _Look:
             if views == "all" or (pair in _NEIGHBOURS and (views == "matching" or pair[0] == "front")):
                 yield self._record(frame, item, kind, "view", other, _person(self._part, f"{self._look}_{other}"))
             else:
-                self._data.left_out["distant-views"] += 1
+                self._data.excluded[Exclusion.DISTANT_VIEWS] += 1
 
     def _record(
         self, frame: str, item: str, kind: Garment, pairing: Pairing, side: str, product: Product,
@@ -139,7 +142,7 @@ def _product(part: Part, item: str, side: Literal["F", "B"]) -> Product:
 
 
 def _frames(part: Part) -> list[tuple[str, str]]:
-    """List (look, frame) of every picture and every listed pair, sorted."""
+    """List (look, frame) of every image and every listed pair, sorted."""
     stems = part.worn.keys() | part.files.get("model-image", {}).keys()
     pairs = (stem.rpartition("_") for stem in stems)
     return sorted((look, frame) for look, _, frame in pairs if look)
@@ -161,7 +164,7 @@ def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> G
     item = worn["main_top"]
     if item not in part.reaches_knee:
         landmarks = _quiet_pose(files, part.path("item-pose", f"{item}_F"))
-        part.reaches_knee[item] = landmarks is not None and bool(landmarks.points[13:, 2].any())
+        part.reaches_knee[item] = landmarks is not None and bool(landmarks.points[Keypoint.LEFT_KNEE :, 2].any())
     if not part.reaches_knee[item]:
         return "upper"
     path = part.path("model-parse", stem)
@@ -174,7 +177,7 @@ def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> G
 
 
 def _names_one_of(data: bytes, path: str, starts: tuple[str, ...]) -> bool:
-    """Say whether a Model-Parse file has a region whose name starts so.
+    """Return whether a Model-Parse file has a region whose name starts so.
 
     Decoding all polygons of all files for this would take most of the time of planning; where regions are named, as
     they are in all files seen, their names are found in the text.

@@ -1,6 +1,6 @@
 """The plan: records in order, cut into shards, with a fingerprint of everything that decides the bytes.
 
-A pure function of the data set's names and sizes and of the configuration; it reads no picture. Every machine that
+A pure function of the dataset's names and sizes and of the configuration; it reads no image. Every machine that
 works on the same inputs comes to the same plan.
 """
 
@@ -74,7 +74,7 @@ def _check_keys(records: Sequence[Record]) -> None:
         if record.key in seen:
             raise UserError(
                 f"{record.person_image or record.look}: two pairs would get the key {record.key}; "
-                "rename one of the pictures, or take one of two copies of the data set away"
+                "rename one of the images, or take one of two copies of the dataset away"
             )
         seen[record.key] = record
 

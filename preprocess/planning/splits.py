@@ -1,7 +1,7 @@
 """Which split each record belongs to, so that nothing of validation has been seen in training.
 
-The data set comes in two parts. A look or a garment that both parts hold, or of which both hold nearly the same
-picture, would leak, and so would what is linked to it: a look to the garments worn in it, a garment to all looks that
+The dataset comes in two parts. A look or a garment that both parts hold, or of which both hold nearly the same
+image, would leak, and so would what is linked to it: a look to the garments worn in it, a garment to all looks that
 wear it. All that is linked with something of `train` is used in `train`.
 """
 
@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.planning.thumbnails import Thumb, rough_thumb, thumb, twins, upper_thumb, with_company
-from preprocess.processes import in_processes
+from preprocess.planning.thumbnails import Thumb, candidate_matches, rough_thumb, thumb, twins, upper_thumb
 from preprocess.sources import Files, Record
+from preprocess.workers import in_processes
 from schemas import Split, Twins
 
 Node = tuple[str, Split, str]
-"""("look" or "item", part of the data set, id)."""
+"""("look" or "item", part of the dataset, id)."""
 
 _CHUNK = 64
 _CHUNKS_EACH = 4
 """Each worker gets so many chunks or more, so that none waits long for the last."""
 _WORTH_A_POOL = 32
-"""Pictures from which on other processes are started for them: that takes as long as four in colour."""
+"""Images from which on other processes are started for them: that takes as long as four in colour."""
 
 
 def find_twins(
@@ -39,11 +39,11 @@ def find_twins(
     progress: Callable[[int, int], None],
     known: Twins | None = None,
 ) -> Twins:
-    """Compare every picture of `val` with every one of `train`; ``known`` is returned where it is of these pictures.
+    """Compare every image of `val` with every one of `train`; ``known`` is returned where it is of these images.
 
     Those whose upper halves look alike roughly are looked at as a whole, and those that still do as closely as it
-    takes. ``progress`` is called with (pictures decoded, in all), and with more in all once it is known how many those
-    are. Pictures that cannot be decoded have no twin; their records are rejected when they are built.
+    takes. ``progress`` is called with (images decoded, in all), and with more in all once it is known how many those
+    are. Images that cannot be decoded have no near-duplicate; their records are rejected when they are built.
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
     inputs = _digest(files, parts["val"], parts["train"])
@@ -63,14 +63,14 @@ def find_twins(
 
 
 def _after(seen: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """Return ``progress`` for what comes after so many pictures."""
+    """Return ``progress`` for what comes after so many images."""
     return lambda done, total: progress(seen + done, seen + total)
 
 
 def _alike(rough: Mapping[str, Thumb], ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return those of either that might be a twin of one of the other."""
     (some, mine), (more, others) = (_rows(rough, paths) for paths in (ours, theirs))
-    ours_alike, theirs_alike = with_company(mine, others)
+    ours_alike, theirs_alike = candidate_matches(mine, others)
     return list(compress(some, ours_alike)), list(compress(more, theirs_alike))
 
 
@@ -115,8 +115,8 @@ def _pictures(records: Iterable[Record], part: str) -> set[str]:
 def _same_ids(files: Files, records: Sequence[Record], by_picture: dict[str, Node]) -> list[tuple[Node, Node]]:
     """Pair the looks, and those garments, that have one id in both parts.
 
-    Some copies of the data set number garments anew in each part. So one id is one garment unless both parts have a
-    picture of it: then the pictures say whether it is, and they have been compared.
+    Some copies of the dataset number garments anew in each part. So one id is one garment unless both parts have an
+    image of it: then the images say whether it is, and they have been compared.
     """
     pictured = {node for path, node in by_picture.items() if path and files.size(path) > 0}
     nodes = {node for record in records for node in _nodes(record)}

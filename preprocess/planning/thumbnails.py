@@ -1,7 +1,7 @@
-"""What a picture looks like at 16 × 16 pixels: nearly the same pictures have nearly the same thumbnails.
+"""What an image looks like at 16 × 16 pixels: nearly the same images have nearly the same thumbnails.
 
 Found on decoded pixels, so that neither another file name, another quality of JPEG nor another size hides a twin. Most
-pictures look like no other one, which a rough thumbnail of the upper half tells in an eighth of the time that a
+images look like no other one, which a rough thumbnail of the upper half tells in an eighth of the time that a
 thumbnail takes.
 """
 
@@ -22,13 +22,13 @@ Thumb = NDArray[np.uint8]
 """16 × 16 averages in a row: (768,), or (256,) of a rough one and (112,) of its upper half."""
 
 Thumbs = NDArray[np.uint8]
-"""(n, 768), (n, 256) or (n, 112): one row a picture."""
+"""(n, 768), (n, 256) or (n, 112): one row an image."""
 
 SIDE = 16
 _UPPER = 7
-"""Rows of 16 of the upper half: the last one's window ends above the picture's middle."""
+"""Rows of 16 of the upper half: the last one's window ends above the image's middle."""
 _LEVELS = 4
-"""Levels of 256 in which the averages of two nearly identical pictures differ at most; another JPEG moves them by 1."""
+"""Levels of 256 in which the averages of two nearly identical images differ at most; another JPEG moves them by 1."""
 _ROUGH_LEVELS = 6
 """The same of rough thumbnails: another size moves them by up to 5."""
 _REDUCED = 8
@@ -38,7 +38,7 @@ _WHOLE = 256
 
 
 def thumb(data: bytes) -> Thumb | None:
-    """Return the thumbnail (768,) of an encoded picture, RGB, upright; None where it cannot be decoded."""
+    """Return the thumbnail (768,) of an encoded image, RGB, upright; None where it cannot be decoded."""
     pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         return None
@@ -46,7 +46,7 @@ def thumb(data: bytes) -> Thumb | None:
 
 
 def rough_thumb(data: bytes) -> Thumb | None:
-    """Return the rough thumbnail (256,) of an encoded picture, grey, upright; None where it cannot be decoded.
+    """Return the rough thumbnail (256,) of an encoded image, grey, upright; None where it cannot be decoded.
 
     Each average is over two by two of its 16 × 16 fields, the less the farther from the middle: at an eighth of the
     size an edge inside of a pixel is lost, and where a field ended in such a pixel the average would jump.
@@ -83,12 +83,12 @@ def _averages(pixels: NDArray[np.uint8], down: NDArray[np.float32], across: NDAr
 
 
 def _upright(small: NDArray[np.uint8], pixels: Pixels) -> Thumb:
-    """Return the thumbnail as a row, turned where the picture lies on its side, see `pictures.decode`."""
+    """Return the thumbnail as a row, turned where the image lies on its side, see `images.decode`."""
     return (np.rot90(small, -1) if pixels.shape[1] > pixels.shape[0] else small).ravel()
 
 
 def _reduced(frame: Frame) -> tuple[int, int]:
-    """Return (width, height) in pixels of an eighth: a part of the last one may be beyond the picture's edge."""
+    """Return (width, height) in pixels of an eighth: a part of the last one may be beyond the image's edge."""
     return math.ceil(frame.width / _REDUCED), math.ceil(frame.height / _REDUCED)
 
 
@@ -102,7 +102,7 @@ def _windows(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def _weights(length: int, size: float) -> NDArray[np.float32]:
     """Return how much each of ``length`` pixels counts in each of the averages along an axis, (16, length).
 
-    The picture ends after ``size`` pixels, of which the last need not be a whole one. Each row's sum is _WHOLE.
+    The image ends after ``size`` pixels, of which the last need not be a whole one. Each row's sum is _WHOLE.
     """
     edges = np.minimum(np.arange(length + 1), size) * (SIDE / size)
     off = np.clip(edges - (np.arange(SIDE) + 0.5)[:, None], -1.0, 1.0)
@@ -111,7 +111,7 @@ def _weights(length: int, size: float) -> NDArray[np.float32]:
     return np.asarray(np.diff(np.rint(_WHOLE * share), axis=1), np.float32)
 
 
-def with_company(ours: Thumbs, theirs: Thumbs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def candidate_matches(ours: Thumbs, theirs: Thumbs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which of our rough thumbnails have one of theirs that might be a twin, and which of theirs these are."""
     mine, others = np.zeros(len(ours), np.bool_), np.zeros(len(theirs), np.bool_)
     for here, rows in _near(ours, theirs, _ROUGH_LEVELS):
@@ -129,7 +129,7 @@ def twins(ours: Thumbs, theirs: Thumbs) -> Iterator[tuple[int, int]]:
 def _near(ours: Thumbs, theirs: Thumbs, levels: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Yield each row of ours that has rows of theirs in which no average is more than ``levels`` off, and these.
 
-    Exact, and fast where pictures differ: ``theirs`` are sorted by the average that varies most, and of the rows
+    Exact, and fast where images differ: ``theirs`` are sorted by the average that varies most, and of the rows
     near in it those are kept, one average after the other, that are near in the next.
     """
     if not len(ours) or not len(theirs):

@@ -15,12 +15,11 @@ from typing import TypeVar
 
 from common.errors import UserError
 from common.storage import Storage
-from preprocess.processes import start_worker
 from preprocess.sharding.folder import Done
 from preprocess.sharding.shard import ShardWork
 from preprocess.sharding.shared_counts import Tally
 from preprocess.sources import Files
-from preprocess.workers import make_ready, open_pool
+from preprocess.workers import make_ready, open_pool, start_worker
 
 T = TypeVar("T")
 

@@ -16,13 +16,12 @@ from typing import Any
 from common.errors import UserError
 from common.storage import Storage
 from common.text import one_line
-from preprocess.processes import settle
 from preprocess.sharding.folder import Done, summary_of
 from preprocess.sharding.pool import Engine, Job, completed
 from preprocess.sharding.shard import ShardWork, build_shard
 from preprocess.sharding.shared_counts import Tally
 from preprocess.sources import Files
-from preprocess.workers import prepare_environment
+from preprocess.workers import prepare_environment, settle
 
 _RETRIES = 3
 """How often a task is run again whose worker or node was killed."""

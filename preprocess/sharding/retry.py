@@ -1,4 +1,4 @@
-"""Taking up the rejected records of a folder after their files were mended."""
+"""Retry the rejected records of a folder after their files were repaired."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from schemas import MANIFEST, PLAN, Plan, ShardIndex
 def prepare_retry(out: Storage, planned: PlannedRecords, node: Node) -> None:
     """Give the folder the new plan and unmark the shards that are to be built anew; the others' tars stay as they are.
 
-    Mending files changes their sizes and so the plan's fingerprint. The new plan is taken on if the configuration is
+    Repairing files changes their sizes and so the plan's fingerprint. The new plan is taken on if the configuration is
     the same and every record that had become a sample is still planned, with all inputs of the same size. Rejected
-    records may have changed, and may have gone or been joined by new ones (a mended annotation can tell another
+    records may have changed, and may have gone or been joined by new ones (a repaired annotation can name another
     view). Built anew are the shards that hold rejects and those that the new plan cuts otherwise.
 
     Order of steps: manifest away, indices away, plan exchanged; after a crash anywhere, a shard without an index has

@@ -12,19 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning import (
-    PersonSide,
-    Subject,
-    check_layers,
-    garment_side,
-    load_person,
-    load_product,
-    person_side,
-)
+from preprocess.conditioning import PersonSide, Subject, garment_side, person_side
 from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import RecordError
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.images import encode_jpeg, encode_png
+from preprocess.loading.layer_check import check_layers
+from preprocess.loading.subjects import load_person, load_product
 from preprocess.sources import Files, Record
 from schemas import (
     AGNOSTIC,
@@ -45,7 +39,7 @@ from schemas import (
 )
 
 _PEOPLE, _GARMENTS = 4, 24
-"""How many results are kept of either, two for each: its picture, and its side of the tuple, of at most 4 MB.
+"""How many results are kept of either, two for each: its image, and its side of the tuple, of at most 4 MB.
 
 A person's records follow one another. A garment is worn in several frames of a look, and by neighbouring looks too.
 """
@@ -86,7 +80,7 @@ def make_samples(
         try:
             yield _make(files, record, configuration, people, garments)
         except RecordError as error:
-            yield Reject(key=record.key, reason=error.reason, path=error.path, detail=error.detail)
+            yield Reject(key=record.key, reason=error.reason.value, path=error.path, detail=error.detail)
 
 
 class _Recent:
@@ -128,7 +122,7 @@ def _make(
 
 
 def _person_members(person: Subject, record: Record, configuration: Configuration) -> _PersonMembers:
-    side = person_side(person, record)
+    side = person_side(person, record.garment)
     return _PersonMembers(
         side,
         {
@@ -141,7 +135,7 @@ def _person_members(person: Subject, record: Record, configuration: Configuratio
 
 
 def _garment_members(product: Subject, record: Record, configuration: Configuration) -> _GarmentMembers:
-    side = garment_side(product, record, linings=configuration.linings)
+    side = garment_side(product, record.garment, record.pairing, linings=configuration.linings)
     return _GarmentMembers(side.crop, {GARMENT: encode_png(side.Ic), JG: _npy(side.Jg)})
 
 
@@ -174,7 +168,7 @@ def _describe(
         person_parse=_annotation(person.parse, record.person_parse),
         product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
         product_parse=product_parse,
-        mended=tuple(dict.fromkeys((*person.mended, *product.mended))),
+        mended=tuple(fault.value for fault in dict.fromkeys((*person.faults, *product.faults))),
     )
 
 

@@ -13,7 +13,7 @@ from os.path import splitext
 from typing import Any
 
 from common.errors import UserError
-from preprocess.faults import RecordError
+from preprocess.faults import Exclusion, Fault, RecordError, Tally
 from preprocess.formats.loose_json import load_json
 from preprocess.sources.aihub_names import (
     Leaf,
@@ -27,7 +27,6 @@ from preprocess.sources.aihub_names import (
     short_stem,
     split_of,
 )
-from preprocess.sources.counts import Tally
 from preprocess.sources.files import Files, normal
 from schemas import Split
 
@@ -40,7 +39,7 @@ _ALIASES = {"top_out": "main_top", "top_in": "inner_top"}
 
 @dataclass
 class Part:
-    """The files of one split: leaf → stem → path; stem of a picture, or id of a look → slot → item id."""
+    """The files of one split: leaf → stem → path; stem of an image, or id of a look → slot → item id."""
 
     files: dict[Leaf, dict[str, str]] = field(default_factory=dict)
     worn: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -55,21 +54,22 @@ class Part:
 
 @dataclass
 class AIHub:
-    """An AI-Hub 78 data set: its parts, its release, and what was left out on the way, with examples."""
+    """An AI-Hub 78 dataset: its parts, its release, its faults with examples, and what the options excluded."""
 
     files: Files
     parts: dict[Split, Part]
     release: Release
     found: Tally
+    excluded: Counter[Exclusion] = field(default_factory=Counter)
 
     @property
     def left_out(self) -> Counter[str]:
-        """The number of times each kind of thing was left out."""
-        return self.found.counts
+        """Code → how often: of each fault, and of what the options excluded."""
+        return Counter[str](dict([*self.found.counts.items(), *self.excluded.items()]))
 
 
 def is_aihub(files: Files) -> bool:
-    """Say whether a folder of model pictures and a wearing list lie anywhere below."""
+    """Return whether a folder of model images and a wearing list lie anywhere below."""
     model = wearing = False
     for folder, names in files.walk():
         model = model or leaf_of(folder) == "model-image"
@@ -100,7 +100,7 @@ def open_aihub(files: Files) -> AIHub:
     if not any(part.worn for part in parts.values()):
         raise UserError(
             f"--src {files.root}: no winfo*.json or wearing_info*.json with pairs below it; "
-            "put the label archives (라벨링데이터) beside the pictures"
+            "put the label archives (라벨링데이터) beside the images"
         )
     return AIHub(files, parts, _release(parts, lists), found)
 
@@ -110,10 +110,10 @@ def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Ta
     if suffix.lower() not in (_PICTURES if leaf.endswith("image") else (".json",)):
         return
     if not is_usable_stem(stem):
-        found.note("bad-name", path)
+        found.note(Fault.BAD_NAME, path)
         return
     if "." in stem:
-        found.note("dotted-name", path)
+        found.note(Fault.DOTTED_NAME, path)
     _add(stems, stem, path, found)
 
 
@@ -121,18 +121,18 @@ def _add(paths: dict[str, str], name: str, path: str, found: Tally) -> None:
     """Keep one path per name: the newest delivery's where an older folder holds the same file again."""
     if name in paths:
         newer = is_newest(path) and not is_newest(paths[name])
-        found.note("older-duplicate", paths[name] if newer else path)
+        found.note(Fault.OLDER_DUPLICATE, paths[name] if newer else path)
         if not newer:
             return
     paths[name] = path
 
 
 def _drop_other_release(part: Part, found: Tally) -> None:
-    """Leave out release 1's copy of a picture and its labels where release 2's are there too."""
+    """Leave out release 1's copy of an image and its labels where release 2's are there too."""
     for leaf, stems in part.files.items():
         if leaf.startswith("model"):
             for stem in [stem for stem in stems if short_stem(stem) != stem and short_stem(stem) in stems]:
-                found.note("older-duplicate", stems.pop(stem))
+                found.note(Fault.OLDER_DUPLICATE, stems.pop(stem))
 
 
 def _newest(paths: list[str]) -> list[str]:
@@ -153,21 +153,23 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
     try:
         rows = load_json(files.read(path))
     except (RecordError, ValueError) as error:
-        raise UserError(f"{files.root / path}: not a JSON list of pairs ({error}); fetch the file anew") from error
+        raise UserError(f"{files.root / path}: not a JSON list of pairs ({error}); fetch the file again") from error
     if not isinstance(rows, list):
-        raise UserError(f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file anew")
+        raise UserError(
+            f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file again"
+        )
     pictures = part.files.get("model-image", {})
     for row in rows:
         wearing = row.get("wearing") if isinstance(row, dict) else None
         stem = normal(splitext(wearing)[0]) if isinstance(wearing, str) else ""
         if not is_usable_stem(stem):
-            found.note("bad-pair", path)
+            found.note(Fault.BAD_PAIR, path)
             continue
         if stem not in pictures and short_stem(stem) in pictures:
             stem = short_stem(stem)
         slots = _slots(row, path, found)
         if stem in part.worn:
-            found.note("repeated-pair", f"{path}: {stem}")
+            found.note(Fault.REPEATED_PAIR, f"{path}: {stem}")
         part.worn[stem] = slots
         part.worn_by_look.setdefault(stem.rpartition("_")[0], slots)
 
@@ -181,5 +183,5 @@ def _slots(row: dict[str, Any], path: str, found: Tally) -> dict[str, str]:
         if isinstance(item, str | int) and is_usable_item(str(item)):
             slots[slot] = str(item)
         elif item is not None:
-            found.note("bad-item-id", path)
+            found.note(Fault.BAD_ITEM_ID, path)
     return slots

@@ -1,4 +1,4 @@
-"""The names of AI-Hub 78: which folder holds what, of which split, of which release; which look a picture shows."""
+"""The names of AI-Hub 78: which folder holds what, of which split, of which release; which look an image shows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LEAF = re.compile(r"^(model|item)-(image|pose|parse)(_f|_deid)?$", re.IGNORECAS
 _WEARING = re.compile(r"^(winfo|wearing_info).*\.json$", re.IGNORECASE)
 _NEWEST = re.compile(r"_add(/|$)|v230428", re.IGNORECASE)
 _LONG = re.compile(r"^(\d{4})_\d{4}_\d+_[A-Z]_(?:.+_)?([A-Z]\d{3})_(\d{3})$")
-"""Release 1's name of a model's picture: day, day, width, studio, look, perhaps items, look, frame."""
+"""Release 1's name of a model's image: day, day, width, studio, look, perhaps items, look, frame."""
 
 _USABLE = re.compile(r"^[\w.,()\[\] +-]{1,56}$")
-"""What a picture's stem may be: it becomes part of a sample's key, which has to fit into a tar."""
+"""What an image's stem may be: it becomes part of a sample's key, which has to fit into a tar."""
 
 _ITEM = re.compile(r"^[\w.-]{1,16}$")
 
@@ -40,33 +40,33 @@ def split_of(folder: str) -> Split:
 
 
 def is_wearing_list(name: str) -> bool:
-    """Say whether a file of this name lists who wears what."""
+    """Return whether a file of this name lists who wears what."""
     return _WEARING.match(name) is not None
 
 
 def is_newest(path: str) -> bool:
-    """Say whether the path is of the delivery of May 2023, which replaces older folders beside it."""
+    """Return whether the path is of the delivery of May 2023, which replaces older folders beside it."""
     return _NEWEST.search(path) is not None
 
 
 def is_usable_stem(stem: str) -> bool:
-    """Say whether a picture's stem can become part of a key."""
+    """Return whether an image's stem can become part of a key."""
     return _USABLE.match(stem) is not None
 
 
 def is_usable_item(item: str) -> bool:
-    """Say whether an item's id can become part of a key."""
+    """Return whether an item's id can become part of a key."""
     return _ITEM.match(item) is not None
 
 
 def short_stem(stem: str) -> str:
-    """Return release 2's name of a model's picture for release 1's; any other stem as it is."""
+    """Return release 2's name of a model's image for release 1's; any other stem as it is."""
     match = _LONG.match(stem)
     return f"{match[1]}_{match[2]}_{match[3]}" if match else stem
 
 
 def release_of(stems: list[str], folders: set[str], wearing_lists: list[str]) -> Release:
-    """Tell the release by majority of: the pictures' stems, the folders' names, the wearing lists' names.
+    """Tell the release by majority of: the images' stems, the folders' names, the wearing lists' names.
 
     Release 2 where the votes are even.
     """

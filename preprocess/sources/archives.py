@@ -1,6 +1,6 @@
 """A zip that is read in place: it appears as a folder beside it, named after its stem.
 
-``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. What is left out: absolute
+``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. What is skipped: absolute
 names, names with '..', a drive or a backslash, links, zips in zips. What is listed but cannot be read: encrypted
 members, members that would be absurdly large when unpacked (they are never inflated), damaged ones.
 """
@@ -17,8 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.faults import RecordError
-from preprocess.sources.counts import Tally
+from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.parts import Joined
 from preprocess.sources.zips import Member, members
 
@@ -40,19 +39,19 @@ def size_limit(path: str) -> int:
 
 
 def is_junk(part: str) -> bool:
-    """Say whether a part of a path is none of the data set: hidden, or macOS' leftovers."""
+    """Return whether a part of a path is none of the dataset: hidden, or macOS' leftovers."""
     return part.startswith(".") or part == "__MACOSX"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip and the folder as which it appears, relative to the data set. Hashable and small: workers get it sent."""
+    """A zip and the folder as which it appears, relative to the dataset. Hashable and small: workers get it sent."""
 
     folder: str
     source: Joined
 
     def walk(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
-        """Yield each folder and the names of its files, sorted; count what is left out. Raise UserError."""
+        """Yield each folder and the names of its files, sorted; count what is skipped. Raise UserError."""
         folders: dict[str, set[str]] = {}
         for member in members(self.source):
             path = f"{self.folder}/{member.name}"
@@ -64,7 +63,7 @@ class Archive:
                 continue
             names = folders.setdefault(parent, set())
             if name in names:
-                tally.note("repeated-member", path)
+                tally.note(Fault.REPEATED_MEMBER, path)
             elif not name.lower().endswith(".json") and (refused := _refusal(member, path)):
                 tally.note(refused.reason, path)  # label files are counted when they are read
             names.add(name)
@@ -77,18 +76,15 @@ class Archive:
         return _index(self).find(path[len(prefix) :]) if path.startswith(prefix) else None
 
     def read(self, member: Member, path: str) -> bytes:
-        """Return the member's bytes, checked. Raise RecordError.
-
-        Reasons: `encrypted-member`, `too-large`, `unreadable-file`.
-        """
+        """Return the member's bytes, checked. Raise RecordError. It may be locked, too large, or damaged."""
         if refused := _refusal(member, path):
             raise refused
         try:
             data = _inflate(self._packed(member), member)
         except (OSError, ValueError, zlib.error) as error:
-            raise RecordError("unreadable-file", path, f"{error}; fetch {self._file} anew") from error
+            raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}; fetch {self._file} again") from error
         if zlib.crc32(data) != member.crc:
-            raise RecordError("unreadable-file", path, f"its checksum does not fit; fetch {self._file} anew")
+            raise RecordError(Fault.UNREADABLE_FILE, path, f"its checksum does not fit; fetch {self._file} again")
         return data
 
     def _packed(self, member: Member) -> bytes:
@@ -141,12 +137,12 @@ def _index(archive: Archive) -> _Index:
 def _refusal(member: Member, path: str) -> RecordError | None:
     """Return why a member is not even tried."""
     if member.encrypted:
-        return RecordError("encrypted-member", path, "locked by a password; unpack the zip beside it")
+        return RecordError(Fault.ENCRYPTED_MEMBER, path, "locked by a password; unpack the zip beside it")
     limit = size_limit(path)
     if max(member.size, member.packed) > limit:
-        return RecordError("too-large", path, f"{member.size} bytes unpacked, {limit} are allowed; take it away")
+        return RecordError(Fault.TOO_LARGE, path, f"{member.size} bytes unpacked, {limit} are allowed; take it away")
     if member.size > _SMALL and member.size > _RATIO * member.packed:
-        return RecordError("too-large", path, f"{member.packed} bytes would become {member.size}; take it away")
+        return RecordError(Fault.TOO_LARGE, path, f"{member.packed} bytes would become {member.size}; take it away")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Dress Code: categories upper_body, lower_body and dresses, each with all its pictures in one folder.
+"""Dress Code: categories upper_body, lower_body and dresses, each with all its images in one folder.
 
 The number before a name's last `_` joins what belongs together, the one after it says what it is: 0 the person, 1 the
 garment, 2 the keypoints, 4 the label map. The lists say which split a pair is of; those at the root name the category
@@ -11,9 +11,9 @@ import re
 from os.path import splitext
 
 from common.errors import UserError
+from preprocess.faults import Fault
 from preprocess.sources.files import Files, normal
-from preprocess.sources.listed import PICTURES, Kind, Listed, Pair
-from preprocess.sources.pair_lists import Row, list_split, read_list
+from preprocess.sources.listed import PICTURES, Kind, Listed, Pair, Row, list_split, read_list
 from schemas import Garment, Split
 
 CATEGORIES: dict[str, Garment] = {"upper_body": "upper", "lower_body": "lower", "dresses": "dress"}
@@ -33,7 +33,7 @@ _PAINTED = re.compile(r"_vis$")
 
 
 def is_dress_code(folders: set[str]) -> bool:
-    """Say whether a category's folder of pictures is among the names of folders."""
+    """Return whether a category's folder of images is among the names of folders."""
     return any(_category(folder) and folder.endswith("/images") for folder in folders)
 
 
@@ -69,12 +69,12 @@ def _add_file(data: Listed, category: str, leaf: str, name: str, path: str) -> N
     if suffix.lower() not in ((".json",) if leaf == "keypoints" else PICTURES):
         return
     if leaf == "label_maps" and _PAINTED.search(stem):
-        data.found.note("colour-parse", path)
+        data.found.note(Fault.COLOUR_PARSE, path)
         return
     match = _NAME.match(stem)
     kind = _FILES.get((leaf, match[2])) if match else None
     if match is None or kind is None:
-        data.found.note("bad-name", path)
+        data.found.note(Fault.BAD_NAME, path)
         return
     data.add_file(kind, category, match[1], path)
 
@@ -83,11 +83,11 @@ def _add_row(data: Listed, split: Split, row: Row, path: str) -> None:
     person, garment = _NAME.match(row.person), _NAME.match(row.garment)
     category = _listed_category(row.category) or _category(path.rpartition("/")[0])
     if person is None or garment is None or not category:
-        data.found.note("bad-pair", f"{path}: {row.person} {row.garment}")
+        data.found.note(Fault.BAD_PAIR, f"{path}: {row.person} {row.garment}")
         return
     number = person[1]
     if garment[1] != number:
-        data.found.note("unpaired-row", f"{path}: {row.person} {row.garment}")
+        data.found.note(Fault.UNPAIRED_ROW, f"{path}: {row.person} {row.garment}")
     name = f"{category}_{number}"
     data.add_pair(Pair(split, category, number, number, name, person[2], name, CATEGORIES[category]))
 

@@ -1,4 +1,4 @@
-"""The files of a data set below one folder, zips as delivered among them: their relative names, sizes and bytes.
+"""The files of a dataset below one folder, zips as delivered among them: their relative names, sizes and bytes.
 
 A zip appears as a folder beside it that is named after its stem; see `archives`. Where a file lies both unpacked and
 in a zip under the same name, the unpacked one counts.
@@ -14,9 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from common.errors import UserError
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError, Tally, shown
 from preprocess.sources.archives import Archive, is_junk, size_limit
-from preprocess.sources.counts import Tally, shown
 from preprocess.sources.parts import archives_in, is_archive
 from preprocess.sources.zips import Member
 
@@ -29,7 +28,7 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise UserError(f"--src {root}: no such folder; give the folder that the data set was unpacked to")
+            raise UserError(f"--src {root}: no such folder; give the folder that the dataset was unpacked to")
         self.root = root
         self._archives: tuple[Archive, ...] | None = None
         self._about_archives = Tally()
@@ -37,7 +36,7 @@ class Files:
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder's relative name and the names of its files, both sorted: folders first, then zips.
 
-        Links to folders are not followed; hidden files and the zips themselves are not listed. What is left out is
+        Links to folders are not followed; hidden files and the zips themselves are not listed. What is skipped is
         counted in ``tally``. Raise UserError for a damaged zip or one with a part missing.
         """
         tally = Tally() if tally is None else tally
@@ -54,32 +53,34 @@ class Files:
                 known = unpacked.setdefault(folder, set())
                 for name in names:
                     if name in known:
-                        tally.note("older-duplicate", f"{folder}/{name}")
+                        tally.note(Fault.OLDER_DUPLICATE, f"{folder}/{name}")
                 yield folder, [name for name in names if name not in known]
                 known.update(names)
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes. Raise RecordError.
+        """Return a file's bytes.
 
-        Reasons: `outside` (a link or a name that leads out of the data set), `too-large`, `unreadable-file`,
-        `encrypted-member`.
+        Raise RecordError for a link or a name that leads out of the dataset, and for what is too large, locked, damaged
+        or not there.
         """
         found = self._stat(path)
         if found is None:
             if member := self._member(path):
                 return member[0].read(member[1], path)
-            raise RecordError("unreadable-file", path, "no such file; fetch it anew")
+            raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it again")
         if not stat.S_ISREG(found.st_mode):
-            raise RecordError("unreadable-file", path, "not a file; take it away")
+            raise RecordError(Fault.UNREADABLE_FILE, path, "not a file; remove it")
         if found.st_size > size_limit(path):
             raise RecordError(
-                "too-large", path, f"{found.st_size} bytes, {size_limit(path)} are allowed; take it away"
+                Fault.TOO_LARGE, path, f"{found.st_size} bytes, {size_limit(path)} are allowed; remove it"
             )  # fmt: skip
         try:
             with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 -- a Path each is half as fast
                 return file.read()
         except OSError as error:
-            raise RecordError("unreadable-file", path, f"{error.strerror}; check the disk or fetch it anew") from error
+            raise RecordError(
+                Fault.UNREADABLE_FILE, path, f"{error.strerror}; check the disk or fetch it again"
+            ) from error
 
     def size(self, path: str) -> int:
         """Return a file's size in bytes, unpacked, -1 where it cannot be had."""
@@ -102,10 +103,10 @@ class Files:
     def _stat(self, path: str) -> os.stat_result | None:
         """Return the state of an unpacked file, None where there is none. Raise RecordError `outside`."""
         if path.startswith("/") or path[1:2] == ":" or "\0" in path or "\\" in path or ".." in path.split("/"):
-            raise RecordError("outside", path, "leads out of the data set; take it away")
+            raise RecordError(Fault.OUTSIDE, path, "leads out of the dataset; remove it")
         full = f"{self.root}/{path}"
         if not _is_inside(full.rpartition("/")[0], str(self.root)):
-            raise RecordError("outside", path, "a link leads out of the data set; put the file in its place")
+            raise RecordError(Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place")
         try:
             found = os.lstat(full)
             if not stat.S_ISLNK(found.st_mode):
@@ -114,7 +115,7 @@ class Files:
                 return Path(full).stat()
         except OSError:
             return None
-        raise RecordError("outside", path, "a link leads out of the data set; put the file in its place")
+        raise RecordError(Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place")
 
     def _member(self, path: str) -> tuple[Archive, Member] | None:
         for archive in self._find_archives():
@@ -152,7 +153,7 @@ def _folders(root: Path, tally: Tally) -> Iterator[tuple[str, list[str]]]:
             elif entry.is_file():
                 names.append(entry.name)
             else:
-                tally.note("linked-folder" if entry.is_symlink() and entry.is_dir() else "not-a-file", path)
+                tally.note(Fault.LINKED_FOLDER if entry.is_symlink() and entry.is_dir() else Fault.NOT_A_FILE, path)
         yield folder, names
         pending += reversed(below)
 
@@ -170,7 +171,7 @@ def _checked(folder: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _is_inside(folder: str, root: str) -> bool:
-    """Say whether a folder lies below the root when links are followed; few folders hold all the files."""
+    """Return whether a folder lies below the root when links are followed; few folders hold all the files."""
     return _leads_inside(folder, root)
 
 

@@ -1,20 +1,30 @@
 """What VITON-HD and Dress Code have in common: files of people and garments by a group and a stem, and lists of pairs.
 
-A group is what stems are unique in: a split's folder of VITON-HD, a category of Dress Code. A list may pair somebody
-with somebody else's garment, to be dressed in it (`unpaired-row`). Nobody wears that one in any picture, so of such a
-row the person in the own garment is taken.
+A group is what stems are unique in: a split's folder of VITON-HD, a category of Dress Code. A list may pair a person
+with another person's garment, to be dressed in it. No image shows that, so for such a row the person in the garment
+that is worn is used.
+
+A list is text, one pair a row, in columns separated by spaces or tabs. The names in use: `train_pairs.txt`,
+`test_pairs.txt`, `test_pairs_paired.txt`, `test_pairs_unpaired.txt`, and the same with `val` or `valid`. A row is
+PERSON GARMENT or PERSON GARMENT CATEGORY; with or without folders before the names, blank lines between, a newline at
+the end, a byte order mark.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from os.path import splitext
 from typing import Literal, NamedTuple, get_args
 
+from common.errors import UserError
+from preprocess.faults import Exclusion, Fault, RecordError, Tally
 from preprocess.label_tables import Pixelwise
-from preprocess.sources.counts import Tally
-from preprocess.sources.files import Files
-from preprocess.sources.record import Record
+from preprocess.sources.aihub_names import is_usable_stem
+from preprocess.sources.files import Files, normal
+from preprocess.sources.record import UNWANTED_GARMENT, Record
 from schemas import Garment, Pairing, Source, Split, Views
 
 Kind = Literal["person-image", "person-pose", "person-parse", "product-image", "product-parse"]
@@ -22,9 +32,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 PICTURES = (".jpg", ".jpeg", ".png")
 
+_LIST = re.compile(r"^(train|test|val|valid|validation)_?[a-z]*_?pairs.*\.txt$", re.IGNORECASE)
+
 
 class Pair(NamedTuple):
-    """Somebody in the own garment: who and what by group and stem, and what the record calls them."""
+    """A person in the garment that is worn, by group and stem, and what the record calls them."""
 
     split: Split
     group: str
@@ -38,7 +50,7 @@ class Pair(NamedTuple):
 
 @dataclass
 class Listed:
-    """A data set with lists of pairs, and what was left out on the way, with examples."""
+    """A dataset with lists of pairs, its faults with examples, and what the options excluded."""
 
     source: Source
     files: Files
@@ -50,16 +62,17 @@ class Listed:
     pairs: dict[tuple[str, str, str, str], Pair] = field(default_factory=dict)
     """By split, group and stems; in the order of the lists"""
     found: Tally = field(default_factory=Tally)
+    excluded: Counter[Exclusion] = field(default_factory=Counter)
 
     @property
     def left_out(self) -> dict[str, int]:
-        """The number of times each kind of thing was left out."""
-        return dict(self.found.counts)
+        """Code → how often: of each fault, and of what the options excluded."""
+        return {str(code): count for code, count in (*self.found.counts.items(), *self.excluded.items())}
 
     def add_file(self, kind: Kind, group: str, stem: str, path: str) -> None:
         """Add a file; of two with one name the first one counts."""
         if self.paths[kind].setdefault((group, stem), path) != path:
-            self.found.note("older-duplicate", path)
+            self.found.note(Fault.OLDER_DUPLICATE, path)
 
     def add_pair(self, pair: Pair) -> None:
         """Add a pair unless it is there already: several lists name the same pairs."""
@@ -72,12 +85,12 @@ class Listed:
     def records(
         self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], _views: Views
     ) -> Iterator[Record]:
-        """Yield a record for every wanted pair; all views are front views, and nobody is seen in two frames."""
+        """Yield a record for every wanted pair; all views are front views, and every person has one frame."""
         if pairing == "view":
             return
         for pair in self.pairs.values():
             if garment not in ("all", pair.garment):
-                self.found.counts[f"{pair.garment}-garment"] += 1
+                self.excluded[UNWANTED_GARMENT[pair.garment]] += 1
                 continue
             yield Record(
                 part=pair.split,
@@ -97,3 +110,43 @@ class Listed:
                 product_parse=self.path("product-parse", pair.group, pair.product),
                 labels=self.labels,
             )
+
+
+class Row(NamedTuple):
+    """One row: the stems of a person's and of a garment's image, and what the third column says, "" without."""
+
+    person: str
+    garment: str
+    category: str
+
+
+def list_split(name: str) -> Split | None:
+    """Return the split that a file of this name lists the pairs of, None for another file."""
+    match = _LIST.match(name)
+    return None if match is None else "train" if match[1].lower() == "train" else "val"
+
+
+def read_list(files: Files, path: str, found: Tally) -> Iterator[Row]:
+    """Yield the rows of a list, each once. Rows that cannot be used, and those that are repeated, are counted.
+
+    Raise UserError where the list cannot be read.
+    """
+    seen: set[Row] = set()
+    try:
+        text = files.read(path).decode("utf-8-sig")
+    except (RecordError, UnicodeDecodeError) as error:
+        raise UserError(f"{files.root / path}: not a text of pairs ({error}); fetch the file again") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        columns = line.split()
+        if not columns:
+            continue
+        stems = [splitext(normal(name).replace("\\", "/").rpartition("/")[2])[0] for name in columns[:2]]
+        if len(columns) not in (2, 3) or not all(is_usable_stem(stem) for stem in stems):
+            found.note(Fault.BAD_PAIR, f"{path}, line {number}")
+            continue
+        row = Row(stems[0], stems[1], columns[2] if len(columns) == 3 else "")
+        if row in seen:
+            found.note(Fault.REPEATED_PAIR, f"{path}, line {number}")
+        else:
+            seen.add(row)
+            yield row

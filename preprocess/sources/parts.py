@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError
-from preprocess.sources.counts import Tally, shown
+from preprocess.faults import Fault, Tally, shown
 
 _ZIP = re.compile(r"^(.+)\.zip(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
 _MOST_PARTS = 1000
@@ -48,7 +48,7 @@ class Joined:
 
 
 def is_archive(name: str) -> bool:
-    """Say whether a file of this name is a zip, or a part of one."""
+    """Return whether a file of this name is a zip, or a part of one."""
     return _ZIP.match(name) is not None
 
 
@@ -68,7 +68,7 @@ def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joine
     found = {stem: _join(folder, [name], "") for stem, name in whole.items()}
     for stem, numbered in parts.items():
         if stem in found:
-            tally.note("older-duplicate", numbered[min(numbered)])
+            tally.note(Fault.OLDER_DUPLICATE, numbered[min(numbered)])
         else:
             found[stem] = _join_parts(folder, numbered)
     return dict(sorted(found.items()))
@@ -98,6 +98,6 @@ def _join_parts(folder: Path, numbered: dict[int, str]) -> Joined:
         following = numbers[-1] + 1
     if missing is not None:
         raise UserError(
-            f"{shown(str(folder / prefix))}{missing} is missing or the part before it is not whole; fetch the part anew"
+            f"{shown(str(folder / prefix))}{missing} is missing, or the part before it is cut short; fetch it again"
         )
     return Joined(joined.paths, joined.sizes, joined.changed, f"{prefix}{following}")

@@ -1,17 +1,38 @@
-"""What a source yields: one pair of a person and a garment, as names of files and ids."""
+"""What a source yields: one pair of a person and a garment, as paths and ids."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from preprocess.faults import Exclusion, Fault
 from preprocess.label_tables import Labels
 from schemas import Garment, Pairing, Split, View
 
+Subject = Literal["person", "product"]
+File = Literal["image", "pose", "parse"]
+
+MISSING: dict[tuple[Subject, File], Fault] = {
+    ("person", "image"): Fault.MISSING_PERSON_IMAGE,
+    ("person", "pose"): Fault.MISSING_PERSON_POSE,
+    ("person", "parse"): Fault.MISSING_PERSON_PARSE,
+    ("product", "image"): Fault.MISSING_PRODUCT_IMAGE,
+    ("product", "pose"): Fault.MISSING_PRODUCT_POSE,
+    ("product", "parse"): Fault.MISSING_PRODUCT_PARSE,
+}
+"""The fault of a record that lacks one of its files."""
+
+UNWANTED_GARMENT: dict[Garment, Exclusion] = {
+    "upper": Exclusion.UPPER_GARMENT,
+    "lower": Exclusion.LOWER_GARMENT,
+    "dress": Exclusion.DRESS_GARMENT,
+}
+"""What a pair is counted as where --garment asks for another kind."""
+
 
 class Product(NamedTuple):
-    """The files of one picture; paths relative to the data set, "" where a file is missing."""
+    """The files of one image; paths relative to the dataset, "" where a file is missing."""
 
     image: str
     pose: str
@@ -20,10 +41,10 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One pair that is to become one sample. Paths are relative to the data set; "" where the file is missing."""
+    """One pair that is to become one sample. Paths are relative to the dataset; "" where the file is missing."""
 
     part: Split
-    """The part of the data set that it lies in"""
+    """The part of the dataset that it is from"""
     split: Split
     """What it is used for: its part's, unless it would leak (see `splits`)"""
     look: str
@@ -38,7 +59,7 @@ class Record:
     person_pose: str
     person_parse: str
     product_image: str
-    """The garment's picture: a product photograph, or another frame of the look; so are its pose and parse"""
+    """The garment's image: a product photograph, or another frame of the look; so are its pose and parse"""
     product_pose: str
     product_parse: str
     beneath_image: str = ""
@@ -51,7 +72,7 @@ class Record:
 
     @property
     def key(self) -> str:
-        """The sample's name: unique in the data set, without dots."""
+        """The sample's name: unique in the dataset, without dots."""
         return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.part}_{self.look}_{self.frame}_{self.item}_{self.side}")
 
     @property

@@ -9,13 +9,12 @@ from __future__ import annotations
 from os.path import splitext
 
 from common.errors import UserError
-from preprocess.faults import RecordError
-from preprocess.formats.image_headers import read_header
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.images import read_header
 from preprocess.label_tables import Pixelwise
 from preprocess.sources.aihub_names import is_usable_stem
 from preprocess.sources.files import Files, normal
-from preprocess.sources.listed import KINDS, PICTURES, Kind, Listed, Pair
-from preprocess.sources.pair_lists import Row, list_split, read_list
+from preprocess.sources.listed import KINDS, PICTURES, Kind, Listed, Pair, Row, list_split, read_list
 from schemas import Split
 
 _FOLDERS: dict[str, Kind] = {
@@ -39,7 +38,7 @@ _OLD_POSES = "pose"
 
 
 def is_viton_hd(folders: set[str]) -> bool:
-    """Say whether folders `image` and `cloth` lie beside each other among the names of folders."""
+    """Return whether folders `image` and `cloth` lie beside each other among the names of folders."""
     return any(
         folder == "image" or folder.endswith("/image")
         for folder in folders
@@ -73,7 +72,7 @@ def _leaf(folder: str) -> str:
 
 
 def _group(folder: str) -> str:
-    """Return the split whose folder this one lies in; pictures without such a folder above are of both lists."""
+    """Return the split whose folder this one lies in; images without such a folder above are of both lists."""
     above = folder.lower().split("/")[:-1]
     return next((("train" if part == "train" else "val") for part in reversed(above) if part in _SPLITS), "")
 
@@ -92,21 +91,21 @@ def _add_folder(data: Listed, folder: str, names: list[str]) -> None:
         if kind == "person-pose":
             stem = stem.removesuffix(_POSE_SUFFIX)
         if kind == "person-parse" and stem.endswith(_PAINTED):
-            data.found.note("colour-parse", path)
+            data.found.note(Fault.COLOUR_PARSE, path)
         elif is_usable_stem(stem):
             data.add_file(kind, group, stem, path)
         else:
-            data.found.note("bad-name", path)
+            data.found.note(Fault.BAD_NAME, path)
 
 
 def _add_row(data: Listed, split: Split, group: str, row: Row, path: str) -> None:
     look, _, frame = row.person.rpartition("_")
     if not look:
-        data.found.note("bad-pair", f"{path}: {row.person}")
+        data.found.note(Fault.BAD_PAIR, f"{path}: {row.person}")
         return
     garment = row.garment
     if garment.rpartition("_")[0] != look:
-        data.found.note("unpaired-row", f"{path}: {row.person} {row.garment}")
+        data.found.note(Fault.UNPAIRED_ROW, f"{path}: {row.person} {row.garment}")
         own = row.person, f"{look}_1"
         garment = next((stem for stem in own if data.path("product-image", group, stem)), row.person)
     data.add_pair(Pair(split, group, row.person, garment, look, frame, garment, "upper"))

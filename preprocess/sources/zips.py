@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from common.errors import UserError
-from preprocess.sources.counts import shown
+from preprocess.faults import Fault, shown
 from preprocess.sources.parts import Joined
 
 _END = struct.Struct("<4s4H2LH")
@@ -41,16 +41,16 @@ class Member(NamedTuple):
     link: bool
 
     @property
-    def fault(self) -> str | None:
-        """Return why the entry is left out: `unsafe-name`, `linked-member`, `nested-zip`; None for a good one."""
+    def fault(self) -> Fault | None:
+        """Return why the entry is skipped: its name, a link, a zip in a zip; None for a good one."""
         name = self.name
         if "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
-            return "unsafe-name"
+            return Fault.UNSAFE_NAME
         if name.startswith("/") or str(PurePosixPath(name)) != name or ".." in name.split("/"):
-            return "unsafe-name"
+            return Fault.UNSAFE_NAME
         if self.link:
-            return "linked-member"
-        return "nested-zip" if name.lower().endswith(".zip") else None
+            return Fault.LINKED_MEMBER
+        return Fault.NESTED_ZIP if name.lower().endswith(".zip") else None
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def members(source: Joined) -> Iterator[Member]:
         directory = _directory(source)
         data = source.read(directory.start, directory.size)
     except OSError as error:
-        raise UserError(f"{_name(source)}: {error.strerror}; check the disk or fetch it anew") from error
+        raise UserError(f"{_name(source)}: {error.strerror}; check the disk or fetch it again") from error
     place = 0
     while place < len(data):
         if place + _ENTRY.size > len(data) or data[place : place + 4] != b"PK\x01\x02":
-            raise UserError(f"{_name(source)}: its list of files is damaged; fetch it anew")
+            raise UserError(f"{_name(source)}: its list of files is damaged; fetch it again")
         fields = _ENTRY.unpack_from(data, place)
         name_end = place + _ENTRY.size + fields[12]
         extra_end = name_end + fields[13]
@@ -79,7 +79,7 @@ def members(source: Joined) -> Iterator[Member]:
         extra = data[name_end:extra_end]
         place = extra_end + fields[14]
         if place > len(data):
-            raise UserError(f"{_name(source)}: its list of files is damaged; fetch it anew")
+            raise UserError(f"{_name(source)}: its list of files is damaged; fetch it again")
         if not name.endswith(b"/"):
             yield _member(fields, name, extra, directory.shift)
 
@@ -131,7 +131,7 @@ def _directory(source: Joined) -> _Directory:
     mark = tail.rfind(_END_MARK, 0, max(0, len(tail) - _END.size + 4))
     if mark < 0:
         missing = f"{source.next_part} is missing" if source.next_part else "the download broke off"
-        raise UserError(f"{_name(source)}: the end of the zip is not there: {missing}; fetch it anew")
+        raise UserError(f"{_name(source)}: the end of the zip is not there: {missing}; fetch it again")
     end = tail_start + mark
     fields = _END.unpack_from(tail, mark)
     size, start = fields[5], fields[6]
@@ -139,7 +139,7 @@ def _directory(source: Joined) -> _Directory:
         end, size, start = long
     shift = end - size - start
     if shift < 0:
-        raise UserError(f"{_name(source)}: damaged: its list of files would lie before its begin; fetch it anew")
+        raise UserError(f"{_name(source)}: damaged: its list of files would lie before its begin; fetch it again")
     return _Directory(start + shift, size, shift)
 
 
@@ -151,7 +151,7 @@ def _directory_64(source: Joined, place: int) -> tuple[int, int, int] | None:
     record_at = place - _END_64.size
     record = source.read(record_at, _END_64.size) if record_at >= 0 else b""
     if len(record) < _END_64.size or record[:4] != b"PK\x06\x06":
-        raise UserError(f"{_name(source)}: its end is damaged; fetch it anew")
+        raise UserError(f"{_name(source)}: its end is damaged; fetch it again")
     fields = _END_64.unpack(record)
     return record_at, fields[8], fields[9]
 

@@ -60,14 +60,14 @@ class DatasetSummary:
     truth_looks: int
     """Looks that are drawn in other garments too"""
     swaps: int
-    """Pictures of those"""
+    """Images of those"""
     garments_each: tuple[int, int]
     """Fewest and most garments that one of them is drawn in, in place of one of its own"""
 
 
 @dataclass(frozen=True)
 class _Files:
-    """The three files of one picture."""
+    """The three files of one image."""
 
     image: Path
     pose: Path

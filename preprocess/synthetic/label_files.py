@@ -1,4 +1,4 @@
-"""Pose and parse files of AI-Hub 78 for drawn and for annotated pictures, as JSON-ready documents."""
+"""Pose and parse files of AI-Hub 78 for drawn and for annotated images, as JSON-ready documents."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, ITEM_REGIONS, MODEL_REGIONS, Drawing
 from preprocess.synthetic.drawing.polygons import region_polygons
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, ITEM_REGIONS, MODEL_REGIONS
 from preprocess.synthetic.garments.garment import Slot
 
 HUMAN: Final = (1, "human")
@@ -25,7 +24,7 @@ Document = dict[str, Any]
 
 
 def model_file_name(stem: str) -> str:
-    """Return release 1's name of a picture, which release 2's labels still carry: ``1008_A001_000`` is the stem."""
+    """Return release 1's name of an image, which release 2's labels still carry: ``1008_A001_000`` is the stem."""
     day, look, frame = stem.split("_")
     return f"{day}_{day}_720_{look[0]}_{look}_{look}_{frame}.jpg"
 
@@ -99,10 +98,10 @@ def model_parse(drawing: Drawing, stem: str) -> Document:
 
 
 def item_pose(drawing: Drawing, stem: str, slot: Slot) -> Document:
-    """Return the Item-Pose file of a product picture; ``stem`` is like ``1008001_F``."""
+    """Return the Item-Pose file of a product image; ``stem`` is like ``1008001_F``."""
     return pose_document(drawing, f"{stem}.jpg", CATEGORIES[slot])
 
 
 def item_parse(drawing: Drawing, stem: str, slot: Slot) -> Document:
-    """Return the Item-Parse file of a product picture."""
+    """Return the Item-Parse file of a product image."""
     return item_parse_document(drawing, f"{stem}.jpg", CATEGORIES[slot])

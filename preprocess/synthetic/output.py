@@ -17,4 +17,4 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 class DrawnDataError(ValueError):
-    """A request for drawn data that cannot be met: a bad outfit, bad numbers, a folder that is somebody else's."""
+    """A request for drawn data that cannot be met: a bad outfit, bad numbers, a folder that holds other files."""

@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 
 from preprocess.formats.images import encode_jpeg
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 from preprocess.synthetic.garments.garment import SLOTS, Slot
 from preprocess.synthetic.outfits import Item, Look, Plan
 from preprocess.synthetic.output import replace_file
@@ -81,7 +80,7 @@ class SwapTask:
     wearing: Wearing
 
     def run(self) -> None:
-        """Write pictures and masks, each file whole or not at all."""
+        """Write images and masks, each file whole or not at all."""
         look, folder = self.wearing.look, self.out / FOLDER
         missing = [
             (item, swap)
@@ -110,7 +109,7 @@ def plan_swaps(plan: Plan, looks: int) -> list[Wearing]:
 def swap_mask(photograph: Drawing, swapped: Drawing, slot: Garment) -> U8:
     """Return (H, W): MASK_GARMENT where the garment put on is seen, MASK_KEPT where the same of the person is, else 0.
 
-    Where one garment of the slot gives way to another nothing is kept; nor is what only one of the two pictures shows,
+    Where one garment of the slot gives way to another nothing is kept; nor is what only one of the two images shows,
     such as a forearm beneath a long sleeve.
     """
     garment = np.isin(swapped.labels, [region(name) for name in _REGIONS[slot]])
@@ -121,7 +120,7 @@ def swap_mask(photograph: Drawing, swapped: Drawing, slot: Garment) -> U8:
 
 
 def write_list(out: Path, wearings: Sequence[Wearing]) -> None:
-    """Write the list of all swaps, once they are drawn, and remove pictures that a smaller set had instead."""
+    """Write the list of all swaps, once they are drawn, and remove images that a smaller set had instead."""
     swaps = tuple(swap for wearing in wearings for swap in wearing.swaps())
     replace_file(out / FOLDER / SWAPS, (Truth(swaps=swaps).model_dump_json(indent=1) + "\n").encode())
     listed = {name for swap in swaps for name in (swap.picture, swap.mask)}

@@ -21,8 +21,7 @@ from torch.nn import functional as F
 from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER, WHOLE
 from preprocess.annotation.labels.person_labels import _MARGIN
 from preprocess.formats.images import Mask
-from preprocess.synthetic.drawing.annotated import Drawing
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS
+from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS, Drawing
 from preprocess.synthetic.outfits import make_plan
 from preprocess.synthetic.people.look import draw_look
 from preprocess.synthetic.people.person import person

@@ -15,7 +15,7 @@ from PIL import Image
 
 from preprocess.formats.keypoint_files import BODY_25, COCO_18
 from preprocess.label_tables import NAMES, PALETTES, Pixelwise
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS
+from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS
 from preprocess.synthetic.garments.garment import Kind, garment
 from preprocess.synthetic.garments.item import draw_item
 from preprocess.synthetic.people.look import draw_look

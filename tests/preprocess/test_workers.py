@@ -1,4 +1,4 @@
-"""Workers know what this process knows, whenever what they are forked from was started."""
+"""Workers know what this process knows; work divided among them comes back in order; a killed one is one line."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from common.storage import LocalStorage
 from preprocess.sharding.pool import Job, worker_pool
 from preprocess.sharding.shared_counts import Tally
 from preprocess.sources import Files
-from preprocess.workers import ENVIRONMENT, make_ready, prepare_environment, shared_memory_fault
+from preprocess.workers import ENVIRONMENT, in_processes, make_ready, prepare_environment, shared_memory_fault
 
 
 def test_a_worker_has_the_environment_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +58,17 @@ def test_without_shared_memory_one_worker_is_a_thread_and_more_are_refused(
 
 def test_this_machine_can_share_memory() -> None:
     assert shared_memory_fault() is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order(workers: int) -> None:
+    assert list(in_processes(divmod, [(n, 3) for n in range(9)], workers)) == [divmod(n, 3) for n in range(9)]
+
+
+def test_no_work_gives_nothing() -> None:
+    assert list(in_processes(divmod, [], 1)) == []
+
+
+def test_a_killed_worker_is_the_users_to_know() -> None:
+    with pytest.raises(UserError, match="a worker was killed"):
+        list(in_processes(os._exit, [(9,)] * 2, 2))

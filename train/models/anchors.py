@@ -10,12 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from schemas.keypoints import KEYPOINTS
-from train.models.body import SIDES, points_of, slots_of, trunk
+from schemas.keypoints import NUM_KEYPOINTS, Keypoint
+from train.models.body import ANKLES, HIPS, KNEES, SHOULDERS, points_of, slots_of, trunk
 
 PARTS = (
-    slots_of(*(f"{side}_{joint}" for joint in ("shoulder", "hip", "knee", "ankle") for side in SIDES)),
-    *(slots_of(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") for side in SIDES),
+    SHOULDERS + HIPS + KNEES + ANKLES,
+    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+    slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
 )
 """Keypoints of what moves as one piece: trunk and legs, either arm. A sleeve in front of the body is neither stretched
 by the body's points nor stretches the body."""
@@ -28,7 +29,7 @@ class Anchors(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden = nn.Linear(6 * len(KEYPOINTS), _HIDDEN)
+        self.hidden = nn.Linear(6 * NUM_KEYPOINTS, _HIDDEN)
         self.act = nn.SiLU()
         self.out = nn.Linear(_HIDDEN, 2 * sum(map(len, PARTS)))
         nn.init.zeros_(self.out.weight)  # it begins with the joints themselves

@@ -7,19 +7,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from schemas.keypoints import KEYPOINTS
+from schemas.keypoints import Keypoint
 
-SIDES = ("left", "right")
-
-
-def slots_of(*names: str) -> tuple[int, ...]:
-    """Return where in a pose the named keypoints lie."""
-    return tuple(KEYPOINTS.index(name) for name in names)
+Slots = tuple[int, ...]
+"""Where in a pose keypoints lie: plain numbers, since torch.compile and torch.export know no others."""
 
 
-SHOULDERS, ELBOWS, WRISTS, HIPS = (
-    slots_of(*(f"{side}_{joint}" for side in SIDES)) for joint in ("shoulder", "elbow", "wrist", "hip")
-)
+def slots_of(*keypoints: Keypoint) -> Slots:
+    """Return where in a pose these keypoints lie."""
+    return tuple(int(keypoint) for keypoint in keypoints)
+
+
+SHOULDERS = slots_of(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER)
+ELBOWS = slots_of(Keypoint.LEFT_ELBOW, Keypoint.RIGHT_ELBOW)
+WRISTS = slots_of(Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST)
+HIPS = slots_of(Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP)
+KNEES = slots_of(Keypoint.LEFT_KNEE, Keypoint.RIGHT_KNEE)
+ANKLES = slots_of(Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE)
 """The slots of both, left first."""
 
 
@@ -40,7 +44,7 @@ def trunk(pose: Tensor) -> Trunk:
     return Trunk(top, bottom - top, (points_of(pose, SHOULDERS + HIPS)[..., 2] > 0).all(1))
 
 
-def points_of(pose: Tensor, slots: tuple[int, ...]) -> Tensor:
+def points_of(pose: Tensor, slots: Slots) -> Tensor:
     """Return these slots (B, n, 3) of a pose: without a tensor of indices, on which torch.compile breaks off."""
     return torch.stack([pose[:, slot] for slot in slots], dim=1)
 

@@ -12,19 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from schemas.keypoints import KEYPOINTS
-from train.models.body import pixel_centres
+from schemas.keypoints import Keypoint
+from train.models.body import pixel_centres, slots_of
 
-LIMBS = tuple(
-    (KEYPOINTS.index(a), KEYPOINTS.index(b))
-    for a, b in (
-        ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "right_elbow"),
-        ("right_elbow", "right_wrist"), ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
-        ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"), ("left_hip", "left_knee"),
-        ("right_hip", "right_knee"), ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
-        ("nose", "left_shoulder"), ("nose", "right_shoulder"),
-    )
-)  # fmt: skip
+LIMBS = (
+    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW),
+    slots_of(Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+    slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW),
+    slots_of(Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER),
+    slots_of(Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP),
+    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_HIP),
+    slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_HIP),
+    slots_of(Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE),
+    slots_of(Keypoint.RIGHT_HIP, Keypoint.RIGHT_KNEE),
+    slots_of(Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE),
+    slots_of(Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
+    slots_of(Keypoint.NOSE, Keypoint.LEFT_SHOULDER),
+    slots_of(Keypoint.NOSE, Keypoint.RIGHT_SHOULDER),
+)
 """Pairs of keypoints with a straight part of the body between them."""
 
 LIMB_WIDTHS = (0.02, 0.06)

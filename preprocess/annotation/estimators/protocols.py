@@ -17,7 +17,7 @@ NONE, UPPER, LOWER, WHOLE = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class BodyPose:
-    """One person in a picture, in pixels of it."""
+    """One person in an image, in pixels of it."""
 
     box: tuple[float, float, float, float]
     """Left, top, right, bottom"""
@@ -40,23 +40,23 @@ class PoseEstimator(Protocol):
     """Finds people and their joints."""
 
     def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
-        """Return the people of each picture, RGB uint8 (h, w, 3), in any order."""
+        """Return the people of each image, RGB uint8 (h, w, 3), in any order."""
         ...
 
 
 class Segmenter(Protocol):
-    """Tells person, garment and clothes from what lies around them; pictures are RGB uint8 (h, w, 3)."""
+    """Tells person, garment and clothes from what lies around them; images are RGB uint8 (h, w, 3)."""
 
-    def person(self, picture: Pixels) -> NDArray[np.float32]:
+    def person(self, image: Pixels) -> NDArray[np.float32]:
         """Return how probable it is that a pixel shows a person, (h, w) in [0, 1]."""
         ...
 
-    def garment(self, picture: Pixels) -> NDArray[np.float32]:
+    def garment(self, image: Pixels) -> NDArray[np.float32]:
         """Return how probable it is that a pixel shows what was photographed, (h, w) in [0, 1]."""
         ...
 
-    def clothes(self, picture: Pixels) -> Clothes:
-        """Return what the person of the picture wears where."""
+    def clothes(self, image: Pixels) -> Clothes:
+        """Return what the person of the image wears where."""
         ...
 
 

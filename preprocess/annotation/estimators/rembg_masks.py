@@ -1,7 +1,7 @@
 """Masks by rembg's U²-Nets. The only file that imports rembg, which is optional.
 
-The networks' own outputs are taken, not rembg's masks: it stretches each picture's output to [0, 1], so that an empty
-picture gets a mask too, and scales the numbers of the cloth classes by a smooth filter, which makes "upper" (1) of
+The networks' own outputs are taken, not rembg's masks: it stretches each image's output to [0, 1], so that an empty
+image gets a mask too, and scales the numbers of the cloth classes by a smooth filter, which makes "upper" (1) of
 every edge between "none" (0) and "lower" (2).
 """
 
@@ -42,35 +42,35 @@ class RembgMasks:
                 (Path(folder) / f"{name}.onnx").symlink_to(weights[name].resolve())
             self._sessions = {name: _opened(new_session, name, weights[name]) for name in MODELS}
 
-    def person(self, picture: Pixels) -> NDArray[np.float32]:
+    def person(self, image: Pixels) -> NDArray[np.float32]:
         """Return the probability of a person, (h, w) in [0, 1]."""
-        return self._probability("u2net_human_seg", picture)
+        return self._probability("u2net_human_seg", image)
 
-    def garment(self, picture: Pixels) -> NDArray[np.float32]:
+    def garment(self, image: Pixels) -> NDArray[np.float32]:
         """Return the probability of the salient object, (h, w) in [0, 1]."""
-        return self._probability("u2net", picture)
+        return self._probability("u2net", image)
 
-    def clothes(self, picture: Pixels) -> Clothes:
+    def clothes(self, image: Pixels) -> Clothes:
         """Return what is worn where; classes are decided at the network's size and scaled without mixing them."""
-        logits = self._run("u2net_cloth_seg", picture)
+        logits = self._run("u2net_cloth_seg", image)
         if logits.shape[0] != _CLASSES:
             raise UserError(f"u2net_cloth_seg.onnx has {logits.shape[0]} classes, not {_CLASSES}; fetch rembg's own")
         odds = np.exp(logits - logits.max(axis=0))
         labels = logits.argmax(axis=0).astype(np.uint8)
         sure = 1 / odds.sum(axis=0)[labels > 0]
-        size = picture.shape[1], picture.shape[0]
+        size = image.shape[1], image.shape[0]
         scaled = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         return Clothes(scaled, float(sure.mean()) if sure.size else 0.0)
 
-    def _probability(self, name: str, picture: Pixels) -> NDArray[np.float32]:
-        small = self._run(name, picture)[0].clip(0, 1)
-        size = picture.shape[1], picture.shape[0]
+    def _probability(self, name: str, image: Pixels) -> NDArray[np.float32]:
+        small = self._run(name, image)[0].clip(0, 1)
+        size = image.shape[1], image.shape[0]
         return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
-    def _run(self, name: str, picture: Pixels) -> NDArray[np.float32]:
-        """Return the first output of a network for one picture, (channels, side, side)."""
+    def _run(self, name: str, image: Pixels) -> NDArray[np.float32]:
+        """Return the first output of a network for one image, (channels, side, side)."""
         session, side = self._sessions[name], _SIDES[name]
-        inputs = session.normalize(Image.fromarray(picture), _MEAN, _SPREAD, (side, side))
+        inputs = session.normalize(Image.fromarray(image), _MEAN, _SPREAD, (side, side))
         return np.asarray(session.inner_session.run(None, inputs)[0][0], np.float32)
 
 
@@ -106,4 +106,4 @@ def _opened(new_session: Any, name: str, path: Path) -> Any:
         return new_session(name)
     except Exception as error:  # onnxruntime's errors have no common class
         said = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UserError(f"--weights {path}: no ONNX model for {name} ({said}); fetch the file anew") from error
+        raise UserError(f"--weights {path}: no ONNX model for {name} ({said}); fetch the file again") from error

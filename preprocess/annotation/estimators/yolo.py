@@ -22,7 +22,7 @@ _LEAST = 0.1
 class YoloPose:
     """`PoseEstimator` by the weights in one local file; nothing is fetched, nothing is reported to anybody.
 
-    Pictures are scaled to the size that the weights were trained at, which the file says; the published ones' is 640.
+    Images are scaled to the size that the weights were trained at, which the file says; the published ones' is 640.
     """
 
     def __init__(self, weights: Path) -> None:
@@ -38,9 +38,9 @@ class YoloPose:
         self._people = [number for number, name in names.items() if name == "person"] or list(names)
 
     def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
-        """Return the people of each picture. Raise UserError where the weights have other joints than COCO's 17."""
+        """Return the people of each image. Raise UserError where the weights have other joints than COCO's 17."""
         results = self._model.predict(
-            [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures],  # arrays are taken for BGR
+            [np.ascontiguousarray(image[..., ::-1]) for image in pictures],  # arrays are taken for BGR
             conf=_LEAST, classes=self._people, verbose=False, save=False, batch=len(pictures),
         )  # fmt: skip
         return [_people(result) for result in results]

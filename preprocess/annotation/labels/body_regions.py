@@ -18,8 +18,8 @@ from preprocess.annotation.labels.bones import Body, Bone, body_of, bones, dista
 from preprocess.annotation.labels.face import Head, head_of, looks_like_hair
 from preprocess.conditioning.masks import dilated, eroded
 from preprocess.formats.images import Mask, Pixels
+from preprocess.synthetic.drawing.annotated import BACKGROUND, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 
 _FAR: Final = 1.9
 """Radii from a bone beyond which nothing is skin."""
@@ -35,7 +35,7 @@ _ARMS: Final = ("right_arm", "left_arm")
 _SLEEVES: Final = {"right_arm": "inner_rsleeve", "left_arm": "inner_lsleeve"}
 
 
-def body_regions(picture: Pixels, person: Mask, clothes: U8, joints: NDArray[np.float64]) -> U8:
+def body_regions(image: Pixels, person: Mask, clothes: U8, joints: NDArray[np.float64]) -> U8:
     """Return the number of the region that each pixel shows, 255 where none, (h, w).
 
     ``joints`` is (17, 3): x, y in pixels and whether known. Raise ValueError unless shoulders and hips are known.
@@ -48,7 +48,7 @@ def body_regions(picture: Pixels, person: Mask, clothes: U8, joints: NDArray[np.
     worn = _worn(person, clothes, body)
     silhouette = person | (worn != NONE)
     labels = np.full(shape, BACKGROUND, np.uint8)
-    _paint_bare(labels, picture, silhouette & (worn == NONE), joints, body, head)
+    _paint_bare(labels, image, silhouette & (worn == NONE), joints, body, head)
     _paint_upper(labels, (worn == UPPER) | (worn == WHOLE), joints, body, head)
     lower = worn == LOWER
     labels[lower] = region("pants_hip" if _has_legs(lower) else "skirt")
@@ -90,7 +90,7 @@ def _patches(mask: U8, least: float) -> Mask:
 
 
 def _paint_bare(
-    labels: U8, picture: Pixels, bare: Mask, joints: NDArray[np.float64], body: Body, head: Head
+    labels: U8, image: Pixels, bare: Mask, joints: NDArray[np.float64], body: Body, head: Head
 ) -> None:  # fmt: skip
     shape = bare.shape[0], bare.shape[1]
     found = bones(joints, body, head.chin)
@@ -106,7 +106,7 @@ def _paint_bare(
     labels[hair] = region("hair")
     labels[face] = region("face")
     near = bare & ~above & (distance(_hanging(head, body), shape) < 1)
-    labels[looks_like_hair(picture, near, eroded(face, 3), hair)] = region("hair")
+    labels[looks_like_hair(image, near, eroded(face, 3), hair)] = region("hair")
 
 
 def _paint_upper(labels: U8, upper: Mask, joints: NDArray[np.float64], body: Body, head: Head) -> None:
@@ -143,7 +143,7 @@ def _hanging(head: Head, body: Body) -> Bone:
 
 
 def _has_legs(lower: Mask) -> bool:
-    """Say whether the lower garment ends in two legs: several rows of its lower third are cut in two."""
+    """Return whether the lower garment ends in two legs: several rows of its lower third are cut in two."""
     x, y, width, height = cv2.boundingRect(lower.view(np.uint8))
     if not width:
         return False

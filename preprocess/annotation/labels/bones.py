@@ -8,11 +8,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import TORSO, Keypoint
+
 Point = NDArray[np.float64]
 Distances = NDArray[np.float32]
 
-_ARMS: Final = {"right_arm": (6, 8, 10), "left_arm": (5, 7, 9)}
-_LEGS: Final = {"right_leg": (12, 14, 16), "left_leg": (11, 13, 15)}
+_ARMS: Final = {
+    "right_arm": (Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+    "left_arm": (Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+}
+_LEGS: Final = {
+    "right_leg": (Keypoint.RIGHT_HIP, Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
+    "left_leg": (Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE),
+}
+_SHOULDERS, _HIPS = list(TORSO[:2]), list(TORSO[2:])
 _SHOES: Final = {"right_leg": "right_shoe", "left_leg": "left_shoe"}
 _UPPER_ARM, _FOREARM, _HAND, _THIGH, _SHANK, _FOOT, _NECK = 0.13, 0.10, 0.12, 0.20, 0.13, 0.17, 0.16
 """Thickness of bare limbs about their bones, in torso lengths."""
@@ -48,13 +57,13 @@ class Body:
 
 def body_of(joints: NDArray[np.float64]) -> Body | None:
     """Return the body of (17, 3) joints, x, y and whether known; None unless both shoulders and hips are."""
-    if not joints[[5, 6, 11, 12], 2].all():
+    if not joints[_SHOULDERS + _HIPS, 2].all():
         return None
-    shoulders, hips = joints[[5, 6], :2].mean(axis=0), joints[[11, 12], :2].mean(axis=0)
+    shoulders, hips = (joints[pair, :2].mean(axis=0) for pair in (_SHOULDERS, _HIPS))
     length = float(np.hypot(*(shoulders - hips)))
     if length < 2:
         return None
-    return Body(shoulders, (shoulders - hips) / length, length, joints[[5, 6, 12, 11], :2])
+    return Body(shoulders, (shoulders - hips) / length, length, joints[_SHOULDERS + _HIPS[::-1], :2])
 
 
 def bones(joints: NDArray[np.float64], body: Body, chin: Point) -> list[Bone]:

@@ -9,19 +9,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask
 from preprocess.synthetic.drawing.annotated import Drawing
 
 LEAST: Final = 0.5
-"""Confidence below which a picture is rejected."""
+"""Confidence below which a photo is rejected."""
 LOOK: Final = 0.75
-"""Confidence below which somebody should look at the picture."""
+"""Confidence below which a person should check the photo."""
+_UNSURE: Final = {
+    "pose": Fault.UNSURE_POSE,
+    "person": Fault.UNSURE_PERSON,
+    "clothes": Fault.UNSURE_CLOTHES,
+    "garment": Fault.UNSURE_GARMENT,
+}
+"""What is estimated → the fault of too low a confidence in it."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """All that was estimated of one picture."""
+    """All that was estimated of one image."""
 
     drawing: Drawing
     confidences: Mapping[str, float]
@@ -36,11 +43,11 @@ class Estimate:
 
 
 def check(confidences: Mapping[str, float], least: float, name: str) -> tuple[str, ...]:
-    """Return a note for each confidence that is low. Raise RecordError `unsure-…` for the first one below ``least``."""
+    """Return a note for each confidence that is low. Raise RecordError for the first one below ``least``."""
     for what, value in confidences.items():
         if value < least:
             raise RecordError(
-                f"unsure-{what}", name, f"confidence of the {what} {value:.2f} is below {least:g}; take another picture"
+                _UNSURE[what], name, f"confidence of the {what} {value:.2f} is below {least:g}; take another photo"
             )
     return tuple(f"unsure {what} ({value:.2f})" for what, value in confidences.items() if value < LOOK)
 

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from preprocess.annotation.labels.bones import Body, Point
 from preprocess.formats.images import Mask, Pixels
+from schemas import Keypoint
 
+_FACE: Final = slice(Keypoint.NOSE, Keypoint.LEFT_SHOULDER)
+_EYES: Final = slice(Keypoint.LEFT_EYE, Keypoint.LEFT_EAR)
 _WIDTH: Final = 0.30
 """Of a head, in torso lengths, where the face does not tell."""
 _EYES_TO_WIDTH: Final = 2.3
@@ -26,7 +29,7 @@ _CLEAR: Final = 18.0
 
 @dataclass(frozen=True)
 class Head:
-    """A head in a picture, in pixels."""
+    """A head in an image, in pixels."""
 
     middle: Point
     """Of the face"""
@@ -61,28 +64,30 @@ class Head:
 
 def head_of(joints: NDArray[np.float64], body: Body) -> Head:
     """Return the head of a pose; without any joint of the face, a head of usual size above the shoulders."""
-    known = joints[:5, 2] > 0
+    known = joints[_FACE, 2] > 0
     if not known.any():
         width = _WIDTH * body.length
         return Head(body.shoulders + body.up * width * 1.2, body.up, width, seen=False)
-    up = joints[:5, :2][known].mean(axis=0) - body.shoulders
+    up = joints[_FACE, :2][known].mean(axis=0) - body.shoulders
     up = up / max(float(np.hypot(*up)), 1e-6)
-    width = max(_between(joints, 3, 4), _EYES_TO_WIDTH * _between(joints, 1, 2), 0.75 * _WIDTH * body.length)
-    eyes = known[1] or known[2]
-    high = joints[1:3, :2][known[1:3]] if eyes else joints[:5, :2][known]
+    between_ears = _between(joints, Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR)
+    between_eyes = _between(joints, Keypoint.LEFT_EYE, Keypoint.RIGHT_EYE)
+    width = max(between_ears, _EYES_TO_WIDTH * between_eyes, 0.75 * _WIDTH * body.length)
+    eyes = known[Keypoint.LEFT_EYE] or known[Keypoint.RIGHT_EYE]
+    high = joints[_EYES, :2][known[_EYES]] if eyes else joints[_FACE, :2][known]
     middle = high.mean(axis=0) - up * width * _BELOW_EYES
-    return Head(middle, up, width, seen=bool(known[0] or eyes))
+    return Head(middle, up, width, seen=bool(known[Keypoint.NOSE] or eyes))
 
 
-def looks_like_hair(picture: Pixels, doubtful: Mask, skin: Mask, hair: Mask) -> Mask:
+def looks_like_hair(image: Pixels, doubtful: Mask, skin: Mask, hair: Mask) -> Mask:
     """Return those pixels of ``doubtful`` whose colour is nearer to the hair's than to the skin's.
 
-    None where the two cannot be told apart, or either is not seen. ``picture`` is RGB uint8, masks are (h, w).
+    None where the two cannot be told apart, or either is not seen. ``image`` is RGB uint8, masks are (h, w).
     """
     nothing = np.zeros_like(doubtful)
     if not (doubtful.any() and skin.any() and hair.any()):
         return nothing
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     of_skin, of_hair = (np.median(lab[mask], axis=0) for mask in (skin, hair))
     if float(np.linalg.norm(of_skin - of_hair)) < _CLEAR:
         return nothing

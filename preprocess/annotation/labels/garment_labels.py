@@ -12,54 +12,54 @@ from preprocess.annotation.estimators.protocols import Segmenter
 from preprocess.annotation.labels.confidence import Estimate, certainty, check
 from preprocess.annotation.labels.product_outline import for_landmarks
 from preprocess.conditioning.masks import Box, box_of, share_of
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.garment_outline import landmarks
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 from schemas import Garment
 
 _HALF: Final = 0.5
 _SMALLEST, _LARGEST = 0.02, 0.95
-"""Shares of the picture between which a garment lies."""
+"""Shares of the image between which a garment lies."""
 _PART: Final = 0.15
 """A piece apart from the garment belongs to it from this share of its size on."""
 _HOLE: Final = 0.002
 """Holes up to this share of the garment are filled: prints, not what is between sleeve and body."""
 _MARGIN: Final = 0.08
 _CUT_OFF: Final = 0.02
-"""Share of the picture's rim on which a garment looks cut off."""
+"""Share of the image's rim on which a garment looks cut off."""
 _VISIBLE: Final = (1, 1, 2)
 """Known landmarks are called visible, as AI-Hub's are."""
 _NAMES: Final[dict[Garment, str]] = {"upper": "torso", "lower": "hip", "dress": "torso"}
 """The region that the whole outline is written as."""
 
 
-def estimate_garment(picture: Pixels, kind: Garment, masks: Segmenter, *, least: float, name: str) -> Estimate:
+def estimate_garment(image: Pixels, kind: Garment, masks: Segmenter, *, least: float, name: str) -> Estimate:
     """Estimate outline and landmarks of a garment's front, RGB uint8 (h, w, 3).
 
     The mask is estimated twice, the second time of what is around the first: so it is as fine for a small garment as
-    for a large one. Raise RecordError `no-garment`, `no-background`, or `unsure-garment` below ``least``.
+    for a large one. Raise RecordError where there is no garment or no background, and where the confidence is below
+    ``least``.
     """
-    first = masks.garment(picture)
+    first = masks.garment(image)
     box = _around(_largest(first > _HALF))
     if box is None:
-        raise RecordError("no-garment", name, "no garment is found; lay it out on a plain ground of another colour")
+        raise RecordError(Fault.NO_GARMENT, name, "no garment is found; lay it on a plain ground of another colour")
     probability = np.zeros_like(first)
-    probability[box] = masks.garment(np.ascontiguousarray(picture[box]))
+    probability[box] = masks.garment(np.ascontiguousarray(image[box]))
     mask = _largest(probability > _HALF)
     share = share_of(mask)
     if share < _SMALLEST:
-        raise RecordError("no-garment", name, f"what is found fills {share:.1%} of the picture; go nearer")
+        raise RecordError(Fault.NO_GARMENT, name, f"what is found fills {share:.1%} of the photo; go nearer")
     if share > _LARGEST:
-        raise RecordError("no-background", name, "what is found fills the picture; step back, so as to show its edge")
+        raise RecordError(Fault.NO_BACKGROUND, name, "what is found fills the photo; step back until its edge shows")
     sure = {"garment": certainty(probability, mask)}
     notes = check(sure, least, name)
     if _on_rim(mask) > _CUT_OFF:
         notes = (*notes, "reaches the picture's edge, perhaps cut off")
     labels = np.where(mask, region(_NAMES[kind], "item"), BACKGROUND).astype(np.uint8)
-    return Estimate(Drawing(picture, labels, landmarks(for_landmarks(mask, kind), kind) * _VISIBLE, 0), sure, notes)
+    return Estimate(Drawing(image, labels, landmarks(for_landmarks(mask, kind), kind) * _VISIBLE, 0), sure, notes)
 
 
 def _largest(mask: Mask) -> Mask:

@@ -14,10 +14,11 @@ from preprocess.annotation.labels.body_regions import body_regions, without_trou
 from preprocess.annotation.labels.bones import Body, body_of
 from preprocess.annotation.labels.confidence import Estimate, certainty, check
 from preprocess.conditioning.masks import Box, dilated
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.synthetic.drawing.annotated import Drawing
 from preprocess.synthetic.drawing.canvas import U8
+from schemas import TORSO, Keypoint
 
 _JOINT: Final = 0.35
 """Confidence below which a joint counts as absent."""
@@ -28,14 +29,14 @@ _PERSON: Final = 0.25
 _MARGIN: Final = 0.15
 """How far around the person's box masks are looked for, of its longer side."""
 _HALF: Final = 0.5
-_TORSO: Final = [5, 6, 11, 12]
+_TORSO: Final = list(TORSO)
 _SIDEWAYS: Final = 0.25
 """Distance of the shoulders in torso lengths, below which the person stands sideways."""
 _FRONT, _BACK, _SIDE = 0, 1, -1
 
 
 def estimate_person(
-    picture: Pixels,
+    image: Pixels,
     people: Sequence[BodyPose],
     masks: Segmenter,
     *,
@@ -44,34 +45,36 @@ def estimate_person(
     trousers: bool,
     name: str,
 ) -> Estimate:
-    """Estimate one person: the largest of ``people``. ``picture`` is RGB uint8 (h, w, 3).
+    """Estimate one person: the largest of ``people``. ``image`` is RGB uint8 (h, w, 3).
 
     Without ``trousers`` these are called a skirt, see `without_trousers`.
 
-    Raise RecordError: `no-person`; `several-people` where ``strict``; `hidden-joints` without shoulders or hips;
-    `unsure-pose`, `unsure-person`, `unsure-clothes` where one of these is below ``least``.
+    Raise RecordError where there is no person, or where ``strict`` there are several, where shoulders or hips are not
+    found, and where the confidence of pose, person or clothes is below ``least``.
     """
     found = sorted((one for one in people if one.confidence >= _PERSON), key=_area)
     if not found:
-        raise RecordError("no-person", name, "no person is found; take a picture of one, upright and whole")
+        raise RecordError(Fault.NO_PERSON, name, "no person is found; take a photo of one, upright and whole")
     if strict and len(found) > 1:
-        raise RecordError("several-people", name, f"{len(found)} people; cut the picture to one, or leave out --strict")
+        raise RecordError(Fault.SEVERAL_PEOPLE, name, f"{len(found)} people; crop the photo to one, or omit --strict")
     chosen = found[-1]
     pose = _pose(chosen.joints)
     body = body_of(pose)
     if body is None:
-        raise RecordError("hidden-joints", name, "shoulders and hips are not all found; both have to be in the picture")
+        raise RecordError(
+            Fault.HIDDEN_JOINTS, name, "shoulders and hips are not all found; both have to be in the photo"
+        )
     sure = {"pose": min(chosen.confidence, float(chosen.joints[_TORSO, 2].mean()))}
     check(sure, least, name)
-    person, clothes, sure_of_masks = _masks(picture, chosen, pose, body, masks)
+    person, clothes, sure_of_masks = _masks(image, chosen, pose, body, masks)
     sure |= sure_of_masks
     notes = check(sure, least, name)
     if len(found) > 1:
         notes = (*notes, f"{len(found)} people, the largest is taken")
-    labels = body_regions(picture, person, clothes, pose)
+    labels = body_regions(image, person, clothes, pose)
     if not trousers:
         labels = without_trousers(labels)
-    return Estimate(Drawing(picture, labels, pose, _view(pose, body)), sure, notes)
+    return Estimate(Drawing(image, labels, pose, _view(pose, body)), sure, notes)
 
 
 def _area(person: BodyPose) -> float:
@@ -88,18 +91,18 @@ def _pose(joints: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _masks(
-    picture: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
+    image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
 ) -> tuple[Mask, U8, dict[str, float]]:
     """Return the person's mask, what is worn where, and how sure either is; looked for around the person alone."""
-    box = _around(chosen.box, picture.shape[:2])
-    inside = np.ascontiguousarray(picture[box])
+    box = _around(chosen.box, image.shape[:2])
+    inside = np.ascontiguousarray(image[box])
     probability = masks.person(inside)
     moved = pose - (box[1].start, box[0].start, 0.0)
     small = _connected(probability > _HALF, moved)
     worn = masks.clothes(inside)
-    person = np.zeros(picture.shape[:2], np.bool_)
+    person = np.zeros(image.shape[:2], np.bool_)
     person[box] = small
-    clothes = np.full(picture.shape[:2], NONE, np.uint8)
+    clothes = np.full(image.shape[:2], NONE, np.uint8)
     clothes[box] = worn.labels
     agreed = _share_inside(small, moved, round(0.1 * body.length))
     return person, clothes, {"person": min(certainty(probability, small), agreed), "clothes": worn.confidence}
@@ -137,7 +140,7 @@ def _inside(points: NDArray[np.float64], mask: Mask) -> list[tuple[int, int]]:
 
 def _view(pose: NDArray[np.float64], body: Body) -> int:
     """Return 0 where the person is seen from the front, 1 from behind, -1 from the side."""
-    across = float(pose[5, 0] - pose[6, 0])
+    across = float(pose[Keypoint.LEFT_SHOULDER, 0] - pose[Keypoint.RIGHT_SHOULDER, 0])
     if abs(across) < _SIDEWAYS * body.length:
         return _SIDE
     return _FRONT if across > 0 else _BACK

@@ -1,1 +1,1 @@
-"""What a data set holds, how its parts join, and what is wrong with it: `prep inspect`."""
+"""What a dataset holds, how its parts join, and what is wrong with it: `prep inspect`."""

@@ -1,13 +1,15 @@
-"""How the parts of a data set join: pictures, labels, pairs and items, by their names alone."""
+"""How the parts of a dataset join: images, labels, pairs and items, by their names alone."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 
+from preprocess.faults import Fault, Tally
 from preprocess.sources.aihub import SLOTS, Part
 from preprocess.sources.aihub_names import Leaf
-from preprocess.sources.counts import Tally
+from preprocess.sources.record import MISSING
+from preprocess.sources.record import Subject as Kind
 
 
 @dataclass(frozen=True)
@@ -15,17 +17,17 @@ class Joins:
     """Counts for one split."""
 
     looks: int
-    """With at least one picture"""
+    """With at least one image"""
     pairs_listed: int
     pairs_without_picture: int
     pictures_without_pair: int
-    """Neither they nor another picture of their look are in a wearing list"""
+    """Neither they nor another image of their look are in a wearing list"""
     pictures_without_labels: int
     """Of people and products, that lack pose or parse"""
     labels_without_picture: int
     items_worn: int
     items_without_picture: int
-    """Worn, but with a picture of neither side"""
+    """Worn, but with an image of neither side"""
     items_never_worn: int
 
 
@@ -36,13 +38,13 @@ def join(part: Part, faults: Tally) -> Joins:
     worn = {item for slots in part.worn.values() for item in slots.values()}
     lost = [stem for stem in part.worn if stem not in people]
     for stem in lost:
-        faults.note("missing-person-image", f"{stem} in the wearing list")
+        faults.note(Fault.MISSING_PERSON_IMAGE, f"{stem} in the wearing list")
     unpaired = [stem for stem in people if stem not in part.worn and stem.rpartition("_")[0] not in part.worn_by_look]
     for stem in unpaired:
-        faults.note("picture-without-pair", people[stem])
+        faults.note(Fault.PICTURE_WITHOUT_PAIR, people[stem])
     fronts = sorted(item for item in worn if f"{item}_F" not in products)
     for item in fronts:
-        faults.note("missing-product-image", f"{item}_F in the wearing list")
+        faults.note(Fault.MISSING_PRODUCT_IMAGE, f"{item}_F in the wearing list")
     unlabelled = _unlabelled(part, "model", "person", faults) + _unlabelled(part, "item", "product", faults)
     return Joins(
         looks=len({stem.rpartition("_")[0] for stem in people}),
@@ -63,15 +65,15 @@ def worn_slots(part: Part) -> dict[str, int]:
     return {slot: counts[slot] for slot in SLOTS}
 
 
-def _unlabelled(part: Part, subject: str, what: str, faults: Tally) -> int:
+def _unlabelled(part: Part, subject: str, what: Kind, faults: Tally) -> int:
     pictures: Leaf = "model-image" if subject == "model" else "item-image"
     poses, parses = _labels_of(part, subject)
     lacking = 0
     for stem, path in part.files.get(pictures, {}).items():
         if stem not in poses:
-            faults.note(f"missing-{what}-pose", path)
+            faults.note(MISSING[what, "pose"], path)
         if stem not in parses:
-            faults.note(f"missing-{what}-parse", path)
+            faults.note(MISSING[what, "parse"], path)
         lacking += stem not in poses or stem not in parses
     return lacking
 
@@ -80,7 +82,7 @@ def _orphans(part: Part, subject: str, faults: Tally) -> int:
     pictures = part.files.get("model-image" if subject == "model" else "item-image", {})
     orphans = [path for labels in _labels_of(part, subject) for stem, path in labels.items() if stem not in pictures]
     for path in orphans:
-        faults.note("label-without-picture", path)
+        faults.note(Fault.LABEL_WITHOUT_PICTURE, path)
     return len(orphans)
 
 

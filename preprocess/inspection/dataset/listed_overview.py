@@ -1,4 +1,4 @@
-"""`prep inspect` of data sets with lists of pairs, VITON-HD and Dress Code. Of pictures only the headers are read."""
+"""`prep inspect` of datasets with lists of pairs, VITON-HD and Dress Code. Of images only the headers are read."""
 
 from __future__ import annotations
 
@@ -7,65 +7,77 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from preprocess.faults import RecordError
-from preprocess.formats.image_headers import read_header
-from preprocess.formats.images import is_cut_short
+from preprocess.faults import Fault, RecordError, Tally
+from preprocess.formats.images import is_cut_short, read_header
 from preprocess.formats.keypoint_files import read_keypoints
 from preprocess.formats.label_maps import PixelParse, read_label_map, read_mask
-from preprocess.inspection.dataset.overview import FAULTS
 from preprocess.label_tables import Pixelwise
 from preprocess.loading.label_map_subjects import GRIDS, check_fit
 from preprocess.planning.datasets import open_listed
-from preprocess.processes import in_processes
-from preprocess.sources.counts import Tally
 from preprocess.sources.files import Files
 from preprocess.sources.listed import KINDS, Kind, Listed
+from preprocess.workers import in_processes
 
 _CHUNK = 50
 _WORTH_A_POOL = 400
 """Starting two processes takes as long as looking at this many pairs."""
 
-LISTED_FAULTS: dict[str, str] = {
-    "missing-person-image": "a pair names a picture that is not there; rejected",
-    "missing-person-pose": "a person without keypoints; rejected, they have to be estimated",
-    "missing-person-parse": "a person without a label map; rejected",
-    "missing-product-image": "a pair names a garment that is not there; rejected",
-    "missing-product-parse": "a garment without a mask; rejected",
-    "picture-without-pair": "a person's picture that no list names",
-    "label-without-picture": "keypoints or a label map without their picture",
-    "unpaired-row": "a list pairs somebody with another garment; the own one is taken",
-    "repeated-pair": "a row that its list has twice; taken once",
-    "bad-pair": "a row that is no pair of names; left out",
-    "bad-image": "a picture that is cut short or none; rejected",
-    "colour-parse": "a painted parse, whose numbers are no labels; left out or rejected",
-    "bad-parse": "cannot be decoded, or a label that the table has not; rejected",
-    "empty-parse": "a label map or a mask that holds nothing; rejected",
-    "size-mismatch": "a label map or a mask of another size than its picture; rejected",
-    "bad-pose": "not JSON, or not 25, 18 or 17 keypoints; rejected",
-    "no-person-pose": "keypoints of nobody; rejected",
-    "foreign-pose": "keypoints beside the person: another picture's or size's; rejected",
-    "several-people": "keypoints of several people; the most complete ones are taken",
-    "swapped-sides": FAULTS["swapped-sides"],
-    "doubtful-view": FAULTS["doubtful-view"],
-    "exif-turned": "stored on its side, with an EXIF orientation; turned upright",
-    "mpo-image": "several pictures in one file; the first is read",
-    "cmyk-image": "in print colours; converted",
-    "sixteen-bit-image": "16 bits a channel; the upper 8 are read",
-    **{
-        code: FAULTS[code]
-        for code in (
-            "older-duplicate", "bad-name", "utf-8-bom", "cp949-text", "too-large", "outside", "unreadable-file",
-            "encrypted-member", "unsafe-name", "linked-member", "linked-folder", "not-a-file", "nested-zip",
-            "repeated-member",
-        )
-    },
-}  # fmt: skip
-"""Every code that a report can hold, with what it means."""
+LISTED_FAULTS = (
+    Fault.MISSING_PERSON_IMAGE,
+    Fault.MISSING_PERSON_POSE,
+    Fault.MISSING_PERSON_PARSE,
+    Fault.MISSING_PRODUCT_IMAGE,
+    Fault.MISSING_PRODUCT_PARSE,
+    Fault.PICTURE_WITHOUT_PAIR,
+    Fault.LABEL_WITHOUT_PICTURE,
+    Fault.UNPAIRED_ROW,
+    Fault.REPEATED_PAIR,
+    Fault.BAD_PAIR,
+    Fault.BAD_IMAGE,
+    Fault.COLOUR_PARSE,
+    Fault.BAD_PARSE,
+    Fault.EMPTY_PARSE,
+    Fault.SIZE_MISMATCH,
+    Fault.BAD_POSE,
+    Fault.NO_PERSON_POSE,
+    Fault.FOREIGN_POSE,
+    Fault.SEVERAL_PEOPLE,
+    Fault.SWAPPED_SIDES,
+    Fault.DOUBTFUL_VIEW,
+    Fault.EXIF_TURNED,
+    Fault.MPO_IMAGE,
+    Fault.CMYK_IMAGE,
+    Fault.SIXTEEN_BIT_IMAGE,
+    Fault.OLDER_DUPLICATE,
+    Fault.BAD_NAME,
+    Fault.UTF_8_BOM,
+    Fault.CP949_TEXT,
+    Fault.TOO_LARGE,
+    Fault.OUTSIDE,
+    Fault.UNREADABLE_FILE,
+    Fault.ENCRYPTED_MEMBER,
+    Fault.UNSAFE_NAME,
+    Fault.LINKED_MEMBER,
+    Fault.LINKED_FOLDER,
+    Fault.NOT_A_FILE,
+    Fault.NESTED_ZIP,
+    Fault.REPEATED_MEMBER,
+)
+"""What a report can hold, in its order."""
+
+
+_MISSING: dict[Kind, Fault] = {
+    "person-image": Fault.MISSING_PERSON_IMAGE,
+    "person-pose": Fault.MISSING_PERSON_POSE,
+    "person-parse": Fault.MISSING_PERSON_PARSE,
+    "product-image": Fault.MISSING_PRODUCT_IMAGE,
+    "product-parse": Fault.MISSING_PRODUCT_PARSE,
+}
 
 
 @dataclass(frozen=True)
 class ListedReport:
-    """A whole data set: files of each kind by group (a split's folder or a category), pairs by split, and faults."""
+    """A whole dataset: files of each kind by group (a split's folder or a category), pairs by split, and faults."""
 
     src: str
     source: str
@@ -76,25 +88,21 @@ class ListedReport:
     faults: Tally
 
     def document(self) -> dict[str, Any]:
-        """Return the report as a JSON-ready object; `faults` names every known code, found or not."""
-        counts, examples = self.faults.counts, self.faults.examples
+        """Return the report as a JSON-ready object; `faults` names every fault that there can be, found or not."""
         return {
             "src": self.src,
             "source": self.source,
             "labels": self.labels,
             "files": self.files,
             "pairs": self.pairs,
-            "faults": {
-                code: {"count": counts[code], "examples": examples.get(code, [])}
-                for code in (LISTED_FAULTS | dict(counts))
-            },
+            "faults": self.faults.document(LISTED_FAULTS),
         }
 
 
 def inspect_listed(
     files: Files, source: Literal["viton-hd", "dress-code"], workers: int, progress: Callable[[int, int], None]
 ) -> ListedReport:
-    """Inspect a data set with so many processes; ``progress`` is called with (pairs looked at, in all).
+    """Inspect a dataset with so many processes; ``progress`` is called with (pairs looked at, in all).
 
     Raise UserError where the layout is another one.
     """
@@ -145,15 +153,15 @@ def _join(data: Listed, faults: Tally) -> None:
         named.add((pair.group, pair.person))
         for kind, path in _paths(data, pair.group, pair.person, pair.product).items():
             if not path:
-                faults.note(f"missing-{kind}", f"{pair.look}_{pair.frame}")
+                faults.note(_MISSING[kind], f"{pair.look}_{pair.frame}")
     pictures = data.paths["person-image"]
     for place, path in pictures.items():
         if place not in named:
-            faults.note("picture-without-pair", path)
+            faults.note(Fault.PICTURE_WITHOUT_PAIR, path)
     for kind in ("person-pose", "person-parse"):
         for place, path in data.paths[kind].items():
             if place not in pictures:
-                faults.note("label-without-picture", path)
+                faults.note(Fault.LABEL_WITHOUT_PICTURE, path)
 
 
 def _things(data: Listed) -> list[dict[Kind, str]]:
@@ -169,12 +177,12 @@ def _things(data: Listed) -> list[dict[Kind, str]]:
 def _look_at(files: Files, labels: Pixelwise, things: Sequence[dict[Kind, str]]) -> Tally:
     faults = Tally()
     for paths in things:
-        for code, path in _faults(files, labels, paths):
-            faults.note(code, path)
+        for fault, path in _faults(files, labels, paths):
+            faults.note(fault, path)
     return faults
 
 
-def _faults(files: Files, labels: Pixelwise, paths: dict[Kind, str]) -> Iterator[tuple[str, str]]:
+def _faults(files: Files, labels: Pixelwise, paths: dict[Kind, str]) -> Iterator[tuple[Fault, str]]:
     image = paths.get("person-image", "") or paths.get("product-image", "")
     parse_path = paths.get("person-parse", "") or paths.get("product-parse", "")
     pose_path = paths.get("person-pose", "")
@@ -185,10 +193,10 @@ def _faults(files: Files, labels: Pixelwise, paths: dict[Kind, str]) -> Iterator
             data = files.read(image)
             header = None if is_cut_short(data) else read_header(data)
             if header is None:
-                yield "bad-image", image
+                yield Fault.BAD_IMAGE, image
             else:
                 size = header.size
-                yield from ((code, image) for code in header.odd)
+                yield from ((fault, image) for fault in header.odd)
         except RecordError as error:
             yield error.reason, error.path
     if parse_path:
@@ -198,14 +206,14 @@ def _faults(files: Files, labels: Pixelwise, paths: dict[Kind, str]) -> Iterator
         except RecordError as error:
             yield error.reason, error.path
     if size and parse and parse.image_size != size:
-        yield "size-mismatch", parse_path
+        yield Fault.SIZE_MISMATCH, parse_path
         return
     if pose_path:
         try:
             pose = read_keypoints(files.read(pose_path), pose_path, GRIDS[labels])
-            yield from ((code, pose_path) for code in dict.fromkeys(pose.mended))
+            yield from ((fault, pose_path) for fault in dict.fromkeys(pose.faults))
             if not pose.points.any():
-                yield "no-person-pose", pose_path
+                yield Fault.NO_PERSON_POSE, pose_path
             elif parse is not None:
                 check_fit(pose.scaled(parse.image_size), parse, pose_path)
         except RecordError as error:

@@ -1,4 +1,4 @@
-"""What a data set holds, how its parts join, and what is wrong with it: `prep inspect`. No picture is opened."""
+"""What AI-Hub's dataset holds, how its parts join, and what is wrong with it: `prep inspect`. No image is opened."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.errors import UserError
+from preprocess.faults import Fault, Tally
 from preprocess.inspection.dataset.joins import Joins, join, worn_slots
-from preprocess.inspection.dataset.labels import read_labels
+from preprocess.inspection.dataset.label_scan import read_labels
 from preprocess.planning.datasets import LAYOUTS
 from preprocess.sources.aihub import is_aihub, open_aihub
 from preprocess.sources.aihub_names import LEAVES, Release
-from preprocess.sources.counts import Tally
 from preprocess.sources.files import Files
 from schemas import Split
 
-FAULTS: dict[str, str] = {
-    "missing-person-image": "a pair names a picture that is not there",
-    "missing-person-pose": "a person's picture without a pose file",
-    "missing-person-parse": "a person's picture without a parse file",
-    "missing-product-image": "a worn item without a picture of its front",
-    "missing-product-pose": "a product's picture without a pose file",
-    "missing-product-parse": "a product's picture without a parse file",
-    "picture-without-pair": "a person's picture of a look that no wearing list names",
-    "label-without-picture": "a label file without its picture",
-    "older-duplicate": "the same file again in an older folder or a zip; left out",
-    "dotted-name": "a name with an extra dot; joined by its whole stem",
-    "bad-name": "a name too long or too odd to become a key; left out",
-    "bad-pair": "a row of a wearing list that names no picture; left out",
-    "bad-item-id": "a row of a wearing list with an unusable item id; left out",
-    "repeated-pair": "a picture listed twice; the last row counts",
-    "category-mismatch": "category_id and category_name disagree; neither is trusted",
-    "copied-labels": "labels of the product's other side under this name; rejected",
-    "view-mismatch": "a back's file with the view_point of a front; the name counts",
-    "swapped-sides": "left and right joints swapped; exchanged",
-    "doubtful-view": "joints say another view than the file; nothing changed",
-    "no-person-pose": "a person's pose file without a keypoint; rejected",
-    "no-product-pose": "a product's pose file without a landmark; rejected",
-    "empty-parse": "no region with a polygon; rejected",
-    "bad-pose": "not JSON, not 51 numbers, NaN or absurdly large; rejected",
-    "bad-parse": "not JSON, not polygons, NaN or absurdly large; rejected",
-    "degenerate-polygon": "a polygon of fewer than 3 points; left out",
-    "flat-polygon": "a polygon as x, y, x, y, …; read so",
-    "repeated-region": "two regions of one name or number; joined",
-    "region-numbers": "numbers of regions with gaps; read all the same",
-    "unknown-region": "a region without a known name; left out",
-    "normalised-landmarks": "landmarks as fractions of the picture; scaled",
-    "nested-landmarks": "landmarks as [x, y, v] each; flattened",
-    "missing-image-size": "no image_size; the picture's own is used",
-    "utf-8-bom": "UTF-8 with a byte order mark; read so",
-    "cp949-text": "text in cp949; read so",
-    "too-large": "absurdly large, or a decompression bomb; rejected unread",
-    "outside": "a link or a name that leads out of the data set; rejected",
-    "unreadable-file": "cannot be read or is damaged; rejected",
-    "encrypted-member": "locked by a password in its zip; rejected",
-    "unsafe-name": "an absolute name, '..' or a backslash in a zip; left out",
-    "linked-member": "a link in a zip; left out",
-    "linked-folder": "a link to a folder; not followed",
-    "not-a-file": "neither a file nor a folder; left out",
-    "nested-zip": "a zip in a zip; left out",
-    "repeated-member": "two members of a zip with one name; the last counts",
-}
-"""Every code that a report can hold, with what it means; `turned-image` shows only once pictures are decoded."""
+AIHUB_FAULTS = (
+    Fault.MISSING_PERSON_IMAGE,
+    Fault.MISSING_PERSON_POSE,
+    Fault.MISSING_PERSON_PARSE,
+    Fault.MISSING_PRODUCT_IMAGE,
+    Fault.MISSING_PRODUCT_POSE,
+    Fault.MISSING_PRODUCT_PARSE,
+    Fault.PICTURE_WITHOUT_PAIR,
+    Fault.LABEL_WITHOUT_PICTURE,
+    Fault.OLDER_DUPLICATE,
+    Fault.DOTTED_NAME,
+    Fault.BAD_NAME,
+    Fault.BAD_PAIR,
+    Fault.BAD_ITEM_ID,
+    Fault.REPEATED_PAIR,
+    Fault.CATEGORY_MISMATCH,
+    Fault.COPIED_LABELS,
+    Fault.VIEW_MISMATCH,
+    Fault.SWAPPED_SIDES,
+    Fault.DOUBTFUL_VIEW,
+    Fault.NO_PERSON_POSE,
+    Fault.NO_PRODUCT_POSE,
+    Fault.EMPTY_PARSE,
+    Fault.BAD_POSE,
+    Fault.BAD_PARSE,
+    Fault.DEGENERATE_POLYGON,
+    Fault.FLAT_POLYGON,
+    Fault.REPEATED_REGION,
+    Fault.REGION_NUMBERS,
+    Fault.UNKNOWN_REGION,
+    Fault.NORMALISED_LANDMARKS,
+    Fault.NESTED_LANDMARKS,
+    Fault.MISSING_IMAGE_SIZE,
+    Fault.UTF_8_BOM,
+    Fault.CP949_TEXT,
+    Fault.TOO_LARGE,
+    Fault.OUTSIDE,
+    Fault.UNREADABLE_FILE,
+    Fault.ENCRYPTED_MEMBER,
+    Fault.UNSAFE_NAME,
+    Fault.LINKED_MEMBER,
+    Fault.LINKED_FOLDER,
+    Fault.NOT_A_FILE,
+    Fault.NESTED_ZIP,
+    Fault.REPEATED_MEMBER,
+)
+"""What a report can hold, in its order; a turned image shows only once images are decoded."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole data set; ``labels_read`` counts label files."""
+    """A whole dataset; ``labels_read`` counts label files."""
 
     src: str
     release: Release
@@ -87,26 +87,23 @@ class Report:
     labels_read: int
 
     def document(self) -> dict[str, Any]:
-        """Return the report as a JSON-ready object; `faults` names every known code, found or not."""
-        counts, examples = self.faults.counts, self.faults.examples
+        """Return the report as a JSON-ready object; `faults` names every fault that there can be, found or not."""
         return {
             "src": self.src,
             "release": self.release,
             "labels_read": self.labels_read,
             "splits": {split: asdict(report) for split, report in self.splits.items()},
-            "faults": {
-                code: {"count": counts[code], "examples": examples.get(code, [])} for code in (FAULTS | dict(counts))
-            },
+            "faults": self.faults.document(AIHUB_FAULTS),
         }
 
 
 def inspect(files: Files, workers: int, progress: Callable[[int, int], None]) -> Report:
-    """Inspect a data set with so many processes; ``progress`` is called with (label files read, in all).
+    """Inspect a dataset with so many processes; ``progress`` is called with (label files read, in all).
 
-    Raise UserError where ``files`` is no data set that is known.
+    Raise UserError where ``files`` is no dataset that is known.
     """
     if not is_aihub(files):
-        raise UserError(f"--src {files.root}: no data set recognised; {LAYOUTS}")
+        raise UserError(f"--src {files.root}: no dataset recognised; {LAYOUTS}")
     data = open_aihub(files)
     labels = read_labels(data, workers, progress)
     labels.faults.add(data.found)

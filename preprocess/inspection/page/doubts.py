@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from preprocess.inspection.dataset.overview import FAULTS
+from preprocess.faults import Fate, Fault
 from preprocess.inspection.page.entry import Entry
-from schemas import CONDITIONING_SIZE
+from schemas import CONDITIONING_SIZE, TORSO
 
-_TORSO: Final = (5, 6, 11, 12)
 _LANDMARKS: Final = {"item": 4, "view": 2}
 _BEYOND: Final = 1 / 3
 _HIDDEN: Final = (0.05, 0.7)
 _SHOWN: Final = 0.1
 
 LEAK: Final = "leak"
-MENDED: Final = "mended: "
+_FATES: Final = tuple(f"{fate}: " for fate in (Fate.REPAIRED, Fate.NOTED))
+"""What the name of a doubt about the sources begins with; its code follows."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ _RULES: Final[tuple[tuple[Doubt, Callable[[Entry], bool]], ...]] = (
     (Doubt("estimated", "a pose or a parse was estimated by a network"), lambda entry: entry.estimated),
     (
         Doubt("torso unknown", "Jp lacks a shoulder or a hip"),
-        lambda entry: any(not entry.jp >> slot & 1 for slot in _TORSO),
+        lambda entry: any(not entry.jp >> slot & 1 for slot in TORSO),
     ),
     (
         Doubt("few landmarks", "Jg has fewer than 4 known points, of another frame's body fewer than 2"),
@@ -69,14 +69,24 @@ def doubts_of(entry: Entry, leaks: bool) -> tuple[str, ...]:
     """Return the names of the doubts about a sample, the gravest first; ``leaks`` says whether it is in a leak."""
     found = [LEAK] if leaks else []
     found += [doubt.name for doubt, holds in _RULES if holds(entry)]
-    return (*found, *(f"{MENDED}{code}" for code in entry.mended))
+    return (*found, *(_fault_name(code) for code in entry.mended))
 
 
 def meaning(name: str) -> str:
     """Return what a doubt says."""
     if name == LEAK:
         return "it, or nearly its picture, is in the other split too"
-    if name.startswith(MENDED):
-        code = name.removeprefix(MENDED)
-        return FAULTS.get(code, "this fault of the sources was mended on the way")
+    if name.startswith(_FATES):
+        fault = _fault(name.partition(": ")[2])
+        return fault.meaning if fault else "a fault of the sources that this version does not know"
     return next(doubt.meaning for doubt, _ in _RULES if doubt.name == name)
+
+
+def _fault(code: str) -> Fault | None:
+    """Return the fault of a code in a shard, None for another version's."""
+    return next((fault for fault in Fault if fault == code), None)
+
+
+def _fault_name(code: str) -> str:
+    fault = _fault(code)
+    return f"{fault.fate if fault else Fate.REPAIRED}: {code}"

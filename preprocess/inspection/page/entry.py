@@ -21,13 +21,13 @@ class Entry:
     person_path: str
     product_path: str
     person_crop: int
-    """Side of the person's crop in pixels of the source picture."""
+    """Side of the person's crop in pixels of the source image."""
     product_crop: int
     """Side of the garment's."""
     person_size: int
-    """Longer side of the box around the known keypoints of Jp, in pixels of the source picture."""
+    """Longer side of the box around the known keypoints of Jp, in pixels of the source image."""
     beyond: float
-    """Share of the person's crop, in [0, 1], that lies outside of the picture."""
+    """Share of the person's crop, in [0, 1], that lies outside of the image."""
     hidden: float
     """Share of Ia that is hidden."""
     shown: float

@@ -1,4 +1,4 @@
-"""What is in two splits, and which pictures are there under several names; found as `prep verify` finds it."""
+"""What is in two splits, and which images are there under several names; found as `prep verify` finds it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from preprocess.inspection.verification.leakage import id_leaks, picture_leaks, 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """One picture, pixel by pixel, that was made of several files."""
+    """One image, pixel by pixel, that was made of several files."""
 
     what: str
     paths: tuple[str, ...]

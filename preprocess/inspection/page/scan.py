@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import numpy as np
 from numpy.typing import NDArray
 
 from common.storage import Storage
 from preprocess.inspection.page.entry import Damage, Entry, ShardScan
-from preprocess.inspection.page.member_bytes import read_members
-from preprocess.inspection.verification.members import Decoded
+from preprocess.inspection.verification.members import Decoded, decode_members
 from preprocess.inspection.verification.near_duplicates import Look
 from preprocess.inspection.verification.shard_check import Facts
 from preprocess.sharding.folder import read_index
-from schemas import AGNOSTIC, GARMENT, JG, JP, MID_GREY, Picture, PlannedShard, Sample, ShardIndex
+from schemas import (
+    AGNOSTIC,
+    GARMENT,
+    JG,
+    JP,
+    META,
+    MID_GREY,
+    PERSON_256,
+    Picture,
+    PlannedShard,
+    Sample,
+    ShardIndex,
+    ShardSample,
+)
+
+_SMALL = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META)
+"""All members but the large Ip, which takes nine tenths of the bytes and shows nothing more."""
 
 
 def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
     """Return what one shard holds; samples that cannot be read whole are named, not counted.
 
-    Holds one sample's pictures in memory at a time.
+    Holds one sample's images in memory at a time.
     """
     index = read_index(folder, shard)
     if index is None:
@@ -36,6 +53,22 @@ def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
     return ShardScan(
         shard.name, shard.split, tuple(entries), Facts.of(shard.split, described), index.rejects, tuple(damages)
     )
+
+
+def read_members(file: BinaryIO, index: ShardIndex, sample: ShardSample) -> Decoded:
+    """Decode the small members; what is missing or damaged is among the problems."""
+    members: dict[str, bytes] = {}
+    problems: list[tuple[str, str]] = []
+    for ending in _SMALL:
+        offset, size = sample.members.get(ending, (0, 0))
+        if size <= 0 or offset < 0 or offset + size > index.bytes:
+            problems.append((ending, "not where the index says"))
+            continue
+        file.seek(offset)
+        members[ending] = file.read(size)
+    decoded = decode_members(sample.key, index.split, members)
+    decoded.problems.extend(problems)
+    return decoded
 
 
 def _unfinished(shard: PlannedShard) -> ShardScan:

@@ -1,4 +1,4 @@
-"""The pictures of the samples that are shown, with their poses as lines that are drawn over them."""
+"""The images of the samples that are shown, with their poses as lines that are drawn over them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from common.storage import Storage
 from preprocess.formats.images import encode_webp, resize
 from preprocess.inspection.page.entry import Entry
-from preprocess.inspection.page.member_bytes import read_members
+from preprocess.inspection.page.scan import read_members
 from preprocess.inspection.verification.members import Decoded
 from preprocess.sharding.folder import read_index
 from schemas import AGNOSTIC, GARMENT, JG, JP, KEYPOINTS, PERSON_256, SKELETON, Plan, Sample
 
 CELL: Final = 192
-"""Side of a picture on the page, in pixels; Ip, Ia and Ic lie side by side."""
+"""Side of an image on the page, in pixels; Ip, Ia and Ic lie side by side."""
 _QUALITY: Final = 75
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Lines and points of one side of the body, as an SVG path each; the pictures' side is 100 units."""
+    """Lines and points of one side of the body, as an SVG path each; the images' side is 100 units."""
 
     side: str
     lines: str
@@ -45,7 +45,7 @@ class Card:
 
 
 def make_cards(folder: Storage, plan: Plan, entries: Sequence[Entry]) -> Iterator[Card]:
-    """Yield the card of each sample, shard by shard; those that changed since they were chosen are left out."""
+    """Yield the card of each sample, shard by shard; those that changed since they were chosen are skipped."""
     planned = {shard.name: shard for shard in plan.shards}
     by_shard = sorted(entries, key=lambda entry: entry.shard)
     for name, of_shard in groupby(by_shard, key=lambda entry: entry.shard):
@@ -66,7 +66,7 @@ def _card(entry: Entry, sample: Sample, decoded: Decoded) -> Card:
 
 
 def _drawings(poses: Mapping[int, NDArray[np.float32]]) -> tuple[Drawing, ...]:
-    """Draw each pose, given by the left edge of the picture that it belongs to."""
+    """Draw each pose, given by the left edge of the image that it belongs to."""
     sides: dict[str, tuple[list[str], list[str]]] = {side: ([], []) for side in ("left", "right", "middle")}
     for left, pose in poses.items():
         at = [f"{left + 100 * x:.1f} {100 * y:.1f}" for x, y, _ in pose.tolist()]

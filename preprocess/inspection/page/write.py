@@ -19,8 +19,8 @@ from preprocess.inspection.page.leaks import find_leaks
 from preprocess.inspection.page.scan import scan_shard
 from preprocess.inspection.page.sheet import make_cards
 from preprocess.inspection.verification import open_plan
-from preprocess.processes import in_processes
 from preprocess.sharding.folder import read_twins
+from preprocess.workers import in_processes
 from schemas import Plan
 
 

@@ -27,9 +27,9 @@ _TEMPORARY = ".tmp"
 class Report:
     """What was found: the counts of what lies in the tars, and everything that is wrong, sorted.
 
-    ``notes`` are what a person has to judge: pictures in two splits that are nearly the same, which may be one picture
+    ``notes`` are what a person has to judge: images in two splits that are nearly the same, which may be one image
     saved twice, or two plain garments of one cut and colour; and item ids in two splits, which may be one garment, or
-    two of data sets that number their items alike.
+    two of datasets that number their items alike.
     """
 
     samples: int

@@ -1,4 +1,4 @@
-"""What training must not see of validation: looks, items and pictures that are in two splits, and keys met twice."""
+"""What training must not see of validation: looks, items and images that are in two splits, and keys met twice."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def repeated_keys(keys: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Problem
 def id_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, bool]]:
     """Yield each look and item whose id is in two splits, and whether that alone proves a leak.
 
-    It does for looks. Item ids are numbered anew in each part of some copies of the data set, so whether one id is one
-    garment is for the pictures to say (`picture_leaks`). ``shards`` are (name, what was found in it).
+    It does for looks. Item ids are numbered anew in each part of some copies of the dataset, so whether one id is one
+    garment is for the images to say (`picture_leaks`). ``shards`` are (name, what was found in it).
     """
     names = [name for name, facts in shards for _ in facts.keys]
     keys = [key for _, facts in shards for key in facts.keys]
@@ -44,7 +44,7 @@ def id_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, boo
 
 
 def picture_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, bool]]:
-    """Yield pictures that are in two splits, and whether all their pixels agree or nearly so.
+    """Yield images that are in two splits, and whether all their pixels agree or nearly so.
 
     Those of the smaller split are compared with all of the larger.
     """

@@ -37,7 +37,7 @@ _SIZES = {
     GARMENT: CONDITIONING_SIZE,
 }
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-"""Decoders fill what a cut picture lacks and say nothing, so its end is looked for."""
+"""Decoders fill what a cut image lacks and say nothing, so its end is looked for."""
 _LARGEST_POSE = 1024
 """Bytes; a pose has 332."""
 
@@ -88,16 +88,16 @@ def check_members(
 
 
 def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
-    """Decode a picture. Raise ValueError unless it is whole, RGB, and ``side`` pixels square."""
+    """Decode an image. Raise ValueError unless it is whole, RGB, and ``side`` pixels square."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as head:
             found, size, mode = head.format, head.size, head.mode
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
-        raise ValueError("no picture that can be decoded") from error
+        raise ValueError("no image that can be decoded") from error
     if (found, size, mode) != (kind, (side, side), "RGB"):
         raise ValueError(f"{found} {size[0]}x{size[1]} {mode}, not {kind} {side}x{side} RGB")
     if not data.endswith(_ENDS[kind]):
-        raise ValueError("the end of the picture is missing")
+        raise ValueError("the end of the image is missing")
     pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise ValueError("cannot be decoded")

@@ -1,4 +1,4 @@
-"""Pictures that are the same, or nearly so, in two splits: found on decoded pixels, whatever file they came in."""
+"""Images that are the same, or nearly so, in two splits: found on decoded pixels, whatever file they came in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BITS = 2
-"""Bits of 64 in which the hashes of two nearly identical pictures differ at most."""
+"""Bits of 64 in which the hashes of two nearly identical images differ at most."""
 _LEVELS = 4
 """Levels in which their thumbnails differ at most: the hash knows neither colour nor flat cloth."""
 _CHUNK = 32
@@ -18,7 +18,7 @@ _THUMB = 8 * 8 * 3
 
 
 class Look(NamedTuple):
-    """What a picture looks like: 64 bits of the sha256 of its pixels, its 64-bit dHash, 8 × 8 RGB levels (192,)."""
+    """What an image looks like: 64 bits of the sha256 of its pixels, its 64-bit dHash, 8 × 8 RGB levels (192,)."""
 
     exact: int
     dhash: int
@@ -27,7 +27,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of one split in order: ``exact`` and ``dhash`` uint64 (n,), ``thumbs`` uint8 (n, 192)."""
+    """The images of one split in order: ``exact`` and ``dhash`` uint64 (n,), ``thumbs`` uint8 (n, 192)."""
 
     exact: NDArray[np.uint64]
     dhash: NDArray[np.uint64]

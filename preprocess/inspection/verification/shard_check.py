@@ -16,7 +16,7 @@ from preprocess.inspection.verification.groups import Group, check_groups, group
 from preprocess.inspection.verification.members import check_members
 from preprocess.inspection.verification.near_duplicates import Look, Pictures
 from preprocess.inspection.verification.problem import Problem
-from preprocess.inspection.verification.tar import Fault, Member, walk
+from preprocess.inspection.verification.tar import Damage, Member, walk
 from preprocess.sharding.folder import Done, index_name, summary_of
 from schemas import MEMBERS, PlannedShard, Sample, ShardIndex, Split
 
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Facts:
-    """What leakage is looked for in: keys, looks, items and pictures of a shard's samples, in one order."""
+    """What leakage is looked for in: keys, looks, items and images of a shard's samples, in one order."""
 
     split: Split
     keys: tuple[str, ...]
@@ -113,7 +113,7 @@ def _structure(file: BinaryIO, name: str, index: ShardIndex | None, problems: li
         problems.append(Problem(name, "", "", "sha256 is not the index's: bytes have changed"))
     members: list[Member] = []
     for found in walk(file, size):
-        if isinstance(found, Fault):
+        if isinstance(found, Damage):
             problems.append(Problem(name, *split_name(found.name), found.problem))
         else:
             members.append(found)

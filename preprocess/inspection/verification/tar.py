@@ -28,14 +28,14 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Damage:
     """What is wrong with the tar at or after the member called ``name``, "" at its very beginning."""
 
     name: str
     problem: str
 
 
-def walk(file: BinaryIO, size: int) -> Iterator[Member | Fault]:
+def walk(file: BinaryIO, size: int) -> Iterator[Member | Damage]:
     """Yield the members and faults of a tar of ``size`` bytes in order; ends at its end marker or where it is cut."""
     offset, name = 0, ""
     while True:
@@ -46,13 +46,13 @@ def walk(file: BinaryIO, size: int) -> Iterator[Member | Fault]:
             return
         info = _header(block)
         if isinstance(info, str):
-            yield Fault(name, f"{info}, {offset} bytes in")
+            yield Damage(name, f"{info}, {offset} bytes in")
             return
         name = info.name
         data = offset + _BLOCK
         offset = data + -(-info.size // _BLOCK) * _BLOCK
         if info.size < 0 or offset > size:
-            yield Fault(name, f"cut inside a member: {info.size} bytes are announced, {size - data} are left")
+            yield Damage(name, f"cut inside a member: {info.size} bytes are announced, {size - data} are left")
             return
         yield from _odd(info)
         if info.isreg():
@@ -70,20 +70,20 @@ def _header(block: bytes) -> tarfile.TarInfo | str:
         return f"no tar header ({error})"
 
 
-def _end(file: BinaryIO, offset: int, size: int, name: str) -> Iterator[Fault]:
+def _end(file: BinaryIO, offset: int, size: int, name: str) -> Iterator[Damage]:
     left = size - offset
     if left < 2 * _BLOCK or size % tarfile.RECORDSIZE:
-        yield Fault(name, "cut inside the end marker")
+        yield Damage(name, "cut inside the end marker")
     elif left > tarfile.RECORDSIZE + _BLOCK or any(file.read(left)):
-        yield Fault(name, f"{left} bytes after the end marker, which readers skip")
+        yield Damage(name, f"{left} bytes after the end marker, which readers skip")
 
 
-def _odd(info: tarfile.TarInfo) -> Iterator[Fault]:
+def _odd(info: tarfile.TarInfo) -> Iterator[Damage]:
     if not info.isreg():
-        yield Fault(info.name, f"{_KINDS.get(info.type, f'an entry of type {info.type!r}')}, not a file")
+        yield Damage(info.name, f"{_KINDS.get(info.type, f'an entry of type {info.type!r}')}, not a file")
     if info.name.startswith("/") or ".." in info.name.split("/"):
-        yield Fault(info.name, "a name that leads out of the folder it is unpacked to")
+        yield Damage(info.name, "a name that leads out of the folder it is unpacked to")
     elif "/" in info.name:
-        yield Fault(info.name, "a name with a folder in it")
+        yield Damage(info.name, "a name with a folder in it")
     if (info.mtime, info.uid, info.gid, info.mode, info.uname, info.gname) != (0, 0, 0, 0o644, "", ""):
-        yield Fault(info.name, "mtime, owner or mode are not the fixed ones: the bytes cannot be repeated")
+        yield Damage(info.name, "mtime, owner or mode are not the fixed ones: the bytes cannot be repeated")

@@ -1,24 +1,41 @@
-"""What drawing a picture gives, and annotating one: pixels, labels, keypoints."""
+"""An image whose every pixel has a label, drawn or estimated, and the numbers of its regions: those of AI-Hub 78."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.synthetic.drawing.canvas import U8
+from preprocess.label_tables import AIHUB_ITEM, AIHUB_MODEL
+
+BACKGROUND: Final = 255
+"""The label of a pixel that shows neither person nor garment."""
+
+MODEL_REGIONS: Final = tuple(AIHUB_MODEL.values())
+"""Names of the regions of an image of a person; a name's place is its number (category_id)."""
+
+ITEM_REGIONS: Final = tuple(AIHUB_ITEM.values())
+"""The same of a product image."""
+
+Subject = Literal["model", "item"]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture whose every pixel is known, or estimated."""
+    """An image whose every pixel is known, or estimated."""
 
-    image: U8
+    image: NDArray[np.uint8]
     """(h, w, 3) RGB; drawn ones (1280, 720, 3)"""
-    labels: U8
+    labels: NDArray[np.uint8]
     """(h, w), number of the region that is visible, 255 where there is none"""
     keypoints: NDArray[np.float64]
     """(17, 3): x and y in pixels, and 0 absent (x = y = 0), 1 occluded, 2 visible; COCO's order"""
     view_point: int
     """0 front, 1 back, -1 side"""
+
+
+def region(name: str, subject: Subject = "model") -> int:
+    """Return the number of a region of an image of a person (``model``) or of a product (``item``)."""
+    return (MODEL_REGIONS if subject == "model" else ITEM_REGIONS).index(name)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.drawing.palette import RGB
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -85,7 +85,7 @@ class Canvas:
         self.paint(box, ellipse(box, x, y, rx, ry) * np.float32(strength), as_colour(colour), None)
 
     def pixels(self) -> U8:
-        """Return the picture as uint8 (1280, 720, 3) RGB."""
+        """Return the image as uint8 (1280, 720, 3) RGB."""
         pixels: U8 = cv2.convertScaleAbs(np.maximum(self.image, 0.0)).astype(np.uint8, copy=False)
         return pixels
 

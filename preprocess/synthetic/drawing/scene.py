@@ -1,18 +1,18 @@
-"""What every painter of a picture needs: the sheet, the view, the joints, and the numbers of the regions."""
+"""What every painter of an image needs: the sheet, the view, the joints, and the numbers of the regions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from preprocess.synthetic.drawing.annotated import Subject, region
 from preprocess.synthetic.drawing.canvas import Canvas
-from preprocess.synthetic.drawing.region_numbers import Subject, region
 from preprocess.synthetic.drawing.view import View
 from preprocess.synthetic.people.skeleton import Limb, Side, Skeleton
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture being drawn; painters add layers to its canvas."""
+    """An image being drawn; painters add layers to its canvas."""
 
     canvas: Canvas
     view: View
@@ -20,7 +20,7 @@ class Scene:
     subject: Subject
 
     def label(self, name: str) -> int:
-        """Return the number of a region of this picture."""
+        """Return the number of a region of this image."""
         return region(name, self.subject)
 
     def depth(self, limb: Limb) -> float:

@@ -15,7 +15,7 @@ from preprocess.synthetic.drawing.canvas import F32, Box
 from preprocess.synthetic.drawing.view import HIP, Point, View
 
 LIGHT: Final = (-0.42, 0.86)
-"""Where the light comes from: across the picture and towards the camera."""
+"""Where the light comes from: across the image and towards the camera."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Surface:
     near: F32
     """How far the surface faces the camera, 0 at the outline to 1"""
     across: F32
-    """How far it faces to the side in the picture, -1 at the left outline to 1"""
+    """How far it faces to the side in the image, -1 at the left outline to 1"""
 
     @property
     def side(self) -> F32:
@@ -100,7 +100,7 @@ def edge(distance: F32) -> F32:
 
 
 def shade(normal: F32, near: F32) -> F32:
-    """Return brightness from the normal's part across the picture and its part towards the camera."""
+    """Return brightness from the normal's part across the image and its part towards the camera."""
     return np.float32(0.62) + np.float32(0.45) * np.clip(normal * LIGHT[0] + near * LIGHT[1], 0.0, 1.0)
 
 

@@ -1,7 +1,7 @@
-"""From the body's coordinates to the picture's: a person's place, size and turn.
+"""From the body's coordinates to the image's: a person's place, size and turn.
 
 Body coordinates are fractions of the person's height: X to the wearer's left, Y down from the crown, Z to the front.
-Pictures have x to the right, y down and a depth towards the camera, all in pixels; the projection is parallel.
+Images have x to the right, y down and a depth towards the camera, all in pixels; the projection is parallel.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ HIP: Final = 0.505
 
 @dataclass(frozen=True)
 class View:
-    """How a body lies in the picture."""
+    """How a body lies in the image."""
 
     yaw: float
-    """Turn in radians; 0 faces the camera, a quarter turn faces the picture's right edge"""
+    """Turn in radians; 0 faces the camera, a quarter turn faces the image's right edge"""
     unit: float
     """The body's height, pixels"""
     x: float

@@ -1,6 +1,6 @@
 """What a garment's cloth looks like at every pixel of a surface: pattern, print, folds.
 
-Product and worn pictures both get their cloth here, which is why the two agree.
+Product and worn images both get their cloth here, which is why the two agree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A garment's product picture, front or back, as worn by nobody."""
+"""A garment's product image, front or back, as worn by nobody."""
 
 from __future__ import annotations
 
@@ -32,19 +32,22 @@ from preprocess.synthetic.garments.worn import (
 from preprocess.synthetic.people.person import Person
 from preprocess.synthetic.people.pose import Arm, Pose
 from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
+from schemas import NUM_KEYPOINTS, Keypoint
 
 MANNEQUIN: Final = Person(
     seed=0, height=1.0, shoulders=1.0, waist=1.0, hips=1.0, head=1.0, skin=(255, 255, 255), hair=(0, 0, 0),
     style="short", eyes=(0, 0, 0), lips=0.5, brows=0.5, jaw=1.0, shoes=(0, 0, 0),
 )  # fmt: skip
-"""The invisible wearer of product pictures."""
+"""The invisible wearer of product images."""
 _ARM: Final = Arm("hanging", 0.36, 0.0, 0.26, 0.0)
 LAID: Final = Pose(
     seed=0, left=_ARM, right=_ARM, lean=0.0, stance=(0.07, 0.07), knees=(0.0, 0.0), turn=0.0, place=(0.0, 0.0),
     studio=(247, 247, 247),
 )  # fmt: skip
+_SHOULDER, _ELBOW, _WRIST = Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST
+_HIP, _KNEE, _ANKLE = Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE
 MIDDLE: Final = 640.0
-"""Height of a garment's middle in the picture, pixels."""
+"""Height of a garment's middle in the image, pixels."""
 
 
 def item_view(garment: Garment, back: bool) -> View:
@@ -56,7 +59,7 @@ def item_view(garment: Garment, back: bool) -> View:
 
 
 def draw_item(garment: Garment, back: bool) -> Drawing:
-    """Draw the product picture of a garment, its back if ``back``."""
+    """Draw the product image of a garment, its back if ``back``."""
     view = item_view(garment, back)
     ground = studio(LAID.studio, (WIDTH / 2, view.y + (garment.hem + 0.02) * view.unit, 0.10 * view.unit))
     scene = Scene(Canvas(ground), view, skeleton(MANNEQUIN, LAID), "item")
@@ -105,12 +108,16 @@ def _lower_profile(scene: Scene, garment: Garment) -> Profile:
 
 def _landmarks(scene: Scene, garment: Garment) -> NDArray[np.float64]:
     """Return the garment's own points in the slots of the body's joints."""
-    points = np.zeros((17, 3))
-    for first, side in ((0, SIDES[0]), (1, SIDES[1])):
+    points = np.zeros((NUM_KEYPOINTS, 3))
+    for side in SIDES:
         marks = _top_marks(scene, garment, side) if garment.has_torso else _lower_marks(scene, garment, side)
-        for slot, point in marks.items():
+        for left, point in marks.items():
             x, y, _ = scene.view.screen(point)
-            points[slot + first] = min(max(x, 0.0), WIDTH - 1.0), min(max(y, 0.0), HEIGHT - 1.0), 2.0
+            points[left if side == 1 else left.mirrored] = (
+                min(max(x, 0.0), WIDTH - 1.0),
+                min(max(y, 0.0), HEIGHT - 1.0),
+                2.0,
+            )
     return points
 
 
@@ -119,30 +126,33 @@ def _corner(profile: Profile, y: float, side: Side) -> Point:
     return side * half * 0.97, y, 0.0
 
 
-def _top_marks(scene: Scene, garment: Garment, side: Side) -> dict[int, Point]:
-    """Return slot (of the left one) → point: shoulder, sleeve, hem; a dress has waist, middle and hem."""
+def _top_marks(scene: Scene, garment: Garment, side: Side) -> dict[Keypoint, Point]:
+    """Return slot (the left one, of either side) → point: shoulder, sleeve, hem; a dress has waist, middle and hem."""
     arm, profile = scene.bones.arms[side], torso_profile(scene, garment)
-    marks: dict[int, Point] = {5: (side * (0.076 if garment.sleeve == "none" else 0.100), 0.196, 0.0)}
+    marks: dict[Keypoint, Point] = {_SHOULDER: (side * (0.076 if garment.sleeve == "none" else 0.100), 0.196, 0.0)}
     if garment.sleeve == "short":
-        marks[7] = arm.until(SLEEVE_ENDS["short"])[-1]
+        marks[_ELBOW] = arm.until(SLEEVE_ENDS["short"])[-1]
     elif garment.sleeve == "long":
-        marks |= {7: arm.middle, 9: arm.until(SLEEVE_ENDS["long"])[-1]}
+        marks |= {_ELBOW: arm.middle, _WRIST: arm.until(SLEEVE_ENDS["long"])[-1]}
     if garment.slot == "dress":
         middle = (WAIST + garment.hem) / 2
-        return marks | {11: _corner(profile, WAIST, side), 13: _corner(profile, middle, side),
-                        15: _corner(profile, garment.hem, side)}  # fmt: skip
+        return marks | {_HIP: _corner(profile, WAIST, side), _KNEE: _corner(profile, middle, side),
+                        _ANKLE: _corner(profile, garment.hem, side)}  # fmt: skip
     if garment.slot == "outer" and garment.hem > 0.58:
-        return marks | {11: _corner(profile, 0.50, side), 13: _corner(profile, garment.hem, side)}
-    return marks | {11: _corner(profile, garment.hem, side)}
+        return marks | {_HIP: _corner(profile, 0.50, side), _KNEE: _corner(profile, garment.hem, side)}
+    return marks | {_HIP: _corner(profile, garment.hem, side)}
 
 
-def _lower_marks(scene: Scene, garment: Garment, side: Side) -> dict[int, Point]:
-    """Return slot (of the left one) → point: waist, then knee or hem, then a long garment's hem."""
+def _lower_marks(scene: Scene, garment: Garment, side: Side) -> dict[Keypoint, Point]:
+    """Return slot (the left one, of either side) → point: waist, then knee or hem, then a long garment's hem."""
     profile = _lower_profile(scene, garment)
-    marks = {11: _corner(profile, WAIST + 0.004, side)}
+    marks = {_HIP: _corner(profile, WAIST + 0.004, side)}
     if garment.kind != "skirt":
         ends = leg_points(scene.bones.legs[side], garment.hem)
-        return marks | ({13: ends[-1]} if garment.kind == "shorts" else {13: ends[1], 15: ends[-1]})
+        return marks | ({_KNEE: ends[-1]} if garment.kind == "shorts" else {_KNEE: ends[1], _ANKLE: ends[-1]})
     if garment.hem < 0.72:
-        return marks | {13: _corner(profile, garment.hem, side)}
-    return marks | {13: _corner(profile, (WAIST + garment.hem) / 2, side), 15: _corner(profile, garment.hem, side)}
+        return marks | {_KNEE: _corner(profile, garment.hem, side)}
+    return marks | {
+        _KNEE: _corner(profile, (WAIST + garment.hem) / 2, side),
+        _ANKLE: _corner(profile, garment.hem, side),
+    }

@@ -1,4 +1,4 @@
-"""Garments as surfaces over a body; a product picture is the same garment over an invisible one."""
+"""Garments as surfaces over a body; a product image is the same garment over an invisible one."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def paint_torso(scene: Scene, garment: Garment, label: int, shadow: float = 0.35
 
 
 def paint_inside(scene: Scene, garment: Garment, label: int) -> None:
-    """Paint the far inside of a top, which a product picture shows through the neck."""
+    """Paint the far inside of a top, which a product image shows through the neck."""
     surface = torso_surface(scene, garment)
     y = surface.down / np.float32(scene.view.unit)
     x = surface.side / np.float32(scene.view.unit)

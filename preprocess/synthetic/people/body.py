@@ -78,7 +78,7 @@ def paint_leg(scene: Scene, person: Person, side: Side) -> None:
 
 
 def paint_shoe(scene: Scene, person: Person, side: Side) -> None:
-    """Paint a shoe; its toe lies lower in the picture the nearer it is, as seen from standing height."""
+    """Paint a shoe; its toe lies lower in the image the nearer it is, as seen from standing height."""
     limb = scene.bones.legs[side]
     x, _, z = limb.end
     heel, toe = (x - side * 0.004, 0.980, z - 0.018), limb.tip

@@ -10,9 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import HEIGHT, WIDTH, Canvas, studio
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 from preprocess.synthetic.drawing.scene import Scene
 from preprocess.synthetic.drawing.view import View
 from preprocess.synthetic.garments.garment import Garment, Slot
@@ -23,9 +22,10 @@ from preprocess.synthetic.people.head import face_points, paint_hair, paint_hair
 from preprocess.synthetic.people.person import Person
 from preprocess.synthetic.people.pose import Pose, view_point
 from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
+from schemas import NUM_KEYPOINTS, Keypoint
 
 STATURE: Final = 0.65 * HEIGHT
-"""Height of the average person in the picture, pixels."""
+"""Height of the average person in the image, pixels."""
 FLOOR: Final = 1124.0
 """Where the soles stand, pixels."""
 
@@ -56,7 +56,7 @@ class Outfit:
 
 
 def look_view(person: Person, pose: Pose, yaw_degrees: float) -> View:
-    """Return where a person stands in the picture."""
+    """Return where a person stands in the image."""
     unit = STATURE * person.height
     x, y = WIDTH / 2 + pose.place[0], FLOOR + pose.place[1] - unit
     return View(math.radians(yaw_degrees), unit, x, y, pose.lean)
@@ -65,7 +65,7 @@ def look_view(person: Person, pose: Pose, yaw_degrees: float) -> View:
 def draw_look(person: Person, pose: Pose, yaw_degrees: float, outfit: Sequence[Garment]) -> Drawing:
     """Draw a person in garments.
 
-    yaw_degrees: 0 faces the camera, 90 the picture's right edge, 180 shows the back; outfit: a dress, or a top and a
+    yaw_degrees: 0 faces the camera, 90 the image's right edge, 180 shows the back; outfit: a dress, or a top and a
     lower garment, and at most one outer garment over it. Raise DrawnDataError for any other outfit.
     """
     worn = Outfit.of(outfit)
@@ -132,29 +132,42 @@ def _paint_arm(scene: Scene, person: Person, worn: Outfit, side: Side) -> None:
 
 def _keypoints(scene: Scene, person: Person) -> NDArray[np.float64]:
     """Return the 17 points: a face that looks away is absent, a hidden joint is occluded."""
-    bones, points = scene.bones, np.zeros((17, 3))
-    for slot, (point, names) in enumerate(zip(face_points(person), _FACE, strict=True)):
+    bones, points = scene.bones, np.zeros((NUM_KEYPOINTS, 3))
+    for slot, point in zip(_FACE, face_points(person), strict=True):
+        names = _FACE[slot]
         x, y, _ = scene.view.screen(point)
         turn = math.atan2(point[0], point[2]) + scene.view.yaw
-        if math.cos(turn) > (-0.2 if slot < 3 else -0.45):
+        if math.cos(turn) > (-0.45 if slot in _EARS else -0.2):
             points[slot] = x, y, 2.0 if _shows(scene, x, y, names) else 1.0
-    for first, side in ((5, SIDES[0]), (6, SIDES[1])):
+    for side in SIDES:
         arm, leg = bones.arms[side], bones.legs[side]
         hand, other = ("l", "left") if side == 1 else ("r", "right")
         sleeve = {f"inner_{hand}sleeve", f"outer_{hand}sleeve", f"{other}_arm"}
         trunk = {"inner_torso", "outer_torso", "pants_hip", "skirt", "neck"}
         below = {f"pants_{hand}sleeve", "pants_hip", "skirt", f"{other}_leg", f"{other}_shoe", "inner_torso"}
         joints = (
-            (arm.root, sleeve | trunk), (arm.middle, sleeve), (arm.end, sleeve), (leg.root, trunk | below),
-            (leg.middle, below | {"outer_torso"}), (leg.end, below),
-        )  # fmt: skip
-        for step, (joint, visible) in enumerate(joints):
+            (Keypoint.LEFT_SHOULDER, arm.root, sleeve | trunk),
+            (Keypoint.LEFT_ELBOW, arm.middle, sleeve),
+            (Keypoint.LEFT_WRIST, arm.end, sleeve),
+            (Keypoint.LEFT_HIP, leg.root, trunk | below),
+            (Keypoint.LEFT_KNEE, leg.middle, below | {"outer_torso"}),
+            (Keypoint.LEFT_ANKLE, leg.end, below),
+        )
+        for left, joint, visible in joints:
             x, y, _ = scene.view.screen(joint)
-            points[first + 2 * step] = x, y, 2.0 if _shows(scene, x, y, visible) else 1.0
+            points[left if side == 1 else left.mirrored] = x, y, 2.0 if _shows(scene, x, y, visible) else 1.0
     return points
 
 
-_FACE: Final = (({"face"},) * 3) + (({"face", "hair"},) * 2)
+_EARS: Final = (Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR)
+_FACE: Final = {
+    Keypoint.NOSE: {"face"},
+    Keypoint.LEFT_EYE: {"face"},
+    Keypoint.RIGHT_EYE: {"face"},
+    Keypoint.LEFT_EAR: {"face", "hair"},
+    Keypoint.RIGHT_EAR: {"face", "hair"},
+}
+"""Joints of the face, as `face_points` gives them → the regions that show there."""
 
 
 def _shows(scene: Scene, x: float, y: float, names: set[str]) -> bool:

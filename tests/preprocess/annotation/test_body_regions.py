@@ -11,9 +11,8 @@ from preprocess.conditioning.regions import ARMS, HEAD, LEGS, SHOES
 from preprocess.conditioning.regions import LOWER as LOWER_NAMES
 from preprocess.conditioning.regions import UPPER as UPPER_NAMES
 from preprocess.formats.images import Mask
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, MODEL_REGIONS, region
 from preprocess.synthetic.outfits import Look, make_plan
 from preprocess.synthetic.people.look import draw_look
 from preprocess.synthetic.people.person import person

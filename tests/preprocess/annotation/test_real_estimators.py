@@ -20,7 +20,7 @@ from preprocess.annotation.labels.confidence import Estimate
 from preprocess.annotation.labels.garment_labels import estimate_garment
 from preprocess.annotation.labels.person_labels import _around, estimate_person
 from preprocess.formats.images import Mask
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
+from preprocess.synthetic.drawing.annotated import BACKGROUND, region
 from preprocess.synthetic.garments.garment import Kind, garment
 from preprocess.synthetic.garments.item import draw_item
 from schemas import Garment

@@ -31,7 +31,7 @@ def test_build_shards_ends_with_a_summary_and_finds_itself_done(aihub: Path, tmp
     ("arguments", "said"),
     [
         (["build-shards", "--src", "nowhere"], "nowhere: no such folder"),
-        (["build-shards", "--src", "empty"], "no data set recognised"),
+        (["build-shards", "--src", "empty"], "no dataset recognised"),
         (["build-shards", "--src", "empty", "--source", "aihub"], "winfo"),
         (["build-shards", "--src", "empty", "--garment", "hat"], "'hat' is not one of"),
         (["build-shards", "--source", "aihub"], "Missing option '--src'"),

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.conditioning import check_layers, garment_side, load_person, load_product, person_side
+from preprocess.conditioning import garment_side, person_side
 from preprocess.faults import RecordError
+from preprocess.loading.layer_check import check_layers
+from preprocess.loading.subjects import load_person, load_product
 from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
@@ -27,7 +29,8 @@ def make(root: Path, garment: Garment = "upper", linings: bool = False) -> Simpl
     files = Files(root)
     record = replace(first_record(root), garment=garment)
     person, product = load_person(files, record), load_product(files, record)
-    person_half, garment_half = person_side(person, record), garment_side(product, record, linings=linings)
+    person_half = person_side(person, record.garment)
+    garment_half = garment_side(product, record.garment, record.pairing, linings=linings)
     check_layers(files, person, person_half, product, record)
     crops = {"person_crop": person_half.crop, "product_crop": garment_half.crop}
     return SimpleNamespace(**{**vars(person_half), **vars(garment_half), **crops})
@@ -171,7 +174,7 @@ def test_what_lies_below_the_crops_is_not_decoded_and_nothing_else_changes(aihub
     person = load_person(files, record, "upper")
     crop = before.person_crop
     assert crop.y + crop.side <= len(person.pixels) < 1280 == person.size[1]
-    after = person_side(person, record)
+    after = person_side(person, record.garment)
     for member in ("Ip", "Ip_256", "Ia", "Jp"):
         assert np.array_equal(getattr(after, member), getattr(before, member))
     assert after.crop == crop

@@ -10,7 +10,7 @@ from preprocess.conditioning.crop import person_crop
 from preprocess.conditioning.regions import WORN, claimed_by, label_map
 from preprocess.formats.aihub_json import read_model_parse, read_pose
 from preprocess.formats.images import Mask, cut
-from preprocess.synthetic.drawing.region_numbers import MODEL_REGIONS
+from preprocess.synthetic.drawing.annotated import MODEL_REGIONS
 from preprocess.synthetic.label_files import model_parse, model_pose
 from preprocess.synthetic.outfits import make_plan
 from preprocess.synthetic.people.look import draw_look

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.conditioning import check_layers, load_person, load_product, person_side
+from preprocess.conditioning import person_side
 from preprocess.conditioning.layers import beneath, is_clearly_more_like, likeness, outermost, palette
 from preprocess.faults import RecordError
 from preprocess.formats.aihub_json import Parse, regions_of
+from preprocess.loading.layer_check import check_layers
+from preprocess.loading.subjects import load_person, load_product
 from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
@@ -88,7 +90,7 @@ def check(root: Path, layers: int) -> None:
     under |= {"beneath_parse": first.product_parse.replace("1008001", "1008002")} if layers == 2 else {}
     record = replace(first, layers=layers, **under)  # type: ignore[arg-type]
     person = load_person(files, record)
-    check_layers(files, person, person_side(person, record), load_product(files, record), record)
+    check_layers(files, person, person_side(person, record.garment), load_product(files, record), record)
 
 
 def rejected(root: Path, layers: int) -> bool:

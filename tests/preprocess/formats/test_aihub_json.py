@@ -26,7 +26,7 @@ FLAT = [100, 200, 2, 0, 0, 0, 300.5, 400.25, 1, *[0] * 42]
 def test_landmarks_are_x_y_known_in_order() -> None:
     read = read_pose(as_bytes(pose(FLAT)), "p.json")
     assert read.points[:3].tolist() == [[100, 200, 1], [0, 0, 0], [300.5, 400.25, 1]]
-    assert (read.view, read.image_size, read.mended) == ("front", (720, 1280), ())
+    assert (read.view, read.image_size, read.faults) == ("front", (720, 1280), ())
 
 
 @pytest.mark.parametrize(("view_point", "view"), [(0, "front"), (1, "back"), (-1, "side"), (7, None)])
@@ -59,7 +59,7 @@ def test_an_absent_point_is_zeros_whatever_its_coordinates() -> None:
 )
 def test_mended_landmarks_are_named(landmarks: Any, code: str) -> None:
     read = read_pose(as_bytes(pose(landmarks)), "p.json")
-    assert read.mended == (code,)
+    assert read.faults == (code,)
     assert read.points[0].tolist() == ([100, 200, 1] if code == "nested-landmarks" else [180, 640, 1])
 
 
@@ -68,13 +68,13 @@ def test_mended_landmarks_are_named(landmarks: Any, code: str) -> None:
 )
 def test_encodings(encoding: str, mended: tuple[str, ...]) -> None:
     read = read_pose(as_bytes(pose(FLAT, note="착용영상"), encoding), "p.json")
-    assert (read.points[0, 0], read.mended) == (100, mended)
+    assert (read.points[0, 0], read.faults) == (100, mended)
 
 
 @pytest.mark.parametrize("size", [None, {}, {"width": 0, "height": 9}, {"width": 10**400, "height": 9}, [720, 1280]])
 def test_a_missing_image_size_is_named_and_fractions_wait_for_the_pictures(size: Any) -> None:
     read = read_pose(as_bytes(pose([0.25, 0.5, 2, *[0] * 48], image_size=size)), "p.json")
-    assert (read.image_size, read.mended) == (None, ("missing-image-size", "normalised-landmarks"))
+    assert (read.image_size, read.faults) == (None, ("missing-image-size", "normalised-landmarks"))
     assert read.scaled((720, 1280)).points[0].tolist() == [180, 640, 1]
     in_pixels = read_pose(as_bytes(pose(FLAT, image_size=size)), "p.json")
     assert in_pixels.scaled((720, 1280)) is in_pixels
@@ -114,7 +114,7 @@ def points_of(read: Pose) -> dict[int, tuple[float, float]]:
 )
 def test_a_persons_swapped_sides_are_exchanged(stored: Any, true: Any, view_point: Any) -> None:
     read = read_points(stored, "1008_A001_000.json", view_point=view_point)
-    assert (points_of(read), read.mended) == (true, ("swapped-sides",))
+    assert (points_of(read), read.faults) == (true, ("swapped-sides",))
 
 
 @pytest.mark.parametrize(
@@ -133,21 +133,21 @@ def test_a_persons_swapped_sides_are_exchanged(stored: Any, true: Any, view_poin
 )
 def test_sides_are_left_alone_where_the_pose_is_not_sure(stored: Any, view_point: Any, mended: Any) -> None:
     read = read_points(stored, "1008_A001_000.json", view_point=view_point)
-    assert (points_of(read), read.mended) == (stored, mended)
+    assert (points_of(read), read.faults) == (stored, mended)
 
 
 @pytest.mark.parametrize("points", [GARMENT, TROUSERS], ids=["top", "trousers"])
 def test_a_garments_swapped_sides_are_exchanged(points: Any) -> None:
     front, back = "1008001_F.json", "1008001_B.json"
-    assert read_points(points, front).mended == ()
-    assert read_points(swapped(points), back, view_point=1).mended == ()
+    assert read_points(points, front).faults == ()
+    assert read_points(swapped(points), back, view_point=1).faults == ()
     for read in (read_points(swapped(points), front), read_points(points, back, view_point=1)):
-        assert read.mended == ("swapped-sides",)
+        assert read.faults == ("swapped-sides",)
         assert points_of(read) == (points if read.view == "front" else swapped(points))
 
 
 def test_one_swapped_pair_of_a_garment_is_left_alone() -> None:
-    assert read_points(swapped(GARMENT, range(5, 7)), "1008001_F.json").mended == ()
+    assert read_points(swapped(GARMENT, range(5, 7)), "1008001_F.json").faults == ()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_labels_of_the_other_side_are_rejected(path: str, more: dict[str, Any]) 
 
 def test_a_view_point_of_0_in_a_backs_file_is_only_counted() -> None:
     read = read_points(swapped(GARMENT), "1008001_B.json", file_name="1008001_B.jpg", view_point=0)
-    assert (read.view, read.mended) == ("back", ("view-mismatch",))
+    assert (read.view, read.faults) == ("back", ("view-mismatch",))
 
 
 @pytest.mark.parametrize(
@@ -192,15 +192,15 @@ def test_a_category_counts_where_number_and_name_agree(
     number: Any, name: Any, points: Any, category: str | None, mended: Any
 ) -> None:
     read = read_points(points, "1008001_F.json", category_id=number, category_name=name)
-    assert (read.category, read.mended) == (category, mended)
+    assert (read.category, read.faults) == (category, mended)
     parse = {"region1": region([TRIANGLE], product_type="torso"), "image_size": SIZE}
     document = parse | {"category_id": number, "category_name": name}
-    assert read_item_parse(as_bytes(document), "1008001_F.json").mended == mended
+    assert read_item_parse(as_bytes(document), "1008001_F.json").faults == mended
 
 
 def test_the_category_human_is_no_mismatch() -> None:
     read = read_points(PERSON, "1008_A001_000.json", category_id=1, category_name="human")
-    assert (read.category, read.mended) == (None, ())
+    assert (read.category, read.faults) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_regions_by_name_and_by_number() -> None:
 def test_mended_polygons_are_named(segmentation: Any, code: str) -> None:
     document = {"region1": region(segmentation, category_name="hair"), "image_size": SIZE}
     read = read_model_parse(as_bytes(document), "m.json")
-    assert read.mended == (code,)
+    assert read.faults == (code,)
     assert [p.tolist() for p in read.regions[0].polygons] == [TRIANGLE]
 
 
@@ -256,20 +256,20 @@ def test_repeated_regions_are_joined() -> None:
         "image_size": SIZE,
     }
     read = read_model_parse(as_bytes(document), "m.json")
-    assert (len(read.regions), len(read.regions[0].polygons), read.mended) == (1, 2, ("repeated-region",))
+    assert (len(read.regions), len(read.regions[0].polygons), read.faults) == (1, 2, ("repeated-region",))
 
 
 def test_a_number_that_two_regions_share_loses_neither() -> None:
     hair, face = (json.dumps(region([TRIANGLE], category_name=name)) for name in ("hair", "face"))
     text = f'{{"region1": {hair}, "region1": {face}, "image_size": {json.dumps(SIZE)}}}'
     read = read_model_parse(text.encode(), "m.json")
-    assert ({r.name for r in read.regions}, read.mended) == ({"hair", "face"}, ("repeated-region",))
+    assert ({r.name for r in read.regions}, read.faults) == ({"hair", "face"}, ("repeated-region",))
 
 
 def test_gaps_in_the_numbers_of_regions_are_named() -> None:
     document = {f"region{n}": region([TRIANGLE], category_id=n) for n in (1, 3)} | {"image_size": SIZE}
     read = read_model_parse(as_bytes(document), "m.json")
-    assert ([r.name for r in read.regions], read.mended) == (["face", "hat"], ("region-numbers",))
+    assert ([r.name for r in read.regions], read.faults) == (["face", "hat"], ("region-numbers",))
 
 
 @pytest.mark.parametrize(

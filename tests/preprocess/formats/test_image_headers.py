@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocess.formats.image_headers import read_header
-from preprocess.formats.images import decode
+from preprocess.formats.images import decode, read_header
 
 PIXELS = np.zeros((30, 40, 3), np.uint8) + np.array([200, 60, 20], np.uint8)
 

@@ -91,7 +91,7 @@ def test_of_several_people_the_most_complete_one_is_taken() -> None:
     people = [{"pose_keypoints_2d": flat(rows(one, BODY_25, 25))} for one in (half, whole, half)]
     pose = read_keypoints(json.dumps({"people": people}).encode(), "a.json")
     np.testing.assert_allclose(pose.points, EXPECTED)
-    assert pose.mended == ("several-people",)
+    assert pose.faults == ("several-people",)
 
 
 def test_a_grid_is_scaled_to_the_picture() -> None:
@@ -108,7 +108,7 @@ def test_swapped_sides_are_exchanged() -> None:
     mirrored = person() * (-1, 1, 1) + (200, 0, 0)
     mirrored[:5] = person()[:5]
     pose = read_keypoints(json.dumps({"keypoints": rows(mirrored, BODY_25, 25)}).encode(), "a.json")
-    assert pose.mended == ("swapped-sides",)
+    assert pose.faults == ("swapped-sides",)
     assert (pose.points[5::2, 0] > pose.points[6::2, 0]).all()
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from preprocess.conditioning.masks import box_of
 from preprocess.loading.garment_outline import landmarks
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
+from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.garments.garment import SLOTS, Kind, garment
 from preprocess.synthetic.garments.item import draw_item
 from schemas import Garment

@@ -23,11 +23,12 @@ from drawn_sets import (
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocess.conditioning import PersonSide, Subject, garment_side, load_person, load_product, person_side
+from preprocess.conditioning import PersonSide, Subject, garment_side, person_side
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import LOWER, SHOES, UPPER, WORN, claimed_by, pixels_of
 from preprocess.faults import RecordError
 from preprocess.formats.images import Mask, cut
+from preprocess.loading.subjects import load_person, load_product
 from preprocess.planning.datasets import open_listed
 from preprocess.sources import Files, Record
 from schemas import MID_GREY
@@ -66,7 +67,7 @@ def record_of(root: Path) -> tuple[Files, Record]:
 def person_of(root: Path) -> tuple[Record, Subject, PersonSide]:
     files, record = record_of(root)
     person = load_person(files, record)
-    return record, person, person_side(person, record)
+    return record, person, person_side(person, record.garment)
 
 
 def seen_of(record: Record, person: Subject, side: PersonSide) -> tuple[Mask, Mask]:
@@ -94,10 +95,10 @@ def test_viton_hd_becomes_a_tuple(viton_hd: Path) -> None:
     torso_skin = side.labels == 1
     assert torso_skin.any()
     assert not (torso_skin & kept).any(), "where neck and chest end tells the old neckline"
-    cloth = garment_side(load_product(files, record), record, linings=False)
+    cloth = garment_side(load_product(files, record), record.garment, record.pairing, linings=False)
     assert cloth.Jg[[5, 6, 11, 12], 2].all()
     assert (cloth.Ic[0, 0] == MID_GREY).all()
-    assert person.mended == ()
+    assert person.faults == ()
     assert side.Jp[[0, 5, 6, 11, 12], 2].all()
 
 
@@ -135,7 +136,7 @@ def test_dress_code_becomes_a_tuple(dress_code: Callable[[str], Path], category:
     )
     shoes = pixels_of(side.labels, SHOES)
     assert record.garment == "upper" or (shoes & kept).sum() > 0.9 * shoes.sum() > 0
-    cloth = garment_side(load_product(files, record), record, linings=False)
+    cloth = garment_side(load_product(files, record), record.garment, record.pairing, linings=False)
     wanted = {"upper": [5, 6, 11, 12], "lower": [11, 12, 13, 14], "dress": [5, 6, 11, 12, 15, 16]}[record.garment]
     assert cloth.Jg[wanted, 2].all()
 
@@ -149,7 +150,7 @@ def test_keypoints_of_dress_code_are_doubled(dress_code: Callable[[str], Path]) 
 
 
 def make(files: Files, record: Record) -> None:
-    person_side(load_person(files, record), record)
+    person_side(load_person(files, record), record.garment)
     load_product(files, record)
 
 
@@ -235,7 +236,7 @@ def test_what_lies_on_its_side_by_exif_is_turned_and_named(viton_hd: Path) -> No
     lying = picture.transpose(Image.Transpose.ROTATE_90)
     lying.save(viton_hd / IMAGE, quality=95, exif=exif)
     _, person, side = person_of(viton_hd)
-    assert person.mended == ("exif-turned",)
+    assert person.faults == ("exif-turned",)
     assert np.abs(side.Ip.astype(int) - upright).mean() < 2
 
 
@@ -249,7 +250,7 @@ def test_odd_pictures_are_read_and_named(viton_hd: Path, kind: str, code: str) -
     else:
         picture.save(viton_hd / IMAGE, "MPO", save_all=True, append_images=[picture.rotate(180)], quality=95)
     _, person, side = person_of(viton_hd)
-    assert person.mended == (code,)
+    assert person.faults == (code,)
     assert np.abs(side.Ip.astype(int) - plain).mean() < 3
 
 
@@ -257,7 +258,7 @@ def test_the_most_complete_of_several_people_is_taken(viton_hd: Path) -> None:
     pose = viton_hd / POSE
     whole = json.loads(pose.read_text())["people"][0]["pose_keypoints_2d"]
     write_json(pose, openpose([[0.0] * 51 + whole[51:], whole, [0.0] * 75]))
-    assert person_of(viton_hd)[1].mended == ("several-people",)
+    assert person_of(viton_hd)[1].faults == ("several-people",)
 
 
 def test_a_jumpsuit_of_the_older_viton_is_hidden(tmp_path: Path) -> None:

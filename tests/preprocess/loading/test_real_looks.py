@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.conditioning import load_person, person_side
+from preprocess.conditioning import person_side
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import UPPER, claimed_by, pixels_of
 from preprocess.formats.images import cut
+from preprocess.loading.subjects import load_person
 from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import is_aihub, open_aihub
@@ -33,7 +34,7 @@ def test_all_looks_are_found(real_records: tuple[Files, list[Record]]) -> None:
 def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int) -> None:
     files, found = real_records
     person = load_person(files, found[number])
-    made = person_side(person, found[number])
+    made = person_side(person, found[number].garment)
     labels = made.labels
     points = person.pose.points - (made.crop.x, made.crop.y, 0)
     square = cut(person.pixels, made.crop)

@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.conditioning import load_person, person_side
+from preprocess.conditioning import person_side
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import LEGS, LOWER, SHOES, UPPER, WORN, claimed_by, pixels_of
 from preprocess.formats.images import cut, decode
 from preprocess.formats.label_maps import read_mask
 from preprocess.loading.plain_background import find_garment
+from preprocess.loading.subjects import load_person
 from preprocess.planning.datasets import open_data_set, recognise
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sources import Files, Record
@@ -53,7 +54,7 @@ def test_records_with_a_pose_become_samples(
 def test_Ia_of_a_real_record(real_records: tuple[Files, dict[str, Record]], name: str) -> None:
     files, found = real_records
     person = load_person(files, found[name])
-    side = person_side(person, found[name])
+    side = person_side(person, found[name].garment)
     points = person.pose.points - (side.crop.x, side.crop.y, 0)
     claimed = claimed_by(person.parse, WORN["upper"], side.crop)
     square = cut(person.pixels, side.crop)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocess.planning.thumbnails import rough_thumb, thumb, twins, upper_thumb, with_company
+from preprocess.planning.thumbnails import candidate_matches, rough_thumb, thumb, twins, upper_thumb
 from preprocess.synthetic.garments.garment import garment
 from preprocess.synthetic.people.look import draw_look
 from preprocess.synthetic.people.person import person
@@ -31,7 +31,7 @@ def found(one: bytes, others: list[bytes]) -> list[tuple[int, int]]:
     rows = np.arange(len(others))
     for rough in (upper_thumb, rough_thumb):
         ours, theirs = (np.array([rough(data) for data in part]) for part in ([one], [others[row] for row in rows]))
-        company, alike = with_company(ours, theirs)
+        company, alike = candidate_matches(ours, theirs)
         if not company[0]:
             return []
         rows = rows[alike]
@@ -81,7 +81,7 @@ def test_a_garment_in_another_colour_of_the_same_lightness_is_no_twin() -> None:
     grey, tinted = hues.copy(), hues.copy()
     grey[..., 1:], tinted[..., 1:] = 128, (128, 150)
     one, other = (encoded(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), ".png") for lab in (grey, tinted))
-    assert with_company(*(rough_thumb(data)[None] for data in (one, other)))[0].all()  # type: ignore[index]
+    assert candidate_matches(*(rough_thumb(data)[None] for data in (one, other)))[0].all()  # type: ignore[index]
     assert found(one, [other]) == []
 
 
@@ -151,7 +151,7 @@ def test_whoever_has_a_twin_has_company() -> None:
     rng = np.random.default_rng(1)
     theirs = rng.integers(0, 256, (60, 256), dtype=np.uint8)
     ours = np.clip(theirs[::3].astype(int) + rng.integers(-6, 7, (20, 256)), 0, 255).astype(np.uint8)
-    mine, others = with_company(np.concatenate([ours, 255 - ours]), theirs)
+    mine, others = candidate_matches(np.concatenate([ours, 255 - ours]), theirs)
     assert np.flatnonzero(mine).tolist() == list(range(20))
     assert np.flatnonzero(others).tolist() == list(range(0, 60, 3))
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from preprocess.faults import RecordError
+from preprocess.faults import RecordError, Tally
 from preprocess.sources import Files
-from preprocess.sources.counts import Tally
 
 
 @pytest.fixture

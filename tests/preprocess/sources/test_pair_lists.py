@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from preprocess.sources.counts import Tally
+from preprocess.faults import Fault, Tally
 from preprocess.sources.files import Files
-from preprocess.sources.pair_lists import Row, list_split, read_list
+from preprocess.sources.listed import Row, list_split, read_list
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_no_row_is_counted_and_named(tmp_path: Path) -> None:
     found = Tally()
     assert len(list(read_list(Files(tmp_path), "a.txt", found))) == 1
     assert found.counts == {"bad-pair": 3, "repeated-pair": 1}
-    assert found.examples["repeated-pair"] == ["a.txt, line 5"]
+    assert found.examples[Fault.REPEATED_PAIR] == ["a.txt, line 5"]
 
 
 def test_a_list_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from preprocess.synthetic.dataset_writer import write_dataset
-from preprocess.synthetic.drawing.region_numbers import ITEM_REGIONS, MODEL_REGIONS
+from preprocess.synthetic.drawing.annotated import ITEM_REGIONS, MODEL_REGIONS
 from preprocess.synthetic.garments.garment import garment
 from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.people.look import draw_look

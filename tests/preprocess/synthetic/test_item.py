@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 from preprocess.synthetic.garments.garment import KINDS, PRINTS, Garment, Kind, Sleeve, garment
 from preprocess.synthetic.garments.item import draw_item
 from preprocess.synthetic.people.look import draw_look

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from preprocess.synthetic.drawing.annotated import Drawing
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.garments.garment import Kind, garment
 from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.people.look import draw_look

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.drawing.canvas import U8
 from preprocess.synthetic.drawing.polygons import fill, region_polygons
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND
 from preprocess.synthetic.garments.garment import garment
 from preprocess.synthetic.garments.item import draw_item
 from preprocess.synthetic.people.look import draw_look

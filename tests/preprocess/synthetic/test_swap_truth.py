@@ -15,9 +15,8 @@ from preprocess.planning.pairing import records
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.synthetic.dataset_writer import write_dataset
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import HEIGHT, WIDTH
-from preprocess.synthetic.drawing.region_numbers import BACKGROUND, region
 from preprocess.synthetic.outfits import make_plan
 from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.swap_truth import plan_swaps, swap_mask

@@ -13,8 +13,8 @@ from rich.cells import cell_len
 
 from common.errors import UserError
 from preprocess.cli.inspect import inspect_command
-from preprocess.inspection.dataset import labels
-from preprocess.inspection.dataset.overview import FAULTS, inspect
+from preprocess.inspection.dataset import label_scan
+from preprocess.inspection.dataset.overview import AIHUB_FAULTS, inspect
 from preprocess.sources import Files
 
 LABELS = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
@@ -48,7 +48,7 @@ def test_a_whole_data_set(aihub: Path) -> None:
     assert train["worn"] == {"hat": 0, "main_top": 2, "inner_top": 0, "bottom": 0, "shoes": 0}
     joins = {name: count for name, count in train["joins"].items() if count}
     assert joins == {"looks": 2, "pairs_listed": 2, "items_worn": 2}
-    assert set(document["faults"]) == set(FAULTS)
+    assert set(document["faults"]) == set(AIHUB_FAULTS)
     assert faults(aihub) == {}
 
 
@@ -203,7 +203,7 @@ def test_a_pool_of_processes_comes_to_the_same_report(aihub: Path, monkeypatch: 
     (aihub / LABELS / PERSON_PARSE).write_text("{}")
     alone = inspect(Files(aihub), 1, lambda done, total: None)
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr(labels, "_WORTH_A_POOL", 1)
+    monkeypatch.setattr(label_scan, "_WORTH_A_POOL", 1)
     together = inspect(Files(aihub), 2, lambda done, total: seen.append((done, total)))
     assert together.document() == alone.document()
     assert (seen[0], seen[-1]) == ((0, 8), (8, 8))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from preprocess.inspection.dataset.overview import FAULTS
+from preprocess.faults import Fault
 from preprocess.inspection.page.doubts import doubts_of, meaning
 from preprocess.inspection.page.entry import Entry
 
@@ -36,7 +36,7 @@ def test_a_sound_sample_has_none() -> None:
         ({"hidden": 0.04}, "little hidden"),
         ({"hidden": 0.71}, "much hidden"),
         ({"shown": 0.09}, "little garment"),
-        ({"mended": ("turned-image",)}, "mended: turned-image"),
+        ({"mended": ("turned-image",)}, "repaired: turned-image"),
     ],
 )
 def test_each_is_found_alone(change: dict[str, Any], name: str) -> None:
@@ -52,6 +52,6 @@ def test_a_leak_comes_first() -> None:
     assert doubts_of(replace(SOUND, jg=0), leaks=True) == ("leak", "few landmarks")
 
 
-def test_a_mended_fault_is_explained_as_by_inspect() -> None:
-    assert meaning("mended: swapped-sides") == FAULTS["swapped-sides"]
-    assert meaning("mended: something new") == "this fault of the sources was mended on the way"
+def test_a_repaired_fault_is_explained_as_by_inspect() -> None:
+    assert meaning("repaired: swapped-sides") == Fault.SWAPPED_SIDES.meaning
+    assert meaning("repaired: something new") == "a fault of the sources that this version does not know"

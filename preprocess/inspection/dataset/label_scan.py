@@ -1,4 +1,4 @@
-"""What the label files of a data set say, and what is wrong with them: read on all cores, no picture opened."""
+"""What the label files of a dataset say, and what is wrong with them: read on all cores, no image opened."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError, Tally
 from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
-from preprocess.processes import in_processes
 from preprocess.sources.aihub import AIHub
 from preprocess.sources.aihub_names import Leaf
-from preprocess.sources.counts import Tally
 from preprocess.sources.files import Files
+from preprocess.workers import in_processes
 from schemas import Split
 
 _CHUNK = 400
@@ -68,25 +67,25 @@ def _read_chunk(files: Files, split: Split, leaf: Leaf, paths: Sequence[str]) ->
     labels = Labels(read=len(paths))
     for path in paths:
         try:
-            mended = _read_one(files.read(path), path, split, leaf, labels)
+            faults = _read_one(files.read(path), path, split, leaf, labels)
         except RecordError as error:
             labels.faults.note(error.reason, path)
             continue
-        for code in dict.fromkeys(mended):
-            labels.faults.note(code, path)
+        for fault in dict.fromkeys(faults):
+            labels.faults.note(fault, path)
     return labels
 
 
-def _read_one(data: bytes, path: str, split: Split, leaf: Leaf, labels: Labels) -> tuple[str, ...]:
+def _read_one(data: bytes, path: str, split: Split, leaf: Leaf, labels: Labels) -> tuple[Fault, ...]:
     if leaf == "model-parse":
-        return read_model_parse(data, path).mended
+        return read_model_parse(data, path).faults
     if leaf == "item-parse":
-        return read_item_parse(data, path).mended
+        return read_item_parse(data, path).faults
     pose = read_pose(data, path)
     if not pose.points.any():
-        labels.faults.note("no-person-pose" if leaf == "model-pose" else "no-product-pose", path)
+        labels.faults.note(Fault.NO_PERSON_POSE if leaf == "model-pose" else Fault.NO_PRODUCT_POSE, path)
     if leaf == "model-pose":
         labels.views[split][pose.view or "unknown"] += 1
     else:
         labels.categories[split][pose.category or "unknown"] += 1
-    return pose.mended
+    return pose.faults
