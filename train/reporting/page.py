@@ -1,4 +1,4 @@
-"""The page itself: one HTML file that holds all it needs, plotly's script too, so that nothing is fetched."""
+"""The page: one self-contained HTML file, plotly's script included, so that nothing is fetched."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from train.reporting.sheet_series import Sheets
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MOST_SETTINGS: Final = 200
-"""Settings of a run, or differences of a stage, that the page shows."""
-MOST_LETTERS: Final = 200
-"""Letters of a name or value that it shows."""
+MAX_SETTINGS: Final = 200
+"""How many settings of a run, or differences of a stage, the page shows."""
+MAX_CHARACTERS: Final = 200
+"""How many characters of a name or value it shows."""
 _PARTS: Final = ("report.css", "report.js")
 
 
@@ -47,13 +47,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page says."""
+    """Everything on the page."""
 
     name: str
     """The folder's name."""
     sections: Sequence[Section]
     left_out: Sequence[str]
-    """Names of the runs that there was no room for."""
+    """Names of the runs beyond the maximum."""
 
     @property
     def rows(self) -> list[Row]:
@@ -70,14 +70,14 @@ def open_templates() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     engine.filters.update(clip=_clip, number=number)
-    engine.globals.update(most_settings=MOST_SETTINGS)
+    engine.globals.update(max_settings=MAX_SETTINGS)
     return engine
 
 
 def render(engine: Environment, content: Content, plotly: str) -> bytes:
     """Return the page; ``plotly`` is plotly's script.
 
-    Names and values reach it escaped; the browser is told to run no other scripts than these two.
+    Names and values reach it escaped; the page's security policy allows only these two scripts.
     """
     style, script = (files(__package__).joinpath("templates", name).read_text("utf-8") for name in _PARTS)
     page = engine.get_template("report.html").render(
@@ -88,9 +88,9 @@ def render(engine: Environment, content: Content, plotly: str) -> bytes:
 
 
 def _hash(text: str) -> str:
-    """Return what a Content-Security-Policy calls the text by."""
+    """Return the text's source expression for a Content-Security-Policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _clip(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"
