@@ -1,4 +1,4 @@
-"""Validation: the same numbers for the same weights, whatever the run, and nothing that the training notices."""
+"""Validation: the same numbers for the same weights, whatever the run, and no effect on the training."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def never() -> bool:
 
 
 def trained(config: StageConfig, held_out: ShardFolder) -> Training:
-    """Return a training whose averaged weights differ from its weights and from those it began with."""
+    """Return a training whose EMA weights differ from its weights and from the initial ones."""
     training = begin(config, CPU)
     train_step(training, fixed_samples(held_out, config), Stepper(config, make_schedule("cosine"), CPU))
     with torch.no_grad():
@@ -37,7 +37,7 @@ def trained(config: StageConfig, held_out: ShardFolder) -> Training:
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_it_depends_on_the_averaged_weights_alone(shards: Path, tiny: TinyConfig, stage: str) -> None:
+def test_it_depends_on_the_ema_weights_alone(shards: Path, tiny: TinyConfig, stage: str) -> None:
     held_out = ShardFolder(shards, "val")
     config = tiny(stage, "validation.samples=7")
     training = trained(config, held_out)
@@ -106,7 +106,7 @@ def test_it_stops_at_the_next_evaluation(shards: Path, tiny: TinyConfig) -> None
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_looking_changes_no_bit_of_the_training(shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str) -> None:
+def test_validation_changes_no_bit_of_the_training(shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str) -> None:
     data, held_out = ShardFolder(shards, "train"), ShardFolder(shards, "val")
     looking = ("validation.every=2", "validation.samples=5", "validation.sheet_every=3", "validation.sheet_pairs=1")
     assert fit_stage(tiny(stage, "steps=6"), data, tmp_path / "blind", lambda _: None, never)

@@ -1,4 +1,4 @@
-"""Sheets: pairs of the split val, sampled with the averaged weights."""
+"""Sheets: pairs of the split val, sampled with the EMA weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def drawn(
 
 
 @pytest.mark.parametrize(("stage", "columns"), [("base", 5), ("sr256", 6), ("sr1024", 6)])
-def test_a_sheet_shows_the_averaged_weights(
+def test_a_sheet_shows_the_ema_weights(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str, columns: int
 ) -> None:  # fmt: skip
     held_out, config = ShardFolder(shards, "val"), tiny(stage, "validation.sheet_pairs=2")
