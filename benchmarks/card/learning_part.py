@@ -22,7 +22,7 @@ from card.tables import row, table
 from PIL import Image
 
 from train.configuration.stage_config import Stage
-from train.runs.checkpoint_folder import checkpoints
+from train.runs.run_folder import RunFolder
 
 LOOKS, MINUTES = 400, 2.0
 SHEETS = ROOT / "docs" / "card"
@@ -88,7 +88,7 @@ def learn(site: Site, part: Slice) -> Result:
     settings = (*part.settings, *(("data.batch=2", "validation.samples=2") if site.is_rehearsal else ()))
     sets = [word for setting in settings for word in ("--set", setting)]
     run = runs / part.stage
-    before = max((int(path.name.removeprefix("step-")) for path in checkpoints(run)), default=0)
+    before = max((int(path.name.removeprefix("step-")) for path in RunFolder(run).checkpoints.all()), default=0)
     train = ["fit", "--shards", str(shards), "--runs", str(runs), "--preset", preset, "--stage", part.stage, *sets]
     fit_for(train, seconds, run, before)
     out = site.folder / "learning" / f"sheet-{part.name}"

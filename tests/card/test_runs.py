@@ -18,7 +18,7 @@ from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.batch import on_device, tensors_of
 from train.hardware.precision import Precision
-from train.training.checkpoint import load_weights
+from train.runs.run_folder import RunFolder
 from train.training.loop import fit_stage
 
 TinyConfig = Callable[..., StageConfig]
@@ -57,7 +57,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     assert not fit("parts", after(2))
     assert fit("parts", lambda: False)
     for which in ("model", "ema", "optimizer"):
-        whole, parts = (load_weights(tmp_path / run, which)[0] for run in ("whole", "parts"))
+        whole, parts = (RunFolder(tmp_path / run).checkpoints.load_weights(which)[0] for run in ("whole", "parts"))
         assert whole.keys() == parts.keys()
         assert all(torch.equal(whole[name], parts[name]) for name in whole), which
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")

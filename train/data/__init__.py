@@ -3,7 +3,7 @@
 from train.data.batch import Batch
 from train.data.batches import BatchLoader
 from train.data.draws import order_at
-from train.data.opening import claim_data, open_shards
+from train.data.opening import open_shards
 from train.data.shards import ShardFolder
 
-__all__ = ["Batch", "BatchLoader", "ShardFolder", "claim_data", "open_shards", "order_at"]
+__all__ = ["Batch", "BatchLoader", "ShardFolder", "open_shards", "order_at"]

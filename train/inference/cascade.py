@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
@@ -25,8 +24,7 @@ from train.diffusion.schedule import make_schedule
 from train.hardware.cards import has_bf16, prepare
 from train.hardware.precision import Precision, autocast
 from train.models import GarmentReuse, ParallelUNet, build_model
-from train.runs.run_folder import CONFIG
-from train.training.checkpoint import load_weights
+from train.runs.run_folder import CONFIG, RunFolder
 
 Weights = Literal["ema", "model"]
 """Averaged weights, or those of the last step."""
@@ -71,16 +69,16 @@ class TrainedStage:
 
 
 def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> list[TrainedStage]:
-    """Load the stages that have been trained, from the base on, with averaged weights or those of the last step.
+    """Load the trained stages, from the base on, with the EMA weights or those of the last step.
 
-    Raise UserError where the base stage is missing, or where two stages do not fit each other.
+    Raise UserError where the base stage is missing, or where the sizes of two stages do not match.
     """
     stages: list[TrainedStage] = []
     for name in STAGES:
-        run = runs / name
-        if not (run / CONFIG).exists():
+        run = RunFolder(runs / name)
+        if (config := run.read_config()) is None:
             break
-        stages.append(_load_stage(run, device, weights))
+        stages.append(_load_stage(run, config, device, weights))
     if not stages:
         raise UserError(f"--runs {runs}: no run folder {STAGES[0]} in it; run trainer fit first")
     for lower, upper in pairwise(stages):
@@ -200,12 +198,8 @@ def _sampling_model(model: nn.Module) -> nn.Module:
     return model
 
 
-def _load_stage(run: Path, device: torch.device, which: Weights) -> TrainedStage:
-    try:
-        config = StageConfig.model_validate_json((run / CONFIG).read_bytes())
-    except ValidationError as error:
-        raise UserError(f"{run / CONFIG}: not a configuration of this version; train the stage again") from error
-    weights, step = load_weights(run, which)
+def _load_stage(run: RunFolder, config: StageConfig, device: torch.device, which: Weights) -> TrainedStage:
+    weights, step = run.checkpoints.load_weights(which)
     try:
         return assemble_stage(config, weights, step, device, which)
     except RuntimeError as error:

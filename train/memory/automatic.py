@@ -1,4 +1,4 @@
-"""The settings that nobody gave, chosen for the machine that trains."""
+"""Choosing the settings that the user left open for the machine that trains."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from common.errors import UserError
 from train.configuration.presets import merged
 from train.configuration.settings import checked, is_given
@@ -20,7 +18,7 @@ from train.hardware.cards import Card
 from train.hardware.precision import Precision
 from train.hardware.world import World
 from train.memory.search import StagePlan, budget_of, peak_on, plan_stage
-from train.runs.run_folder import CONFIG
+from train.runs.run_folder import RunFolder
 
 _MEMORY = ("micro_batch", "checkpointing", "optimizer_on_host", "ema_on_host", "optimizer_in_backward")
 _GIB = 2**30
@@ -28,27 +26,27 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Choice:
-    """A stage's settings, whole."""
+    """A stage's complete settings."""
 
     config: StageConfig
     told: str | None
     """One line that says what was chosen; None where there was nothing to choose."""
     may_halve: bool
-    """Whether the micro-batch was chosen, so that a smaller one may be where memory runs out."""
+    """Whether the micro-batch was chosen here, so that it may be halved when memory runs out."""
 
 
 def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World, run: Path) -> Choice:
-    """Return the settings with those that ``values`` leave out chosen for the card, or for a CPU where that is None.
+    """Return the settings, choosing those that ``values`` leave open for the card, or for a CPU where that is None.
 
-    What the run folder was begun with is kept where the card can do it. Raise UserError for impossible settings, and
-    where nothing that computes the same fits the card.
+    A run that was begun keeps its settings where the card supports them. Raise UserError for impossible settings, and
+    where no settings that compute the same result fit the card.
     """
     if card is None:
         return Choice(checked(values, stage), None, may_halve=False)
-    held = _held(run)
-    base = merged(values, {"precision": _precision(values, card, held)})
+    begun_with = _begun_with(run)
+    base = merged(values, {"precision": _precision(values, card, begun_with)})
     if not is_given(values, "compile"):
-        # Shares of weights are gathered by hooks, on which a graph of the whole network would break.
+        # FSDP gathers weights in hooks, at each of which a graph of the whole network would break.
         base["compile"] = world.kind != "fsdp" and why_not_compiled() is None
     config = checked(base, stage)
     given = {name: values["memory"][name] for name in _MEMORY if is_given(values, f"memory.{name}")}
@@ -57,8 +55,10 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     if len(given) >= len(_MEMORY) - 1 or given.get("optimizer_in_backward") or config.optim.name == "adafactor":
         return Choice(config, _line(config, None, card), may_halve=False)
     budget = budget_of(card.memory, running=True)
-    if held and not given and peak_on(again := config.model_copy(update={"memory": held.memory}), world) <= budget:
-        return Choice(again, _line(again, None, card), may_halve=True)
+    if begun_with and not given:
+        same = config.model_copy(update={"memory": begun_with.memory})
+        if peak_on(same, world) <= budget:
+            return Choice(same, _line(same, None, card), may_halve=True)
     plan = plan_stage(
         config, budget, config.precision, config.data.batch,
         given=given, world=world, last_resort=False, exact=False,
@@ -70,7 +70,7 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
 
 
 def why_not_compiled() -> str | None:
-    """Return what torch.compile lacks here to write kernels for a card; None for nothing."""
+    """Return what torch.compile needs to write kernels for a card and this machine lacks; None where nothing."""
     if find_spec("triton") is None:
         return "no Triton"
     compiler = os.environ.get("CC") or "gcc"
@@ -81,20 +81,20 @@ def why_not_compiled() -> str | None:
     return None
 
 
-def _held(run: Path) -> StageConfig | None:
+def _begun_with(run: Path) -> StageConfig | None:
     try:
-        return StageConfig.model_validate_json((run / CONFIG).read_bytes())
-    except (OSError, ValidationError):  # there is none, or `claim_run` says what is wrong with it
+        return RunFolder(run).read_config()
+    except UserError:  # which claiming the run raises too, with what to do
         return None
 
 
-def _precision(values: dict[str, Any], card: Card, held: StageConfig | None) -> Precision:
+def _precision(values: dict[str, Any], card: Card, begun_with: StageConfig | None) -> Precision:
     if is_given(values, "precision"):
         if values["precision"] == "bf16" and not card.has_bf16:
             raise UserError(f"precision=bf16: {card.name} has no bf16 arithmetic; precision=fp16 or auto would fit")
         return values["precision"]  # type: ignore[no-any-return]
-    if held and (card.has_bf16 or held.precision != "bf16"):
-        return held.precision
+    if begun_with and (card.has_bf16 or begun_with.precision != "bf16"):
+        return begun_with.precision
     return "bf16" if card.has_bf16 else "fp16"
 
 

@@ -1,4 +1,4 @@
-"""One page that shows how runs have trained: losses, validation, speed, memory, sheets, and what they differ in."""
+"""`trainer report`: one page that shows losses, validation, speed, memory, sheets and differing settings of runs."""
 
 from train.reporting.write import write_report
 

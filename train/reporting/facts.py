@@ -1,4 +1,4 @@
-"""What the page says of each run and stage in words and numbers."""
+"""The page's tables: a summary of each run, and the settings in which the runs of a stage differ."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from train.reporting.curves import last_mean
-from train.reporting.run_series import Run, Series
+from train.reporting.run_series import Run, last_mean
+from train.runs.metrics_file import Series
 
 _GIB = 2**30
 NONE = "–"
-"""What stands where there is no number."""
+"""Shown in place of a missing number."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting that not all runs of a stage have in common, and each run's value, in order."""
+    """A setting in which the runs of a stage differ, and each run's value, in order."""
 
     setting: str
     values: tuple[str, ...]
 
 
 def by_stage(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Put the runs of each stage together, in order."""
+    """Group the runs, which are ordered by stage, by stage."""
     return {stage: list(of_stage) for stage, of_stage in groupby(runs, key=lambda run: run.stage)}
 
 
 def differences(runs: Sequence[Run]) -> list[Difference]:
-    """Return what the runs of a stage differ in, by name; a run of a version that has no such setting has none."""
+    """Return the settings in which the runs of a stage differ, by name; a run of an older version may lack some."""
     names = sorted({name for run in runs for name in run.settings})
-    found = [Difference(name, tuple(run.settings.get(name, NONE) for run in runs)) for name in names]
-    return [one for one in found if len(set(one.values)) > 1]
+    settings = [Difference(name, tuple(run.settings.get(name, NONE) for run in runs)) for name in names]
+    return [setting for setting in settings if len(set(setting.values)) > 1]
 
 
 def summary(run: Run) -> dict[str, str]:
-    """Return a run's row of the table, by column."""
-    validated = [one for one in run.validations if math.isfinite(one.loss)]
-    best = min(validated, key=lambda one: one.loss, default=None)
+    """Return a run's row of the summary, by column."""
+    validations = [point for point in run.validations if math.isfinite(point.loss)]
+    best = min(validations, key=lambda point: point.loss, default=None)
     steps = f"{int(run.steps[-1]):,}" if len(run.steps) else "0"
     planned = run.settings.get("steps", "")[:15]
     return {
         "steps": f"{steps} of {int(planned):,}" if planned.isdecimal() else steps,
         "training loss": number(last_mean(run.losses), ".4f"),
-        "validation loss": number(validated[-1].loss if validated else math.nan, ".4f"),
+        "validation loss": number(validations[-1].loss if validations else math.nan, ".4f"),
         "best": f"{best.loss:.4f} at {best.step:,}" if best else NONE,
         "images/s": number(_last(run.speed), ".1f"),
         "TFLOP/s": number(_last(run.tflops), ".3g"),
@@ -62,5 +62,5 @@ def _last(values: Series) -> float:
 
 
 def number(value: float, form: str, unit: str = "") -> str:
-    """Write a number, a dash for one that is not finite."""
+    """Format a number; a dash where it is not finite."""
     return f"{value:{form}}{unit}" if math.isfinite(value) else NONE

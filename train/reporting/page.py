@@ -1,4 +1,4 @@
-"""The page itself: one HTML file that holds everything it needs, plotly's script too, so that nothing is fetched."""
+"""The page: one self-contained HTML file, plotly's script included, so that nothing is fetched."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from train.reporting.sheet_series import Sheets
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MOST_SETTINGS: Final = 200
-"""Settings of a run, or differences of a stage, that the page shows."""
+MAX_SETTINGS: Final = 200
+"""How many settings of a run, or differences of a stage, the page shows."""
 _PACKAGE: Final = "train.reporting"
 
 
@@ -43,13 +43,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page says."""
+    """Everything on the page."""
 
     name: str
     """The folder's name."""
     sections: Sequence[Section]
     left_out: Sequence[str]
-    """Names of the runs that there was no room for."""
+    """Names of the runs beyond the maximum."""
 
     @property
     def rows(self) -> list[Row]:
@@ -58,17 +58,17 @@ class Content:
 
 
 def open_templates() -> Environment:
-    """Return the engine for the page's templates. Raise UserError where jinja2 is not installed."""
+    """Return the template engine. Raise UserError where it is not installed."""
     engine = open_shared_templates(_PACKAGE)
     engine.filters.update(number=number)
-    engine.globals.update(most_settings=MOST_SETTINGS)
+    engine.globals.update(max_settings=MAX_SETTINGS)
     return engine
 
 
 def render(engine: Environment, content: Content, plotly: str) -> bytes:
     """Return the page; ``plotly`` is plotly's script.
 
-    Names and values are escaped; the browser is told to run no scripts but plotly's and the page's own.
+    Names and values reach it escaped; the page's security policy allows only these two scripts.
     """
     style, script = report_style(_PACKAGE), read_part(_PACKAGE, "report.js")
     page = engine.get_template("report.html").render(

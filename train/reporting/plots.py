@@ -1,4 +1,4 @@
-"""The plots of a stage, as plotly describes them; the page's script draws them in the colours of the reader's theme."""
+"""The plots of a stage as plotly figures; the page's script draws them in the colours of the reader's theme."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from common.extras import needs
 from common.text import clip
-from train.reporting.curves import Curve, curve
-from train.reporting.run_series import Run, Series
+from train.reporting.run_series import Curve, Run, curve
+from train.runs.metrics_file import Series
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -26,13 +26,13 @@ _COLOURS: Final = (
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _EARLY: Final = (31, 138, 148)
 _LATE: Final = (204, 61, 61)
-_MOST_LETTERS: Final = 60
+_MAX_CHARACTERS: Final = 60
 _GIB: Final = 2**30
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot: where it goes on the page, what it shows, and the figure as plotly's own JSON."""
+    """One plot: its id on the page, title and note, and the figure as plotly's JSON."""
 
     id: str
     title: str
@@ -49,9 +49,9 @@ def plotly_script() -> str:
 
 
 def stage_plots(prefix: str, runs: Sequence[Run], numbers: dict[str, int]) -> list[Plot]:
-    """Return the plots of a stage that there is something to see in, their ids beginning with ``prefix``.
+    """Return the plots of a stage that are not empty, with ids that begin with ``prefix``.
 
-    ``numbers`` are the runs' on the page, by their name.
+    ``numbers`` are the runs' numbers on the page, by name.
     """
     from plotly.graph_objects import Figure, Scatter
 
@@ -68,12 +68,12 @@ def stage_plots(prefix: str, runs: Sequence[Run], numbers: dict[str, int]) -> li
                 )  # fmt: skip
         return _plot(f"{prefix}-{name}", title, note, figure, axes)
 
-    stretches = sorted({curve(run.steps, run.losses).stretch for run in runs if len(run.steps)})
-    found = [
-        lines("loss", "Training loss", _stretch_note(stretches), _over_steps(lambda run: run.losses), log=True),
-        lines("validation", "Validation loss", "of the averaged weights, on the same samples with the same noise",
+    strides = sorted({curve(run.steps, run.losses).stride for run in runs if len(run.steps)})
+    plots = [
+        lines("loss", "Training loss", _stride_note(strides), _over_steps(lambda run: run.losses), log=True),
+        lines("validation", "Validation loss", "of the EMA weights, on the same samples with the same noise",
               _validation, markers=True, log=True),
-        lines("by-time", "Validation loss by noise level", "at the last validation; t = 0 is a picture, t = 1 noise",
+        lines("by-time", "Validation loss by noise level", "at the last validation; t = 0 is an image, t = 1 noise",
               _by_time, markers=True, log=True, x="t"),
         *(_over_time(prefix, run, numbers[run.name], Figure, Scatter) for run in runs if len(run.validations) > 1),
         lines("norm", "Gradient norm", "before clipping", _over_steps(lambda run: run.norms), log=True),
@@ -85,30 +85,30 @@ def stage_plots(prefix: str, runs: Sequence[Run], numbers: dict[str, int]) -> li
               _over_steps(lambda run: run.tflops), zero=True),
         lines("mfu", "Utilisation (MFU)", "share of the cards' dense peak by the data sheet, %",
               _over_steps(lambda run: 100 * run.mfu), zero=True),
-        lines("memory", "Memory", "most at a time, GiB: on the GPU, without one of the process",
+        lines("memory", "Memory", "peak, GiB: of the GPU, without one of the process",
               _over_steps(lambda run: run.memory / _GIB), zero=True),
         lines("waits", "Waiting for data", "share of the time since the run was last started, %",
               _over_steps(lambda run: 100 * run.waits), zero=True),
     ]  # fmt: skip
-    return [plot for plot in found if plot.figure["data"]]
+    return [plot for plot in plots if plot.figure["data"]]
 
 
 def _over_steps(values: Callable[[Run], Series]) -> Callable[[Run], tuple[Series, Series] | None]:
     def points(run: Run) -> tuple[Series, Series] | None:
-        found = curve(run.steps, values(run))
-        return (found.x, found.y) if np.isfinite(found.y).any() else None
+        means = curve(run.steps, values(run))
+        return (means.x, means.y) if np.isfinite(means.y).any() else None
 
     return points
 
 
 def _validation(run: Run) -> tuple[Series, Series] | None:
-    found = _curve_of(run, [one.loss for one in run.validations])
-    return (found.x, found.y) if run.validations else None
+    losses = _curve_of(run, [point.loss for point in run.validations])
+    return (losses.x, losses.y) if run.validations else None
 
 
 def _curve_of(run: Run, values: Sequence[float]) -> Curve:
-    """Return the curve of one value a validation."""
-    return curve(np.array([one.step for one in run.validations], np.float64), np.array(values, np.float64))
+    """Return the curve of one value per validation."""
+    return curve(np.array([point.step for point in run.validations], np.float64), np.array(values, np.float64))
 
 
 def _by_time(run: Run) -> tuple[list[float], list[float]] | None:
@@ -121,24 +121,24 @@ def _by_time(run: Run) -> tuple[list[float], list[float]] | None:
 def _over_time(prefix: str, run: Run, number: int, figure_type: Any, scatter: Any) -> Plot:
     """Plot the loss of each range of t over the steps of one run."""
     figure = figure_type()
-    for name, colour, found in _ranges(run):
+    for name, colour, losses in _ranges(run):
         figure.add_trace(
             scatter(
-                x=found.x, y=found.y, name=name, meta=number, mode="lines+markers",
+                x=losses.x, y=losses.y, name=name, meta=number, mode="lines+markers",
                 line={"color": colour, "width": 2},
             )
         )  # fmt: skip
-    title = f"Validation loss by noise level: {clip(run.name, _MOST_LETTERS)}"
-    return _plot(f"{prefix}-over-time-{number}", title, "over the steps; t = 0 is a picture, t = 1 noise", figure,
+    title = f"Validation loss by noise level: {clip(run.name, _MAX_CHARACTERS)}"
+    return _plot(f"{prefix}-over-time-{number}", title, "over the steps; t = 0 is an image, t = 1 noise", figure,
                  {"log": True})  # fmt: skip
 
 
 def _ranges(run: Run) -> Iterator[tuple[str, str, Curve]]:
-    count = max(len(one.by_time) for one in run.validations)
+    count = max(len(point.by_time) for point in run.validations)
     for place in range(count):
         share = place / max(1, count - 1)
         colour = ", ".join(str(round(a + (b - a) * share)) for a, b in zip(_EARLY, _LATE, strict=True))
-        values = [one.by_time[place] if place < len(one.by_time) else math.nan for one in run.validations]
+        values = [point.by_time[place] if place < len(point.by_time) else math.nan for point in run.validations]
         yield f"t {place / count:.1f}–{(place + 1) / count:.1f}", f"rgb({colour})", _curve_of(run, values)
 
 
@@ -157,10 +157,10 @@ def _plot(name: str, title: str, note: str, figure: Figure, axes: dict[str, Any]
     return Plot(name, title, note, json.loads(figure.to_json()))
 
 
-def _stretch_note(stretches: Sequence[int]) -> str:
-    if not stretches or stretches == [1]:
+def _stride_note(strides: Sequence[int]) -> str:
+    if not strides or strides == [1]:
         return "of every step"
-    many = f"{stretches[0]}" if len(stretches) == 1 else f"{stretches[0]} to {stretches[-1]}"
+    many = f"{strides[0]}" if len(strides) == 1 else f"{strides[0]} to {strides[-1]}"
     return f"each point is the mean of {many} steps"
 
 
@@ -169,5 +169,5 @@ def _dash(place: int) -> str:
 
 
 def _label(name: str) -> str:
-    """Return the name as plotly shows it unchanged: it takes some tags, links among them, for markup."""
-    return html.escape(clip(name, _MOST_LETTERS), quote=False)
+    """Return the name escaped for plotly, which interprets some tags, links among them, as markup."""
+    return html.escape(clip(name, _MAX_CHARACTERS), quote=False)

@@ -1,66 +1,47 @@
-"""What run folders hold, read as it is found: of any version, of a run at work, or of one that was killed."""
+"""Runs as the report shows them, read from run folders of any version, of running trainings and of killed ones.
+
+A series has a number for each step; a curve is one made short enough for a page.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-import os
-from array import array
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.errors import UserError
 from train.configuration.stage_config import STAGES
-from train.data.opening import DATA
-from train.runs.run_folder import CONFIG
-from train.training.metrics import METRICS
-from train.training.validation.loss import RANGES
-from train.training.validation.sheets import sheets_of
+from train.runs.metrics_file import Series, ValidationPoint
+from train.runs.run_folder import RunFolder
 
+MAX_POINTS: Final = 400
+"""Points of a curve, whatever the number of steps."""
 _DEPTH: Final = 3
-_NUMBERS: Final = (
-    "step", "loss", "images_per_second", "data_wait", "memory_bytes", "skipped", "replaced",
-    "grad_norm", "lr", "loss_scale", "tflops", "mfu",
-)  # fmt: skip
-_PASSED_BY: Final = ("checkpoints", "sheets", "tensorboard", "wandb")
-
-Series = NDArray[np.float64]
-"""(n,): one number a step; NaN where there is none."""
-
-
-@dataclass(frozen=True)
-class Validated:
-    """One validation: its mean loss, and that of each range of t, NaN where there is none."""
-
-    step: int
-    loss: float
-    by_time: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder."""
+    """One run."""
 
     name: str
-    """Relative to the folder that was given, '/' between parts."""
-    path: Path
+    """Relative to the folder that was searched, with '/' between parts."""
     stage: str
     settings: dict[str, str]
-    """All settings by their dotted name, values as JSON; and the shards that the run was begun with."""
+    """All settings by their dotted name, values as JSON; and the identity of the shards."""
     steps: Series
-    """The numbers of the steps, rising; the series below are theirs."""
+    """The numbers of the steps, ascending; the series below have one value for each."""
     losses: Series
     speed: Series
     """Images a second, on average since the run was last started."""
     waits: Series
-    """Share of the time that was spent waiting for data, in [0, 1]."""
+    """Share of the time spent waiting for data, in [0, 1]."""
     memory: Series
-    """Bytes, the most at a time."""
+    """Peak bytes."""
     norms: Series
     """Gradient norms before clipping."""
     rates: Series
@@ -73,13 +54,13 @@ class Run:
     """Their share of the cards' peak, in [0, 1]."""
     skipped: int
     replaced: int
-    validations: tuple[Validated, ...]
+    validations: tuple[ValidationPoint, ...]
     sheets: dict[int, Path]
     """Sheets by their step."""
     unreadable: int
-    """Lines of metrics.jsonl that are none."""
+    """Lines of metrics.jsonl that cannot be read."""
     changed: float
-    """When it was last written to, in seconds of the file system's clock; 0 before the first step."""
+    """When metrics.jsonl was last written to, in seconds since the epoch; 0 before the first step."""
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -87,119 +68,73 @@ def read_runs(folder: Path) -> list[Run]:
 
     Raise UserError where there is none.
     """
-    found = [_read(path, folder) for path in _run_folders(folder)]
-    if not found:
+    runs = [_read(run, folder) for run in RunFolder.find(folder, _DEPTH)]
+    if not runs:
         raise UserError(f"--runs {folder}: no run folder in it; give one that trainer fit has written, or above it")
     order = {stage: place for place, stage in enumerate(STAGES)}
-    return sorted(found, key=lambda run: (order.get(run.stage, len(order)), run.stage, run.name))  # type: ignore[call-overload]
+    return sorted(runs, key=lambda run: (order.get(run.stage, len(order)), run.stage, run.name))  # type: ignore[call-overload]
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
-    for name, below, files in os.walk(folder):
-        here = Path(name)
-        if METRICS in files or CONFIG in files:
-            yield here
-        deep = len(here.relative_to(folder).parts) >= _DEPTH
-        below[:] = [] if deep else sorted(one for one in below if one not in _PASSED_BY)
-
-
-def _read(path: Path, folder: Path) -> Run:
-    config = _document(path / CONFIG)
-    data = _document(path / DATA)
-    settings = dict(_flat(config)) | {f"shards.{name}": value for name, value in _flat(data)}
-    steps, validations, unreadable = _metrics(path / METRICS)
+def _read(run: RunFolder, folder: Path) -> Run:
+    config, data = run.documents()
+    metrics = run.metrics.read()
+    columns = metrics.columns
     stage = config.get("stage")
     return Run(
-        name=path.relative_to(folder).as_posix() if path != folder else path.resolve().name,
-        path=path,
+        name=run.path.relative_to(folder).as_posix() if run.path != folder else run.path.resolve().name,
         stage=stage if isinstance(stage, str) else "unknown",
-        settings=settings,
-        steps=steps["step"],
-        losses=steps["loss"],
-        speed=steps["images_per_second"],
-        waits=steps["data_wait"],
-        memory=steps["memory_bytes"],
-        norms=steps["grad_norm"],
-        rates=steps["lr"],
-        scales=steps["loss_scale"],
-        tflops=steps["tflops"],
-        mfu=steps["mfu"],
-        skipped=int(np.nan_to_num(steps["skipped"][-1:]).sum()),
-        replaced=int(np.nan_to_num(steps["replaced"]).sum()),
-        validations=validations,
-        sheets=sheets_of(path),
-        unreadable=unreadable,
-        changed=_changed(path / METRICS),
+        settings=dict(_flat(config)) | {f"shards.{name}": value for name, value in _flat(data)},
+        steps=columns["step"],
+        losses=columns["loss"],
+        speed=columns["images_per_second"],
+        waits=columns["data_wait"],
+        memory=columns["memory_bytes"],
+        norms=columns["grad_norm"],
+        rates=columns["lr"],
+        scales=columns["loss_scale"],
+        tflops=columns["tflops"],
+        mfu=columns["mfu"],
+        skipped=int(np.nan_to_num(columns["skipped"][-1:]).sum()),
+        replaced=int(np.nan_to_num(columns["replaced"]).sum()),
+        validations=metrics.validations,
+        sheets=run.sheets(),
+        unreadable=metrics.unreadable,
+        changed=run.metrics.last_change(),
     )
 
 
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
+            yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _metrics(path: Path) -> tuple[dict[str, Series], tuple[Validated, ...], int]:
-    """Return the steps' numbers by name, in order, the validations, and how many lines are neither."""
-    numbers = array("d")  # of a million steps, objects would take a gigabyte
-    validations: dict[int, Validated] = {}
-    unreadable = 0
-    for line in _lines(path):
-        document = _parsed(line)
-        if document is None or not math.isfinite(step := _number(document.get("step"))):
-            unreadable += 1
-        elif "validation" in document:
-            by_time = document.get("validation_by_t")
-            values = tuple(map(_number, by_time[:RANGES])) if isinstance(by_time, list) else ()
-            validations[int(step)] = Validated(int(step), _number(document["validation"]), values)
-        else:
-            numbers.extend(_number(document.get(name)) for name in _NUMBERS)
-    table = np.array(numbers, np.float64).reshape(-1, len(_NUMBERS))
-    _, last = np.unique(table[::-1, 0], return_index=True)
-    table = table[::-1][last]
-    columns = {name: table[:, place] for place, name in enumerate(_NUMBERS)}
-    return columns, tuple(validations[step] for step in sorted(validations)), unreadable
+@dataclass(frozen=True)
+class Curve:
+    """Points (x, y), each the mean over ``stride`` steps; y is NaN where none of these has a number."""
+
+    x: Series
+    y: Series
+    stride: int
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            yield from file
-    except OSError:
-        return
+def curve(steps: Series, values: Series) -> Curve:
+    """Return the means of ``values`` over strides, each at the mean of its steps; the last stride may be shorter."""
+    stride = max(1, -(-len(steps) // MAX_POINTS))
+    return Curve(_means(steps, stride), _means(values, stride), stride)
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        document = json.loads(line)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+def last_mean(values: Series) -> float:
+    """Return the mean of the last twentieth, and of at least one number; NaN where there is none."""
+    return float(_means(values[-max(1, len(values) // 20) :], max(1, len(values)))[0]) if len(values) else float("nan")
 
 
-def _number(value: object) -> float:
-    """Return a finite number as it is, all else as NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    try:
-        number = float(value)
-    except OverflowError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
+def _means(values: Series, stride: int) -> Series:
+    padded = np.full(-(-len(values) // stride) * stride, np.nan)
+    padded[: len(values)] = values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a stride without a number
+        means: Series = np.nanmean(padded.reshape(-1, stride), axis=1)
+    return means

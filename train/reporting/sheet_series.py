@@ -1,4 +1,4 @@
-"""Sheets through time: some of a run's, made small enough for a page."""
+"""Sheets over time: a selection of a run's, downsized for a page."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image
 
 from train.reporting.run_series import Run
 
-MOST_SHEETS: Final = 12
-"""Sheets of one run that the page shows."""
-MOST_SHEETS_IN_ALL: Final = 60
-"""Sheets of all runs together."""
+MAX_SHEETS: Final = 12
+"""How many sheets of one run the page shows."""
+MAX_SHEETS_TOTAL: Final = 60
+"""How many of all runs together."""
 _BOX: Final = (1200, 2400)
 _QUALITY: Final = 80
 _PIXEL_LIMIT: Final = 50_000_000
@@ -28,17 +28,17 @@ class Sheet:
     """One sheet: WebP in base64, and its size in pixels."""
 
     step: int
-    picture: str
+    image: str
     width: int
     height: int
 
 
 @dataclass(frozen=True)
 class Sheets:
-    """Those of a run that are shown, the first one first, how many there are, and the files that are no pictures."""
+    """A run's sheets that are shown, in order, how many there are in all, and the files that are no images."""
 
     shown: tuple[Sheet, ...]
-    in_all: int
+    total: int
     unreadable: tuple[str, ...]
 
 
@@ -57,15 +57,15 @@ def read_sheets(run: Run, most: int) -> Sheets:
 
 
 def _read(step: int, path: Path) -> Sheet | None:
-    """Return the sheet, None where the file is no picture, or an absurdly large one."""
+    """Return the sheet, None where the file is no image, or an absurdly large one."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as file:
             if file.width * file.height > _PIXEL_LIMIT:
                 return None
-            picture = file.convert("RGB")
+            image = file.convert("RGB")
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):
         return None
-    picture.thumbnail(_BOX)
+    image.thumbnail(_BOX)
     data = io.BytesIO()
-    picture.save(data, "WEBP", quality=_QUALITY)
-    return Sheet(step, base64.b64encode(data.getvalue()).decode(), picture.width, picture.height)
+    image.save(data, "WEBP", quality=_QUALITY)
+    return Sheet(step, base64.b64encode(data.getvalue()).decode(), image.width, image.height)

@@ -1,4 +1,4 @@
-"""`trainer report` from run folders to page."""
+"""Writing the report: from run folders to the page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from train.reporting.facts import by_stage, differences, summary
 from train.reporting.page import Content, Row, Section, open_templates, render
 from train.reporting.plots import plotly_script, stage_plots
 from train.reporting.run_series import Run, read_runs
-from train.reporting.sheet_series import MOST_SHEETS, MOST_SHEETS_IN_ALL, read_sheets
+from train.reporting.sheet_series import MAX_SHEETS, MAX_SHEETS_TOTAL, read_sheets
 
-MOST_RUNS: Final = 24
-"""Runs on the page; of more the last ones to be written to are shown."""
+MAX_RUNS: Final = 24
+"""How many runs the page shows: those written to most recently."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the page holds, in a few numbers."""
+    """Counts of what the page shows."""
 
     runs: int
     left_out: int
@@ -29,31 +29,31 @@ class Written:
 
 
 def write_report(folder: Path, out: Path) -> Written:
-    """Write the page about the runs in a folder, which is only read.
+    """Write the page about the runs in a folder, without changing anything in it.
 
-    Raise UserError where it holds no run, a package is missing, or the page cannot be written.
+    Raise UserError where there is no run, a package is missing, or the page cannot be written.
     """
     templates, plotly = open_templates(), plotly_script()
-    found = read_runs(folder)
-    shown = _latest(found)
-    kept = {run.name for run in shown}
-    left_out = [run.name for run in found if run.name not in kept]
+    runs = read_runs(folder)
+    shown = _latest(runs)
+    names = {run.name for run in shown}
+    left_out = [run.name for run in runs if run.name not in names]
     page = render(templates, Content(folder.resolve().name, _sections(shown), left_out), plotly)
     write_page(out, page)
     return Written(len(shown), len(left_out), sum(run.unreadable for run in shown), len(page))
 
 
 def _latest(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs that were written to last, in the order given."""
-    newest = sorted(runs, key=lambda run: run.changed, reverse=True)[:MOST_RUNS]
-    kept = {run.name for run in newest}
-    return [run for run in runs if run.name in kept]
+    """Return the runs that were written to most recently, in the order given."""
+    newest = sorted(runs, key=lambda run: run.changed, reverse=True)[:MAX_RUNS]
+    names = {run.name for run in newest}
+    return [run for run in runs if run.name in names]
 
 
 def _sections(runs: Sequence[Run]) -> list[Section]:
     numbers = {run.name: number for number, run in enumerate(runs)}
     with_sheets = sum(bool(run.sheets) for run in runs)
-    most = min(MOST_SHEETS, MOST_SHEETS_IN_ALL // max(1, with_sheets))
+    most = min(MAX_SHEETS, MAX_SHEETS_TOTAL // max(1, with_sheets))
     return [
         Section(
             stage=stage,

@@ -1,1 +1,1 @@
-"""The run folder of a stage: its configuration, checkpoints and lock."""
+"""A stage's run folder on disk: configuration, data claim, metrics, checkpoints, sheets and lock. Start at `RunFolder`."""

@@ -1,8 +1,10 @@
-"""The folder of a run's checkpoints: which there are, which of them are whole, and which may go.
+"""The folder of a run's checkpoints: listing them, telling whole from damaged ones, and pruning.
 
-A checkpoint is a folder ``step-`` and its step in eight digits or more; whatever else lies there is the user's and left
-alone. Whether one is whole is checked in two ways: `read_state` reads no more than the headers of its files, which
-shows a copy that broke off; `verify` compares their checksums, which takes as long as reading them.
+A checkpoint is a folder ``step-`` and its step in eight digits or more; anything else in there is the user's and left
+alone. Whether one is whole is checked in two ways: `read_state` reads only the headers of its files, which detects an
+incomplete copy; `verify` compares their checksums, which takes as long as reading them.
+
+`train.training.checkpoint` writes checkpoints and restores a training from them.
 """
 
 from __future__ import annotations
@@ -16,29 +18,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.errors import UserError
-from common.errors import reason
-from common.progress import notice
-from train.runs.tensors import is_complete
+from torch import Tensor
 
-FOLDER = "checkpoints"
+from common.errors import UserError, reason
+from common.progress import notice
+from train.runs.tensors import is_complete, load_tensors
+
 STATE = "state.json"
-TEMPORARY = ".tmp"
 PARTS = ("model", "ema", "optimizer")
 """Each is a file of its own."""
 
+_TEMPORARY = ".tmp"
 _NAME = re.compile(r"step-(\d{8}|[1-9]\d{8,})", re.ASCII)
 _NAMED = 3
-"""Damaged checkpoints that a message names."""
+"""How many damaged checkpoints a message names."""
 
 
 class DamagedError(Exception):
     """A checkpoint is not as it was written; the message says which file."""
-
-
-def checkpoint_name(step: int) -> str:
-    """Return the name of a step's checkpoint."""
-    return f"step-{step:08d}"
 
 
 def step_of(folder: Path) -> int:
@@ -46,10 +43,95 @@ def step_of(folder: Path) -> int:
     return int(folder.name.removeprefix("step-"))
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """Return the folders of all checkpoints of a run, whole or not, the oldest first."""
-    found = (path for path in (run / FOLDER).glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir())
-    return sorted(found, key=step_of)
+def temporary_of(folder: Path) -> Path:
+    """Return the name of a checkpoint while it is written or removed."""
+    return folder.with_name(folder.name + _TEMPORARY)
+
+
+class CheckpointFolder:
+    """A run's checkpoints; the folder need not exist."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def all(self) -> list[Path]:
+        """Return the folders of all checkpoints, whole or not, the oldest first."""
+        matching = (path for path in self.path.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir())
+        return sorted(matching, key=step_of)
+
+    def path_of(self, step: int) -> Path:
+        """Return the folder of a step's checkpoint, which need not exist."""
+        return self.path / f"step-{step:08d}"
+
+    def last_whole(self) -> tuple[Path, dict[str, Any]] | None:
+        """Return the folder and the state of the last whole checkpoint, None where the run has no checkpoint at all.
+
+        A notice names damaged ones that come later. Raise UserError where there are checkpoints and all are damaged.
+        """
+        damaged: list[str] = []
+        for folder in reversed(self.all()):
+            try:
+                state = verify(folder)
+            except DamagedError as error:
+                damaged.append(f"{folder.name}: {error}")
+                continue
+            if damaged:
+                notice(
+                    "trainer",
+                    f"{self.path.parent}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead"
+                )
+            return folder, state
+        if damaged:
+            raise UserError(
+                f"{self.path}: no checkpoint in it is whole ({_list(damaged)}); put back a whole copy of one, or "
+                "remove them to begin at step 0, or give another --runs"
+            )
+        return None
+
+    def load_weights(self, part: str) -> tuple[dict[str, Tensor], int]:
+        """Return the tensors of one of `PARTS` and the step of the last whole checkpoint. Raise UserError for none."""
+        if (last := self.last_whole()) is None:
+            raise UserError(f"{self.path.parent}: no whole checkpoint in it; run trainer fit first")
+        folder, state = last
+        return load_tensors(folder / f"{part}.safetensors"), int(state["step"])
+
+    def best(self, validation: Mapping[int, float]) -> Path | None:
+        """Return the whole checkpoint with the lowest of the validation losses, by step; None where none has one."""
+        return _best(self._whole(), validation)
+
+    def last_good(self) -> Path | None:
+        """Return the last whole checkpoint that was not written within a series of steps that were not finite."""
+        return _last_good(self._whole())
+
+    def prune(self, written: Path, keep: int, validation: Mapping[int, float]) -> None:
+        """Remove checkpoints that are older than the last ``keep`` whole ones, once ``written`` is durable.
+
+        Always kept: ``written``, the one with the lowest validation loss, and the last good one. Damaged checkpoints do
+        not count, nor do those of later steps: the run has fallen back to before them.
+        """
+        whole = {folder: state for folder, state in self._whole().items() if step_of(folder) <= step_of(written)}
+        last = [*(folder for folder in whole if folder != written), written][-keep:]
+        kept = {*last, _best(whole, validation), _last_good(whole)}
+        for old in self.all():
+            if old not in kept and step_of(old) < step_of(last[0]):
+                old.rename(temporary_of(old))
+        self.remove_unfinished()
+
+    def remove_unfinished(self) -> None:
+        """Remove checkpoints whose writing or removal was begun and not finished."""
+        for path in self.path.glob(f"step-*{_TEMPORARY}"):
+            if _NAME.fullmatch(path.name.removesuffix(_TEMPORARY)):
+                shutil.rmtree(path)
+
+    def _whole(self) -> dict[Path, dict[str, Any]]:
+        """Return the checkpoints that are whole by the length of their files, and their states."""
+        states = {}
+        for folder in self.all():
+            try:
+                states[folder] = read_state(folder)
+            except DamagedError:
+                continue
+        return states
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -83,76 +165,10 @@ def verify(folder: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def last_whole(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the folder and the state of the last whole checkpoint, None where the run has no checkpoint at all.
-
-    Damaged ones that come later are told of. Raise UserError where there are checkpoints and all are damaged.
-    """
-    damaged: list[str] = []
-    for folder in reversed(checkpoints(run)):
-        try:
-            state = verify(folder)
-        except DamagedError as error:
-            damaged.append(f"{folder.name}: {error}")
-            continue
-        if damaged:
-            notice("trainer", f"{run}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead")
-        return folder, state
-    if damaged:
-        raise UserError(
-            f"{run / FOLDER}: no checkpoint in it is whole ({_list(damaged)}); put back a whole copy of one, or remove "
-            "them to begin at step 0, or give another --runs"
-        )
-    return None
-
-
-def best_checkpoint(run: Path, validation: Mapping[int, float]) -> Path | None:
-    """Return the whole checkpoint with the lowest of the validation losses, by step; None where none has one."""
-    return _best(_whole(run), validation)
-
-
-def last_good(run: Path) -> Path | None:
-    """Return the last whole checkpoint that was not written within a series of steps that were not finite."""
-    return _good(_whole(run))
-
-
-def prune(run: Path, written: Path, keep: int, validation: Mapping[int, float]) -> None:
-    """Remove checkpoints that are older than the last ``keep`` whole ones, once ``written`` is durable.
-
-    Whatever stays: that one, the one with the lowest validation loss, and the last good one. Damaged ones do not count,
-    nor do those of later steps: the run has fallen back to before them.
-    """
-    whole = {folder: state for folder, state in _whole(run).items() if step_of(folder) <= step_of(written)}
-    last = [*(folder for folder in whole if folder != written), written][-keep:]
-    stays = {*last, _best(whole, validation), _good(whole)}
-    for old in checkpoints(run):
-        if old not in stays and step_of(old) < step_of(last[0]):
-            old.rename(old.with_name(old.name + TEMPORARY))
-    clear(run)
-
-
-def clear(run: Path) -> None:
-    """Remove what was begun and never finished, and what is to go."""
-    for path in (run / FOLDER).glob(f"step-*{TEMPORARY}"):
-        if _NAME.fullmatch(path.name.removesuffix(TEMPORARY)):
-            shutil.rmtree(path)
-
-
 def sha256_of(path: Path) -> str:
     """Return a file's checksum."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _whole(run: Path) -> dict[Path, dict[str, Any]]:
-    """Return the checkpoints that are whole by the length of their files, and their states."""
-    found = {}
-    for folder in checkpoints(run):
-        try:
-            found[folder] = read_state(folder)
-        except DamagedError:
-            continue
-    return found
 
 
 def _best(whole: Mapping[Path, object], validation: Mapping[int, float]) -> Path | None:
@@ -161,7 +177,7 @@ def _best(whole: Mapping[Path, object], validation: Mapping[int, float]) -> Path
     return min(finite, key=lambda folder: finite[folder], default=None)
 
 
-def _good(whole: Mapping[Path, Mapping[str, Any]]) -> Path | None:
+def _last_good(whole: Mapping[Path, Mapping[str, Any]]) -> Path | None:
     return next((folder for folder, state in reversed(list(whole.items())) if not state.get("skipped_in_a_row")), None)
 
 

@@ -1,46 +1,180 @@
-"""A stage's run folder: which configuration it belongs to.
+"""The run folder of a stage: the one module that knows which file holds what.
 
-RUN/config.json, metrics.jsonl, checkpoints/, sheets/, tensorboard/
+    RUN/config.json              the configuration; claimed by a run, and checked when it resumes
+        data.json                the identity of the shards; the same
+        metrics.jsonl            one line a step, one a validation (`MetricsFile`)
+        checkpoints/step-…/      model, EMA weights, optimizer (`CheckpointFolder`)
+        sheets/step-….png        sampled pairs
+        tensorboard/, wandb-id.txt, profile/
+        fit.lock                 while a training runs (`run_lock`)
 """
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from common.errors import UserError
 from common.atomic import write_atomically
-from common.errors import writing
+from common.errors import UserError, reason, writing
 from train.configuration.stage_config import StageConfig
+from train.data import ShardFolder
+from train.hardware.world import World
+from train.runs.checkpoint_folder import CheckpointFolder
+from train.runs.metrics_file import MetricsFile
+from train.runs.run_lock import RunLock, hold_run
 
-CONFIG = "config.json"
+CONFIG: Final = "config.json"
+DATA: Final = "data.json"
+METRICS: Final = "metrics.jsonl"
+_FOLDERS: Final = ("checkpoints", "sheets", "tensorboard", "profile", "wandb")
+"""Folders of a run that hold no other runs."""
 
 
-def claim_run(run: Path, config: StageConfig) -> None:
-    """Write the configuration into the run folder, or check that it is the one that the run was begun with.
+class DataIdentity(BaseModel):
+    """`data.json`: all that the order of the samples depends on, besides the seed and the position."""
 
-    Only what does not touch the steps made so far may differ, and where the memory is: a run may go on on another card,
-    since that changes the rounding at most. Raise UserError with the differences.
-    """
-    path = run / CONFIG
-    if path.exists():
-        try:  # read as a configuration: what an earlier version did not know gets its default
-            held = StageConfig.model_validate_json(path.read_bytes())
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: str
+    """The plan's."""
+    samples: int
+    """How many the split has."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A stage's run folder, which need not exist."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def find(cls, folder: Path, depth: int) -> Iterator[Self]:
+        """Yield the run folders in a folder, itself included, and up to ``depth`` levels below, in order of names."""
+        for name, below, files in os.walk(folder):
+            here = Path(name)
+            if METRICS in files or CONFIG in files:
+                yield cls(here)
+            at_depth = len(here.relative_to(folder).parts) >= depth
+            below[:] = [] if at_depth else sorted(one for one in below if one not in _FOLDERS)
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration."""
+        return self.path / CONFIG
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def wandb_id(self) -> Path:
+        """The file with the id under which Weights & Biases continues the run."""
+        return self.path / "wandb-id.txt"
+
+    @property
+    def profiles(self) -> Path:
+        """The folder of the traces of `trainer fit --profile`."""
+        return self.path / "profile"
+
+    @property
+    def metrics(self) -> MetricsFile:
+        """The numbers of each step and validation."""
+        return MetricsFile(self.path / METRICS)
+
+    @property
+    def checkpoints(self) -> CheckpointFolder:
+        """The checkpoints."""
+        return CheckpointFolder(self.path / "checkpoints")
+
+    def sheet_path(self, step: int) -> Path:
+        """Return the file of a step's sheet."""
+        return self.path / "sheets" / f"step-{step:08d}.png"
+
+    def sheets(self) -> dict[int, Path]:
+        """Return the sheets by their step, the first one first."""
+        paths = {path.stem.removeprefix("step-"): path for path in (self.path / "sheets").glob("step-*.png")}
+        return {int(step): paths[step] for step in sorted(paths) if step.isdecimal()}
+
+    def hold(self, world: World, stop: Callable[[], bool]) -> AbstractContextManager[RunLock | None]:
+        """Hold the lock in the block, as `hold_run` does."""
+        return hold_run(self.path, world, stop)
+
+    def claim(self, config: StageConfig, shards: ShardFolder) -> None:
+        """Claim the run for a configuration and for shards. Raise UserError where it was begun with others."""
+        self.claim_config(config)
+        self.claim_data(shards)
+
+    def claim_config(self, config: StageConfig) -> None:
+        """Write the configuration, or check it against the one that the run was begun with, and replace that.
+
+        Settings may differ where they do not affect what the steps compute, and so may those of memory, so that a run
+        can resume on another card: there they change rounding at most. Raise UserError with the differences.
+        """
+        if (begun_with := self.read_config("give another --runs")) is not None:
+            before, now = _decisive(begun_with, config), _decisive(config, config)
+            differences = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
+            if differences:
+                raise UserError(
+                    f"{self}: was begun with other settings ({differences}); give another --runs, or the same settings"
+                )
+        with writing(f"--runs {self}"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.config_path, (config.model_dump_json(indent=2) + "\n").encode())
+
+    def read_config(self, advice: str = "train the stage again") -> StageConfig | None:
+        """Return the configuration, with the default for each setting that an earlier version did not have.
+
+        None where there is none. Raise UserError, with ``advice``, where it cannot be read or is not of this version.
+        """
+        try:
+            return StageConfig.model_validate_json(self.config_path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UserError(f"{self.config_path}: cannot be read ({reason(error)}); {advice}") from error
         except ValidationError as error:
-            raise UserError(f"{path}: not a configuration of this version; give another --runs") from error
-        before, now = _decisive(held, config), _decisive(config, config)
-        told = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
-        if told:
-            raise UserError(f"{run}: was begun with other settings ({told}); give another --runs, or the same settings")
-    with writing(f"--runs {run}"):
-        run.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, (config.model_dump_json(indent=2) + "\n").encode())
+            raise UserError(f"{self.config_path}: not a configuration of this version; {advice}") from error
+
+    def claim_data(self, shards: ShardFolder) -> None:
+        """Write the identity of the shards, or check it against the one that the run was begun with.
+
+        Raise UserError where they differ: the samples would come in another order, so positions would not match.
+        """
+        path = self.path / DATA
+        mine = DataIdentity(fingerprint=shards.manifest.fingerprint, samples=len(shards))
+        try:
+            begun_with = DataIdentity.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            with writing(path):
+                write_atomically(path, (mine.model_dump_json(indent=2) + "\n").encode())
+        except ValidationError as error:
+            raise UserError(f"{path}: not of this version; give another --runs") from error
+        else:
+            if begun_with != mine:
+                raise UserError(
+                    f"{self}: was begun with other shards ({begun_with.samples} samples, plan "
+                    f"{begun_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
+                    "give another --runs, or the same shards"
+                )
+
+    def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return config.json and data.json of any version as they are; empty where one cannot be read."""
+        return _document(self.config_path), _document(self.path / DATA)
 
 
 def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
-    """Return the settings that decide what the steps compute."""
+    """Return the settings that affect what the steps compute."""
     free = {"checkpoint", "sampling", "memory", "validation", "log", "compile"}
     if wanted.optim.decay == "constant":
         free.add("steps")
@@ -49,3 +183,11 @@ def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
         del values["data"][name]
     del values["optim"]["max_skipped"]
     return values
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,10 +1,10 @@
-"""One training at a time in a run folder: a lock that its holder refreshes and that a dead one's successor takes over.
+"""One training at a time in a run folder: a lock that its holder refreshes, and that is taken over from a dead holder.
 
-RUN/fit.lock names the holder: host, boot, process, since when; a random token; and a counter, which a thread of the
-holder raises every 15 seconds, in place. A newcomer that finds the file asks whether the holder is alive. On the same
-boot of the same machine, whose processes it can see, that is known at once: by the process's number and start, or, from
-another container, by the kernel's lock on the file, which ends with its process. Of another machine only the counter
-can be seen: the holder is alive if the file changes within a minute. No clocks are compared.
+RUN/fit.lock names the holder (host, boot, process, start time) and has a random token and a counter, which a thread of
+the holder increments in place every 15 seconds. Another process that finds the file determines whether the holder is
+alive. On the same boot of the same machine this is immediate: from the process's number and start time where it can see
+the process, or, from another container, from the kernel's lock on the file, which ends with the process. Of a holder on
+another machine only the counter is visible: it is alive if the file changes within a minute. No clocks are compared.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from train.hardware.world import World
 LOCK: Final = "fit.lock"
 
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-"""What a file system without hard links answers with."""
+"""The errors of a file system without hard links."""
 
 _BEAT: Final = 15.0
-"""Seconds between two signs of life."""
+"""Seconds between two refreshes."""
 _PATIENCE: Final = 60.0
-"""Seconds in which a holder on another machine has to give one."""
+"""Seconds in which a holder on another machine must refresh the lock."""
 _LOOK: Final = 2.0
-"""Seconds between two looks at its file."""
+"""Seconds between two readings of its file."""
 _GRACE: Final = 1.0
-"""Seconds after which a missing lock is looked for again: another process may have put it back."""
+"""Seconds after which a missing lock is read again: another process may have restored it."""
 _DIGITS: Final = 12
-"""Of the counter, so that it can be written in place."""
+"""The counter's width, which is fixed so that it can be written in place."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Holder:
 
     host: str
     boot: str
-    """The kernel's name for this boot of its machine; empty where it has none."""
+    """The kernel's id of this boot; empty where there is none."""
     processes: str
-    """The kernel's name for the process numbers that the holder can see: a container has its own."""
+    """The kernel's id of the holder's process namespace; each container has its own."""
     pid: int
     started: int
-    """When the process was started, in the kernel's ticks since boot; 0 where that is not known."""
+    """When the process was started, in the kernel's ticks since boot; 0 where unknown."""
     flock: bool
-    """Whether the kernel's lock is on the file."""
+    """Whether the holder also has the kernel's lock on the file."""
     since: str
     token: str
 
@@ -83,7 +83,7 @@ class RunLock:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.lost = False
-        """Whether it was found to be gone, or another's."""
+        """Whether the file turned out to be removed, or to belong to another process."""
 
     def start(self) -> None:
         """Begin to refresh it every 15 seconds, in a thread."""
@@ -96,12 +96,12 @@ class RunLock:
             self.lost = True
             return
         self._beats += 1
-        with suppress(OSError):  # a full or absent file system for a while; whoever takes over meanwhile is noticed
+        with suppress(OSError):  # the file system is full or absent for a while; a takeover meanwhile is noticed later
             os.pwrite(self._descriptor, _contents(self._holder, self._beats), 0)
             os.fsync(self._descriptor)
 
     def check(self) -> None:
-        """Raise UserError where another process has taken it over, or somebody has removed it."""
+        """Raise UserError where another process has taken it over, or it was removed."""
         self.lost = self.lost or not self._is_mine()
         if self.lost:
             found = _read(self._path)[1]
@@ -113,7 +113,7 @@ class RunLock:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        with suppress(OSError), _alone_in(self._path.parent):
+        with suppress(OSError), _exclusive(self._path.parent):
             if (found := _read(self._path)[1]) is not None and found.token == self._holder.token:
                 self._path.unlink()
         os.close(self._descriptor)
@@ -123,7 +123,7 @@ class RunLock:
             self.beat()
 
     def _is_mine(self) -> bool:
-        """Return whether the lock is there and this process's, as far as the file system lets one look."""
+        """Return whether the lock exists and is this process's; True where the file system cannot be read."""
         with suppress(OSError):
             if _read(self._path)[0] is None:
                 self._wait(_GRACE)
@@ -136,8 +136,8 @@ class RunLock:
 def hold_run(run: Path, world: World, stop: Callable[[], bool] = lambda: False) -> Iterator[RunLock | None]:
     """Hold the run folder's lock in the block, making the folder where there is none.
 
-    Of several processes the first holds it; the others get None. Raise UserError where another training holds it, or
-    the folder cannot be written to. ``stop`` ends the waiting for another machine's sign of life.
+    Of several processes rank 0 holds it; the others get None. Raise UserError where another training holds it, or the
+    folder cannot be written to. ``stop`` ends the waiting for a holder on another machine.
     """
     lock = world.first(lambda: take(run, stop=stop))
     try:
@@ -174,7 +174,7 @@ def take(
 
 
 def _create(path: Path, wait: Callable[[float], None]) -> RunLock | None:
-    """Make the lock, whole at once; None where there is one."""
+    """Create the lock with all its contents at once; None where there is one."""
     token = secrets.token_hex(8)
     temporary = path.with_name(f"{path.name}.{token}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
@@ -195,7 +195,7 @@ def _create(path: Path, wait: Callable[[float], None]) -> RunLock | None:
 
 
 def _create_plainly(path: Path, token: str, wait: Callable[[float], None]) -> RunLock | None:
-    """Make the lock on a file system without links: for a moment it is there and empty, so not a dead process's."""
+    """Create the lock on a file system without links, where it is empty at first: an empty lock is no dead process's."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
@@ -204,7 +204,7 @@ def _create_plainly(path: Path, token: str, wait: Callable[[float], None]) -> Ru
 
 
 def _fill(descriptor: int, token: str) -> Holder:
-    """Write this process's name into a new lock, and have the kernel lock it where it can."""
+    """Write this process as the holder into a new lock, and take the kernel's lock where it can be had."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         flock = True
@@ -224,7 +224,7 @@ def _watch(
     wait: Callable[[float], None],
     clock: Callable[[], float],
 ) -> None:
-    """Return after a minute in which the lock has stayed as it is, or at once as it goes. Raise UserError else."""
+    """Return after a minute without a change to the lock, or once it is removed. Raise UserError otherwise."""
     who = str(holder) if holder else "a holder that cannot be read"
     notice("trainer", f"{run / LOCK}: left by {who}; watching for {_PATIENCE:.0f} s whether that is still at work")
     started = clock()
@@ -242,8 +242,8 @@ def _watch(
 def _take_over(
     path: Path, data: bytes, holder: Holder | None, wait: Callable[[float], None]
 ) -> RunLock | None:  # fmt: skip
-    """Put a lock of this process in a dead holder's place; None where another newcomer did something meanwhile."""
-    with _alone_in(path.parent):
+    """Replace a dead holder's lock by one of this process; None where another process changed it meanwhile."""
+    with _exclusive(path.parent):
         if _read(path)[0] != data:
             return None
         aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
@@ -252,7 +252,7 @@ def _take_over(
         except FileNotFoundError:
             return None
         try:
-            if aside.read_bytes() != data:  # another newcomer's, new: back with it, and its holder never misses it
+            if aside.read_bytes() != data:  # another process's new lock: restore it before its holder notices
                 with suppress(FileExistsError):
                     os.link(aside, path)
                 return None
@@ -272,7 +272,7 @@ def _taken(run: Path, who: str) -> UserError:
 
 
 def _is_alive(path: Path, holder: Holder) -> bool | None:
-    """Return whether the holder's process is alive; None where that cannot be seen from here."""
+    """Return whether the holder's process is alive; None where that cannot be determined here."""
     if holder.boot != _boot() or (not holder.boot and holder.host != socket.gethostname()):
         return None
     if holder.processes and holder.processes == _processes():
@@ -281,7 +281,7 @@ def _is_alive(path: Path, holder: Holder) -> bool | None:
 
 
 def _is_flocked(path: Path) -> bool | None:
-    """Return whether a process of this kernel holds the kernel's lock; None where that cannot be asked."""
+    """Return whether a process of this kernel holds the kernel's lock; None where that is unknown."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -293,11 +293,11 @@ def _is_flocked(path: Path) -> bool | None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep others of this machine, and of those that share its file system's locks, from exchanging the lock."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Keep other processes, as far as the file system's locks reach, from replacing the lock."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # without it the exchange is checked afterwards, and undone
+        with suppress(OSError):  # without it the replacement is checked afterwards, and undone
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -305,7 +305,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _contents(holder: Holder, beats: int) -> bytes:
-    """Return the lock's bytes, which are as many for every counter."""
+    """Return the lock's bytes, whose number does not depend on the counter."""
     return (json.dumps({**asdict(holder), "beats": f"{beats:0{_DIGITS}d}"}, indent=2) + "\n").encode()
 
 
@@ -343,7 +343,7 @@ def _processes() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return when a process was started; None where it is gone, or has ended and waits for its parent (a zombie)."""
+    """Return when a process was started; None where it has ended, even if its parent has not noticed (a zombie)."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

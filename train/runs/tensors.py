@@ -1,4 +1,4 @@
-"""Reading and writing safetensors files, with faults of the file system as what they are."""
+"""Reading and writing safetensors files; errors of the file system are raised as OSError or UserError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from common.errors import UserError
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write the tensors to a file. Raise OSError where the file system refuses."""
+    """Write the tensors to a file. Raise OSError where the file cannot be written."""
     try:
         save_file(dict(tensors), path)
     except SafetensorError as error:

@@ -1,11 +1,11 @@
-"""Checkpoints: a folder of safetensors and JSON that appears under its final name whole, or not at all.
+"""Saving a training as a checkpoint, which appears under its final name whole or not at all, and restoring it.
 
     checkpoints/step-00001000/{model,ema,optimizer}.safetensors, state.json
 
-It is written under another name, ``state.json`` with the checksums of the rest last, made durable, and renamed; only
-then are others removed, again by renaming first. So whatever is called ``step-…`` was whole once, and a run that is
-killed at any moment has the checkpoint that it had before or the new one. Nothing is pickled. The optimizer's moments
-are stored by the name of the parameter that they belong to.
+A checkpoint is written under a temporary name, ``state.json`` with the checksums of the rest last, made durable, and
+renamed; only then are others removed, again by renaming first. So every folder ``step-…`` was whole once, and a run
+that is killed at any moment has the previous checkpoint or the new one. Nothing is pickled. The optimizer's moments are
+stored by the name of their parameter.
 """
 
 from __future__ import annotations
@@ -23,17 +23,8 @@ from torch import Tensor
 from common.atomic import sync_folder
 from common.errors import UserError, writing
 from train.hardware.world import ALONE, World
-from train.runs.checkpoint_folder import (
-    FOLDER,
-    PARTS,
-    STATE,
-    TEMPORARY,
-    checkpoint_name,
-    clear,
-    last_whole,
-    prune,
-    sha256_of,
-)
+from train.runs.checkpoint_folder import PARTS, STATE, CheckpointFolder, sha256_of, temporary_of
+from train.runs.run_folder import RunFolder
 from train.runs.tensors import load_tensors, save_tensors
 from train.training.parallel import gathered, share
 from train.training.state import Training
@@ -44,42 +35,45 @@ _MOMENTS: dict[type[torch.optim.Optimizer], set[str]] = {
     torch.optim.AdamW: {"step", *_SHAPED},
     torch.optim.Adafactor: {"step", "row_var", "col_var", "variance"},
 }
-"""What an optimizer may keep of a parameter."""
+"""What an optimizer may store for a parameter."""
 
 
 def save_checkpoint(
-    run: Path, training: Training, keep: int, validation: Mapping[int, float] | None = None, world: World = ALONE
+    run: RunFolder, training: Training, keep: int, validation: Mapping[int, float] | None = None, world: World = ALONE
 ) -> Path:
-    """Write the state; once it is durable, remove others (``checkpoint_folder.prune``). Returns its folder.
+    """Write the state; once it is durable, remove others (`CheckpointFolder.prune`). Returns the checkpoint's folder.
 
-    Of several processes the first writes, whole tensors, and the others wait. Raise UserError where it cannot be
-    written; then those from before are there as they were.
+    Of several processes rank 0 writes whole tensors, and the others wait. Raise UserError where it cannot be written;
+    then the checkpoints from before are as they were.
     """
     values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
     tensors = {name: gathered(values[name], world) for name in PARTS}
-    return world.told(lambda: _save(run, training, tensors, keep, validation or {}))
+    return world.told(lambda: _save(run.checkpoints, training, tensors, keep, validation or {}))
 
 
 def _save(
-    run: Path, training: Training, tensors: dict[str, dict[str, Tensor]], keep: int, validation: Mapping[int, float]
+    checkpoints: CheckpointFolder,
+    training: Training,
+    tensors: dict[str, dict[str, Tensor]],
+    keep: int,
+    validation: Mapping[int, float],
 ) -> Path:
-    folder = run / FOLDER
-    final = folder / checkpoint_name(training.step)
-    temporary = final.with_name(final.name + TEMPORARY)
-    with writing(f"{folder}: cannot write {final.name}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(run)
-        clear(run)
+    final = checkpoints.path_of(training.step)
+    temporary = temporary_of(final)
+    with writing(f"{checkpoints.path}: cannot write {final.name}"):
+        checkpoints.path.mkdir(parents=True, exist_ok=True)
+        sync_folder(checkpoints.path.parent)
+        checkpoints.remove_unfinished()
         try:
             _write(temporary, training, tensors)
         except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)  # which gives back its space
+            shutil.rmtree(temporary, ignore_errors=True)  # to free its space
             raise
         if final.exists():  # damaged, or the run would have resumed from it
             shutil.rmtree(final)
         temporary.rename(final)
-        sync_folder(folder)
-        prune(run, final, keep, validation)
+        sync_folder(checkpoints.path)
+        checkpoints.prune(final, keep, validation)
     return final
 
 
@@ -105,34 +99,26 @@ def _write(folder: Path, training: Training, tensors: dict[str, dict[str, Tensor
     sync_folder(folder)
 
 
-def restore(run: Path, training: Training, world: World = ALONE) -> bool:
+def restore(run: RunFolder, training: Training, world: World = ALONE) -> bool:
     """Load the last whole checkpoint into ``training``; return whether the run has any.
 
-    Of several processes the first says which it is, and each reads it. Raise UserError where one cannot, where all are
-    damaged, or where the last one is not of this configuration.
+    Of several processes rank 0 chooses it, and each reads it. Raise UserError where a process cannot, where all
+    checkpoints are damaged, or where the last one is not of this configuration.
     """
-    if (last := world.told(lambda: last_whole(run))) is None:
+    if (last := world.told(run.checkpoints.last_whole)) is None:
         return False
     world.agree(lambda: _load(*last, training))
     return True
 
 
-def load_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
-    """Return the last checkpoint's weights (``which``: model or ema) and its step. Raise UserError for none."""
-    if (last := last_whole(run)) is None:
-        raise UserError(f"{run}: no whole checkpoint in it; run trainer fit first")
-    folder, state = last
-    return load_tensors(folder / f"{which}.safetensors"), int(state["step"])
-
-
 def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
         raise UserError(f"{folder}: not there on every machine; give a --runs that all of them share")
-    weights, averaged, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
-    held = training.model.state_dict()
+    weights, ema, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
+    expected = training.model.state_dict()
     misfit = (
-        _misfit("model", weights, held)
-        or _misfit("ema", averaged, training.ema)
+        _misfit("model", weights, expected)
+        or _misfit("ema", ema, training.ema)
         or _misfit_of_moments(moments, training)
         or _misfit_of_state(state, training)
     )
@@ -141,11 +127,11 @@ def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
             f"{folder}: not a checkpoint of this configuration ({misfit}); give the --runs and the settings that it "
             "was trained with"
         )
-    training.model.load_state_dict({name: share(value, held.get(name)) for name, value in weights.items()})
+    training.model.load_state_dict({name: share(value, expected.get(name)) for name, value in weights.items()})
     with torch.no_grad():
         for name, master in training.masters.items():
             master.copy_(weights[name])
-        for name, value in averaged.items():
+        for name, value in ema.items():
             training.ema[name].copy_(share(value, training.ema[name]))
     _restore_moments(training, moments)
     if training.scale is not None:
@@ -168,15 +154,15 @@ def _misfit(part: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Ten
 
 def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str | None:
     parameters, expected = training.stepped, _MOMENTS.get(type(training.optimizer))
-    found: dict[str, set[str]] = {}
+    present: dict[str, set[str]] = {}
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
         if parameter not in parameters or (expected and key not in expected):
             return f"optimizer: unknown tensor {name}"
         if key in _SHAPED and value.shape != parameters[parameter].shape:
             return f"optimizer: {name} is {tuple(value.shape)}, not {tuple(parameters[parameter].shape)}"
-        found.setdefault(parameter, set()).add(key)
-    for parameter, keys in found.items():
+        present.setdefault(parameter, set()).add(key)
+    for parameter, keys in present.items():
         wanted = {"step", *(_SHAPED & expected)} if expected else set()
         if missing := wanted - keys:
             return f"optimizer: no tensor {parameter}/{min(missing)}"
@@ -208,7 +194,7 @@ def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)
         target = parameters[parameter]
-        # Where a weight is channels-last so are its moments: the fused step goes over their memory, blind to strides.
+        # A channels-last weight has channels-last moments: the fused step goes over their memory and ignores strides.
         if value.shape == target.shape:
             value = torch.empty_like(target, requires_grad=False).copy_(share(value, target))
         placed = step_counter(training.optimizer, target, value) if key == "step" else value.to(target.device)
@@ -216,7 +202,7 @@ def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
 
 
 def step_counter(optimizer: torch.optim.Optimizer, parameter: Tensor, value: Tensor) -> Tensor:
-    """Return the optimizer's count of a parameter's steps where it wants it, as its own load_state_dict puts it.
+    """Return the optimizer's count of a parameter's steps on the device where its own load_state_dict would put it.
 
     A fused or capturable optimizer reads it on the parameter's device, in float32; any other in host memory.
     """

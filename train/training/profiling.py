@@ -1,27 +1,26 @@
-"""`trainer fit --profile N`: what N steps do, on the host and on the card, as a trace that a browser shows."""
+"""`trainer fit --profile N`: a trace of N steps, on the host and on the card, for a browser."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity
 
 from common.errors import UserError
 from train.hardware.world import World
+from train.runs.run_folder import RunFolder
 
 WARM = 3
-"""Steps before the first one that is traced: in them memory is allocated, kernels are chosen and compiled."""
+"""Steps before the first traced one, in which memory is allocated and kernels are chosen and compiled."""
 
 
 class Profiler:
-    """Traces ``count`` steps of the first process once the run has warmed up; nothing at all where that is 0.
+    """Traces ``count`` steps of the first process once the run has warmed up; does nothing where that is 0.
 
     RUN/profile/step-00000013.json is in Chrome's format: https://ui.perfetto.dev or chrome://tracing shows it.
     """
 
-    def __init__(self, run: Path, count: int, step: int, world: World) -> None:
-        self._folder, self._last = run / "profile", step + WARM + count
+    def __init__(self, run: RunFolder, count: int, step: int, world: World) -> None:
+        self._folder, self._last = run.profiles, step + WARM + count
         self._profile: torch.profiler.profile | None = None
         self._first = step + WARM if count and world.leads else None
         if self._first == step:

@@ -5,19 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import UserError
-from train.data import ShardFolder, claim_data, open_shards
+from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
-from train.data.opening import DATA
-
-
-def test_a_run_is_kept_to_the_shards_that_it_was_begun_with(shards: Path, tmp_path: Path) -> None:
-    claim_data(tmp_path, ShardFolder(shards, "train"))
-    claim_data(tmp_path, ShardFolder(shards, "train"))
-    with pytest.raises(UserError, match=r"was begun with other shards \(\d+ samples"):
-        claim_data(tmp_path, ShardFolder(shards, "val"))
-    (tmp_path / DATA).write_text("{}")
-    with pytest.raises(UserError, match="not of this version"):
-        claim_data(tmp_path, ShardFolder(shards, "train"))
 
 
 def test_the_cache_is_for_urls_alone_and_where_the_settings_say(

@@ -8,7 +8,7 @@ import pytest
 
 from train.configuration.stage_config import StageConfig
 from train.hardware.machine import available_memory, decoding_threads, image_memory, processors
-from train.runs.run_folder import claim_run
+from train.runs.run_folder import RunFolder
 
 GIB = 2**30
 Machine = Callable[[dict[str, str]], Path]
@@ -129,5 +129,5 @@ def test_this_machine_tells(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_resumes_on_a_machine_of_another_size(tmp_path: Path, tiny: Callable[..., StageConfig]) -> None:
-    claim_run(tmp_path / "base", tiny("base"))
-    claim_run(tmp_path / "base", tiny("base", "data.cache_memory=1000", "data.threads=7"))
+    RunFolder(tmp_path / "base").claim_config(tiny("base"))
+    RunFolder(tmp_path / "base").claim_config(tiny("base", "data.cache_memory=1000", "data.threads=7"))

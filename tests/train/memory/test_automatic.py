@@ -15,7 +15,7 @@ from train.hardware.cards import CARDS, Card, peaks_of
 from train.hardware.world import ALONE, World
 from train.memory.automatic import Choice, choose
 from train.memory.search import WORKSPACES, peak_on
-from train.runs.run_folder import claim_run
+from train.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("made_up_traces")
 
@@ -83,13 +83,15 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
 
 
 def test_a_run_keeps_what_it_was_begun_with_where_the_card_can(tmp_path: Path) -> None:
-    claim_run(tmp_path, stage_config("nano", "base", None, ["data.batch=64", "precision=bf16", "memory.micro_batch=7"]))
+    RunFolder(tmp_path).claim_config(
+        stage_config("nano", "base", None, ["data.batch=64", "precision=bf16", "memory.micro_batch=7"])
+    )
     kept = chosen(A100, run=tmp_path).config
     assert (kept.precision, kept.memory.micro_batch) == ("bf16", 7)
     smaller = chosen(with_memory(A100, 54), run=tmp_path).config
     assert peak_on(smaller) <= 54 * MIB
     with pytest.raises(UserError, match="precision was bf16, is fp16"):
-        claim_run(tmp_path, chosen(T4, run=tmp_path).config)
+        RunFolder(tmp_path).claim_config(chosen(T4, run=tmp_path).config)
 
 
 def test_shares_of_weights_are_not_compiled_and_not_on_the_host() -> None:

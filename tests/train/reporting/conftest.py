@@ -11,9 +11,8 @@ from PIL import Image
 
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import LogConfig, Stage
-from train.runs.run_folder import claim_run
+from train.runs.run_folder import RunFolder
 from train.training.metrics import Metrics, Status
-from train.training.validation.sheets import sheet_path
 
 WriteRun = Callable[..., Path]
 
@@ -36,8 +35,8 @@ def write_run(runs: Path) -> WriteRun:
         validated: Sequence[int] = (10, 20),
         sheets: Sequence[int] = (),
     ) -> Path:
-        run = runs / name
-        claim_run(run, stage_config("nano", stage, None, ["steps=100", *settings]))
+        run = RunFolder(runs / name)
+        run.claim_config(stage_config("nano", stage, None, ["steps=100", *settings]))
         metrics = Metrics(run, LogConfig(), 0)
         for step in range(1, steps + 1):
             metrics.step(
@@ -50,9 +49,9 @@ def write_run(runs: Path) -> WriteRun:
             if step in validated:
                 metrics.validated(step, 2 / step, [*(1 / (step + place) for place in range(9)), None])
         for step in sheets:
-            path = sheet_path(run, step)
+            path = run.sheet_path(step)
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(np.full((60, 90, 3), step, np.uint8)).save(path)
-        return run
+        return run.path
 
     return write

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from common.errors import UserError
 from train.cli.report import report_command
 from train.reporting import write_report
-from train.reporting.curves import MOST_POINTS
-from train.reporting.sheet_series import MOST_SHEETS
-from train.reporting.write import MOST_RUNS
+from train.reporting.run_series import MAX_POINTS
+from train.reporting.sheet_series import MAX_SHEETS
+from train.reporting.write import MAX_RUNS
 
 PageOf = Callable[[], Any]
 HOSTILE = "<script>alert('1')<,script><a href=http:,,x>"
@@ -67,11 +67,11 @@ def test_many_validations_become_no_longer_a_curve(write_run: Any, page_of: Page
     run = write_run("base", steps=1, validated=())
     line = {"validation": 0.5, "validation_by_t": [0.5] * 1000}
     with (run / "metrics.jsonl").open("a") as file:
-        file.writelines(json.dumps({"step": step, **line}) + "\n" for step in range(1, MOST_POINTS + 2))
+        file.writelines(json.dumps({"step": step, **line}) + "\n" for step in range(1, MAX_POINTS + 2))
     figures = figures_of(page_of())
-    assert len(values(figures["s0-validation"]["data"][0]["x"])) <= MOST_POINTS
+    assert len(values(figures["s0-validation"]["data"][0]["x"])) <= MAX_POINTS
     assert len(figures["s0-over-time-0"]["data"]) == 10
-    assert len(values(figures["s0-over-time-0"]["data"][0]["y"])) <= MOST_POINTS
+    assert len(values(figures["s0-over-time-0"]["data"][0]["y"])) <= MAX_POINTS
 
 
 def test_each_curve_is_what_the_run_wrote(write_run: Any, page_of: PageOf) -> None:
@@ -137,9 +137,9 @@ def test_sheets_through_time_are_few_and_have_the_first_and_the_last(write_run: 
     (run / "sheets/notes.png").write_bytes(b"")
     page = page_of()
     shown = [one["data-step"] for one in page.all("figure") if one.get("data-step")]
-    assert len(shown) == MOST_SHEETS - 1
+    assert len(shown) == MAX_SHEETS - 1
     assert shown[-1] == "step 100"
-    assert f"{MOST_SHEETS - 1} of 100" in page.text
+    assert f"{MAX_SHEETS - 1} of 100" in page.text
     assert "No pictures: step-00000001.png" in page.text
     assert len(page.all("img")) == len(shown)
 
@@ -189,13 +189,13 @@ def test_the_page_does_not_grow_with_the_steps_and_runs(write_run: Any, runs: Pa
     run = write_run("run00/base", steps=1)
     line = (run / "metrics.jsonl").read_text()
     (run / "metrics.jsonl").write_text("".join(line.replace('"step": 1', f'"step": {n}') for n in range(1, 10_001)))
-    for number in range(1, MOST_RUNS + 3):
+    for number in range(1, MAX_RUNS + 3):
         other = write_run(f"run{number:02}/base", steps=1)
         os.utime(other / "metrics.jsonl", (number, number))
     page = page_of()
     figures = figures_of(page)
-    assert len(figures["s0-loss"]["data"]) == MOST_RUNS
-    assert max(len(values(trace["x"])) for trace in figures["s0-loss"]["data"]) == MOST_POINTS
+    assert len(figures["s0-loss"]["data"]) == MAX_RUNS
+    assert max(len(values(trace["x"])) for trace in figures["s0-loss"]["data"]) == MAX_POINTS
     assert "each point is the mean of 1 to 25 steps" in page.text
     assert (
         "3 runs are left out, those that were written to longest ago: run01/base, run02/base, run03/base" in page.text

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from common.errors import UserError
-from train.runs.checkpoint_folder import best_checkpoint, checkpoints, last_good
-from train.training.checkpoint import load_weights, restore, save_checkpoint, step_counter
+from train.runs.run_folder import RunFolder
+from train.training.checkpoint import restore, save_checkpoint, step_counter
 from train.training.loss_scale import LossScale
 from train.training.state import Training
 
@@ -43,9 +43,9 @@ def test_a_restored_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     first = training(0)
     for _ in range(3):
         step(first)
-    save_checkpoint(tmp_path, first, keep=2)
+    save_checkpoint(RunFolder(tmp_path), first, keep=2)
     second = training(1)
-    assert restore(tmp_path, second)
+    assert restore(RunFolder(tmp_path), second)
     assert second.step == 3
     for state in (first, second):
         step(state)
@@ -57,8 +57,8 @@ def test_the_last_ones_are_kept(tmp_path: Path) -> None:
     state = training(0)
     for _ in range(4):
         step(state)
-        save_checkpoint(tmp_path, state, keep=2)
-    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000003", "step-00000004"]
+        save_checkpoint(RunFolder(tmp_path), state, keep=2)
+    assert [folder.name for folder in RunFolder(tmp_path).checkpoints.all()] == ["step-00000003", "step-00000004"]
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"])
@@ -66,25 +66,25 @@ def test_the_last_ones_are_kept(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, file: str, damage: str) -> None:
     state = training(0)
     step(state)
-    save_checkpoint(tmp_path, state, keep=3)
+    save_checkpoint(RunFolder(tmp_path), state, keep=3)
     expected = weights(state)
     step(state)
-    path = save_checkpoint(tmp_path, state, keep=3) / file
+    path = save_checkpoint(RunFolder(tmp_path), state, keep=3) / file
     if damage == "missing":
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-1] if file != "state.json" else b"{")
     resumed = training(2)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     assert resumed.step == 1
     assert all(torch.equal(a, b) for a, b in zip(expected, weights(resumed), strict=True))
-    assert load_weights(tmp_path, "ema")[1] == 1
+    assert RunFolder(tmp_path).checkpoints.load_weights("ema")[1] == 1
 
 
 def test_a_failure_while_writing_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = training(0)
     step(state)
-    save_checkpoint(tmp_path, state, keep=1)
+    save_checkpoint(RunFolder(tmp_path), state, keep=1)
     step(state)
 
     def full(_descriptor: int) -> None:
@@ -93,16 +93,16 @@ def test_a_failure_while_writing_leaves_the_one_before(tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(UserError, match=r"cannot write step-00000002: No space left on device; free some space"):
-            save_checkpoint(tmp_path, state, keep=1)
-    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000001"]
-    save_checkpoint(tmp_path, state, keep=1)
+            save_checkpoint(RunFolder(tmp_path), state, keep=1)
+    assert [folder.name for folder in RunFolder(tmp_path).checkpoints.all()] == ["step-00000001"]
+    save_checkpoint(RunFolder(tmp_path), state, keep=1)
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
 
 
 def test_nothing_to_restore(tmp_path: Path) -> None:
-    assert not restore(tmp_path, training(0))
+    assert not restore(RunFolder(tmp_path), training(0))
     with pytest.raises(UserError, match="run trainer fit first"):
-        load_weights(tmp_path, "ema")
+        RunFolder(tmp_path).checkpoints.load_weights("ema")
 
 
 class Killed(BaseException):
@@ -138,7 +138,7 @@ def state_after(folder: Path, steps: int) -> Training:
     for number in range(steps):
         step(state)
         if number < steps - 1:
-            save_checkpoint(folder, state, keep=1)
+            save_checkpoint(RunFolder(folder), state, keep=1)
     return state
 
 
@@ -148,7 +148,7 @@ def test_killed_before_any_file_operation_the_checkpoint_before_or_the_new_one_i
     with monkeypatch.context() as patch:
         state = state_after(tmp_path / "whole", 2)
         made = kill_before(patch, None)
-        save_checkpoint(tmp_path / "whole", state, keep=1)
+        save_checkpoint(RunFolder(tmp_path / "whole"), state, keep=1)
     assert len(made) > 20
     found = []
     for number in range(len(made)):
@@ -157,14 +157,14 @@ def test_killed_before_any_file_operation_the_checkpoint_before_or_the_new_one_i
         with monkeypatch.context() as patch:
             kill_before(patch, number)
             with pytest.raises(Killed):
-                save_checkpoint(run, state, keep=1)
+                save_checkpoint(RunFolder(run), state, keep=1)
         resumed = training(1)
-        assert restore(run, resumed), made[number]
+        assert restore(RunFolder(run), resumed), made[number]
         found.append(resumed.step)
         if resumed.step == 1:
             step(resumed)
         assert all(torch.equal(a, b) for a, b in zip(weights(state), weights(resumed), strict=True)), made[number]
-        save_checkpoint(run, resumed, keep=1)
+        save_checkpoint(RunFolder(run), resumed, keep=1)
         assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000002"], made[number]
     assert sorted(set(found)) == [1, 2]
     assert found == sorted(found)
@@ -176,7 +176,7 @@ def test_all_is_durable_before_it_gets_its_name_and_that_before_another_goes(
     state = state_after(tmp_path, 2)
     with monkeypatch.context() as patch:
         made = kill_before(patch, None)
-        save_checkpoint(tmp_path, state, keep=1)
+        save_checkpoint(RunFolder(tmp_path), state, keep=1)
     names = [operation.split()[0] for operation in made]
     assert names.count("save") == 3
     first = names.index("rename")
@@ -193,19 +193,19 @@ def test_a_process_killed_while_it_saves_leaves_the_checkpoint_before(tmp_path: 
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{str(Path(__file__).parents[3])!r}, {str(Path(__file__).parent)!r}]
-from test_checkpoint import save_checkpoint, state_after
+from test_checkpoint import RunFolder, save_checkpoint, state_after
 run = Path({str(tmp_path)!r})
 state = state_after(run, 2)
 os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-save_checkpoint(run, state, keep=1)
+save_checkpoint(RunFolder(run), state, keep=1)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (tmp_path / "checkpoints/step-00000002.tmp").is_dir()
     resumed = training(1)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     assert resumed.step == 1
-    save_checkpoint(tmp_path, resumed, keep=1)
+    save_checkpoint(RunFolder(tmp_path), resumed, keep=1)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
 
 
@@ -215,20 +215,24 @@ def test_the_best_by_validation_stays_besides_the_last_ones(tmp_path: Path) -> N
     for loss in (float("nan"), 0.3, float("nan"), 0.5, 0.4):
         step(state)
         validation[state.step] = loss
-        save_checkpoint(tmp_path, state, keep=2, validation=validation)
-    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000002", "step-00000004", "step-00000005"]
-    assert best_checkpoint(tmp_path, validation) == checkpoints(tmp_path)[0]
-    assert best_checkpoint(tmp_path, {}) is None
+        save_checkpoint(RunFolder(tmp_path), state, keep=2, validation=validation)
+    assert [folder.name for folder in RunFolder(tmp_path).checkpoints.all()] == [
+        "step-00000002",
+        "step-00000004",
+        "step-00000005",
+    ]
+    assert RunFolder(tmp_path).checkpoints.best(validation) == RunFolder(tmp_path).checkpoints.all()[0]
+    assert RunFolder(tmp_path).checkpoints.best({}) is None
     step(state)
-    save_checkpoint(tmp_path, state, keep=1, validation=validation | {6: 0.1})
-    assert [folder.name for folder in checkpoints(tmp_path)] == ["step-00000006"]
+    save_checkpoint(RunFolder(tmp_path), state, keep=1, validation=validation | {6: 0.1})
+    assert [folder.name for folder in RunFolder(tmp_path).checkpoints.all()] == ["step-00000006"]
 
 
 def saved(run: Path, steps: int, keep: int = 9) -> Training:
     state = training(0)
     for _ in range(steps):
         step(state)
-        save_checkpoint(run, state, keep=keep)
+        save_checkpoint(RunFolder(run), state, keep=keep)
     return state
 
 
@@ -257,11 +261,11 @@ def test_what_the_user_keeps_beside_checkpoints_is_none_and_stays(tmp_path: Path
     (folder / "notes.tmp").touch()
     (folder / "mine.tmp").mkdir()
     step(state)
-    save_checkpoint(tmp_path, state, keep=1)
+    save_checkpoint(RunFolder(tmp_path), state, keep=1)
     assert names(tmp_path) == sorted([*mine, "step-00000002", "step-00000007", "notes.tmp", "mine.tmp"])
-    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000002"]
+    assert [path.name for path in RunFolder(tmp_path).checkpoints.all()] == ["step-00000002"]
     resumed = training(1)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     assert resumed.step == 2
 
 
@@ -269,8 +273,8 @@ def test_steps_beyond_eight_digits_are_in_order(tmp_path: Path) -> None:
     state = training(0)
     for number in (99_999_999, 100_000_000):
         state.step = number
-        save_checkpoint(tmp_path, state, keep=2)
-    assert [path.name for path in checkpoints(tmp_path)] == ["step-99999999", "step-100000000"]
+        save_checkpoint(RunFolder(tmp_path), state, keep=2)
+    assert [path.name for path in RunFolder(tmp_path).checkpoints.all()] == ["step-99999999", "step-100000000"]
 
 
 @pytest.mark.parametrize("damage", [cut, flip])
@@ -278,11 +282,11 @@ def test_falling_back_is_said(
     tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved(tmp_path, 3)
-    assert restore(tmp_path, training(0))
+    assert restore(RunFolder(tmp_path), training(0))
     assert capsys.readouterr().err == ""
-    damage(checkpoints(tmp_path)[-1])
+    damage(RunFolder(tmp_path).checkpoints.all()[-1])
     resumed = training(0)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     assert resumed.step == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
@@ -293,10 +297,13 @@ def test_falling_back_is_said(
 @pytest.mark.parametrize("damage", [cut, flip])
 def test_falling_back_to_nothing_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     saved(tmp_path, 2)
-    for folder in checkpoints(tmp_path):
+    for folder in RunFolder(tmp_path).checkpoints.all():
         damage(folder)
     before = names(tmp_path)
-    for attempt in (lambda: restore(tmp_path, training(0)), lambda: load_weights(tmp_path, "ema")):
+    for attempt in (
+        lambda: restore(RunFolder(tmp_path), training(0)),
+        lambda: RunFolder(tmp_path).checkpoints.load_weights("ema"),
+    ):
         with pytest.raises(UserError, match=r"no checkpoint in it is whole \(step-00000002: ema.*step-00000001: ema"):
             attempt()
     assert names(tmp_path) == before
@@ -304,39 +311,39 @@ def test_falling_back_to_nothing_is_refused(tmp_path: Path, damage: Callable[[Pa
 
 def test_a_checkpoint_under_another_name_is_not_taken_for_that_step(tmp_path: Path) -> None:
     saved(tmp_path, 2)
-    shutil.copytree(checkpoints(tmp_path)[0], tmp_path / "checkpoints/step-00000009")
+    shutil.copytree(RunFolder(tmp_path).checkpoints.all()[0], tmp_path / "checkpoints/step-00000009")
     resumed = training(0)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     assert resumed.step == 2
 
 
 def test_damaged_checkpoints_do_not_count_when_others_are_removed(tmp_path: Path) -> None:
     state = saved(tmp_path, 4)
-    for folder in checkpoints(tmp_path)[2:]:
+    for folder in RunFolder(tmp_path).checkpoints.all()[2:]:
         cut(folder)
     resumed = training(0)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     assert resumed.step == 2
     step(resumed)
     shutil.rmtree(tmp_path / "checkpoints/step-00000003")
-    save_checkpoint(tmp_path, resumed, keep=2)
+    save_checkpoint(RunFolder(tmp_path), resumed, keep=2)
     assert names(tmp_path) == ["step-00000002", "step-00000003", "step-00000004"]
     state.step = 5
-    save_checkpoint(tmp_path, state, keep=1)
+    save_checkpoint(RunFolder(tmp_path), state, keep=1)
     assert names(tmp_path) == ["step-00000005"]
 
 
 def test_the_one_just_written_stays_where_later_ones_only_seem_whole(tmp_path: Path) -> None:
     saved(tmp_path, 4)
-    for folder in checkpoints(tmp_path)[1:]:
+    for folder in RunFolder(tmp_path).checkpoints.all()[1:]:
         flip(folder)
     resumed = training(0)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     step(resumed)
-    save_checkpoint(tmp_path, resumed, keep=1)
+    save_checkpoint(RunFolder(tmp_path), resumed, keep=1)
     assert names(tmp_path)[0] == "step-00000002"
     again = training(0)
-    assert restore(tmp_path, again)
+    assert restore(RunFolder(tmp_path), again)
     assert again.step == 2
 
 
@@ -345,23 +352,23 @@ def test_saving_reads_no_checksum_of_what_is_there(tmp_path: Path, monkeypatch: 
     read: list[Path] = []
     monkeypatch.setattr("train.runs.checkpoint_folder.sha256_of", read.append)
     step(state)
-    save_checkpoint(tmp_path, state, keep=2)
+    save_checkpoint(RunFolder(tmp_path), state, keep=2)
     assert read == []
     assert names(tmp_path) == ["step-00000003", "step-00000004"]
 
 
 def test_the_last_good_checkpoint_is_from_before_the_streak_and_stays(tmp_path: Path) -> None:
     state = training(0)
-    assert last_good(tmp_path) is None
+    assert RunFolder(tmp_path).checkpoints.last_good() is None
     for streak in (0, 0, 1, 2, 3):
         step(state)
         state.skipped_in_a_row = streak
-        save_checkpoint(tmp_path, state, keep=2)
+        save_checkpoint(RunFolder(tmp_path), state, keep=2)
     assert names(tmp_path) == ["step-00000002", "step-00000004", "step-00000005"]
-    assert last_good(tmp_path) == tmp_path / "checkpoints/step-00000002"
+    assert RunFolder(tmp_path).checkpoints.last_good() == tmp_path / "checkpoints/step-00000002"
     step(state)
     state.skipped_in_a_row = 0
-    save_checkpoint(tmp_path, state, keep=1)
+    save_checkpoint(RunFolder(tmp_path), state, keep=1)
     assert names(tmp_path) == ["step-00000006"]
 
 
@@ -390,11 +397,11 @@ FOREIGN: dict[str, tuple[str, Callable[[dict[str, torch.Tensor]], object], str]]
 def test_a_checkpoint_of_another_network_is_one_line_and_changes_nothing(tmp_path: Path, what: str) -> None:
     saved(tmp_path, 1)
     part, change, told = FOREIGN[what]
-    rewritten(checkpoints(tmp_path)[0], part, change)
+    rewritten(RunFolder(tmp_path).checkpoints.all()[0], part, change)
     resumed = training(1)
     before = weights(resumed)
     with pytest.raises(UserError, match=rf"step-00000001: not a checkpoint of this configuration \(.*{told}"):
-        restore(tmp_path, resumed)
+        restore(RunFolder(tmp_path), resumed)
     assert all(torch.equal(a, b) for a, b in zip(before, weights(resumed), strict=True))
     assert resumed.step == 0
 
@@ -402,13 +409,13 @@ def test_a_checkpoint_of_another_network_is_one_line_and_changes_nothing(tmp_pat
 @pytest.mark.parametrize("scale", [None, {"scale": "much"}, 3])
 def test_a_checkpoint_without_the_loss_scale_is_refused_in_fp16(tmp_path: Path, scale: object) -> None:
     saved(tmp_path, 1)
-    path = checkpoints(tmp_path)[0] / "state.json"
+    path = RunFolder(tmp_path).checkpoints.all()[0] / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"scale": scale}))
     resumed = training(1)
-    assert restore(tmp_path, resumed)
+    assert restore(RunFolder(tmp_path), resumed)
     resumed.scale = LossScale.initial(torch.device("cpu"))
     with pytest.raises(UserError, match="no loss scale, which precision=fp16 needs"):
-        restore(tmp_path, resumed)
+        restore(RunFolder(tmp_path), resumed)
 
 
 @pytest.mark.parametrize(("flag", "where"), [("fused", "meta"), ("capturable", "meta"), (None, "cpu")])

@@ -32,6 +32,7 @@ from train.diffusion.schedule import make_schedule
 from train.inference.cascade import Overrides, TrainedStage, assemble_stage, sample_stage
 from train.memory.trace import blank_batch, trace
 from train.models import build_model
+from train.runs.run_folder import RunFolder
 from train.training.checkpoint import restore, save_checkpoint
 from train.training.loss_scale import LossScale
 from train.training.optim.update import release, step_optimizer
@@ -280,7 +281,7 @@ def written(run: Path, config: StageConfig) -> None:
         parameter.grad = torch.zeros_like(parameter)
     step_optimizer(training)
     training.step = 1
-    save_checkpoint(run, training, 1)
+    save_checkpoint(RunFolder(run), training, 1)
 
 
 @pytest.fixture(scope="module", params=STAGES)
@@ -295,7 +296,7 @@ def restored(run: Path, config: StageConfig) -> tuple[Training, Traffic]:
     with fake_cuda(), CardWatch() as watch:
         training = begin(config, CUDA)
         watch.taken()
-        assert restore(run, training)
+        assert restore(RunFolder(run), training)
         assert training.step == 1
         return training, watch.taken()
 

@@ -12,12 +12,10 @@ from train.configuration.stage_config import LogConfig, StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.diffusion.conditioning import from_uint8
 from train.runs import run_lock
-from train.runs.checkpoint_folder import checkpoints
-from train.runs.run_folder import CONFIG
+from train.runs.run_folder import CONFIG, METRICS, RunFolder
 from train.runs.run_lock import LOCK, RunLock
-from train.training.checkpoint import load_weights
 from train.training.loop import Diverged, fit_stage
-from train.training.metrics import METRICS, Metrics, Status
+from train.training.metrics import Metrics, Status
 from train.training.step import begin, learning_rate, stage_inputs, update_ema
 
 TinyConfig = Callable[..., StageConfig]
@@ -52,7 +50,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     assert not fit_stage(config, data, tmp_path / "parts", quiet, after(3))
     assert fit_stage(config, data, tmp_path / "parts", quiet, never)
     for which in ("model", "ema", "optimizer"):
-        whole, parts = (load_weights(tmp_path / run, which)[0] for run in ("whole", "parts"))
+        whole, parts = (RunFolder(tmp_path / run).checkpoints.load_weights(which)[0] for run in ("whole", "parts"))
         assert whole.keys() == parts.keys()
         assert all(torch.equal(whole[name], parts[name]) for name in whole), which
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
@@ -109,7 +107,7 @@ def test_where_the_memory_is_does_not_change_a_bit_and_may_change_on_the_way(
 
 def files(run: Path) -> dict[str, bytes]:
     """Return the last checkpoint, byte for byte."""
-    return {path.name: path.read_bytes() for path in checkpoints(run)[-1].iterdir()}
+    return {path.name: path.read_bytes() for path in RunFolder(run).checkpoints.all()[-1].iterdir()}
 
 
 def test_a_run_of_an_earlier_version_goes_on(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
@@ -194,7 +192,7 @@ def test_validations_are_read_again(tmp_path: Path) -> None:
         {"step": 3, "validation": 0.1},
     ]  # fmt: skip
     (tmp_path / METRICS).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    metrics = Metrics(tmp_path, LogConfig(), 2)
+    metrics = Metrics(RunFolder(tmp_path), LogConfig(), 2)
     assert metrics.validation == pytest.approx({1: 0.5, 2: float("nan")}, nan_ok=True)
     assert len((tmp_path / METRICS).read_text().splitlines()) == 4
 
@@ -202,13 +200,13 @@ def test_validations_are_read_again(tmp_path: Path) -> None:
 def test_metrics_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
     (tmp_path / METRICS).mkdir()
     with pytest.raises(UserError, match=r"metrics\.jsonl: Is a directory"):
-        Metrics(tmp_path, LogConfig(), 0)
+        Metrics(RunFolder(tmp_path), LogConfig(), 0)
 
 
 def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     data = ShardFolder(shards, "train")
     fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
-    (checkpoints(tmp_path)[0] / "ema.safetensors").write_bytes(b"")
+    (RunFolder(tmp_path).checkpoints.all()[0] / "ema.safetensors").write_bytes(b"")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(UserError, match="no checkpoint in it is whole"):
         fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
@@ -242,7 +240,7 @@ def test_a_run_whose_lock_is_gone_writes_no_checkpoint(
 
     with pytest.raises(UserError, match="this run's lock was removed; nothing more is written"):
         fit_stage(tiny("base", "checkpoint.every=2"), ShardFolder(shards, "train"), tmp_path, remove, never)
-    assert checkpoints(tmp_path) == []
+    assert RunFolder(tmp_path).checkpoints.all() == []
 
 
 def test_a_run_that_finds_its_lock_lost_stops_at_the_next_step(
@@ -260,7 +258,7 @@ def test_a_run_that_finds_its_lock_lost_stops_at_the_next_step(
     with pytest.raises(UserError, match="this run's lock was"):
         fit_stage(tiny("base"), ShardFolder(shards, "train"), tmp_path, lose, never)
     assert steps == [1]
-    assert checkpoints(tmp_path) == []
+    assert RunFolder(tmp_path).checkpoints.all() == []
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v", "x"])
@@ -282,7 +280,7 @@ def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
     config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=6", "checkpoint.every=1")
     with pytest.raises(Diverged, match=r"6 steps in a row were not finite; .*checkpoints/step-00000\d\d\d;") as caught:
         fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
-    good, *within = checkpoints(tmp_path)
+    good, *within = RunFolder(tmp_path).checkpoints.all()
     assert f"the last checkpoint from before them is {good};" in str(caught.value)
     assert len(within) == config.checkpoint.keep
     assert json.loads((good / "state.json").read_text())["step"] == len(losses(tmp_path)) - 6

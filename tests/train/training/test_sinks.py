@@ -8,22 +8,23 @@ import pytest
 
 from common.errors import UserError
 from train.configuration.stage_config import LogConfig
+from train.runs.run_folder import RunFolder
 from train.training.metrics import Metrics
 from train.training.sinks import open_sinks
 
 
 def test_nothing_is_open_unless_asked_for(tmp_path: Path) -> None:
-    assert open_sinks(tmp_path, LogConfig(), 0) == []
+    assert open_sinks(RunFolder(tmp_path), LogConfig(), 0) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_tensorboard_reads_what_was_written_and_not_what_a_killed_run_wrote(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     log = LogConfig(tensorboard=True)
-    killed = Metrics(tmp_path, log, 0)
+    killed = Metrics(RunFolder(tmp_path), log, 0)
     for step in (2, 4, 6):
         killed.validated(step, float(step), [0.5, None])
-    Metrics(tmp_path, log, 4).validated(6, 60.0, [0.5, None])
+    Metrics(RunFolder(tmp_path), log, 4).validated(6, 60.0, [0.5, None])
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("validation")] == [(2, 2.0), (4, 4.0), (6, 60.0)]
@@ -44,7 +45,7 @@ def test_a_run_of_wandb_goes_on_under_its_id(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
     for step in (1, 2):
-        (sink,) = open_sinks(tmp_path, LogConfig(wandb=True), 0)
+        (sink,) = open_sinks(RunFolder(tmp_path), LogConfig(wandb=True), 0)
         sink(step, {"loss": 0.5})
     assert begun[0] == begun[1]
     assert (begun[0]["resume"], begun[0]["reinit"], begun[0]["name"]) == ("allow", True, tmp_path.name)
@@ -60,6 +61,6 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UserError) as caught:
-        open_sinks(tmp_path, LogConfig.model_validate({setting: True}), 0)
+        open_sinks(RunFolder(tmp_path), LogConfig.model_validate({setting: True}), 0)
     assert str(caught.value).startswith(f"log.{setting}=true: not installed; pip install")
     assert package in str(caught.value)

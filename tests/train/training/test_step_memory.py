@@ -13,10 +13,8 @@ from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.models import ParallelUNet
-from train.runs.run_folder import CONFIG
-from train.training.checkpoint import load_weights
+from train.runs.run_folder import CONFIG, METRICS, RunFolder
 from train.training.loop import fit_stage
-from train.training.metrics import METRICS
 from train.training.step_memory import TRIES
 
 TinyConfig = Callable[..., StageConfig]
@@ -48,7 +46,7 @@ def fit(
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return {f"{which}/{name}": value for which in ("model", "ema", "optimizer")
-            for name, value in load_weights(run, which)[0].items()}  # fmt: skip
+            for name, value in RunFolder(run).checkpoints.load_weights(which)[0].items()}  # fmt: skip
 
 
 def test_in_the_first_step_the_micro_batch_is_halved_until_it_fits(

@@ -1,1 +1,1 @@
-"""What a training run looks at on the way: the loss on people it does not learn from, and pictures of them."""
+"""Validation during training: the loss on held-out people, and sheets of sampled pairs."""

@@ -1,4 +1,4 @@
-"""Sheets of the same pairs at every time: what the averaged weights make of people they do not learn from."""
+"""Sheets: the same held-out pairs sampled with the EMA weights every so many steps, one image file a step."""
 
 from __future__ import annotations
 
@@ -22,25 +22,14 @@ from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.inference.contact_sheet import contact_sheet
 from train.inference.sampling import Pair, pair_inputs, swapped_pairs
 from train.training.state import Training
-from train.training.validation.averaged import averaged
-
-
-def sheet_path(run: Path, step: int) -> Path:
-    """Return the file of a step's sheet."""
-    return run / "sheets" / f"step-{step:08d}.png"
-
-
-def sheets_of(run: Path) -> dict[int, Path]:
-    """Return the sheets of a run by their step, the first one first."""
-    found = {path.stem.removeprefix("step-"): path for path in (run / "sheets").glob("step-*.png")}
-    return {int(step): found[step] for step in sorted(found) if step.isdecimal()}
+from train.training.validation.ema_weights import ema_weights
 
 
 def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
     """Return the pairs of a run's sheets. Raise UserError where no two people can be swapped.
 
-    The base stage dresses people in garments of others. A stage that enlarges gets the truth made small, which shows
-    the person in their own garment, and so it gets their own garment.
+    The base stage dresses people in garments of others. A super-resolution stage gets the downsampled ground truth,
+    which shows the person in their own garment, and so it gets their own garment.
     """
     pairs = swapped_pairs(held_out, config.validation.sheet_pairs)
     return pairs if config.low_res is None else [Pair(pair.person, pair.person) for pair in pairs]
@@ -56,12 +45,12 @@ def draw_sheet(
     path: Path,
     world: World = ALONE,
 ) -> None:
-    """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` says so.
+    """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` returns True.
 
-    Of several processes each samples all of them, and the first writes.
+    Of several processes each samples all of them, and rank 0 writes.
     """
     rows = []
-    with averaged(training, stop) as model:
+    with ema_weights(training, stop) as model:
         stage = TrainedStage(config, model, training.step)
         for pair in pairs:
             inputs = pair_inputs(stage, held_out, [pair], device)
@@ -72,7 +61,7 @@ def draw_sheet(
                 inputs = replace(inputs, low_res=small)
                 shown.append(_pixels(small))
             sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides())
-            rows.append([*_given(held_out, pair), *shown, _pixels(sampled)])
+            rows.append([*_inputs_shown(held_out, pair), *shown, _pixels(sampled)])
     titles = ["person", "Ia", "garment, as worn", "Ic", *(["made small"] if config.low_res else []), "sampled"]
 
     def write() -> None:
@@ -85,7 +74,7 @@ def draw_sheet(
     world.first(write)
 
 
-def _given(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
+def _inputs_shown(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
     return [
         held_out.picture(pair.person, PERSON_256),
         held_out.picture(pair.person, AGNOSTIC),
@@ -94,6 +83,6 @@ def _given(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
     ]
 
 
-def _pixels(picture: torch.Tensor) -> Pixels:
-    found: Pixels = to_uint8(picture)[0].permute(1, 2, 0).cpu().numpy()
-    return found
+def _pixels(image: torch.Tensor) -> Pixels:
+    pixels: Pixels = to_uint8(image)[0].permute(1, 2, 0).cpu().numpy()
+    return pixels

@@ -1,4 +1,4 @@
-"""Validation: the same numbers for the same weights, whatever the run, and nothing that the training notices."""
+"""Validation: the same numbers for the same weights, whatever the run, and no effect on the training."""
 
 import json
 from collections.abc import Callable
@@ -10,13 +10,13 @@ import torch
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.diffusion.schedule import make_schedule
-from train.runs.checkpoint_folder import checkpoints
+from train.runs.metrics_file import TIME_RANGES
+from train.runs.run_folder import METRICS, RunFolder
 from train.training.loop import fit_stage
-from train.training.metrics import METRICS
 from train.training.state import Training
 from train.training.step import Stepper, begin, train_step
-from train.training.validation.averaged import Stopped, averaged
-from train.training.validation.loss import RANGES, fixed_samples, fixed_times, validate
+from train.training.validation.ema_weights import Stopped, ema_weights
+from train.training.validation.loss import fixed_samples, fixed_times, validate
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def never() -> bool:
 
 
 def trained(config: StageConfig, held_out: ShardFolder) -> Training:
-    """Return a training whose averaged weights differ from its weights and from those it began with."""
+    """Return a training whose EMA weights differ from its weights and from the initial ones."""
     training = begin(config, CPU)
     train_step(training, fixed_samples(held_out, config), Stepper(config, make_schedule("cosine"), CPU))
     with torch.no_grad():
@@ -37,7 +37,7 @@ def trained(config: StageConfig, held_out: ShardFolder) -> Training:
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_it_depends_on_the_averaged_weights_alone(shards: Path, tiny: TinyConfig, stage: str) -> None:
+def test_it_depends_on_the_ema_weights_alone(shards: Path, tiny: TinyConfig, stage: str) -> None:
     held_out = ShardFolder(shards, "val")
     config = tiny(stage, "validation.samples=7")
     training = trained(config, held_out)
@@ -59,20 +59,20 @@ def test_it_depends_on_the_averaged_weights_alone(shards: Path, tiny: TinyConfig
 
 
 def test_the_times_take_the_ranges_in_turn(tiny: TinyConfig) -> None:
-    times = fixed_times(tiny("base"), tuple(range(3 * RANGES)))
-    assert (times * RANGES).floor().long().tolist() == 3 * list(range(RANGES))
-    assert len(set(times.tolist())) == 3 * RANGES
+    times = fixed_times(tiny("base"), tuple(range(3 * TIME_RANGES)))
+    assert (times * TIME_RANGES).floor().long().tolist() == 3 * list(range(TIME_RANGES))
+    assert len(set(times.tolist())) == 3 * TIME_RANGES
 
 
 def test_the_loss_is_the_mean_of_its_ranges_and_an_empty_one_is_none(shards: Path, tiny: TinyConfig) -> None:
     held_out = ShardFolder(shards, "val")
-    for count in (RANGES * 2, 3):
+    for count in (TIME_RANGES * 2, 3):
         config = tiny("base", f"validation.samples={count}")
         stepper = Stepper(config, make_schedule("cosine"), CPU)
         found = validate(begin(config, CPU), fixed_samples(held_out, config), stepper, never)
         some = [loss for loss in found.by_time if loss is not None]
-        assert len(found.by_time) == RANGES
-        assert len(some) == min(count, RANGES)
+        assert len(found.by_time) == TIME_RANGES
+        assert len(some) == min(count, TIME_RANGES)
         assert found.loss == pytest.approx(sum(some) / len(some))
 
 
@@ -83,7 +83,7 @@ def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -
     places = {name: parameter.data_ptr() for name, parameter in own.items()}
     for value in training.ema.values():
         value.fill_(3.0)
-    with averaged(training, never) as model:
+    with ema_weights(training, never) as model:
         assert all((parameter == 3.0).all() for parameter in model.parameters())
         assert not model.training
     assert {name: parameter.data_ptr() for name, parameter in own.items()} == places
@@ -106,13 +106,13 @@ def test_it_stops_at_the_next_evaluation(shards: Path, tiny: TinyConfig) -> None
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_looking_changes_no_bit_of_the_training(shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str) -> None:
+def test_validation_changes_no_bit_of_the_training(shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str) -> None:
     data, held_out = ShardFolder(shards, "train"), ShardFolder(shards, "val")
     looking = ("validation.every=2", "validation.samples=5", "validation.sheet_every=3", "validation.sheet_pairs=1")
     assert fit_stage(tiny(stage, "steps=6"), data, tmp_path / "blind", lambda _: None, never)
     assert fit_stage(tiny(stage, "steps=6", *looking), data, tmp_path / "looking", lambda _: None, never, held_out)
     blind, seeing = (
-        {path.name: path.read_bytes() for path in checkpoints(tmp_path / run)[-1].iterdir()}
+        {path.name: path.read_bytes() for path in RunFolder(tmp_path / run).checkpoints.all()[-1].iterdir()}
         for run in ("blind", "looking")
     )
     assert blind == seeing

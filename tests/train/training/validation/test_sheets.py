@@ -1,4 +1,4 @@
-"""Sheets: pairs of the split val, sampled with the averaged weights."""
+"""Sheets: pairs of the split val, sampled with the EMA weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +10,11 @@ from PIL import Image
 
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
+from train.runs.run_folder import RunFolder
 from train.training.state import Training
 from train.training.step import begin
-from train.training.validation.averaged import Stopped
-from train.training.validation.sheets import draw_sheet, fixed_pairs, sheet_path
+from train.training.validation.ema_weights import Stopped
+from train.training.validation.sheets import draw_sheet, fixed_pairs
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -28,7 +29,7 @@ def drawn(
 
 
 @pytest.mark.parametrize(("stage", "columns"), [("base", 5), ("sr256", 6), ("sr1024", 6)])
-def test_a_sheet_shows_the_averaged_weights(
+def test_a_sheet_shows_the_ema_weights(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str, columns: int
 ) -> None:  # fmt: skip
     held_out, config = ShardFolder(shards, "val"), tiny(stage, "validation.sheet_pairs=2")
@@ -58,7 +59,7 @@ def test_a_sheet_that_is_stopped_leaves_no_file(shards: Path, tmp_path: Path, ti
     training = begin(config, CPU)
     calls: list[int] = []
     training.model.register_forward_hook(lambda *_: calls.append(1))
-    path = sheet_path(tmp_path, 7)
+    path = RunFolder(tmp_path).sheet_path(7)
     with pytest.raises(Stopped):
         draw_sheet(training, config, held_out, fixed_pairs(held_out, config), CPU, lambda: len(calls) == 3, path)
     assert len(calls) == 3

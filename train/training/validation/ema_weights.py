@@ -1,4 +1,4 @@
-"""The network with its averaged weights, lent for a while."""
+"""Temporarily swapping the EMA weights into the network, to validate and to sample."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch.distributed.tensor import DTensor
 from train.training.state import Training
 
 
-class Stopped(Exception):  # noqa: N818  not an error: somebody asked for it
-    """The run is to end; what was being looked at is left unfinished."""
+class Stopped(Exception):  # noqa: N818  not an error: the user asked for it
+    """The run is to end; the validation or sheet is abandoned."""
 
 
 @contextmanager
-def averaged(training: Training, stop: Callable[[], bool]) -> Iterator[nn.Module]:
-    """Lend the training's network with the averaged weights in place of its own, without gradients.
+def ema_weights(training: Training, stop: Callable[[], bool]) -> Iterator[nn.Module]:
+    """Yield the training's network with the EMA weights in place of its own, without gradients.
 
-    The first evaluation after ``stop`` says so raises Stopped. Where the averaged weights lie in host memory they are
-    copied to the device, in the place of the gradients, which are not there between two steps.
+    The first forward pass after ``stop`` returns True raises Stopped. EMA weights in host memory are copied to the
+    device, where they take the space of the gradients, which do not exist between two steps.
     """
     model = training.model
 
@@ -29,28 +29,28 @@ def averaged(training: Training, stop: Callable[[], bool]) -> Iterator[nn.Module
         if stop():
             raise Stopped
 
-    # Before FSDP's own hook, which makes the weights whole: then they could not be given back.
+    # Before FSDP's own hook, which gathers the weights: after it the shards could not be restored.
     hook = model.register_forward_pre_hook(check, prepend=True)
     own = {name: _contents(parameter) for name, parameter in model.named_parameters()}
     try:
         for name, parameter in model.named_parameters():
-            _give(parameter, training.ema[name].to(parameter.device))
+            _set(parameter, training.ema[name].to(parameter.device))
         model.eval()
         with torch.no_grad():
             yield model
     finally:
         hook.remove()
         for name, parameter in model.named_parameters():
-            _give(parameter, own[name])
+            _set(parameter, own[name])
         model.train()
 
 
 def _contents(parameter: nn.Parameter) -> Tensor:
-    """Return what ``_give`` gives back; of a share a copy, since FSDP knows the memory that it lies in."""
+    """Return what ``_set`` restores; of an FSDP shard a copy, since FSDP holds on to the shard's memory."""
     return parameter.detach().clone() if isinstance(parameter, DTensor) else parameter.data
 
 
-def _give(parameter: nn.Parameter, value: Tensor) -> None:
+def _set(parameter: nn.Parameter, value: Tensor) -> None:
     if isinstance(parameter, DTensor):
         parameter.detach().copy_(value)
     else:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.reporting.curves import MOST_POINTS, curve, last_mean
+from train.reporting.run_series import MAX_POINTS, curve, last_mean
 
 
 def test_few_steps_are_shown_as_they_are() -> None:
     steps = np.arange(1.0, 5.0)
     found = curve(steps, steps**2)
-    assert (found.x.tolist(), found.y.tolist(), found.stretch) == ([1, 2, 3, 4], [1, 4, 9, 16], 1)
+    assert (found.x.tolist(), found.y.tolist(), found.stride) == ([1, 2, 3, 4], [1, 4, 9, 16], 1)
 
 
 def test_many_steps_become_means_of_as_many_each_and_the_last_of_what_is_left() -> None:
-    steps = np.arange(1.0, 2 * MOST_POINTS)
+    steps = np.arange(1.0, 2 * MAX_POINTS)
     found = curve(steps, np.where(steps % 2, 1.0, 3.0))
-    assert found.stretch == 2
-    assert len(found.x) == MOST_POINTS
+    assert found.stride == 2
+    assert len(found.x) == MAX_POINTS
     assert found.x[0] == 1.5
     assert found.y[0] == 2.0
-    assert (found.x[-1], found.y[-1]) == (2 * MOST_POINTS - 1, 1.0)
+    assert (found.x[-1], found.y[-1]) == (2 * MAX_POINTS - 1, 1.0)
 
 
 def test_steps_without_a_number_are_left_out_of_a_mean() -> None:
-    values = np.full(2 * MOST_POINTS, 5.0)
+    values = np.full(2 * MAX_POINTS, 5.0)
     values[0] = values[2] = values[3] = np.nan
-    found = curve(np.arange(2.0 * MOST_POINTS), values)
+    found = curve(np.arange(2.0 * MAX_POINTS), values)
     assert found.y[0] == 5.0
     assert np.isnan(found.y[1])
 

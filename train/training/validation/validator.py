@@ -1,27 +1,27 @@
-"""When a run looks at what it has learnt; doing so changes nothing of what it learns."""
+"""When a run validates and draws sheets; neither changes anything about the training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from train.data import ShardFolder
+from train.runs.run_folder import RunFolder
 from train.training.metrics import Metrics
 from train.training.state import Training
 from train.training.step import Stepper
-from train.training.validation.averaged import Stopped
+from train.training.validation.ema_weights import Stopped
 from train.training.validation.loss import fixed_samples, validate
-from train.training.validation.sheets import draw_sheet, fixed_pairs, sheet_path
+from train.training.validation.sheets import draw_sheet, fixed_pairs
 
 
-class Examiner:
-    """Makes the validations and sheets that are due and not there yet.
+class Validator:
+    """Makes the validations and sheets that are due and do not exist yet.
 
-    Its samples are read once, when it is made; that raises UserError where one is damaged, or where sheets are wanted
-    and no two people can be swapped.
+    The constructor reads the samples, once; it raises UserError where one is damaged, or where sheets are wanted and no
+    two people can be swapped.
     """
 
-    def __init__(self, held_out: ShardFolder | None, stepper: Stepper, run: Path, metrics: Metrics) -> None:
+    def __init__(self, held_out: ShardFolder | None, stepper: Stepper, run: RunFolder, metrics: Metrics) -> None:
         """Without ``held_out`` nothing is ever due."""
         settings = stepper.config.validation
         self._held_out, self._stepper, self._run, self._metrics = held_out, stepper, run, metrics
@@ -33,15 +33,15 @@ class Examiner:
         settings = self._stepper.config.validation
         return self._held_out is not None and (_due(step, settings.every) or _due(step, settings.sheet_every))
 
-    def look(self, training: Training, stop: Callable[[], bool]) -> None:
-        """Make what is due after the last step. Once ``stop`` says so it is left: it is due again on resuming."""
+    def run_if_due(self, training: Training, stop: Callable[[], bool]) -> None:
+        """Make what is due after the last step. Once ``stop`` returns True it is abandoned, and made on resuming."""
         step, stepper, world = training.step, self._stepper, self._stepper.world
-        settings, sheet = stepper.config.validation, sheet_path(self._run, step)
-        validation = self._metrics.validation
+        settings, sheet = stepper.config.validation, self._run.sheet_path(step)
+        recorded = self._metrics.validation
         try:
-            if self._samples and _due(step, settings.every) and world.told(lambda: step not in validation):
-                found = validate(training, self._samples, stepper, stop)
-                self._metrics.validated(step, found.loss, found.by_time)
+            if self._samples and _due(step, settings.every) and world.told(lambda: step not in recorded):
+                validation = validate(training, self._samples, stepper, stop)
+                self._metrics.validated(step, validation.loss, validation.by_time)
             if self._held_out and _due(step, settings.sheet_every) and world.told(lambda: not sheet.exists()):
                 draw_sheet(training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet, world)
         except Stopped:

@@ -1,0 +1,84 @@
+"""The run folder: claims that keep a run to its settings and shards, and finding and reading what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.errors import UserError
+from train.configuration.stage_config import StageConfig
+from train.data import ShardFolder
+from train.runs.metrics_file import MetricsFile
+from train.runs.run_folder import CONFIG, DATA, METRICS, RunFolder
+
+TinyConfig = Callable[..., StageConfig]
+
+
+def test_a_run_is_kept_to_the_shards_that_it_was_begun_with(shards: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.claim_data(ShardFolder(shards, "train"))
+    run.claim_data(ShardFolder(shards, "train"))
+    with pytest.raises(UserError, match=r"was begun with other shards \(\d+ samples"):
+        run.claim_data(ShardFolder(shards, "val"))
+    (tmp_path / DATA).write_text("{}")
+    with pytest.raises(UserError, match="not of this version"):
+        run.claim_data(ShardFolder(shards, "train"))
+
+
+def test_the_configuration_is_read_as_it_was_claimed(tmp_path: Path, tiny: TinyConfig) -> None:
+    run = RunFolder(tmp_path / "base")
+    assert run.read_config() is None
+    assert RunFolder(tmp_path / "base" / CONFIG / "below").read_config() is None
+    run.claim_config(tiny("base"))
+    assert run.read_config() == tiny("base")
+    run.claim_config(tiny("base", "steps=20"))
+    assert run.read_config() == tiny("base", "steps=20")
+    run.config_path.unlink()
+    run.config_path.mkdir()
+    with pytest.raises(UserError, match=r"config\.json: cannot be read \(Is a directory.*; train the stage again"):
+        run.read_config()
+
+
+def test_run_folders_are_found_but_not_inside_of_run_folders(tmp_path: Path) -> None:
+    for name in ("b/base", "a/base", "a/base/checkpoints/step-00000001", "a/base/sheets", "x/y/z/deep"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / CONFIG).touch()
+    (tmp_path / METRICS).touch()
+    found = [run.path.relative_to(tmp_path).as_posix() for run in RunFolder.find(tmp_path, depth=3)]
+    assert found == [".", "a/base", "b/base"]
+
+
+def test_sheets_are_listed_by_step(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run.sheets() == {}
+    for name in ("step-00000020.png", "step-00000003.png", "step-best.png", "notes.png"):
+        (tmp_path / "sheets").mkdir(exist_ok=True)
+        (tmp_path / "sheets" / name).touch()
+    assert run.sheets() == {3: run.sheet_path(3), 20: run.sheet_path(20)}
+    assert list(run.sheets()) == [3, 20]
+
+
+def test_truncated_metrics_read_back_without_later_steps(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / METRICS)
+    assert metrics.truncate(0) == {}
+    for step in (1, 2, 3):
+        metrics.append({"step": step, "loss": step / 2})
+        metrics.append({"step": step, "validation": float(step), "validation_by_t": [1.0, None]})
+    assert metrics.truncate(2) == {1: 1.0, 2: 2.0}
+    series = metrics.read()
+    assert series.columns["step"].tolist() == [1, 2]
+    assert series.columns["loss"].tolist() == [0.5, 1.0]
+    assert [point.loss for point in series.validations] == [1.0, 2.0]
+    assert series.unreadable == 0
+
+
+def test_a_validation_without_a_number_does_not_replace_the_line_of_its_step(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / METRICS)
+    lines = [{"step": 1, "loss": 1.0}, {"step": 1, "validation": "low"}]
+    metrics.path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert metrics.read().unreadable == 1
+    assert metrics.truncate(1) == {}
+    assert metrics.read().columns["loss"].tolist() == [1.0]
