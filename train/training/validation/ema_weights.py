@@ -16,21 +16,20 @@ class Stopped(Exception):  # noqa: N818  not an error: the user asked for it
     """The run is to end; the validation or sheet is abandoned."""
 
 
+def raise_if(stop: Callable[[], bool]) -> None:
+    """Raise Stopped if ``stop`` returns True; between two forward passes, where FSDP's shards can be restored."""
+    if stop():
+        raise Stopped
+
+
 @contextmanager
-def ema_weights(training: Training, stop: Callable[[], bool]) -> Iterator[nn.Module]:
+def ema_weights(training: Training) -> Iterator[nn.Module]:
     """Yield the training's network with the EMA weights in place of its own, without gradients.
 
-    The first forward pass after ``stop`` returns True raises Stopped. EMA weights in host memory are copied to the
-    device, where they take the space of the gradients, which do not exist between two steps.
+    EMA weights in host memory are copied to the device, where they take the space of the gradients, which do not exist
+    between two steps.
     """
     model = training.model
-
-    def check(*_: object) -> None:
-        if stop():
-            raise Stopped
-
-    # Before FSDP's own hook, which gathers the weights: after it the shards could not be restored.
-    hook = model.register_forward_pre_hook(check, prepend=True)
     own = {name: _contents(parameter) for name, parameter in model.named_parameters()}
     try:
         for name, parameter in model.named_parameters():
@@ -39,7 +38,6 @@ def ema_weights(training: Training, stop: Callable[[], bool]) -> Iterator[nn.Mod
         with torch.no_grad():
             yield model
     finally:
-        hook.remove()
         for name, parameter in model.named_parameters():
             _set(parameter, own[name])
         model.train()

@@ -22,7 +22,7 @@ from train.diffusion.randomness import SampleNoise
 from train.runs.metrics_file import TIME_RANGES
 from train.training.state import Training
 from train.training.step import Stepper, micro_batches, sample_losses
-from train.training.validation.ema_weights import ema_weights
+from train.training.validation.ema_weights import ema_weights, raise_if
 
 _TOGETHER = 4
 """Samples of one forward pass, whatever the batch is: another number would round differently."""
@@ -80,8 +80,9 @@ def validate(training: Training, samples: Batch, stepper: Stepper, stop: Callabl
     config, world = stepper.config, stepper.world
     parts = list(micro_batches(samples, _TOGETHER))
     each = torch.zeros(len(samples.positions), dtype=torch.float64)
-    with ema_weights(training, stop) as model:
+    with ema_weights(training) as model:
         for number in range(world.rank, math.ceil(len(parts) / world.size) * world.size, world.size):
+            raise_if(stop)
             part = parts[number % len(parts)]
             noise, t = _noise(config, part.positions), fixed_times(config, part.positions)
             losses = sample_losses(model, part, stepper, noise, t)

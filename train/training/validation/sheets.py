@@ -22,7 +22,7 @@ from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.inference.contact_sheet import contact_sheet
 from train.inference.sampling import Pair, pair_inputs, swapped_pairs
 from train.training.state import Training
-from train.training.validation.ema_weights import ema_weights
+from train.training.validation.ema_weights import ema_weights, raise_if
 
 
 def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
@@ -50,7 +50,7 @@ def draw_sheet(
     Of several processes each samples all of them, and rank 0 writes.
     """
     rows = []
-    with ema_weights(training, stop) as model:
+    with ema_weights(training) as model:
         stage = TrainedStage(config, model, training.step)
         for pair in pairs:
             inputs = pair_inputs(stage, held_out, [pair], device)
@@ -60,7 +60,7 @@ def draw_sheet(
                 small = downsample(from_uint8(to_tensor([truth])).to(device), config.scale)
                 inputs = replace(inputs, low_res=small)
                 shown.append(_pixels(small))
-            sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides())
+            sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides(), lambda *_: raise_if(stop))
             rows.append([*_inputs_shown(held_out, pair), *shown, _pixels(sampled)])
     titles = ["person", "Ia", "garment, as worn", "Ic", *(["made small"] if config.low_res else []), "sampled"]
 

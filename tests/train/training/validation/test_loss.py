@@ -83,7 +83,7 @@ def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -
     places = {name: parameter.data_ptr() for name, parameter in own.items()}
     for value in training.ema.values():
         value.fill_(3.0)
-    with ema_weights(training, never) as model:
+    with ema_weights(training) as model:
         assert all((parameter == 3.0).all() for parameter in model.parameters())
         assert not model.training
     assert {name: parameter.data_ptr() for name, parameter in own.items()} == places
