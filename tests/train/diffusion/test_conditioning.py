@@ -132,18 +132,18 @@ def test_noise_is_added_before_the_picture_is_enlarged() -> None:
 
 def test_levels_and_noises_must_match_the_images() -> None:
     inputs = raw(2)
-    with pytest.raises(ValueError, match=r"3 conditional images of 2 samples.*\(2, 3\), not 3 noises and \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"3 conditioning images of 2 samples.*\(2, 3\), not 3 noises and \(2, 2\)"):
         build_condition(inputs, SIZE, t_na=torch.rand(2, 2), noise=noises(inputs))
     with pytest.raises(ValueError, match=r"\(2, 3\), not 3 noises and \(3,\)"):
         build_condition(inputs, SIZE, t_na=torch.rand(3), noise=noises(inputs))
     with pytest.raises(ValueError, match="2 noises"):
         build_condition(inputs, SIZE, t_na=torch.rand(2, 3), noise=noises(inputs)[:2])
-    with pytest.raises(ValueError, match="0 conditional images"):
+    with pytest.raises(ValueError, match="0 conditioning images"):
         build_condition(TryOnInputs(), SIZE, t_na=torch.rand(2, 0), noise=())
 
 
 def test_downsample_averages_and_refuses_what_does_not_divide() -> None:
     image = torch.arange(16.0).reshape(1, 1, 4, 4)
     assert downsample(image, 2).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
-    with pytest.raises(ValueError, match=r"\(4, 4\) cannot be shrunk 3 times"):
+    with pytest.raises(ValueError, match=r"\(4, 4\) cannot be downsampled by 3"):
         downsample(image, 3)
