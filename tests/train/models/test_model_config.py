@@ -188,5 +188,5 @@ def test_pictures_of_poses_are_written_where_they_are_seen_and_cost_input_channe
 
 
 def test_a_hidden_garment_cannot_be_warped() -> None:
-    with pytest.raises(ValidationError, match="garment=none hides Ic, which warp=true shows"):
+    with pytest.raises(ValidationError, match="garment=none ignores Ic, but warp=true uses it"):
         ParallelUNetConfig(**FITTING, garment="none", warp=True)

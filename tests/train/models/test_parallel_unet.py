@@ -208,5 +208,5 @@ def test_the_baselines_have_neither_garment_unet_nor_cross_attention(garment: st
     assert isinstance(first, nn.Conv2d)
     assert first.in_channels == (9 if garment == "concatenation" else 6)
     *_, condition = inputs(1, 16, 16)
-    with pytest.raises(ValueError, match=f"garment={garment}: there is no garment's UNet"):
+    with pytest.raises(ValueError, match=f"garment={garment}: the model has no garment-UNet"):
         model.encode_garment(condition)
