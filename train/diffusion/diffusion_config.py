@@ -38,7 +38,7 @@ class DiffusionConfig(ConfigSection):
     """Shift s of the training times: t = s·u / (1 + (s - 1)·u) with u from U(0, 1). 1 leaves t uniform; larger values
     draw more noisy times."""
     min_snr_gamma: float | None = Field(None, gt=0)
-    """γ of min-SNR loss weighting; null: all times have equal weight."""
+    """γ of min-SNR loss weighting (Hang et al. 2023); null: no weighting, as in the paper."""
     drop: float = Field(0.1, ge=0, le=1)
     """Conditioning dropout: probability that all conditions of a sample are set to 0, for classifier-free guidance
     (paper: 0.1)."""
