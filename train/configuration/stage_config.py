@@ -70,7 +70,7 @@ class LogConfig(ConfigSection):
 
 
 class MemoryConfig(ConfigSection):
-    """How a training step saves memory; none of these settings changes what is computed.
+    """How a training step saves memory; apart from rounding, none of these settings changes what is computed.
 
     `trainer plan` estimates the memory of a stage and recommends these settings for a given card.
     """

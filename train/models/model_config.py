@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
+from common.config_section import ConfigSection
 from schemas.keypoints import NUM_KEYPOINTS
 from train.models.anchors import PARTS
 from train.models.geometry import WARP_MAPS
@@ -31,12 +32,11 @@ Counts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 EvenInt = Annotated[int, Field(gt=0, multiple_of=2)]
 
 
-class ParallelUNetConfig(BaseModel):
+class ParallelUNetConfig(ConfigSection):
     """A Parallel-UNet (TryOnDiffusion, App. A.1, Fig. 8). Level 0 has the full resolution; each next one halves it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["parallel-unet"] = "parallel-unet"
+    """Architecture that these settings describe."""
     image_size: PositiveInt
     """Side of z_t in pixels; ``attention_levels`` are resolutions for an image of this size."""
     channels: Counts
@@ -146,12 +146,11 @@ class ParallelUNetConfig(BaseModel):
             )
 
 
-class EfficientUNetConfig(BaseModel):
+class EfficientUNetConfig(ConfigSection):
     """Imagen's Efficient-UNet (App. B.1, Fig. A.30) without attention; image sides are multiples of ``stride``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["efficient-unet"] = "efficient-unet"
+    """Architecture that these settings describe."""
     channels: Counts
     """Number of channels of each DBlock; the first is also that of the full-resolution convolutions."""
     blocks: Counts
