@@ -1,1 +1,1 @@
-"""What a stage's training is set to, and where the settings come from."""
+"""Configuration of a training stage: the settings, the presets, and how they are merged and validated."""

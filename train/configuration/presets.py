@@ -1,4 +1,4 @@
-"""Presets: a stage's settings for a laptop (nano), one 16 GB card (small), and as in the paper (paper)."""
+"""Presets of each stage's settings: for a laptop (nano), for one 16 GB GPU (small), and as in the paper (paper)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
     "sr1024": {"sampler": "ddim", "steps": 32},
 }
 
-# What a CPU can do in minutes (docs/learning.md): the network says x about the picture that is known, times lie where
-# the garment has to be learnt, conditions are clean, and few steps of a second-order sampler, without guidance, do.
+# Trains in minutes on a CPU (docs/learning.md): x-prediction preconditioned on the known image, times concentrated
+# where the garment is learnt, clean conditions, and few steps of a second-order sampler without guidance.
 _NANO: dict[str, Any] = {
     "optim": {"lr": 1e-3, "warmup": 100, "decay": "cosine", "betas": (0.9, 0.99)},
     "diffusion": {"schedule": "cosine", "prediction": "x", "drop": 0.0, "t_shift": 3.0},
@@ -65,7 +65,7 @@ _NANO_STAGES: dict[Stage, dict[str, Any]] = {
 
 
 def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
-    """Return all that the preset sets for the stage, as nested dictionaries for StageConfig."""
+    """Return the preset's values for the stage, as nested dictionaries for StageConfig."""
     values: dict[str, Any] = {"stage": stage, "preset": preset, **_SIZES[preset][stage]}
     values["model"] = MODELS[preset][stage].model_dump()
     values["sampling"] = dict(_PAPER_SAMPLING[stage])
@@ -77,14 +77,14 @@ def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
 
 
 def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return nested ``values`` with those of ``over`` in their place."""
+    """Return nested ``values`` recursively updated with those of ``over``."""
     result = dict(values)
     for key, value in over.items():
-        held = result.get(key)
-        result[key] = merged(held, value) if isinstance(held, dict) and isinstance(value, dict) else value
+        base = result.get(key)
+        result[key] = merged(base, value) if isinstance(base, dict) and isinstance(value, dict) else value
     return result
 
 
 def preset_config(preset: Preset, stage: Stage) -> StageConfig:
-    """Return the preset's settings for the stage."""
+    """Return the preset's validated settings for the stage."""
     return StageConfig.model_validate(preset_values(preset, stage))

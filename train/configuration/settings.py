@@ -1,4 +1,4 @@
-"""From preset, file and `--set a.b=c` to a checked StageConfig; mistakes become one line that names the setting."""
+"""Merge preset, file and `--set a.b=c` into a validated StageConfig; an error is one line that names the setting."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from train.configuration.stage_config import Stage, StageConfig
 from train.diffusion.diffusion_config import NO_GUIDANCE
 
 AUTO = "auto"
-"""What stands for a setting that is chosen for the machine; not to give it means the same."""
+"""Value of a setting that is chosen for the machine; omitting the setting means the same."""
 AUTOMATIC = (
     "precision", "compile", "sampling.guidance", "memory.micro_batch", "memory.checkpointing",
     "memory.optimizer_on_host", "memory.ema_on_host",
 )  # fmt: skip
-"""The settings that may be left to the machine, and guidance to the network: see `train.memory.automatic`."""
+"""Settings that can be automatic: chosen for the machine (`train.memory.automatic`), guidance for the network."""
 
 
 def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: Sequence[str]) -> StageConfig:
     """Merge defaults ← preset ← file ← assignments. Raise UserError for an unknown setting or an impossible value.
 
-    What is left to the machine has its default, which is a CPU's.
+    Automatic settings get their defaults, which suit a CPU.
     """
     return checked(given_settings(preset, stage, file, assignments), stage)
 
@@ -35,7 +35,7 @@ def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: S
 def given_settings(
     preset: Preset, stage: Stage, file: Path | None, assignments: Sequence[str]
 ) -> dict[str, Any]:  # fmt: skip
-    """Merge preset ← file ← assignments; settings that are left to the machine are absent. Raise UserError."""
+    """Merge preset ← file ← assignments; automatic settings are absent from the result. Raise UserError."""
     values = preset_values(preset, stage)
     if file is not None:
         values = merged(values, _read(file))
@@ -45,32 +45,30 @@ def given_settings(
         del values["memory"]
     for name in AUTOMATIC:
         *parents, last = name.split(".")
-        held = values.get(parents[0], {}) if parents else values
-        if isinstance(held, dict) and held.get(last) == AUTO:
-            del held[last]
+        section = values.get(parents[0], {}) if parents else values
+        if isinstance(section, dict) and section.get(last) == AUTO:
+            del section[last]
     return values
 
 
 def is_given(values: dict[str, Any], name: str) -> bool:
-    """Return whether nested ``values`` hold the setting of this dotted name."""
-    held: Any = values
+    """Return whether nested ``values`` contain the setting with this dotted name."""
+    value: Any = values
     for part in name.split("."):
-        if not isinstance(held, dict) or part not in held:
+        if not isinstance(value, dict) or part not in value:
             return False
-        held = held[part]
+        value = value[part]
     return True
 
 
 def checked(values: dict[str, Any], stage: Stage) -> StageConfig:
-    """Return nested values as a configuration. Raise UserError with the setting that is unknown or impossible."""
+    """Validate nested values as a configuration. Raise UserError naming the setting that is unknown or invalid."""
     try:
         config = StageConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(_explain(error, stage)) from error
     if config.stage != stage:
-        raise UserError(
-            f"the settings are those of the stage {config.stage}, not of {stage}: give --stage {config.stage}"
-        )
+        raise UserError(f"the settings are for stage {config.stage}, not {stage}: use --stage {config.stage}")
     if config.diffusion.drop == 0 and config.sampling.guidance != 1:
         if is_given(values, "sampling.guidance"):
             raise UserError(f"sampling.guidance={config.sampling.guidance:g}: {NO_GUIDANCE}")
@@ -81,9 +79,9 @@ def checked(values: dict[str, Any], stage: Stage) -> StageConfig:
 def as_yaml(config: StageConfig, given: dict[str, Any] | None = None) -> str:
     """Return all settings as YAML that ``stage_config`` reads back as they are.
 
-    Of those that may be left to the machine the ones that ``given`` does not hold are written as auto.
+    With ``given``, automatic settings that it does not contain are written as auto.
     """
-    values = _whole(config)
+    values = _all_values(config)
     for name in AUTOMATIC if given is not None else ():
         *parents, last = name.split(".")
         if not is_given(given or {}, name):
@@ -91,12 +89,12 @@ def as_yaml(config: StageConfig, given: dict[str, Any] | None = None) -> str:
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
 
 
-def _whole(settings: BaseModel) -> dict[str, Any]:
-    """Return all settings, also those that JSON leaves out where they are the paper's: nano has others."""
-    written = settings.model_dump(mode="json")
+def _all_values(settings: BaseModel) -> dict[str, Any]:
+    """Return all settings, including those that the JSON form omits because they equal the paper's."""
+    dumped = settings.model_dump(mode="json")
     values = {name: getattr(settings, name) for name in type(settings).model_fields}
     return {
-        name: _whole(value) if isinstance(value, BaseModel) else written.get(name, value)
+        name: _all_values(value) if isinstance(value, BaseModel) else dumped.get(name, value)
         for name, value in values.items()
     }
 
@@ -109,14 +107,14 @@ def _read(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"--config {file}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
-        raise UserError(f"--config {file}: settings are expected, as in `optim: {{lr: 1e-4}}`")
+        raise UserError(f"--config {file}: expected a mapping of settings, for instance `optim: {{lr: 1e-4}}`")
     return document
 
 
 def _parse(assignment: str) -> dict[str, Any]:
     name, sign, text = assignment.partition("=")
     if not sign or not name:
-        raise UserError(f"--set {assignment}: give it as name=value, for instance optim.lr=1e-4")
+        raise UserError(f"--set {assignment}: expected name=value, for instance optim.lr=1e-4")
     value: Any = _scalar(text)
     for part in reversed(name.split(".")):
         value = {part: value}
@@ -126,20 +124,20 @@ def _parse(assignment: str) -> dict[str, Any]:
 
 def _scalar(text: str) -> Any:
     try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)  # YAML takes 1e-4 for a string
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)  # YAML reads 1e-4 as a string
     except ValueError:
         return text
     except yaml.YAMLError as error:
-        raise UserError(f"--set: {text!r} is not a value: {' '.join(str(error).split())}") from error
+        raise UserError(f"--set: {text!r} is not a YAML value: {' '.join(str(error).split())}") from error
 
 
 def _explain(error: ValidationError, stage: Stage) -> str:
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"] if part not in ("parallel-unet", "efficient-unet")]
-    name = ".".join(where) or f"stage {stage}"
+    path = [str(part) for part in first["loc"] if part not in ("parallel-unet", "efficient-unet")]
+    name = ".".join(path) or f"stage {stage}"
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, _names(StageConfig), n=1)
-        return f"no setting is called {name}" + (f"; did you mean {close[0]}?" if close else "")
+        return f"no setting named {name}" + (f"; did you mean {close[0]}?" if close else "")
     if first["type"] == "value_error":
         return f"{name}: {first['msg'].removeprefix('Value error, ')}"
     return f"{name}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}"
@@ -148,9 +146,9 @@ def _explain(error: ValidationError, stage: Stage) -> str:
 def _names(model: type[BaseModel]) -> list[str]:
     names = []
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            names += [f"{name}.{part}" for part in _names(inner)]
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names += [f"{name}.{part}" for part in _names(annotation)]
         else:
             names.append(name)
     return names

@@ -1,4 +1,4 @@
-"""What a stage's training is set to: pydantic, defaults ← preset ← file ← `--set a.b=c`."""
+"""StageConfig: the settings of one stage's training, and the sections specific to training."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
 
 
 class OptimConfig(ConfigSection):
-    """Adam, as the paper's three stages are trained; the rest as in Imagen (appendix F)."""
+    """The optimizer. All three stages use Adam in the paper; what it does not state follows Imagen (appendix F)."""
 
     name: Literal["adam", "adamw", "adafactor"] = "adam"
-    """Adam (the paper's), Adam with decoupled weight decay, or Adafactor, whose second moments are factored."""
+    """adam (as in the paper), adamw (decoupled weight decay), or adafactor (factored second moments, less memory)."""
     lr: float = Field(1e-4, gt=0)
-    """Learning rate after the warm-up."""
+    """Peak learning rate, reached after the warm-up."""
     warmup: int = Field(10_000, ge=0)
-    """Steps of linear warm-up from 0."""
+    """Number of steps over which the learning rate grows linearly from 0."""
     decay: Literal["constant", "cosine"] = "constant"
-    """What follows the warm-up: the same rate to the end (the paper's), or half a cosine down to 0 at ``steps``."""
+    """Learning-rate schedule after the warm-up: constant (as in the paper), or cosine decay to 0 at ``steps``."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's decay rates."""
+    """Decay rates of Adam's first and second moments; adafactor ignores them."""
     eps: float = Field(1e-8, gt=0)
-    """Adam's ε."""
+    """Adam's ε; adafactor ignores it."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decoupled weight decay; not for adam, which has none."""
+    """Decoupled weight decay of adamw and adafactor; must be 0 with adam."""
     clip: float | None = Field(1.0, gt=0)
-    """Gradients are scaled down to this norm where it is larger; null leaves them as they are."""
+    """Maximum norm of all gradients together; larger gradients are scaled down to it. null: no clipping."""
     max_skipped: int = Field(20, gt=0)
-    """After so many steps in a row whose loss or gradients were not finite the run ends."""
+    """The run stops after this many consecutive steps with a non-finite loss or gradient."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -48,79 +48,81 @@ class OptimConfig(ConfigSection):
 
 
 class ValidationConfig(ConfigSection):
-    """What is looked at on the way, with the averaged weights, on the split val."""
+    """Validation during training: on the val split, with the EMA weights."""
 
     every: int = Field(1000, ge=0)
-    """Steps between two losses of the same samples with the same noise; 0 for never."""
+    """Steps between two validation losses, which always use the same samples and the same noise; 0: never."""
     samples: int = Field(100, gt=0)
-    """Samples of such a loss, spread over the split and, in turn, over ten ranges of t."""
+    """Number of samples of a validation loss, spread evenly over the split; they cycle through ten ranges of t."""
     sheet_every: int = Field(0, ge=0)
-    """Steps between two sheets of the same pairs, as sampled; 0 for never."""
+    """Steps between two sheets, images sampled for a fixed set of pairs; 0: never."""
     sheet_pairs: int = Field(4, gt=0)
-    """Rows of a sheet."""
+    """Number of pairs on a sheet, one per row."""
 
 
 class LogConfig(ConfigSection):
-    """Where the numbers go besides metrics.jsonl."""
+    """Where metrics are written in addition to metrics.jsonl."""
 
     tensorboard: bool = False
-    """Write TensorBoard's event files; needs the extra `tensorboard`."""
+    """Write TensorBoard event files; needs the extra `tensorboard`."""
     wandb: bool = False
-    """Send them to Weights & Biases; needs the package wandb."""
+    """Log metrics to Weights & Biases; needs the package wandb."""
 
 
 class MemoryConfig(ConfigSection):
-    """Where a step's tensors lie and how many there are at a time; none of it changes what is computed.
+    """How a training step saves memory; apart from rounding, none of these settings changes what is computed.
 
-    `trainer plan` says what a card needs.
+    `trainer plan` estimates the memory of a stage and recommends these settings for a given card.
     """
 
     micro_batch: int | None = Field(None, gt=0)
-    """Samples of one forward and backward pass, whose gradients are added up to the batch's; null: the whole batch."""
+    """Samples per forward and backward pass, with gradient accumulation over the batch; null: the whole batch."""
     checkpointing: bool = False
-    """Keep only the inputs of each block for the backward pass and compute the rest again."""
+    """Activation checkpointing: keep only the inputs of each block and recompute the rest in the backward pass."""
     optimizer_on_host: bool = False
-    """Keep a second copy of the weights and the optimizer's moments in host memory, and step there (ZeRO-Offload)."""
+    """Optimizer offload (ZeRO-Offload): keep a copy of the weights and the moments in host memory, and step there."""
     optimizer_in_backward: bool = False
-    """Step each parameter as soon as its gradient is known, and free the gradient; neither accumulates nor clips."""
+    """Step each parameter as soon as its gradient is ready, then free the gradient. Rules out gradient accumulation,
+    clipping, fp16 and optimizer_on_host."""
     ema_on_host: bool = False
-    """Keep the averaged weights in host memory."""
+    """Keep the EMA weights in host memory."""
 
 
 class CheckpointConfig(ConfigSection):
-    """Checkpoints."""
+    """How often checkpoints are written, and how many are kept."""
 
     every: int = Field(1000, gt=0)
     """Steps between two checkpoints."""
     keep: int = Field(2, gt=0)
-    """How many of the last ones are kept, besides that with the lowest validation loss."""
+    """Number of most recent checkpoints to keep; the one with the lowest validation loss is kept as well."""
 
 
 class StageConfig(ConfigSection):
-    """All settings of one stage's run."""
+    """All settings of one stage's training run."""
 
     stage: Stage
-    """Which stage of the cascade."""
+    """Stage of the cascade: base (128² in the paper), sr256 or sr1024 (super-resolution)."""
     preset: str
-    """The preset that the defaults come from."""
+    """Preset that supplies the defaults."""
     size: int = Field(gt=0)
-    """Side of the stage's pictures."""
+    """Side of this stage's images in pixels; images are square."""
     low_res: int | None = Field(None, gt=0)
-    """Side of the stage before's pictures; none for the base stage."""
+    """Side in pixels of the low-resolution input, the previous stage's output; null for the base stage."""
     crop: int | None = Field(None, gt=0)
-    """Side of the random crops that are trained on; the whole picture where none."""
+    """Side in pixels of the random training crops; null: train on whole images."""
     steps: int = Field(gt=0)
-    """Optimizer steps of the whole run."""
+    """Total number of optimizer steps."""
     seed: int = Field(0, ge=0, le=MAX_SEED)
-    """Decides weights, order, noise, times and dropout."""
+    """Random seed of the initial weights, the data order, noise, times and conditioning dropout."""
     precision: Precision = "fp32"
-    """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32. fp16 scales the loss."""
+    """Precision of the forward and backward pass (autocast); weights and optimizer state stay in fp32.
+    fp16 uses dynamic loss scaling."""
     compile: bool = False
-    """Whether torch.compile makes the training step's forward and backward pass faster; it takes minutes first."""
+    """Compile the network with torch.compile: faster training steps, after minutes of compilation."""
     ema: float = Field(0.9999, ge=0, lt=1)
-    """Decay of the averaged weights; grows up to this as (1 + n) / (10 + n) over the first steps n."""
+    """Decay of the EMA weights, an exponential moving average; after n steps it is min(ema, (1 + n) / (10 + n))."""
     model: ModelConfig
-    """The network."""
+    """Architecture of the network."""
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
     memory: MemoryConfig = MemoryConfig()
@@ -132,18 +134,18 @@ class StageConfig(ConfigSection):
 
     @property
     def is_try_on(self) -> bool:
-        """Whether the stage reads (Ia, Jp, Ic, Jg): the third one does not (paper §3.1)."""
+        """Whether the stage is conditioned on (Ia, Jp, Ic, Jg): the third one is not (paper §3.1)."""
         return isinstance(self.model, ParallelUNetConfig)
 
     @property
     def scale(self) -> int:
-        """How many times larger the stage's pictures are than the stage before's."""
+        """Upsampling factor from the low-resolution input; 1 for the base stage."""
         return self.size // self.low_res if self.low_res else 1
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.low_res is None) != (self.stage == "base"):
-            raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: only base has none")
+            raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: null is for base alone")
         if self.low_res and self.diffusion.shown_std is not None:
             raise ValueError(
                 f"diffusion.shown_std={self.diffusion.shown_std} with low_res={self.low_res}: null would fit"

@@ -1,10 +1,10 @@
-"""Keyed random numbers drawn on the device: the same draws as `SampleNoise` makes on the host, by another generator.
+"""Keyed random numbers generated on the device: the interface of `SampleNoise`, with another generator.
 
-On a card the host would need longer to draw a step's noise than the card to compute the step. Philox4x32-10 (Salmon et
-al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is a pure function of key and counter, here written in integer
-operations that any device computes alike. The key is a hash of seed, stage and purpose; the counter is the sample's
-position and the number's own place. So the numbers depend neither on the batch, nor on ranks, threads or restarts. They
-are not NumPy's: a run on a CPU and one on a card draw different noise.
+Drawing a step's noise on the host would take longer than a GPU needs for the step. Philox4x32-10 (Salmon et al. 2011,
+"Parallel random numbers: as easy as 1, 2, 3") is a pure function of key and counter, implemented here in integer
+operations that give the same result on any device. The key is a hash of seed, stage and purpose; the counter consists
+of the sample's position and the index within the sample. So the numbers do not depend on the batch, ranks, threads or
+restarts. They differ from NumPy's: a run on a CPU and one on a GPU draw different noise.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Words = tuple[Tensor, Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class DeviceNoise:
-    """`SampleNoise` on ``device``: the same methods and shapes, float32 there."""
+    """`SampleNoise` on ``device``: the same methods and shapes; tensors are float32 on ``device``."""
 
     seed: int
     stage: str
@@ -56,15 +56,15 @@ class DeviceNoise:
         return share_below(probability, self.uniform((), *purpose))
 
     def _counters(self, shape: tuple[int, ...], purpose: tuple[str | int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return positions (B, 1), places of blocks of four numbers (1, blocks), and the key (2,), all int64."""
+        """Return positions (B, 1), indices of blocks of four numbers (1, blocks), and the key (2,), all int64."""
         name = named(self.seed, self.stage, *purpose)
         key = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
-        # Filled, not copied from the host: a copy would wait for all that the device still has to do.
+        # Filled, not copied from the host: a copy would wait for all work queued on the device.
         halves = [torch.full((1,), half, dtype=torch.int64, device=self.device) for half in (key & _MASK, key >> 32)]
         blocks = torch.arange(-(-math.prod(shape) // 4), device=self.device)
-        return self._on_device()[:, None], blocks[None, :], torch.cat(halves)
+        return self._device_positions()[:, None], blocks[None, :], torch.cat(halves)
 
-    def _on_device(self) -> Tensor:
+    def _device_positions(self) -> Tensor:
         first, count = self.positions[0], len(self.positions)
         if list(self.positions) == list(range(first, first + count)):
             return torch.arange(first, first + count, device=self.device)
@@ -72,10 +72,10 @@ class DeviceNoise:
 
 
 def philox(positions: Tensor, blocks: Tensor, key: Tensor) -> Words:
-    """Return the words of Philox4x32-10 for the counters (block, position's low and high half, 0).
+    """Return the Philox4x32-10 output words for the counters (block, low and high half of the position, 0).
 
-    ``positions`` (B, 1) and ``blocks`` (1, n) are int64 and not negative, ``key`` (2,) holds its two words; the words
-    are (B, n).
+    ``positions`` (B, 1) and ``blocks`` (1, n) are non-negative int64, ``key`` (2,) has two 32-bit words. Each of the
+    four results is (B, n).
     """
     zero = torch.zeros_like(positions + blocks)
     words = (blocks + zero, (positions & _MASK) + zero, (positions >> 32) + zero, zero)
@@ -86,7 +86,7 @@ def philox(positions: Tensor, blocks: Tensor, key: Tensor) -> Words:
 
 
 def _round(words: Words, key_0: Tensor, key_1: Tensor) -> Words:
-    # The 64-bit products wrap around as signed numbers; masks and shifts take the unsigned halves from them.
+    # The 64-bit products wrap around as signed integers; masks and shifts extract the unsigned halves.
     first, second = words[0] * _MULTIPLIERS[0], words[2] * _MULTIPLIERS[1]
     return (
         (second >> 32 & _MASK) ^ words[1] ^ key_0,
@@ -97,22 +97,22 @@ def _round(words: Words, key_0: Tensor, key_1: Tensor) -> Words:
 
 
 def uniforms(positions: Tensor, blocks: Tensor, key: Tensor) -> Tensor:
-    """Return four numbers in [0, 1) for each of the blocks (1, n), (B, 4n) float32."""
+    """Return four uniform numbers in [0, 1) per block (1, n), as (B, 4n) float32."""
     return torch.cat([(word >> 8).float() * _UNIT for word in philox(positions, blocks, key)], dim=1)
 
 
 def box_muller(positions: Tensor, blocks: Tensor, key: Tensor) -> Tensor:
-    """Return four standard normal numbers for each of the blocks (1, n), (B, 4n) float32."""
+    """Return four standard normal numbers per block (1, n), as (B, 4n) float32."""
     words = philox(positions, blocks, key)
     pairs = []
-    for length, angle in (words[:2], words[2:]):
-        radius = (((length >> 8) + 1).float() * _UNIT).log().mul(-2.0).sqrt()
-        turn = (angle >> 8).float() * (2.0 * math.pi * _UNIT)
-        pairs += [radius * turn.cos(), radius * turn.sin()]
+    for magnitude, angle in (words[:2], words[2:]):
+        radius = (((magnitude >> 8) + 1).float() * _UNIT).log().mul(-2.0).sqrt()
+        phase = (angle >> 8).float() * (2.0 * math.pi * _UNIT)
+        pairs += [radius * phase.cos(), radius * phase.sin()]
     return torch.cat(pairs, dim=1)
 
 
 @cache
 def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    # One graph for all shapes: of a graph each a run of three stages has more than the compiler keeps.
+    # Dynamic: one graph per shape would exceed the compiler's recompile limit in a run of three stages.
     return torch.compile(function, dynamic=True)

@@ -1,4 +1,4 @@
-"""What the diffusion process, its conditions and the sampling are set to."""
+"""Configuration of the diffusion process, of conditioning and of sampling."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ from train.diffusion.schedule import ScheduleName
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
 
 NO_GUIDANCE = (
-    "diffusion.drop=0 never trains the null condition that guidance leads away from; guidance 1 would fit, or a new "
-    "run with diffusion.drop=0.1"
+    "diffusion.drop=0 never trains the null condition that guidance needs; guidance 1 would fit, or a new run with "
+    "diffusion.drop=0.1"
 )
 
 
 class DiffusionConfig(ConfigSection):
-    """The diffusion process and what is randomly done to the conditions."""
+    """The diffusion process, and the random changes to its conditions in training."""
 
     schedule: ScheduleName = "cosine"
-    """Noise schedule in continuous time."""
+    """Noise schedule, in continuous time."""
     prediction: Prediction = "eps"
-    """What the network says: the noise ε (the paper's), v, or the picture x."""
+    """Prediction target of the network: eps (the noise, as in the paper), v, or x (the clean image)."""
     residual_std: float | None = Field(None, gt=0, le=1)
-    """Standard deviation of x about the picture that is known already; sets v-preconditioning. None: plain output."""
+    """Preconditions the network on the known image (low_res, or Ia in the base stage) and gives the standard deviation
+    of x around it, for images in [-1, 1]. Needs prediction=v or x. null: no preconditioning, as in the paper."""
     shown_std: float | None = Field(None, gt=0, le=1)
-    """The same where Ia shows the person, in the base stage; None: the same as residual_std."""
+    """The standard deviation where Ia is not masked, for the base stage; null: residual_std everywhere."""
     hide_hem: bool = False
-    """Hide a stretch about the hips of Ia for tops, so that it does not tell how long the worn one is."""
+    """For tops, also mask a band around the hips in Ia, so that it does not reveal the length of the worn top."""
     t_shift: float = Field(1.0, gt=0)
-    """s: times are drawn as t = s·u / (1 + (s - 1)·u) with u from U(0, 1); 1 is U(0, 1), more is more noise."""
+    """Shift s of the training times: t = s·u / (1 + (s - 1)·u) with u from U(0, 1). 1 leaves t uniform; larger values
+    draw more noisy times."""
     min_snr_gamma: float | None = Field(None, gt=0)
-    """γ of min-SNR loss weighting; none by default."""
+    """γ of min-SNR loss weighting (Hang et al. 2023); null: no weighting, as in the paper."""
     drop: float = Field(0.1, ge=0, le=1)
-    """Share of the samples whose conditions are all set to 0 (paper: 10 %)."""
+    """Conditioning dropout: probability that all conditions of a sample are set to 0, for classifier-free guidance
+    (paper: 0.1)."""
     augmentation: float = Field(1.0, ge=0, le=1)
-    """Noise levels of the conditional images are drawn from U(0, this) (paper: U(0, 1))."""
+    """Noise conditioning augmentation: noise levels t_na of the conditioning images are drawn from U(0, this)
+    (paper: 1)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -58,17 +62,17 @@ class DiffusionConfig(ConfigSection):
 
 
 class SamplingConfig(ConfigSection):
-    """How pictures are sampled where the command line does not say otherwise."""
+    """Defaults for sampling; the command line can override them."""
 
     sampler: SamplerName = "ddpm"
-    """Sampler."""
+    """Sampler: ddpm (ancestral), ddim (deterministic), or dpmpp_2m (DPM-Solver++(2M), second order)."""
     steps: int = Field(256, gt=0)
-    """Network evaluations a picture, each of them doubled by guidance."""
+    """Number of sampling steps, one network evaluation each; two with guidance."""
     grid: GridName = "time"
-    """Where the steps lie: evenly in t, or evenly in the log-SNR, which dpmpp_2m wants (docs/sampling.md)."""
+    """Spacing of the steps: uniform in t (time) or in log-SNR (log-snr, best for dpmpp_2m; docs/sampling.md)."""
     guidance: float = Field(2.0, ge=0)
-    """Weight w of classifier-free guidance (paper: 2 in all stages); 1 is none."""
+    """Weight w of classifier-free guidance (paper: 2 in all stages); 1 turns it off."""
     threshold: Threshold = "static"
-    """What is done to x̂0 outside of [-1, 1]."""
+    """How x̂0 is brought back to [-1, 1]: none, static (clipping) or dynamic (Imagen's dynamic thresholding)."""
     low_res_noise: float = Field(0.1, ge=0, le=1)
-    """Noise level t_na of the low-resolution picture; Ia and Ic get none."""
+    """Noise level t_na in [0, 1] added to the low-resolution input when sampling; Ia and Ic stay clean."""

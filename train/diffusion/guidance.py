@@ -1,4 +1,4 @@
-"""Classifier-free guidance and thresholding: from a model to the denoiser that a sampler calls."""
+"""Classifier-free guidance and thresholding: turn a model into the denoiser that a sampler calls."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from train.diffusion.schedule import Schedule
 from train.models.condition import Condition, Denoiser
 
 Threshold = Literal["none", "static", "dynamic"]
-"""What happens to the estimated picture: nothing, clipping to [-1, 1], or Imagen's dynamic thresholding."""
+"""Thresholding of the estimated image x̂0: none, static (clipping to [-1, 1]), or Imagen's dynamic thresholding."""
 
 DYNAMIC_PERCENTILE = 99.5
-"""Percentile of |x̂0| that dynamic thresholding takes for white (Imagen §2.3)."""
+"""Percentile of |x̂0| that dynamic thresholding scales to 1 (Imagen §2.3)."""
 
 Denoise = Callable[[Tensor, Tensor], DenoiserOutput]
 """(z_t (B, 3, H, W), t (B,)) → estimate."""
 
 
 def threshold_x0(x0: Tensor, threshold: Threshold) -> Tensor:
-    """Bring an estimated picture (B, 3, H, W) back to [-1, 1] (Imagen §2.3).
+    """Bring estimated images (B, 3, H, W) back to [-1, 1] (Imagen §2.3).
 
-    "static" clips. "dynamic" clips each sample to ±s and divides by s, the 99.5th percentile of its absolute values
-    but at least 1.
+    "static" clips. "dynamic" clips each sample to ±s and divides it by s, the 99.5th percentile of its absolute
+    values, at least 1.
     """
     if threshold == "none":
         return x0
@@ -39,7 +39,7 @@ def threshold_x0(x0: Tensor, threshold: Threshold) -> Tensor:
 
 
 def guided_condition(condition: Condition, weight: float) -> Condition:
-    """Return what ``guided_output`` asks the model about: the condition, and behind it the null one unless w = 1."""
+    """Return the condition batch of ``guided_output``: the condition followed by the null one, or itself if w = 1."""
     if weight == 1.0:
         return condition
     null = null_condition(condition)
@@ -51,10 +51,10 @@ def guided_condition(condition: Condition, weight: float) -> Condition:
 
 
 def guided_output(model: Denoiser, z_t: Tensor, t: Tensor, both: Condition, weight: float) -> Tensor:
-    """Return w · f(z_t, c) + (1 - w) · f(z_t, ∅), both from one batch of twice the size (Imagen eq. 2).
+    """Return w · f(z_t, c) + (1 - w) · f(z_t, ∅), both computed in one batch of twice the size (Imagen eq. 2).
 
-    ``both`` is ``guided_condition``'s. As ε and v are linear in each other at a given z_t, guiding either is the
-    same. With w = 1 the null condition is not computed.
+    ``both`` comes from ``guided_condition``. At a given z_t, ε and v are affine functions of each other, so guiding
+    either is equivalent. With w = 1 the null condition is not evaluated.
     """
     if weight == 1.0:
         return model(z_t, t, both)
@@ -71,10 +71,10 @@ def guided_denoiser(
     prediction: Prediction = "eps",
     threshold: Threshold = "static",
 ) -> Denoise:
-    """Return the function that a sampler calls: model, guidance and threshold for one batch's condition.
+    """Return the function that a sampler calls: model, guidance and thresholding for the condition of one batch.
 
-    After thresholding the noise is computed anew, so that picture and noise still make up z_t. The model is given
-    the same Condition object at every step (``GarmentReuse`` relies on that).
+    After thresholding the noise is recomputed, so that image and noise still add up to z_t. The model gets the same
+    Condition object at every step (``GarmentReuse`` relies on that).
     """
     both = guided_condition(condition, weight)
 

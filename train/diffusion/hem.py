@@ -1,9 +1,9 @@
-"""Hide from Ia where the hem of a worn top may have been.
+"""Mask the band of Ia in which the hem of the worn top may have been.
 
-Ia shows trousers and skirts from the worn top's hem on, so it tells how long that top is. A network that is trained
-on people in their own clothes learns to end every garment there: a longer one is cut short, a shorter one pulled down.
-So a stretch about the hips is hidden that depends on the pose alone; what is in it the network has to paint from what
-is seen below (docs/learning.md has what that changes; the paper does not do it).
+Ia shows trousers and skirts from the worn top's hem downwards, which reveals the length of that top. A network trained
+on people in their own clothes learns to end every garment there: longer garments are cut short, shorter ones stretched.
+So a band around the hips that depends only on the pose is masked, and the network has to inpaint it from what is
+visible below (effect: docs/learning.md; not in the paper).
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from torch import Tensor
 from train.models.body import ELBOWS, SHOULDERS, WRISTS, pixel_centres, points_of, trunk
 
 ALONG, ACROSS = (0.6, 1.25), 0.5
-"""What is hidden, in lengths of the trunk from mid-shoulders to mid-hips: from above the waist to below the hips, and
-so far to either side."""
+"""The masked band, in trunk lengths (mid-shoulders to mid-hips): its range along the trunk, from above the waist to
+below the hips, and its half-width."""
 HAND_LENGTH, HAND_WIDTH = 0.35, 0.14
-"""What is kept of it: this far from the wrist on, away from the elbow, and so far to the sides, in trunk lengths."""
+"""The hands, which stay visible, in trunk lengths: extent from the wrist away from the elbow, and half-width."""
 
 
 def hide_hem(Ia: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
-    """Return Ia (B, 3, H, W) in [-1, 1] with the stretch about the hips in grey, 0, where Jg is a top's.
+    """Return Ia (B, 3, H, W) in [-1, 1] with the band around the hips set to grey, 0, if Jg belongs to a top.
 
-    Jp and Jg are (B, 17, 3). Garments without shoulders leave Ia as it is, and so do people whose shoulders and hips
-    are not all known. Hands stay.
+    Jp and Jg are (B, 17, 3). Ia is unchanged for garments without shoulders, and for people without all shoulder and
+    hip keypoints. Hands stay visible.
     """
-    at = pixel_centres((Ia.shape[2], Ia.shape[3]), Ia.device)
+    centres = pixel_centres((Ia.shape[2], Ia.shape[3]), Ia.device)
     top, axis, known = trunk(Jp)
     length = axis.norm(dim=1).clamp(min=1e-4)
-    rows, columns = _in_frame(at, top, axis / length[:, None], length)
+    rows, columns = _in_frame(centres, top, axis / length[:, None], length)
     hidden = (rows > ALONG[0]) & (rows < ALONG[1]) & (columns.abs() < ACROSS)
     for wrist, elbow in zip(WRISTS, ELBOWS, strict=True):
         forearm = Jp[:, wrist, :2] - Jp[:, elbow, :2]
         forearm = forearm / forearm.norm(dim=1, keepdim=True).clamp(min=1e-4)
-        beyond, beside = _in_frame(at, Jp[:, wrist, :2], forearm, length)
-        seen = ((Jp[:, wrist, 2] > 0) & (Jp[:, elbow, 2] > 0))[:, None, None]
-        hidden &= ~((beyond > -0.05) & (beyond < HAND_LENGTH) & (beside.abs() < HAND_WIDTH) & seen)
+        beyond, beside = _in_frame(centres, Jp[:, wrist, :2], forearm, length)
+        visible = ((Jp[:, wrist, 2] > 0) & (Jp[:, elbow, 2] > 0))[:, None, None]
+        hidden &= ~((beyond > -0.05) & (beyond < HAND_LENGTH) & (beside.abs() < HAND_WIDTH) & visible)
     applies = (points_of(Jg, SHOULDERS)[..., 2] > 0).all(1) & known
     return Ia.masked_fill((hidden & applies[:, None, None])[:, None], 0.0)
 
 
-def _in_frame(at: tuple[Tensor, Tensor], origin: Tensor, along: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how far the pixels lie along and across the axis from the origin, (B, H, W), in lengths."""
-    x, y = ((here - start) / length[:, None, None] for here, start in zip(at, _columns(origin), strict=True))
+def _in_frame(centres: tuple[Tensor, Tensor], origin: Tensor, along: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each pixel's coordinates (B, H, W) along and across an axis through the origin, in units of ``length``."""
+    x, y = ((pixel - start) / length[:, None, None] for pixel, start in zip(centres, _columns(origin), strict=True))
     along_x, along_y = _columns(along)
     return x * along_x + y * along_y, x * along_y - y * along_x
 

@@ -1,4 +1,4 @@
-"""Forward process, what a model's output means, and the loss (TryOnDiffusion §3.1, eq. 1)."""
+"""Forward process, prediction targets, and the loss (TryOnDiffusion §3.1, eq. 1)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from train.diffusion.schedule import Schedule, per_sample
 from train.models.condition import Condition, Denoiser
 
 Prediction = Literal["eps", "v", "x"]
-"""What the model's output is: the noise ε (the paper's), v = α ε - σ x (progressive distillation), or the picture."""
+"""Prediction target: the noise ε (as in the paper), v = α ε - σ x (progressive distillation), or the image x."""
 
 
 class DenoiserOutput(NamedTuple):
-    """One estimate in two forms; together with z_t each follows from the other: z_t = α x0 + σ eps."""
+    """One estimate in two forms; given z_t, each determines the other: z_t = α x0 + σ eps."""
 
     x0: Tensor
-    """(B, 3, H, W), the estimated picture."""
+    """(B, 3, H, W), the estimated clean image."""
     eps: Tensor
     """(B, 3, H, W), the estimated noise."""
 
 
 def q_sample(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
-    """Return z_t = α(t) x + σ(t) ε for pictures x and noise ε (B, 3, H, W) at times t (B,) in [0, 1]."""
+    """Return z_t = α(t) x + σ(t) ε for images x and noise ε (B, 3, H, W) at times t (B,) in [0, 1]."""
     alpha, sigma = schedule.alpha_sigma(t)
     return per_sample(alpha, x) * x + per_sample(sigma, x) * eps
 
 
 def target(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule, prediction: Prediction) -> Tensor:
-    """Return what the model should have said of z_t = q_sample(x, eps, t)."""
+    """Return the prediction target for z_t = q_sample(x, eps, t)."""
     if prediction == "eps":
         return eps
     if prediction == "x":
@@ -40,7 +40,7 @@ def target(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule, prediction: Pr
 
 
 def interpret(output: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule, prediction: Prediction) -> DenoiserOutput:
-    """Turn a model's output for z_t (B, 3, H, W) at t (B,) into an estimate of the picture and of the noise."""
+    """Convert a model's output for z_t (B, 3, H, W) at t (B,) into an estimate of image and noise."""
     alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
     if prediction == "eps":
         return DenoiserOutput((z_t - sigma * output) / alpha, output)
@@ -50,21 +50,21 @@ def interpret(output: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule, predic
 
 
 def with_x0(x0: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule) -> DenoiserOutput:
-    """Return the estimate whose picture is ``x0``: the noise is what is left of z_t (used after thresholding)."""
+    """Return the estimate with image ``x0``, and the noise that z_t then implies (used after thresholding)."""
     alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
     return DenoiserOutput(x0, (z_t - alpha * x0) / sigma)
 
 
 def loss_weight(t: Tensor, schedule: Schedule, prediction: Prediction, min_snr_gamma: float | None) -> Tensor:
-    """Return the weight (B,) of each sample's squared error at t (B,): 1 for None, else min-SNR-γ (Hang et al. 2023).
+    """Return the weight (B,) of each sample's squared error at t (B,): min-SNR-γ (Hang et al. 2023), or 1 if γ is None.
 
-    In x0-space the weight of min-SNR-γ is min(SNR, γ); here it is divided by what the prediction already carries.
+    The min-SNR-γ weight in x0-space is min(SNR, γ); here it is divided by the weight implicit in the prediction target.
     """
     if min_snr_gamma is None:
         return torch.ones_like(t)
     snr = schedule.log_snr(t).exp()
-    carried = {"eps": snr, "v": snr + 1.0, "x": torch.ones_like(snr)}[prediction]
-    return (snr.clamp(max=min_snr_gamma) / carried).to(t.dtype)
+    implicit = {"eps": snr, "v": snr + 1.0, "x": torch.ones_like(snr)}[prediction]
+    return (snr.clamp(max=min_snr_gamma) / implicit).to(t.dtype)
 
 
 def diffusion_loss(
@@ -80,7 +80,7 @@ def diffusion_loss(
 ) -> Tensor:
     """Return each sample's loss (B,): the (weighted) mean squared error over channels and pixels.
 
-    x is (B, 3, H, W) in [-1, 1], eps standard normal of its shape, t (B,) in [0, 1].
+    x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1].
     """
     output = model(q_sample(x, eps, t, schedule), t, condition)
     error = (output.float() - target(x, eps, t, schedule, prediction)).square().flatten(1).mean(1)

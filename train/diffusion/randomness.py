@@ -1,9 +1,9 @@
-"""Random numbers that depend on what they are for, not on when or in what batch they are drawn.
+"""Random numbers keyed by their purpose: they do not depend on the batch or the order in which they are drawn.
 
-Every sample has a generator of its own (Philox, a counter-based one) whose key is a hash of seed, stage, the sample's
-position and the purpose. So a run that was stopped and resumed, a different number of workers or another batch size
-draws the same numbers. They are drawn on the CPU, and are the same everywhere for one version of NumPy; for a training
-step on a card see `train.diffusion.device_noise`.
+Every sample has its own counter-based generator (Philox), keyed by a hash of seed, stage, the sample's position and the
+purpose. So a resumed run, a different number of workers or another batch size draws the same numbers. They are drawn on
+the CPU and are the same on every machine with the same NumPy version; for training steps on a GPU see
+`train.diffusion.device_noise`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 class Noise(Protocol):
-    """Random numbers of some samples, on one device; shapes begin with the number of samples B."""
+    """Random numbers for a batch of B samples, on one device; all shapes begin with B."""
 
     def normal(self, shape: tuple[int, ...], *purpose: str | int) -> Tensor:
         """Return standard normal numbers (B, *shape), float32; ``purpose`` names the use, e.g. ("ddpm", step)."""
@@ -33,7 +33,7 @@ class Noise(Protocol):
 
 @dataclass(frozen=True)
 class SampleNoise:
-    """The random numbers of some samples: of ``positions`` in the order of the data, in one stage of one run."""
+    """Random numbers for the samples at ``positions`` in the data order of one stage of one run."""
 
     seed: int
     stage: str
@@ -64,12 +64,12 @@ class SampleNoise:
 
 
 def named(*parts: str | int) -> bytes:
-    """Return bytes that tell apart what a plain join would not: ("a", 11) and ("a1", 1), 1 and "1"."""
+    """Encode parts unambiguously: unlike a plain join, ("a", 11) differs from ("a1", 1), and 1 from "1"."""
     return repr([part if isinstance(part, str) else int(part) for part in parts]).encode()
 
 
 def share_below(probability: float, uniform: Tensor) -> Tensor:
-    """Return where numbers uniform in [0, 1) are below ``probability``; raises ValueError outside [0, 1]."""
+    """Return which numbers, uniform in [0, 1), are below ``probability``; raises ValueError if it is outside [0, 1]."""
     if not 0.0 <= probability <= 1.0:
-        raise ValueError(f"a probability of {probability} is not in [0, 1]")
+        raise ValueError(f"probability {probability} is not in [0, 1]")
     return uniform < probability

@@ -1,10 +1,10 @@
-"""Samplers: plain functions of one signature, from noise z_1 to an image.
+"""Samplers: plain functions with one signature, from noise z_1 to images.
 
-Each takes ``times``, strictly decreasing to 0 from where an image passes for noise (see ``TIME_GRIDS``), and calls
-``denoise`` once per step, at every time but the last; the last step returns the estimated image itself, without
-noise. ``noise(step)`` gives the standard normal tensor of a step, shaped as z_1; keyed per sample it makes an image
-independent of its batch. ``on_step(step, steps)`` is called before each step's evaluation, to show progress or, by
-raising, to cancel.
+``times`` decrease strictly to 0 from a time at which an image is practically noise (see ``TIME_GRIDS``). A sampler
+calls ``denoise`` once per step, at every time but the last; the last step returns the estimated image itself, without
+noise. ``noise(step)`` returns the standard normal tensor of a step, shaped as z_1; keyed per sample, it makes each
+image independent of its batch. ``on_step(step, steps)`` is called before each step's evaluation, to show progress or,
+by raising, to cancel.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from train.diffusion.schedule import Schedule, time_at
 Noise = Callable[[int], Tensor]
 """(step) → standard normal tensor of z_1's shape."""
 OnStep = Callable[[int, int], None]
-"""(step from 0, steps): called before a network is evaluated; what it raises ends the sampling."""
+"""(step from 0, steps): called before each network evaluation; an exception ends the sampling."""
 
 GridName = Literal["time", "log-snr"]
-"""At which times a sampler stops: evenly in t, or evenly in the log-SNR."""
+"""Spacing of a sampler's times: uniform in t, or uniform in the log-SNR."""
 
 GRID_LOG_SNR = 9.0
-"""|λ| at both ends of the log-SNR grid, just inside of the linear schedule (+9.2, -10.1): beyond, α is below 0.011 and
-there is nothing to see of an image, or σ is, and there is nothing left to remove."""
+"""|λ| at both ends of the log-SNR grid, just inside the range of the linear schedule (+9.2, -10.1). Beyond it α or σ
+is below 0.011: no image is visible, or no noise is left to remove."""
 
 
 class Sampler(Protocol):
-    """What all samplers look like."""
+    """The signature of all samplers."""
 
     def __call__(
         self,
@@ -49,13 +49,13 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One step from the time t to the next, smaller one, s. All but ``t`` are float64 scalars."""
+    """One step from time t to the next, smaller time s. All tensors but ``t`` are float64 scalars."""
 
     index: int
     is_last: bool
-    """Whether s = 0: the estimated image is the result."""
+    """Whether s = 0; the estimated image is then the result."""
     t: Tensor
-    """(B,), in float32 or better."""
+    """(B,), in float32 or float64."""
     log_snr: Tensor
     log_snr_s: Tensor
     alpha: Tensor
@@ -65,7 +65,7 @@ class Step:
 
 
 def sampling_steps(times: Tensor, z_1: Tensor, schedule: Schedule, on_step: OnStep | None = None) -> Iterator[Step]:
-    """Yield the steps between ``times`` (n + 1,) for a batch shaped as z_1, and call ``on_step`` before each."""
+    """Yield the n steps between ``times`` (n + 1,) for a batch shaped as z_1; call ``on_step`` before each."""
     steps = len(times) - 1
     log_snr = schedule.log_snr(times)
     alphas, sigmas = schedule.alpha_sigma(times)
@@ -80,20 +80,20 @@ def sampling_steps(times: Tensor, z_1: Tensor, schedule: Schedule, on_step: OnSt
 
 
 def time_grid(steps: int) -> Tensor:
-    """Return ``steps`` + 1 times, evenly from 1 to 0, in float64; raises ValueError below one step."""
+    """Return ``steps`` + 1 evenly spaced times from 1 to 0, in float64; raises ValueError if steps < 1."""
     if steps < 1:
-        raise ValueError(f"steps={steps}: sampling takes at least 1")
+        raise ValueError(f"steps={steps}: sampling needs at least 1 step")
     return torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)
 
 
 def log_snr_grid(steps: int, schedule: Schedule) -> Tensor:
-    """Return ``steps`` times between which λ grows evenly from -9 to +9, and 0, in float64.
+    """Return ``steps`` times at which λ is evenly spaced from -9 to +9, followed by 0, in float64.
 
-    On such a grid the multistep sampler is of second order, and coarse and fine detail get equal shares of the steps
-    (Lu et al. 2022, §5; docs/sampling.md). Raises ValueError below one step.
+    On this grid the multistep sampler is of second order, and coarse and fine detail get equal shares of the steps
+    (Lu et al. 2022, §5; docs/sampling.md). Raises ValueError if steps < 1.
     """
     if steps < 1:
-        raise ValueError(f"steps={steps}: sampling takes at least 1")
+        raise ValueError(f"steps={steps}: sampling needs at least 1 step")
     times = time_at(torch.linspace(-GRID_LOG_SNR, GRID_LOG_SNR, steps, dtype=torch.float64), schedule)
     return torch.cat([times, times.new_zeros(1)])
 

@@ -1,1 +1,1 @@
-"""The machine: cards, processors and memory, the processes that train together."""
+"""The machine: GPUs, processors, memory, precision, and the processes of distributed training."""

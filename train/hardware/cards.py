@@ -1,4 +1,4 @@
-"""Cards: the one of this machine, and those that are known by name (`trainer plan --card`)."""
+"""GPUs: this machine's own, and the models known by name (`trainer plan --card`)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ MIB = 1 << 20
 CardName = Literal["t4", "l4", "a10", "4090", "a100-40", "a100-80", "h100"]
 
 AMPERE = (8, 0)
-"""Compute capability from which on cards multiply in bf16 and TF32."""
+"""Lowest compute capability with bf16 and TF32 tensor cores."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What planning and utilisation depend on."""
+    """The properties of a GPU that planning and utilisation figures depend on."""
 
     name: str
     memory: int
-    """Bytes that its driver reports, which are fewer than those on the label."""
+    """Bytes, as reported by the driver: less than the nominal size."""
     has_bf16: bool
     peaks: dict[Precision, float]
-    """Dense TFLOP/s on its tensor cores by the maker's data sheet (fp32 as TF32); empty where it is not known."""
+    """Peak dense TFLOP/s of the tensor cores by the vendor's data sheet (fp32 as TF32); empty if unknown."""
 
 
 CARDS: dict[CardName, Card] = {
@@ -38,7 +38,7 @@ CARDS: dict[CardName, Card] = {
     "a100-80": Card("A100 80 GB", 81_040 * MIB, True, {"bf16": 312.0, "fp16": 312.0, "fp32": 156.0}),
     "h100": Card("H100 SXM", 81_000 * MIB, True, {"bf16": 989.0, "fp16": 989.0, "fp32": 495.0}),
 }
-"""Cards by name. Memory is `total_memory` as users report it, rounded down; docs/memory.md has the sources."""
+"""GPUs by name. Memory is `total_memory` as reported by users, rounded down; sources: docs/memory.md."""
 
 _PEAKS_BY_PART = {
     "T4": "t4", "L4": "l4", "A10": "a10", "RTX 4090": "4090", "A100": "a100-80", "H100": "h100", "H200": "h100",
@@ -46,18 +46,18 @@ _PEAKS_BY_PART = {
 
 
 def card_of(device: torch.device) -> Card | None:
-    """Return the card that ``device`` is; None for a CPU. Its memory is what is free now."""
+    """Return the GPU behind ``device``, with the memory that is free now; None for a CPU."""
     if device.type != "cuda":
         return None
     properties = torch.cuda.get_device_properties(device)
-    # What the allocator holds for this process counts as free: it takes it first.
-    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    free = torch.cuda.mem_get_info(device)[0] + held
+    # Memory cached by this process's allocator counts as free: it is used first.
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = torch.cuda.mem_get_info(device)[0] + cached
     return Card(properties.name, free, has_bf16(device), peaks_of(properties.name))
 
 
 def peaks_of(name: str) -> dict[Precision, float]:
-    """Return the peaks of the card of that name ("NVIDIA H100 80GB HBM3"), nothing for one that is not known."""
+    """Return the peaks of the GPU with that device name ("NVIDIA H100 80GB HBM3"); empty for an unknown one."""
     words = name.replace("-", " ").split()
     for part, known in _PEAKS_BY_PART.items():
         if all(word in words for word in part.split()):
@@ -66,7 +66,7 @@ def peaks_of(name: str) -> dict[Precision, float]:
 
 
 def peak_tflops(precision: Precision, world: World) -> float | None:
-    """Return what all cards of a training can do together in this precision; None where that is not known."""
+    """Return the peak TFLOP/s of all GPUs of a run in this precision; None if unknown."""
     if world.device.type != "cuda":
         return None
     peak = peaks_of(torch.cuda.get_device_name(world.device)).get(precision)
@@ -74,12 +74,12 @@ def peak_tflops(precision: Precision, world: World) -> float | None:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Return whether a card multiplies in bf16 itself."""
+    """Return whether a GPU supports bf16 natively."""
     return torch.cuda.get_device_capability(device) >= AMPERE
 
 
 def prepare(device: torch.device) -> None:
-    """Have a card choose its fastest convolutions, and multiply in TF32 where fp32 is asked for."""
+    """On a GPU, enable cuDNN benchmarking, and TF32 for fp32 matrix multiplications."""
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")

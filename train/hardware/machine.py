@@ -1,4 +1,4 @@
-"""What this process may use of its machine: processors and memory, within the limits of a container or a job."""
+"""Processors and memory available to this process, within the limits of a container or a job."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path
 
 _ROOT = Path("/")
 _THREADS = 2
-"""Decoding threads where the processors compute the step themselves, and the least on a card."""
+"""Decoding threads when the step runs on the CPU, and the minimum when it runs on a GPU."""
 _SHARE = 3
-"""A third of the memory goes to decoded images: the rest is for the network, and for the files the kernel keeps."""
+"""One third of the memory is for decoded images; the rest is for the network and the kernel's page cache."""
 _UNKNOWN = 1 << 30
-"""Bytes of decoded images where the system does not tell its memory."""
+"""Bytes of decoded images if the available memory is unknown."""
 
 
-def decoding_threads(wanted: int | None, *, on_card: bool, root: Path = _ROOT) -> int:
-    """Return how many threads decode: as set, else all processors of this process where a card computes the step."""
-    if wanted is not None:
-        return wanted
+def decoding_threads(configured: int | None, *, on_card: bool, root: Path = _ROOT) -> int:
+    """Return the number of decoding threads: as configured, else all processors if the step runs on a GPU."""
+    if configured is not None:
+        return configured
     return max(_THREADS, processors(root) // _local_processes()) if on_card else _THREADS
 
 
-def image_memory(wanted: int | None, root: Path = _ROOT) -> int:
-    """Return how many bytes of decoded images this process may keep: as set, else a share of what is available now."""
-    if wanted is not None:
-        return wanted
+def image_memory(configured: int | None, root: Path = _ROOT) -> int:
+    """Return the bytes of decoded images this process may cache: as configured, else a share of available memory."""
+    if configured is not None:
+        return configured
     available = available_memory(root)
     return _UNKNOWN if available is None else available // (_SHARE * _local_processes())
 
 
 def processors(root: Path = _ROOT) -> int:
-    """Return how many processors this process may keep busy: by its affinity and by its container's quota."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    """Return the number of processors this process may use, by its CPU affinity and its container's quota."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     counts = [len(affinity(0)) if affinity else os.cpu_count() or 1]
     for group in _groups(root, "cpu"):
         quota, period, *_ = [*_words(group / "cpu.max"), "", ""]
@@ -43,34 +43,34 @@ def processors(root: Path = _ROOT) -> int:
 
 
 def available_memory(root: Path = _ROOT) -> int | None:
-    """Return how many bytes this process could still take, or None where the system does not tell.
+    """Return the bytes this process can still allocate, or None if unknown.
 
-    What the kernel has free or would free, but no more than the control groups of a container or a job still allow;
-    files that they hold in memory and that were not used lately do not count against them.
+    This is the kernel's estimate (MemAvailable), limited by what the control groups of a container or a job still
+    allow; their inactive page cache counts as free.
     """
     lines = (line.split() for line in _text(root / "proc/meminfo").splitlines())
-    found = [1024 * int(words[1]) for words in lines if words[:1] == ["MemAvailable:"]]
+    available = [1024 * int(words[1]) for words in lines if words[:1] == ["MemAvailable:"]]
     for group in _groups(root, "memory"):
         for limit, usage, freeable in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
-            most, used = _word(group / limit), _word(group / usage)
-            if most.isdecimal() and used.isdecimal():
+            maximum, used = _word(group / limit), _word(group / usage)
+            if maximum.isdecimal() and used.isdecimal():
                 stat = dict(line.split() for line in _text(group / "memory.stat").splitlines())
-                found.append(max(0, int(most) - int(used) + int(stat.get(freeable, 0))))
-    return min(found, default=None)
+                available.append(max(0, int(maximum) - int(used) + int(stat.get(freeable, 0))))
+    return min(available, default=None)
 
 
 def _local_processes() -> int:
-    """Return how many processes of a run share this machine, as torchrun says."""
+    """Return the number of processes of a run on this machine, as set by torchrun."""
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of the control groups that this process is in, of either version, up to the root group.
+    """Yield the folders of this process's control groups (version 1 or 2), up to the root group.
 
-    A container may see only a part of them, at another place: folders that are not there hold no files.
+    A container may see only some of them, or under another path; reading from a missing folder gives no values.
     """
     mounted = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():

@@ -1,4 +1,4 @@
-"""Arithmetic of the forward and backward pass: names, dtypes, and the autocast context."""
+"""Precision of the forward and backward pass: names, dtypes, and the autocast context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfl
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Return the context in which the network computes, in training and in sampling."""
-    # With fp32 the dtype is ignored, but autocast warns of one that it cannot cast to.
+    """Return the autocast context for the network, in training and in sampling."""
+    # With fp32 autocast is disabled and ignores the dtype, but it warns of one that it does not support.
     dtype = torch.bfloat16 if precision == "fp32" else DTYPES[precision]
     return torch.autocast(device.type, dtype, enabled=precision != "fp32")

@@ -1,4 +1,4 @@
-"""Which of the processes that train together this one is, as torchrun's environment says it; imports no torch."""
+"""The rank of this process, from torchrun's environment; imports no torch."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def is_main() -> bool:
-    """Return whether this is rank 0, or a process that trains alone; known before the process group is joined."""
+    """Return whether this is rank 0 or the only process; valid before the process group is initialised."""
     return os.environ.get("RANK", "0") == "0"

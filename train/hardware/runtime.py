@@ -1,10 +1,10 @@
-"""Settings of the C library and of OpenMP that have to be made before torch and numpy are imported.
+"""Settings of the C library, OpenMP and the CUDA allocator, to be made before torch and numpy are imported.
 
-Import this first. Both were measured on a 2-core machine: glibc otherwise gives large blocks back to the kernel
-after every use (a training step takes 1.3 times as long). OpenMP's threads otherwise spin for milliseconds while they
-wait, which beside any other busy process slows torch down many times over; not spinning at all costs a small network
-half its speed. A few thousand spins bridge the gap between two layers and no more (table in docs/training.md). On a
-card, segments that can grow lose less memory to gaps, of which `trainer plan` allows few.
+Import this first. Measured on a 2-core machine: by default, glibc returns large blocks to the kernel after every use,
+and a training step takes 1.3 times as long. By default, OpenMP threads spin for milliseconds while they wait, which
+slows torch down many times over as soon as another process is busy; without spinning, a small network runs at half the
+speed. A few thousand spins just bridge the gap between two layers (table in docs/training.md). On a GPU, expandable
+segments reduce fragmentation, for which `trainer plan` leaves little room.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The networks of the cascade, from configurations that are checked before anything is allocated."""
+"""The networks of the cascade, built from configurations that are validated before any weight is allocated."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = [
 
 
 def build_model(config: ModelConfig) -> ParallelUNet | EfficientUNet:
-    """Build the denoiser that ``config`` describes, on torch's current default device."""
+    """Build the denoiser described by ``config``, on torch's current default device."""
     return ParallelUNet(config) if isinstance(config, ParallelUNetConfig) else EfficientUNet(config)
 
 
 def count_parameters(config: ModelConfig) -> int:
-    """Count the weights of ``config``'s model without allocating them."""
+    """Count the parameters of the model without allocating them."""
     with torch.device("meta"):
         model: nn.Module = build_model(config)
     return sum(parameter.numel() for parameter in model.parameters())

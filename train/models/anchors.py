@@ -1,8 +1,8 @@
-"""Where on the person the garment's own points belong: learnt offsets from the person's joints.
+"""Anchors: where on the person the garment's keypoints belong, as learnt offsets from the person's joints.
 
-Jg's shoulder is a seam, its hip a corner of the hem; Jp's are joints inside of the body. A shirt's hem is not at the
-hip, and its corner is on the outline. How far off each point is depends on the garment (its length against its
-width) and on the pose, and a small network says it. It learns by the diffusion loss alone, through the warp.
+A shoulder in Jg is a seam and a hip is a corner of the hem, while those in Jp are joints inside the body. The hem of a
+shirt is not at the hip, and its corner is on the outline. The offset of each point depends on the garment (its length
+relative to its width) and on the pose; a small network predicts it, trained through the warp by the diffusion loss.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ PARTS = (
     slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
     slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
 )
-"""Keypoints of what moves as one piece: trunk and legs, either arm. A sleeve in front of the body is neither stretched
-by the body's points nor stretches the body."""
+"""Groups of keypoints that are warped together: trunk and legs, left arm, right arm. A sleeve in front of the body then
+neither distorts the body's warp nor is distorted by it."""
 
 _HIDDEN = 64
 
 
 class Anchors(nn.Module):
-    """The person's points (B, J, 3) for each of PARTS, in the picture's [0, 1], of Jp and Jg (B, 17, 3)."""
+    """Predicts the anchors (B, J, 3) of each of PARTS, in image coordinates [0, 1], from Jp and Jg (B, 17, 3)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hidden = nn.Linear(6 * NUM_KEYPOINTS, _HIDDEN)
         self.act = nn.SiLU()
         self.out = nn.Linear(_HIDDEN, 2 * sum(map(len, PARTS)))
-        nn.init.zeros_(self.out.weight)  # it begins with the joints themselves
+        nn.init.zeros_(self.out.weight)  # the offsets start at zero
         nn.init.zeros_(self.out.bias)
 
     def forward(self, Jp: Tensor, Jg: Tensor) -> list[Tensor]:
-        """Return for each of PARTS its points as (x, y, visibility); absent ones stay absent.
+        """Return the anchors of each of PARTS as (x, y, visibility); absent keypoints stay absent.
 
-        Offsets are in the trunk's frame: across and along it, in lengths from the shoulders to the hips. Without both
-        shoulders and both hips of the person there is no such frame, and no offset.
+        Offsets are relative to the trunk: across and along it, in units of the length from shoulders to hips. They are
+        zero for a person without both shoulders and both hips.
         """
         Jp, Jg = Jp.float(), Jg.float()
         top, axis, known = trunk(Jp)
@@ -48,20 +48,20 @@ class Anchors(nn.Module):
         person = Jp[..., :2] - top[:, None]
         length = along.square().sum(-1, keepdim=True) + 1e-4
         person = torch.cat([(person * axis).sum(-1, keepdim=True) for axis in (across, along)], dim=-1) / length
-        seen = [(pose[..., 2:] > 0).float() for pose in (Jp, Jg)]
-        told = torch.cat([person * seen[0], (Jg[..., :2] * 2 - 1) * seen[1], *seen], dim=-1)
-        offsets = _in_float32(self.out, self.act(_in_float32(self.hidden, told.flatten(1)))).view(len(Jp), -1, 2)
+        visible = [(pose[..., 2:] > 0).float() for pose in (Jp, Jg)]
+        features = torch.cat([person * visible[0], (Jg[..., :2] * 2 - 1) * visible[1], *visible], dim=-1)
+        offsets = _in_float32(self.out, self.act(_in_float32(self.hidden, features.flatten(1)))).view(len(Jp), -1, 2)
         offsets = offsets[..., :1] * across + offsets[..., 1:] * along
-        found, first = [], 0
+        anchors, first = [], 0
         for part in PARTS:
             joints = points_of(Jp, part)
             moved = joints[..., :2] + offsets[:, first : first + len(part)]
-            found.append(torch.cat([moved, joints[..., 2:]], dim=-1))
+            anchors.append(torch.cat([moved, joints[..., 2:]], dim=-1))
             first += len(part)
-        return found
+        return anchors
 
 
 def _in_float32(layer: nn.Linear, x: Tensor) -> Tensor:
-    """Apply a layer without its matrix product, which autocast would compute in bf16: that moves a point by a pixel."""
+    """Apply a linear layer without a matmul, which autocast would run in bf16: that would shift points by a pixel."""
     y: Tensor = (x[:, None] * layer.weight).sum(-1) + layer.bias
     return y

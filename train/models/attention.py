@@ -1,7 +1,7 @@
-"""Attention of the person's UNet (TryOnDiffusion §3.2, Fig. 2): plain q, k, v, o projections of width C, no MLP.
+"""Attention layers of the person-UNet (TryOnDiffusion §3.2, Fig. 2): plain q, k, v, o projections of width C, no MLP.
 
-Both layers add to their input what they compute, and their output projection starts at zero: a fresh layer is
-exactly the identity. Keys carry no bias, as softmax would cancel it.
+Both layers are residual and their output projection is initialised to zero, so that a new layer is exactly the
+identity. Keys have no bias, because softmax would cancel it.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from train.models.blocks import group_norm, zero_init
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """Flatten (B, C, H, W) to (B, H·W, C); a view where x is channels-last."""
+    """Flatten (B, C, H, W) to (B, H·W, C); a view if x is channels-last."""
     return x.flatten(2).transpose(1, 2)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, head_dim: int, fused: bool = True) -> Tensor:
-    """Multi-head attention of q (B, N, C) over k, v (B, M, C); returns (B, N, C)."""
+    """Return the multi-head attention of q (B, N, C) over k, v (B, M, C), as (B, N, C)."""
     q, k, v = (x.view(*x.shape[:2], -1, head_dim).transpose(1, 2) for x in (q, k, v))
     attention = F.scaled_dot_product_attention if fused or not torch.is_grad_enabled() else matmul_attention
     return attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def add_tokens(x: Tensor, tokens: Tensor) -> Tensor:
-    """Add tokens (B, H·W, C) to the picture x (B, C, H, W) they belong to."""
+    """Add tokens (B, H·W, C) to the feature map x (B, C, H, W)."""
     return x + tokens.transpose(1, 2).reshape(x.shape)
 
 
 class _Attention(nn.Module):
-    """A layer that can attend by plain matrix multiplications while it is trained."""
+    """A layer that can use plain matrix multiplications instead of the fused kernel in training."""
 
     fused: bool = True
 
 
 def set_fused_attention(model: nn.Module, enabled: bool) -> None:
-    """Say for every attention layer of ``model`` whether training uses the fused kernel, see `matmul_attention`."""
+    """Set for every attention layer of ``model`` whether training uses the fused kernel (see `matmul_attention`)."""
     for module in model.modules():
         if isinstance(module, _Attention):
             module.fused = enabled
 
 
 class SelfAttention(_Attention):
-    """Self-attention whose keys and values are extended by those of the pose tokens."""
+    """Self-attention with the pose tokens appended to its keys and values."""
 
     def __init__(self, channels: int, pose_dim: int, head_dim: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class SelfAttention(_Attention):
         self.out = zero_init(nn.Linear(channels, channels))
 
     def forward(self, x: Tensor, poses: Tensor) -> Tensor:
-        """Map x (B, C, H, W) and the tokens of both poses (B, 2J, P) to (B, C, H, W)."""
+        """Map x (B, C, H, W) and the pose tokens (B, 2J, P) to (B, C, H, W)."""
         q, k, v = self.qkv(to_tokens(self.norm(x))).chunk(3, dim=-1)
         k_pose, v_pose = self.pose_kv(poses).chunk(2, dim=-1)
         k, v = torch.cat([k, k_pose], dim=1), torch.cat([v, v_pose], dim=1)
@@ -65,7 +65,7 @@ class SelfAttention(_Attention):
 
 
 class CrossAttention(_Attention):
-    """The implicit warp: z_t's features ask, the garment's features of the same stack and resolution answer."""
+    """The implicit warp: queries from z_t's features, keys and values from the garment features of the same level."""
 
     def __init__(self, channels: int, head_dim: int) -> None:
         super().__init__()
@@ -77,30 +77,29 @@ class CrossAttention(_Attention):
         self.out = zero_init(nn.Linear(channels, channels))
 
     def forward(self, x: Tensor, garment: Tensor) -> Tensor:
-        """Map x and the garment's features, both (B, C, H, W), to (B, C, H, W)."""
+        """Map x and the garment features, both (B, C, H, W), to (B, C, H, W)."""
         k, v = self.kv(to_tokens(self.norm_garment(garment))).chunk(2, dim=-1)
         return add_tokens(x, self.out(attend(self.q(to_tokens(self.norm(x))), k, v, self.head_dim, self.fused)))
 
 
 def matmul_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attend with q (B, heads, N, D) to k, v (B, heads, M, D), as `scaled_dot_product_attention` does.
+    """Return `scaled_dot_product_attention` of q (B, heads, N, D) over k, v (B, heads, M, D), by plain matmuls.
 
-    Plain matrix multiplications, whose softmax is kept for the backward pass. In bf16 on a CPU this takes half the time
-    of the fused kernel, which computes the softmax a second time and in float32; the price is memory for N · M numbers
-    a head (docs/model-speed.md).
+    The softmax is kept for the backward pass. In bf16 on a CPU this takes half the time of the fused kernel, which
+    recomputes the softmax in float32; it costs memory for N · M numbers per head (docs/model-speed.md).
     """
     out: Tensor = _MatmulAttention.apply(*(t.flatten(0, 1) for t in (q, k, v)))  # type: ignore[no-untyped-call]
     return out.view(q.shape)
 
 
 class _MatmulAttention(torch.autograd.Function):
-    """softmax(q kᵀ / √D) v of q (B, N, D) and k, v (B, M, D)."""
+    """softmax(q kᵀ / √D) v for q (B, N, D) and k, v (B, M, D)."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         ctx.scale = q.shape[-1] ** -0.5
         q = q * ctx.scale
-        # What torch.softmax calls once autocast has had its say; sums are in float32 inside of it.
+        # The kernel below torch.softmax, without its autocast to float32; it accumulates in float32.
         weights = torch._softmax(torch.bmm(q, k.transpose(1, 2)), -1, half_to_float=False)
         ctx.save_for_backward(q, k, v, weights)
         return torch.bmm(weights, v)

@@ -1,4 +1,4 @@
-"""Convolutional building blocks that both UNets share (TryOnDiffusion App. A.1, Imagen App. B.1)."""
+"""Convolutional building blocks of both architectures (TryOnDiffusion App. A.1, Imagen App. B.1)."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 def group_norm(channels: int) -> GroupNorm:
-    """Return a GroupNorm with min(32, C // 4) groups, or the next smaller count that divides C (paper: App. A.1)."""
+    """Return a GroupNorm with min(32, C // 4) groups, or the next smaller divisor of C (paper: App. A.1)."""
     most = max(1, min(32, channels // 4))
     return GroupNorm(next(groups for groups in range(most, 0, -1) if channels % groups == 0), channels)
 
 
 def conv3x3(c_in: int, c_out: int, stride: int = 1) -> nn.Conv2d:
-    """Return a 3×3 convolution that keeps the size, or divides it by ``stride``."""
+    """Return a 3×3 convolution that keeps the spatial size, or divides it by ``stride``."""
     return nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1)
 
 
 def zero_init(module: ModuleT) -> ModuleT:
-    """Set every parameter to zero, so that the residual branch which ends here starts as nothing."""
+    """Initialise every parameter to zero, so that the residual branch that ends in ``module`` starts at zero."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
     return module
 
 
 def identity_init(module: nn.Conv2d) -> nn.Conv2d:
-    """Make a 1×1 convolution pass its first channels through unchanged, and ignore what it cannot pass.
+    """Initialise a 1×1 convolution as the identity on its first channels; surplus channels are ignored.
 
-    A stack of fresh residual blocks is then the identity instead of a chain of random projections: a small network
-    learns faster (docs/training.md), and of a concatenated skip the 3×3 convolutions take what they need.
+    A stack of new residual blocks is then the identity instead of a chain of random projections: a small network
+    learns faster (docs/training.md). A concatenated skip still reaches the block through its 3×3 convolutions.
     """
     with torch.no_grad():
-        nn.init.eye_(module.weight.flatten(1))  # nn.init.dirac_ does the same one channel after the other
+        nn.init.eye_(module.weight.flatten(1))  # same as nn.init.dirac_, which loops over channels
     if module.bias is not None:
         nn.init.zeros_(module.bias)
     return module
 
 
 class Checkpointed(nn.Module):
-    """A block that can keep only its inputs for the backward pass and compute the rest a second time."""
+    """A block with optional activation checkpointing: only its inputs are kept, the rest is recomputed in backward."""
 
     checkpointing: bool = False
 
     def rematerialise(self, function: Callable[..., Tensor], *args: Tensor | None) -> Tensor:
-        """Call ``function``, which holds the block's computation, with or without activation checkpointing."""
+        """Call ``function``, the block's computation, with activation checkpointing if it is enabled."""
         if self.checkpointing and torch.is_grad_enabled():
-            # There is no dropout in these networks, so no random state has to be kept.
+            # These networks have no dropout, so the random state need not be saved.
             result: Tensor = checkpoint(function, *args, use_reentrant=False, preserve_rng_state=False)
             return result
         return function(*args)
 
 
 def set_checkpointing(model: nn.Module, enabled: bool) -> None:
-    """Turn activation checkpointing on or off in every block of ``model`` that offers it."""
+    """Turn activation checkpointing on or off in every block of ``model`` that supports it."""
     for module in model.modules():
         if isinstance(module, Checkpointed):
             module.checkpointing = enabled
@@ -75,16 +75,16 @@ class FiLM(nn.Module):
         self.projection = nn.Linear(emb_dim, 2 * channels)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        """Modulate x (B, C, H, W) by emb (B, E), which has been through swish once for all blocks."""
+        """Modulate x (B, C, H, W) by emb (B, E), to which swish has already been applied."""
         scale, shift = self.projection(emb)[:, :, None, None].chunk(2, dim=1)
         return torch.addcmul(x + shift, x, scale)
 
 
 class ResBlock(nn.Module):
-    """GN → swish → conv → GN → [FiLM →] swish → conv, plus the input through its own 1×1 convolution, always.
+    """GN → swish → conv → GN → [FiLM →] swish → conv, plus a 1×1 convolution of the input on the skip path.
 
-    The last convolution starts at zero, the 1×1 one as the identity: so does the block. ``film_dim`` None leaves FiLM
-    out, as in Imagen's ResNetBlock.
+    The last convolution is initialised to zero and the 1×1 one to the identity, so the block starts as the identity.
+    Without ``film_dim`` there is no FiLM, as in Imagen's ResNetBlock.
     """
 
     def __init__(self, c_in: int, c_out: int, film_dim: int | None = None) -> None:
@@ -109,7 +109,7 @@ class Upsample(nn.Module):
     """Nearest-neighbour ×2, then a 3×3 convolution."""
 
     as_on_card: bool = False
-    """As GroupNorm's."""
+    """As for GroupNorm."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -118,10 +118,10 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, C_in, H, W) to (B, C_out, 2H, 2W)."""
         if x.device.type == "cpu" and not self.as_on_card:
-            large = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        else:  # where autocast would run it in float32
-            large = doubled(x)
-        out: Tensor = self.conv(large)
+            upsampled = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        else:  # on CUDA, autocast would run interpolate in float32
+            upsampled = doubled(x)
+        out: Tensor = self.conv(upsampled)
         return out
 
 
@@ -133,14 +133,14 @@ def doubled(x: Tensor) -> Tensor:
 
 
 def set_as_on_card(model: nn.Module) -> None:
-    """Have every layer of ``model`` that computes in another way on a card do so on a CPU too."""
+    """Make every layer of ``model`` that has a separate implementation for GPUs use it on a CPU too."""
     for module in model.modules():
         if isinstance(module, (GroupNorm, Upsample)):
             module.as_on_card = True
 
 
 class Head(nn.Module):
-    """GN → swish → 3×3 convolution to the channels of the prediction."""
+    """Output head: GN → swish → 3×3 convolution to the channels of the prediction."""
 
     def __init__(self, channels: int, out: int = 3) -> None:
         super().__init__()

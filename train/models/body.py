@@ -1,4 +1,4 @@
-"""The person's points and trunk, and where pixels are, in the coordinates of a pose: [0, 1], x right and y down."""
+"""Keypoints, trunk and pixel centres in pose coordinates: [0, 1], x to the right, y down."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ ANKLES = slots_of(Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE)
 
 
 class Trunk(NamedTuple):
-    """The axis of the body."""
+    """The axis of the trunk, from shoulders to hips."""
 
     top: Tensor
-    """(B, 2): the middle of the shoulders"""
+    """(B, 2): midpoint of the shoulders"""
     axis: Tensor
-    """(B, 2): from there to the middle of the hips"""
+    """(B, 2): vector from there to the midpoint of the hips"""
     known: Tensor
-    """(B,): whether both shoulders and both hips are known"""
+    """(B,): whether both shoulders and both hips are present"""
 
 
 def trunk(pose: Tensor) -> Trunk:
-    """Return the trunk of each pose (B, 17, 3); of one that is not known top and axis mean nothing."""
+    """Return the trunk of each pose (B, 17, 3); where ``known`` is false, top and axis are meaningless."""
     top, bottom = (points_of(pose, ends)[..., :2].mean(1) for ends in (SHOULDERS, HIPS))
     return Trunk(top, bottom - top, (points_of(pose, SHOULDERS + HIPS)[..., 2] > 0).all(1))
 
 
 def points_of(pose: Tensor, slots: Slots) -> Tensor:
-    """Return these slots (B, n, 3) of a pose: without a tensor of indices, on which torch.compile breaks off."""
+    """Return these keypoints (B, n, 3) of a pose; no index tensor, which would cause a torch.compile graph break."""
     return torch.stack([pose[:, slot] for slot in slots], dim=1)
 
 
 def pixel_centres(size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the pixels' centres as x (1, W) and y (H, 1), which together broadcast to a picture (H, W)."""
+    """Return the pixel centres as x (1, W) and y (H, 1), which broadcast to (H, W)."""
     y, x = ((torch.arange(side, device=device) + 0.5) / side for side in size)
     return x[None, :], y[:, None]

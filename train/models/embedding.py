@@ -1,4 +1,4 @@
-"""From t, t_na and the two poses to the embedding that modulates every block, and to the pose tokens.
+"""Embed t, t_na and the two poses: the FiLM embedding that modulates every block, and the pose tokens.
 
 Sources: TryOnDiffusion §3.2 (pose embedding, attention pooling, FiLM); CLIP's AttentionPool2d.
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from train.models.attention import attend
 
 TIME_SCALE = 1000.0
-"""Times in [0, 1] are encoded as if they were steps of a 1000-step chain, for which the frequencies are made."""
+"""Times in [0, 1] are scaled to the steps of a 1000-step chain, for which the frequencies were designed."""
 
 
 def positional_encoding(levels: Tensor, dim: int) -> Tensor:
@@ -28,8 +28,8 @@ def positional_encoding(levels: Tensor, dim: int) -> Tensor:
 class LevelEmbedding(nn.Module):
     """Embeds several noise levels at once: t and each t_na.
 
-    Each level's encoding passes its own linear map before they are summed (one map over all of them does just
-    that); summed bare, two levels that swap their values could not be told apart.
+    Each encoding has its own linear map before they are summed, implemented as one linear layer over their
+    concatenation. A plain sum could not distinguish two levels with swapped values.
     """
 
     def __init__(self, levels: int, dim: int) -> None:
@@ -38,20 +38,20 @@ class LevelEmbedding(nn.Module):
         self.linear = nn.Linear(levels * dim, dim)
 
     def forward(self, t: Tensor | None, t_na: Tensor) -> Tensor:
-        """Map t (B,) and t_na (B, n) in [0, 1] to (B, dim); where t is None its encoding is left out of the sum."""
+        """Map t (B,) and t_na (B, n) in [0, 1] to (B, dim); with t None, its encoding is omitted from the sum."""
         if t is None:
-            of_t_na = self.linear.weight[:, self.dim :]
-            return F.linear(positional_encoding(t_na, self.dim).flatten(1), of_t_na, self.linear.bias)
+            weight_t_na = self.linear.weight[:, self.dim :]
+            return F.linear(positional_encoding(t_na, self.dim).flatten(1), weight_t_na, self.linear.bias)
         levels = torch.cat([t[:, None], t_na], dim=1)
         out: Tensor = self.linear(positional_encoding(levels, self.dim).flatten(1))
         return out
 
 
 class PoseTokens(nn.Module):
-    """One pose as tokens: a linear map of x, y, visibility and the one-hot name of the keypoint.
+    """One pose as tokens: a linear map of x, y, visibility, plus a learnt embedding per keypoint.
 
-    Without the name a left and a right wrist would be the same token. An absent keypoint, or a null pose, is zeros
-    and keeps the name's token.
+    Without the latter, a left and a right wrist would give the same token. An absent keypoint, or a null pose, is
+    zeros and leaves only the keypoint's embedding.
     """
 
     def __init__(self, keypoints: int, dim: int) -> None:
@@ -66,7 +66,7 @@ class PoseTokens(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """CLIP's attention pooling along the keypoints: the mean token asks, it and all tokens answer."""
+    """CLIP's attention pooling over the keypoints: the mean token queries itself and all tokens."""
 
     def __init__(self, keypoints: int, dim: int, out_dim: int, head_dim: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class AttentionPool(nn.Module):
 
 
 class TryOnEmbedding(nn.Module):
-    """All that modulates both UNets of a Parallel-UNet: t, each t_na and the two poses, pooled as one."""
+    """The embedding of a Parallel-UNet: t, each t_na and the two poses, which are pooled together."""
 
     def __init__(
         self, images: int, keypoints: int, pose_dim: int, film_dim: int, head_dim: int, *, sees_garment: bool = True
@@ -100,8 +100,8 @@ class TryOnEmbedding(nn.Module):
     def forward(self, t: Tensor | None, t_na: Tensor, Jp: Tensor, Jg: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the FiLM embedding after swish (B, E) and the tokens of both poses (B, 2J, P), or of Jp alone.
 
-        t is (B,) or, for an embedding that is the same at all times, None; t_na (B, n), Jp and Jg (B, J, 3), all in
-        [0, 1]. Jg is None where the embedding does not see the garment.
+        t is (B,), or None for an embedding that does not depend on t; t_na is (B, n), Jp and Jg are (B, J, 3), all in
+        [0, 1]. Jg is None if the model ignores the garment.
         """
         tokens = self.person(Jp)
         if self.garment is not None:

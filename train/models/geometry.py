@@ -1,9 +1,8 @@
-"""The poses as pictures: where limbs are, and which point of the garment belongs to which point of the person.
+"""Poses in image space: limb heatmaps, and the correspondence between points of the person and of the garment.
 
-The paper hands both poses to the network as vectors, and leaves it to attention and to 4 million pairs to learn what
-they mean for a pixel. A network that is trained for an hour is told (`pose_maps`, `warp` of ParallelUNetConfig;
-docs/learning.md has what that changes). All is plain arithmetic in float32, on coordinates in [0, 1], x to the right
-and y down.
+The paper gives both poses to the network as vectors and relies on attention and 4 million pairs to learn their spatial
+meaning. A network trained for an hour gets it as an input (`pose_maps` and `warp` of ParallelUNetConfig; effect:
+docs/learning.md). Everything is computed in float32, on coordinates in [0, 1], x to the right and y down.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ LIMBS = (
 """Pairs of keypoints with a straight part of the body between them."""
 
 LIMB_WIDTHS = (0.02, 0.06)
-"""Standard deviations, in parts of the picture's side, of the two maps of each limb: an arm's, and three arms'."""
+"""Standard deviations of the two heatmaps per limb, as fractions of the image side: one and three arm widths."""
 
 POSE_MAPS = len(LIMBS) * len(LIMB_WIDTHS)
 """Channels of ``limb_maps``."""
@@ -43,38 +42,38 @@ WARP_MAPS = 5
 """Channels of ``warped_garment`` for one part of the garment."""
 
 _NEAREST = 1e-4
-"""Added to squared distances: a keypoint's weight does not grow beyond that of a hundredth of the side."""
+"""Added to squared distances: it caps a keypoint's weight at that of a distance of 1 % of the image side."""
 
 _RIDGE = 0.1
-"""How much of the affine map is taken from the nearest similarity, as a share of the keypoints' spread."""
+"""Regularisation of the affine map towards the best similarity, relative to the keypoints' spread."""
 
 
 def limb_maps(pose: Tensor, size: tuple[int, int]) -> Tensor:
-    """Draw a pose (B, J, 3) as one channel a limb and width: exp(-d² / 2 width²) of the distance d to the limb.
+    """Draw a pose (B, J, 3) as heatmaps, one per limb and width: exp(-d² / 2 width²) for the distance d to the limb.
 
-    Returns (B, POSE_MAPS, H, W) in [0, 1]; a limb with an end that is absent is 0.
+    Returns (B, POSE_MAPS, H, W) in [0, 1]; a limb with an absent end is 0.
     """
     x, y = pixel_centres(size, pose.device)
     ends = pose.float()
     a, b = (torch.stack([ends[:, limb[end]] for limb in LIMBS], dim=1) for end in (0, 1))
-    seen = ((a[..., 2] > 0) & (b[..., 2] > 0))[..., None, None]
+    visible = ((a[..., 2] > 0) & (b[..., 2] > 0))[..., None, None]
     ax, ay = a[..., :2, None, None].unbind(2)
     along_x, along_y = (b - a)[..., :2, None, None].unbind(2)  # (B, limbs, 1, 1)
-    share = (x - ax) * along_x + (y - ay) * along_y
-    share = (share / (along_x.square() + along_y.square() + 1e-8)).clamp(0, 1)
-    distance = (x - ax - share * along_x).square() + (y - ay - share * along_y).square()
-    return torch.cat([torch.exp(distance * (-0.5 / width**2)) * seen for width in LIMB_WIDTHS], dim=1)
+    position = (x - ax) * along_x + (y - ay) * along_y
+    position = (position / (along_x.square() + along_y.square() + 1e-8)).clamp(0, 1)
+    distance = (x - ax - position * along_x).square() + (y - ay - position * along_y).square()
+    return torch.cat([torch.exp(distance * (-0.5 / width**2)) * visible for width in LIMB_WIDTHS], dim=1)
 
 
 def correspondence(Jp: Tensor, Jg: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return for each pixel of the person which point of the garment's picture lies there, (B, H, W, 2) as x, y.
+    """Return for each pixel of the person the corresponding point of the garment image, (B, H, W, 2) as x, y.
 
     Moving least squares (Schaefer et al. 2006, "Image deformation using moving least squares") over the keypoints
-    that both poses (B, J, 3) have, weighted by 1 / d²: about each pixel the affine map that takes the person's
-    keypoints to the garment's, held to the nearest similarity where keypoints lie on a line. Points may fall outside
-    of the picture; without a common keypoint all of them are (0, 0), and with a single one they are that.
+    present in both poses (B, J, 3), weighted by 1 / d²: at each pixel, the affine map from the person's keypoints to
+    the garment's, regularised towards a similarity for keypoints on a line. Points may lie outside the image. Without
+    a common keypoint all points are (0, 0); with a single one they all equal it.
     """
-    # Pixels come last, (B, J, H, W): sums over a last axis of a few keypoints take several times as long on a CPU.
+    # Pixels come last, (B, J, H, W): on a CPU, reducing a short last axis of keypoints takes several times as long.
     x, y = pixel_centres(size, Jp.device)
     px, py, gx, gy = (v[..., None, None] for pose in (Jp, Jg) for v in pose[..., :2].float().unbind(-1))
     weight = _common(Jp, Jg)[..., None, None] / ((x - px).square() + (y - py).square() + _NEAREST)
@@ -105,17 +104,17 @@ def correspondence(Jp: Tensor, Jg: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def warped_garment(Ic: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
-    """Return Ic (B, 3, H, W) moved to where the poses say it belongs, and from where it came: (B, WARP_MAPS, H, W).
+    """Return Ic (B, 3, H, W) warped onto the person by the poses, and the sampling grid: (B, WARP_MAPS, H, W).
 
-    The last two channels are the point of Ic in [-1, 1], cut at ±2. Outside of Ic there is 0, the conditions' grey, and
-    all is 0 where the poses have less than two keypoints in common.
+    The last two channels are the source point in Ic, in [-1, 1] and clamped to ±2. Outside Ic the image is 0, the
+    conditions' grey; all channels are 0 if the poses have fewer than two keypoints in common.
     """
-    source = correspondence(Jp, Jg, (Ic.shape[2], Ic.shape[3])) * 2.0 - 1.0
-    moved = F.grid_sample(Ic.float(), source, padding_mode="zeros", align_corners=False)
-    maps = torch.cat([moved, source.permute(0, 3, 1, 2).clamp(-2.0, 2.0)], dim=1)
+    grid = correspondence(Jp, Jg, (Ic.shape[2], Ic.shape[3])) * 2.0 - 1.0
+    warped = F.grid_sample(Ic.float(), grid, padding_mode="zeros", align_corners=False)
+    maps = torch.cat([warped, grid.permute(0, 3, 1, 2).clamp(-2.0, 2.0)], dim=1)
     return maps * (_common(Jp, Jg).sum(1) >= 2)[:, None, None, None]
 
 
 def _common(Jp: Tensor, Jg: Tensor) -> Tensor:
-    """Return (B, J): which keypoints both poses have."""
+    """Return which keypoints both poses have, (B, J)."""
     return (Jp[..., 2] > 0) & (Jg[..., 2] > 0)

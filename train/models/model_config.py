@@ -1,21 +1,22 @@
-"""The shape of a model, checked before a single weight is allocated.
+"""Configuration of the networks, validated before any weight is allocated.
 
-A configuration that cannot be built raises ValueError (pydantic's ValidationError is one) with the two values that
-contradict each other and a value that would fit. Resolutions below are of a square picture's side in pixels.
+A configuration that cannot be built raises ValueError (pydantic's ValidationError is a subclass) with the two
+conflicting values and a value that would fit. Resolutions are the side of a square image in pixels.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
+from common.config_section import ConfigSection
 from schemas.keypoints import NUM_KEYPOINTS
 from train.models.anchors import PARTS
 from train.models.geometry import WARP_MAPS
 
 
-def _is_papers(setting: str) -> bool:
+def _is_paper(setting: str) -> bool:
     return setting in ("t", "cross-attention")
 
 
@@ -23,7 +24,7 @@ def _is_off(setting: bool) -> bool:
     return not setting
 
 
-def _is_single(patch: int) -> bool:
+def _is_one(patch: int) -> bool:
     return patch == 1
 
 
@@ -31,77 +32,78 @@ Counts = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 EvenInt = Annotated[int, Field(gt=0, multiple_of=2)]
 
 
-class ParallelUNetConfig(BaseModel):
-    """A Parallel-UNet (TryOnDiffusion, App. A.1 and Fig. 8). Level 0 is the full resolution, each next one its half."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ParallelUNetConfig(ConfigSection):
+    """A Parallel-UNet (TryOnDiffusion, App. A.1, Fig. 8). Level 0 has the full resolution; each next one halves it."""
 
     kind: Literal["parallel-unet"] = "parallel-unet"
+    """Architecture that these settings describe."""
     image_size: PositiveInt
-    """Side of z_t in pixels; the network is convolutional, but ``attention_levels`` are resolutions at this size."""
+    """Side of z_t in pixels; ``attention_levels`` are resolutions for an image of this size."""
     channels: Counts
-    """Width of each level, the same in both UNets."""
+    """Channels at each level, the same in both UNets."""
     person_down: Counts
-    """Residual blocks of each level on the person's way down; its way up is the mirror image."""
+    """Residual blocks per level in the person-UNet's encoder; its decoder mirrors it."""
     garment_down: Counts
-    """Residual blocks of each level on the garment's way down."""
+    """Residual blocks per level in the garment-UNet's encoder."""
     garment_up: Counts
-    """Residual blocks on the garment's way up, from the bottom; it stops after the last level that is attended to."""
+    """Residual blocks per level in the garment-UNet's decoder, from the lowest resolution up; it ends at the last
+    cross-attention level."""
     attention_levels: Counts
-    """Resolutions at which every block of the person's UNet runs self- and cross-attention."""
+    """Resolutions at which every block of the person-UNet has self- and cross-attention."""
     head_dim: PositiveInt = 64
-    """Width of an attention head."""
+    """Channels per attention head."""
     film_dim: EvenInt
-    """E: width of the embedding from which every block takes its FiLM scale and shift."""
+    """E: width of the embedding that every block maps to its FiLM scale and shift."""
     pose_dim: PositiveInt
-    """P: width of a keypoint's token."""
+    """P: width of a pose token; there is one per keypoint."""
     keypoints: PositiveInt = NUM_KEYPOINTS
-    """J: keypoints of a pose."""
+    """J: number of keypoints of a pose."""
     low_res_channels: Literal[0, 3] = 0
-    """Channels of the enlarged low-resolution picture that is concatenated to z_t: 3 in the second stage."""
-    garment_film: Literal["t", "static"] = Field("t", exclude_if=_is_papers)
-    """What modulates the garment's UNet: t, t_na and the poses (the paper's: §3.2, App. A.1), or all of these but t.
-    Without t the garment's features are the same at every step of sampling, and are computed once. The weights are
-    the same in number and shape. Written to JSON only where it is not the paper's: earlier files stay valid."""
-    garment: Literal["cross-attention", "concatenation", "none"] = Field("cross-attention", exclude_if=_is_papers)
-    """How the person's UNet learns of Ic. The two others are baselines without garment-UNet and cross-attention:
-    concatenation puts Ic beside z_t and Ia at the input (the paper's ablation: §4, "concatenation"), none hides Ic and
-    Jg altogether. ``garment_down`` and ``garment_up`` then build nothing. Written to JSON as garment_film is."""
+    """Channels of the upsampled low-resolution image that is concatenated to z_t: 3 in the second stage, else 0."""
+    garment_film: Literal["t", "static"] = Field("t", exclude_if=_is_paper)
+    """FiLM conditioning of the garment-UNet: "t" uses t, t_na and the poses (the paper: §3.2, App. A.1), "static" omits
+    t. The garment features are then the same at every sampling step and are computed once. Number and shape of the
+    weights do not change. Written to JSON only if it differs from the paper, so that older files stay valid."""
+    garment: Literal["cross-attention", "concatenation", "none"] = Field("cross-attention", exclude_if=_is_paper)
+    """How Ic conditions the person-UNet. The other two values are baselines without garment-UNet and cross-attention:
+    concatenation concatenates Ic to z_t and Ia at the input (the paper's ablation, §4), none ignores Ic and Jg.
+    Both ignore ``garment_down`` and ``garment_up``. Written to JSON only if it differs from the paper."""
 
-    patch: PositiveInt = Field(1, exclude_if=_is_single)
-    """Side in pixels of the squares that level 0 sees as one position, with all their values as channels: 1 in the
-    paper. With 2 the whole network computes on a quarter of the positions. Written to JSON only where it is not 1."""
+    patch: PositiveInt = Field(1, exclude_if=_is_one)
+    """Patch size in pixels: the input is rearranged from space to channels (pixel_unshuffle) by this factor, and the
+    output back. 1 in the paper; 2 leaves the network a quarter of the positions. Written to JSON only if not 1."""
 
     pose_maps: bool = Field(False, exclude_if=_is_off)
-    """Whether the person's UNet also sees Jp drawn as pictures of its limbs; the paper hands over vectors alone."""
+    """Whether the person-UNet also gets Jp as limb heatmaps; the paper uses pose vectors only. Written to JSON only if
+    true."""
     warp: bool = Field(False, exclude_if=_is_off)
-    """Whether the person's UNet also sees Ic moved to where Jp and Jg say that it belongs, as a first guess that
-    cross-attention has to mend; the paper has the implicit warp alone. Both are written to JSON only where true."""
+    """Whether the person-UNet also gets Ic explicitly warped to the person by Jp and Jg, an initial estimate that
+    cross-attention refines; the paper uses the implicit warp only. Written to JSON only if true."""
 
     @property
     def person_up(self) -> tuple[int, ...]:
-        """Residual blocks of the person's way up, from the bottom."""
+        """Residual blocks per level in the person-UNet's decoder, from the lowest resolution up."""
         return self.person_down[::-1]
 
     @property
     def resolutions(self) -> tuple[int, ...]:
-        """Side of each level in positions."""
+        """Side of each level's feature map."""
         return tuple(self.image_size // self.patch >> level for level in range(len(self.channels)))
 
     @property
     def condition_images(self) -> int:
-        """Conditional images, and so noise levels: Ia, Ic and, in the second stage, low_res."""
+        """Number of conditioning images, and so of noise levels: Ia, Ic and, in the second stage, low_res."""
         return 3 if self.low_res_channels else 2
 
     @property
     def person_inputs(self) -> int:
-        """Channels of pixels that the person's UNet reads: z_t, Ia, low_res in the second stage, what is said of Ic."""
-        of_garment = 3 * (self.garment == "concatenation") + WARP_MAPS * len(PARTS) * self.warp
-        return 6 + self.low_res_channels + of_garment
+        """Image channels of the person-UNet's input: z_t, Ia, low_res in the second stage, and Ic in some form."""
+        garment_channels = 3 * (self.garment == "concatenation") + WARP_MAPS * len(PARTS) * self.warp
+        return 6 + self.low_res_channels + garment_channels
 
     @property
     def stride(self) -> int:
-        """How many times smaller than z_t the bottom is; sides must be multiples of it."""
+        """Total downsampling factor; the sides of z_t must be multiples of it."""
         return int(self.patch * 2 ** (len(self.channels) - 1))
 
     @model_validator(mode="after")
@@ -114,10 +116,10 @@ class ParallelUNetConfig(BaseModel):
         self._check_attention()
         self._check_garment_up()
         if self.garment == "none" and self.warp:
-            raise ValueError("garment=none hides Ic, which warp=true shows; leave one of them out")
+            raise ValueError("garment=none ignores Ic, but warp=true uses it: set only one of them")
         if self.garment != "cross-attention" and self.garment_film == "static":
             raise ValueError(
-                f"garment={self.garment} has no garment-UNet, which garment_film=static is about; leave one of them out"
+                f"garment={self.garment} has no garment-UNet for garment_film=static to configure: set only one of them"
             )
         return self
 
@@ -125,8 +127,8 @@ class ParallelUNetConfig(BaseModel):
         for resolution in self.attention_levels:
             if resolution not in self.resolutions:
                 raise ValueError(
-                    f"attention_levels={self.attention_levels} names {resolution}, but at image_size={self.image_size} "
-                    f"the levels are {self.resolutions}"
+                    f"attention_levels={self.attention_levels} contains {resolution}, but at "
+                    f"image_size={self.image_size} the levels are {self.resolutions}"
                 )
         for resolution, width in zip(self.resolutions, self.channels, strict=True):
             if resolution in self.attention_levels:
@@ -139,27 +141,26 @@ class ParallelUNetConfig(BaseModel):
         if self.garment_up != fitting:
             raise ValueError(
                 f"garment_up={self.garment_up} with garment_down={self.garment_down} and attention_levels="
-                f"{self.attention_levels}: the garment's way up mirrors its way down as far as the last "
+                f"{self.attention_levels}: the garment-UNet's decoder mirrors its encoder up to the last "
                 f"cross-attention at {self.resolutions[first_attended]}, which is {fitting}"
             )
 
 
-class EfficientUNetConfig(BaseModel):
-    """Imagen's Efficient-UNet (App. B.1, Fig. A.30) without attention: any size that halves ``depth`` times."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class EfficientUNetConfig(ConfigSection):
+    """Imagen's Efficient-UNet (App. B.1, Fig. A.30) without attention; image sides are multiples of ``stride``."""
 
     kind: Literal["efficient-unet"] = "efficient-unet"
+    """Architecture that these settings describe."""
     channels: Counts
-    """Width of each DBlock; the first also that of the full-resolution convolutions."""
+    """Number of channels of each DBlock; the first is also that of the full-resolution convolutions."""
     blocks: Counts
-    """Residual blocks of each DBlock and of its UBlock."""
+    """Number of residual blocks in each DBlock and the corresponding UBlock."""
     emb_dim: EvenInt
-    """Width of the embedding of t and t_na that CombineEmbs reads."""
+    """Width of the embedding of t and t_na that conditions every DBlock and UBlock (CombineEmbs)."""
 
     @property
     def stride(self) -> int:
-        """How many times smaller than z_t the bottom is; sides must be multiples of it."""
+        """Total downsampling factor; the sides of z_t must be multiples of it."""
         return int(2 ** len(self.channels))
 
     @model_validator(mode="after")
@@ -170,11 +171,11 @@ class EfficientUNetConfig(BaseModel):
 
 
 ModelConfig = Annotated[ParallelUNetConfig | EfficientUNetConfig, Field(discriminator="kind")]
-"""Either model; ``kind`` tells them apart in JSON."""
+"""Either model; ``kind`` is the discriminator in JSON."""
 
 
 def check_divisible(name: str, value: int, divisor: int, because: str) -> None:
-    """Raise ValueError unless ``divisor`` divides ``value``, naming the neighbours that it does divide."""
+    """Raise ValueError unless ``value`` is a multiple of ``divisor``; the message names the nearest multiples."""
     if value % divisor:
         below, above = value // divisor * divisor, (value // divisor + 1) * divisor
         fitting = f"{below} or {above}" if below else f"{above}"

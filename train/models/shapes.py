@@ -1,11 +1,11 @@
-"""Named shapes: the papers' own, and smaller ones for one card or for a laptop."""
+"""Named architectures: those of the papers, and smaller ones for one GPU or a laptop."""
 
 from __future__ import annotations
 
 from train.models.model_config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 
 EFFICIENT_UNETS = tuple(f"efficientunet-b{phi}" for phi in range(8))
-"""Names that ``efficient_unet_config`` knows."""
+"""Names accepted by ``efficient_unet_config``."""
 
 _PAPER_PHI = 4
 
@@ -13,12 +13,12 @@ _PAPER_PHI = 4
 def efficient_unet_config(name: str) -> EfficientUNetConfig:
     """Return a member of the Efficient-UNet family; ``efficientunet-b4`` is the paper's (Imagen App. F.3).
 
-    One rule scales width and depth together: member φ is 2^((φ - 4) / 4) times as wide and as deep as the paper's.
-    The first width is rounded to a multiple of 16 and doubles from level to level; depths are rounded to whole
-    blocks. So b0 has half of both, and every fourth member twice. Raises ValueError for another name.
+    Width and depth are scaled together: member φ is 2^((φ - 4) / 4) times as wide and as deep as the paper's.
+    The first width is rounded to a multiple of 16 and doubles at each level; depths are rounded to whole blocks. So b0
+    has half the width and depth. Raises ValueError for an unknown name.
     """
     if name not in EFFICIENT_UNETS:
-        raise ValueError(f"no Efficient-UNet is called {name!r}: one of {', '.join(EFFICIENT_UNETS)}")
+        raise ValueError(f"no Efficient-UNet named {name!r}: use one of {', '.join(EFFICIENT_UNETS)}")
     factor = 2.0 ** ((EFFICIENT_UNETS.index(name) - _PAPER_PHI) / 4)
     width = 16 * round(128 * factor / 16)
     depths = tuple(max(1, round(blocks * factor)) for blocks in (2, 4, 8, 8))
@@ -107,4 +107,4 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
         "sr1024": EfficientUNetConfig(channels=(16, 32, 64), blocks=(1, 2, 2), emb_dim=64),
     },
 }
-"""Preset → stage → model. Stages are base, sr256 and sr1024 whatever the preset's own picture sizes."""
+"""Preset → stage → model. Stages are called base, sr256 and sr1024 whatever the preset's image sizes."""

@@ -1,4 +1,4 @@
-"""Floating-point operations of a training step, counted from the network's shapes."""
+"""Floating-point operations (FLOPs) of a training step, computed from the network's shapes."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from train.models import ModelConfig, ParallelUNetConfig, build_model
 from train.models.condition import Condition
 
 _PASSES = 3
-"""A forward pass, and a backward pass that is twice as much: what is computed a second time is not counted."""
+"""A backward pass takes twice the FLOPs of a forward pass; recomputation by checkpointing is not counted."""
 
 
 def flops_per_image(config: StageConfig) -> int:
-    """Return the operations that training on one image takes; an addition and a multiplication are two."""
+    """Return the FLOPs of training on one image; a multiply-add counts as two."""
     return _PASSES * forward_flops(config.model, config.crop or config.size)
 
 
 @cache
 def forward_flops(model: ModelConfig, side: int) -> int:
-    """Return those of one forward pass over one image of ``side`` pixels; nothing is computed."""
+    """Return the FLOPs of one forward pass on a ``side`` × ``side`` image, traced on the meta device."""
     with torch.device("meta"), torch.no_grad(), _Counter() as counter:
         build_model(model).eval()(*_shapes(model, side))
     return int(counter.total)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """`FlopCounterMode`'s own formulas, without the compiler that it imports first, which takes seconds."""
+    """Counts with the formulas of `FlopCounterMode`, whose own module takes seconds to import the compiler."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -41,7 +41,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run an operator and add what it takes."""
+        """Run an operator and add its FLOPs."""
         result = func(*args, **(kwargs or {}))
         formula = flop_registry.get(func._overloadpacket)
         if formula is not None:

@@ -1,6 +1,6 @@
-"""Dynamic loss scaling for fp16, as torch.amp.GradScaler does it, on any device and with a state that can be saved.
+"""Dynamic loss scaling for fp16, as in torch.amp.GradScaler, but for any device and without synchronisation.
 
-The scale is a power of two, so that scaling and unscaling are exact. It lives on the device: a step reads nothing back.
+The scale is a power of two, so that scaling and unscaling are exact. It stays on the device.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ INITIAL = 65536.0
 
 @dataclass
 class LossScale:
-    """The scale and what its next change depends on."""
+    """The loss scale, and the counter that decides when it grows."""
 
     scale: Tensor
-    """What the loss is multiplied by before the backward pass, (), float32."""
+    """Factor of the loss before the backward pass, (), float32."""
     good: Tensor
     """Steps with finite gradients since the last change, (), int64."""
 
     @classmethod
     def initial(cls, device: torch.device) -> LossScale:
-        """Return the scale of a first step."""
+        """Return the scale before the first step."""
         return cls(torch.tensor(INITIAL, device=device), torch.tensor(0, device=device))
 
     def unscale(self, gradients: Sequence[Tensor]) -> None:
@@ -35,17 +35,17 @@ class LossScale:
         torch._foreach_mul_(list(gradients), 1.0 / self.scale)
 
     def update(self, finite: Tensor) -> None:
-        """Record whether all gradients of a step were finite, a boolean ()."""
+        """Adjust the scale after a step; ``finite``, a boolean (), is whether its loss and gradients were."""
         due = self.good + 1 == INTERVAL
         grown = torch.where(due, self.scale * GROWTH, self.scale)
         self.scale = torch.where(finite, grown, self.scale * BACKOFF)
         self.good = torch.where(finite & ~due, self.good + 1, torch.zeros_like(self.good))
 
     def state(self) -> dict[str, float]:
-        """Return what a checkpoint has to hold."""
+        """Return the state for a checkpoint."""
         return {"scale": float(self.scale), "good": int(self.good)}
 
     def load(self, state: dict[str, float]) -> None:
-        """Take the state of a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.scale.fill_(state["scale"])
         self.good.fill_(int(state["good"]))

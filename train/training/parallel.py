@@ -1,4 +1,4 @@
-"""The network on several processes: a copy on each (ddp), or a share of every weight on each (fsdp)."""
+"""Distributed training: a copy of the network per process (ddp), or a shard of every weight per process (fsdp)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from train.training.state import Training
 
 
 def refuse_impossible(config: StageConfig, world: World) -> None:
-    """Raise UserError where the settings cannot be shared among the processes in their way."""
+    """Raise UserError if the settings do not work with this kind of parallelism or number of processes."""
     share_of_batch(config.data.batch, world.size)
     memory, fsdp = config.memory, world.kind == "fsdp"
     refused = {
@@ -37,10 +37,10 @@ def refuse_impossible(config: StageConfig, world: World) -> None:
 
 
 def shard(model: nn.Module, world: World, dtype: torch.dtype) -> None:
-    """Leave each process its share of every weight, on its device. A block's are whole while the block computes.
+    """Shard every weight over the processes (FSDP2); a block's weights are gathered while it computes.
 
-    Shares stay in float32. A block's weights travel in ``dtype``, in which autocast would multiply by them anyway, and
-    its gradients are summed in float32. What is outside of blocks, coordinates among it, is gathered as it is.
+    Shards stay in float32. A block's weights are gathered in ``dtype``, which autocast would cast them to anyway, and
+    its gradients are reduced in float32. Weights outside blocks, such as those of coordinates, are gathered in float32.
     """
     mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(
@@ -52,38 +52,38 @@ def shard(model: nn.Module, world: World, dtype: torch.dtype) -> None:
 
 
 def replicate(model: nn.Module, world: World) -> DistributedDataParallel | None:
-    """Return what averages the gradients of all copies in its backward pass; None where there is one copy."""
-    # Gradients lie in the buffers that are sent, not beside them; there are no other buffers.
+    """Return ``model`` wrapped in DistributedDataParallel, which averages gradients; None without ddp."""
+    # Gradients are views into the communication buckets, which saves a copy of them.
     return DistributedDataParallel(model, gradient_as_bucket_view=True) if world.kind == "ddp" else None
 
 
 def accumulating(training: Training, last: bool) -> AbstractContextManager[None]:
-    """Return the context of a micro-batch: copies average their gradients in the ``last`` one of a step alone.
+    """Return the context of a micro-batch: ddp averages gradients only in the ``last`` one of a step.
 
-    Shares are summed in every one: whole gradients, kept until the last, are what sharding is to save.
+    fsdp reduces them in every one: keeping unsharded gradients until the last would defeat its purpose.
     """
     return nullcontext() if last or training.ddp is None else training.ddp.no_sync()
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return all of a tensor of which this process may have a share; then all processes have to ask."""
+    """Return the full tensor, gathered if it is sharded; all processes must then call this."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def share(tensor: Tensor, like: Tensor | None) -> Tensor:
-    """Return this process's share of a whole tensor, where ``like`` is a share."""
+    """Return this process's shard of a full tensor, sharded as ``like``; the tensor itself if ``like`` is not."""
     if not isinstance(like, DTensor):
         return tensor
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
 def gathered(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
-    """Return the tensors whole: those of shares in host memory, one after the other, on the first process alone."""
+    """Return the full tensors; sharded ones are gathered one by one into host memory, on rank 0 only."""
     if world.kind != "fsdp":
         return dict(tensors)
-    found: dict[str, Tensor] = {}
+    on_main: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        entire = whole(tensor)
+        full = whole(tensor)
         if world.leads:
-            found[name] = entire.to("cpu")
-    return found
+            on_main[name] = full.to("cpu")
+    return on_main

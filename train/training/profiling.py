@@ -1,4 +1,4 @@
-"""`trainer fit --profile N`: a trace of N steps, on the host and on the card, for a browser."""
+"""`trainer fit --profile N`: trace N steps on the host and the GPU, for viewing in a browser."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from train.hardware.world import World
 from train.runs.run_folder import RunFolder
 
 WARM = 3
-"""Steps before the first traced one, in which memory is allocated and kernels are chosen and compiled."""
+"""Steps before the first traced one, in which memory is allocated and kernels are selected and compiled."""
 
 
 class Profiler:
-    """Traces ``count`` steps of the first process once the run has warmed up; does nothing where that is 0.
+    """Traces ``count`` steps of rank 0 after the warm-up; does nothing if ``count`` is 0.
 
-    RUN/profile/step-00000013.json is in Chrome's format: https://ui.perfetto.dev or chrome://tracing shows it.
+    RUN/profile/step-00000013.json is in Chrome's trace format: open it at https://ui.perfetto.dev or chrome://tracing.
     """
 
     def __init__(self, run: RunFolder, count: int, step: int, world: World) -> None:
@@ -27,14 +27,14 @@ class Profiler:
             self._start()
 
     def stepped(self, step: int) -> None:
-        """Start before the first traced step, and write the trace after the last."""
+        """Call after every step: starts the trace before the first traced step, and writes it after the last."""
         if step == self._first:
             self._start()
         elif self._profile is not None and step == self._last:
             self._write(step)
 
     def close(self) -> None:
-        """Write the trace of a run that ended earlier."""
+        """Write the trace if the run ended before its last traced step."""
         if self._profile is not None:
             self._write(self._last)
 
@@ -53,4 +53,4 @@ class Profiler:
             self._folder.mkdir(exist_ok=True)
             profile.export_chrome_trace(str(self._folder / f"step-{step:08d}.json"))
         except OSError as error:
-            raise UserError(f"{self._folder}: {error.strerror}; leave out --profile, or free some room") from error
+            raise UserError(f"{self._folder}: {error.strerror}; omit --profile, or free some disk space") from error

@@ -1,4 +1,4 @@
-"""The state of a training: what a checkpoint holds."""
+"""The state of a training run, from which checkpoints are made."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ from train.training.loss_scale import LossScale
 
 @dataclass
 class Training:
-    """All that a step changes."""
+    """Everything that a step changes."""
 
     model: nn.Module
     ema: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
     step: int = 0
     masters: dict[str, nn.Parameter] = field(default_factory=dict)
-    """The copy of the weights that the optimizer steps in host memory; empty where it steps the model's own."""
+    """The optimizer's copy of the weights in host memory; empty if it steps the model's own weights."""
     scale: LossScale | None = None
-    """fp16's loss scale."""
+    """Loss scale of fp16; None in other precisions."""
     skipped: int | Tensor = 0
-    """Steps of the whole run whose loss or a gradient was not finite; but for `left_out` they changed nothing.
+    """Steps of the whole run with a non-finite loss or gradient. They changed no weight, apart from the case of
+    `weights_skipped`.
 
-    Like all that a step counts it stays on the device, so that no step has to wait for its result: int() fetches it.
+    Like all counters of a step, it stays on the device, so that no step waits for its value: int() fetches it.
     """
     skipped_in_a_row: int | Tensor = 0
-    """The last ones of these."""
-    left_out: bool | Tensor = False
-    """Whether the last step left out a weight whose own gradient was not finite, inside of the backward pass."""
+    """Number of consecutive skipped steps up to the last one."""
+    weights_skipped: bool | Tensor = False
+    """Whether the last step, with the optimizer in the backward pass, skipped a weight with a non-finite gradient."""
     loss_is_finite: bool | Tensor = True
-    """The same of the loss whose backward pass is under way."""
+    """Whether the loss of the current backward pass is finite."""
     norm: Tensor | None = None
-    """The last step's gradient norm before clipping, (); None where each gradient is freed at once."""
+    """The last step's gradient norm before clipping, (); None with the optimizer in the backward pass."""
     compiled: nn.Module | None = None
-    """The model as torch.compile made it, with the same weights."""
+    """The model compiled by torch.compile, sharing its weights."""
     ddp: DistributedDataParallel | None = None
-    """That of the two with the averaging of gradients among processes that each have a copy of it."""
+    """The (compiled) model wrapped in DistributedDataParallel."""
 
     @property
     def learner(self) -> nn.Module:
-        """What a step's forward pass is made with; all else is with the model itself."""
+        """The module for a step's forward pass: wrapped or compiled, if it is; everything else uses ``model``."""
         return next(one for one in (self.ddp, self.compiled, self.model) if one is not None)
 
     @property
     def stepped(self) -> dict[str, nn.Parameter]:
-        """The parameters, by name, that the optimizer steps."""
+        """The parameters that the optimizer steps, by name."""
         return self.masters or dict(self.model.named_parameters())

@@ -1,4 +1,4 @@
-"""One step of training: read `train_step` from top to bottom. `trainer plan` traces this very function."""
+"""One training step: read `train_step` from top to bottom. `trainer plan` traces the same function."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from train.training.state import Training
 
 @dataclass(frozen=True)
 class Stepper:
-    """What stays the same from step to step."""
+    """What a step needs and does not change: configuration, schedule, device and processes."""
 
     config: StageConfig
     schedule: Schedule
     device: torch.device
     world: World = ALONE
     draws_on_device: bool | None = None
-    """Whether noise, times and dropout are drawn on the device; None: on a card. The host's are faster on a CPU."""
+    """Whether noise, times and dropout are drawn on the device; None: only on a GPU, as NumPy is faster on a CPU."""
 
     def noise(self, positions: Sequence[int]) -> Noise:
-        """Return the random numbers of the samples at these positions of the run."""
+        """Return the random numbers for the samples at these positions in the data order."""
         config = self.config
         if self.device.type == "cpu" if self.draws_on_device is None else not self.draws_on_device:
             return SampleNoise(config.seed, config.stage, positions)
@@ -47,16 +47,16 @@ class Stepper:
 
 
 def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
-    """Return the state before the first step: weights by the seed, averaged weights equal to them."""
+    """Return the state before the first step: weights initialised from the seed, EMA weights equal to them."""
     torch.manual_seed(config.seed)
     model = build_model(config.model)
     set_checkpointing(model, config.memory.checkpointing)
-    # The fused kernel is the fastest everywhere but in bf16 on a CPU (docs/model-speed.md).
+    # The fused kernel is fastest except in bf16 on a CPU (docs/model-speed.md).
     set_fused_attention(model, enabled=not (device.type == "cpu" and config.precision == "bf16"))
-    if world.kind == "fsdp":  # which takes contiguous weights only
+    if world.kind == "fsdp":  # FSDP requires contiguous weights
         shard(model, world, DTYPES[config.precision])
     else:
-        for parameter in model.parameters():  # in place: Module.to replaces parameters, which fake ones do not allow
+        for parameter in model.parameters():  # not Module.to, which replaces parameters: fake tensors do not allow that
             layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format
             parameter.data = parameter.data.to(device, memory_format=layout)
     if config.memory.ema_on_host:
@@ -68,7 +68,7 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     training.scale = LossScale.initial(device) if config.precision == "fp16" else None
     if config.compile:
         compiled = torch.compile(model, dynamic=False)
-        assert isinstance(compiled, nn.Module), "which a module's is"
+        assert isinstance(compiled, nn.Module), "torch.compile of a module returns a module"
         training.compiled = compiled
     training.ddp = replicate(training.learner, world)
     return training
@@ -77,14 +77,14 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
 def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     """Make one optimizer step and return the batch's mean loss, a scalar.
 
-    Of several processes each gives its share of the batch; all get the loss of the whole and make the same step.
-    The gradients of the micro-batches add up to those of the mean over the whole batch, however it is divided. A step
-    whose loss or gradients are not all finite changes no weight; ``training`` counts it. Inside of the backward pass
-    that is decided for each weight alone, and only a loss that is not finite leaves out the step as a whole; either
-    counts. On a card nothing is read back: the host may be a step ahead of it.
+    In distributed training, each process passes its share of the batch; all get the loss of the whole batch and make
+    the same step. The gradients of the micro-batches add up to those of the mean over the whole batch, however it is
+    split. A step with a non-finite loss or gradient changes no weight and is counted in ``training``. With
+    ``optimizer_in_backward`` this is decided per weight, and only a non-finite loss skips the whole step; both count.
+    On a GPU the step does not synchronise: the host may run one step ahead.
     """
     config, world, scale = stepper.config, stepper.world, training.scale
-    training.left_out = False
+    training.weights_skipped = False
     for group in training.optimizer.param_groups:
         group["lr"] = learning_rate(config, training.step)
     losses: list[Tensor] = []
@@ -95,7 +95,7 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
             losses.append(loss.detach())
             training.loss_is_finite = losses[-1].isfinite()
             (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
-    # Like the gradients, the mean of the shares' means, which are of one size.
+    # Like the gradients, the mean over the processes' shares, which are of equal size.
     loss = world.total(torch.stack(losses).sum()) / world.size
     finite = loss.isfinite()
     if not config.memory.optimizer_in_backward:
@@ -107,16 +107,16 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
 
 
 def _count(training: Training, finite: Tensor) -> None:
-    """Count a step that was not finite, or that left out a weight."""
-    sound = finite & ~training.left_out if isinstance(training.left_out, Tensor) else finite
-    training.skipped = training.skipped + ~sound
-    training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~sound
+    """Count a step that was not finite, or that skipped a weight."""
+    complete = finite & ~training.weights_skipped if isinstance(training.weights_skipped, Tensor) else finite
+    training.skipped = training.skipped + ~complete
+    training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~complete
 
 
 def _clip_and_step(training: Training, clip: float | None, finite: Tensor) -> Tensor:
-    """Step from the gradients and free them; return whether they and the loss were finite, else nothing was changed.
+    """Clip the gradients, step and free them; return whether loss and gradients were finite. If not, no weight changes.
 
-    ``finite`` says it of the loss; both are booleans ().
+    ``finite`` is whether the loss is; it and the result are booleans ().
     """
     gradients, scale = device_gradients(training.model), training.scale
     if scale is not None:
@@ -134,23 +134,23 @@ def _clip_and_step(training: Training, clip: float | None, finite: Tensor) -> Te
 
 
 def micro_batches(batch: Batch, size: int | None) -> Iterator[Batch]:
-    """Divide a batch into parts of ``size`` samples, the last one perhaps smaller; None leaves it whole."""
+    """Split a batch into parts of ``size`` samples, the last of which may be smaller; None does not split it."""
     count = len(batch.positions)
     if size is None or size >= count:
         yield batch
         return
     for start in range(0, count, size):
-        here = slice(start, start + size)
-        Ia, Ic, Jp, Jg = (None if v is None else v[here] for v in (batch.Ia, batch.Ic, batch.Jp, batch.Jg))
-        yield Batch(batch.positions[here], batch.x[here], Ia, Ic, Jp, Jg)
+        part = slice(start, start + size)
+        Ia, Ic, Jp, Jg = (None if v is None else v[part] for v in (batch.Ia, batch.Ic, batch.Jp, batch.Jg))
+        yield Batch(batch.positions[part], batch.x[part], Ia, Ic, Jp, Jg)
 
 
 def sample_losses(
     model: nn.Module, batch: Batch, stepper: Stepper, noise: Noise | None = None, t: Tensor | None = None
 ) -> Tensor:  # fmt: skip
-    """Return each sample's loss (B,); noise, times, levels and dropout are keyed by the samples' positions.
+    """Return each sample's loss (B,); noise, times, noise levels and dropout are keyed by the samples' positions.
 
-    Validation gives its own noise, and its times ``t`` (B,) in [0, 1]; then no condition is dropped.
+    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped.
     """
     config, schedule, device = stepper.config, stepper.schedule, stepper.device
     drop = config.diffusion.drop if t is None else 0.0
@@ -187,7 +187,7 @@ def sample_losses(
 
 
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:
-    """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution picture is made from x."""
+    """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution image is downsampled from x."""
     x = from_uint8(batch.x.to(device))
     Ia, Ic = (None if image is None else from_uint8(image.to(device)) for image in (batch.Ia, batch.Ic))
     Jp, Jg = (None if pose is None else pose.to(device) for pose in (batch.Jp, batch.Jg))
@@ -196,9 +196,9 @@ def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tup
 
 
 def learning_rate(config: StageConfig, step: int) -> float:
-    """Return the learning rate of the step that follows ``step`` ones: linear warm-up, then constant (paper §4).
+    """Return the learning rate after ``step`` steps: linear warm-up, then constant (paper §4).
 
-    Half a cosine over the steps that are left, where the configuration says so.
+    With ``decay`` cosine, it falls to 0 over the remaining steps.
     """
     optim = config.optim
     if step < optim.warmup:
@@ -211,21 +211,21 @@ def learning_rate(config: StageConfig, step: int) -> float:
 
 @torch.no_grad()
 def update_ema(training: Training, decay: float, finite: Tensor) -> None:
-    """Move the averaged weights towards the model's: decay (1 + n) / (10 + n) after n steps, but at most ``decay``.
+    """Update the EMA weights: the decay after n steps is (1 + n) / (10 + n), but at most ``decay``.
 
-    Where ``finite``, a boolean (), is false they stay.
+    If ``finite``, a boolean (), is false, they do not change.
     """
     share = 1 - min(decay, (1 + training.step) / (10 + training.step))
-    averaged = list(training.ema.values())
-    device = averaged[0].device
-    beside = [list(one) for one in (training.stepped.values(), training.model.parameters())]
-    parameters = [p.detach().to(device) for p in next((one for one in beside if one[0].device == device), beside[0])]
+    ema = list(training.ema.values())
+    device = ema[0].device
+    copies = [list(one) for one in (training.stepped.values(), training.model.parameters())]
+    parameters = [p.detach().to(device) for p in next((one for one in copies if one[0].device == device), copies[0])]
     finite = finite.to(device)
     if device.type == "cpu":
         if finite:
-            torch._foreach_lerp_(averaged, parameters, share)
+            torch._foreach_lerp_(ema, parameters, share)
         return
-    # Not lerp, whose share would have to be known to the host. What this takes for a moment the gradients took before.
-    differences = torch._foreach_sub(parameters, averaged)
+    # Not lerp, whose weight would have to be on the host. The temporary memory is no more than the freed gradients'.
+    differences = torch._foreach_sub(parameters, ema)
     torch._foreach_mul_(differences, finite * share)
-    torch._foreach_add_(averaged, differences)
+    torch._foreach_add_(ema, differences)

@@ -1,4 +1,4 @@
-"""What a run does when a step runs out of the card's memory: halve the micro-batch, or say which settings to change."""
+"""Recover from running out of GPU memory in a step."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from train.training.state import Training
 from train.training.step import Stepper, train_step
 
 TRIES = 3
-"""First steps since the run was started in which running out of memory means that the plan was wrong. Later it means
-that something else took memory, and a smaller micro-batch would only hide that."""
+"""Number of first steps in which running out of memory means that the plan was wrong. Later, something else took
+memory, and a smaller micro-batch would only hide it."""
 
 
 class MemoryGuard:
-    """Makes steps; out of memory it halves the micro-batch, or raises an error that says what to change."""
+    """Makes steps; if GPU memory runs out, it halves the micro-batch or raises an error that says what to change."""
 
     def __init__(self, stepper: Stepper, run: RunFolder, adapt: Callable[[str], None] | None) -> None:
-        """``adapt`` is called with a line for each change; None: the user chose the settings, so they stay."""
+        """``adapt`` is called with a line for each change; None: the micro-batch is the user's and is not changed."""
         self._stepper, self._run, self._adapt = stepper, run, adapt
         self._made = 0
 
     def step(self, training: Training, batch: Batch) -> Tensor:
-        """Make a step as `train_step` does. Raise UserError where the memory runs out and nothing can be halved."""
+        """Make a step as `train_step` does. Raise UserError if it does not fit in memory and cannot be made smaller."""
         fresh = not training.optimizer.state
         while (loss := _attempt(training, batch, self._stepper)) is None:
-            if fresh:  # moments that were allocated in part would be taken for complete ones
+            if fresh:  # partially allocated moments would be taken for complete ones
                 training.optimizer.state.clear()
             release(training.model)
             torch.cuda.empty_cache()
@@ -44,17 +44,17 @@ class MemoryGuard:
     def _halve(self, share: int) -> None:
         config, world = self._stepper.config, self._stepper.world
         micro = min(config.memory.micro_batch or share, share)
-        in_backward = config.memory.optimizer_in_backward  # then some weights are updated already
-        if self._adapt is None or self._made >= TRIES or micro == 1 or in_backward or world.kind is not None:
+        partly_stepped = config.memory.optimizer_in_backward  # some weights may already be updated
+        if self._adapt is None or self._made >= TRIES or micro == 1 or partly_stepped or world.kind is not None:
             raise UserError(out_of_memory(config, self._run))
         smaller = config.model_copy(update={"memory": config.memory.model_copy(update={"micro_batch": -(-micro // 2)})})
         self._stepper = replace(self._stepper, config=smaller)
         self._run.claim_config(smaller)
-        self._adapt(f"{config.stage}: out of memory at micro-batch {micro}; goes on with {-(-micro // 2)}")
+        self._adapt(f"{config.stage}: out of memory at micro-batch {micro}; continuing with {-(-micro // 2)}")
 
 
 def _attempt(training: Training, batch: Batch, stepper: Stepper) -> Tensor | None:
-    """Return the loss, None where the memory ran out: the error, which references the step's tensors, is released."""
+    """Return the loss, or None if out of memory; the error, which references the step's tensors, is then released."""
     try:
         return train_step(training, batch, stepper)
     except torch.OutOfMemoryError:
@@ -62,14 +62,14 @@ def _attempt(training: Training, batch: Batch, stepper: Stepper) -> Tensor | Non
 
 
 def out_of_memory(config: StageConfig, run: RunFolder | None = None) -> str:
-    """Return one line that names the settings to change, and the last checkpoint of the run."""
+    """Return a one-line message that names the settings to change and the run's last checkpoint."""
     micro = config.memory.micro_batch or config.data.batch
-    ways = [f"memory.micro_batch={micro // 2}"] if micro > 1 else []
-    ways += [f"memory.{name}=true" for name in ("checkpointing", "ema_on_host", "optimizer_on_host")
+    options = [f"memory.micro_batch={micro // 2}"] if micro > 1 else []
+    options += [f"memory.{name}=true" for name in ("checkpointing", "ema_on_host", "optimizer_on_host")
              if not getattr(config.memory, name)]  # fmt: skip
-    checkpoints = run.checkpoints.all() if run else []
+    saved = run.checkpoints.all() if run else []
     return (
-        f"{config.stage}: out of memory on the card at micro-batch {micro}; give "
-        + (f"--set {' or '.join(ways)}" if ways else "a smaller --preset")
-        + (f"; the last checkpoint is {checkpoints[-1]}" if checkpoints else "")
+        f"{config.stage}: out of GPU memory at micro-batch {micro}; use "
+        + (f"--set {' or '.join(options)}" if options else "a smaller --preset")
+        + (f"; the last checkpoint is {saved[-1]}" if saved else "")
     )

@@ -9,7 +9,7 @@ from train.configuration.stage_config import STAGES, Stage
 from train.models import count_parameters
 
 
-def test_the_papers_recipe_is_the_default() -> None:
+def test_the_paper_recipe_is_the_default() -> None:
     config = preset_config("paper", "base")
     assert (config.data.batch, config.steps, config.optim.lr, config.optim.warmup) == (256, 500_000, 1e-4, 10_000)
     assert (config.diffusion.prediction, config.diffusion.drop, config.diffusion.augmentation) == ("eps", 0.1, 1.0)
@@ -24,7 +24,7 @@ def test_the_papers_recipe_is_the_default() -> None:
         ("sr1024", 1024, 256, "linear", "ddim", 32),
     ],
 )
-def test_the_papers_stages(
+def test_the_stages_of_the_paper(
     stage: Stage, size: int, crop: int | None, schedule: str, sampler: str, steps: int
 ) -> None:  # fmt: skip
     config = preset_config("paper", stage)
@@ -49,15 +49,15 @@ def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("assignment", "said"),
+    ("assignment", "message"),
     [
-        ("optim.lrr=1", "no setting is called optim.lrr; did you mean optim.lr"),
+        ("optim.lrr=1", "no setting named optim.lrr; did you mean optim.lr"),
         ("sed=1", "did you mean seed"),
         ("optim.lr=-1", "optim.lr=-1"),
         ("data.batch=many", "data.batch=many"),
         ("steps", "name=value"),
         ("=3", "name=value"),
-        ("seed=[1", "not a value"),
+        ("seed=[1", "not a YAML value"),
         ("model.channels=[24,50,96]", "not a multiple of"),
         ("model.attention_levels=[12]", "12"),
         ("size=33", "size=33"),
@@ -66,15 +66,15 @@ def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) 
         ("memory.optimizer_in_backward=true", "optim.clip=1.0: null would fit"),
     ],
 )
-def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
+def test_an_invalid_setting_is_named(assignment: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         stage_config("nano", "base", None, [assignment])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("stage", "assignment", "said"),
+    ("stage", "assignment", "message"),
     [
         ("sr256", "size=100", "size=100 is not a multiple of 64 (low_res=64): 64 or 128 would fit"),
         ("sr1024", "crop=65", "crop=65 is not a multiple of 2 (size=256, low_res=128): 64 or 66 would fit"),
@@ -83,46 +83,46 @@ def test_a_wrong_setting_is_named(assignment: str, said: str) -> None:
         ("base", "diffusion.augmentation=0.1", "shown_std=0.1 goes with a residual_std and augmentation=0"),
     ],
 )
-def test_sizes_that_do_not_fit_name_both_values_and_what_would(stage: Stage, assignment: str, said: str) -> None:
+def test_conflicting_sizes_are_named_with_a_fitting_value(stage: Stage, assignment: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         stage_config("nano", stage, None, [assignment])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_only_the_base_stage_tells_what_is_shown() -> None:
+def test_shown_std_is_only_for_the_base_stage() -> None:
     with pytest.raises(UserError, match=r"shown_std=0.1 with low_res=64: null would fit"):
         stage_config("nano", "sr256", None, ["diffusion.augmentation=0", "diffusion.shown_std=0.1"])
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("- 1", "settings are expected"), ("a: [", "not YAML"), ("sed: 1", "did you mean seed")]
+    ("content", "message"), [("- 1", "expected a mapping"), ("a: [", "not YAML"), ("sed: 1", "did you mean seed")]
 )
-def test_a_wrong_file_is_named(tmp_path: Path, content: str, said: str) -> None:
+def test_an_invalid_file_is_named(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(content)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         stage_config("nano", "base", file, [])
     with pytest.raises(UserError, match="No such file"):
         stage_config("nano", "base", tmp_path / "none.yaml", [])
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("memory.micro_batch=4", "memory.micro_batch=4 of data.batch=8: null would fit"),
         ("precision=fp16", "precision=fp16: bf16 or fp32 would fit"),
         ("memory.optimizer_on_host=true", "memory.optimizer_on_host=true: false would fit"),
     ],
 )
-def test_stepping_in_backward_goes_with_few_settings(setting: str, said: str) -> None:
+def test_optimizer_in_backward_refuses_conflicting_settings(setting: str, message: str) -> None:
     with pytest.raises(UserError, match="optimizer_in_backward=true does not go with") as caught:
         stage_config("nano", "base", None, ["optim.clip=null", "memory.optimizer_in_backward=true", setting])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("preset", ["nano", "small", "paper"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_printed_settings_are_read_back_as_they_are(tmp_path: Path, preset: Preset, stage: Stage) -> None:
+def test_printed_settings_round_trip(tmp_path: Path, preset: Preset, stage: Stage) -> None:
     config = stage_config(preset, stage, None, ["optim.eps=1e-8", "optim.clip=null", "seed=7", "ema=0.99"])
     file = tmp_path / "all.yaml"
     file.write_text(as_yaml(config))
@@ -132,5 +132,5 @@ def test_printed_settings_are_read_back_as_they_are(tmp_path: Path, preset: Pres
 def test_settings_of_another_stage_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "all.yaml"
     file.write_text(as_yaml(preset_config("nano", "base")))
-    with pytest.raises(UserError, match="are those of the stage base, not of sr256: give --stage base"):
+    with pytest.raises(UserError, match="are for stage base, not sr256: use --stage base"):
         stage_config("nano", "sr256", file, [])

@@ -1,4 +1,4 @@
-"""One way from raw inputs to a Condition; the mistakes that live between training and sampling."""
+"""Building a Condition in the same way for training and sampling, and the mistakes that this prevents."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def given(value: Tensor | None) -> Tensor:
     return value
 
 
-def test_mistake_1_low_res_has_one_range_in_training_and_in_sampling() -> None:
-    """The same picture, once as bytes from a shard and once as the stage before's output, gives the same bits."""
+def test_mistake_1_low_res_has_the_same_range_in_training_and_sampling() -> None:
+    """The same image gives the same bits, once as uint8 from a shard and once as the previous stage's output."""
     pixels = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     stored, sampled = from_uint8(pixels), from_uint8(to_uint8(from_uint8(pixels)))
     t_na, noise = torch.tensor([[0.3], [0.7]]), (torch.randn(2, 3, 8, 8),)
@@ -93,7 +93,7 @@ def test_mistake_6_dropped_samples_are_null_in_every_input() -> None:
         assert torch.equal(given(value)[drop], given(part)[drop])
 
 
-def test_mistake_8_bytes_become_minus_one_to_one() -> None:
+def test_mistake_8_uint8_maps_to_minus_one_to_one() -> None:
     pixels = torch.arange(256, dtype=torch.uint8)
     image = from_uint8(pixels)
     assert image.dtype == torch.float32
@@ -104,7 +104,7 @@ def test_mistake_8_bytes_become_minus_one_to_one() -> None:
         from_uint8(image)
 
 
-def test_mistake_8_bytes_are_not_taken_for_a_condition() -> None:
+def test_mistake_8_uint8_images_are_refused() -> None:
     pixels = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     with pytest.raises(ValueError, match="from_uint8"):
         build_condition(TryOnInputs(low_res=pixels), SIZE, t_na=torch.zeros(1, 1), noise=(torch.zeros(1, 3, 8, 8),))
@@ -121,8 +121,8 @@ def test_augmentation_preserves_variance() -> None:
     torch.testing.assert_close(out.flatten(1).std(1), torch.ones(5), rtol=0, atol=0.02)
 
 
-def test_noise_is_added_before_the_picture_is_enlarged() -> None:
-    """TryOnDiffusion §3: "before any other processing"; enlarged noise is smoother than fresh noise."""
+def test_noise_is_added_before_upsampling() -> None:
+    """TryOnDiffusion §3: "before any other processing"; upsampled noise is smoother than noise of full resolution."""
     inputs = TryOnInputs(low_res=torch.zeros(1, 3, 8, 8))
     noise = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     condition = build_condition(inputs, SIZE, t_na=torch.ones(1, 1), noise=(noise,))
@@ -132,18 +132,18 @@ def test_noise_is_added_before_the_picture_is_enlarged() -> None:
 
 def test_levels_and_noises_must_match_the_images() -> None:
     inputs = raw(2)
-    with pytest.raises(ValueError, match=r"3 conditional images of 2 samples.*\(2, 3\), not 3 noises and \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"3 conditioning images of 2 samples.*\(2, 3\), not 3 noises and \(2, 2\)"):
         build_condition(inputs, SIZE, t_na=torch.rand(2, 2), noise=noises(inputs))
     with pytest.raises(ValueError, match=r"\(2, 3\), not 3 noises and \(3,\)"):
         build_condition(inputs, SIZE, t_na=torch.rand(3), noise=noises(inputs))
     with pytest.raises(ValueError, match="2 noises"):
         build_condition(inputs, SIZE, t_na=torch.rand(2, 3), noise=noises(inputs)[:2])
-    with pytest.raises(ValueError, match="0 conditional images"):
+    with pytest.raises(ValueError, match="0 conditioning images"):
         build_condition(TryOnInputs(), SIZE, t_na=torch.rand(2, 0), noise=())
 
 
-def test_downsample_averages_and_refuses_what_does_not_divide() -> None:
+def test_downsample_averages_and_refuses_indivisible_sizes() -> None:
     image = torch.arange(16.0).reshape(1, 1, 4, 4)
     assert downsample(image, 2).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
-    with pytest.raises(ValueError, match=r"\(4, 4\) cannot be shrunk 3 times"):
+    with pytest.raises(ValueError, match=r"\(4, 4\) cannot be downsampled by 3"):
         downsample(image, 3)

@@ -1,4 +1,4 @@
-"""The device's generator: Random123's known answers, and the same numbers whatever they are drawn with."""
+"""The device generator: Random123's known answers, and numbers that do not depend on the batch."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def column(*values: int) -> Tensor:
         (0x13198A2E85A308D3, 0x243F6A88, (0xA4093822, 0x299F31D0), None),
     ],
 )
-def test_the_words_are_those_of_the_algorithm(
+def test_words_match_the_reference(
     position: int, block: int, key: tuple[int, int], words: tuple[int, ...] | None
 ) -> None:
-    found = philox(column(position), column(block), torch.tensor(key))
+    output = philox(column(position), column(block), torch.tensor(key))
     expected = reference([block, position & 0xFFFFFFFF, position >> 32, 0], list(key))
     assert words is None or tuple(expected) == words
-    assert [int(word) for word in found] == expected
+    assert [int(word) for word in output] == expected
 
 
 def reference(counter: list[int], key: list[int]) -> list[int]:
-    """Philox4x32-10 as its authors write it down."""
+    """Philox4x32-10 as in its authors' paper."""
     for _ in range(10):
         first, second = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
         low = 0xFFFFFFFF
@@ -62,7 +62,7 @@ def test_a_samples_numbers_do_not_depend_on_its_batch() -> None:
     assert torch.equal(noise(range(2, 6)).normal((3, 4, 5), "eps"), whole[2:6])
 
 
-def test_everything_that_they_are_keyed_by_changes_them() -> None:
+def test_every_part_of_the_key_matters() -> None:
     far = 2**40 + 3
     draws = [
         noise([3]).normal((4,), "eps"),
@@ -77,13 +77,13 @@ def test_everything_that_they_are_keyed_by_changes_them() -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (4,), (2, 3, 7)])
-def test_shapes_and_types_are_those_of_the_host(shape: tuple[int, ...]) -> None:
+def test_shapes_and_dtypes_match_the_host_generator(shape: tuple[int, ...]) -> None:
     for drawn in (noise(range(3)).normal(shape, "eps"), noise(range(3)).uniform(shape, "t")):
         assert drawn.shape == (3, *shape)
         assert drawn.dtype == torch.float32
 
 
-def test_they_are_normal_and_uncorrelated() -> None:
+def test_numbers_are_normal_and_uncorrelated() -> None:
     drawn = noise(range(64)).normal((3, 64, 64), "eps").double()
     count = drawn.numel()
     assert abs(drawn.mean().item()) < 4 / math.sqrt(count)
@@ -100,7 +100,7 @@ def test_they_are_normal_and_uncorrelated() -> None:
     assert flat.isfinite().all()
 
 
-def test_uniform_numbers_are_in_their_range_and_even() -> None:
+def test_uniform_numbers_cover_their_range_evenly() -> None:
     drawn = noise(range(4096)).uniform((), "t")
     assert drawn.min() >= 0
     assert drawn.max() < 1
@@ -116,7 +116,7 @@ def test_the_largest_and_smallest_words_give_finite_numbers() -> None:
     assert box_muller(column(0), blocks, torch.tensor([0, 0])).abs().max() < 5.8
 
 
-def test_shapes_share_their_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shapes_share_compiled_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
     counter = CompileCounter()
     monkeypatch.setattr(

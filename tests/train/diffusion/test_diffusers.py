@@ -1,4 +1,4 @@
-"""Every sampler, step by step, against the scheduler of that name in diffusers.
+"""Every sampler, step by step, against the corresponding scheduler of diffusers.
 
 Both walk the same times of the same schedule with the same noise and are told the same x̂0 of every z_t, once as ε and
 once as v. diffusers' DPM-Solver++ of order 2 is ours with ``solver_type="midpoint"``; its last step to σ = 0 is of
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 STEPS = 10
 CHAIN = torch.arange(1000, dtype=torch.float64) / 999
-"""The times of the 1000 steps that diffusers' schedulers know."""
+"""The times of the 1000 steps of diffusers' schedulers."""
 WALKED = torch.arange(999, 0, -1000 // STEPS)
-"""The steps at which theirs and ours call the model: diffusers' "trailing" spacing."""
+"""The steps at which both call the model: diffusers' "trailing" spacing."""
 
 NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler", "dpmpp_2m": "DPMSolverMultistepScheduler"}
 PREDICTIONS: dict[Prediction, str] = {"eps": "epsilon", "v": "v_prediction"}
@@ -44,7 +44,7 @@ def noise(step: int) -> Tensor:
 
 
 def model_of(schedule: Schedule, prediction: Prediction) -> Callable[[Tensor, Tensor, Condition], Tensor]:
-    """A model that says, in the form asked for, x̂0 = tanh(0.7 z + sin(5 t))."""
+    """A model whose output, for this prediction target, corresponds to x̂0 = tanh(0.7 z + sin(5 t))."""
 
     def model(z_t: Tensor, t: Tensor, _condition: Condition) -> Tensor:
         alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
@@ -56,38 +56,38 @@ def model_of(schedule: Schedule, prediction: Prediction) -> Callable[[Tensor, Te
 
 
 def scheduler(name: str, schedule: Schedule, prediction: Prediction, **more: str) -> Any:
-    """diffusers' scheduler on the very table of ``schedule``, in float64."""
-    made = getattr(importlib.import_module("diffusers"), NAMES[name])(
+    """diffusers' scheduler with the noise levels of ``schedule``, in float64."""
+    built = getattr(importlib.import_module("diffusers"), NAMES[name])(
         num_train_timesteps=1000,
         timestep_spacing="trailing",
         prediction_type=PREDICTIONS[prediction],
         **(SETTINGS[name] | more),
     )
     alpha, sigma = schedule.alpha_sigma(CHAIN)
-    made.alphas_cumprod = alpha**2
-    made.set_timesteps(STEPS)
-    assert made.timesteps.tolist() == WALKED.tolist()
+    built.alphas_cumprod = alpha**2
+    built.set_timesteps(STEPS)
+    assert built.timesteps.tolist() == WALKED.tolist()
     if name == "dpmpp_2m":
-        made.sigmas = torch.cat([(sigma / alpha)[WALKED], torch.zeros(1, dtype=torch.float64)])
-    return made
+        built.sigmas = torch.cat([(sigma / alpha)[WALKED], torch.zeros(1, dtype=torch.float64)])
+    return built
 
 
 def walk(name: str, schedule: Schedule, prediction: Prediction, theirs: Any) -> list[float]:
-    """Return each step's largest difference between our next z_t (in the end, picture) and theirs, from our z_t."""
-    seen: list[tuple[Tensor, Tensor]] = []
+    """Return for each step from our z_t the largest difference between our next z_t (finally, image) and theirs."""
+    calls: list[tuple[Tensor, Tensor]] = []
     model = model_of(schedule, prediction)
 
     def recorded(z_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        seen.append((z_t, model(z_t, t, condition)))
-        return seen[-1][1]
+        calls.append((z_t, model(z_t, t, condition)))
+        return calls[-1][1]
 
     times = torch.cat([CHAIN[WALKED], torch.zeros(1, dtype=torch.float64)])
     condition = Condition(torch.zeros(2, 1), low_res=torch.zeros(2, 3, 4, 4))
     denoise = guided_denoiser(recorded, condition, schedule, weight=1.0, prediction=prediction, threshold="none")
-    picture = SAMPLERS[name](denoise, noise(99), times, schedule, noise)
-    ours = [*(z_t for z_t, _ in seen[1:]), picture]
+    image = SAMPLERS[name](denoise, noise(99), times, schedule, noise)
+    ours = [*(z_t for z_t, _ in calls[1:]), image]
     differences = []
-    for k, (z_t, output), next_z in zip(theirs.timesteps, seen, ours, strict=True):
+    for k, (z_t, output), next_z in zip(theirs.timesteps, calls, ours, strict=True):
         differences.append(float((theirs.step(output, k, z_t).prev_sample - next_z).abs().max()))
     return differences
 
@@ -95,7 +95,7 @@ def walk(name: str, schedule: Schedule, prediction: Prediction, theirs: Any) -> 
 @SCHEDULES
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_step_is_that_of_diffusers(
+def test_every_step_matches_diffusers(
     name: str, prediction: Prediction, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = scheduler(name, schedule, prediction)
@@ -108,7 +108,7 @@ def test_every_step_is_that_of_diffusers(
     assert max(differences) < 1e-5, differences
 
 
-def test_of_the_two_second_order_formulas_ours_is_the_midpoint() -> None:
+def test_the_second_order_formula_is_the_midpoint_one() -> None:
     schedule = CosineSchedule()
     heun = walk("dpmpp_2m", schedule, "v", scheduler("dpmpp_2m", schedule, "v", solver_type="heun"))
     assert max(heun[1:-1]) > 1e-3

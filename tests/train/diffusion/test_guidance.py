@@ -16,7 +16,7 @@ SCHEDULE = CosineSchedule()
 
 
 class Recorder:
-    """A denoiser that is linear in all it gets and remembers what that was."""
+    """A denoiser that is linear in its inputs and records them."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Tensor, Tensor, Condition]] = []
@@ -34,7 +34,7 @@ def inputs() -> tuple[Tensor, Tensor, Condition]:
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.0, 7.5])
-def test_guidance_is_imagens_formula(weight: float) -> None:
+def test_guidance_matches_imagens_formula(weight: float) -> None:
     model, (z_t, t, condition) = Recorder(), inputs()
     expected = weight * model(z_t, t, condition) + (1 - weight) * model(z_t, t, null_condition(condition))
     out = guided_output(model, z_t, t, guided_condition(condition, weight), weight)
@@ -54,14 +54,14 @@ def test_guidance_is_one_batch_of_twice_the_size() -> None:
     assert not called.low_res[3:].any()
 
 
-def test_a_weight_of_one_costs_one_pass() -> None:
+def test_a_weight_of_one_needs_a_single_pass() -> None:
     model, (z_t, t, condition) = Recorder(), inputs()
     guided_output(model, z_t, t, guided_condition(condition, 1.0), 1.0)
     assert len(model.calls[0][0]) == 3
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v", "x"])
-def test_thresholded_estimates_stay_in_range_and_make_up_z_t(prediction: Prediction) -> None:
+def test_thresholded_estimates_stay_in_range_and_add_up_to_z_t(prediction: Prediction) -> None:
     z_t, t, condition = inputs()
     denoise = guided_denoiser(Recorder(), condition, SCHEDULE, prediction=prediction)
     x0, eps = denoise(z_t, t)
@@ -71,7 +71,7 @@ def test_thresholded_estimates_stay_in_range_and_make_up_z_t(prediction: Predict
     torch.testing.assert_close(free.x0.clamp(-1, 1), x0)
 
 
-def test_dynamic_thresholding_divides_by_the_percentile_but_never_enlarges() -> None:
+def test_dynamic_thresholding_divides_by_the_percentile_but_never_amplifies() -> None:
     calm = torch.linspace(-0.5, 0.5, 3 * 64).reshape(1, 3, 8, 8)
     wild = 6.0 * calm
     out = threshold_x0(torch.cat([calm, wild]), "dynamic")

@@ -1,4 +1,4 @@
-"""What is hidden about the hips: a stretch that the pose alone decides, for tops alone, and no hand of it."""
+"""Masking around the hips: a band that depends only on the pose, only for tops, and without the hands."""
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ def rows(hidden: Tensor) -> Tensor:
     return torch.nonzero(hidden.any(1)).flatten()
 
 
-def test_a_stretch_about_the_hips_is_grey_whatever_the_top() -> None:
+def test_a_band_around_the_hips_is_grey_for_any_top() -> None:
     hidden = hide_hem(WHITE, person(), TOP)[0, 0] == 0
     first, last = ((SHOULDERS + share * TRUNK) * SIDE for share in ALONG)
     assert abs(int(rows(hidden)[0]) - first) <= 1
@@ -47,16 +47,16 @@ def test_a_stretch_about_the_hips_is_grey_whatever_the_top() -> None:
     assert torch.equal(hide_hem(WHITE, person(), garment("shoulder")), hide_hem(WHITE, person(), TOP))
 
 
-def test_hands_beside_the_hips_stay() -> None:
+def test_hands_next_to_the_hips_stay_visible() -> None:
     wrist = (0.57, 0.47)
-    seen = hide_hem(WHITE, person(wrist), TOP)[0, 0] == 1
+    visible = hide_hem(WHITE, person(wrist), TOP)[0, 0] == 1
     hand_x, hand_y = wrist[0], wrist[1] + 0.05
-    assert seen[int(hand_y * SIDE), int(hand_x * SIDE)]
-    assert seen[int(hand_y * SIDE), int((1 - hand_x) * SIDE)]
-    assert not seen[int((wrist[1] - 0.06) * SIDE), int(hand_x * SIDE)], "the forearm has a sleeve, or had one"
+    assert visible[int(hand_y * SIDE), int(hand_x * SIDE)]
+    assert visible[int(hand_y * SIDE), int((1 - hand_x) * SIDE)]
+    assert not visible[int((wrist[1] - 0.06) * SIDE), int(hand_x * SIDE)], "the forearm has a sleeve, or had one"
 
 
-def test_trousers_and_unknown_trunks_hide_nothing_more() -> None:
+def test_trousers_and_unknown_trunks_mask_nothing_more() -> None:
     assert torch.equal(hide_hem(WHITE, person(), garment("hip", "knee", "ankle")), WHITE)
     cut = person()
     cut[:, KEYPOINTS.index("left_hip")] = 0
@@ -69,7 +69,7 @@ def test_people_of_a_batch_do_not_mix() -> None:
     assert torch.equal(both[1:2], hide_hem(WHITE, person((0.57, 0.47)), TOP))
 
 
-def test_a_condition_hides_it_where_that_is_wanted() -> None:
+def test_a_condition_masks_the_hem_only_if_configured() -> None:
     inputs = TryOnInputs(Ia=WHITE, Ic=WHITE, Jp=person(), Jg=TOP)
     t_na, noise = torch.zeros(1, 2), (torch.zeros(1, 3, SIDE, SIDE),) * 2
     plain = build_condition(inputs, (SIDE, SIDE), t_na=t_na, noise=noise)

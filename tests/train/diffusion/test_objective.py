@@ -1,4 +1,4 @@
-"""Forward process, the meaning of a prediction, and the loss."""
+"""Forward process, prediction targets, and the loss."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def test_mistake_3_the_forward_process_uses_the_image() -> None:
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
-def test_the_right_output_gives_back_image_and_noise(
-    prediction: Prediction, schedule: CosineSchedule | LinearSchedule
-) -> None:
+def test_the_target_recovers_image_and_noise(prediction: Prediction, schedule: CosineSchedule | LinearSchedule) -> None:
     x, eps, t = batch()
     z_t = q_sample(x, eps, t, schedule)
     estimate = interpret(target(x, eps, t, schedule, prediction), z_t, t, schedule, prediction)
@@ -54,7 +52,7 @@ def test_the_right_output_gives_back_image_and_noise(
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
-def test_image_and_noise_of_any_output_make_up_z_t(prediction: Prediction) -> None:
+def test_image_and_noise_of_any_output_add_up_to_z_t(prediction: Prediction) -> None:
     x, eps, t = batch()
     z_t, wrong = q_sample(x, eps, t, SCHEDULE), torch.randn_like(eps)
     estimate = interpret(wrong, z_t, t, SCHEDULE, prediction)
@@ -81,7 +79,7 @@ def test_the_loss_is_the_mean_squared_error_of_each_sample() -> None:
     torch.testing.assert_close(loss, offset**2, rtol=1e-5, atol=1e-10)
 
 
-def test_min_snr_weighs_both_predictions_alike_in_terms_of_x0() -> None:
+def test_min_snr_weights_all_predictions_equally_in_x0_space() -> None:
     t = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
     snr = SCHEDULE.log_snr(t).exp()
     in_x0 = snr.clamp(max=5.0)

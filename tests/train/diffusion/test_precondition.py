@@ -1,4 +1,4 @@
-"""Preconditioning about the known picture: algebra with known answers."""
+"""Preconditioning on the known image: algebra with known answers."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def draw(seed: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
-def test_without_a_centre_and_with_unit_spread_it_is_plain_v(schedule: str) -> None:
+def test_zero_centre_and_unit_std_give_plain_v(schedule: str) -> None:
     chosen = make_schedule(schedule)  # type: ignore[arg-type]
     x, eps = draw(0)
     z_t = q_sample(x, eps, TIMES, chosen)
@@ -36,7 +36,7 @@ def test_without_a_centre_and_with_unit_spread_it_is_plain_v(schedule: str) -> N
 
 
 @pytest.mark.parametrize("std", [0.1, 0.5])
-def test_a_silent_network_gives_the_best_linear_estimate(std: float) -> None:
+def test_a_network_output_of_zero_gives_the_best_linear_estimate(std: float) -> None:
     """For r ~ N(0, s²) the posterior mean is μ + s²α / (s²α² + σ²) (z_t - αμ)."""
     schedule = make_schedule("cosine")
     centre, residual = draw(1)
@@ -47,26 +47,26 @@ def test_a_silent_network_gives_the_best_linear_estimate(std: float) -> None:
     assert torch.allclose(interpret(v, z_t, TIMES, schedule, "v").x0, expected, atol=1e-5)
 
 
-def test_the_network_sees_and_has_to_say_numbers_of_unit_variance() -> None:
+def test_network_input_and_target_have_unit_variance() -> None:
     schedule, std = make_schedule("cosine"), 0.2
     generator = torch.Generator().manual_seed(3)
     centre, residual, eps = (torch.randn(4, 3, 64, 64, generator=generator) for _ in range(3))
     x = centre + std * residual
     z_t = q_sample(x, eps, TIMES, schedule)
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     def network(z: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
-        seen.append(z)
+        inputs.append(z)
         return torch.zeros_like(z)
 
     denoiser = Preconditioned(network, schedule, std)
     error = target(x, eps, TIMES, schedule, "v") - denoiser(z_t, TIMES, known(centre))
     wanted = error.square().mean((1, 2, 3)) * denoiser.weight(TIMES)
-    assert torch.allclose(seen[0].var((1, 2, 3)), torch.ones(4), atol=0.05)
+    assert torch.allclose(inputs[0].var((1, 2, 3)), torch.ones(4), atol=0.05)
     assert torch.allclose(wanted, torch.ones(4), atol=0.05)
 
 
-def test_the_low_resolution_picture_is_the_centre_where_there_is_one() -> None:
+def test_the_low_resolution_image_is_the_centre_if_present() -> None:
     schedule = make_schedule("cosine")
     Ia, low_res = draw(4)
     condition = Condition(torch.zeros(4, 3), Ia=Ia, low_res=low_res)
@@ -82,7 +82,7 @@ def shown_left(centre: Tensor, level: float = 0.0) -> Condition:
     return Condition(torch.tensor([level, 0.0]).repeat(len(centre), 1), Ia=Ia)
 
 
-def test_where_ia_shows_the_person_little_is_expected_to_change() -> None:
+def test_the_std_is_smaller_where_ia_shows_the_person() -> None:
     schedule = make_schedule("cosine")
     centre, eps = draw(4)
     condition = shown_left(centre.sign())
@@ -95,7 +95,7 @@ def test_where_ia_shows_the_person_little_is_expected_to_change() -> None:
     assert not torch.equal(few, many)
 
 
-def test_noise_on_ia_and_a_dropped_condition_hide_what_is_shown() -> None:
+def test_noise_on_ia_and_a_dropped_condition_use_the_larger_std() -> None:
     schedule = make_schedule("cosine")
     centre, eps = draw(5)
     z_t = q_sample(centre, eps, TIMES, schedule)
@@ -106,7 +106,7 @@ def test_noise_on_ia_and_a_dropped_condition_hide_what_is_shown() -> None:
         )
 
 
-def test_with_x_the_network_says_how_far_the_picture_is_from_what_is_known() -> None:
+def test_with_x_the_network_predicts_the_residual_to_the_known_image() -> None:
     schedule = make_schedule("cosine")
     centre, eps = draw(6)
     x, condition = centre + 0.3, shown_left(centre)
@@ -116,8 +116,8 @@ def test_with_x_the_network_says_how_far_the_picture_is_from_what_is_known() -> 
         return torch.ones_like(z_t)
 
     denoiser = Preconditioned(one, schedule, 0.5, 0.1, "x")
-    said = interpret(denoiser(z_t, TIMES, condition), z_t, TIMES, schedule, "x")
+    estimate = interpret(denoiser(z_t, TIMES, condition), z_t, TIMES, schedule, "x")
     assert condition.Ia is not None
-    torch.testing.assert_close(said.x0[..., :3], condition.Ia[..., :3] + 0.1)
-    torch.testing.assert_close(said.x0[..., 3:], condition.Ia[..., 3:] + 0.5)
+    torch.testing.assert_close(estimate.x0[..., :3], condition.Ia[..., :3] + 0.1)
+    torch.testing.assert_close(estimate.x0[..., 3:], condition.Ia[..., 3:] + 0.5)
     assert torch.equal(denoiser.weight(TIMES), torch.full_like(TIMES, 4.0))

@@ -1,4 +1,4 @@
-"""Numbers keyed by what they are for."""
+"""Random numbers keyed by their purpose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_sample_draws_the_same_in_any_batch() -> None:
     assert torch.equal(SampleNoise(0, "base", np.arange(8).tolist()).normal((3, 4, 4), "eps"), whole)
 
 
-def test_the_kind_of_integer_does_not_matter() -> None:
+def test_the_integer_type_does_not_matter() -> None:
     position, step = list(np.arange(3)), np.int64(4)
     assert torch.equal(
         SampleNoise(0, "base", position).normal((2,), "ddpm", step),  # type: ignore[arg-type]
@@ -25,7 +25,7 @@ def test_the_kind_of_integer_does_not_matter() -> None:
     )
 
 
-def test_every_part_of_the_key_counts() -> None:
+def test_every_part_of_the_key_matters() -> None:
     draws = [
         SampleNoise(0, "base", [1]).normal((4,), "eps"),
         SampleNoise(1, "base", [1]).normal((4,), "eps"),

@@ -1,7 +1,7 @@
-"""Samplers against answers that are known exactly.
+"""Samplers against exactly known answers.
 
 For Gaussian data the best denoiser is linear, so each sampler is an affine map of its noises. Feeding it the origin and
-the unit vectors gives that map, and with it the mean and covariance of its pictures without any sampling error.
+the unit vectors gives that map, and with it the mean and covariance of its images without sampling error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COVARIANCE = ROOT @ ROOT.T
 
 
 def exact_denoiser(schedule: Schedule) -> Denoise:
-    """E[x | z_t] for x ~ N(MEAN, COVARIANCE), for pictures of three channels and one pixel."""
+    """E[x | z_t] for x ~ N(MEAN, COVARIANCE), for images of three channels and one pixel."""
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
         alpha, sigma = (value[0] for value in schedule.alpha_sigma(t))
@@ -37,33 +37,33 @@ def exact_denoiser(schedule: Schedule) -> Denoise:
 
 
 def even_in_log_snr(steps: int) -> Tensor:
-    """Return the cosine schedule's times, evenly in λ from end to end: nothing but the order is left to see."""
+    """Return the cosine schedule's times evenly spaced in λ, so that the error shows only the sampler's order."""
     return time_at(torch.linspace(-20, 20, steps + 1, dtype=torch.float64), CosineSchedule())
 
 
 def spreads(name: str, times: Tensor, schedule: Schedule, stds: Tensor) -> Tensor:
-    """Return the exact standard deviations of a sampler's pictures, for data independent with ``stds`` (n,)."""
+    """Return the exact standard deviations of a sampler's images, for data independent with ``stds`` (n,)."""
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
         alpha, sigma = (value[0] for value in schedule.alpha_sigma(t))
         return with_x0(z_t * alpha * stds**2 / (alpha**2 * stds**2 + sigma**2), z_t, t, schedule)
 
     unit = torch.eye(len(times), dtype=torch.float64)[:, :, None, None, None].expand(-1, -1, 1, 1, len(stds))
-    pictures = SAMPLERS[name](denoise, unit[:, 0], times, schedule, lambda step: unit[:, 1 + step])
-    return pictures.square().sum((0, 1, 2))
+    images = SAMPLERS[name](denoise, unit[:, 0], times, schedule, lambda step: unit[:, 1 + step])
+    return images.square().sum((0, 1, 2))
 
 
 def moments(name: str, times: Tensor, schedule: Schedule) -> tuple[Tensor, Tensor]:
-    """Return the exact mean (3,) and covariance (3, 3) of a sampler's pictures."""
+    """Return the exact mean (3,) and covariance (3, 3) of a sampler's images."""
     rows = 1 + 3 * len(times)
     unit = torch.eye(rows, dtype=torch.float64)[:, 1:].reshape(rows, len(times), 3)
 
     def noise(step: int) -> Tensor:
         return unit[:, 1 + step, :, None, None]
 
-    pictures = SAMPLERS[name](exact_denoiser(schedule), unit[:, 0, :, None, None], times, schedule, noise)
-    mean = pictures[0].flatten()
-    effects = pictures[1:].flatten(1) - mean
+    images = SAMPLERS[name](exact_denoiser(schedule), unit[:, 0, :, None, None], times, schedule, noise)
+    mean = images[0].flatten()
+    effects = images[1:].flatten(1) - mean
     return mean, effects.T @ effects
 
 
@@ -74,7 +74,7 @@ def error(name: str, times: Tensor, schedule: Schedule) -> float:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
-def test_gaussian_data_come_out_with_their_mean_and_covariance(name: str, schedule: Schedule) -> None:
+def test_gaussian_data_keep_their_mean_and_covariance(name: str, schedule: Schedule) -> None:
     mean, covariance = moments(name, time_grid(256), schedule)
     torch.testing.assert_close(mean, MEAN, rtol=0, atol=0.01)
     torch.testing.assert_close(covariance, COVARIANCE, rtol=0.05, atol=0.003)
@@ -89,8 +89,8 @@ def test_the_error_falls_with_the_samplers_order(name: str, order: int) -> None:
 
 
 @pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
-def test_on_its_own_grid_the_second_order_sampler_keeps_coarse_and_fine(schedule: Schedule) -> None:
-    """docs/sampling.md: 25 steps even in λ err less than 256 of the paper's sampler, at every scale of detail."""
+def test_on_its_grid_the_second_order_sampler_keeps_coarse_and_fine_detail(schedule: Schedule) -> None:
+    """docs/sampling.md: 25 steps evenly spaced in λ have less error than 256 of the paper's sampler, at every scale."""
     stds = torch.tensor([4.0, 1.0, 0.2, 0.05], dtype=torch.float64)
 
     def worst(name: str, times: Tensor) -> float:
@@ -104,7 +104,7 @@ def test_on_its_own_grid_the_second_order_sampler_keeps_coarse_and_fine(schedule
 
 @pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
 @pytest.mark.parametrize("steps", [1, 2, 25])
-def test_the_log_snr_grid_is_even_and_ends_at_the_picture(schedule: Schedule, steps: int) -> None:
+def test_the_log_snr_grid_is_even_and_ends_at_zero(schedule: Schedule, steps: int) -> None:
     times = log_snr_grid(steps, schedule)
     assert times.shape == (steps + 1,)
     assert (times.diff() < 0).all()
@@ -127,37 +127,37 @@ def test_the_second_order_sampler_needs_fewer_steps() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_the_last_step_returns_the_estimate_itself(name: str, steps: int) -> None:
     schedule = CosineSchedule()
-    seen: list[tuple[float, Tensor]] = []
+    calls: list[tuple[float, Tensor]] = []
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
-        seen.append((float(t[0]), torch.full_like(z_t, 0.25 + 0.1 * len(seen))))
-        return with_x0(seen[-1][1], z_t, t, schedule)
+        calls.append((float(t[0]), torch.full_like(z_t, 0.25 + 0.1 * len(calls))))
+        return with_x0(calls[-1][1], z_t, t, schedule)
 
     z_1 = torch.randn(2, 3, 4, 4)
     out = SAMPLERS[name](denoise, z_1, time_grid(steps), schedule, lambda _step: torch.randn_like(z_1))
-    assert torch.equal(out, seen[-1][1])
-    torch.testing.assert_close(torch.tensor([t for t, _ in seen]), time_grid(steps)[:-1].float())
+    assert torch.equal(out, calls[-1][1])
+    torch.testing.assert_close(torch.tensor([t for t, _ in calls]), time_grid(steps)[:-1].float())
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_mistake_4_the_model_sees_a_new_z_t_at_every_step(name: str) -> None:
-    seen: list[Tensor] = []
+def test_mistake_4_the_model_gets_a_new_z_t_at_every_step(name: str) -> None:
+    calls: list[Tensor] = []
 
     def model(z_t: Tensor, _t: Tensor, _condition: Condition) -> Tensor:
-        seen.append(z_t.clone())
+        calls.append(z_t.clone())
         return 0.5 * z_t
 
     schedule, z_1 = CosineSchedule(), torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     condition = Condition(torch.zeros(1, 1), low_res=torch.zeros_like(z_1))
     denoise = guided_denoiser(model, condition, schedule, weight=1.0)
     SAMPLERS[name](denoise, z_1, time_grid(4), schedule, lambda _step: torch.zeros_like(z_1))
-    assert torch.equal(seen[0], z_1)
-    assert all(not torch.equal(a, b) for a, b in pairwise(seen))
-    assert len(seen) == 4
+    assert torch.equal(calls[0], z_1)
+    assert all(not torch.equal(a, b) for a, b in pairwise(calls))
+    assert len(calls) == 4
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_picture_does_not_depend_on_its_batch(name: str) -> None:
+def test_an_image_does_not_depend_on_its_batch(name: str) -> None:
     schedule = CosineSchedule()
     denoise = exact_denoiser(schedule)
 

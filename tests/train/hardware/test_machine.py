@@ -1,4 +1,4 @@
-"""What the process may use, as the files of /proc and /sys tell it: drawn folders in place of the system's."""
+"""Processors and memory, read from /proc and /sys files that the tests create in a temporary folder."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Machine = Callable[[dict[str, str]], Path]
 
 @pytest.fixture
 def files(tmp_path: Path) -> Machine:
-    """(contents by path) → the root folder of a machine whose files those are, with 16 GiB available."""
+    """(contents by path) → the root folder of a machine with these files, and 16 GiB available."""
 
     def write(contents: dict[str, str]) -> Path:
         meminfo = f"MemTotal: {32 * 2**20} kB\nMemFree: 5 kB\nMemAvailable: {16 * 2**20} kB\n"
@@ -39,18 +39,18 @@ V2 = "0::/job/step\n"
 V1 = "5:memory:/job\n3:cpu,cpuacct:/job\n1:name=systemd:/\n0::/\n"
 
 
-def test_without_control_groups_the_kernel_says_what_is_available(files: Machine) -> None:
+def test_without_control_groups_the_kernels_estimate_is_used(files: Machine) -> None:
     assert available_memory(files({})) == 16 * GIB
 
 
-def test_a_system_that_does_not_tell_keeps_what_was_kept_before(tmp_path: Path) -> None:
+def test_unknown_memory_gives_the_default(tmp_path: Path) -> None:
     assert available_memory(tmp_path) is None
     assert image_memory(None, tmp_path) == GIB
     assert processors(tmp_path) == 16
 
 
 @pytest.mark.parametrize("group", ["job", "job/step", ""])
-def test_every_control_group_above_the_process_bounds_it(files: Machine, group: str) -> None:
+def test_every_parent_control_group_limits_the_process(files: Machine, group: str) -> None:
     here = f"sys/fs/cgroup/{group}"
     root = files(
         {
@@ -82,7 +82,7 @@ def test_control_groups_of_version_1(files: Machine) -> None:
     assert processors(root) == 3
 
 
-def test_a_container_that_sees_its_group_as_the_root_is_bounded_by_it(files: Machine) -> None:
+def test_a_container_with_its_group_as_root_is_limited_by_it(files: Machine) -> None:
     root = files(
         {
             "proc/self/cgroup": "0::/../../elsewhere\n",
@@ -96,12 +96,12 @@ def test_a_container_that_sees_its_group_as_the_root_is_bounded_by_it(files: Mac
 
 
 @pytest.mark.parametrize(("quota", "count"), [("max 100000", 16), ("800000 100000", 8), ("6400000 100000", 16)])
-def test_a_quota_bounds_the_processors(files: Machine, quota: str, count: int) -> None:
+def test_a_quota_limits_the_processors(files: Machine, quota: str, count: int) -> None:
     root = files({"proc/self/cgroup": V2, "sys/fs/cgroup/job/cpu.max": f"{quota}\n"})
     assert processors(root) == count
 
 
-def test_a_third_of_the_memory_is_for_images_divided_among_the_processes(
+def test_a_third_of_the_memory_is_for_images_split_over_the_processes(
     files: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     root = files({})
@@ -112,7 +112,9 @@ def test_a_third_of_the_memory_is_for_images_divided_among_the_processes(
     assert image_memory(0, root) == 0
 
 
-def test_threads_are_as_set_or_all_processors_on_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_as_configured_or_all_processors_with_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert decoding_threads(None, on_card=False, root=tmp_path) == 2
     assert decoding_threads(None, on_card=True, root=tmp_path) == 16
     assert decoding_threads(3, on_card=True, root=tmp_path) == 3
@@ -122,7 +124,7 @@ def test_threads_are_as_set_or_all_processors_on_a_card(tmp_path: Path, monkeypa
     assert decoding_threads(None, on_card=True, root=tmp_path) == 2
 
 
-def test_this_machine_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine_reports_its_processors_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     available = available_memory()
     assert available is None or available > 2**20
     assert 1 <= processors() <= 16

@@ -1,4 +1,4 @@
-"""The person's points for the garment's: begin at the joints, move with the trunk, and learn through the warp."""
+"""Anchors: they start at the joints, move with the trunk, and are learnt through the warp."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ SIZE = (24, 24)
 
 
 def pose(seed: int = 0, batch: int = 2) -> Tensor:
-    """A person that stands upright, with every joint a little moved."""
+    """An upright person with randomly displaced joints."""
     x = {"nose": 0.5, "eye": 0.03, "ear": 0.05, "shoulder": 0.12, "elbow": 0.2, "wrist": 0.25, "hip": 0.08,
          "knee": 0.08, "ankle": 0.08}  # fmt: skip
     y = {"nose": 0.1, "eye": 0.08, "ear": 0.09, "shoulder": 0.2, "elbow": 0.35, "wrist": 0.5, "hip": 0.5, "knee": 0.7,
@@ -33,18 +33,18 @@ def taught() -> Anchors:
 
 
 def turned(points: Tensor) -> Tensor:
-    """Turn by a right angle, shrink to half and move."""
-    x, y, seen = points.unbind(-1)
-    return torch.stack([0.8 - y / 2, 0.1 + x / 2, seen], dim=-1)
+    """Rotate by 90°, scale by half and translate."""
+    x, y, visibility = points.unbind(-1)
+    return torch.stack([0.8 - y / 2, 0.1 + x / 2, visibility], dim=-1)
 
 
-def test_it_begins_with_the_joints() -> None:
+def test_anchors_start_at_the_joints() -> None:
     Jp = pose()
     for points, part in zip(Anchors()(Jp, pose(1)), PARTS, strict=True):
         assert torch.equal(points, Jp[:, part])
 
 
-def test_points_move_with_the_person() -> None:
+def test_anchors_move_with_the_person() -> None:
     Jp, Jg, anchors = pose(), pose(1), taught()
     with torch.no_grad():
         for there, here, part in zip(anchors(turned(Jp), Jg), anchors(Jp, Jg), PARTS, strict=True):
@@ -52,7 +52,7 @@ def test_points_move_with_the_person() -> None:
             torch.testing.assert_close(there, turned(here), atol=2e-3, rtol=0)
 
 
-def test_without_a_trunk_nothing_is_moved() -> None:
+def test_without_a_trunk_there_are_no_offsets() -> None:
     Jp = pose()
     Jp[0, KEYPOINTS.index("left_hip")] = 0
     with torch.no_grad():
@@ -62,8 +62,8 @@ def test_without_a_trunk_nothing_is_moved() -> None:
         assert not torch.equal(points[1], Jp[1, part])
 
 
-def test_absent_points_tell_nothing() -> None:
-    """Whatever their coordinates are."""
+def test_absent_keypoints_have_no_influence() -> None:
+    """Whatever their coordinates."""
     Jg, anchors = pose(1), taught()
     Jg[:, KEYPOINTS.index("left_wrist"), 2] = 0
     other = Jg.clone()
@@ -74,7 +74,7 @@ def test_absent_points_tell_nothing() -> None:
 
 
 def test_a_hem_below_the_hips_is_learnt_through_the_warp() -> None:
-    """The garment's hem corner is its hip; worn it lies a quarter of the trunk below the person's hips."""
+    """The hip in Jg is the hem's corner; when worn, it lies a quarter of the trunk below the person's hips."""
     torch.manual_seed(0)
     trunk, hips = PARTS[0], [KEYPOINTS.index("left_hip"), KEYPOINTS.index("right_hip")]
     Jp = pose(0, 8)
@@ -97,7 +97,7 @@ def test_a_hem_below_the_hips_is_learnt_through_the_warp() -> None:
     assert off < 0.015, f"the hem is {off:.3f} off; it began 0.075 off"
 
 
-def test_autocast_does_not_coarsen_the_points() -> None:
+def test_autocast_does_not_reduce_precision() -> None:
     anchors = taught()
     expected = anchors(pose(), pose(1))
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,4 +1,4 @@
-"""torch.compile finds one graph in every preset's network, with guidance around it."""
+"""torch.compile captures every preset's network with guidance as a single graph."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_a_guided_preset_is_one_graph(preset: str, stage: str) -> None:
     assert graphs_and_breaks(PRESETS[preset][stage]) == (1, 0)
 
 
-def test_so_is_the_static_garment() -> None:
+def test_a_static_garment_unet_is_one_graph() -> None:
     config = PRESETS["nano"]["base"].model_copy(update={"garment_film": "static"})
     assert graphs_and_breaks(config) == (1, 0)
 
 
-def test_so_are_poses_as_pictures() -> None:
+def test_limb_maps_and_warp_are_one_graph() -> None:
     config = PRESETS["nano"]["base"].model_copy(update={"pose_maps": True, "warp": True})
     assert graphs_and_breaks(config) == (1, 0)

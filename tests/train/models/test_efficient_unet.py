@@ -24,7 +24,7 @@ def inputs(batch: int, height: int, width: int) -> tuple[Tensor, Tensor, Conditi
 
 
 def trained() -> EfficientUNet:
-    """A model in which nothing is zero any more."""
+    """A model without zero-initialised parameters."""
     torch.manual_seed(0)
     model = EfficientUNet(TINY)
     for parameter in model.parameters():
@@ -35,7 +35,7 @@ def trained() -> EfficientUNet:
 
 @pytest.fixture(scope="module")
 def papers() -> nn.Module:
-    """The paper's network without memory."""
+    """The paper's network on the meta device."""
     with torch.device("meta"):
         return build_model(PRESETS["paper"]["sr1024"])
 
@@ -44,7 +44,7 @@ def papers() -> nn.Module:
 @given(height=st.integers(4, 64), width=st.integers(4, 64))
 @example(height=64, width=64)
 @example(height=4, width=4)
-def test_the_papers_network_runs_at_any_multiple_of_16(papers: nn.Module, height: int, width: int) -> None:
+def test_the_paper_network_runs_at_any_multiple_of_16(papers: nn.Module, height: int, width: int) -> None:
     with torch.device("meta"):
         z_t = torch.empty(1, 3, 16 * height, 16 * width)
         out = papers(z_t, torch.empty(1), Condition(torch.empty(1, 1), low_res=torch.empty_like(z_t)))
@@ -52,7 +52,7 @@ def test_the_papers_network_runs_at_any_multiple_of_16(papers: nn.Module, height
 
 
 def test_residual_blocks_run_below_the_full_resolution() -> None:
-    """Imagen App. B.1: down before, up after the convolutions; on 32² they see 16², 8², 4² only."""
+    """Imagen App. B.1: downsampling before, upsampling after the convolutions; for 32² they run at 16², 8², 4²."""
     sizes: list[int] = []
     model = trained()
     for module in model.modules():
@@ -89,7 +89,7 @@ def test_samples_of_a_batch_do_not_mix() -> None:
 
 
 def test_it_is_convolutional() -> None:
-    """Far from a change nothing but group statistics moves: shifting by the stride shifts the output's interior."""
+    """Only group statistics are global: shifting the input by the stride shifts the output's interior."""
     model = EfficientUNet(TINY).eval()
     z_t, t, condition = inputs(1, 64, 64)
     assert condition.low_res is not None
@@ -111,7 +111,7 @@ def test_checkpointing_changes_no_gradient() -> None:
         torch.testing.assert_close(recomputed, plain)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_wrong_inputs_are_refused() -> None:
     model = EfficientUNet(TINY)
     z_t, t, condition = inputs(1, 12, 16)
     with pytest.raises(ValueError, match=r"12, 16\).* multiples of 8"):

@@ -1,4 +1,4 @@
-"""A garment's UNet that does not depend on t, and its features used again over the steps of sampling."""
+"""A static garment-UNet, which does not depend on t, and the reuse of its features across sampling steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def config(film: Literal["t", "static"], low_res_channels: Literal[0, 3] = 0) ->
 
 
 def trained(film: Literal["t", "static"], low_res_channels: Literal[0, 3] = 0) -> ParallelUNet:
-    """A model in which nothing is zero any more."""
+    """A model without zero-initialised parameters."""
     torch.manual_seed(0)
     model = ParallelUNet(config(film, low_res_channels)).requires_grad_(False)
     for parameter in model.parameters():
@@ -60,8 +60,8 @@ def test_both_variants_have_the_same_weights() -> None:
     assert shapes[0] == shapes[1]
 
 
-def test_the_papers_variant_is_the_default_and_not_written_to_json() -> None:
-    """Run folders of before the choice existed stay valid, and comparable as they are."""
+def test_the_paper_variant_is_the_default_and_not_written_to_json() -> None:
+    """Run folders from before the option existed stay valid and comparable."""
     paper = PRESETS["paper"]["base"]
     assert isinstance(paper, ParallelUNetConfig)
     assert paper.garment_film == "t"
@@ -71,26 +71,26 @@ def test_the_papers_variant_is_the_default_and_not_written_to_json() -> None:
 
 
 @pytest.mark.parametrize(("film", "depends"), [("t", True), ("static", False)])
-def test_only_the_papers_garment_unet_depends_on_t(film: Literal["t", "static"], depends: bool) -> None:
-    model, seen = trained(film), []
+def test_only_the_paper_garment_unet_depends_on_t(film: Literal["t", "static"], depends: bool) -> None:
+    model, outputs = trained(film), []
     assert model.garment is not None
-    model.garment.register_forward_hook(lambda _m, _a, out: seen.append(out))
+    model.garment.register_forward_hook(lambda _m, _a, out: outputs.append(out))
     first = model(noise(0), torch.tensor([0.1, 0.9]), condition(0))
     second = model(noise(0), torch.tensor([0.6, 0.2]), condition(0))
     assert not torch.equal(first, second)
-    pairs = zip([*seen[0].down, *seen[0].up], [*seen[1].down, *seen[1].up], strict=True)
+    pairs = zip([*outputs[0].down, *outputs[0].up], [*outputs[1].down, *outputs[1].up], strict=True)
     assert [torch.equal(a, b) for a, b in pairs] == [not depends] * 3
 
 
 @pytest.mark.parametrize("name", ["t_na", "Ic", "Jp", "Jg"])
-def test_static_features_depend_on_what_is_left(name: str) -> None:
+def test_static_features_depend_on_all_other_inputs(name: str) -> None:
     model = trained("static")
     changed = condition(0)._replace(**{name: 0.5 * getattr(condition(0), name)})
     one, other = model.encode_garment(condition(0)), model.encode_garment(changed)
     assert all(not torch.equal(a, b) for a, b in zip(one.up, other.up, strict=True))
 
 
-def test_features_that_depend_on_t_are_not_given_away() -> None:
+def test_features_that_depend_on_t_cannot_be_reused() -> None:
     with pytest.raises(ValueError, match=r'garment_film="t".*change with t'):
         trained("t").encode_garment(condition(0))
     with pytest.raises(ValueError, match="need Ic, Jp and Jg"):
@@ -103,18 +103,18 @@ def test_reuse_gives_the_same_bits_from_one_evaluation(sampler: str, weight: flo
     model, schedule = trained("static", 3), CosineSchedule()
     assert model.garment is not None
     garments, persons = count_calls(model.garment), count_calls(model.person)
-    pictures, evaluations = [], []
+    images, evaluations = [], []
     for denoiser in (model, GarmentReuse(model)):
         before = garments()
         denoise = guided_denoiser(denoiser, condition(0, low_res=True), schedule, weight=weight)
-        pictures.append(SAMPLERS[sampler](denoise, noise(1), time_grid(5), schedule, noise))
+        images.append(SAMPLERS[sampler](denoise, noise(1), time_grid(5), schedule, noise))
         evaluations.append(garments() - before)
-    assert torch.equal(*pictures)
+    assert torch.equal(*images)
     assert evaluations == [5, 1]
     assert persons() == 10
 
 
-def test_another_condition_gets_features_of_its_own() -> None:
+def test_another_condition_recomputes_the_features() -> None:
     model, t = trained("static"), torch.tensor([0.3, 0.7])
     reuse = GarmentReuse(model)
     for seed in (0, 1, 0):

@@ -1,4 +1,4 @@
-"""Poses as pictures: limbs, and the map from the person to the garment."""
+"""Limb heatmaps, and the map from the person to the garment."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def test_a_limb_without_one_of_its_ends_is_not_drawn() -> None:
 @pytest.mark.parametrize(
     ("scale", "angle", "x", "y"), [(1.0, 0.0, 0.0, 0.0), (0.5, 0.4, 0.1, -0.2), (2.0, 3.0, 0.0, 1.0)]
 )
-def test_poses_that_are_similar_belong_together_by_that_similarity(
-    scale: float, angle: float, x: float, y: float
-) -> None:
+def test_similar_poses_are_mapped_by_their_similarity(scale: float, angle: float, x: float, y: float) -> None:
     turn = scale * torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     Jp = random_pose()
     Jg = Jp.clone()
@@ -66,16 +64,16 @@ def test_poses_that_are_similar_belong_together_by_that_similarity(
     torch.testing.assert_close(correspondence(Jp, Jg, SIZE), expected.expand(2, -1, -1, -1), atol=1e-3, rtol=0)
 
 
-def test_a_keypoint_belongs_to_itself_however_the_others_lie() -> None:
+def test_a_keypoint_maps_to_itself_wherever_the_others_are() -> None:
     Jp, Jg = random_pose(1), random_pose(2)
     Jp[0, 5, :2] = torch.tensor([(7 + 0.5) / SIZE[1], (9 + 0.5) / SIZE[0]])
     away = (Jp[0, :, :2] - Jp[0, 5, :2]).norm(dim=-1)
-    Jp[0, (away < 0.1) & (away > 0), 2] = 0  # else they have a say
-    found = correspondence(Jp, Jg, SIZE)[0, 9, 7]
-    assert (found - Jg[0, 5, :2]).norm() < 0.05
+    Jp[0, (away < 0.1) & (away > 0), 2] = 0  # else they have an influence
+    points = correspondence(Jp, Jg, SIZE)[0, 9, 7]
+    assert (points - Jg[0, 5, :2]).norm() < 0.05
 
 
-def test_keypoints_that_one_pose_lacks_have_no_say() -> None:
+def test_keypoints_absent_from_one_pose_have_no_influence() -> None:
     Jp, Jg = random_pose(1), random_pose(2)
     Jg[:, :5, 2] = 0
     before = correspondence(Jp, Jg, SIZE)
@@ -84,7 +82,7 @@ def test_keypoints_that_one_pose_lacks_have_no_say() -> None:
     assert torch.equal(correspondence(Jp, Jg, SIZE), before)
 
 
-def test_a_single_common_keypoint_is_the_answer_everywhere_and_none_gives_the_origin() -> None:
+def test_a_single_common_keypoint_is_returned_everywhere_and_none_gives_the_origin() -> None:
     Jp, Jg = random_pose(1), random_pose(2)
     Jg[..., 2] = 0
     assert torch.equal(correspondence(Jp, Jg, SIZE), torch.zeros(2, *SIZE, 2))
@@ -93,12 +91,12 @@ def test_a_single_common_keypoint_is_the_answer_everywhere_and_none_gives_the_or
     torch.testing.assert_close(correspondence(Jp, Jg, SIZE), expected)
 
 
-def test_keypoints_on_a_line_are_answered_without_a_gap() -> None:
+def test_collinear_keypoints_give_finite_points() -> None:
     Jp, Jg = random_pose(1), random_pose(2)
     Jp[..., 0] = 0.5
-    found = correspondence(Jp, Jg, SIZE)
-    assert found.isfinite().all()
-    assert found.abs().max() < 20
+    points = correspondence(Jp, Jg, SIZE)
+    assert points.isfinite().all()
+    assert points.abs().max() < 20
 
 
 def test_between_equal_poses_the_garment_stays_where_it_is() -> None:
@@ -112,7 +110,7 @@ def test_between_equal_poses_the_garment_stays_where_it_is() -> None:
     )
 
 
-def test_beyond_the_garments_picture_there_is_grey() -> None:
+def test_outside_the_garment_image_there_is_grey() -> None:
     Ic, Jp = torch.ones(2, 3, *SIZE), random_pose()
     Jg = Jp.clone()
     Jg[..., 0] += 0.5
@@ -127,8 +125,8 @@ def test_a_dropped_condition_shows_no_garment() -> None:
     assert not limb_maps(nothing, SIZE).any()
 
 
-def test_one_point_is_no_place_for_a_garment() -> None:
-    """A sleeve of which only the shoulder is known."""
+def test_a_single_keypoint_shows_no_garment() -> None:
+    """A sleeve with only its shoulder keypoint."""
     Ic, Jp = torch.ones(2, 3, *SIZE), random_pose()
     Jg = random_pose(1)
     Jg[0, 6:] = 0
@@ -138,7 +136,7 @@ def test_one_point_is_no_place_for_a_garment() -> None:
     assert moved[1].any()
 
 
-def test_autocast_does_not_coarsen_where_a_point_lies() -> None:
+def test_autocast_does_not_reduce_the_precision_of_points() -> None:
     Ic, Jp, Jg = torch.rand(2, 3, *SIZE), random_pose(1), random_pose(2)
     expected = warped_garment(Ic, Jp, Jg)
     with torch.autocast("cpu", torch.bfloat16):

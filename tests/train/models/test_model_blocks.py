@@ -1,4 +1,4 @@
-"""Convolution, attention and embedding layers on their own."""
+"""Unit tests of convolution, attention and embedding layers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_group_norm_takes_min_32_or_a_quarter_and_always_divides(channels: int, 
 
 
 @pytest.mark.parametrize(("c_in", "c_out"), [(8, 8), (8, 12)])
-def test_a_fresh_res_block_is_its_skip_convolution_even_at_equal_width(c_in: int, c_out: int) -> None:
+def test_a_new_res_block_is_its_skip_convolution_even_at_equal_width(c_in: int, c_out: int) -> None:
     block = ResBlock(c_in, c_out, 16)
     x = randn(2, c_in, 6, 6)
     assert block.skip.kernel_size == (1, 1)
@@ -49,14 +49,14 @@ def test_upsample_doubles() -> None:
     assert Upsample(4, 6)(randn(1, 4, 3, 5)).shape == (1, 6, 6, 10)
 
 
-def test_mistake_2_fresh_attention_is_exactly_the_identity() -> None:
+def test_mistake_2_new_attention_is_exactly_the_identity() -> None:
     x = randn(2, 32, 6, 4)
     assert torch.equal(SelfAttention(32, 8, 16)(x, randn(2, 34, 8)), x)
     assert torch.equal(CrossAttention(32, 16)(x, randn(2, 32, 6, 4)), x)
 
 
 def test_mistake_2_attention_adds_to_its_input() -> None:
-    """With the values' projection at zero nothing is added but the output's bias, whatever is attended to."""
+    """With a zero value projection, only the output bias is added."""
     x, layer = randn(2, 32, 6, 4), CrossAttention(32, 16)
     nn.init.normal_(layer.out.weight)
     nn.init.zeros_(layer.kv.weight)
@@ -99,7 +99,7 @@ def test_mistake_5_each_keypoint_has_its_own_token_with_x_and_y_apart() -> None:
     assert ((tokens(swapped) - tokens(pose)).abs().amax(-1) > 1e-6).all()
 
 
-def test_two_keypoints_at_one_place_are_told_apart() -> None:
+def test_two_keypoints_at_one_place_are_distinguished() -> None:
     tokens = PoseTokens(17, 32)(torch.full((1, 17, 3), 0.5))
     assert torch.cdist(tokens[0], tokens[0]).add(torch.eye(17)).min() > 0.1
 
@@ -114,7 +114,7 @@ def test_attention_pool_reads_every_token() -> None:
     assert (tokens.grad.abs().amax(-1) > 0).all()
 
 
-def test_positional_encoding_tells_close_levels_apart_and_stays_in_float32() -> None:
+def test_positional_encoding_separates_close_levels_and_stays_in_float32() -> None:
     levels = torch.linspace(0, 1, 1001)
     codes = positional_encoding(levels, 64)
     assert codes.dtype == torch.float32
@@ -123,7 +123,7 @@ def test_positional_encoding_tells_close_levels_apart_and_stays_in_float32() -> 
     assert positional_encoding(levels.bfloat16(), 64).dtype == torch.float32
 
 
-def test_levels_that_swap_their_values_are_told_apart() -> None:
+def test_levels_with_swapped_values_are_distinguished() -> None:
     embedding = LevelEmbedding(3, 32)
     a, b, c = (torch.tensor([value]) for value in (0.1, 0.5, 0.9))
     first = embedding(a, torch.stack([b, c], dim=1))
@@ -151,7 +151,7 @@ def test_group_norm_keeps_the_precision_of_its_input_under_autocast() -> None:
     assert torch.allclose(low.float(), full, atol=0.05)
 
 
-def test_pixels_are_doubled_on_a_card_as_nearest_neighbours_are() -> None:
+def test_the_gpu_upsampling_equals_nearest_neighbour() -> None:
     upsample = Upsample(8, 4)
     x = randn(2, 8, 3, 5).to(memory_format=torch.channels_last).requires_grad_()
     grad = randn(2, 4, 6, 10)

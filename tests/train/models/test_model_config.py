@@ -1,4 +1,4 @@
-"""Shapes that cannot be built are refused before anything is allocated (mistake 9), and say what would fit."""
+"""Invalid configurations are refused before anything is allocated (mistake 9), with a value that would fit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FITTING: dict[str, Any] = {
 }
 
 
-def test_a_fitting_config_is_accepted_and_derives_the_rest() -> None:
+def test_a_valid_config_is_accepted_with_its_derived_properties() -> None:
     config = ParallelUNetConfig(**FITTING)
     assert config.person_up == (3, 2, 1)
     assert config.resolutions == (32, 16, 8)
@@ -78,14 +78,14 @@ def test_mistake_9_an_impossible_config_names_what_would_fit(change: dict[str, A
         ParallelUNetConfig(**(FITTING | change))
 
 
-def told_neighbours(change: dict[str, Any], name: str, value: int, divisor: int) -> list[int]:
-    """Return the values that the refusal of ``value`` says would fit; they are its neighbours."""
+def suggested_values(change: dict[str, Any], name: str, value: int, divisor: int) -> list[int]:
+    """Return the values suggested by the error for ``value``: the nearest multiples."""
     with pytest.raises(ValueError, match=f"{name}={value} is not a multiple of {divisor} ") as caught:
         ParallelUNetConfig(**(FITTING | change))
-    told = re.findall(r"\d+", str(caught.value).partition("): ")[2].partition(" would fit")[0])
+    suggested = re.findall(r"\d+", str(caught.value).partition("): ")[2].partition(" would fit")[0])
     below = value - value % divisor
-    assert [int(number) for number in told] == [number for number in (below, below + divisor) if number]
-    return [int(number) for number in told]
+    assert [int(number) for number in suggested] == [number for number in (below, below + divisor) if number]
+    return [int(number) for number in suggested]
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -95,13 +95,13 @@ def test_mistake_9_widths_that_heads_do_not_divide_name_their_neighbours(
 ) -> None:  # fmt: skip
     assume(value % head_dim)
     fitting = {"head_dim": head_dim, "pose_dim": head_dim, "channels": (16, head_dim, head_dim)}
-    for number in told_neighbours(fitting | {"pose_dim": value}, "pose_dim", value, head_dim):
+    for number in suggested_values(fitting | {"pose_dim": value}, "pose_dim", value, head_dim):
         ParallelUNetConfig(**(FITTING | fitting | {"pose_dim": number}))
 
     def channels(width: int) -> dict[str, Any]:
         return {"channels": (16, width, head_dim) if level == 1 else (16, head_dim, width)}
 
-    for number in told_neighbours(fitting | channels(value), "channels", value, head_dim):
+    for number in suggested_values(fitting | channels(value), "channels", value, head_dim):
         ParallelUNetConfig(**(FITTING | fitting | channels(number)))
 
 
@@ -112,7 +112,7 @@ def test_mistake_9_sizes_that_do_not_halve_name_their_neighbours(value: int, dep
     assume(value % stride)
     widths = (16,) * depth
     deep = {"channels": widths, "person_down": widths, "garment_down": widths, "garment_up": (16,)}
-    for size in told_neighbours(deep | {"image_size": value}, "image_size", value, stride):
+    for size in suggested_values(deep | {"image_size": value}, "image_size", value, stride):
         ParallelUNetConfig(**(FITTING | deep | {"image_size": size, "attention_levels": (size // stride,)}))
 
 
@@ -139,7 +139,7 @@ def test_presets_survive_json_with_their_kind(preset: str, stage: str) -> None:
     ("stage", "published"), [("base", 1.13e9), ("sr256", 1.06e9)], ids=["128 Parallel-UNet", "256 Parallel-UNet"]
 )
 def test_paper_parallel_unets_have_the_published_size(stage: str, published: float) -> None:
-    """Spec A.3.1: within 1 % of the counts that TryOnDiffusion prints."""
+    """Spec A.3.1: within 1 % of the counts in the TryOnDiffusion paper."""
     assert count_parameters(PRESETS["paper"][stage]) == pytest.approx(published, rel=0.01)
 
 
@@ -151,7 +151,7 @@ def test_paper_efficient_unet_has_imagens_size() -> None:
     )
 
 
-def test_the_efficient_unet_family_grows_and_holds_the_paper() -> None:
+def test_the_efficient_unet_family_grows_and_contains_the_paper_model() -> None:
     family = [efficient_unet_config(name) for name in EFFICIENT_UNETS]
     assert family[4] == PRESETS["paper"]["sr1024"]
     assert family[0].channels == (64, 128, 256, 512)
@@ -162,7 +162,7 @@ def test_the_efficient_unet_family_grows_and_holds_the_paper() -> None:
         efficient_unet_config("efficientunet-b8")
 
 
-def test_the_papers_garment_is_not_written_and_the_baselines_are() -> None:
+def test_garment_is_written_to_json_only_for_the_baselines() -> None:
     assert '"garment"' not in ParallelUNetConfig(**FITTING).model_dump_json()
     for garment in ("concatenation", "none"):
         config = ParallelUNetConfig(**FITTING, garment=garment)
@@ -176,7 +176,7 @@ def test_a_static_garment_unet_needs_a_garment_unet(garment: str) -> None:
         ParallelUNetConfig(**FITTING, garment=garment, garment_film="static")
 
 
-def test_pictures_of_poses_are_written_where_they_are_seen_and_cost_input_channels_and_the_anchors_alone() -> None:
+def test_pose_maps_and_warp_are_written_if_enabled_and_add_only_input_channels_and_anchors() -> None:
     plain = ParallelUNetConfig(**FITTING)
     assert "pose_maps" not in plain.model_dump_json()
     assert "warp" not in plain.model_dump_json()
@@ -188,5 +188,5 @@ def test_pictures_of_poses_are_written_where_they_are_seen_and_cost_input_channe
 
 
 def test_a_hidden_garment_cannot_be_warped() -> None:
-    with pytest.raises(ValidationError, match="garment=none hides Ic, which warp=true shows"):
+    with pytest.raises(ValidationError, match="garment=none ignores Ic, but warp=true uses it"):
         ParallelUNetConfig(**FITTING, garment="none", warp=True)

@@ -1,4 +1,4 @@
-"""What holds of both networks whatever their configuration and the size of the picture."""
+"""Properties of both networks for any configuration and image size."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def efficient_unets(draw: st.DrawFn) -> EfficientUNetConfig:
 
 
 def inputs(config: ModelConfig, bottom: tuple[int, int]) -> Inputs:
-    """Return z_t, t and a condition for pictures whose bottom level is of this height and width."""
+    """Return z_t, t and a condition for images whose bottom level has this height and width."""
     g = torch.Generator().manual_seed(0)
     height, width = (side * config.stride for side in bottom)
     z_t, Ia, Ic, low_res = torch.randn(4, BATCH, 3, height, width, generator=g)
@@ -100,7 +100,7 @@ def fresh(config: ModelConfig) -> ParallelUNet | EfficientUNet:
 
 
 def filled(config: ModelConfig) -> ParallelUNet | EfficientUNet:
-    """A network with a value for every parameter that starts at zero: behind it nothing has a gradient."""
+    """A network with random values for zero-initialised parameters, which would block all gradients behind them."""
     model = fresh(config)
     for parameter in model.parameters():
         if not parameter.any():
@@ -137,7 +137,7 @@ def test_no_parameter_is_without_gradient(config: ModelConfig, bottom: tuple[int
 def test_samples_of_a_batch_do_not_mix(
     config: ModelConfig, bottom: tuple[int, int], order: list[int], other: int
 ) -> None:  # fmt: skip
-    """Permuting the batch permutes the output; changing all of one sample changes that sample alone."""
+    """Permuting the batch permutes the output; changing one sample changes only its output."""
     model = filled(config)
     whole, kept = inputs(config, bottom), torch.arange(3) != other
     z_t, t, condition = rows(whole, torch.arange(3))
@@ -155,8 +155,8 @@ def test_samples_of_a_batch_do_not_mix(
 
 @examples
 @given(config=CONFIGS, bottom=BOTTOMS)
-def test_every_input_counts_after_one_step(config: ModelConfig, bottom: tuple[int, int]) -> None:
-    """A fresh network need not read its condition; after one step of training it does, in every sample.
+def test_every_input_matters_after_one_step(config: ModelConfig, bottom: tuple[int, int]) -> None:
+    """A new network may ignore its condition; after one training step it depends on it, in every sample.
 
     Only what says something of the garment stays without effect where the garment is to be hidden.
     """

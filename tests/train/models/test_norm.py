@@ -8,7 +8,7 @@ from train.models.norm import GroupNorm
 
 @pytest.mark.parametrize("shape", [(2, 16, 8, 8), (3, 12, 5, 7), (2, 96, 1, 1)])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_gradients_are_those_of_torchs_group_norm(shape: tuple[int, ...], layout: torch.memory_format) -> None:
+def test_gradients_match_torchs_group_norm(shape: tuple[int, ...], layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     norm = group_norm(shape[1])
     torch.nn.init.normal_(norm.weight)
@@ -27,7 +27,7 @@ def test_gradients_are_those_of_torchs_group_norm(shape: tuple[int, ...], layout
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_gradient_keeps_the_layout_and_precision_of_its_input() -> None:
+def test_gradient_keeps_the_layout_and_dtype_of_its_input() -> None:
     norm = group_norm(16)
     x = torch.randn(2, 16, 8, 8, dtype=torch.bfloat16).to(memory_format=torch.channels_last).requires_grad_()
     out = norm(x)
@@ -40,19 +40,19 @@ def test_gradient_keeps_the_layout_and_precision_of_its_input() -> None:
     assert norm.weight.grad.dtype == torch.float32
 
 
-def test_gradients_in_bf16_are_those_in_fp32_but_for_rounding() -> None:
+def test_bf16_gradients_match_fp32_up_to_rounding() -> None:
     torch.manual_seed(1)
     norm = group_norm(32)
     torch.nn.init.normal_(norm.weight)
     x, grad = (torch.randn(2, 32, 16, 16).to(memory_format=torch.channels_last) for _ in range(2))
     x = x + 1.0
-    found = []
+    gradients = []
     for dtype in (torch.float32, torch.bfloat16):
         leaf = x.to(dtype, copy=True).requires_grad_()
         norm(leaf).backward(grad.to(dtype))
         assert leaf.grad is not None
-        found.append(leaf.grad.float())
-    assert (found[0] - found[1]).norm() < 0.01 * found[0].norm()
+        gradients.append(leaf.grad.float())
+    assert (gradients[0] - gradients[1]).norm() < 0.01 * gradients[0].norm()
 
 
 ON_CARD = [(2, 16, 8, 8), (3, 12, 5, 7), (2, 96, 4, 4), (1, 256, 16, 16)]
@@ -69,7 +69,7 @@ def with_weights(channels: int) -> GroupNorm:
 @pytest.mark.parametrize("shape", ON_CARD)
 @pytest.mark.parametrize("offset", [0.0, 30.0])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_what_a_card_computes_is_torchs_group_norm(
+def test_the_gpu_implementation_matches_torchs_group_norm(
     shape: tuple[int, ...], offset: float, layout: torch.memory_format
 ) -> None:
     torch.manual_seed(0)
@@ -88,7 +88,7 @@ def test_what_a_card_computes_is_torchs_group_norm(
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-2 if offset else 1e-3)
 
 
-def test_what_a_card_computes_keeps_layout_and_precision_and_rounds_once() -> None:
+def test_the_gpu_implementation_keeps_layout_and_dtype_and_rounds_once() -> None:
     torch.manual_seed(0)
     norm = with_weights(32)
     x = (2.0 + torch.randn(2, 32, 16, 16)).to(torch.bfloat16).to(memory_format=torch.channels_last)
@@ -115,7 +115,9 @@ def test_it_keeps_no_copy_of_its_input_for_the_backward_pass() -> None:
 
 
 @pytest.mark.parametrize("shape", ON_CARD)
-def test_what_is_compiled_is_torchs_group_norm(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_implementation_matches_torchs_group_norm(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
     norm = with_weights(shape[1])
     x = (3.0 + torch.randn(shape)).to(memory_format=torch.channels_last)

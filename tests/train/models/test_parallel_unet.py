@@ -42,7 +42,7 @@ def select(condition: Condition, samples: Tensor) -> Condition:
 
 
 def trained(low_res_channels: int = 0) -> ParallelUNet:
-    """A model in which nothing is zero any more."""
+    """A model without zero-initialised parameters."""
     torch.manual_seed(0)
     model = ParallelUNet(tiny(low_res_channels))
     for parameter in model.parameters():
@@ -64,8 +64,8 @@ def test_presets_run_at_their_own_size(preset: str, stage: str) -> None:
         assert model(image, torch.empty(2), condition).shape == image.shape
 
 
-def test_every_up_block_takes_one_feature_saved_on_the_way_down() -> None:
-    """Spec A.3.1: concatenated per block; all up-ResBlocks have an input as wide as two features."""
+def test_every_decoder_block_gets_one_encoder_feature() -> None:
+    """Spec A.3.1: one skip is concatenated per block; the input of each decoder ResBlock is as wide as two features."""
     model = ParallelUNet(tiny())
     for unet, depths in ((model.person, (2, 2, 1)), (model.garment, (2, 1))):
         widths = [[block.res.conv_in.in_channels for block in stack.blocks] for stack in unet.up]  # type: ignore[union-attr]
@@ -73,7 +73,7 @@ def test_every_up_block_takes_one_feature_saved_on_the_way_down() -> None:
         assert widths == [[2 * width] * depth for width, depth in zip((16, 16, 8), depths, strict=False)]
 
 
-def test_attention_runs_in_the_persons_unet_at_the_named_levels_only() -> None:
+def test_attention_is_only_in_the_person_unet_at_the_configured_levels() -> None:
     model = ParallelUNet(tiny())
     attending = [name for name, module in model.named_modules() if name.endswith("self_attention") and module]
     assert all(name.startswith("person.") for name in attending)
@@ -171,7 +171,7 @@ def test_torch_export_gives_the_same(low_res: bool) -> None:
     torch.testing.assert_close(program.module()(*arguments), model(*arguments))
 
 
-def test_torch_export_gives_the_same_with_poses_as_pictures() -> None:
+def test_torch_export_gives_the_same_with_limb_maps_and_warp() -> None:
     model = ParallelUNet(tiny().model_copy(update={"pose_maps": True, "warp": True})).eval()
     arguments = inputs(2, 16, 16)
     program = torch.export.export(model, arguments)
@@ -179,8 +179,8 @@ def test_torch_export_gives_the_same_with_poses_as_pictures() -> None:
 
 
 @pytest.mark.parametrize("low_res", [0, 3])
-def test_a_hidden_garment_has_no_influence(low_res: int) -> None:
-    """Neither Ic nor Jg nor the noise level of Ic, at any value."""
+def test_an_ignored_garment_has_no_influence(low_res: int) -> None:
+    """Neither Ic nor Jg nor the noise level of Ic, whatever their values."""
     torch.manual_seed(0)
     model = ParallelUNet(tiny(low_res).model_copy(update={"garment": "none"}))
     for parameter in model.parameters():
@@ -208,5 +208,5 @@ def test_the_baselines_have_neither_garment_unet_nor_cross_attention(garment: st
     assert isinstance(first, nn.Conv2d)
     assert first.in_channels == (9 if garment == "concatenation" else 6)
     *_, condition = inputs(1, 16, 16)
-    with pytest.raises(ValueError, match=f"garment={garment}: there is no garment's UNet"):
+    with pytest.raises(ValueError, match=f"garment={garment}: the model has no garment-UNet"):
         model.encode_garment(condition)

@@ -58,8 +58,8 @@ def test_in_the_first_step_the_micro_batch_is_halved_until_it_fits(
     told: list[str] = []
     assert fit(shards, tmp_path / "halved", tiny(*settings), told=told)
     assert told == [
-        "base: out of memory at micro-batch 5; goes on with 3",
-        "base: out of memory at micro-batch 3; goes on with 2",
+        "base: out of memory at micro-batch 5; continuing with 3",
+        "base: out of memory at micro-batch 3; continuing with 2",
     ]
     assert json.loads((tmp_path / "halved" / CONFIG).read_text())["memory"]["micro_batch"] == 2
     right, halved = weights(tmp_path / "right"), weights(tmp_path / "halved")
@@ -68,7 +68,7 @@ def test_in_the_first_step_the_micro_batch_is_halved_until_it_fits(
 
 def test_what_a_user_has_set_is_not_changed(shards: Path, tmp_path: Path, tiny: TinyConfig, room: list[int]) -> None:
     room[0] = 1
-    with pytest.raises(UserError, match=r"base: out of memory.*at micro-batch 4; give --set memory.micro_batch=2 or "):
+    with pytest.raises(UserError, match=r"base: out of GPU memory.*micro-batch 4; use --set memory.micro_batch=2 or "):
         fit(shards, tmp_path, tiny("base", "data.batch=4"))
 
 
@@ -85,5 +85,5 @@ def test_later_it_ends_with_the_settings_to_change_and_the_last_checkpoint(
 def test_a_single_sample_cannot_be_halved(shards: Path, tmp_path: Path, tiny: TinyConfig, room: list[int]) -> None:
     room[0] = 0
     config = tiny("base", "memory.checkpointing=true", "memory.ema_on_host=true", "memory.optimizer_on_host=true")
-    with pytest.raises(UserError, match=r"micro-batch 1; give a smaller --preset$"):
+    with pytest.raises(UserError, match=r"micro-batch 1; use a smaller --preset$"):
         fit(shards, tmp_path, config, told=[])

@@ -168,7 +168,7 @@ def test_without_torchrun_there_is_nothing_to_divide_among(
 ) -> None:  # fmt: skip
     done = run(sys.executable, *fit(shards, tmp_path, tiny_settings, "--parallel", "ddp"))
     assert done.returncode == 2
-    assert done.stderr.startswith("trainer: --parallel ddp: not started by torchrun; give torchrun")
+    assert done.stderr.startswith("trainer: --parallel ddp: not started by torchrun; run torchrun")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,1 +1,1 @@
-"""What turns gradients into new weights: where it happens, when, and at what scale."""
+"""The optimizer step: on the device, offloaded to the host, or in the backward pass."""

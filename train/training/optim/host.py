@@ -1,4 +1,4 @@
-"""A mark for tensors that lie in host memory even while the network is on a GPU."""
+"""Marks tensors that are kept in host memory while the network is on a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _inside: ContextVar[bool] = ContextVar("host memory", default=False)
 
 @contextmanager
 def host_memory() -> Iterator[torch.device]:
-    """Yield the device to make tensors on. `trainer plan`, which has no second device, counts these apart."""
+    """Yield the device to create tensors on; `trainer plan`, which traces on one device, counts them separately."""
     token = _inside.set(True)
     try:
         yield HOST
@@ -24,5 +24,5 @@ def host_memory() -> Iterator[torch.device]:
 
 
 def in_host_memory() -> bool:
-    """Return whether the caller runs inside of ``host_memory``."""
+    """Return whether the caller runs inside ``host_memory``."""
     return _inside.get()

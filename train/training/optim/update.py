@@ -1,4 +1,4 @@
-"""The optimizer step in its three places: on the device, on the host, and inside the backward pass."""
+"""The optimizer step in its three variants: on the device, on the host, and in the backward pass."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from train.training.state import Training
 
 
 def begin_optimizer(model: nn.Module, config: StageConfig, ema: dict[str, Tensor]) -> Training:
-    """Return the training of ``model`` before its first step.
+    """Return the training state of ``model`` before its first step.
 
     With ``optimizer_on_host`` the optimizer steps a second copy of the weights, in host memory. With
-    ``optimizer_in_backward`` hooks step each parameter; ``step_optimizer`` is then not to be called.
+    ``optimizer_in_backward`` hooks step each parameter; ``step_optimizer`` must then not be called.
     """
     masters: dict[str, nn.Parameter] = {}
     if config.memory.optimizer_on_host:
@@ -31,11 +31,11 @@ def begin_optimizer(model: nn.Module, config: StageConfig, ema: dict[str, Tensor
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], optim: OptimConfig) -> torch.optim.Optimizer:
-    """Return the optimizer that the configuration names.
+    """Return the configured optimizer.
 
-    Adam is AdamW without decay, which is the same. Adafactor is torch's: its second moment is factored over the last
-    two dimensions of a weight, for a 3×3 convolution its 3×3 window, which saves a third of it and not nearly all;
-    its loop over parameters is used because the version over all of them at once needs another copy of the weights.
+    Adam is AdamW without decay, which is equivalent. Adafactor is torch's: it factors the second moment over the last
+    two dimensions of a weight, for a 3×3 convolution its 3×3 window, which saves only a third of it. It loops over the
+    parameters (foreach=False), because the foreach version needs another copy of the weights.
     """
     if optim.name == "adafactor":
         return torch.optim.Adafactor(parameters, lr=optim.lr, weight_decay=optim.weight_decay, foreach=False)
@@ -45,9 +45,10 @@ def make_optimizer(parameters: Iterable[nn.Parameter], optim: OptimConfig) -> to
 
 
 def step_optimizer(training: Training, finite: Tensor | None = None) -> None:
-    """Step from the gradients that the model's parameters hold; on the host, fetch them and send the weights back.
+    """Step with the gradients of the model's parameters, on the device or on the host.
 
-    Where ``finite``, a boolean (), is false nothing changes.
+    On the host, gradients are copied there first, and the weights back afterwards. If ``finite``, a boolean (), is
+    false, nothing changes.
     """
     if not training.masters:
         step_where(training.optimizer, finite)
@@ -62,18 +63,18 @@ def step_optimizer(training: Training, finite: Tensor | None = None) -> None:
 
 
 def step_where(optimizer: torch.optim.Optimizer, finite: Tensor | None) -> None:
-    """Step where ``finite``, a boolean () beside the parameters, is true; None is true."""
-    if isinstance(optimizer, torch.optim.Adafactor):  # its own step reads norms back, so this costs no more
+    """Step if ``finite``, a boolean () on the parameters' device, is true or None."""
+    if isinstance(optimizer, torch.optim.Adafactor):  # its step synchronises anyway
         if finite is None or finite:
             optimizer.step()  # type: ignore[no-untyped-call]
         return
-    # What GradScaler gives the fused step: it looks at the flag on the device, and leaves everything as it is.
+    # As GradScaler does: the fused step reads this flag on the device and, if set, changes nothing.
     optimizer.found_inf = None if finite is None else (~finite).float()  # type: ignore[attr-defined]
     optimizer.step()
 
 
 def device_gradients(model: nn.Module) -> list[Tensor]:
-    """Return the gradients that the model's parameters hold."""
+    """Return the gradients of the model's parameters."""
     return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
@@ -84,9 +85,9 @@ def release(model: nn.Module) -> None:
 
 
 def _step_in_backward(training: Training, optim: OptimConfig) -> None:
-    """Step and free each gradient the moment it is whole; the moments stay in the state of the training's optimizer.
+    """Step each parameter and free its gradient as soon as it is accumulated; state stays in the training's optimizer.
 
-    A gradient that is not finite, or that of a loss that is not, changes nothing; ``training.left_out`` says so.
+    A non-finite gradient, or one of a non-finite loss, changes nothing and sets ``training.weights_skipped``.
     """
     optimizer = training.optimizer
     for parameter in training.model.parameters():
@@ -98,7 +99,7 @@ def _step_in_backward(training: Training, optim: OptimConfig) -> None:
             assert parameter.grad is not None
             finite = parameter.grad.isfinite().all() & training.loss_is_finite
             step_where(own, finite)
-            training.left_out = training.left_out | ~finite
+            training.weights_skipped = training.weights_skipped | ~finite
             parameter.grad = None
 
         parameter.register_post_accumulate_grad_hook(step)  # type: ignore[no-untyped-call]
