@@ -1,4 +1,4 @@
-"""`prep`: from a try-on data set to WebDataset shards of (Ia, Jp, Ic, Jg) and Ip. CPU only, no torch.
+"""`prep`: turns a try-on dataset into WebDataset shards of (Ia, Jp, Ic, Jg) and Ip. CPU only, no torch.
 
-The arrows run one way: cli → build → plan → sources, conditioning → annotations, pictures.
+Imports run one way: cli → sharding → planning, loading → conditioning, sources → formats.
 """

@@ -1,4 +1,4 @@
-"""Work that is divided among processes, for what is read before anything is built."""
+"""Parallel map over processes, for reading before the build."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from preprocess.workers import make_ready, open_pool
 T = TypeVar("T")
 
 _ALLOCATIONS = 20_000
-"""Objects made before cycles are looked for; Python's own 700 are a fraction of one polygon."""
+"""Allocations between garbage collections; Python's default, 700, is a fraction of one polygon."""
 
 
 def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], workers: int) -> Iterator[T]:
-    """Yield ``function(*arguments)`` for each entry of ``work``, in order; in this process where ``workers`` is 1.
+    """Yield ``function(*arguments)`` for each entry of ``work``, in order; in this process if ``workers`` is 1.
 
-    Raise UserError where a worker was killed.
+    Raise UserError if a worker was killed.
     """
     if workers == 1:
         yield from starmap(function, work)
@@ -33,22 +33,22 @@ def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], wo
             yield from pool.map(function, *zip(*work, strict=True))
         except BrokenProcessPool as error:
             raise UserError(
-                "a worker was killed, perhaps for want of memory; run the command again with less beside it"
+                "a worker was killed, perhaps for lack of memory; run again with fewer --workers or less else running"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def start_worker(environment: Mapping[str, str]) -> None:
-    """Make a fresh process a worker with the run's environment."""
-    # What it is forked from may have started before the run was told, say, another address of a store.
+    """Initialise a worker process with the run's environment."""
+    # The process it is forked from may have started before a variable, e.g. a store's address, was set.
     os.environ.clear()
     os.environ.update(environment)
     settle()
 
 
 def settle() -> None:
-    """Make this process one that works: one thread, and cycles looked for rarely."""
+    """Configure this process as a worker: one OpenCV thread, and rare garbage collection."""
     cv2.setNumThreads(1)
-    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
+    gc.freeze()  # imports stay alive; labels are many small short-lived lists without cycles
     gc.set_threshold(_ALLOCATIONS)

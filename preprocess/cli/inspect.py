@@ -26,15 +26,18 @@ _WIDTH = 100
 
 @click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
 @click.option(
-    "--src", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder with the data set, or zips."
+    "--src",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder with the dataset, or its zips.",
 )
 @click.option(
-    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of dataset; auto: recognise it."
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(src: Path, source: Source | Literal["auto"], workers: int | None, as_json: bool) -> None:
-    """Say what a data set holds, how its parts join, and what is wrong with it; decodes no picture."""
+    """List what a dataset contains, how its parts match, and its faults; decodes no images."""
     files = Files(src)
     kind = recognise(files) if source == "auto" else source
     report: Report | ListedReport
@@ -59,7 +62,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _section("categories of products", [split.categories for split in splits])
     yield from _section("worn, in listed pairs", [split.worn for split in splits])
     yield from _fault_lines(report.faults, FAULTS)
-    yield "not looked at: what only pictures show (turned-image, bad-image, ambiguous-layers)"
+    yield "not checked: faults visible only in pixels (turned-image, bad-image, ambiguous-layers)"
 
 
 def _listed_lines(report: ListedReport) -> Iterator[str]:
@@ -71,16 +74,16 @@ def _listed_lines(report: ListedReport) -> Iterator[str]:
     yield _row("", *report.pairs)
     yield from _section("pairs", list(report.pairs.values()))
     yield from _fault_lines(report.faults, LISTED_FAULTS)
-    yield "not looked at: what only pixels show (one picture under two names, unclear-garment, ambiguous-layers)"
+    yield "not checked: faults visible only in pixels (one image under two names, unclear-garment, ambiguous-layers)"
 
 
 def _fault_lines(faults: Tally, known: dict[str, str]) -> Iterator[str]:
     yield ""
-    found = {code: count for code, count in faults.counts.items() if count}
-    yield "faults" if found else "faults: none"
-    for code in known | found:
-        if code in found:
-            yield f"  {found[code]:>8} {code:<22} {known.get(code, '')}".rstrip()
+    present = {code: count for code, count in faults.counts.items() if count}
+    yield "faults" if present else "faults: none"
+    for code in known | present:
+        if code in present:
+            yield f"  {present[code]:>8} {code:<22} {known.get(code, '')}".rstrip()
             yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(code, ()))
 
 
@@ -96,7 +99,7 @@ def _row(name: str, *values: object) -> str:
 
 
 def _tail(path: str, cells: int) -> str:
-    """Return the end of a path, so that it fits; Korean letters are two cells wide."""
+    """Shorten a path from the left to fit; Korean characters are two cells wide."""
     if cell_len(path) <= cells:
         return path
     while cell_len(path) > cells - 1:

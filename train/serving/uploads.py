@@ -26,7 +26,7 @@ from train.data import ShardFolder
 from train.inference.photographs import (
     Labelled,
     PrepError,
-    Wish,
+    TryOnRequest,
     annotate,
     put_labels,
     run_prep,
@@ -77,8 +77,8 @@ class Photographs:
             self._draw_partners()
             self.state = "ready"
         except (UserError, PrepError) as error:
-            said = getattr(error, "said", "") or str(error)
-            self.state, self.why = "off", said.removeprefix("prep: ")
+            message = getattr(error, "last_line", "") or str(error)
+            self.state, self.why = "off", message.removeprefix("prep: ")
         except Exception:
             _log.exception("uploads could not be made ready")
             self.state, self.why = "off", "this is a fault of the program; its log says more"
@@ -104,13 +104,13 @@ class Photographs:
         photograph = self.folder / f"photograph{suffix_of(data)}"
         photograph.write_bytes(data)
         files = {role: photograph, other: partner.image}
-        wish = Wish(files["person"], files["garment"], kind, self._weights)
-        work = work_folder(wish, self.folder)
+        request = TryOnRequest(files["person"], files["garment"], kind, self._weights)
+        work = work_folder(request, self.folder)
         try:
             put_labels(partner, other, work / "annotated")
-            return half_of(ShardFolder(shards_of(wish, self.folder, quiet=True), "val"), role, 0)
+            return half_of(ShardFolder(shards_of(request, self.folder, quiet=True), "val"), role, 0)
         except (PrepError, UserError) as error:
-            why = next(_reasons(work), "") or getattr(error, "said", "").removeprefix("prep: ") or str(error)
+            why = next(_reasons(work), "") or getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
             raise UserError(f"the photograph of the {role} cannot be used: {why}") from error
         finally:
             photograph.unlink()
@@ -122,7 +122,7 @@ class Photographs:
         person.write_bytes(catalogue.thumbnail("person", offered.person[0].position)[0])
         garment.write_bytes(catalogue.thumbnail("garment", offered.garment[0].position)[0])
         try:
-            annotate(Wish(person, garment, kind, self._weights), self.folder, quiet=True)
+            annotate(TryOnRequest(person, garment, kind, self._weights), self.folder, quiet=True)
         except PrepError as error:
             if error.code != 1:  # 1: no pair could be annotated, which is no matter here
                 raise
