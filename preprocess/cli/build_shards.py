@@ -47,7 +47,7 @@ class DataSelection:
     linings: bool
 
     def configuration(self, files: Files) -> Configuration:
-        """Return the settings that determine the bytes of the shards. Raise UserError for an unknown kind of dataset."""
+        """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset."""
         return Configuration(
             source=recognise(files) if self.source == "auto" else self.source,
             garment=self.garment,
@@ -109,7 +109,10 @@ _SELECTION = options_of(
 _MACHINES = options_of(
     Machines,
     "machines",
-    click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]"),
+    click.option(
+        "--workers", type=click.IntRange(min=1), default=None,
+        help="Worker processes.  [default: one per core]",
+    ),
     click.option(
         "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
         help="Build in processes on this machine, or on a Ray cluster.",
@@ -118,7 +121,9 @@ _MACHINES = options_of(
         "--ray-address", metavar="HOST:PORT", help="Address of the cluster.  [default: RAY_ADDRESS, or a local one]"
     ),
     click.option("--node-rank", type=int, default=0, show_default=True, help="Rank of this machine, from 0."),
-    click.option("--num-nodes", type=int, default=1, show_default=True, help="Number of machines that build --out together."),
+    click.option(
+        "--num-nodes", type=int, default=1, show_default=True, help="Number of machines that build --out together."
+    ),
 )  # fmt: skip
 
 

@@ -32,7 +32,8 @@ _WIDTH = 100
     help="Folder with the dataset, or its zips.",
 )
 @click.option(
-    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of dataset; auto: recognise it."
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
+    help="Kind of dataset; auto: recognise it.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -16,6 +16,7 @@ from train.configuration.stage_config import STAGES, Stage
 def config(stage: Stage, settings: GivenSettings) -> None:
     """Print all settings of a stage as YAML, to be passed to --config.
 
-    Settings shown as auto are chosen for the machine when training starts."""
+    Settings shown as auto are chosen for the machine when training starts.
+    """
     given = given_settings(settings.size, stage, settings.config, settings.assignments)
     click.echo(as_yaml(checked(given, stage), given), nl=False)

@@ -46,7 +46,8 @@ _SHUTDOWN_TIMEOUT = 5.0
 def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool, host: str, port: int) -> None:
     """Serve a web page for trying out a trained cascade.
 
-    Choose a person and a garment, or upload photographs of them, and see the result."""
+    Choose a person and a garment, or upload photographs of them, and see the result.
+    """
     with needs("train,demo"):
         from aiohttp import web
 

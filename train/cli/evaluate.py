@@ -41,7 +41,8 @@ def evaluate(
 ) -> None:
     """Measure PSNR, SSIM, LPIPS, FID and KID of sampled images.
 
-    With --truth, swaps of drawn people are compared with their ground truth too."""
+    With --truth, swaps of drawn people are compared with their ground truth too.
+    """
     with needs("evaluate"):
         from train.evaluation import table
         from train.evaluation.evaluating import evaluate as measure

@@ -57,8 +57,12 @@ SETTINGS = options_of(
         "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
         help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
     ),
-    click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="YAML file of settings; see trainer config."),
     click.option(
-        "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Override one setting, e.g. optim.lr=1e-4; repeatable."
+        "--config", type=click.Path(dir_okay=False, path_type=Path), default=None,
+        help="YAML file of settings; see trainer config.",
+    ),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="NAME=VALUE",
+        help="Override one setting, e.g. optim.lr=1e-4; repeatable.",
     ),
 )  # fmt: skip

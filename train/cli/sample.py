@@ -56,18 +56,27 @@ _PAIRS = options_of(
     PairSelection,
     "selection",
     SPLIT,
-    click.option("--person", "people", multiple=True, metavar="KEY", help="Key of the sample whose person to dress; repeatable."),
-    click.option("--garment", "garments", multiple=True, metavar="KEY", help="Key of the sample whose garment to use, one per --person."),
+    click.option(
+        "--person", "people", multiple=True, metavar="KEY",
+        help="Key of the sample whose person to dress; repeatable.",
+    ),
+    click.option(
+        "--garment", "garments", multiple=True, metavar="KEY",
+        help="Key of the sample whose garment to use, one per --person.",
+    ),
     click.option("--pairs-file", type=FILE, help="CSV or TSV file with columns person, garment."),
     click.option(
-        "--all", "everyone", is_flag=True, help=f"Every person in every garment; at most {ALL_BOUND} images, or --pairs."
+        "--all", "everyone", is_flag=True,
+        help=f"Every person in every garment; at most {ALL_BOUND} images, or --pairs.",
     ),
     click.option("--pairs", type=click.IntRange(min=1), default=None, help="Number of people to dress.  [default: 8]"),
 )  # fmt: skip
 _OVERRIDES = options_of(
     Overrides,
     "overrides",
-    click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="Sampler.  [default: each stage's own]"),
+    click.option(
+        "--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="Sampler.  [default: each stage's own]"
+    ),
     click.option(
         "--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]"
     ),

@@ -37,7 +37,8 @@ def try_on(
 ) -> None:
     """Dress the person in one photograph in the garment of another.
 
-    Needs the estimators: pip install 'tryon-cascade[estimate]'."""
+    Needs the estimators: pip install 'tryon-cascade[estimate]'.
+    """
     stages = load_cascade(runs, ALONE.device)
     try:
         shards = shards_of(TryOnRequest(person, garment, kind, weights), out)

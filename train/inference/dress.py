@@ -86,7 +86,7 @@ def at_a_time(stages: Sequence[TrainedStage], device: torch.device) -> int:
 
 
 def inputs_of(stage: TrainedStage, outfits: Sequence[Outfit], device: torch.device) -> TryOnInputs:
-    """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, or empty inputs for the third stage, which has none."""
+    """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, or empty inputs for the third stage."""
     if not stage.config.is_try_on:
         return TryOnInputs()
 

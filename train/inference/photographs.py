@@ -110,7 +110,7 @@ def work_folder(request: TryOnRequest, out: Path) -> Path:
 
 
 def run_prep(arguments: Sequence[str], *, quiet: bool = False) -> None:
-    """Run `prep` with its output on stderr, or hidden. Raise UserError if it is not installed, PrepError if it fails."""
+    """Run `prep` with its output on stderr, or hidden. Raise UserError if not installed, PrepError if it fails."""
     if importlib.util.find_spec("preprocess") is None:
         raise UserError("prep is not installed here; run prep annotate, prep build-shards and trainer sample instead")
     command = [sys.executable, "-m", "preprocess", *arguments]

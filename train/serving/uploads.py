@@ -1,7 +1,7 @@
-"""Photographs that are sent to the page: `prep` estimates what a sample holds of them.
+"""Uploaded photographs: `prep` estimates their labels and conditioning.
 
 `prep` works on pairs of a person and a garment, so a photograph gets a partner: one of `prep`'s drawn looks with its
-true labels, of which nothing is estimated and nothing is shown.
+true labels, which is neither estimated nor shown.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from train.serving.catalogue import Catalogue
 State = Literal["checking", "ready", "off"]
 
 MOST_BYTES: Final = 10 * 2**20
-"""Of one photograph."""
+"""Maximum size of one photograph."""
 _MOST_PIXELS: Final = 60_000_000
 _SUFFIXES: Final = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
 }  # fmt: skip
 _PARTNER_LOOKS: Final = 24
-"""Drawn looks among which there is one of every kind of garment."""
+"""Number of drawn looks, enough to include every kind of garment."""
 _KEPT: Final = 16
-"""Photographs whose (Ia, Jp) or (Ic, Jg) are kept, so that the next picture of them needs no estimate."""
+"""Photographs whose (Ia, Jp) or (Ic, Jg) are cached, so that they are estimated once."""
 
 _log = logging.getLogger(__name__)
 
 
 class Photographs:
-    """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` takes away.
+    """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` deletes.
 
-    ``state`` is `checking` until `check` has found out whether `prep`'s estimators work here; ``why`` says why not.
+    ``state`` is `checking` until `check` has tested if `prep`'s estimators work here; ``why`` is the reason if not.
     """
 
     def __init__(self, weights: Sequence[Path]) -> None:
@@ -67,11 +67,11 @@ class Photographs:
         self._kept: OrderedDict[tuple[Role, Garment, str], Half] = OrderedDict()
 
     def close(self) -> None:
-        """Take away all photographs and what was made of them."""
+        """Delete all photographs and derived files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def check(self, catalogue: Catalogue) -> None:
-        """Estimate two pictures of the catalogue, whatever comes of it, to see that packages and weights are there."""
+        """Annotate two catalogue images to test that packages and weights are installed."""
         try:
             self._try_estimators(catalogue)
             self._draw_partners()
@@ -81,7 +81,7 @@ class Photographs:
             self.state, self.why = "off", message.removeprefix("prep: ")
         except Exception:
             _log.exception("uploads could not be made ready")
-            self.state, self.why = "off", "this is a fault of the program; its log says more"
+            self.state, self.why = "off", "internal error; see the program's log"
 
     def half(self, role: Role, kind: Garment, data: bytes) -> Half:
         """Return (Ia, Jp) of the photograph of a person, or (Ic, Jg) of that of a garment.
@@ -124,7 +124,7 @@ class Photographs:
         try:
             annotate(TryOnRequest(person, garment, kind, self._weights), self.folder, quiet=True)
         except PrepError as error:
-            if error.code != 1:  # 1: no pair could be annotated, which is no matter here
+            if error.code != 1:  # 1: no pair could be annotated, which does not matter here
                 raise
 
     def _draw_partners(self) -> None:
