@@ -8,8 +8,8 @@ from preprocess.workers import make_ready
 def main() -> None:
     """Run the command line.
 
-    It is imported here, not above: every process that builds shards imports this module anew, and would import all
-    commands, which takes a third of its start. Meanwhile another core makes the workers ready.
+    It is imported here, not at the top: every worker process imports this module again and would import all commands,
+    which takes a third of its start-up time. Meanwhile another core starts the process that workers are forked from.
     """
     if sys.argv[1:2] == ["build-shards"]:
         make_ready()

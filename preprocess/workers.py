@@ -23,12 +23,12 @@ from common.errors import UserError, reason
 T = TypeVar("T")
 
 ENVIRONMENT = {
-    # Large blocks are kept instead of being given back to the kernel for every image: decoding is about twice as
-    # fast. glibc reads these once, when a process starts, so they are set before the workers' one is started.
+    # Keep large blocks instead of returning them to the kernel after every image: decoding is about twice as fast.
+    # glibc reads these once, at process start, so they are set before the server process is started.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),
-    "OPENBLAS_NUM_THREADS": "1",  # or every worker starts a thread per core for NumPy, which none of them needs
+    "OPENBLAS_NUM_THREADS": "1",  # otherwise NumPy starts a thread per core in every worker
 }
 
 _ALLOCATIONS = 20_000
@@ -36,23 +36,23 @@ _ALLOCATIONS = 20_000
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def prepare_environment() -> None:
-    """Set ENVIRONMENT for the processes that are started from here, but for what the user has set."""
+    """Set ENVIRONMENT for child processes; variables that the user has set are kept."""
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
 
 
 def make_ready() -> BaseContext:
-    """Start the process that workers are forked from, unless it runs already; return the context to start them in."""
+    """Start the process that workers are forked from, unless it is running; return the multiprocessing context."""
     prepare_environment()
     if sys.platform == "linux":
         from multiprocessing import forkserver  # there is none on Windows
 
         multiprocessing.set_forkserver_preload(["preprocess.sharding.shard"])
-        # Its socket is a file, whose name can be too long.
+        # Its socket is a file, whose path can be too long.
         with contextlib.suppress(OSError):
             forkserver.ensure_running()
             return multiprocessing.get_context("forkserver")
@@ -62,9 +62,9 @@ def make_ready() -> BaseContext:
 def open_pool(
     workers: int, context: BaseContext, initializer: Callable[..., object], initargs: tuple[Any, ...] = ()
 ) -> Executor:
-    """Return a pool of so many processes; a thread of this process for one where processes cannot share memory.
+    """Return a pool of ``workers`` processes, or a single thread if shared memory is unavailable and ``workers`` is 1.
 
-    Raise UserError there for more.
+    Raise UserError if shared memory is unavailable and ``workers`` is larger.
     """
     fault = shared_memory_fault()
     if fault is None:
@@ -72,17 +72,17 @@ def open_pool(
     if workers == 1:
         return ThreadPoolExecutor(1, initializer=initializer, initargs=initargs)
     raise UserError(
-        f"shared memory (/dev/shm) cannot be written: {reason(fault)}; worker processes need it, so give --workers 1, "
-        "or a container whose /dev/shm can be written"
+        f"shared memory (/dev/shm) is not writable: {reason(fault)}; worker processes need it: use --workers 1, "
+        "or a container with a writable /dev/shm"
     )
 
 
 def shared_memory_fault() -> OSError | None:
-    """Return why processes cannot share semaphores here, None where they can."""
+    """Return the error that prevents sharing semaphores between processes, or None."""
     if sys.platform != "linux":
         return None
     try:
-        multiprocessing.get_context("fork").Lock()  # a lock of a spawning context would start another process
+        multiprocessing.get_context("fork").Lock()  # with the spawn context, a lock would start another process
     except OSError as error:
         return error
     return None

@@ -1,6 +1,6 @@
-"""`trainer`: streams shards into the cascade 128² → 256² → 1024², trains it, and dresses people with it.
+"""`trainer`: trains the cascade 128² → 256² → 1024² on streamed shards, and samples from it.
 
-``TryOnCascade`` is loaded when it is first asked for, so that importing this package does not import torch.
+``TryOnCascade`` is loaded lazily, so that importing this package does not import torch.
 """
 
 from __future__ import annotations

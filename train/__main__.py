@@ -1,4 +1,4 @@
-"""The command `trainer`, also `python -m train`: says what to install where the extra is missing."""
+"""The command `trainer`, also `python -m train`: names the extra to install if it is missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; without the extra `train` it is one line on stderr and exit code 2."""
+    """Run the command line; without the extra `train`, print one line on stderr and exit with code 2."""
     try:
         from train.cli import main as run
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The `prep` command line. Results go to stdout, progress and messages to stderr; exit code 2 is the user's mistake."""
+"""The `prep` command line. Results go to stdout, progress and messages to stderr; exit code 2 means a user error."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from common.program import run_program, traceback_option
 
 COMMANDS = {
     "annotate": Lazy(
-        "preprocess.cli.annotate", "annotate_photographs", "Label your own photographs by estimated poses and masks."
+        "preprocess.cli.annotate", "annotate_photographs", "Label your own photographs with pose and mask estimators."
     ),
     "build-shards": Lazy("preprocess.cli.build_shards", "build_shards", "Build shards from a dataset."),
-    "inspect": Lazy("preprocess.cli.inspect", "inspect_command", "Count what a dataset holds, name what is wrong."),
-    "report": Lazy("preprocess.cli.report", "report_command", "Show what shards hold on one HTML page."),
-    "sample-data": Lazy("preprocess.cli.sample_data", "sample_data", "Draw people and garments in AI-Hub's layout."),
+    "inspect": Lazy("preprocess.cli.inspect", "inspect_command", "List what a dataset contains and its faults."),
+    "report": Lazy("preprocess.cli.report", "report_command", "Summarise shards on one HTML page."),
+    "sample-data": Lazy(
+        "preprocess.cli.sample_data", "sample_data", "Draw synthetic people and garments in AI-Hub's layout."
+    ),
     "verify": Lazy("preprocess.cli.verify", "verify_shards", "Check shards: checksums, structure, members, leakage."),
 }
 
@@ -27,7 +29,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run `prep`; whatever ends it is one line on stderr: exit code 2 for a user's mistake, 1 for a bug."""
+    """Run `prep`. Any error is reported as one line on stderr; exit code 2 for a user error, 1 for a bug."""
     run_program(
         "prep", lambda: cli.main(standalone_mode=False), interrupted="run the same command again to resume"
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`prep annotate`: exit code 0 where at least one pair can be used, 1 where none can, 2 for the user's mistake."""
+"""`prep annotate`: exit code 0 if at least one pair can be used, 1 if none can, 2 for a user error."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from preprocess.annotation.labels.confidence import LEAST
 from preprocess.annotation.session import Report, annotate
 
 _LISTED = 10
-"""Pictures to look at that are printed; all of them are in the list."""
+"""Images to review that are printed; the review list has all of them."""
 
 
 @click.command("annotate", epilog=examples("prep annotate --src photos/ --out annotated/"))
 @click.option("--src", type=FOLDER, required=True, help="Folder with people/, garments/ and pairs.csv.")
-@click.option("--out", type=FOLDER, default=Path("annotated"), show_default=True, help="Folder for the data set.")
+@click.option("--out", type=FOLDER, default=Path("annotated"), show_default=True, help="Folder for the dataset.")
 @click.option(
     "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
-    help="Weights of the estimators; repeatable.  [default: where rembg keeps its own]",
+    help="Weights of the estimators; repeatable.  [default: rembg's cache folder]",
 )  # fmt: skip
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), default=LEAST, show_default=True,
-    help="Reject pictures with an estimate less sure than this.",
+    help="Reject images with an estimate below this confidence.",
 )  # fmt: skip
-@click.option("--strict", is_flag=True, help="Reject pictures of several people; do not take the largest.")
+@click.option("--strict", is_flag=True, help="Reject images of several people instead of using the largest.")
 def annotate_photographs(src: Path, out: Path, weights: tuple[Path, ...], min_confidence: float, strict: bool) -> None:
-    """Make a data set in AI-Hub's layout of your own photographs, by estimated poses and masks.
+    """Turn your own photographs into a dataset in AI-Hub's layout, with estimated poses and masks.
 
-    Run it again after an interruption, or with more photographs, and it goes on; corrected labels are kept.
+    Run it again to resume after an interruption or to add photographs; corrected labels are kept.
     """
     started = time.monotonic()
     with progress_bar("annotating") as progress:
@@ -47,12 +47,12 @@ def annotate_photographs(src: Path, out: Path, weights: tuple[Path, ...], min_co
 
 def _print(report: Report, out: Path, seconds: float) -> None:
     done = len(report.outcomes) - report.kept - report.rejected
-    left_out = f", {report.pairs_left_out} pairs left out" if report.pairs_left_out else ""
-    click.echo(
-        f"{report.pairs} pairs in {out}{left_out}; {done} pictures annotated, {report.kept} kept ({seconds:.0f} s)"
+    skipped = f", {report.pairs_left_out} pairs skipped" if report.pairs_left_out else ""
+    click.echo(f"{report.pairs} pairs in {out}{skipped}; {done} images annotated, {report.kept} kept ({seconds:.0f} s)")
+    doubtful = sorted(
+        (item for item in report.outcomes if item.reason or item.notes), key=lambda item: item.reason is None
     )
-    doubtful = sorted((one for one in report.outcomes if one.reason or one.notes), key=lambda one: one.reason is None)
     for outcome in doubtful[:_LISTED]:
         click.echo(f"{outcome.photo.name}: {outcome.reason or '; '.join(outcome.notes)}")
     if doubtful:
-        click.echo(f"look at {report.review}: {report.rejected} pictures rejected, {report.to_look_at} doubtful")
+        click.echo(f"review {report.review}: {report.rejected} images rejected, {report.to_look_at} doubtful")

@@ -1,4 +1,4 @@
-"""`prep build-shards`."""
+"""The command `prep build-shards`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DataSelection:
     linings: bool
 
     def configuration(self, files: Files) -> Configuration:
-        """Return what decides the bytes of the shards. Raise UserError where the dataset is of no known kind."""
+        """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset."""
         return Configuration(
             source=recognise(files) if self.source == "auto" else self.source,
             garment=self.garment,
@@ -62,7 +62,7 @@ class DataSelection:
 
 @dataclass(frozen=True)
 class Machines:
-    """What builds: processes of this machine, one of several machines, or a Ray cluster."""
+    """Where shards are built: processes on this machine, several machines, or a Ray cluster."""
 
     workers: int | None
     engine: Literal["local", "ray"]
@@ -72,15 +72,15 @@ class Machines:
 
     @property
     def processes(self) -> int:
-        """Processes on this machine: as given, else one for each core."""
+        """Processes on this machine: as given, else one per core."""
         return self.workers or cores()
 
     def engine_function(self) -> Engine:
-        """Return what runs the shards' tasks. Raise UserError for an address without Ray."""
+        """Return the engine that runs the shards' tasks. Raise UserError for --ray-address without --engine ray."""
         if self.engine == "ray":
             return ray_engine(self.ray_address)
         if self.ray_address:
-            raise UserError(f"--ray-address {self.ray_address}: goes with --engine ray; give that too")
+            raise UserError(f"--ray-address {self.ray_address}: needs --engine ray; add it, or remove --ray-address")
         return in_worker_processes
 
 
@@ -89,7 +89,7 @@ _SELECTION = options_of(
     "selection",
     click.option(
         "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
-        help="Kind of dataset.",
+        help="Kind of dataset; auto: recognise it.",
     ),
     click.option(
         "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
@@ -104,21 +104,26 @@ _SELECTION = options_of(
         help="front: front views only; matching: also backs with a photo of the garment's back, and neighbouring "
         "frames; all: every view with every photo.",
     ),
-    click.option("--linings", is_flag=True, help="Show the visible inside of a garment in Ic too."),
+    click.option("--linings", is_flag=True, help="Include the visible lining of a garment in Ic."),
 )  # fmt: skip
 _MACHINES = options_of(
     Machines,
     "machines",
-    click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]"),
+    click.option(
+        "--workers", type=click.IntRange(min=1), default=None,
+        help="Worker processes.  [default: one per core]",
+    ),
     click.option(
         "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-        help="What builds: processes of this machine, or a Ray cluster.",
+        help="Build in processes on this machine, or on a Ray cluster.",
     ),
     click.option(
-        "--ray-address", metavar="HOST:PORT", help="The cluster.  [default: RAY_ADDRESS, or a local one]"
+        "--ray-address", metavar="HOST:PORT", help="Address of the cluster.  [default: RAY_ADDRESS, or a local one]"
     ),
     click.option("--node-rank", type=int, default=0, show_default=True, help="Rank of this machine, from 0."),
-    click.option("--num-nodes", type=int, default=1, show_default=True, help="Machines that fill --out together."),
+    click.option(
+        "--num-nodes", type=int, default=1, show_default=True, help="Number of machines that build --out together."
+    ),
 )  # fmt: skip
 
 
@@ -127,18 +132,21 @@ _MACHINES = options_of(
     epilog=examples(
         "prep build-shards --src aihub/ --dry-run",
         "prep build-shards --src aihub/",
-        "prep build-shards --src aihub/ --garment all --pairing both --out all-shards/ --workers 2",
+        "prep build-shards --src aihub/ --garment all --pairing both --out all-shards/",
     ),
 )
-@click.option("--src", type=FOLDER, required=True, help="Folder that holds the dataset.")
+@click.option("--src", type=FOLDER, required=True, help="Folder with the dataset.")
 @click.option(
     "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
 )
 @_SELECTION
 @_MACHINES
-@click.option("--retry-rejects", is_flag=True, help="Retry the rejected records of a finished folder after repair.")
+@click.option("--retry-rejects", is_flag=True, help="Retry rejected records of a finished build after repair.")
 @click.option(
-    "--max-reject-rate", type=click.FloatRange(0, 1), default=None, help="Stop with exit code 1 above this share."
+    "--max-reject-rate",
+    type=click.FloatRange(0, 1),
+    default=None,
+    help="Stop with exit code 1 if more than this share is rejected.",
 )
 @click.option("--dry-run", is_flag=True, help="Estimate size and time; write nothing.")
 def build_shards(
@@ -154,9 +162,9 @@ def build_shards(
     started = time.monotonic()
     node = Node(machines.node_rank, machines.num_nodes)
     if dry_run and retry_rejects:
-        raise UserError("--dry-run and --retry-rejects do not go together; use only one")
+        raise UserError("--dry-run and --retry-rejects cannot be combined; use only one")
     engine = machines.engine_function()
-    if machines.engine == "ray":  # other processes are in other folders
+    if machines.engine == "ray":  # worker processes have other working folders
         src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
     files, folder = Files(src), open_storage(out, "--out")
     data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
@@ -189,26 +197,28 @@ def build_shards(
 def _plan(
     files: Files, out: Storage, configuration: Configuration, workers: int
 ) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
-    """Open the data set and plan its shards. Raise UserError where there is nothing to build."""
+    """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
     data = open_data_set(files, configuration.source)
-    found = list(data.records(configuration.garment, configuration.pairing, configuration.views))
-    if not found:
+    records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
+    if not records:
         raise UserError(
             f"--src {files.root}: no pair of a person and a garment for --garment {configuration.garment} "
             f"--pairing {configuration.pairing} --views {configuration.views}; try --garment all --views all"
         )
     with progress_bar("comparing") as progress:
-        twins = find_twins(files, found, workers, progress, read_twins(out))
-    return data, make_plan(files, keep_together(files, found, twins), configuration, twins)
+        twins = find_twins(files, records, workers, progress, read_twins(out))
+    return data, make_plan(files, keep_together(files, records, twins), configuration, twins)
 
 
-def _print_estimate(found: Estimate, out: Storage) -> None:
-    splits = ", ".join(f"{count} {split}" for split, count in found.records_by_split.items())
-    click.echo(f"to build in {out}: {found.records} pairs ({splits or 'none'}) in {found.shards} shards", nl=False)
-    click.echo(f", {found.shards_done} shards are done" if found.shards_done else "")
+def _print_estimate(expected: Estimate, out: Storage) -> None:
+    splits = ", ".join(f"{count} {split}" for split, count in expected.records_by_split.items())
     click.echo(
-        f"about {found.bytes / 1e6:.0f} MB in {found.seconds:.0f} s, estimated from {found.sampled} pairs, "
-        f"{found.rejected} of which would be rejected"
+        f"to build in {out}: {expected.records} pairs ({splits or 'none'}) in {expected.shards} shards", nl=False
+    )
+    click.echo(f", {expected.shards_done} shards are done" if expected.shards_done else "")
+    click.echo(
+        f"about {expected.bytes / 1e6:.0f} MB in {expected.seconds:.0f} s, estimated from {expected.sampled} pairs, "
+        f"{expected.rejected} of which would be rejected"
     )
 
 
@@ -220,11 +230,11 @@ def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], mov
         where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
     click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
     if moved:
-        click.echo(f"moved from val to train, as train holds the same look, garment or picture: {moved} pairs")
+        click.echo(f"moved from val to train, as train has the same look, garment or image: {moved} pairs")
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),
-        ("mended", manifest.mended),
-        ("left out", left_out),
+        ("repaired", manifest.mended),
+        ("skipped", left_out),
     ):
         if counts:
             click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())))
@@ -232,4 +242,4 @@ def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], mov
         speed = summary.records_built / seconds
         click.echo(f"{summary.records_built} pairs in {seconds:.1f} s, {speed:.1f} pairs/s, {2 * speed:.1f} images/s")
     else:
-        click.echo("everything was done already")
+        click.echo("nothing to do: all shards are built")

@@ -26,15 +26,19 @@ _WIDTH = 100
 
 @click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
 @click.option(
-    "--src", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder with the data set, or zips."
+    "--src",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder with the dataset, or its zips.",
 )
 @click.option(
-    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True, help="Kind of data."
+    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
+    help="Kind of dataset; auto: recognise it.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(src: Path, source: Source | Literal["auto"], workers: int | None, as_json: bool) -> None:
-    """Say what a data set holds, how its parts join, and what is wrong with it; decodes no picture."""
+    """List what a dataset contains, how its parts match, and its faults; decodes no images."""
     files = Files(src)
     kind = recognise(files) if source == "auto" else source
     report: Report | ListedReport
@@ -59,7 +63,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _section("categories of products", [split.categories for split in splits])
     yield from _section("worn, in listed pairs", [split.worn for split in splits])
     yield from _fault_lines(report.faults, AIHUB_FAULTS)
-    yield f"not looked at: what only pictures show ({Fault.TURNED_IMAGE}, {Fault.BAD_IMAGE}, {Fault.AMBIGUOUS_LAYERS})"
+    only_pixels = f"{Fault.TURNED_IMAGE}, {Fault.BAD_IMAGE}, {Fault.AMBIGUOUS_LAYERS}"
+    yield f"not checked: faults visible only in pixels ({only_pixels})"
 
 
 def _listed_lines(report: ListedReport) -> Iterator[str]:
@@ -71,17 +76,15 @@ def _listed_lines(report: ListedReport) -> Iterator[str]:
     yield _row("", *report.pairs)
     yield from _section("pairs", list(report.pairs.values()))
     yield from _fault_lines(report.faults, LISTED_FAULTS)
-    yield (
-        "not looked at: what only pixels show (one picture under two names, "
-        f"{Fault.UNCLEAR_GARMENT}, {Fault.AMBIGUOUS_LAYERS})"
-    )
+    only_pixels = f"one image under two names, {Fault.UNCLEAR_GARMENT}, {Fault.AMBIGUOUS_LAYERS}"
+    yield f"not checked: faults visible only in pixels ({only_pixels})"
 
 
 def _fault_lines(faults: Tally, known: tuple[Fault, ...]) -> Iterator[str]:
     yield ""
-    found = [fault for fault in dict.fromkeys((*known, *faults.counts)) if faults.counts[fault]]
-    yield "faults" if found else "faults: none"
-    for fault in found:
+    present = [fault for fault in dict.fromkeys((*known, *faults.counts)) if faults.counts[fault]]
+    yield "faults" if present else "faults: none"
+    for fault in present:
         yield f"  {faults.counts[fault]:>8} {fault:<22} {fault.fate}: {fault.meaning}"
         yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(fault, ()))
 
@@ -98,7 +101,7 @@ def _row(name: str, *values: object) -> str:
 
 
 def _tail(path: str, cells: int) -> str:
-    """Return the end of a path, so that it fits; Korean letters are two cells wide."""
+    """Shorten a path from the left to fit; Korean characters are two cells wide."""
     if cell_len(path) <= cells:
         return path
     while cell_len(path) > cells - 1:

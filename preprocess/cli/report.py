@@ -1,4 +1,4 @@
-"""The command `prep report`: shards become one page to look at."""
+"""The command `prep report`: a summary of shards as one HTML page."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from preprocess.workers import cores
 @click.command("report", epilog=examples("prep report --shards shards/ --out shards.html"))
 @click.option(
     "--shards", type=Location(), required=True,
-    help="Folder or URL that prep build-shards has written.",
+    help="Output of prep build-shards: a folder or URL.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
-    help="File for the page.",
+    help="HTML file to write.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
 def report_command(shards: Path | str, out: Path, workers: int | None) -> None:
-    """Show what a folder of shards holds on one page: counts, sizes, poses, leakage, samples to look at."""
+    """Summarise shards on one HTML page: counts, sizes, poses, leakage, example samples."""
     started = time.monotonic()
     with progress_bar("reading") as progress:
-        found = write_report(shards, out, workers or cores(), progress)
-    told = f"{found.samples} samples, {found.doubtful} of them doubtful, {found.leaks} leaks"
-    if found.damages:
-        told += f", {found.damages} parts that cannot be read (prep verify says more)"
+        report = write_report(shards, out, workers or cores(), progress)
+    summary = f"{report.samples} samples, {report.doubtful} of them doubtful, {report.leaks} leaks"
+    if report.damages:
+        summary += f", {report.damages} unreadable parts (run prep verify for details)"
     seconds = time.monotonic() - started
-    click.echo(f"{told}; {found.shown} shown: {out} ({found.bytes / 1e6:.1f} MB, {seconds:.0f} s)")
+    click.echo(f"{summary}; {report.shown} shown: {out} ({report.bytes / 1e6:.1f} MB, {seconds:.0f} s)")

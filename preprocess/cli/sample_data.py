@@ -1,4 +1,4 @@
-"""`prep sample-data`."""
+"""The command `prep sample-data`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,28 @@ from preprocess.workers import cores
 
 
 @click.command("sample-data", epilog=examples("prep sample-data --out drawn/ --looks 8"))
-@click.option("--out", type=FOLDER, required=True, help="Folder to draw into; AI-Hub 78's layout.")
-@click.option("--looks", type=click.IntRange(min=2), default=200, show_default=True, help="People in clothes to draw.")
-@click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Same seed, same dataset.")
+@click.option("--out", type=FOLDER, required=True, help="Folder for the dataset.")
+@click.option(
+    "--looks",
+    type=click.IntRange(min=2),
+    default=200,
+    show_default=True,
+    help="Number of looks (a person in an outfit) to draw.",
+)
+@click.option(
+    "--seed",
+    type=SEED_RANGE,
+    default=0,
+    show_default=True,
+    help="Random seed; the same seed gives the same dataset.",
+)
 @click.option(
     "--truth", type=click.IntRange(min=0), default=0, show_default=True,
-    help="Validation looks to draw in 20 other garments too, in OUT/truth, for trainer evaluate.",
+    help="Validation looks to draw in 20 other garments too: ground truth in OUT/truth for trainer evaluate.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes.  [default: one per core]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
 def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | None) -> None:
-    """Draw people and garments in the exact layout of AI-Hub 78, to try the project without an account."""
+    """Draw synthetic people and garments in the layout of AI-Hub 78, to try the project without its data."""
     started = time.monotonic()
     try:
         with progress_bar("drawing") as progress, writing(f"--out {out}"):
@@ -37,12 +49,12 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | Non
         raise UserError(str(error)) from error
     click.echo(
         f"{summary.looks} looks ({summary.validation_looks} for validation), {summary.items} garments, "
-        f"{summary.model_images + summary.item_images} pictures in {out} ({time.monotonic() - started:.0f} s)"
+        f"{summary.model_images + summary.item_images} images in {out} ({time.monotonic() - started:.0f} s)"
     )
     if truth:
         fewest, most = summary.garments_each
         click.echo(
             f"truth in {out / TRUTH_FOLDER}: {summary.truth_looks} of {truth} looks, "
             f"{fewest if fewest == most else f'{fewest} to {most}'} garments in place of each of theirs, "
-            f"{summary.swaps} pictures"
+            f"{summary.swaps} images"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas import JG, Garment, Sample
 from train.data import ShardFolder
-from train.inference.photographs import Labelled, Wish, put_labels, work_folder
+from train.inference.photographs import Labelled, TryOnRequest, put_labels, work_folder
 from train.inference.sampling import Role
 from train.serving import Photographs
 
@@ -17,7 +17,7 @@ def label_by_hand(photographs: Photographs, role: Role, kind: Garment, sent: Lab
     photograph = photographs.folder / "photograph.jpg"
     shutil.copy(sent.image, photograph)
     files = {role: photograph, "garment" if role == "person" else "person": partner.image}
-    work = work_folder(Wish(files["person"], files["garment"], kind), photographs.folder)
+    work = work_folder(TryOnRequest(files["person"], files["garment"], kind), photographs.folder)
     put_labels(sent, role, work / "annotated")
 
 

@@ -1,6 +1,6 @@
-"""The `trainer` command line. Results go to stdout, progress and messages to stderr; exit 2 is the user's mistake.
+"""The `trainer` command line. Results go to stdout, progress and messages to stderr; exit code 2 means a user error.
 
-This file imports no torch, so that the list of commands is there at once.
+This file imports no torch, so that listing the commands is instant.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from train.hardware.rank import is_main
 
 COMMANDS = {
     "config": Lazy("train.cli.config", "config", "Print all settings of a stage as YAML, for --config."),
-    "demo": Lazy("train.cli.demo", "demo_command", "Serve a web page to try a trained cascade on."),
+    "demo": Lazy("train.cli.demo", "demo_command", "Serve a web page for trying out a trained cascade."),
     "evaluate": Lazy("train.cli.evaluate", "evaluate", "Measure PSNR, SSIM, LPIPS, FID and KID of sampled images."),
     "export": Lazy("train.cli.export", "export", "Write weights, configuration and model card to one folder."),
     "fit": Lazy("train.cli.fit", "fit", "Train the stages; an interrupted run resumes."),
-    "plan": Lazy("train.cli.plan", "plan", "Plan the memory that training takes on a card; needs none."),
-    "report": Lazy("train.cli.report", "report_command", "Show how runs have trained on one HTML page."),
-    "sample": Lazy("train.cli.sample", "sample", "Dress people of the shards in other garments."),
-    "try-on": Lazy("train.cli.try_on", "try_on", "Dress the person of one photo in the garment of another."),
+    "plan": Lazy("train.cli.plan", "plan", "Plan the GPU memory that training takes; needs no GPU."),
+    "report": Lazy("train.cli.report", "report_command", "Summarise training runs on one HTML page."),
+    "sample": Lazy("train.cli.sample", "sample", "Dress people from the shards in other garments."),
+    "try-on": Lazy("train.cli.try_on", "try_on", "Dress the person in one photo in the garment of another."),
 }
 
 
@@ -34,7 +34,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run `trainer`; whatever ends it is one line on stderr: exit code 2 for a user's mistake, 1 for a bug."""
+    """Run `trainer`. Any error is reported as one line on stderr; exit code 2 for a user error, 1 for a bug."""
     run_program(
         "trainer", lambda: cli.main(standalone_mode=False), is_main=is_main(),
         interrupted="run the same command again to resume from the last checkpoint",

@@ -11,9 +11,12 @@ from train.configuration.stage_config import STAGES, Stage
 
 
 @click.command("config", epilog=examples("trainer config --stage base --preset small > base.yaml"))
-@click.option("--stage", type=click.Choice(STAGES), default="base", show_default=True, help="Whose settings.")
+@click.option("--stage", type=click.Choice(STAGES), default="base", show_default=True, help="Stage to print.")
 @SETTINGS
 def config(stage: Stage, settings: GivenSettings) -> None:
-    """Print all settings of a stage as YAML, which --config takes back; auto is chosen for the machine."""
+    """Print all settings of a stage as YAML, to be passed to --config.
+
+    Settings shown as auto are chosen for the machine when training starts.
+    """
     given = given_settings(settings.size, stage, settings.config, settings.assignments)
     click.echo(as_yaml(checked(given, stage), given), nl=False)

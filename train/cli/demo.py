@@ -1,4 +1,4 @@
-"""The command `trainer demo`: a web page to try a cascade on."""
+"""The command `trainer demo`: a web page for trying out a cascade."""
 
 from __future__ import annotations
 
@@ -18,27 +18,41 @@ from train.data.data_config import DataConfig
 from train.hardware.world import ALONE
 from train.inference.cascade import Overrides, load_cascade
 
-_PATIENCE = 5.0
-"""Seconds that the evaluation under way is waited for at the end."""
+_SHUTDOWN_TIMEOUT = 5.0
+"""Seconds to wait at shutdown for the job in progress."""
 
 
 @click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/"))
 @RUNS
 @click.option(
     "--shards", type=click.Path(file_okay=False, path_type=Path), default=Path("shards"), show_default=True,
-    help="Shards whose people and garments can be chosen.",
+    help="Shards with the people and garments to choose from.",
 )  # fmt: skip
 @WEIGHTS
 @FAST
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can see the page.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 makes the page visible to the network.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0: any free port.",
+)
 def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool, host: str, port: int) -> None:
-    """Serve a web page to choose a person and a garment on, or send photographs to, and look at the result."""
+    """Serve a web page for trying out a trained cascade.
+
+    Choose a person and a garment, or upload photographs of them, and see the result.
+    """
     with needs("train,demo"):
         from aiohttp import web
 
         from train.serving import Dressing, Jobs, Photographs, Served, make_app, open_socket, read_catalogue
-    listening = open_socket(host, port)  # before the cascade is loaded: a port in use is known at once
+    listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
     stages = load_cascade(runs, ALONE.device)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
     photographs = Photographs(weights)
@@ -50,19 +64,19 @@ def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool
     threading.Thread(target=photographs.check, args=(catalogue,), daemon=True).start()
     try:
         web.run_app(
-            app, sock=listening, access_log=None, print=lambda _: click.echo(f"{url} (Ctrl-C ends it)")
+            app, sock=listening, access_log=None, print=lambda _: click.echo(f"{url} (Ctrl-C to stop)")
         )  # fmt: skip
     finally:
-        ended = jobs.stop(_PATIENCE)
+        ended = jobs.stop(_SHUTDOWN_TIMEOUT)
         photographs.close()
     if not ended:
-        click.echo("trainer: the picture under way is dropped", err=True)
+        click.echo("trainer: the job in progress is dropped", err=True)
         sys.stderr.flush()
-        os._exit(0)  # the thread that makes it is in a large network's evaluation, or waits for prep
+        os._exit(0)  # the worker thread is inside a network evaluation, or waiting for prep
 
 
 def _open(shards: Path, settings: DataConfig) -> ShardFolder:
-    """Open the validation split, whom the cascade has not seen, or the training split where there is no other."""
+    """Open the validation split, which was held out of training, or the training split if there is none."""
     try:
         return open_shards(shards, "val", settings)
     except UserError:

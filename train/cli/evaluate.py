@@ -1,4 +1,4 @@
-"""The command `trainer evaluate`: figures of a trained cascade."""
+"""The command `trainer evaluate`: metrics of a trained cascade."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from train.inference.sampling import provenance
 @SHARDS
 @SPLIT
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
-@click.option("--weights", type=FOLDER, default=None, help="Folder of the networks of LPIPS, FID and KID.")
-@click.option("--truth", type=FOLDER, default=None, help="Folder truth of drawn data: dress people in swaps as well.")
+@click.option("--weights", type=FOLDER, default=None, help="Folder with the networks for LPIPS, FID and KID.")
+@click.option(
+    "--truth", type=FOLDER, default=None, help="Folder truth/ of drawn data: evaluate swaps against ground truth too."
+)
 @SEED
 @JSON
 def evaluate(
@@ -37,7 +39,10 @@ def evaluate(
     seed: int,
     as_object: bool,
 ) -> None:
-    """Measure how near the pictures are to photographs: PSNR, SSIM, LPIPS, FID, KID; and swaps to their truth."""
+    """Measure PSNR, SSIM, LPIPS, FID and KID of sampled images.
+
+    With --truth, swaps of drawn people are compared with their ground truth too.
+    """
     with needs("evaluate"):
         from train.evaluation import table
         from train.evaluation.evaluating import evaluate as measure
@@ -52,6 +57,6 @@ def evaluate(
         result = measure(stages, data, pairs, seed=seed, device=ALONE.device, weights=weights, progress=progress)
     result.swaps = swaps
     for figure, why in result.left_out.items():
-        click.echo(f"trainer: left out {figure}: {why}", err=True)
+        click.echo(f"trainer: {figure} skipped: {why}", err=True)
     how = provenance(stages, data, seed, Overrides())
     click.echo(json.dumps(table.as_json(result, how)) if as_object else table.as_text(result, stages, data))

@@ -16,11 +16,11 @@ from train.inference.exporting import CARD, export_cascade
 
 @click.command("export", epilog=examples("trainer export --runs runs/ --out cascade/"))
 @RUNS
-@click.option("--out", type=FOLDER, required=True, help="Folder to make; has to be new or empty.")
-@click.option("--shards", type=FOLDER, default=None, help="Shards it was trained on, to be named on the model card.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to create; must be new or empty.")
+@click.option("--shards", type=FOLDER, default=None, help="Shards it was trained on, for the model card.")
 def export(runs: Path, out: Path, shards: Path | None) -> None:
     """Write the cascade's EMA weights, configuration and model card to one folder."""
     trained_on = ShardFolder(shards, "train").manifest if shards else None
     stages = load_cascade(runs, torch.device("cpu"))
     export_cascade(stages, out, trained_on)
-    click.echo(f"{', '.join(stage.config.stage for stage in stages)} in {out}; {out / CARD} says how to use them")
+    click.echo(f"{', '.join(stage.config.stage for stage in stages)} in {out}; see {out / CARD} for how to use them")

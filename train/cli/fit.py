@@ -1,4 +1,4 @@
-"""The command `trainer fit`: trains the stages, alone or under torchrun."""
+"""The command `trainer fit`: trains the stages, in one process or under torchrun."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from train.training.parallel import refuse_impossible
 )
 @SHARDS
 @RUNS
-@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to train.")
+@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="Stage to train.")
 @SETTINGS
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
-@click.option("--dry-run", is_flag=True, help="Say what it takes, by a few steps that are thrown away; write nothing.")
-@click.option("--skip-damaged", is_flag=True, help="Take the next sound sample for a damaged one; do not stop.")
+@click.option("--dry-run", is_flag=True, help="Estimate memory and time from a few steps; write nothing.")
+@click.option("--skip-damaged", is_flag=True, help="Replace a damaged sample by the next valid one.")
 @click.option(
     "--parallel", type=click.Choice(["ddp", "fsdp"]), default=None,
-    help="Under torchrun: a copy of the weights on each process, or a share.  [default: ddp]",
+    help="Under torchrun: replicate the weights on each process, or shard them.  [default: ddp]",
 )  # fmt: skip
 @click.option(
     "--profile", type=click.IntRange(min=0), default=0, metavar="N",
@@ -77,7 +77,7 @@ def fit(
 
 @dataclass(frozen=True)
 class _Request:
-    """What the command line asks for, before it is known on what machine."""
+    """The command line's arguments, before they are resolved for the machine."""
 
     shards: Path | str
     runs: Path
@@ -87,7 +87,7 @@ class _Request:
     skip_damaged: bool
 
     def prepared(self, world: World) -> _Prepared:
-        """Read settings and shards. Raise UserError for what does not fit together, before anything is written."""
+        """Read settings and shards. Raise UserError for incompatible ones, before anything is written."""
         size, assignments = self.settings.size, self.settings.assignments
         if self.steps:
             assignments = (*assignments, f"steps={self.steps}")
@@ -99,7 +99,7 @@ class _Request:
         return _Prepared(given, data, _held_out(self.shards, configs))
 
     def chosen(self, values: dict[str, Any], name: Stage, world: World) -> Choice:
-        """Choose for the machine what no setting says."""
+        """Choose the settings that are left to auto, for this machine."""
         card = card_of(world.device)
         if card is not None:
             click.echo(f"trainer: planning {name} for {card.name}", err=True)
@@ -109,10 +109,10 @@ class _Request:
 @dataclass(frozen=True)
 class _Prepared:
     given: list[dict[str, Any]]
-    """What is set of each stage."""
+    """The explicit settings of each stage."""
     data: ShardFolder
     held_out: ShardFolder | None
-    """The split val, where anything is validated."""
+    """The split val, or None if validation is off."""
 
 
 def _dry_run(request: _Request) -> None:
@@ -155,7 +155,7 @@ def _held_out(shards: Path | str, configs: list[StageConfig]) -> ShardFolder | N
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """End as one process of several should where another one has failed, and with exit code 1 where a run diverged."""
+    """Exit quietly with 2 if a peer process failed, and with 1 and one line if a run diverged."""
     try:
         yield
     except Elsewhere:
@@ -168,30 +168,30 @@ def _one_line_errors() -> Iterator[None]:
             raise
         text = " ".join(str(error).split())[:200]
         raise UserError(
-            f"an exchange with the other processes failed ({text}); if one of them has ended, its last line says why"
+            f"communication with the other processes failed ({text}); if one of them has ended, see its last line"
         ) from error
 
 
 @contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether SIGINT or SIGTERM has come; a second SIGINT interrupts at once."""
-    came: list[int] = []
+    """Yield a function that returns whether SIGINT or SIGTERM was received; a second SIGINT interrupts at once."""
+    received: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(received)
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def _training_progress(world: World) -> Iterator[Callable[[Status], None]]:
-    """Show step, loss, images/s and time left: a bar on a terminal, now and then a plain line elsewhere."""
+    """Show step, loss, images/s and time left: a progress bar on a terminal, otherwise a line every 15 s."""
     if not world.leads:
         yield lambda _status: None
         return
@@ -211,7 +211,7 @@ def _training_progress(world: World) -> Iterator[Callable[[Status], None]]:
 
 
 def status_line(status: Status) -> str:
-    """Return what is known after a step, as one line."""
+    """Format the status after a step as one line."""
     return (
         f"{status.stage} loss {status.loss:.4f} norm {status.grad_norm:.2f} lr {status.lr:.1e} "
         f"{status.images_per_second:.1f} images/s {status.tflops:.3g} TFLOP/s"
@@ -228,6 +228,6 @@ def _warn(line: str) -> None:
 
 
 def _print_once(message: str, err: bool = False) -> None:
-    """Print what all processes of a training would print, once."""
+    """Print on the main process only."""
     if is_main():
         click.echo(message, err=err)

@@ -1,4 +1,4 @@
-"""Options that several commands of `trainer` have."""
+"""Options shared by several commands of `trainer`."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ import click
 from common.options import FOLDER, SEED_RANGE, Location, options_of
 from train.configuration.presets import Preset
 
-RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder of the run folders.")
+RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders.")
 SHARDS = click.option(
     "--shards", type=Location(), required=True, metavar="FOLDER|URL",
-    help="What prep build-shards wrote: a folder, or where it was copied to, e.g. s3://bucket/shards.",
+    help="Output of prep build-shards: a folder, or a URL such as s3://bucket/shards.",
 )  # fmt: skip
 WEIGHTS = click.option(
     "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
-    help="Weights of prep's estimators; repeatable.",
+    help="Weights of prep's pose and mask estimators; repeatable.",
 )  # fmt: skip
-FAST = click.option("--fast", is_flag=True, help="At most 25 steps a stage, of dpmpp_2m.")
+FAST = click.option("--fast", is_flag=True, help="Use dpmpp_2m with at most 25 steps per stage.")
 SPLIT = click.option(
-    "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Where to take people from."
+    "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Split to take people from."
 )
-SEED = click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Same seed, same result.")
+SEED = click.option(
+    "--seed",
+    type=SEED_RANGE,
+    default=0,
+    show_default=True,
+    help="Random seed; the same seed gives the same result.",
+)
 JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 
 
 @dataclass(frozen=True)
 class GivenSettings:
-    """What the command line says of a stage's settings."""
+    """A stage's settings as given on the command line."""
 
     preset: Preset | None
     config: Path | None
@@ -50,8 +56,12 @@ SETTINGS = options_of(
         "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
         help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
     ),
-    click.option("--config", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Settings, as YAML."),
     click.option(
-        "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="One setting, e.g. optim.lr=1e-4."
+        "--config", type=click.Path(dir_okay=False, path_type=Path), default=None,
+        help="YAML file of settings; see trainer config.",
+    ),
+    click.option(
+        "--set", "assignments", multiple=True, metavar="NAME=VALUE",
+        help="Override one setting, e.g. optim.lr=1e-4; repeatable.",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command `trainer plan`: what training takes of a card's memory."""
+"""The command `trainer plan`: the GPU memory that training takes."""
 
 from __future__ import annotations
 
@@ -32,15 +32,18 @@ from train.memory.search import budget_of, plan_stage
 )  # fmt: skip
 @click.option(
     "--memory", default=None, metavar="SIZE|auto",
-    help="Memory that the card's driver reports, e.g. 24GB, 15900MiB, or what is free on this one's.  [default: 16GiB]",
+    help="GPU memory as the driver reports it, e.g. 24GB or 15900MiB; auto: what is free on this machine's GPU.  "
+    "[default: 16GiB]",
 )  # fmt: skip
-@click.option("--card", type=click.Choice(list(CARDS)), default=None, help="A card that is known, for --memory.")
-@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="What to plan.")
+@click.option("--card", type=click.Choice(list(CARDS)), default=None, help="A known GPU, instead of --memory.")
+@click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="Stage to plan.")
 @click.option(
     "--precision", type=click.Choice(["bf16", "fp16", "fp32"]), default=None,
-    help="Arithmetic.  [default: bf16, or fp16 on a card that has no bf16]",
+    help="Precision to train in.  [default: bf16, or fp16 on a GPU without bf16]",
 )  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=None, help="Samples a step.  [default: the preset's]")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=None, help="Samples per optimizer step.  [default: the preset's]"
+)
 @JSON
 def plan(
     preset: Preset,
@@ -51,14 +54,14 @@ def plan(
     batch: int | None,
     as_object: bool,
 ) -> None:
-    """Say what training takes of a card's memory, and the settings that make it fit; needs no GPU."""
+    """Plan the GPU memory that training takes, and the settings that make it fit; needs no GPU."""
     if memory and card:
-        raise UserError("--memory and --card both say how much there is; give one of them")
+        raise UserError("--memory and --card both set the memory; use only one")
     target = CARDS[card] if card else planned_card(memory or "16GiB")
     size, running = target.memory, memory == "auto"
     precision = precision or ("bf16" if target.has_bf16 else "fp16")
     if precision == "bf16" and not target.has_bf16:
-        raise UserError(f"--precision bf16: {target.name} has no bf16 arithmetic; fp16 or fp32 would fit")
+        raise UserError(f"--precision bf16: {target.name} does not support bf16; use fp16 or fp32")
     plans = []
     for name in STAGES if stage == "all" else (stage,):
         config = preset_config(preset, name)

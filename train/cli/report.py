@@ -1,4 +1,4 @@
-"""The command `trainer report`: run folders become one page to look at."""
+"""The command `trainer report`: a summary of run folders as one HTML page."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from train.reporting import write_report
 @click.command("report", epilog=examples("trainer report --runs runs/ --out runs.html"))
 @click.option(
     "--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-    help="Folder with run folders in it, or up to three levels below, to be compared.",
+    help="Folder with the run folders, up to three levels deep.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
-    help="File for the page.",
+    help="HTML file to write.",
 )  # fmt: skip
 def report_command(runs: Path, out: Path) -> None:
-    """Show how runs have trained on one page: losses, speed, memory, sheets, and what their settings differ in."""
-    found = write_report(runs, out)
-    told = f"{found.runs} runs"
-    if found.left_out:
-        told += f", {found.left_out} older ones left out"
-    if found.unreadable:
-        told += f", {found.unreadable} lines of metrics that cannot be read"
-    click.echo(f"{told}: {out} ({found.bytes / 1e6:.1f} MB)")
+    """Summarise runs on one HTML page: losses, speed, memory, contact sheets, and how their settings differ."""
+    report = write_report(runs, out)
+    summary = f"{report.runs} runs"
+    if report.left_out:
+        summary += f", {report.left_out} older ones omitted"
+    if report.unreadable:
+        summary += f", {report.unreadable} unreadable lines of metrics"
+    click.echo(f"{summary}: {out} ({report.bytes / 1e6:.1f} MB)")

@@ -1,4 +1,4 @@
-"""The command `trainer sample`: people of the shards in other garments."""
+"""The command `trainer sample`: people from the shards in other garments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.inference.sampling import Pair, sample_pairs, swapped_pairs
 
 @dataclass(frozen=True)
 class PairSelection:
-    """Who is dressed in what: pairs by key, from a file, all against all, or so many of the split."""
+    """The pairs to sample: by key, from a file, all combinations, or a number of people from the split."""
 
     split: Split
     people: tuple[str, ...]
@@ -32,15 +32,15 @@ class PairSelection:
     pairs: int | None
 
     def refuse_conflicts(self) -> None:
-        """Raise UserError where pairs are selected in two ways."""
+        """Raise UserError if pairs are selected in more than one way."""
         ways = [self.people or self.garments, self.pairs_file, self.pairs is not None or self.everyone]
         if sum(map(bool, ways)) > 1:
             raise UserError(
-                "conflicting selections of pairs; give --person with --garment, or --pairs-file, or --pairs"
+                "conflicting pair selection; use only one of --person with --garment, --pairs-file, or --pairs"
             )
 
     def of(self, shards: ShardFolder) -> list[Pair]:
-        """Return the pairs. Raise UserError for what the shards do not hold."""
+        """Return the pairs. Raise UserError for keys that are not in the shards."""
         if self.everyone:
             pairs, total = all_pairs(shards, self.pairs)
             click.echo(f"trainer: {len(pairs)} of {total} pairs", err=True)
@@ -56,23 +56,32 @@ _PAIRS = options_of(
     PairSelection,
     "selection",
     SPLIT,
-    click.option("--person", "people", multiple=True, metavar="KEY", help="Sample whose person to dress; repeatable."),
-    click.option("--garment", "garments", multiple=True, metavar="KEY", help="Sample whose garment, one a person."),
-    click.option("--pairs-file", type=FILE, help="CSV or TSV: person, garment."),
     click.option(
-        "--all", "everyone", is_flag=True, help=f"All against all, at most {ALL_BOUND} pictures or --pairs."
+        "--person", "people", multiple=True, metavar="KEY",
+        help="Key of the sample whose person to dress; repeatable.",
     ),
-    click.option("--pairs", type=click.IntRange(min=1), default=None, help="How many people to dress.  [default: 8]"),
+    click.option(
+        "--garment", "garments", multiple=True, metavar="KEY",
+        help="Key of the sample whose garment to use, one per --person.",
+    ),
+    click.option("--pairs-file", type=FILE, help="CSV or TSV file with columns person, garment."),
+    click.option(
+        "--all", "everyone", is_flag=True,
+        help=f"Every person in every garment; at most {ALL_BOUND} images, or --pairs.",
+    ),
+    click.option("--pairs", type=click.IntRange(min=1), default=None, help="Number of people to dress.  [default: 8]"),
 )  # fmt: skip
 _OVERRIDES = options_of(
     Overrides,
     "overrides",
-    click.option("--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="[default: each stage's own]"),
+    click.option(
+        "--sampler", type=click.Choice(list(SAMPLERS)), default=None, help="Sampler.  [default: each stage's own]"
+    ),
     click.option(
         "--steps", type=click.IntRange(min=1), default=None, help="Sampling steps.  [default: each stage's own]"
     ),
     FAST,
-    click.option("--guidance", type=float, default=None, help="Weight w of guidance.  [default: each stage's own]"),
+    click.option("--guidance", type=float, default=None, help="Guidance weight w.  [default: each stage's own]"),
 )  # fmt: skip
 
 
@@ -80,15 +89,15 @@ _OVERRIDES = options_of(
     "sample",
     epilog=examples(
         "trainer sample --shards shards/ --pairs 4 --fast",
-        "trainer sample --shards s3://bucket/shards --pairs-file pairs.csv --out dressed/",
+        "trainer sample --shards s3://bucket/shards --pairs-file pairs.csv",
     ),
 )
 @RUNS
 @SHARDS
-@click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the pictures.")
+@click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the images.")
 @_PAIRS
 @_OVERRIDES
-@click.option("--ema/--no-ema", default=True, show_default=True, help="EMA weights, or those of the last step.")
+@click.option("--ema/--no-ema", default=True, show_default=True, help="Use the EMA weights, or those of the last step.")
 @SEED
 def sample(
     runs: Path,
@@ -99,10 +108,10 @@ def sample(
     ema: bool,
     seed: int,
 ) -> None:
-    """Dress people, of the validation split by default, in garments of others."""
+    """Dress people from the shards, by default the validation split, in other garments."""
     selection.refuse_conflicts()
     if overrides.fast and (overrides.sampler or overrides.steps):
-        raise UserError("--fast chooses sampler and steps itself; leave out --sampler and --steps, or --fast")
+        raise UserError("--fast sets sampler and steps itself; remove --sampler and --steps, or --fast")
     stages = load_cascade(runs, ALONE.device, "ema" if ema else "model")
     data = open_shards(shards, selection.split, stages[0].config.data)
     overrides.refuse_impossible(stages)
@@ -111,5 +120,5 @@ def sample(
         sheet = sample_pairs(
             stages, data, pairs, out, seed=seed, overrides=overrides, device=ALONE.device, progress=progress
         )  # fmt: skip
-    click.echo(f"{len(pairs)} pictures of {stages[-1].config.size}² in {out}")
+    click.echo(f"{len(pairs)} images of {stages[-1].config.size}² in {out}")
     click.echo(f"contact sheet: {sheet}")

@@ -1,4 +1,4 @@
-"""The command `trainer try-on`: two photographs in, a picture out."""
+"""The command `trainer try-on`: two photographs in, one image out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from train.cli.options import RUNS, SEED, WEIGHTS
 from train.data import open_shards
 from train.hardware.world import ALONE
 from train.inference.cascade import Overrides, load_cascade
-from train.inference.photographs import PrepError, Wish, shards_of
+from train.inference.photographs import PrepError, TryOnRequest, shards_of
 from train.inference.sampling import Pair, sample_pairs
 
 
@@ -22,26 +22,33 @@ from train.inference.sampling import Pair, sample_pairs
 @click.option("--person", type=FILE, required=True, help="Photograph of a person.")
 @click.option("--garment", type=FILE, required=True, help="Photograph of a garment.")
 @click.option(
-    "--kind", type=click.Choice(["upper", "lower", "dress"]), default="upper", show_default=True, help="Of the garment."
+    "--kind",
+    type=click.Choice(["upper", "lower", "dress"]),
+    default="upper",
+    show_default=True,
+    help="Kind of garment.",
 )
 @RUNS
-@click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the picture.")
+@click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the image.")
 @WEIGHTS
 @SEED
 def try_on(
     person: Path, garment: Path, kind: Garment, runs: Path, out: Path, weights: tuple[Path, ...], seed: int
 ) -> None:
-    """Dress the person of one photograph in the garment of another; needs prep's extra estimate."""
+    """Dress the person in one photograph in the garment of another.
+
+    Needs the estimators: pip install 'tryon-cascade[estimate]'.
+    """
     stages = load_cascade(runs, ALONE.device)
     try:
-        shards = shards_of(Wish(person, garment, kind, weights), out)
+        shards = shards_of(TryOnRequest(person, garment, kind, weights), out)
     except PrepError as error:
-        click.echo(f"trainer: {error}, see above and in {out}", err=True)
+        click.echo(f"trainer: {error}; see above and {out}", err=True)
         sys.exit(error.code)
     data = open_shards(shards, "val", stages[0].config.data)
     with progress_bar("sampling") as progress:
         sheet = sample_pairs(
             stages, data, [Pair(0, 0)], out, seed=seed, overrides=Overrides(), device=ALONE.device, progress=progress
         )  # fmt: skip
-    click.echo(f"picture of {stages[-1].config.size}²: {out / f'{data.keys[0]}__{data.keys[0]}.png'}")
+    click.echo(f"image of {stages[-1].config.size}²: {out / f'{data.keys[0]}__{data.keys[0]}.png'}")
     click.echo(f"contact sheet: {sheet}")

@@ -1,1 +1,1 @@
-"""How good the pictures are: SSIM, PSNR and LPIPS against photographs, FID and KID of people in others' garments."""
+"""Image quality: paired SSIM, PSNR and LPIPS against photographs, unpaired FID and KID, and swaps."""

@@ -1,4 +1,4 @@
-"""FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018) of features that have been extracted already."""
+"""FID (Heusel et al. 2017) and KID (Bińkowski et al. 2018) of precomputed features."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
-"""Pictures a subset, or all where there are fewer; then every subset is the same and KID is one estimate."""
+"""Images per subset, or all if there are fewer; then all subsets are equal and KID is a single estimate."""
 
 
-class _Given(nn.Module):
-    """Stands where torchmetrics puts its network: the features are there already, and serve both metrics."""
+class _Precomputed(nn.Module):
+    """Identity in place of torchmetrics' network, so that both metrics share precomputed features."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -26,18 +26,18 @@ class _Given(nn.Module):
 
 
 def distances(real: Tensor, made: Tensor, seed: int) -> dict[str, float]:
-    """Return `fid` and `kid` between features (N, d) of photographs and (M, d) of made pictures, N, M of at least 2.
+    """Return `fid` and `kid` between features (N, d) of photographs and (M, d) of generated images, N, M ≥ 2.
 
-    KID is the mean over random subsets, which ``seed`` decides; papers print 1000 times of it. Both depend on how many
-    pictures there are, FID strongly: compare only figures of the same number.
+    KID is the mean over random subsets drawn with ``seed``; papers report KID × 1000. Both depend on the number of
+    images, FID strongly: compare only values computed from the same number.
     """
-    given = _Given(real.shape[1])
+    features = _Precomputed(real.shape[1])
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all")
         torch.manual_seed(seed)
-        fid = FrechetInceptionDistance(feature=given)
+        fid = FrechetInceptionDistance(feature=features)
         kid = KernelInceptionDistance(
-            feature=given, subsets=KID_SUBSETS, subset_size=min(KID_SUBSET_SIZE, len(real), len(made))
+            feature=features, subsets=KID_SUBSETS, subset_size=min(KID_SUBSET_SIZE, len(real), len(made))
         )
         for metric in (fid, kid):
             metric.update(real.double(), real=True)

@@ -1,4 +1,4 @@
-"""Evaluating a cascade: read `evaluate` from top to bottom."""
+"""Evaluate a cascade; the entry point is `evaluate`."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _AT_ONCE = 8
 
 @dataclass
 class Evaluation:
-    """What was measured, and what was not."""
+    """The metrics, and why some are missing."""
 
     pairs: int
-    """People that were dressed: once in the garment that they wear, once in another where FID and KID are asked for."""
+    """People dressed: once in their own garment, and once in another if FID and KID are computed."""
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Stage → means over its own pictures: what ``picture_quality`` returns, and `lpips`."""
+    """Stage → means over its own images: what ``picture_quality`` returns, and `lpips`."""
     bicubic: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Stage → the same of its own input, bicubically enlarged."""
+    """Stage → the same metrics for its low-resolution input, bicubically upsampled."""
     distances: dict[str, float] = field(default_factory=dict)
     """`fid` and `kid` of the last stage, unpaired as in the paper (§4)."""
     swaps: SwapFigures | None = None
-    """Figures of swaps against their truth, where there is one."""
+    """Metrics of swaps against ground truth, if there is any."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Figure → why it is missing and how to get it."""
+    """Metric → why it was skipped and how to get it."""
     weights: dict[str, str] = field(default_factory=dict)
-    """sha256 of the files of the metrics' networks."""
+    """SHA-256 of the metric networks' files."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All figures of the whole cascade, that is of its last stage."""
+        """All metrics of the whole cascade, i.e. of its last stage."""
         return list(self.stages.values())[-1] | self.distances
 
 
@@ -65,11 +65,11 @@ def evaluate(
     weights: Path | None,
     progress: Progress,
 ) -> Evaluation:
-    """Dress ``count`` people of the split, each stage by its own settings, and compare with their photographs.
+    """Dress ``count`` people of the split, each stage with its own settings, and compare with their photographs.
 
-    Paired: everybody in the garment of their own sample, whose truth is Ip. Unpaired: the same people in garments of
-    others, all pictures together against all photographs. The seed decides everything random. Networks come from
-    ``weights`` alone. Raise UserError where nobody can be dressed or a file of weights is not what it should be.
+    Paired: each person in their own sample's garment, with ground truth Ip. Unpaired: the same people in other
+    garments, the set of images against the set of photographs. All randomness comes from ``seed``, the metrics'
+    networks from ``weights``. Raise UserError if nobody can be dressed or a weights file is invalid.
     """
     swapped = swapped_pairs(shards, count)
     paired = [Pair(pair.person, pair.person) for pair in swapped]
@@ -94,7 +94,7 @@ def evaluate(
             stages[-1], shards, pictures(swapped, len(paired)), weights / INCEPTION, seed
         )  # fmt: skip
     elif "fid" not in result.left_out:
-        result.left_out |= dict.fromkeys(("fid", "kid"), "takes two people at least; give --pairs 2 or more")
+        result.left_out |= dict.fromkeys(("fid", "kid"), "needs at least two people; give --pairs 2 or more")
     return result
 
 
@@ -108,7 +108,7 @@ def evaluate_swaps(
     device: torch.device,
     progress: Progress,
 ) -> SwapFigures:
-    """Dress people of the folder ``truth`` in garments that they never wear: ``count`` swaps (``measure_swaps``)."""
+    """Measure ``count`` swaps of people in the folder ``truth`` with new garments (``measure_swaps``)."""
     sizes = [Size(stage.config.stage, stage.config.size, not stage.config.is_try_on) for stage in stages]
 
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
@@ -141,7 +141,7 @@ def _compare(
 
 
 def photograph(shards: ShardFolder, position: int, stage: TrainedStage) -> Pixels:
-    """Return Ip at the stage's size, from the picture that the stage is trained on."""
+    """Return Ip at the stage's size, from the image that the stage is trained on."""
     member = PERSON_256 if stage.config.is_try_on else PERSON
     return to_size(shards.picture(position, member), stage.config.size)
 

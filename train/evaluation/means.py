@@ -1,4 +1,4 @@
-"""Means of figures that not every picture has."""
+"""Means of metrics that not every image has."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import defaultdict
 
 
 class Means:
-    """Means of figures, each over the pictures that have it and where it is finite."""
+    """Means of metrics, each over the images for which it is present and finite."""
 
     def __init__(self) -> None:
-        self._held: dict[str, list[float]] = defaultdict(list)
+        self._values: dict[str, list[float]] = defaultdict(list)
 
     def add(self, figures: dict[str, float]) -> None:
-        """Take in the figures of one picture."""
+        """Add the metrics of one image."""
         for name, value in figures.items():
-            if math.isfinite(value):  # the PSNR of what is equal is not
-                self._held[name].append(value)
+            if math.isfinite(value):  # the PSNR of equal images is infinite
+                self._values[name].append(value)
 
     def values(self) -> dict[str, float]:
-        """Return the means; a figure that no picture has is left out."""
-        return {name: math.fsum(held) / len(held) for name, held in self._held.items()}
+        """Return the means; a metric without values is omitted."""
+        return {name: math.fsum(values) / len(values) for name, values in self._values.items()}

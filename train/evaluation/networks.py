@@ -1,4 +1,4 @@
-"""The networks that LPIPS, FID and KID are defined by, from files on this machine; nothing is ever downloaded."""
+"""The networks of LPIPS, FID and KID, loaded from local files; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCES = {
         "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
     ),
 }  # fmt: skip
-"""Where to get the files: torchvision's AlexNet, and Inception of FID's first code, as TorchScript."""
+"""Where to get the files: torchvision's AlexNet, and the original FID Inception network as TorchScript."""
 
 _TAPS = (1, 4, 7, 9, 11)
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -31,8 +31,8 @@ _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 class Lpips(nn.Module):
     """LPIPS on AlexNet, version 0.1 (Zhang et al. 2018).
 
-    torchmetrics has it too, but takes AlexNet from torchvision, which is not to be had beside every torch; the learnt
-    weights of the distance are torchmetrics' own copy.
+    torchmetrics has it too, but takes AlexNet from torchvision, which is not built for every torch; the learnt
+    weights of the distance are torchmetrics' copy.
     """
 
     def __init__(self, alexnet: Mapping[str, Tensor]) -> None:
@@ -53,7 +53,7 @@ class Lpips(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
-        """Return the distance (B,) of pictures (B, 3, H, W) in [-1, 1], H and W of at least 32."""
+        """Return the distance (B,) of images (B, 3, H, W) in [-1, 1], H, W ≥ 32."""
         distance = torch.zeros(len(one))
         for a, b, weight in zip(self._levels(one), self._levels(other), self.weights, strict=True):
             distance = distance + ((a - b).square() * weight).sum(1).mean((1, 2))
@@ -70,11 +70,11 @@ class Lpips(nn.Module):
 
 
 class Inception(nn.Module):
-    """Features (B, d) of pictures uint8 (B, 3, H, W), from a TorchScript file that scales them itself."""
+    """Features (B, d) of uint8 images (B, 3, H, W), from a TorchScript file that scales them itself."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        with warnings.catch_warnings():  # the published file is TorchScript, whatever torch would rather have
+        with warnings.catch_warnings():  # the published file is TorchScript, which torch has deprecated
             warnings.filterwarnings("ignore", message=r"`torch\.jit\.load` is deprecated")
             self.network = torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
         names = [argument.name for argument in self.network.forward.schema.arguments]
@@ -87,7 +87,7 @@ class Inception(nn.Module):
 
 
 def load_lpips(file: Path) -> Lpips:
-    """Load AlexNet for LPIPS. Raise UserError where the file is not torchvision's state dict."""
+    """Load AlexNet for LPIPS. Raise UserError if the file is not torchvision's state dict."""
     try:
         return Lpips(torch.load(file, map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError) as error:
@@ -95,7 +95,7 @@ def load_lpips(file: Path) -> Lpips:
 
 
 def load_inception(file: Path) -> Inception:
-    """Load the extractor of FID and KID. Raise UserError where the file is not TorchScript."""
+    """Load the feature extractor of FID and KID. Raise UserError if the file is not TorchScript."""
     try:
         return Inception(file)
     except (RuntimeError, ValueError) as error:
@@ -103,16 +103,16 @@ def load_inception(file: Path) -> Inception:
 
 
 def missing(weights: Path | None) -> dict[str, str]:
-    """Return for every figure whose network is not in ``weights`` why it is left out, and how to get it."""
-    told: dict[str, str] = {}
+    """Return, for each metric whose network is not in ``weights``, why it is skipped and how to get the file."""
+    reasons: dict[str, str] = {}
     for names, file in ((("lpips",), ALEXNET), (("fid", "kid"), INCEPTION)):
         if weights is None or not (weights / file).is_file():
             where = f"no {file} in {weights}" if weights else f"no --weights with {file}"
-            told |= dict.fromkeys(names, f"{where}; get it from {SOURCES[file]}")
-    return told
+            reasons |= dict.fromkeys(names, f"{where}; get it from {SOURCES[file]}")
+    return reasons
 
 
 def checksums(weights: Path | None) -> dict[str, str]:
-    """Return the sha256 of the files that are there, so that figures say which networks they come from."""
+    """Return the SHA-256 of the available files, to record which networks the metrics come from."""
     files = [weights / name for name in SOURCES if (weights / name).is_file()] if weights else []
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

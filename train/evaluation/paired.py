@@ -1,4 +1,4 @@
-"""PSNR and SSIM of pictures whose truth is known: whole, and apart where Ia hides the person and where it does not."""
+"""PSNR and SSIM against ground truth: over the whole image, inside and outside the region masked in Ia."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Mask = NDArray[np.bool_]
 
 
 def hidden(Ia: Pixels, size: int) -> Mask:
-    """Return where ``Ia`` (H, H, 3) is mid-grey, as (size, size): what the cascade has to make up.
+    """Return where ``Ia`` (H, H, 3) is mid-grey, as (size, size): the region the cascade has to generate.
 
-    A pixel of a smaller mask is hidden where at least half of what it stands for is.
+    When downscaled, a pixel is hidden if at least half of its source area is.
     """
     grey = (Ia == MID_GREY).all(axis=2).astype(np.float32)
     how = cv2.INTER_AREA if size <= grey.shape[0] else cv2.INTER_NEAREST
@@ -26,11 +26,11 @@ def hidden(Ia: Pixels, size: int) -> Mask:
 
 
 def picture_quality(picture: Pixels, truth: Pixels, inside: Mask) -> dict[str, float]:
-    """Compare a picture with the truth, both uint8 (H, H, 3), H of at least 11.
+    """Compare an image with the ground truth, both uint8 (H, H, 3), H ≥ 11.
 
     Returns `psnr` in dB and `ssim` (Gaussian window, σ = 1.5), and both with `_inside` and `_outside`, over the
-    pixels where ``inside`` (H, H) is true and where it is not; SSIM's windows reach beyond. A region without pixels
-    is left out; the PSNR of what is equal is infinite.
+    pixels where ``inside`` (H, H) is true and where it is not; SSIM's windows reach beyond. An empty region
+    is omitted; the PSNR of equal images is infinite.
     """
     made, true = _unit(picture), _unit(truth)
     _, similarity = structural_similarity_index_measure(made, true, data_range=1.0, return_full_image=True)
@@ -46,7 +46,7 @@ def picture_quality(picture: Pixels, truth: Pixels, inside: Mask) -> dict[str, f
 
 
 def enlarged(picture: Pixels, size: int) -> Pixels:
-    """Enlarge a picture (h, h, 3) to ``size`` a side by bicubic interpolation: what a stage has to beat."""
+    """Upsample an image (h, h, 3) bicubically to ``size``: the baseline of a super-resolution stage."""
     return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 

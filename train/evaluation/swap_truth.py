@@ -1,4 +1,4 @@
-"""Swaps whose truth is known, and the truth itself, cut and scaled as the shards' pictures are."""
+"""Swaps with ground truth, cropped and scaled as the shards' images are."""
 
 from __future__ import annotations
 
@@ -32,46 +32,46 @@ from train.evaluation.paired import Mask
 
 @dataclass(frozen=True)
 class Candidate:
-    """A garment whose truth is known for a person."""
+    """A garment for which a person's ground truth exists."""
 
     swap: Swap
     garment: int | None
-    """Position in the shards of the sample whose Ic and Jg show it. None where the split has no such sample: nobody
-    is dressed in it, but it is there to be mistaken for another."""
+    """Position in the shards of the sample whose Ic and Jg show it. None if the split has no such sample: then
+    it is never worn, but still serves as a distractor in retrieval."""
 
 
 @dataclass(frozen=True)
 class Dressable:
-    """A person with two or more garments, all of one part of the body, one of which at least can be put on."""
+    """A person with two or more candidate garments of one kind, at least one of them wearable."""
 
     position: int
-    """In the shards, of the sample whose Ia and Jp show the person"""
+    """Position in the shards of the sample with the person's Ia and Jp"""
     photograph: Picture
     candidates: tuple[Candidate, ...]
 
     @property
     def wearable(self) -> list[int]:
-        """Numbers of the candidates that the person can be dressed in."""
+        """Indices of the candidates that the person can be dressed in."""
         return [number for number, candidate in enumerate(self.candidates) if candidate.garment is not None]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How one swap has to look at a stage's size."""
+    """The ground truth of one swap at a stage's size."""
 
     picture: Pixels
     """(size, size, 3)"""
     garment: Mask
-    """(size, size): where the garment is seen"""
+    """(size, size): where the garment is visible"""
     kept: Mask
-    """(size, size): where the same of the person is seen as in the photograph"""
+    """(size, size): where the person is unchanged from the photograph"""
 
 
 def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
-    """Return who can be dressed in what: person and garment both have a front view in the shards' split.
+    """Return the people that can be dressed: person and garment both have a front view in the shards' split.
 
-    So somebody whom prep moved to training is left out, and nobody is dressed in such a garment. Raise UserError where
-    the folder holds no list of swaps, or nobody can be dressed.
+    So people and garments that prep moved to training are excluded. Raise UserError if the folder has no list of swaps,
+    or nobody can be dressed.
     """
     people: dict[tuple[str, str, str], int] = {}
     garments: dict[tuple[str, Garment], int] = {}
@@ -83,27 +83,27 @@ def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
             photographs[position] = sample.person
             if sample.pairing == "item":
                 garments.setdefault((sample.item.removesuffix("_F"), sample.garment), position)
-    found: dict[int, list[Candidate]] = {}
+    matches: dict[int, list[Candidate]] = {}
     for swap in _read(folder):
         person = people.get((swap.look, swap.frame, swap.garment))
         if person is not None:
             garment = garments.get((swap.item, swap.garment))
-            found.setdefault(person, []).append(Candidate(swap, garment))
-    known = [Dressable(at, photographs[at], tuple(some)) for at, some in found.items() if len(some) > 1]
+            matches.setdefault(person, []).append(Candidate(swap, garment))
+    known = [Dressable(at, photographs[at], tuple(some)) for at, some in matches.items() if len(some) > 1]
     dressable = [person for person in known if person.wearable]
     if not dressable:
         raise UserError(
             f"--truth {folder}: none of its people can be dressed from this split of {shards.folder}; give the truth "
-            "of the data set that the shards were built from (prep sample-data --truth)"
+            "of the dataset that the shards were built from (prep sample-data --truth)"
         )
     return dressable
 
 
 def answer(folder: Path, person: Dressable, candidate: Candidate, size: int, *, large: bool) -> Answer:
-    """Return the truth of a person in a garment at ``size``.
+    """Return the ground truth of a person in a garment at ``size``.
 
-    ``large``: by way of the 1024² that the last stage learns from, otherwise of the 256² of the first two. Raise
-    UserError where a file is missing or is not of the photograph's size.
+    ``large``: resized from 1024² as for the last stage, otherwise from 256² as for the first two. Raise UserError if a
+    file is missing or differs in size from the photograph.
     """
     shape = person.photograph.height, person.photograph.width
     picture = _cut(_decode(folder / candidate.swap.picture, "colour", shape), person.photograph.crop)
@@ -115,9 +115,9 @@ def answer(folder: Path, person: Dressable, candidate: Candidate, size: int, *, 
 
 
 def chosen_swaps(people: Sequence[Dressable], count: int, seed: int) -> list[tuple[Dressable, int]]:
-    """Return ``count`` swaps as (person, number of the candidate), or all; nobody comes twice before all came once.
+    """Return ``count`` swaps as (person, number of the candidate), or all: round-robin over people.
 
-    Where not all can come they are spread evenly. The seed decides which garments; swaps of a person lie side by side.
+    With fewer swaps than people, people are spread evenly. ``seed`` picks the garments; a person's swaps are adjacent.
     """
     orders = [np.random.default_rng([seed, n]).permutation(p.wearable).tolist() for n, p in enumerate(people)]
     rounds = range(max(len(order) for order in orders))
@@ -151,7 +151,7 @@ def _decode(path: Path, what: Literal["colour", "grey"], shape: tuple[int, int])
 
 
 def _cut(pixels: Pixels, crop: Crop) -> Pixels:
-    """Cut out the square; beyond the picture its edge is repeated."""
+    """Crop the square, with edge padding beyond the image."""
     rows = np.clip(np.arange(crop.y, crop.y + crop.side), 0, pixels.shape[0] - 1)
     columns = np.clip(np.arange(crop.x, crop.x + crop.side), 0, pixels.shape[1] - 1)
     return np.ascontiguousarray(pixels[rows][:, columns])
@@ -164,6 +164,6 @@ def _scaled(square: Pixels, size: int) -> Pixels:
 
 
 def _share(mask: Mask, size: int) -> Mask:
-    """Scale a mask; a pixel belongs to it where at least half of what it stands for does."""
+    """Scale a mask; a pixel is set if at least half of its source area is."""
     how = cv2.INTER_AREA if size < mask.shape[0] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(mask.astype(np.float32), (size, size), interpolation=how) >= 0.5)

@@ -1,4 +1,4 @@
-"""How near pictures of swaps come to the truth, for whatever makes them: read `measure_swaps` from top to bottom."""
+"""Compare swaps with ground truth, for any image generator; the entry point is `measure_swaps`."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from train.inference.dress import Outfit
 from train.inference.sampling import Pair, outfit_of
 
 Dresser = Callable[[Sequence[Outfit]], list[list[Pixels]]]
-"""Makes of each outfit one picture per size that is measured, uint8 (size, size, 3)."""
+"""Maps each outfit to one image per measured size, uint8 (size, size, 3)."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What is measured at one size of picture."""
+    """One image size at which swaps are measured."""
 
     name: str
-    """The stage's"""
+    """Name of the stage"""
     size: int
     """Side in pixels"""
     large: bool
-    """Whether the truth comes from the 1024² pictures, as that of the third stage"""
+    """Whether the truth comes from the 1024² images, as for the third stage"""
 
 
 @dataclass
 class SwapFigures:
-    """What was measured, as means over the swaps: figure → value.
+    """Metrics as means over the swaps.
 
-    `psnr_inside`, `ssim_inside`, `psnr_outside`, `ssim_outside` of the garment's mask, `kept_psnr` of what is kept of
-    the person, and shares in 0..1: `retrieval@1`, and `sleeve@1` and `kind@1` over those swaps whose candidates differ
-    in it.
+    `psnr_inside`, `ssim_inside`, `psnr_outside`, `ssim_outside` of the garment's mask, `kept_psnr` of the kept part
+    of the person, and shares in 0..1: `retrieval@1`, and `sleeve@1` and `kind@1` over swaps whose candidates differ in
+    that trait.
     """
 
     people: int
     swaps: int
     candidates: tuple[int, int]
-    """Fewest and most garments among which the right one is looked for"""
+    """Minimum and maximum number of candidate garments in retrieval"""
     chance: float
-    """What guessing would get of retrieval@1"""
+    """Expected retrieval@1 of a random guess"""
     stages: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-    """Size's name → row → figures. Rows are `dressed`, from the second size on `bicubic`: the size before enlarged,
-    `mean colour`: Ia with the garment's mean colour where it is grey, and `Ia` itself."""
+    """Size's name → row → metrics. Rows are `dressed`; from the second size on `bicubic`: the previous size upsampled;
+    `mean colour`: Ia with its grey region in the garment's mean colour; and `Ia` itself."""
 
 
 def measure_swaps(
@@ -65,9 +65,9 @@ def measure_swaps(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> SwapFigures:
-    """Let ``dresser`` make the pictures of ``count`` swaps of the folder, and compare them with the truth.
+    """Generate ``count`` swaps of the folder with ``dresser`` and compare them with the ground truth.
 
-    The seed decides who is dressed in what. Raise UserError where nobody can be dressed, or a file is missing.
+    ``seed`` picks the garments. Raise UserError if nobody can be dressed, or a file is missing.
     """
     swaps = chosen_swaps(dressable_people(folder, shards), count, seed)
     means: dict[tuple[str, str], Means] = {}
@@ -92,7 +92,7 @@ def measure_swaps(
 def swap_quality(
     picture: Pixels, answers: Sequence[Answer], candidates: Sequence[Candidate], right: int
 ) -> dict[str, float]:  # fmt: skip
-    """Compare a picture with the truth number ``right`` of all; returns the figures of ``SwapFigures`` of one swap."""
+    """Compare an image with all ground truths, of which ``right`` is its own; returns one swap's metrics."""
     truth = answers[right]
     quality = picture_quality(picture, truth.picture, truth.garment)
     figures = {name: value for name, value in quality.items() if name not in ("psnr", "ssim")}
@@ -109,7 +109,7 @@ def swap_quality(
 
 
 def mean_colour(outfit: Outfit) -> Pixels:
-    """Return Ia with the mean colour of the garment in Ic wherever Ia is mid-grey: a person without any network."""
+    """Return Ia with the mean colour of the garment in Ic wherever Ia is mid-grey: a baseline without a network."""
     garment = outfit.Ic[(outfit.Ic != MID_GREY).any(axis=2)]
     filled = outfit.Ia.copy()
     if len(garment):

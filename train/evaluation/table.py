@@ -43,7 +43,7 @@ def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
 
 
 def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFolder) -> str:
-    """Return a table: a row a stage, and below it what bicubic enlargement of the stage's own input would do."""
+    """Return a table: one row per stage, followed by bicubic upsampling of its input as a baseline."""
     lines = [
         f"{result.pairs} people of {shards.folder}, each in the garment of their own sample, against their photograph"
     ]
@@ -53,7 +53,7 @@ def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFol
         lines.append(_line(f"{name}, {stage.config.size}²", _cells(result.stages[name], _COLUMNS)))
         if name in result.bicubic:
             lines.append(_line("  bicubic instead", _cells(result.bicubic[name], _COLUMNS)))
-    lines.append("inside, outside: of what Ia hides. PSNR in dB")
+    lines.append("inside, outside: of the region masked in Ia; PSNR in dB")
     if result.distances:
         fid, kid = result.distances["fid"], result.distances["kid"]
         lines.append(f"the same people in garments of others: FID {fid:.3f}, KID × 1000 {1000 * kid:.3f}")

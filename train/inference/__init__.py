@@ -1,1 +1,1 @@
-"""From a trained cascade, a person and a garment to pictures. Imports nothing of training."""
+"""Sampling: from a trained cascade, a person and a garment to images. Does not import the training loop."""

@@ -1,4 +1,4 @@
-"""The trained cascade: run folders in, pictures out (TryOnDiffusion §3.1)."""
+"""The trained cascade: load run folders, sample images (TryOnDiffusion §3.1)."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from train.models import GarmentReuse, ParallelUNet, build_model
 from train.runs.run_folder import CONFIG, RunFolder
 
 Weights = Literal["ema", "model"]
-"""Averaged weights, or those of the last step."""
+"""EMA weights, or those of the last step."""
 
 FAST_STEPS = 25
-"""Most evaluations a stage when sampling is to be fast."""
+"""Maximum number of steps per stage with ``Overrides.fast``."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line sets for all stages; None leaves a stage's own setting."""
+    """Sampling settings that override those of every stage; None keeps a stage's own."""
 
     sampler: SamplerName | None = None
     steps: int | None = None
     guidance: float | None = None
     fast: bool = False
-    """DPM-Solver++ on its own grid, in at most ``FAST_STEPS`` steps; goes before sampler and steps."""
+    """DPM-Solver++ on its own grid, in at most ``FAST_STEPS`` steps; takes precedence over sampler and steps."""
 
     def applied_to(self, sampling: SamplingConfig) -> SamplingConfig:
-        """Return the stage's settings with these in their place."""
-        given = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
-        changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        """Return the stage's sampling settings with these overrides applied."""
+        overrides = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
+        changes: dict[str, object] = {name: value for name, value in overrides.items() if value is not None}
         if self.fast:
             changes |= {"sampler": "dpmpp_2m", "grid": "log-snr", "steps": min(sampling.steps, FAST_STEPS)}
         return sampling.model_copy(update=changes)
 
     def refuse_impossible(self, stages: Sequence[TrainedStage]) -> None:
-        """Raise UserError where guidance is asked of a stage that was trained without the null condition."""
+        """Raise UserError if guidance is set for a stage that was trained without conditioning dropout."""
         for stage in stages:
             if self.guidance not in (None, 1) and stage.config.diffusion.drop == 0:
                 raise UserError(f"--guidance {self.guidance:g}: {stage.config.stage}: {NO_GUIDANCE}")
@@ -99,9 +99,9 @@ def sample_stage(
     overrides: Overrides,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Sample one stage's pictures (B, 3, size, size) in [-1, 1].
+    """Sample one stage's images (B, 3, size, size) in [-1, 1].
 
-    ``inputs`` holds what the stage reads, at its size, and the stage before's pictures as low_res. A sample's noise is
+    ``inputs`` holds the stage's inputs at its size, and the previous stage's images as low_res. A sample's noise is
     keyed by its entry of ``positions`` (and the seed), so it does not depend on the others in the batch.
     """
     config, size = stage.config, stage.config.size
@@ -132,7 +132,7 @@ def sample_stage(
     )
     shape = (3, size, size)
     with autocast(sampling_precision(config.precision, device), device):
-        pictures = SAMPLERS[sampling.sampler](
+        images = SAMPLERS[sampling.sampler](
             denoise,
             noise.normal(shape, "z_1").to(device),
             TIME_GRIDS[sampling.grid](sampling.steps, schedule),
@@ -140,7 +140,7 @@ def sample_stage(
             lambda step: noise.normal(shape, "step", step).to(device),
             on_step,
         )
-    return pictures.clamp(-1.0, 1.0)
+    return images.clamp(-1.0, 1.0)
 
 
 def sample_cascade(
@@ -168,21 +168,21 @@ def sample_cascade(
 
 
 def cascade_steps(stages: Sequence[TrainedStage], overrides: Overrides) -> int:
-    """Return the sampling steps of all stages together."""
+    """Return the total number of sampling steps over all stages."""
     return sum(overrides.applied_to(stage.config.sampling).steps for stage in stages)
 
 
 def shifted_steps(on_step: OnStep | None, before: int, total: int) -> OnStep | None:
-    """Return a callback for a part of the steps that tells ``on_step`` of the whole."""
+    """Wrap ``on_step`` for a part of the steps, so that it counts from ``before`` out of ``total``."""
     if on_step is None:
         return None
     return lambda step, _steps: on_step(before + step, total)
 
 
 def sampling_precision(trained: Precision, device: torch.device) -> Precision:
-    """Return the arithmetic to sample in: that of training where this machine has it, else fp32.
+    """Return the precision to sample in: that of training if this machine supports it, else fp32.
 
-    A processor without bf16 takes several times as long in it; fp16 cannot hold all numbers that bf16 can.
+    On a CPU without bf16 support bf16 is several times slower; fp16 does not cover the range of bf16.
     """
     if trained == "fp32":
         return "fp32"
@@ -192,7 +192,7 @@ def sampling_precision(trained: Precision, device: torch.device) -> Precision:
 
 
 def _sampling_model(model: nn.Module) -> nn.Module:
-    # Weights that FSDP shards are whole in the network's own forward pass alone, so there the garment's are not kept.
+    # FSDP gathers weights only inside the network's own forward pass, so garment features cannot be cached there.
     if isinstance(model, ParallelUNet) and model.config.garment_film == "static" and not isinstance(model, FSDPModule):
         return GarmentReuse(model)
     return model

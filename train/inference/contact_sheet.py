@@ -1,4 +1,4 @@
-"""A contact sheet: one row a pair, one column a kind of picture."""
+"""A contact sheet: one row per pair, one column per kind of image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TITLE = 28
 
 
 def contact_sheet(titles: Sequence[str], rows: Sequence[Sequence[Pixels]]) -> Image.Image:
-    """Lay out rows of square pictures under their titles; small ones are enlarged pixel by pixel, not smoothed."""
+    """Lay out rows of square images under column titles; small images are enlarged without smoothing."""
     width = len(titles) * (_CELL + _GAP) + _GAP
     height = _TITLE + len(rows) * (_CELL + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), "white")

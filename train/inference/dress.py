@@ -1,4 +1,4 @@
-"""The one way from a person and a garment to a picture: for shards, for evaluation, for an exported cascade."""
+"""From a person and a garment to an image: used for shards, evaluation and exported cascades alike."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage, cascade_steps, sample_cascade, shifted_steps
 
 _BATCH, _PIXELS = 8, 1 << 20
-"""Most pictures at a time on a GPU, and most pixels that they have together: one of 1024² (docs/sampling.md)."""
+"""Maximum images and pixels per batch on a GPU: one image of 1024² (docs/sampling.md)."""
 
 
 @dataclass(frozen=True)
 class Outfit:
-    """c_tryon of one picture, as it lies in the shards (TryOnDiffusion §3)."""
+    """c_tryon of one sample, as stored in the shards (TryOnDiffusion §3)."""
 
     Ia: Pixels
     """(H, H, 3) in [0, 255]: the clothing-agnostic person."""
@@ -37,10 +37,9 @@ class Outfit:
 
     @property
     def noise_key(self) -> int:
-        """What the picture's noise is keyed by, besides the seed: Ia and Jp themselves.
+        """The key of the sample's noise, besides the seed: a digest of Ia and Jp.
 
-        So a person's picture is the same from any folder of shards and from none, and two garments on one person
-        differ by nothing but the garment.
+        So a person gets the same noise from any folder of shards or none, and in every garment.
         """
         digest = hashlib.blake2b(digest_size=7)
         digest.update(self.Ia.tobytes())
@@ -57,12 +56,12 @@ def dress(
     device: torch.device,
     on_step: OnStep | None = None,
 ) -> list[list[Pixels]]:
-    """Return for each outfit one picture per stage, uint8 (size, size, 3).
+    """Return one image per stage for each outfit, uint8 (size, size, 3).
 
-    On the CPU pictures are sampled one by one: a convolution over a batch adds up in another order than over one
-    picture, which changes a byte here and there (docs/sampling.md). So a picture has the same bits whatever is
-    sampled beside it. On a GPU, where small batches leave the card idle, it has them up to that rounding.
-    ``on_step`` is called before every evaluation of a network; what it raises ends the sampling.
+    On the CPU images are sampled one at a time: a batched convolution sums in another order than a single one, which
+    changes a few bytes (docs/sampling.md). So an image is bit-identical whatever else is sampled. On a GPU, where
+    small batches leave the card idle, images are batched and are identical up to that rounding.
+    ``on_step`` is called before every sampling step; an exception from it ends the sampling.
     """
     batch = at_a_time(stages, device)
     steps = cascade_steps(stages, overrides)
@@ -79,7 +78,7 @@ def dress(
 
 
 def at_a_time(stages: Sequence[TrainedStage], device: torch.device) -> int:
-    """Return how many pictures are sampled together: one on the CPU, on a GPU what 16 GB hold at the paper's size."""
+    """Return the batch size: one on the CPU, on a GPU what fits 16 GB at the paper's size."""
     if device.type == "cpu":
         return 1
     largest = max(stage.config.size for stage in stages)
@@ -87,7 +86,7 @@ def at_a_time(stages: Sequence[TrainedStage], device: torch.device) -> int:
 
 
 def inputs_of(stage: TrainedStage, outfits: Sequence[Outfit], device: torch.device) -> TryOnInputs:
-    """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, or nothing for the third stage, which reads none."""
+    """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, or empty inputs for the third stage."""
     if not stage.config.is_try_on:
         return TryOnInputs()
 

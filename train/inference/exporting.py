@@ -1,8 +1,8 @@
-"""A trained cascade as one folder that can be handed on: weights, configuration, model card.
+"""A trained cascade as one folder to share: weights, configuration, model card.
 
     README.md, cascade.json, base.safetensors, sr256.safetensors, sr1024.safetensors
 
-Nothing in it is pickled, and ``train.inference.tryon.TryOnCascade`` is all that reading it takes.
+Nothing in it is pickled; load it with ``train.inference.tryon.TryOnCascade``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ExportedStage(BaseModel):
 
     config: StageConfig
     step: int
-    """Optimizer steps that the weights have seen."""
+    """Optimizer steps of the checkpoint."""
     sha256: str
     """Of `<stage>.safetensors`."""
 
@@ -50,17 +50,17 @@ class Exported(BaseModel):
     schema_version: Literal[1] = 1
     weights: Literal["ema"] = "ema"
     shards: str | None
-    """Fingerprint of the shards, where it was given."""
+    """Fingerprint of the shards, if given."""
     stages: tuple[ExportedStage, ...]
 
 
 def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest | None) -> None:
-    """Write the stages' averaged weights, configuration and card to ``out``, whole or not at all.
+    """Write the stages' EMA weights, configuration and card to ``out``, atomically.
 
-    Raise UserError where ``out`` is there already and is not an empty folder, or cannot be written.
+    Raise UserError if ``out`` exists and is not an empty folder, or cannot be written.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"--out {out}: is there already and not an empty folder; give another, or remove it")
+        raise UserError(f"--out {out}: exists and is not an empty folder; give another, or remove it")
     out = out.absolute()
     temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
     try:
@@ -70,14 +70,14 @@ def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest |
             for path in temporary.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-            temporary.rename(out)  # takes the place of an empty folder, never that of a full one
+            temporary.rename(out)  # replaces an empty folder, never a full one
             sync_folder(out.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def import_cascade(folder: Path, device: torch.device) -> list[TrainedStage]:
-    """Load what ``export_cascade`` wrote. Raise UserError where a file is missing or not as it was written."""
+    """Load what ``export_cascade`` wrote. Raise UserError if a file is missing or damaged."""
     try:
         exported = Exported.model_validate_json((folder / CASCADE).read_bytes())
     except OSError as error:
@@ -98,7 +98,7 @@ def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None
     cascade = Exported(shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
     (folder / CASCADE).write_text(cascade.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(stages, trained_on), encoding="utf-8")
-    for path in folder.glob("*.safetensors"):  # written for the owner's eyes alone, but the folder is to be handed on
+    for path in folder.glob("*.safetensors"):  # written readable by the owner only, but the folder is to be shared
         path.chmod((folder / CASCADE).stat().st_mode)
 
 

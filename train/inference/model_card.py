@@ -10,17 +10,17 @@ from train.inference.cascade import TrainedStage
 _CARD = """\
 # A try-on cascade
 
-Dresses a photographed person in the garment of another picture: TryOnDiffusion's cascade
+Dresses a photographed person in the garment of another image: TryOnDiffusion's cascade
 ([arXiv 2306.08276](https://arxiv.org/abs/2306.08276)), trained with tryon-cascade. This card was written by
 `trainer export`; add to it what you know.
 
 ## Stages
 
-| stage | preset | pictures | parameters | optimizer steps of batch | precision | averaged weights, decay |
+| stage | preset | images | parameters | optimizer steps × batch | precision | EMA decay |
 |---|---|---|---|---|---|---|
 {stages}
 
-## What it was trained on
+## Training data
 
 {data}
 
@@ -38,29 +38,29 @@ Ia, Ic = (np.array(Image.open(name).convert("RGB")) for name in ("agnostic.png",
 Jp, Jg = np.load("jp.npy"), np.load("jg.npy")
 
 cascade = TryOnCascade.load("export")
-picture = cascade.dress(Ia, Ic, Jp, Jg, seed=0)
-Image.fromarray(picture).save("dressed.png")
+image = cascade.dress(Ia, Ic, Jp, Jg, seed=0)
+Image.fromarray(image).save("dressed.png")
 ```
 
 The four files are members of a sample, as `prep build-shards` writes them: the person without the garment (Ia), the
-garment cut out (Ic), and the poses of both, (17, 3) in [0, 1]. Pictures are uint8 RGB and square. How many steps of
-which sampler a stage takes, and with what guidance, is in `cascade.json`.
+garment cut out (Ic), and the poses of both, (17, 3) in [0, 1]. Images are uint8 RGB and square. Each stage's
+sampler, steps and guidance are in `cascade.json`.
 
-## Intended use, limits
+## Intended use and limits
 
-Research on virtual try-on, and demonstrations that say that the pictures are made up. It shows neither how a garment
+Research on virtual try-on, and demonstrations that label the images as generated. It shows neither how a garment
 fits nor what size to buy. Where Ia hides a tattoo, jewellery or fine hair, it is lost. Do not dress people without
-their consent. Nothing on this card says how good the pictures are: `trainer evaluate` measures it.
+their consent. This card does not state the quality of the images: `trainer evaluate` measures it.
 
 ## Licence
 
-The code is Apache-2.0. The weights were learnt from the data above, and what may be done with them is for its terms to
-say; AI-Hub's have to be accepted by everybody who uses its data. Name a licence here before you hand the weights on.
+The code is Apache-2.0. The weights were learnt from the data above, and their use is subject to its terms;
+AI-Hub's have to be accepted by everyone who uses its data. Name a licence here before you share the weights.
 """
 
 
 def model_card(stages: Sequence[TrainedStage], trained_on: Manifest | None) -> str:
-    """Return the card, Markdown. ``trained_on`` is the manifest of the shards, where it is known."""
+    """Return the card as Markdown. ``trained_on`` is the manifest of the shards, if known."""
     return _CARD.format(stages="\n".join(map(_row, stages)), data=_data(trained_on))
 
 
@@ -77,13 +77,13 @@ def _row(stage: TrainedStage) -> str:
 def _data(trained_on: Manifest | None) -> str:
     if trained_on is None:
         return (
-            "Not known: a run folder does not record its shards. `trainer export --shards DIR` writes here what the "
-            "shards hold."
+            "Not known: a run folder does not record its shards. `trainer export --shards DIR` adds the shards' "
+            "description here."
         )
     how = trained_on.configuration
     samples = trained_on.samples_by_split.get("train", 0)
     return (
-        f"{samples:,} samples of the split `train` of shards built by `prep` from a data set in the layout of "
+        f"{samples:,} samples of the split `train` of shards built by `prep` from a dataset in the layout of "
         f"{how.source}: garment `{how.garment}`, pairing `{how.pairing}`, views `{how.views}`. Fingerprint of the "
         f"shards, as given when exporting: `{trained_on.fingerprint}`."
     )

@@ -1,4 +1,4 @@
-"""Who is dressed in what: pairs by key, from a file, or all against all."""
+"""Pairs of person and garment: by key, from a file, or all combinations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from train.data import ShardFolder
 from train.inference.sampling import Pair
 
 ALL_BOUND = 64
-"""Most pairs of all against all where nothing else is said."""
+"""Default maximum number of pairs when all combinations are sampled."""
 
 _HEADER = ["person", "garment"]
 
@@ -22,11 +22,11 @@ _HEADER = ["person", "garment"]
 def keyed_pairs(shards: ShardFolder, people: Sequence[str], garments: Sequence[str]) -> list[Pair]:
     """Pair the n-th person with the n-th garment, each the key of a sample.
 
-    Raise UserError for a key that the split does not hold, or unless there are as many people as garments.
+    Raise UserError for a key that is not in the split, or if the numbers of people and garments differ.
     """
     if len(people) != len(garments):
         raise UserError(
-            f"--person is given {len(people)} times, --garment {len(garments)} times; give both for every picture"
+            f"--person is given {len(people)} times, --garment {len(garments)} times; give both for every image"
         )
     positions = _positions(shards)
     return [
@@ -39,10 +39,10 @@ def keyed_pairs(shards: ShardFolder, people: Sequence[str], garments: Sequence[s
 
 
 def pairs_from_file(shards: ShardFolder, path: Path) -> list[Pair]:
-    """Read a person's key and a garment's key from each line, with a comma or a tab between them.
+    """Read a person's key and a garment's key from each line, separated by a comma or a tab.
 
-    A first line `person,garment` and empty lines are passed over. Raise UserError, which names the line, for anything
-    else that is not two keys of the split.
+    A header `person,garment` and empty lines are skipped. Raise UserError, with the line number, for any other line
+    that is not two keys of the split.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -65,13 +65,13 @@ def pairs_from_file(shards: ShardFolder, path: Path) -> list[Pair]:
 
 
 def all_pairs(shards: ShardFolder, count: int | None) -> tuple[list[Pair], int]:
-    """Pair every person with every garment of the same kind, the own one too; ``count`` of them, spread evenly.
+    """Pair every person with every garment of the same kind, including their own; keep ``count``, spread evenly.
 
-    None stands for ``ALL_BOUND``. Returns the pairs, and how many there are in all.
+    None means ``ALL_BOUND``. Returns the pairs, and the total number of combinations.
     """
     kinds = [shards.sample(position).garment for position in range(len(shards))]
     same = {kind: [position for position, other in enumerate(kinds) if other == kind] for kind in set(kinds)}
-    # Pairs are numbered person by person and found by number: a split of 10,000 has 100 million of them.
+    # Pairs are indexed person by person and not listed: a split of 10,000 has 100 million of them.
     ends = list(accumulate(len(same[kind]) for kind in kinds))
     kept = min(count or ALL_BOUND, ends[-1])
     pairs = []
@@ -89,4 +89,4 @@ def _find(positions: dict[str, int], key: str, where: str, shards: ShardFolder) 
     if key in positions:
         return positions[key]
     near = difflib.get_close_matches(key, positions, n=3, cutoff=0.3) or list(positions)[:3]
-    raise UserError(f"{where}: no such key in this split of {shards.folder}; near to it: {', '.join(near)}")
+    raise UserError(f"{where}: no such key in this split of {shards.folder}; similar keys: {', '.join(near)}")

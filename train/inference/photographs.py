@@ -1,6 +1,6 @@
-"""From two photographs to a picture: `prep` in a process of its own, then what `trainer sample` does.
+"""From two photographs to an image: run `prep` in a subprocess, then sample as `trainer sample` does.
 
-The two programs share nothing but a folder of shards, so `prep` is called as a person would call it.
+The two programs share nothing but a folder of shards, so `prep` is called through its command line.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from schemas import Garment
 from train.inference.sampling import Role
 
 _FOLDERS: Final[dict[Role, str]] = {"person": "people", "garment": "garments"}
-"""`prep annotate`'s folders; the one photograph in each is called as its folder is."""
+"""`prep annotate`'s folders; the one photograph in each has the folder's name."""
 
 
 class PrepError(Exception):
-    """`prep` ended with another exit code than 0; ``code`` is what it ended with, ``said`` its last line if kept."""
+    """`prep` failed with exit code ``code``; ``last_line`` is its last line on stderr, if captured."""
 
-    def __init__(self, code: int, said: str = "") -> None:
+    def __init__(self, code: int, last_line: str = "") -> None:
         super().__init__(f"prep ended with exit code {code}")
         self.code = code
-        self.said = said
+        self.last_line = last_line
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Who is to be dressed in what."""
+class TryOnRequest:
+    """The photographs of a person and a garment, and the kind of garment."""
 
     person: Path
     garment: Path
@@ -44,63 +44,73 @@ class Wish:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture and its two label files."""
+    """An image and its two label files."""
 
     image: Path
     pose: Path
     parse: Path
 
 
-def shards_of(wish: Wish, out: Path, *, quiet: bool = False) -> Path:
-    """Make shards of one sample of two photographs, below ``out`` in a folder of these very photographs.
+def shards_of(request: TryOnRequest, out: Path, *, quiet: bool = False) -> Path:
+    """Build shards with one sample from two photographs, in a subfolder of ``out`` named after these photographs.
 
-    So the same photographs are not annotated twice, labels that were corrected there are used, and others' stay. With
-    ``quiet`` nothing of what `prep` says is shown.
+    So the same photographs are not annotated twice, and labels corrected there are used. With ``quiet`` the output of
+    `prep` is not shown.
 
-    Raise UserError for a missing file or a missing `prep`, PrepError where it ends with an error.
+    Raise UserError for a missing file or if `prep` is not installed, PrepError if it fails.
     """
-    annotated = annotate(wish, out, quiet=quiet)
+    annotated = annotate(request, out, quiet=quiet)
     shards = annotated.parent / "shards"
-    command = ["build-shards", "--src", str(annotated), "--out", str(shards), "--garment", wish.kind, "--views", "all"]
+    command = [
+        "build-shards",
+        "--src",
+        str(annotated),
+        "--out",
+        str(shards),
+        "--garment",
+        request.kind,
+        "--views",
+        "all",
+    ]
     run_prep(command, quiet=quiet)
     return shards
 
 
-def annotate(wish: Wish, out: Path, *, quiet: bool = False) -> Path:
-    """Have two photographs annotated, as `shards_of` does before it builds. Raises what it raises."""
-    for path in (wish.person, wish.garment):
+def annotate(request: TryOnRequest, out: Path, *, quiet: bool = False) -> Path:
+    """Annotate the two photographs: the first half of `shards_of`. Raises the same errors."""
+    for path in (request.person, request.garment):
         if not path.is_file():
             raise UserError(f"{path}: no such file; give a photograph")
-    work = work_folder(wish, out)
+    work = work_folder(request, out)
     photos, annotated = work / "photos", work / "annotated"
-    for source, folder in zip((wish.person, wish.garment), _FOLDERS.values(), strict=True):
+    for source, folder in zip((request.person, request.garment), _FOLDERS.values(), strict=True):
         (photos / folder).mkdir(parents=True, exist_ok=True)
         shutil.copy(source, photos / folder / f"{folder}{source.suffix}")
-    row = f"people{wish.person.suffix},garments{wish.garment.suffix},{wish.kind},no"
+    row = f"people{request.person.suffix},garments{request.garment.suffix},{request.kind},no"
     (photos / "pairs.csv").write_text(f"person,garment,kind,worn\n{row}\n", encoding="utf-8")
-    weights = [argument for path in wish.weights for argument in ("--weights", str(path))]
+    weights = [argument for path in request.weights for argument in ("--weights", str(path))]
     run_prep(["annotate", "--src", str(photos), "--out", str(annotated), *weights], quiet=quiet)
     return annotated
 
 
 def put_labels(labelled: Labelled, role: Role, annotated: Path) -> None:
-    """Put a picture's labels where `prep annotate` looks for those made by hand, so that none are estimated of it."""
+    """Copy an image's labels to where `prep annotate` looks for hand-made ones, so that none are estimated."""
     folder = _FOLDERS[role]
     (annotated / folder).mkdir(parents=True, exist_ok=True)
     shutil.copy(labelled.pose, annotated / folder / f"{folder}.pose.json")
     shutil.copy(labelled.parse, annotated / folder / f"{folder}.parse.json")
 
 
-def work_folder(wish: Wish, out: Path) -> Path:
-    """Return where everything about these photographs lies: a folder named after a digest of them and the kind."""
-    digest = hashlib.sha256(wish.kind.encode())
-    for path in (wish.person, wish.garment):
+def work_folder(request: TryOnRequest, out: Path) -> Path:
+    """Return the working folder for these photographs, named after a digest of them and the kind."""
+    digest = hashlib.sha256(request.kind.encode())
+    for path in (request.person, request.garment):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return out / digest.hexdigest()[:12]
 
 
 def run_prep(arguments: Sequence[str], *, quiet: bool = False) -> None:
-    """Run `prep`, what it prints going to stderr, or nowhere. Raise UserError where it is missing, and PrepError."""
+    """Run `prep` with its output on stderr, or hidden. Raise UserError if not installed, PrepError if it fails."""
     if importlib.util.find_spec("preprocess") is None:
         raise UserError("prep is not installed here; run prep annotate, prep build-shards and trainer sample instead")
     command = [sys.executable, "-m", "preprocess", *arguments]

@@ -1,4 +1,4 @@
-"""Dressing people of a split in garments of others: pictures one by one, and a contact sheet."""
+"""Dress people of a split in other garments: one image per pair, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from train.inference.contact_sheet import contact_sheet
 from train.inference.dress import Outfit, dress, inputs_of
 
 _AT_ONCE = 8
-"""Pictures between two steps of the progress bar."""
+"""Images per update of the progress bar."""
 
 
 Role = Literal["person", "garment"]
@@ -40,9 +40,9 @@ class Pair:
 
 
 def swapped_pairs(shards: ShardFolder, count: int) -> list[Pair]:
-    """Pair people, spread over the split, each with a garment of the same kind that somebody else wears.
+    """Pair people, spread over the split, each with another person's garment of the same kind.
 
-    Raise UserError where no two samples can be swapped.
+    Raise UserError if no two samples can be swapped.
     """
     samples = [shards.sample(position) for position in range(len(shards))]
     fronts = [p for p, sample in enumerate(samples) if sample.view == "front"] or list(range(len(samples)))
@@ -77,7 +77,7 @@ def sample_pairs(
 ) -> Path:
     """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
 
-    Every file says in its text chunks how it was made (``provenance``). Raise UserError where one cannot be written.
+    Every file records in its text chunks how it was made (``provenance``). Raise UserError if one cannot be written.
     """
     with writing(f"--out {out}"):
         out.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def sample_pairs(
 def provenance(
     stages: Sequence[TrainedStage], shards: ShardFolder, seed: int, overrides: Overrides
 ) -> dict[str, str]:  # fmt: skip
-    """Return what made the pictures: seed, the shards' fingerprint, and each stage's checkpoint and sampling.
+    """Return how the images were made: seed, the shards' fingerprint, and each stage's checkpoint and sampling.
 
     Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema or model),
     and `<stage>.<setting>` for all of ``SamplingConfig``.
@@ -123,7 +123,7 @@ def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
 
 
 def half_of(shards: ShardFolder, role: Role, position: int) -> Half:
-    """Read a sample's (Ia, Jp), or its (Ic, Jg). Raise UserError where they are damaged."""
+    """Read a sample's (Ia, Jp) or (Ic, Jg). Raise UserError if they are damaged."""
     picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
     return shards.picture(position, picture), shards.pose(position, pose)
 
@@ -137,7 +137,7 @@ def joined(person: Half, garment: Half) -> Outfit:
 def pair_inputs(
     stage: TrainedStage, shards: ShardFolder, pairs: Sequence[Pair], device: torch.device
 ) -> TryOnInputs:  # fmt: skip
-    """Return (Ia, Jp) of the persons and (Ic, Jg) of the garments at the stage's size, or nothing for the third."""
+    """Return (Ia, Jp) of the persons and (Ic, Jg) of the garments at the stage's size; empty for the third stage."""
     return inputs_of(stage, [outfit_of(shards, pair) for pair in pairs], device)
 
 
@@ -157,7 +157,7 @@ def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
 
 
 def png_text(told: Mapping[str, str]) -> PngInfo:
-    """Return the text chunks of a PNG that say what made it."""
+    """Return PNG text chunks that record how the image was made."""
     info = PngInfo()
     for key, value in told.items():
         info.add_text(key, value)

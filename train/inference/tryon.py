@@ -1,4 +1,4 @@
-"""An exported cascade in three lines of Python."""
+"""The Python API of an exported cascade."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TryOnCascade:
 
     @classmethod
     def load(cls, folder: str | PathLike[str], device: str | torch.device | None = None) -> TryOnCascade:
-        """Load a folder that `trainer export` wrote, to ``device``: by default the GPU where there is one.
+        """Load a folder written by `trainer export` onto ``device``, by default the GPU if there is one.
 
-        Raise UserError where a file is missing or not as it was written.
+        Raise UserError if a file is missing or damaged.
         """
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         return cls(import_cascade(Path(folder), where), where)
@@ -38,10 +38,10 @@ class TryOnCascade:
         """Return the person in the garment, uint8 RGB (size, size, 3), size that of the last stage.
 
         ``Ia`` is the clothing-agnostic person, ``Ic`` the segmented garment, both uint8 RGB, square, as `prep` makes
-        them (256² in its shards); ``Jp`` and ``Jg`` are the poses that belong to them, (17, 3) in [0, 1]: x, y,
-        visibility. The same inputs and seed give the same bits on the CPU, and those of `trainer sample`.
+        them (256² in its shards); ``Jp`` and ``Jg`` are their poses, (17, 3) in [0, 1]: x, y,
+        visibility. The same inputs and seed give the same bits on the CPU, equal to those of `trainer sample`.
 
-        Raise ValueError for a picture or pose of another shape, type or range.
+        Raise ValueError for an image or pose of the wrong shape, type or range.
         """
         outfit = Outfit(_picture("Ia", Ia), _picture("Ic", Ic), _pose("Jp", Jp), _pose("Jg", Jg))
         return dress(self.stages, [outfit], seed=seed, overrides=Overrides(), device=self.device)[0][-1]
@@ -49,8 +49,8 @@ class TryOnCascade:
 
 def _picture(name: str, given: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or given.shape[0] != given.shape[1]:
-        raise ValueError(f"{name} is {given.dtype} {given.shape}: a square RGB picture, uint8 (H, H, 3), is expected")
-    return np.ascontiguousarray(given)  # a view with its channels reversed is what BGR readers hand on
+        raise ValueError(f"{name} is {given.dtype} {given.shape}: a square RGB image, uint8 (H, H, 3), is expected")
+    return np.ascontiguousarray(given)  # BGR readers give a view with reversed channels
 
 
 def _pose(name: str, given: ArrayLike) -> NDArray[np.float32]:

@@ -1,1 +1,1 @@
-"""How much memory a stage's training takes on a card, and what fits, without the card."""
+"""Memory planning: what a stage's training takes on a GPU, and which settings fit, without a GPU."""

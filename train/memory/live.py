@@ -1,4 +1,4 @@
-"""Live tensor memory, byte for byte: a dispatch mode that sees every storage come and go."""
+"""Exact live tensor memory: a dispatch mode that tracks every storage."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from train.training.optim.host import in_host_memory
 
 
 class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all storages that operators return, from then until they are freed.
+    """Counts the bytes of all storages returned by operators until they are freed.
 
-    What is made inside of ``host_memory`` counts as the host's. Below FakeTensorMode nothing is computed, so a
+    Storages created inside ``host_memory`` count as host memory. Below FakeTensorMode nothing is computed, so a
     number read from a tensor (the loss, whether a norm is finite) is 1. Views and in-place results share a storage
-    and count once. What a kernel takes and gives back inside of itself is not seen.
+    and count once. Temporary memory inside a kernel is not counted.
     """
 
     def __init__(self) -> None:
@@ -30,15 +30,15 @@ class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.host = 0
         """Bytes that live on the host now."""
         self.device_peak = 0
-        """Most bytes on the device at a time."""
+        """Peak bytes on the device."""
         self.total_peak = 0
-        """Most bytes on both at a time: what a run on a CPU takes."""
+        """Peak bytes on both together: what a run on a CPU takes."""
         self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run an operator and take note of what it returns."""
+        """Run an operator and track the storages it returns."""
         if func is torch.ops.aten._local_scalar_dense.default:
             return 1
         result = func(*args, **(kwargs or {}))

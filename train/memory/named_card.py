@@ -1,4 +1,4 @@
-"""A card as a person names it on the command line of `trainer plan`."""
+"""The GPU named on the command line of `trainer plan`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _UNITS = {"mib": 1 << 20, "mb": 10**6, "gib": 1 << 30, "gb": 10**9}
 
 def parse_memory(text: str) -> int:
     """Return the bytes of "16GiB", "16 GB" or "15900MiB". Raise UserError for anything else, or for too little."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MG]i?B)", text.strip(), re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MG]i?B)", text.strip(), re.IGNORECASE)
+    if match is None:
         raise UserError(f"--memory {text}: give a number and a unit, as in 16GiB, 24GB or 15900MiB")
-    size = int(float(found[1]) * _UNITS[found[2].lower()])
+    size = int(float(match[1]) * _UNITS[match[2].lower()])
     if budget_of(size) <= 0:
         taken = (CONTEXT + WORKSPACES) >> 20
         raise UserError(f"--memory {text}: {taken} MiB of it are left to CUDA itself; give more than that")
@@ -26,9 +26,9 @@ def parse_memory(text: str) -> int:
 
 
 def planned_card(memory: str) -> Card:
-    """Return a card of "16GiB" or the like, or the one of this machine, with what is free on it, for "auto".
+    """Return a card with memory such as "16GiB", or for "auto" this machine's, with its free memory.
 
-    Raise UserError as ``parse_memory`` does, and for "auto" where there is no card.
+    Raise UserError as ``parse_memory`` does, and for "auto" if there is no GPU.
     """
     if memory != "auto":
         return Card(memory, parse_memory(memory), True, {})

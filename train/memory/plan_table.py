@@ -1,4 +1,4 @@
-"""A plan as a table for people and as an object for programs."""
+"""A memory plan as a text table and as JSON."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def _stage(plan: StagePlan) -> dict[str, Any]:
 
 
 def as_text(plans: Sequence[StagePlan], memory: int) -> str:
-    """Return a table of GiB, and the words that make `trainer fit` use what was chosen."""
+    """Return a table in GiB, and the `trainer fit` commands that apply the chosen settings."""
     rows = [["GiB", *(plan.config.stage for plan in plans)]]
     rows.append(["parameters, M", *(f"{plan.parameters / 1e6:.1f}" for plan in plans)])
     parts: dict[str, list[int]] = {
         "weights": [plan.footprint.weights for plan in plans],
         "gradients": [plan.gradients for plan in plans],
         "optimizer": [plan.footprint.optimizer for plan in plans],
-        "averaged weights": [plan.footprint.ema for plan in plans],
+        "EMA weights": [plan.footprint.ema for plan in plans],
         "activations": [plan.activations for plan in plans],
         "peak": [plan.footprint.peak for plan in plans],
         "host memory": [plan.footprint.host for plan in plans],

@@ -1,4 +1,4 @@
-"""What a stage's run would take, by its memory plan and by a few real steps that leave nothing behind."""
+"""Estimate a run's memory from a trace and its speed from a few real steps; nothing is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from train.training.step import Stepper, begin, train_step
 from train.training.step_memory import out_of_memory
 
 _STEPS = 3
-"""Steps that are timed, after a first one in which memory is allocated and the data's threads start."""
+"""Timed steps, after a warm-up step that allocates memory and starts the data threads."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rehearsal:
 
 
 def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> Rehearsal:
-    """Make a few steps of a run that begins at its beginning; nothing is written, nothing is kept."""
+    """Run a few steps of a fresh run and discard them; nothing is written."""
     footprint = trace(config, device.type == "cuda")
     training = begin(config, device)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
@@ -64,7 +64,7 @@ def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> 
 
 
 def as_table(rehearsals: Sequence[Rehearsal]) -> str:
-    """Return one line a stage."""
+    """Return a table with one line per stage."""
     lines = [f"{'stage':8}{'parameters':>12}{'memory':>12}{'images/s':>10}{'steps':>9}{'batch':>7}{'time':>14}"]
     lines += [
         f"{each.config.stage:8}{each.parameters / 1e6:>10.1f} M{each.memory_bytes / 2**30:>8.2f} GiB"
@@ -75,7 +75,7 @@ def as_table(rehearsals: Sequence[Rehearsal]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them, in two units at most."""
+    """Format seconds in at most two units."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

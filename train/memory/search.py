@@ -1,18 +1,18 @@
-"""Which settings make a stage fit a card.
+"""Search for settings that make a stage fit a GPU.
 
-They are tried in this order. All but the last compute the same; each costs more time than the one before it, or more
-transfers, and takes less memory:
+They are tried in this order. All but the last are numerically equivalent; each takes less memory than the previous one
+and costs more time or transfers:
 
 1. everything on the device;
-2. the averaged weights in host memory: one transfer of the weights a step;
+2. the EMA weights in host memory: one transfer of the weights a step;
 3. activation checkpointing too: the forward pass is computed twice;
 4. the optimizer in host memory, without and then with checkpointing: gradients go to the host and weights come back
    once a step, where Adam runs on the CPU;
-5. Adafactor inside of the backward pass, without clipping: other arithmetic than the paper's, and only where the
-   whole batch passes at once. The last resort.
+5. Adafactor inside the backward pass, without clipping: not the paper's optimizer, and only without gradient
+   accumulation. The last resort.
 
-The first whose micro-batch reaches ``ENOUGH`` samples is chosen, else the leanest of 1 to 4, with as many as fit. What
-somebody has set stays as it is: only settings that agree with it are tried.
+The first whose micro-batch reaches ``ENOUGH`` samples is chosen, else the leanest of 1 to 4, with the largest
+micro-batch that fits. Explicit settings are kept: only settings that agree with them are tried.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from train.models import build_model, count_parameters
 from train.models.blocks import Checkpointed
 
 CONTEXT = 448 << 20
-"""Bytes that CUDA takes for itself: context, kernels, cuBLAS. Not in what a running process sees as free."""
+"""Bytes that CUDA takes for itself: context, kernels, cuBLAS. Already excluded from a running process's free memory."""
 WORKSPACES = 256 << 20
-"""Bytes for what convolutions and matrix products take inside of themselves."""
+"""Bytes for workspaces of convolutions and matrix products."""
 FRAGMENTATION = 0.02
 """Share of the card that the allocator loses to rounding and gaps, with expandable segments."""
 ENOUGH = 32
-"""A micro-batch of so many samples is not traded for slower settings that would allow a larger one."""
+"""With a micro-batch of this size, slower settings that would allow a larger one are not tried."""
 
 _HOST = {"optimizer_on_host": True, "ema_on_host": True}
 _EXACT: tuple[dict[str, Any], ...] = (
@@ -58,7 +58,7 @@ _LAST_RESORT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What was chosen for a stage, and the memory it takes; bytes throughout."""
+    """The settings chosen for a stage, and its memory in bytes."""
 
     config: StageConfig
     """The stage's settings with those chosen."""
@@ -95,7 +95,7 @@ class StagePlan:
 def budget_of(memory: int, *, running: bool = False) -> int:
     """Return the bytes for a step's tensors on a card of ``memory`` bytes; not positive where there is no room.
 
-    With ``running``, so many bytes are free to a process that runs on the card already.
+    With ``running``, ``memory`` is what is free to a process that has a CUDA context already.
     """
     return int(memory * (1 - FRAGMENTATION)) - WORKSPACES - (0 if running else CONTEXT)
 
@@ -182,8 +182,8 @@ def largest(peak: Callable[[int], int], budget: int, first: int, most: int, *, e
 
     Not ``exact``: the first extrapolated size that is within it.
 
-    The peak is nearly affine in the size: from two measurements the next size is extrapolated and measured in its
-    turn, until the size after the one that fits is known not to.
+    The peak is nearly affine in the size: the next size is extrapolated from two measurements and measured, until a
+    size fits and the next one does not.
     """
     known = {size: peak(size) for size in {first, max(1, first // 4)}}
     while True:

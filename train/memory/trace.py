@@ -2,7 +2,7 @@
 
 The trace needs neither a card nor its memory. It takes the branches that a card takes: GroupNorm on channels-last
 images without copies, noise drawn on the device, attention that keeps q, k, v, its result and one number a row. Fake
-CUDA tensors keep the same (tests/train/training/test_fake_cuda.py). What kernels take inside of themselves is not seen;
+CUDA tensors keep the same (tests/train/training/test_fake_cuda.py). Temporary memory inside kernels is not counted;
 `train.memory.search` leaves room for it.
 """
 
@@ -49,7 +49,7 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
 
     It is the step's second micro-batch where the batch has more than one: gradients are there when it begins. On a card
     there is the whole batch, and the next one, which is copied meanwhile. With ``on_card`` False it is what a CPU
-    takes. torch.compile is left out: what it fuses is not kept.
+    takes. torch.compile is ignored: fused intermediates are not stored.
     """
     batch = config.data.batch
     micro = min(config.memory.micro_batch or batch, batch)

@@ -1,4 +1,4 @@
-"""A web page to try a cascade on: pick or upload a person and a garment, look at the result."""
+"""A web page for trying out a cascade: pick or upload a person and a garment, and see the result."""
 
 from train.serving.catalogue import read_catalogue
 from train.serving.dressing import Dressing

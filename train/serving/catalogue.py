@@ -1,4 +1,4 @@
-"""Whom and what the page offers: people and garments of a folder of shards, as thumbnails."""
+"""The people and garments that the page offers, from a folder of shards, as thumbnails."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from train.data import ShardFolder
 from train.inference.sampling import Role
 
 MOST_OFFERED: Final = 48
-"""People, or garments, of one kind on the page."""
-_LOOKED_AT: Final = 1500
-"""Samples whose description is read: of a large split some, spread over it."""
+"""Maximum number of people, and of garments, per kind on the page."""
+_MOST_READ: Final = 1500
+"""Maximum number of samples whose metadata is read, spread over the split."""
 _MEMBERS: Final[dict[Role, str]] = {"person": PERSON_256, "garment": GARMENT}
 _TYPES: Final[dict[Role, str]] = {"person": "image/jpeg", "garment": "image/png"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One person or one garment to choose: a sample's position and its name there."""
+    """One person or one garment to choose: a sample's position and the look's or item's id."""
 
     position: int
     name: str
@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Offered:
-    """The people and garments of one kind; Ia hides another part of the person for each kind."""
+    """The people and garments of one kind; each kind has its own Ia."""
 
     person: tuple[Entry, ...]
     garment: tuple[Entry, ...]
@@ -48,24 +48,24 @@ class Catalogue:
         }
 
     def has(self, role: Role, kind: str, position: int) -> bool:
-        """Say whether the page offers this person or garment among those of the kind."""
+        """Return whether the page offers this person or garment for the kind."""
         return (role, kind, position) in self._known
 
     def thumbnail(self, role: Role, position: int) -> tuple[bytes, str]:
-        """Return a picture as it lies in the shards, 256², and its media type. Raise UserError where it is damaged."""
+        """Return an image as stored in the shards, 256², and its media type. Raise UserError if it is damaged."""
         return self.shards.read(position, _MEMBERS[role])[0], _TYPES[role]
 
 
 def read_catalogue(shards: ShardFolder) -> Catalogue:
     """Choose people and garments of each kind, spread over the split, each look and each item once.
 
-    Front views go before others. Raise UserError where a sample's description is damaged.
+    Front views are preferred. Raise UserError if a sample's metadata is damaged.
     """
-    step = max(1, len(shards) // _LOOKED_AT)
-    found = [(position, shards.sample(position)) for position in range(0, len(shards), step)]
+    step = max(1, len(shards) // _MOST_READ)
+    samples = [(position, shards.sample(position)) for position in range(0, len(shards), step)]
     offered: dict[Garment, Offered] = {}
     for kind in ("upper", "lower", "dress"):
-        mine = [(position, sample) for position, sample in found if sample.garment == kind]
+        mine = [(position, sample) for position, sample in samples if sample.garment == kind]
         mine = [one for one in mine if one[1].view == "front"] or mine
         people = {sample.look: Entry(position, sample.look) for position, sample in reversed(mine)}
         garments = {sample.item: Entry(position, sample.item) for position, sample in reversed(mine)}

@@ -1,4 +1,4 @@
-"""From what was chosen on the page to pictures: what `trainer sample` does for one pair."""
+"""From a choice on the page to images, as `trainer sample` does for one pair."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.serving.uploads import Photographs
 
 @dataclass(frozen=True)
 class Choice:
-    """A person and a garment, each a position in the catalogue or a photograph's bytes."""
+    """A person and a garment, each a position in the catalogue or an uploaded photograph's bytes."""
 
     kind: Garment
     person: int | bytes
@@ -32,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Dressing:
-    """A cascade, and where persons and garments come from."""
+    """A cascade with its sources of people and garments."""
 
     stages: Sequence[TrainedStage]
     catalogue: Catalogue
@@ -42,13 +42,13 @@ class Dressing:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Each stage's pictures in pixels a side, from the base stage on."""
+        """Each stage's image size in pixels, from the base stage on."""
         return {stage.config.stage: stage.config.size for stage in self.stages}
 
     def dress(self, choice: Choice, on_step: OnStep) -> Result:
-        """Make the pictures: the bits of `trainer sample` for the same pair and seed.
+        """Sample the images, bit-identical to `trainer sample` for the same pair and seed.
 
-        ``on_step`` is called before every evaluation. Raise UserError for a photograph that cannot be used.
+        ``on_step`` is called before every sampling step. Raise UserError for a photograph that cannot be used.
         """
         outfit = joined(
             self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)

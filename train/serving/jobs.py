@@ -1,4 +1,4 @@
-"""Pictures that were asked for: one is made at a time, a few may wait, the last ones are kept in memory."""
+"""Job queue: one job runs at a time, a few may wait, and the last results are kept in memory."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from train.diffusion.samplers import OnStep
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 MOST_WAITING: Final = 8
-"""Pictures that may wait to be made."""
+"""Maximum number of waiting jobs."""
 MOST_KEPT: Final = 32
-"""Finished ones whose pictures are kept."""
+"""Maximum number of finished jobs whose images are kept."""
 _TIMED: Final = 3
-"""Of how many finished pictures the expected time is the median."""
+"""Number of finished jobs whose median is the expected time."""
 
 _log = logging.getLogger(__name__)
 
 
 class QueueFullError(Exception):
-    """As many pictures wait as may."""
+    """The maximum number of jobs is waiting."""
 
 
 class UnwantedError(Exception):
-    """The picture that is being made is not wanted any more."""
+    """The running job was cancelled."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One picture per stage as PNG, by the stage's name, and how they were made."""
+    """One PNG per stage, by the stage's name, and how they were made."""
 
     pictures: Mapping[str, bytes]
     told: Mapping[str, str]
@@ -44,7 +44,7 @@ class Result:
 
 @dataclass
 class Job:
-    """One picture that was asked for."""
+    """One requested image."""
 
     make: Callable[[OnStep], Result]
     unwanted: threading.Event = field(default_factory=threading.Event)
@@ -56,20 +56,20 @@ class Job:
     error: str = ""
 
     def on_step(self, _step: int, _steps: int) -> None:
-        """Raise UnwantedError once the job was cancelled; called before every sampling step."""
+        """Raise UnwantedError if the job was cancelled; called before every sampling step."""
         if self.unwanted.is_set():
             raise UnwantedError
 
     @property
     def seconds(self) -> float:
-        """How long it has been made, or took to be made."""
+        """Run time so far, or in total once ended."""
         if not self.began:
             return 0.0
         return (self.ended or time.monotonic()) - self.began
 
 
 class Jobs:
-    """The queue and the thread that works it off. All methods may be called from any thread."""
+    """The queue and its worker thread. All methods are thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -80,11 +80,11 @@ class Jobs:
         self._thread = threading.Thread(target=self._work, name="dressing", daemon=True)
 
     def start(self) -> None:
-        """Begin to work the queue off."""
+        """Start the worker thread."""
         self._thread.start()
 
     def stop(self, patience: float) -> bool:
-        """Give up what is under way and begin nothing more; return whether it has ended within so many seconds."""
+        """Cancel all jobs and stop the worker; return whether it ended within ``patience`` seconds."""
         with self._changed:
             self._stopped = True
             for job in self._jobs.values():
@@ -94,7 +94,7 @@ class Jobs:
         return not self._thread.is_alive()
 
     def add(self, make: Callable[[OnStep], Result]) -> Job:
-        """Put a picture at the end of the queue. Raise QueueFullError."""
+        """Append a job to the queue. Raise QueueFullError if it is full."""
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
                 raise QueueFullError
@@ -106,25 +106,25 @@ class Jobs:
         return job
 
     def find(self, name: str) -> Job | None:
-        """Return the job of this name, None where there is none or it is forgotten."""
+        """Return the job with this id, or None if it is unknown or was discarded."""
         with self._changed:
             return self._jobs.get(name)
 
     def place(self, job: Job) -> int:
-        """Return how many pictures are made before this one."""
+        """Return the number of jobs ahead of this one."""
         with self._changed:
             if job not in self._waiting:
                 return 0
             return self._waiting.index(job) + any(other.state == "running" for other in self._jobs.values())
 
     def expected_seconds(self) -> float | None:
-        """Return how long a picture takes by the last few, None before the first one."""
+        """Return the median time of the last jobs, or None before the first one."""
         with self._changed:
             took: Sequence[float] = sorted(self._took)
         return took[len(took) // 2] if took else None
 
     def cancel(self, job: Job) -> bool:
-        """Take a waiting job out of the queue, or have a running one given up; return False where it has ended."""
+        """Remove a waiting job from the queue or cancel a running one; return False if it has ended."""
         with self._changed:
             if job in self._waiting:
                 self._waiting.remove(job)
@@ -154,14 +154,14 @@ class Jobs:
             return job
 
     def _forget(self) -> None:
-        """Forget the oldest of those that are neither waiting nor running."""
+        """Discard the oldest finished jobs beyond the limit."""
         over = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
         for job in over[: max(0, len(over) - MOST_KEPT)]:
             del self._jobs[job.id]
 
 
 def _made(job: Job) -> tuple[State, Result | None, str]:
-    """Make the picture; return how that ended, the picture, and what went wrong."""
+    """Run the job; return its final state, the result, and the error message."""
     try:
         return "done", job.make(job.on_step), ""
     except UnwantedError:
@@ -169,5 +169,5 @@ def _made(job: Job) -> tuple[State, Result | None, str]:
     except UserError as refused:
         return "failed", None, str(refused)
     except Exception:
-        _log.exception("a picture could not be made")
-        return "failed", None, "this is a fault of the program; its log says more"
+        _log.exception("job failed")
+        return "failed", None, "internal error; see the program's log"

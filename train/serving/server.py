@@ -1,4 +1,4 @@
-"""The page's server: what can be chosen, jobs, pictures. For one machine and the people who sit at it."""
+"""The page's HTTP server: catalogue, jobs, images. For use on one's own machine."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Served:
-    """What the handlers work with."""
+    """State shared by the handlers."""
 
     jobs: Jobs
     dressing: Dressing
 
     @property
     def catalogue(self) -> Catalogue:
-        """What can be chosen."""
+        """The people and garments offered."""
         return self.dressing.catalogue
 
     @property
     def photographs(self) -> Photographs:
-        """What can be sent."""
+        """The handler of uploaded photographs."""
         return self.dressing.photographs
 
 
 @dataclass
 class _Form:
-    """What was sent: fields, and photographs by role."""
+    """A submitted form: fields, and photographs by role."""
 
     fields: dict[str, str] = field(default_factory=dict)
     photographs: dict[Role, bytes] = field(default_factory=dict)
@@ -72,7 +72,7 @@ _SERVED: Final = web.AppKey("served", Served)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raise UserError where the address cannot be had."""
+    """Return a listening socket. Raise UserError if the address is not available."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=64)
@@ -82,7 +82,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def make_app(served: Served, host: str) -> web.Application:
-    """Return the application, to be run on ``host``, whose name requests have to bear."""
+    """Return the application, to be run on ``host``; requests must name it in their Host header."""
     app = web.Application(middlewares=[_guard(host), _errors], client_max_size=2 * MOST_BYTES + 2**16)
     app[_SERVED] = served
     app.router.add_get("/{part:demo\\.css|demo\\.js|}", _part)
@@ -96,9 +96,9 @@ def make_app(served: Served, host: str) -> web.Application:
 
 
 def _guard(host: str) -> Any:
-    """Return what refuses requests under other names and from other pages, and sets the headers of all answers.
+    """Return the middleware that refuses foreign hosts and origins, and sets the headers of all responses.
 
-    A page elsewhere that gets its own name to point to this machine (DNS rebinding) bears that name in `Host`.
+    A foreign page whose domain is made to resolve to this machine (DNS rebinding) has its own name in `Host`.
     """
 
     @web.middleware
@@ -117,7 +117,7 @@ def _guard(host: str) -> Any:
 
 @web.middleware
 async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Say in JSON what went wrong, so that the page can show it."""
+    """Return errors as JSON, for the page to show."""
     try:
         return await handler(request)
     except UserError as error:
@@ -131,7 +131,7 @@ def _refusal(status: int, why: str) -> web.Response:
 
 
 def _is_own_name(named: str, host: str) -> bool:
-    """Say whether a Host header names the server; on all addresses any in figures, which cannot be pointed here."""
+    """Return whether a Host header names the server; if bound to all addresses, any IP literal does."""
     try:
         name = urlsplit(f"//{named}").hostname or ""
     except ValueError:
@@ -191,12 +191,12 @@ async def _add(request: web.Request) -> web.Response:
     try:
         job = served.jobs.add(partial(served.dressing.dress, choice))
     except QueueFullError:
-        return _refusal(503, f"{MOST_WAITING} pictures are waiting already; try again in a while")
+        return _refusal(503, f"{MOST_WAITING} images are waiting already; try again later")
     return web.json_response({"id": job.id}, status=202)
 
 
 async def _read_form(request: web.Request) -> _Form:
-    """Read the parts one by one, none beyond its limit. Raise HTTPRequestEntityTooLarge, HTTPBadRequest."""
+    """Read the parts one by one, each up to its size limit. Raise HTTPRequestEntityTooLarge, HTTPBadRequest."""
     if not request.content_type.startswith("multipart/"):
         raise web.HTTPUnsupportedMediaType(reason="a form with photographs is expected")
     form = _Form()
@@ -226,7 +226,7 @@ async def _read_part(part: BodyPartReader, most: int) -> bytes:
 
 
 def _choice(served: Served, form: _Form) -> Choice:
-    """Return what was chosen. Raise UserError for what is not offered, or is no picture."""
+    """Return the choice. Raise UserError for an entry that is not offered or a file that is not an image."""
     kind = next((kind for kind in served.catalogue.offered if kind == form.fields.get("kind")), None)
     if kind is None:
         raise UserError("choose a kind of garment that is offered")

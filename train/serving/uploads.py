@@ -1,7 +1,7 @@
-"""Photographs that are sent to the page: `prep` estimates what a sample holds of them.
+"""Uploaded photographs: `prep` estimates their labels and conditioning.
 
 `prep` works on pairs of a person and a garment, so a photograph gets a partner: one of `prep`'s drawn looks with its
-true labels, of which nothing is estimated and nothing is shown.
+true labels, which is neither estimated nor shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from train.data import ShardFolder
 from train.inference.photographs import (
     Labelled,
     PrepError,
-    Wish,
+    TryOnRequest,
     annotate,
     put_labels,
     run_prep,
@@ -39,23 +39,23 @@ from train.serving.catalogue import Catalogue
 State = Literal["checking", "ready", "off"]
 
 MOST_BYTES: Final = 10 * 2**20
-"""Of one photograph."""
+"""Maximum size of one photograph."""
 _MOST_PIXELS: Final = 60_000_000
 _SUFFIXES: Final = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
 }  # fmt: skip
 _PARTNER_LOOKS: Final = 24
-"""Drawn looks among which there is one of every kind of garment."""
+"""Number of drawn looks, enough to include every kind of garment."""
 _KEPT: Final = 16
-"""Photographs whose (Ia, Jp) or (Ic, Jg) are kept, so that the next picture of them needs no estimate."""
+"""Photographs whose (Ia, Jp) or (Ic, Jg) are cached, so that they are estimated once."""
 
 _log = logging.getLogger(__name__)
 
 
 class Photographs:
-    """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` takes away.
+    """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` deletes.
 
-    ``state`` is `checking` until `check` has found out whether `prep`'s estimators work here; ``why`` says why not.
+    ``state`` is `checking` until `check` has tested if `prep`'s estimators work here; ``why`` is the reason if not.
     """
 
     def __init__(self, weights: Sequence[Path]) -> None:
@@ -67,21 +67,21 @@ class Photographs:
         self._kept: OrderedDict[tuple[Role, Garment, str], Half] = OrderedDict()
 
     def close(self) -> None:
-        """Take away all photographs and what was made of them."""
+        """Delete all photographs and derived files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def check(self, catalogue: Catalogue) -> None:
-        """Estimate two pictures of the catalogue, whatever comes of it, to see that packages and weights are there."""
+        """Annotate two catalogue images to test that packages and weights are installed."""
         try:
             self._try_estimators(catalogue)
             self._draw_partners()
             self.state = "ready"
         except (UserError, PrepError) as error:
-            said = getattr(error, "said", "") or str(error)
-            self.state, self.why = "off", said.removeprefix("prep: ")
+            message = getattr(error, "last_line", "") or str(error)
+            self.state, self.why = "off", message.removeprefix("prep: ")
         except Exception:
             _log.exception("uploads could not be made ready")
-            self.state, self.why = "off", "this is a fault of the program; its log says more"
+            self.state, self.why = "off", "internal error; see the program's log"
 
     def half(self, role: Role, kind: Garment, data: bytes) -> Half:
         """Return (Ia, Jp) of the photograph of a person, or (Ic, Jg) of that of a garment.
@@ -104,13 +104,13 @@ class Photographs:
         photograph = self.folder / f"photograph{suffix_of(data)}"
         photograph.write_bytes(data)
         files = {role: photograph, other: partner.image}
-        wish = Wish(files["person"], files["garment"], kind, self._weights)
-        work = work_folder(wish, self.folder)
+        request = TryOnRequest(files["person"], files["garment"], kind, self._weights)
+        work = work_folder(request, self.folder)
         try:
             put_labels(partner, other, work / "annotated")
-            return half_of(ShardFolder(shards_of(wish, self.folder, quiet=True), "val"), role, 0)
+            return half_of(ShardFolder(shards_of(request, self.folder, quiet=True), "val"), role, 0)
         except (PrepError, UserError) as error:
-            why = next(_reasons(work), "") or getattr(error, "said", "").removeprefix("prep: ") or str(error)
+            why = next(_reasons(work), "") or getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
             raise UserError(f"the photograph of the {role} cannot be used: {why}") from error
         finally:
             photograph.unlink()
@@ -122,9 +122,9 @@ class Photographs:
         person.write_bytes(catalogue.thumbnail("person", offered.person[0].position)[0])
         garment.write_bytes(catalogue.thumbnail("garment", offered.garment[0].position)[0])
         try:
-            annotate(Wish(person, garment, kind, self._weights), self.folder, quiet=True)
+            annotate(TryOnRequest(person, garment, kind, self._weights), self.folder, quiet=True)
         except PrepError as error:
-            if error.code != 1:  # 1: no pair could be annotated, which is no matter here
+            if error.code != 1:  # 1: no pair could be annotated, which does not matter here
                 raise
 
     def _draw_partners(self) -> None:

@@ -113,4 +113,4 @@ def test_what_is_annotated_needs_neither_packages_nor_weights(studio: Studio, ho
     done = annotate(studio, hidden=("ultralytics", "rembg", "onnxruntime"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 pairs in " in done.stdout
-    assert "0 pictures annotated, 4 kept" in done.stdout
+    assert "0 images annotated, 4 kept" in done.stdout

@@ -24,7 +24,7 @@ def test_build_shards_ends_with_a_summary_and_finds_itself_done(aihub: Path, tmp
     assert "rejected: 1 bad-image" in done.stdout
     assert "images/s" in done.stdout
     assert done.stderr == ""
-    assert "everything was done already" in prep("build-shards", "--src", str(aihub), cwd=tmp_path).stdout
+    assert "nothing to do: all shards are built" in prep("build-shards", "--src", str(aihub), cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_build_shards_ends_with_a_summary_and_finds_itself_done(aihub: Path, tmp
         (["sample-data", "--out", "/proc/x", "--looks", "2", "--workers", "1"], "--out /proc/x: No such file"),
         (["build-shards", "--src", "aihub", "--garment", "dress"], "no pair"),
         (["build-shards", "--src", "aihub", "--node-rank", "2", "--num-nodes", "2"], "ranks go from 0"),
-        (["build-shards", "--src", "aihub", "--dry-run", "--retry-rejects"], "do not go together"),
+        (["build-shards", "--src", "aihub", "--dry-run", "--retry-rejects"], "cannot be combined"),
         (["verify", "--shards", "empty"], "empty"),
         (["inspect", "--src", "empty"], "empty"),
         (["build-shards", "--src", "aihub", "--out", "full/file"], "full/file"),

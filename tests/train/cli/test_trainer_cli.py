@@ -254,7 +254,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     "no-runs": (lambda shards, runs: ["sample", "--shards", str(shards), "--runs", "x"], "run trainer fit first"),
     "card-bf16": (
         lambda shards, runs: ["plan", "--card", "t4", "--precision", "bf16"],
-        "T4 has no bf16 arithmetic; fp16 or fp32",
+        "T4 does not support bf16; use fp16 or fp32",
     ),
     "card-twice": (lambda shards, runs: ["plan", "--card", "t4", "--memory", "16GiB"], "give one of them"),
     "no-card": (lambda shards, runs: ["plan", "--memory", "auto"], "--memory auto: no card on this machine"),
@@ -301,7 +301,10 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     ),
     "steps": (lambda shards, runs: ["fit", "--shards", str(shards), "--steps", "0"], "0 is not in the range"),
     "fast": (lambda shards, runs: ["sample", "--shards", str(shards), "--fast", "--steps", "9"], "leave out --sampler"),
-    "twice": (lambda shards, runs: ["sample", "--shards", str(shards), "--person", "x", "--all"], "is said twice"),
+    "twice": (
+        lambda shards, runs: ["sample", "--shards", str(shards), "--person", "x", "--all"],
+        "conflicting pair selection",
+    ),
     "key": (
         lambda shards, runs: [
             "sample",
@@ -314,7 +317,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
             "--garment",
             "y",
         ],
-        "near to it: val_",
+        "similar keys: val_",
     ),
     "other": (
         lambda shards, runs: ["fit", "--shards", str(shards), "--runs", str(runs), "--stage", "base"],

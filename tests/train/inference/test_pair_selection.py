@@ -24,7 +24,7 @@ def test_keys_are_paired_in_order(data: ShardFolder) -> None:
 
 def test_an_unknown_key_is_told_what_is_near(data: ShardFolder) -> None:
     wrong = data.keys[1] + "x"
-    with pytest.raises(UserError, match=rf"--garment {wrong}: no such key .* near to it: .*\b{data.keys[1]}\b"):
+    with pytest.raises(UserError, match=rf"--garment {wrong}: no such key .* similar keys: .*\b{data.keys[1]}\b"):
         keyed_pairs(data, [data.keys[0]], [wrong])
 
 
@@ -48,7 +48,7 @@ def test_a_file_of_pairs(data: ShardFolder, tmp_path: Path, separator: str, head
         ("{a}", "line 3: 1 fields"),
         ("{a},{b},{a}", "line 3: 3 fields"),
         ("{a},nobody", "line 3: nobody: no such key"),
-        ("{b}9\t{b}", "line 3: {b}9: no such key in this split of .*near to it: {b}"),
+        ("{b}9\t{b}", "line 3: {b}9: no such key in this split of .*similar keys: {b}"),
     ],
 )
 def test_a_mistake_in_a_file_names_its_line(data: ShardFolder, tmp_path: Path, line: str, said: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from train.inference.photographs import Labelled, Wish, put_labels, work_folder
+from train.inference.photographs import Labelled, TryOnRequest, put_labels, work_folder
 
 
 def try_on(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +28,7 @@ def photos(shards: Path, tmp_path: Path) -> Path:
     garment = labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0])
     shutil.copy(person.image, tmp_path / "a.jpg")
     shutil.copy(garment.image, tmp_path / "b.jpg")
-    work = work_folder(Wish(tmp_path / "a.jpg", tmp_path / "b.jpg", "upper"), tmp_path / "try-on")
+    work = work_folder(TryOnRequest(tmp_path / "a.jpg", tmp_path / "b.jpg", "upper"), tmp_path / "try-on")
     put_labels(person, "person", work / "annotated")
     put_labels(garment, "garment", work / "annotated")
     return tmp_path

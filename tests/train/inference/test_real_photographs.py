@@ -94,7 +94,7 @@ def test_one_command_dresses_one_person(
         "--runs", trained, "--out", tmp_path, "--weights", estimator_weights, environment=with_torchvision_ops,
     )  # fmt: skip
     path = Path(said.splitlines()[0].split(": ", 1)[1])
-    assert said.startswith("picture of 256²: ")
+    assert said.startswith("image of 256²: ")
     assert size_of(path) == (256, 256)
 
 

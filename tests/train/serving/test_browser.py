@@ -104,7 +104,7 @@ def test_the_keyboard_is_enough(off: Any, open_tab: OpenTab) -> None:
 
 def test_where_photographs_cannot_be_used_it_says_why(off: Any, open_tab: OpenTab) -> None:
     tab = open_tab(url(off))
-    tab.page.get_by_text("Photographs of your own cannot be used here").click()
+    tab.page.get_by_text("Uploads are not available here").click()
     assert tab.page.get_by_text("Weights are missing; put them there.").is_visible()
     assert not tab.page.locator("#person-file").is_visible()
 
@@ -156,8 +156,8 @@ def test_a_full_queue_and_a_place_in_it(serve: Callable[..., Any], open_tab: Ope
         choose(tab)
         tab.page.get_by_role("button", name="Dress").click()
         tab.page.locator("#cancel").wait_for()
-    assert tabs[1].page.get_by_role("status").text_content() == "1 before yours"
+    assert tabs[1].page.get_by_role("status").text_content() == "1 ahead of yours"
     tabs[1].page.locator("#cancel").click()
     tabs[1].page.locator("#dress:not(:disabled)").wait_for()
     assert not tabs[1].page.get_by_role("alert").is_visible()
-    assert tabs[1].page.get_by_text("It appears here.").is_visible()
+    assert tabs[1].page.get_by_text("The image appears here.").is_visible()

@@ -118,7 +118,7 @@ def test_a_fault_of_the_program_is_logged_and_the_next_picture_is_made(
 ) -> None:
     job = finished(jobs, lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
     assert job.state == "failed"
-    assert "fault of the program" in job.error
+    assert "internal error" in job.error
     assert "ZeroDivisionError" in caplog.text
 
 

@@ -32,9 +32,9 @@ async function ask(path, options = {}) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("the program does not answer; is it still running?");
+    throw new Error("the server does not respond; is it still running?");
   }
-  const said = await answer.json().catch(() => ({ error: `the program answers ${answer.status}` }));
+  const said = await answer.json().catch(() => ({ error: `the server returned ${answer.status}` }));
   if (!answer.ok) throw new Error(said.error);
   return said;
 }
@@ -87,8 +87,8 @@ function refresh() {
 
 function showUploads({ state, why, bytes }) {
   const hints = {
-    checking: "Looking whether photographs can be used…",
-    ready: `At most ${bytes / 2 ** 20} MB; whole, upright, on a plain ground.`,
+    checking: "Checking whether photographs can be used…",
+    ready: `At most ${bytes / 2 ** 20} MB; full figure, upright, on a plain background.`,
     off: "",
   };
   for (const role of ROLES) {
@@ -161,7 +161,7 @@ function showProgress({ state, place, seconds, expected }) {
   if (state === "running" && expected) $("bar").value = Math.min(0.97, seconds / expected);
   else $("bar").removeAttribute("value");
   const about = expected ? `, of about ${Math.max(1, Math.round(expected))} s` : "";
-  const line = state === "waiting" ? `${place} before yours` : `${Math.round(seconds)} s${about}`;
+  const line = state === "waiting" ? `${place} ahead of yours` : `${Math.round(seconds)} s${about}`;
   if ($("status").textContent !== line) $("status").textContent = line;
 }
 
