@@ -11,7 +11,7 @@ LOWEST := .venv-lowest
 DEMO := demo
 LOOKS := 200
 
-.PHONY: help install demo test test-slow test-lowest lint format schemas bench learn card clean
+.PHONY: help install demo test test-slow test-lowest lint docs format schemas bench learn card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -21,7 +21,7 @@ install: $(VENV)/.installed  ## Make .venv with both programs and what developin
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[train,dev]'
+		--constraint constraints.txt --editable '.[train,dev,docs]'
 	touch $@
 
 demo: install  ## Draw a data set, build shards, train the nano cascade, dress people: a picture in under 8 minutes
@@ -56,6 +56,9 @@ lint: install  ## Check format, style, types, and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: install  ## Build the documentation into site/, strictly: a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 format: install  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -70,7 +73,7 @@ learn: install  ## Train the cascade for an hour on drawn people and measure it 
 	$(BIN)/python benchmarks/learning/study.py
 
 ifdef CARD_PYTHON
-card:  ## Prove on a CUDA card what CI cannot, and write docs/card.md; CARD_PYTHON=python3 uses that one, and no .venv
+card:  ## Test and measure on a CUDA card, write docs/measurements/card.md; CARD_PYTHON=python3 needs no .venv
 	$(CARD_PYTHON) benchmarks/card/run.py $(CARD_ARGS)
 else
 card: install

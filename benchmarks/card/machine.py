@@ -17,7 +17,7 @@ MEASURED = ("train", "schemas", "preprocess", "benchmarks/card", "tests/card")
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """Return names and versions, as they are shown in docs/card.md."""
+    """Return names and versions, as they are shown in docs/measurements/card.md."""
     facts = {
         "card": "none",
         "commit": commit(),

@@ -1,4 +1,4 @@
-"""Writes docs/card.md's tables between their marks; the prose around them stays."""
+"""Writes docs/measurements/card.md's tables between their marks; the prose around them stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proves on a card what a machine without one cannot show, and writes docs/card.md.
+"""Proves on a card what a machine without one cannot show, and writes docs/measurements/card.md.
 
     python benchmarks/card/run.py [--out DIR] [--only PART ...] [--minutes M] [--fresh] [--retry]
 
@@ -40,7 +40,7 @@ from card.wait_part import wait_part
 
 from common.errors import UserError
 
-DOCUMENT = ROOT / "docs" / "card.md"
+DOCUMENT = ROOT / "docs" / "measurements" / "card.md"
 
 
 def all_parts() -> list[Part]:

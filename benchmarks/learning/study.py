@@ -5,13 +5,13 @@
 Without a PART it does what `make learn` does: `cascade`, then `gains` and `sampling`. Parts:
 
 - cascade   draw a data set with the truth of swaps, build its shards, train the three stages (base.yaml, sr256.yaml,
-            sr1024.yaml), evaluate, and write docs/learning.jpg;
+            sr1024.yaml), evaluate, and write docs/measurements/learning.jpg;
 - gains     each later stage against bicubic enlargement, given the true small picture;
 - sampling  the base stage's score against the number of network evaluations, for each sampler;
 - study     short runs of the base stage that differ from base.yaml in one thing;
 - real      overfit the looks of the folder that TRYON_REAL_DATA names through all stages, and swap their garments.
 
-Each writes its table between its marks in docs/learning.md. What is there already in the folder is not made again; a
+Each writes its table between its marks in docs/measurements/learning.md. What the folder holds is not made again; a
 training that was stopped goes on.
 """
 
@@ -83,7 +83,7 @@ def cascade(folder: Path) -> None:
         lines += [f"| {stage} | {row} | {cells(values)} |" for row, values in rows.items()]
     write("results", "\n".join(lines))
     program("train", "sample", "--runs", runs, "--shards", shards, "--out", folder / "samples")
-    Image.open(folder / "samples/sheet.png").convert("RGB").save(ROOT / "docs/learning.jpg", quality=88)
+    Image.open(folder / "samples/sheet.png").convert("RGB").save(ROOT / "docs/measurements/learning.jpg", quality=88)
 
 
 def study(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-DOCUMENT = ROOT / "docs/learning.md"
+DOCUMENT = ROOT / "docs/measurements/learning.md"
 STAGES = ("base", "sr256", "sr1024")
 COLUMNS = {
     "psnr_inside": "inside, dB", "ssim_inside": "SSIM inside", "retrieval@1": "right of 20", "sleeve@1": "sleeve",
@@ -65,7 +65,7 @@ def cells(values: dict[str, float]) -> str:
 
 
 def write(mark: str, text: str) -> None:
-    """Put a text between the marks of docs/learning.md, and print it."""
+    """Put a text between the marks of docs/measurements/learning.md, and print it."""
     pattern = re.compile(f"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
     DOCUMENT.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", DOCUMENT.read_text()))
     print(text, flush=True)

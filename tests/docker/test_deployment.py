@@ -225,7 +225,7 @@ def lines_of(file: Path) -> list[str]:
 
 COMMANDS = [
     words
-    for file in (ROOT / "README.md", ROOT / "docs" / "operations.md", DOCKER / "compose.yaml")
+    for file in (ROOT / "README.md", ROOT / "docs" / "guides" / "operations.md", DOCKER / "compose.yaml")
     for line in lines_of(file)
     if (
         words := re.match(

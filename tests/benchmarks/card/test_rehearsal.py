@@ -141,7 +141,7 @@ def test_a_test_that_fails_is_an_error_with_what_it_says(
 @pytest.mark.slow
 def test_the_program_measures_records_and_reports(tmp_path: Path) -> None:
     document = tmp_path / "card.md"
-    document.write_text((ROOT / "docs/card.md").read_text("utf-8"), "utf-8")
+    document.write_text((ROOT / "docs/measurements/card.md").read_text("utf-8"), "utf-8")
     command = [sys.executable, str(ROOT / "benchmarks/card/run.py"), "--device", "cpu", "--out", str(tmp_path / "s"),
                "--document", str(document), "--only", "sampling", "--minutes", "1.2"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

@@ -1,4 +1,4 @@
-"""docs/card.md: tables between marks, the prose kept, and what a machine without a card leaves there."""
+"""docs/measurements/card.md: tables between marks, the prose kept, and what a machine without a card leaves there."""
 
 from __future__ import annotations
 
