@@ -54,7 +54,7 @@ USER 1000:1000
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tryon-estimators" \
       org.opencontainers.image.description="prep with the estimators of prep annotate; ultralytics is AGPL-3.0" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0 AND AGPL-3.0-only"
 
@@ -66,6 +66,6 @@ USER 1000:1000
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tryon-prep" \
       org.opencontainers.image.description="prep of tryon-cascade: from a try-on data set to shards" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -49,6 +49,6 @@ USER 1000:1000
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tryon-trainer" \
       org.opencontainers.image.description="trainer of tryon-cascade: from shards to pictures" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
