@@ -57,5 +57,5 @@ def _value(option: click.Option, context: click.Context) -> str:
     if isinstance(option.type, click.Choice):
         value = ", ".join(f"`{choice}`" for choice in option.type.choices)
     else:
-        value = f"`{option.make_metavar(context)}`"
+        value = f"`{option.make_metavar(context)}`".replace("|", " or ")
     return f"{value}, repeatable" if option.multiple else value

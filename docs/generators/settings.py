@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -21,7 +22,7 @@ def settings_reference() -> str:
     for name, field in StageConfig.model_fields.items():
         for model in _models(field):
             title = name if len(_models(field)) == 1 else f"{name}: {model.__name__}"
-            summary = (model.__doc__ or "").strip()
+            summary = inspect.getdoc(model) or ""
             parts.append(f"## {title}\n\n{summary}\n\n{_table(model, list(model.model_fields.items()), f'{name}.')}")
     return "\n".join([*parts, _presets()])
 
