@@ -46,7 +46,7 @@ REPEATED = 64
 """Times that the samples of a cold run are repeated: longer than is measured."""
 CORES = 16
 H100 = {"base": 2439, "sr256": 2885, "sr1024": 1395}
-"""Images a second of `small` that an H100 trains at 300 TFLOP/s (docs/scaling.md)."""
+"""Images a second of `small` that an H100 trains at 300 TFLOP/s (docs/measurements/scaling.md)."""
 
 
 @dataclass(frozen=True)

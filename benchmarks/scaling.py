@@ -1,4 +1,4 @@
-"""What the cascade costs at the paper's batch and steps, from FLOPs that are counted: the table of docs/scaling.md.
+"""What the cascade costs at the paper's batch and steps, counted in FLOPs: docs/measurements/scaling.md has the table.
 
     python benchmarks/scaling.py
 
