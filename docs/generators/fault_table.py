@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-import preprocess.faults
 from generators.tables import table
+from preprocess.faults import Exclusion, Fate, Fault
 
-FATES = {
-    "rejected": "The record becomes a line of `rejects.jsonl` and no sample.",
-    "repaired": "The record becomes a sample, which names the fault; reports count it.",
-    "noted": "Nothing is changed for it; it is counted, and named where it is found.",
+TITLES = {
+    Fate.REJECTED: "The record becomes a line of `rejects.jsonl` (or of `review.csv`) and no sample.",
+    Fate.REPAIRED: "The record becomes a sample, which names the fault; reports count it.",
+    Fate.NOTED: "It is counted: nothing is changed, or a file or row that no record needs is skipped.",
 }
+"""What each fate means for a reader of a report."""
 
 
 def fault_reference() -> str:
-    """Return one table for each fate."""
-    catalogue: Iterable[Any] | None = getattr(preprocess.faults, "Fault", None)
-    if catalogue is None:
-        return "The catalogue is not in this version; the guides of each dataset name its faults.\n"
-    faults = list(catalogue)
-    return "\n".join(
-        f"## {fate.capitalize()}\n\n{what}\n\n"
-        + table(("code", "meaning"), [(f"`{one.value}`", one.meaning) for one in faults if one.fate == fate])
-        for fate, what in FATES.items()
-    )
+    """Return one table for each fate, and what is no fault."""
+    parts = [f"## {fate.capitalize()}\n\n{what}\n\n{_table(fate)}" for fate, what in TITLES.items()]
+    codes = ", ".join(f"`{one}`" for one in Exclusion)
+    return "\n".join([*parts, f"## Excluded\n\nNo faults, but pairs that your options did not ask for: {codes}.\n"])
+
+
+def _table(fate: Fate) -> str:
+    return table(("code", "meaning"), [(f"`{one}`", one.meaning) for one in Fault if one.fate == fate])

@@ -17,6 +17,7 @@ from generators.links import site_links
 from generators.settings import settings_reference
 from generators.shard_files import shard_reference
 from generators.tables import table
+from preprocess.faults import Fault
 from train.configuration.presets import Preset
 from train.configuration.stage_config import OptimConfig
 
@@ -46,8 +47,12 @@ def test_every_field_of_the_json_files_is_in_the_reference() -> None:
         assert all(f"`{field}`" in text for field in model.model_fields)
 
 
-def test_the_fault_reference_has_text() -> None:
-    assert fault_reference().strip()
+def test_every_fault_is_in_the_reference_once() -> None:
+    text = fault_reference()
+    for fault in Fault:
+        assert text.count(f"| `{fault}` |") == 1
+        assert fault.meaning in text
+    assert "`inner-layer`" in text
 
 
 def test_every_module_has_a_place_on_the_api_pages() -> None:
