@@ -9,7 +9,6 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from generators.attributes import attribute_docs
 from generators.tables import table
 from train.configuration.presets import Preset, preset_config
 from train.configuration.stage_config import STAGES, StageConfig
@@ -18,12 +17,12 @@ from train.configuration.stage_config import STAGES, StageConfig
 def settings_reference() -> str:
     """Return one table for each group of settings, then the presets side by side."""
     own = [(name, field) for name, field in StageConfig.model_fields.items() if not _models(field)]
-    parts = [f"## The stage\n\n{_table(StageConfig, own, '')}"]
+    parts = [f"## The stage\n\n{_table(own, '')}"]
     for name, field in StageConfig.model_fields.items():
         for model in _models(field):
             title = name if len(_models(field)) == 1 else f"{name}: {model.__name__}"
             summary = inspect.getdoc(model) or ""
-            parts.append(f"## {title}\n\n{summary}\n\n{_table(model, list(model.model_fields.items()), f'{name}.')}")
+            parts.append(f"## {title}\n\n{summary}\n\n{_table(list(model.model_fields.items()), f'{name}.')}")
     return "\n".join([*parts, _presets()])
 
 
@@ -33,10 +32,9 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
     return [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
 
 
-def _table(model: type[BaseModel], fields: list[tuple[str, FieldInfo]], prefix: str) -> str:
-    docs = attribute_docs(model)
+def _table(fields: list[tuple[str, FieldInfo]], prefix: str) -> str:
     rows = [
-        (f"`{prefix}{name}`", _default(field), field.description or docs.get(name, "")) for name, field in fields
+        (f"`{prefix}{name}`", _default(field), field.description or "") for name, field in fields
     ]  # fmt: skip
     return table(("setting", "default", ""), rows)
 

@@ -10,7 +10,6 @@ import yaml
 
 import schemas
 from generators.api import PACKAGES, api_pages
-from generators.attributes import attribute_docs
 from generators.commands import PROGRAMS, command_reference
 from generators.fault_table import fault_reference
 from generators.links import site_links
@@ -35,7 +34,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 def test_every_setting_and_preset_is_in_the_reference() -> None:
     text = settings_reference()
-    assert "| `optim.lr` | `0.0001` | Learning rate" in text
+    assert f"| `optim.lr` | `0.0001` | {OptimConfig.model_fields['lr'].description} |" in text
     assert "| `model.head_dim` |" in text
     assert "| `size` | from the preset |" in text
     assert all(f"{preset} sr1024" in text for preset in get_args(Preset))
@@ -60,10 +59,6 @@ def test_every_module_has_a_place_on_the_api_pages() -> None:
     assert set(pages) == set(PACKAGES)
     assert "\n::: train.training.step\n" in pages["train.training"] + "\n"
     assert "::: preprocess.conditioning.agnostic" in pages["preprocess.conditioning"]
-
-
-def test_strings_below_attributes_are_read() -> None:
-    assert attribute_docs(OptimConfig)["warmup"] == "Steps of linear warm-up from 0."
 
 
 def test_a_cell_holds_no_pipe_and_no_line_break() -> None:
