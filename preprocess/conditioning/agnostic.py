@@ -30,7 +30,7 @@ _BOX_MARGIN = 0.02
 MARGIN = 0.004
 """Safety margin around the removed garment, of the crop's side: polygons are imprecise by a few pixels."""
 ESTIMATED_MARGIN = 0.012
-"""The same where a network estimated the regions (docs/photos.md)."""
+"""The same where a network estimated the regions (docs/measurements/photos.md)."""
 _NECK_ABOVE_SHOULDERS = 0.12
 """The neck is kept from here up, in torso lengths: what is bare below tells the old neckline of a top or a dress."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}

@@ -33,7 +33,8 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
     "sr1024": {"sampler": "ddim", "steps": 32},
 }
 
-# Trains in minutes on a CPU (docs/learning.md): x-prediction preconditioned on the known image, times concentrated
+# Trains in minutes on a CPU (docs/measurements/learning.md):
+# x-prediction preconditioned on the known image, times concentrated
 # where the garment is learnt, clean conditions, and few steps of a second-order sampler without guidance.
 _NANO: dict[str, Any] = {
     "optim": {"lr": 1e-3, "warmup": 100, "decay": "cosine", "betas": (0.9, 0.99)},

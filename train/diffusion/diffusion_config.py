@@ -69,7 +69,7 @@ class SamplingConfig(ConfigSection):
     steps: int = Field(256, gt=0)
     """Number of sampling steps, one network evaluation each; two with guidance."""
     grid: GridName = "time"
-    """Spacing of the steps: uniform in t (time) or in log-SNR (log-snr, best for dpmpp_2m; docs/sampling.md)."""
+    """Spacing of the steps: uniform in t (time) or in log-SNR (log-snr, the best for dpmpp_2m)."""
     guidance: float = Field(2.0, ge=0)
     """Weight w of classifier-free guidance (paper: 2 in all stages); 1 turns it off."""
     threshold: Threshold = "static"

@@ -3,7 +3,7 @@
 Ia shows trousers and skirts from the worn top's hem downwards, which reveals the length of that top. A network trained
 on people in their own clothes learns to end every garment there: longer garments are cut short, shorter ones stretched.
 So a band around the hips that depends only on the pose is masked, and the network has to inpaint it from what is
-visible below (effect: docs/learning.md; not in the paper).
+visible below (effect: docs/measurements/learning.md; not in the paper).
 """
 
 from __future__ import annotations

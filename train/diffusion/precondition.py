@@ -9,8 +9,8 @@ estimate is
 
 so that input and target of the network F have unit variance, and the known image is copied without having to be
 learnt. For μ = 0 and s = 1 this is v-prediction. With prediction=x the estimate is x̂ = μ + s F instead: the result of
-an undertrained network is then blurred, whereas with v it stays noisy (docs/learning.md). The papers do not do this; a
-small network trained for minutes needs it (docs/training.md).
+an undertrained network is then blurred, whereas with v it stays noisy (docs/measurements/learning.md). The
+papers do not do this; a small network trained for minutes needs it (docs/measurements/early-runs.md).
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def log_snr_grid(steps: int, schedule: Schedule) -> Tensor:
     """Return ``steps`` times at which λ is evenly spaced from -9 to +9, followed by 0, in float64.
 
     On this grid the multistep sampler is of second order, and coarse and fine detail get equal shares of the steps
-    (Lu et al. 2022, §5; docs/sampling.md). Raises ValueError if steps < 1.
+    (Lu et al. 2022, §5; docs/measurements/sampling.md). Raises ValueError if steps < 1.
     """
     if steps < 1:
         raise ValueError(f"steps={steps}: sampling needs at least 1 step")

@@ -38,7 +38,7 @@ CARDS: dict[CardName, Card] = {
     "a100-80": Card("A100 80 GB", 81_040 * MIB, True, {"bf16": 312.0, "fp16": 312.0, "fp32": 156.0}),
     "h100": Card("H100 SXM", 81_000 * MIB, True, {"bf16": 989.0, "fp16": 989.0, "fp32": 495.0}),
 }
-"""GPUs by name. Memory is `total_memory` as reported by users, rounded down; sources: docs/memory.md."""
+"""GPUs by name. Memory is `total_memory` as reported by users, rounded down; sources: docs/design/memory.md."""
 
 _PEAKS_BY_PART = {
     "T4": "t4", "L4": "l4", "A10": "a10", "RTX 4090": "4090", "A100": "a100-80", "H100": "h100", "H200": "h100",

@@ -19,7 +19,7 @@ from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage, cascade_steps, sample_cascade, shifted_steps
 
 _BATCH, _PIXELS = 8, 1 << 20
-"""Maximum images and pixels per batch on a GPU: one image of 1024² (docs/sampling.md)."""
+"""Maximum images and pixels per batch on a GPU: one image of 1024² (docs/measurements/sampling.md)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def dress(
     """Return one image per stage for each outfit, uint8 (size, size, 3).
 
     On the CPU images are sampled one at a time: a batched convolution sums in another order than a single one, which
-    changes a few bytes (docs/sampling.md). So an image is bit-identical whatever else is sampled. On a GPU, where
+    changes a few bytes (docs/measurements/sampling.md). So an image is bit-identical whatever else is sampled.
+    On a GPU, where
     small batches leave the card idle, images are batched and are identical up to that rounding.
     ``on_step`` is called before every sampling step; an exception from it ends the sampling.
     """

@@ -86,7 +86,7 @@ def matmul_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return `scaled_dot_product_attention` of q (B, heads, N, D) over k, v (B, heads, M, D), by plain matmuls.
 
     The softmax is kept for the backward pass. In bf16 on a CPU this takes half the time of the fused kernel, which
-    recomputes the softmax in float32; it costs memory for N · M numbers per head (docs/model-speed.md).
+    recomputes the softmax in float32; it costs memory for N · M numbers per head (docs/measurements/training-step.md).
     """
     out: Tensor = _MatmulAttention.apply(*(t.flatten(0, 1) for t in (q, k, v)))  # type: ignore[no-untyped-call]
     return out.view(q.shape)

@@ -37,7 +37,8 @@ def identity_init(module: nn.Conv2d) -> nn.Conv2d:
     """Initialise a 1×1 convolution as the identity on its first channels; surplus channels are ignored.
 
     A stack of new residual blocks is then the identity instead of a chain of random projections: a small network
-    learns faster (docs/training.md). A concatenated skip still reaches the block through its 3×3 convolutions.
+    learns faster (docs/measurements/early-runs.md). A concatenated skip still
+    reaches the block through its 3×3 convolutions.
     """
     with torch.no_grad():
         nn.init.eye_(module.weight.flatten(1))  # same as nn.init.dirac_, which loops over channels

@@ -2,7 +2,7 @@
 
 The paper gives both poses to the network as vectors and relies on attention and 4 million pairs to learn their spatial
 meaning. A network trained for an hour gets it as an input (`pose_maps` and `warp` of ParallelUNetConfig; effect:
-docs/learning.md). Everything is computed in float32, on coordinates in [0, 1], x to the right and y down.
+docs/measurements/learning.md). Everything is computed in float32, on coordinates in [0, 1], x to the right and y down.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class _ChannelsLast(torch.autograd.Function):
     """`_normalise` for a channels-last x, with a backward pass in tensor operations.
 
     torch's CPU kernel for this gradient takes twice (fp32) to six times (bf16) as long, in bf16 an eighth of a
-    training step (docs/model-speed.md).
+    training step (docs/measurements/training-step.md).
     """
 
     @staticmethod

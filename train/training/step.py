@@ -51,7 +51,7 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
     torch.manual_seed(config.seed)
     model = build_model(config.model)
     set_checkpointing(model, config.memory.checkpointing)
-    # The fused kernel is fastest except in bf16 on a CPU (docs/model-speed.md).
+    # The fused kernel is fastest except in bf16 on a CPU (docs/measurements/training-step.md).
     set_fused_attention(model, enabled=not (device.type == "cpu" and config.precision == "bf16"))
     if world.kind == "fsdp":  # FSDP requires contiguous weights
         shard(model, world, DTYPES[config.precision])

@@ -75,7 +75,7 @@ def iou(one: Mask, other: Mask) -> float:
 def test_joints_of_drawn_people_are_within_3_percent_of_their_height(
     people: list[DrawnPerson], estimates: list[Estimate]
 ) -> None:
-    """0.92 of them were; wrists miss most (docs/photos.md)."""
+    """0.92 of them were; wrists miss most (docs/measurements/photos.md)."""
     near: list[bool] = []
     for one, estimate in zip(people, estimates, strict=True):
         true, mine = one.drawing.keypoints, estimate.drawing.keypoints

@@ -90,7 +90,7 @@ def test_the_error_falls_with_the_samplers_order(name: str, order: int) -> None:
 
 @pytest.mark.parametrize("schedule", [CosineSchedule(), LinearSchedule()], ids=["cosine", "linear"])
 def test_on_its_grid_the_second_order_sampler_keeps_coarse_and_fine_detail(schedule: Schedule) -> None:
-    """docs/sampling.md: 25 steps evenly spaced in λ have less error than 256 of the paper's sampler, at every scale."""
+    """25 steps evenly spaced in λ have less error than 256 of the paper's sampler, at every scale."""
     stds = torch.tensor([4.0, 1.0, 0.2, 0.05], dtype=torch.float64)
 
     def worst(name: str, times: Tensor) -> float:

@@ -1,7 +1,7 @@
 """A guard: a short training still learns to take the garment from Ic, and to put it where it belongs.
 
 Nano's base stage, 160 steps on 40 drawn people; what it is asked for are unseen people in unseen garments. Numbers are
-of one seed, with a margin for another processor's rounding (docs/learning.md has the long run).
+of one seed, with a margin for another processor's rounding (docs/measurements/learning.md has the long run).
 """
 
 from __future__ import annotations
