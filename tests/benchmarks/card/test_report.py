@@ -117,11 +117,11 @@ def test_it_starts_as_a_program(document: Path, tmp_path: Path) -> None:
 
 def test_code_without_git_is_known_by_its_files(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
-    (tmp_path / "train/training/step.py").write_text("one")
+    (tmp_path / "train/step.py").write_text("one")
     first = commit(tmp_path)
     assert first.startswith("files ")
     assert commit(tmp_path) == first
-    (tmp_path / "train/training/step.py").write_text("two")
+    (tmp_path / "train/step.py").write_text("two")
     assert commit(tmp_path) != first
 
 
@@ -131,7 +131,7 @@ def test_a_commit_is_known_with_what_differs_from_it(tmp_path: Path) -> None:
         subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True, capture_output=True)
 
     (tmp_path / "train").mkdir()
-    (tmp_path / "train/training/step.py").write_text("one\n")
+    (tmp_path / "train/step.py").write_text("one\n")
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "First")
@@ -141,7 +141,7 @@ def test_a_commit_is_known_with_what_differs_from_it(tmp_path: Path) -> None:
     git("add", ".")
     git("commit", "-qm", "Second")
     assert commit(tmp_path) == clean
-    (tmp_path / "train/training/step.py").write_text("two\n")
+    (tmp_path / "train/step.py").write_text("two\n")
     changed = commit(tmp_path)
     assert changed.startswith(f"{clean} with changes ")
     (tmp_path / "train/new.py").write_text("three\n")
