@@ -147,7 +147,7 @@ def test_the_command_says_what_was_written(written: Path) -> None:
     arguments = ["sample-data", "--out", str(written), "--looks", str(LOOKS), "--seed", str(SEED), "--workers", "1"]
     done = CliRunner().invoke(cli, [*arguments, "--truth", "2"], catch_exceptions=False)
     assert f"truth in {written / 'truth'}: 2 of 2 looks" in done.stdout
-    assert f"{len(_swaps(written))} pictures" in done.stdout
+    assert f"{len(_swaps(written))} images" in done.stdout
     assert "truth" not in CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout.replace(str(written), "")
 
 
