@@ -10,7 +10,8 @@ import preprocess.conditioning
 MODULES = sorted(Path(preprocess.conditioning.__file__).parent.glob("*.py"))
 PURE = {
     "__future__", "collections", "dataclasses", "functools", "itertools", "math", "typing",
-    "cv2", "numpy", "schemas", "preprocess.conditioning", "preprocess.faults", "preprocess.formats", "preprocess.label_tables",
+    "cv2", "numpy", "schemas", "preprocess.conditioning", "preprocess.faults", "preprocess.formats",
+    "preprocess.label_tables",
 }  # fmt: skip
 READS = {
     "open",
