@@ -20,7 +20,6 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from arithmetic import counting
 from nets import medium
 
 import train.hardware.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
@@ -29,7 +28,8 @@ from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.memory.trace import blank_batch
-from train.training.step import Stepper, begin, sample_losses, train_step
+from train.training.arithmetic import flops_per_image
+from train.training.step import Stepper, begin, train_step
 
 BATCHES = {"nano": {"base": 16, "sr256": 8, "sr1024": 16}, "small": {"base": 4, "sr256": 2, "sr1024": 1}}
 SIZE = 2048
@@ -128,17 +128,8 @@ def measure(of_one_net: list[Row], rounds: int) -> list[str]:
     for _ in range(rounds):
         for steps in all_steps:
             steps.timed()
-    work = flops(of_one_net[0].config)  # of each row alike
+    work = of_one_net[0].config.data.batch * flops_per_image(of_one_net[0].config)  # of each row alike
     return [steps.line(work) for steps in all_steps]
-
-
-def flops(config: StageConfig) -> int:
-    """Return the floating-point operations of one forward and backward pass over the batch."""
-    plain = StageConfig.model_validate(merged(config.model_dump(), {"memory": {"checkpointing": False}}))
-    stepper = Stepper(plain, make_schedule(plain.diffusion.schedule), CPU)
-    with counting() as counter:
-        sample_losses(begin(plain, CPU).model, blank_batch(plain, plain.data.batch), stepper).sum().backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops())
 
 
 def matmul_rate() -> float:

@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import cProfile
 import ctypes
+import inspect
 import io
 import json
 import os
@@ -45,10 +46,14 @@ import numpy as np
 from inspect_speed import CONFIGURATION, PeakMemory
 from PIL import Image, ImageDraw
 
+from preprocess.conditioning.agnostic import agnostic
+from preprocess.conditioning.conditions import garment_side
 from preprocess.conditioning.crop import garment_crop, person_crop
+from preprocess.conditioning.regions import claimed_by, label_map
 from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
-from preprocess.formats.images import Pixels, cut, encode_jpeg, encode_png, resize
+from preprocess.formats.images import Pixels, cut, decode_as, encode_jpeg, encode_png, resize
 from preprocess.formats.jpeg import cut_below, frame_of
+from preprocess.loading.layer_check import check_layers
 from preprocess.planning.pairing import records
 from preprocess.sharding.sample import make_samples
 from preprocess.sources import Files, Record
@@ -62,12 +67,18 @@ GARMENTS = 12
 """How many garments prep keeps, see preprocess/sharding/sample.py."""
 PR_SET_CHILD_SUBREAPER = 36
 Times = dict[str, list[tuple[float, float]]]
-PHASES = {
-    "read": ("files.py", "read"), "parse JSON": ("annotations.py", "read_pose", "read_model_parse", "read_item_parse"),
-    "decode": ("pictures.py", "decode_as"), "resize": ("pictures.py", "resize"), "encode": ("pictures.py", "_encode"),
-    "Ia": ("agnostic.py", "agnostic"), "label map": ("regions.py", "label_map", "claimed_by"),
-    "layers": ("layer_check.py", "check_layers"), "Ic": ("conditions.py", "garment_side"),
-}  # fmt: skip
+PHASES: dict[str, tuple[Callable[..., object], ...]] = {
+    "read": (Files.read,),
+    "parse JSON": (read_pose, read_model_parse, read_item_parse),
+    "decode": (decode_as,),
+    "resize": (resize,),
+    "encode": (encode_jpeg, encode_png),
+    "Ia": (agnostic,),
+    "label map": (label_map, claimed_by),
+    "layers": (check_layers,),
+    "Ic": (garment_side,),
+}
+"""Functions whose cumulative time makes up a phase."""
 
 
 @dataclass(frozen=True)
@@ -273,13 +284,16 @@ def phases(root: Path, few: Sequence[Record]) -> None:
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     total = sum(values[2] for values in stats.values())
     print("\n| phase | ms a tuple | share |\n|---|---|---|")
-    for phase, (file, *names) in PHASES.items():
-        spent = sum(
-            values[3] for (path, _, name), values in stats.items()
-            if path.endswith(file) and name in names
-        )  # fmt: skip
+    for phase, functions in PHASES.items():
+        spent = sum(stats[key][3] for key in map(profile_key, functions) if key in stats)
         print(f"| {phase} | {1000 * spent / len(few):.2f} | {spent / total:.0%} |")
     print(f"| all | {1000 * total / len(few):.2f} | 100% |")
+
+
+def profile_key(function: Callable[..., object]) -> tuple[str, int, str]:
+    """Return the key of a function in `pstats.Stats.stats`."""
+    code = inspect.unwrap(function).__code__
+    return code.co_filename, code.co_firstlineno, code.co_name
 
 
 if __name__ == "__main__":
