@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_named_and_left_out(folder: Path, page_of: PageOf
     patch(TRAIN, '"garment":"upper"', '"garment":"capes"')
     (folder / VAL).with_suffix(".index.json").unlink()
     page = page_of(folder)
-    assert "val-000000.tar: not finished, or its index and the tar do not agree" in page.text
+    assert "val-000000.tar: not finished, or its index does not match the tar" in page.text
     assert f"train-000000.tar, {key}: json: " in page.text
     counted = sum(numbers[-1] for numbers in page.table("Category").values())
     assert counted == len(page.all("li", "card")) == sum(sample.split == "train" for sample in before) - 1
@@ -156,7 +156,7 @@ def test_a_look_in_two_splits_is_shown_as_a_leak_and_comes_first(folder: Path, p
 
 
 def test_one_picture_under_two_names_is_a_duplicate(folder: Path, page_of: PageOf, patch: Patch) -> None:
-    assert "No two files give the same pixels" in page_of(folder).text
+    assert "No two files have the same pixels" in page_of(folder).text
     shown = Counter(sample.product.path for sample in samples_of(folder) if sample.split == "train")
     path = next(one for one, count in shown.items() if count > 1)
     other = path.replace(".jpg", ".JPG")
