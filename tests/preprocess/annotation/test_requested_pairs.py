@@ -23,7 +23,7 @@ def write(photos: Path, text: str) -> None:
 
 
 def test_a_missing_pairs_file_is_written_to_be_filled_in(photos: Path) -> None:
-    with pytest.raises(UserError, match=r"pairs\.csv was not there and is written: say on each line"):
+    with pytest.raises(UserError, match=r"pairs\.csv did not exist, so a template was written: on each line give"):
         read_pairs(photos)
     assert (photos / "pairs.csv").read_text().splitlines() == [
         "person,garment,kind,worn", "anna.jpg,blue.jpg,upper,no", "ben.jpg,red.jpg,upper,no",
@@ -50,10 +50,10 @@ def test_kind_and_worn_can_be_left_out(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("anna.jpg,red.jpg\n", "first line has to be person,garment,kind,worn"),
-        ("person,garment,size\nanna.jpg,red.jpg,L\n", "first line has to be"),
-        ("person,garment,kind,worn\n", "no pair in it"),
-        ("person,garment,kind,worn\nana.jpg,red.jpg,upper,no\n", "line 2: no 'ana.jpg' in people/; near to it"),
+        ("anna.jpg,red.jpg\n", "first line must be person,garment,kind,worn"),
+        ("person,garment,size\nanna.jpg,red.jpg,L\n", "first line must be"),
+        ("person,garment,kind,worn\n", "no pairs; give a person"),
+        ("person,garment,kind,worn\nana.jpg,red.jpg,upper,no\n", "line 2: no 'ana.jpg' in people/; similar names"),
         ("person,garment,kind,worn\nanna.jpg,,upper,no\n", "line 2: no '' in garments/"),
         ("person,garment,kind,worn\nanna.jpg,red.jpg,hat,no\n", "line 2: kind 'hat'; give one of upper, lower, dress"),
         ("person,garment,kind,worn\nanna.jpg,red.jpg,upper,maybe\n", "line 2: worn 'maybe'; give yes or no"),
@@ -62,7 +62,7 @@ def test_kind_and_worn_can_be_left_out(photos: Path) -> None:
         ("person,garment,kind\nanna.jpg,red.jpg,upper\nben.jpg,red.jpg,dress\n", "line 3: red.jpg is dress here"),
         (
             "person,garment,kind,worn\nanna.jpg,red.jpg,upper,yes\nanna.jpg,blue.jpg,upper,no\n",
-            "line 3: anna.jpg is in a pair that is worn and in one that is not",
+            "line 3: anna.jpg is in a worn pair and in one that is not worn",
         ),
     ],
 )  # fmt: skip
@@ -84,7 +84,7 @@ def test_a_pairs_file_that_is_no_text_is_named(photos: Path) -> None:
 def test_missing_and_empty_folders_are_named(photos: Path, missing: str) -> None:
     for path in (photos / missing).iterdir():
         path.unlink()
-    with pytest.raises(UserError, match=f"{missing}: no photograph in it"):
+    with pytest.raises(UserError, match=f"{missing}: no photographs"):
         read_pairs(photos)
     (photos / missing).rmdir()
     with pytest.raises(UserError, match=f"no folder {missing}/"):
@@ -103,5 +103,5 @@ def test_names_become_ids_that_fit_into_a_key(photos: Path) -> None:
 
 def test_two_files_of_one_name_are_refused(photos: Path) -> None:
     (photos / "people/anna.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"anna\.jpg and anna\.png would get one name"):
+    with pytest.raises(UserError, match=r"anna\.jpg and anna\.png would get the same id"):
         read_pairs(photos)

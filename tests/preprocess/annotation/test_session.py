@@ -212,7 +212,7 @@ def test_a_file_in_a_links_place_is_not_taken_away(studio: Studio) -> None:
     link = studio.out / "val/Model-Parse/anna_red.json"
     link.unlink()
     link.write_text("{}")
-    with pytest.raises(UserError, match="links alone belong here"):
+    with pytest.raises(UserError, match="not a symbolic link"):
         studio.annotate()
     assert link.read_text() == "{}"
 
@@ -267,7 +267,7 @@ def two_people() -> Any:
 def test_of_several_people_the_largest_is_taken(studio: Studio) -> None:
     studio.add("people/anna.png", two_people())
     studio.annotate()
-    assert [row["why"] for row in reviewed(studio.out)] == ["2 people, the largest is taken"]
+    assert [row["why"] for row in reviewed(studio.out)] == ["2 people, the largest is used"]
     parse = read_model_parse((studio.out / "people/anna.parse.json").read_bytes(), "anna")
     assert max(polygon[:, 0].max() for region in parse.regions for polygon in region.polygons) < 310
 
@@ -288,5 +288,5 @@ def test_a_damaged_photograph_is_rejected_and_the_others_are_not(studio: Studio)
 
 def test_the_data_set_does_not_go_into_the_photographs(studio: Studio) -> None:
     studio.out = studio.src / "annotated"
-    with pytest.raises(UserError, match="lies in --src"):
+    with pytest.raises(UserError, match="is inside --src"):
         studio.annotate()

@@ -38,7 +38,9 @@ def weights(tmp_path: Path) -> Path:
 def test_all_that_is_missing_is_named_at_once(home: Path) -> None:
     with pytest.raises(UserError) as error:
         find_weights([])
-    assert str(error.value).startswith(f"weights are missing; put into {home}, or name by --weights: a YOLO-pose")
+    assert str(error.value).startswith(
+        f"weights are missing; put them into {home}, or give them by --weights: a YOLO-pose"
+    )
     assert all(f"{model}.onnx" in str(error.value) for model in MODELS)
 
 
@@ -89,7 +91,7 @@ def annotate(studio: Studio, *arguments: str, hidden: tuple[str, ...] = ()) -> s
 def test_missing_weights_are_one_line_and_exit_code_2(studio: Studio, home: Path) -> None:
     done = annotate(studio)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("prep: weights are missing; put into ")
+    assert done.stderr.startswith("prep: weights are missing; put them into ")
     assert done.stderr.count("\n") == 1
 
 
@@ -105,7 +107,7 @@ def test_a_written_template_is_one_line_and_exit_code_2(studio: Studio) -> None:
     (studio.src / "pairs.csv").unlink()
     done = annotate(studio)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "was not there and is written" in done.stderr
+    assert "did not exist, so a template was written" in done.stderr
 
 
 def test_what_is_annotated_needs_neither_packages_nor_weights(studio: Studio, home: Path) -> None:
