@@ -1,13 +1,12 @@
-"""One training step: seconds, arithmetic against the machine's own matrix multiplication, and peak memory.
+"""One training step: seconds, FLOP rate relative to the machine's matrix multiplication, and peak memory.
 
     python benchmarks/model_step.py [--compiled] [--rounds 5] [--only medium,nano]
 
-The step is the one that `trainer fit` makes (`train_step`), on random pictures, with Adam. FLOPs are
-those of the forward and backward pass without checkpointing (`FlopCounterMode`); the rate of fp32 matrix
-multiplication is measured between the steps, on the same threads. Seconds are the median of the rounds, in each of
-which every row of a network has its turn. Memory is live tensors at their peak (`train.memory.live`), weights,
-gradients, optimizer and averaged weights included. ``--compiled`` adds rows for torch.compile, which takes minutes on
-a CPU. Prints a Markdown table.
+The step is that of `trainer fit` (`train_step`), on random images, with Adam. FLOPs are those of the forward and
+backward pass without checkpointing (`train.training.arithmetic`); the rate of fp32 matrix multiplication is measured
+between the steps, on the same threads. Seconds are the median of the rounds; the rows of a network take turns in each
+round. Memory is the peak of live tensors (`train.memory.live`), including weights, gradients, optimizer state and EMA
+weights. ``--compiled`` adds rows for torch.compile, which takes minutes on a CPU. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -133,7 +132,7 @@ def measure(of_one_net: list[Row], rounds: int) -> list[str]:
 
 
 def matmul_rate() -> float:
-    """Return the floating-point operations a second of a large fp32 matrix multiplication."""
+    """Return the FLOP/s of a large fp32 matrix multiplication."""
     a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
     torch.mm(a, b)
     started = time.perf_counter()

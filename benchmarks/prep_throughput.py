@@ -1,19 +1,19 @@
-"""How fast `prep build-shards` is, against the codecs alone and against a plain script; all in one run.
+"""Throughput of `prep build-shards`, compared with the codecs alone and with a plain script, in one run.
 
     python benchmarks/prep_throughput.py [--looks 400] [--workers N] [--rounds 3]
 
 On the same drawn looks, in turn, on the same number of processes:
 
-floor    decode (a product photograph at a half or a quarter of its size where its crop is still large enough), cut,
-         resize and encode exactly the pictures that a sample holds; nothing is masked, read from JSON or written
-sparing  the same, but what prep saves is saved here too: no rows below a crop are decoded, which no codec offers
-         (preprocess/formats/jpeg.py), and a garment that neighbouring looks share is decoded, resized and encoded once
-prep     the command `prep build-shards`, from an empty folder to the manifest, start of all processes included
-planning `prep build-shards` again, in the folder that is done but for `twins.json`: what of the above is not building
-pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
+floor    decode (product photos at 1/2 or 1/4 of their size if the crop is still large enough), crop, resize and encode
+         exactly a sample's images; no masks, no JSON, no output
+sparing  the same with prep's own savings: rows below a crop are not decoded, which no codec offers
+         (preprocess/formats/jpeg.py), and a garment shared by consecutive looks is decoded, resized and encoded once
+prep     the command `prep build-shards`, from an empty folder to the manifest, including the start of all processes
+planning `prep build-shards` again, in a finished folder without `twins.json`: prep's time other than building
+pillow   a typical script: Pillow, masks drawn at full size, LANCZOS, one tar
 
-Prints tuples/s and their ratios (medians of the rounds', since the machine is not equally fast in all of them), the
-seconds of each phase of building, and peak memory.
+Prints tuples/s and their ratios (medians over the rounds, since the machine's speed varies), the time of each phase of
+building, and peak memory.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
 GARMENTS = 12
-"""How many garments prep keeps, see preprocess/sharding/sample.py."""
+"""Number of garments in the cache of ``sparing``."""
 PR_SET_CHILD_SUBREAPER = 36
 Times = dict[str, list[tuple[float, float]]]
 PHASES: dict[str, tuple[Callable[..., object], ...]] = {
@@ -275,7 +275,7 @@ def len_of(name: str, pairs: int) -> int:
 
 
 def phases(root: Path, few: Sequence[Record]) -> None:
-    """Print where one process spends the time of building, by cProfile, whose own share is in it."""
+    """Print a cProfile breakdown of one building process; the profiler's overhead is included."""
     cv2.setNumThreads(1)
     files = Files(root)
     list(make_samples(files, few[:8], CONFIGURATION))
