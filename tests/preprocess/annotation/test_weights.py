@@ -35,7 +35,7 @@ def weights(tmp_path: Path) -> Path:
     return folder
 
 
-def test_all_that_is_missing_is_named_at_once(home: Path) -> None:
+def test_all_missing_weights_are_listed_at_once(home: Path) -> None:
     with pytest.raises(UserError) as error:
         find_weights([])
     assert str(error.value).startswith(
@@ -44,7 +44,7 @@ def test_all_that_is_missing_is_named_at_once(home: Path) -> None:
     assert all(f"{model}.onnx" in str(error.value) for model in MODELS)
 
 
-def test_a_folder_files_and_rembgs_own_folders_are_looked_at(home: Path, weights: Path, tmp_path: Path) -> None:
+def test_given_folders_given_files_and_rembgs_folders_are_searched(home: Path, weights: Path, tmp_path: Path) -> None:
     assert set(find_weights([weights])) == {"pose", *MODELS}
     (weights / "u2net.onnx").rename(home / "u2net.onnx")
     (tmp_path / "rembg/models/u2net_cloth_seg").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_a_folder_files_and_rembgs_own_folders_are_looked_at(home: Path, weights
     assert found["u2net_cloth_seg"].is_file()
 
 
-def test_named_files_come_before_rembgs_own(home: Path, weights: Path) -> None:
+def test_given_files_take_precedence_over_rembgs_own(home: Path, weights: Path) -> None:
     (home / "u2net.onnx").write_bytes(b"another")
     assert find_weights([weights])["u2net"].parent == weights
 
@@ -110,7 +110,7 @@ def test_a_written_template_is_one_line_and_exit_code_2(studio: Studio) -> None:
     assert "did not exist, so a template was written" in done.stderr
 
 
-def test_what_is_annotated_needs_neither_packages_nor_weights(studio: Studio, home: Path) -> None:
+def test_annotated_photos_need_neither_packages_nor_weights(studio: Studio, home: Path) -> None:
     studio.annotate()
     done = annotate(studio, hidden=("ultralytics", "rembg", "onnxruntime"))
     assert (done.returncode, done.stderr) == (0, "")

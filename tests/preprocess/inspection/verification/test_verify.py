@@ -23,7 +23,7 @@ def said(report: Report) -> str:
     return "\n".join(map(str, report.problems))
 
 
-def test_a_good_folder_has_nothing_wrong(folder: Any, check: Check) -> None:
+def test_a_good_folder_has_no_problem(folder: Any, check: Check) -> None:
     report = check(folder)
     assert report.problems == ()
     assert (report.samples, report.rejects, report.shards, report.ok) == (4, 1, 3, True)
