@@ -1,11 +1,11 @@
-"""What is left and what is lost in Ia: drawn people, where every pixel's truth is known, and the real looks.
+"""Quality of Ia (garment pixels left, person pixels lost) on drawn people with known labels, and on the real looks.
 
     python benchmarks/agnostic_quality.py [--looks N]
 
-Counts pixels at the source's resolution inside the crop. "Left" are pixels of what the garment may cover that are seen
-in Ia; the others are shares of face, hair, hands (the arm beyond the wrist), and the rest of the other half of the
-body that are not. On the real looks the parse is the only truth, and its polygons of hair and hands take in cloth: they
-are counted as they are, and once more as GrabCut (Rother et al. 2004) corrects them by the picture. Prints a Markdown
+Counts pixels at source resolution inside the crop. "Left" are pixels of what the garment may cover that are visible in
+Ia; the other columns are the hidden shares of face, hair, hands (the arm beyond the wrist), and the rest of the other
+half of the body. On the real looks the parse is the only ground truth, and its polygons of hair and hands include some
+cloth: they are counted as they are, and again after correction by GrabCut (Rother et al. 2004). Prints a Markdown
 table, worst look in brackets.
 """
 

@@ -1,12 +1,11 @@
-"""Ia on real VITON-HD records, beside the mask of other projects that lies in the same folders.
+"""Ia on real VITON-HD records, compared with the masks of other projects in the same folders.
 
     python benchmarks/agnostic_viton_hd.py [--src DIR]
 
-Counts pixels at the source's resolution inside the crop, by the parse's own labels. "Left" are pixels of the garment
-(5, 6, 7) or of neck and chest (10) that are seen as they were photographed; "removed" are pixels of the face (13) and
-of the lower body (9, 12, 16 to 19) that are grey; "painted" are lower-body pixels beside the garment that are shown in
-the colour of those farther off. The last columns are the same for `agnostic-mask/`, where it is there. Prints a
-Markdown table, the sum of all records last.
+Counts pixels at source resolution inside the crop, by the parse's labels. "Left" are unchanged pixels of the garment
+(5, 6, 7) or of neck and chest (10); "removed" are pixels of the face (13) and of the lower body (9, 12, 16 to 19) that
+are grey; "painted" are lower-body pixels next to the garment that are filled with the colour of those farther away. The
+last columns are the same for `agnostic-mask/`, where present. Prints a Markdown table, the sum of all records last.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Jg by the garment's outline against known landmarks: drawn garments, and the real ones of the AI-Hub sample.
+"""Accuracy of Jg derived from the garment's outline, on drawn garments and on the real ones of the AI-Hub sample.
 
     python benchmarks/garment_pose.py [--garments N]
 
-Drawn garments' landmarks follow from how they are drawn; those of the real ones were read off by eye. Distances are in
-parts of the longer side of the garment's box. "Found" are slots of the truth that the rule fills, "more" those that it
-fills and the truth does not. Prints a Markdown table.
+Landmarks of drawn garments are exact; those of the real ones were annotated by eye. Distances are fractions of the
+longer side of the garment's box. "Found" are slots of the ground truth that the rule fills, "more" those that only the
+rule fills. Prints a Markdown table.
 """
 
 from __future__ import annotations

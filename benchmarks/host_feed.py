@@ -1,4 +1,4 @@
-"""How many images a second the host can feed to a card's training step, the step itself replaced by nothing.
+"""Images per second that the host can feed to a card's training step; the step itself is replaced by a no-op.
 
     python benchmarks/host_feed.py [--before CHECKOUT] [--shards DIR] [--seconds 1.5] [--rounds 2] [--presets small]
 
@@ -7,8 +7,8 @@ For every preset and stage, on one and two cores:
 - before: the step's noise, times and dropout are drawn by the main thread as `train.training.step` does on a CPU,
   two threads decode, 1 GiB of decoded images is kept. With ``--before`` the code of that checkout (of a commit before
   the change) is measured, else this one's with those settings.
-- after: the noise is the card's own work, as many threads decode as there are cores, and the images that are kept are
-  bounded by the machine's memory.
+- after: noise is generated on the card, there is one decoding thread per core, and the cache of images is bounded by
+  the machine's memory.
 
 *cold* is the first epoch: every sample is read and decoded. *warm* is every later one. Both programs take turns within
 one run, so that a busy neighbour disturbs them alike; images per processor second count the time of all threads and

@@ -1,8 +1,8 @@
-"""How fast `prep inspect` and the planning after it are, and how much memory they take: 110,000 frames by default.
+"""Speed and memory of `prep inspect` and of planning: 110,000 frames by default.
 
-Draws a few looks, and repeats their label files under as many names as asked for, by hard links in a temporary
-folder; pictures are empty files. The links keep the labels in the page cache, so what is measured is the processor's
-part; reading 300,000 small files off a cold disk comes on top.
+Draws a few looks, and repeats their label files under ``--frames`` names, by hard links in a temporary folder; images
+are empty files. The links keep the labels in the page cache, so only processor time is measured; reading 300,000 small
+files from a cold disk comes on top.
 
     python benchmarks/inspect_speed.py [--frames 110000] [--workers N]
 """

@@ -1,13 +1,13 @@
-"""How fast the trainer reads shards, beside plain webdataset on the same shards, and how long a step waits for it.
+"""Speed of the trainer's shard loader, compared with plain webdataset, and a step's waiting time for data.
 
     python benchmarks/loader.py [--shards DIR] [--seconds 3] [--rounds 3]
 
-For every stage of the paper's and the nano preset: samples a second of `BatchLoader` with 1 and 2 threads, and of
-webdataset (`select_files`, `decode("rgb8")`, the same members, scaled or cropped and stacked the same) with 0, 1 and 2
-workers; each also per second of processor time. The loader keeps nothing decoded here (it does in training), so that
-every sample is read and decoded. Then the share of a nano step that passes in `next(batches)`, and
-the share that is the step's own processor time in there: where other programs are busy, the difference is waiting for a
-processor, not for data.
+For every stage of the paper's and the nano preset: samples per second of `BatchLoader` with 1 and 2 threads, and of
+webdataset (`select_files`, `decode("rgb8")`, the same members, scaled or cropped and stacked in the same way) with 0, 1
+and 2 workers; each also per second of processor time. The loader's cache of decoded samples is off here (it is on in
+training), so that every sample is read and decoded. Then the share of a nano step spent in `next(batches)`, and the
+processor time of the step's thread in it: if other programs are busy, the difference is waiting for a processor, not
+for data.
 """
 
 from __future__ import annotations

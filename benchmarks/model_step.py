@@ -1,13 +1,12 @@
-"""One training step: seconds, arithmetic against the machine's own matrix multiplication, and peak memory.
+"""One training step: seconds, FLOP rate relative to the machine's matrix multiplication, and peak memory.
 
     python benchmarks/model_step.py [--compiled] [--rounds 5] [--only medium,nano]
 
-The step is the one that `trainer fit` makes (`train_step`), on random pictures, with Adam. FLOPs are
-those of the forward and backward pass without checkpointing (`FlopCounterMode`); the rate of fp32 matrix
-multiplication is measured between the steps, on the same threads. Seconds are the median of the rounds, in each of
-which every row of a network has its turn. Memory is live tensors at their peak (`train.memory.live`), weights,
-gradients, optimizer and averaged weights included. ``--compiled`` adds rows for torch.compile, which takes minutes on
-a CPU. Prints a Markdown table.
+The step is that of `trainer fit` (`train_step`), on random images, with Adam. FLOPs are those of the forward and
+backward pass without checkpointing (`train.training.arithmetic`); the rate of fp32 matrix multiplication is measured
+between the steps, on the same threads. Seconds are the median of the rounds; the rows of a network take turns in each
+round. Memory is the peak of live tensors (`train.memory.live`), including weights, gradients, optimizer state and EMA
+weights. ``--compiled`` adds rows for torch.compile, which takes minutes on a CPU. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from arithmetic import counting
 from nets import medium
 
 import train.hardware.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
@@ -29,7 +27,8 @@ from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.memory.trace import blank_batch
-from train.training.step import Stepper, begin, sample_losses, train_step
+from train.training.arithmetic import flops_per_image
+from train.training.step import Stepper, begin, train_step
 
 BATCHES = {"nano": {"base": 16, "sr256": 8, "sr1024": 16}, "small": {"base": 4, "sr256": 2, "sr1024": 1}}
 SIZE = 2048
@@ -128,21 +127,12 @@ def measure(of_one_net: list[Row], rounds: int) -> list[str]:
     for _ in range(rounds):
         for steps in all_steps:
             steps.timed()
-    work = flops(of_one_net[0].config)  # of each row alike
+    work = of_one_net[0].config.data.batch * flops_per_image(of_one_net[0].config)  # of each row alike
     return [steps.line(work) for steps in all_steps]
 
 
-def flops(config: StageConfig) -> int:
-    """Return the floating-point operations of one forward and backward pass over the batch."""
-    plain = StageConfig.model_validate(merged(config.model_dump(), {"memory": {"checkpointing": False}}))
-    stepper = Stepper(plain, make_schedule(plain.diffusion.schedule), CPU)
-    with counting() as counter:
-        sample_losses(begin(plain, CPU).model, blank_batch(plain, plain.data.batch), stepper).sum().backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops())
-
-
 def matmul_rate() -> float:
-    """Return the floating-point operations a second of a large fp32 matrix multiplication."""
+    """Return the FLOP/s of a large fp32 matrix multiplication."""
     a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
     torch.mm(a, b)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Networks that several benchmarks measure."""
+"""Networks shared by several benchmarks."""
 
 from __future__ import annotations
 

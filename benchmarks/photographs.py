@@ -1,11 +1,11 @@
-"""What `prep annotate`'s estimators make of photographs.
+"""Success rate of `prep annotate`'s estimators on photographs.
 
     python benchmarks/photographs.py [--photos FOLDER] [--weights FOLDER] [--out FOLDER]
 
-FOLDER holds people/ and garments/; by default photos/ of the real photographs, and weights/. Every picture is
-estimated, in pairs as they come; printed is how many can be used and how many cannot, for which reason. ``--out`` keeps
-what was written, with a preview of each picture. Networks trained on drawn people (tests/helpers/drawn_networks.py)
-say nothing about what published weights would find.
+FOLDER holds people/ and garments/; by default photos/ of the real photographs, and weights/. All images are annotated,
+in arbitrary pairs; prints the numbers of usable and rejected images, with the reasons. ``--out`` keeps the output, with
+a preview of each image. Results of networks trained on drawn people (tests/helpers/drawn_networks.py) say nothing about
+published weights.
 """
 
 from __future__ import annotations

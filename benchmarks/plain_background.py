@@ -1,9 +1,9 @@
-"""Garments found before their plain background, as for Dress Code, against masks: VITON-HD's products and drawn ones.
+"""Segmentation of garments on a plain background, as for Dress Code, against masks of VITON-HD's and drawn products.
 
     python benchmarks/plain_background.py [--src DIR] [--garments N]
 
-Prints a Markdown table. "Taken" are those whose confidence is enough; the overlap (intersection over union with the
-mask) is the worst of these, and beside it the best of those that are not taken.
+Prints a Markdown table. "Taken" are those of sufficient confidence; the overlap (intersection over union with the mask)
+is given for the worst of these, and for the best of the others.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Whether `prep build-shards` takes more memory for more records: peak of the main process and of each worker.
+"""Memory of `prep build-shards` by the number of records: peak of the main process and of each worker.
 
     python benchmarks/prep_memory.py [--records 1000 50000] [--workers N] [--seconds S]
 
-A few drawn looks are repeated under as many names by hard links, pictures included. The main process holds the whole
-plan, a worker the shard that it builds; so a build that is stopped after ``--seconds`` has shown what it takes as
-long as some shards are done. Prints a Markdown table.
+A few drawn looks, images included, are repeated under many names by hard links. The main process holds the whole plan,
+a worker one shard at a time; so a build that is stopped after ``--seconds`` has reached its peak if some shards are
+finished. Prints a Markdown table.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
-"""How fast `prep build-shards` is, against the codecs alone and against a plain script; all in one run.
+"""Throughput of `prep build-shards`, compared with the codecs alone and with a plain script, in one run.
 
     python benchmarks/prep_throughput.py [--looks 400] [--workers N] [--rounds 3]
 
 On the same drawn looks, in turn, on the same number of processes:
 
-floor    decode (a product photograph at a half or a quarter of its size where its crop is still large enough), cut,
-         resize and encode exactly the pictures that a sample holds; nothing is masked, read from JSON or written
-sparing  the same, but what prep saves is saved here too: no rows below a crop are decoded, which no codec offers
-         (preprocess/formats/jpeg.py), and a garment that neighbouring looks share is decoded, resized and encoded once
-prep     the command `prep build-shards`, from an empty folder to the manifest, start of all processes included
-planning `prep build-shards` again, in the folder that is done but for `twins.json`: what of the above is not building
-pillow   a script such as people write: Pillow, masks drawn at full size, LANCZOS, one tar
+floor    decode (product photos at 1/2 or 1/4 of their size if the crop is still large enough), crop, resize and encode
+         exactly a sample's images; no masks, no JSON, no output
+sparing  the same with prep's own savings: rows below a crop are not decoded, which no codec offers
+         (preprocess/formats/jpeg.py), and a garment shared by consecutive looks is decoded, resized and encoded once
+prep     the command `prep build-shards`, from an empty folder to the manifest, including the start of all processes
+planning `prep build-shards` again, in a finished folder without `twins.json`: prep's time other than building
+pillow   a typical script: Pillow, masks drawn at full size, LANCZOS, one tar
 
-Prints tuples/s and their ratios (medians of the rounds', since the machine is not equally fast in all of them), the
-seconds of each phase of building, and peak memory.
+Prints tuples/s and their ratios (medians over the rounds, since the machine's speed varies), the time of each phase of
+building, and peak memory.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import cProfile
 import ctypes
+import inspect
 import io
 import json
 import os
@@ -45,10 +46,14 @@ import numpy as np
 from inspect_speed import CONFIGURATION, PeakMemory
 from PIL import Image, ImageDraw
 
+from preprocess.conditioning.agnostic import agnostic
+from preprocess.conditioning.conditions import garment_side
 from preprocess.conditioning.crop import garment_crop, person_crop
+from preprocess.conditioning.regions import claimed_by, label_map
 from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
-from preprocess.formats.images import Pixels, cut, encode_jpeg, encode_png, resize
+from preprocess.formats.images import Pixels, cut, decode_as, encode_jpeg, encode_png, resize
 from preprocess.formats.jpeg import cut_below, frame_of
+from preprocess.loading.layer_check import check_layers
 from preprocess.planning.pairing import records
 from preprocess.sharding.sample import make_samples
 from preprocess.sources import Files, Record
@@ -59,15 +64,21 @@ from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
 GARMENTS = 12
-"""How many garments prep keeps, see preprocess/sharding/sample.py."""
+"""Number of garments in the cache of ``sparing``."""
 PR_SET_CHILD_SUBREAPER = 36
 Times = dict[str, list[tuple[float, float]]]
-PHASES = {
-    "read": ("files.py", "read"), "parse JSON": ("annotations.py", "read_pose", "read_model_parse", "read_item_parse"),
-    "decode": ("pictures.py", "decode_as"), "resize": ("pictures.py", "resize"), "encode": ("pictures.py", "_encode"),
-    "Ia": ("agnostic.py", "agnostic"), "label map": ("regions.py", "label_map", "claimed_by"),
-    "layers": ("layer_check.py", "check_layers"), "Ic": ("conditions.py", "garment_side"),
-}  # fmt: skip
+PHASES: dict[str, tuple[Callable[..., object], ...]] = {
+    "read": (Files.read,),
+    "parse JSON": (read_pose, read_model_parse, read_item_parse),
+    "decode": (decode_as,),
+    "resize": (resize,),
+    "encode": (encode_jpeg, encode_png),
+    "Ia": (agnostic,),
+    "label map": (label_map, claimed_by),
+    "layers": (check_layers,),
+    "Ic": (garment_side,),
+}
+"""Functions whose cumulative time makes up a phase."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +275,7 @@ def len_of(name: str, pairs: int) -> int:
 
 
 def phases(root: Path, few: Sequence[Record]) -> None:
-    """Print where one process spends the time of building, by cProfile, whose own share is in it."""
+    """Print a cProfile breakdown of one building process; the profiler's overhead is included."""
     cv2.setNumThreads(1)
     files = Files(root)
     list(make_samples(files, few[:8], CONFIGURATION))
@@ -273,13 +284,16 @@ def phases(root: Path, few: Sequence[Record]) -> None:
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     total = sum(values[2] for values in stats.values())
     print("\n| phase | ms a tuple | share |\n|---|---|---|")
-    for phase, (file, *names) in PHASES.items():
-        spent = sum(
-            values[3] for (path, _, name), values in stats.items()
-            if path.endswith(file) and name in names
-        )  # fmt: skip
+    for phase, functions in PHASES.items():
+        spent = sum(stats[key][3] for key in map(profile_key, functions) if key in stats)
         print(f"| {phase} | {1000 * spent / len(few):.2f} | {spent / total:.0%} |")
     print(f"| all | {1000 * total / len(few):.2f} | 100% |")
+
+
+def profile_key(function: Callable[..., object]) -> tuple[str, int, str]:
+    """Return the key of a function in `pstats.Stats.stats`."""
+    code = inspect.unwrap(function).__code__
+    return code.co_filename, code.co_firstlineno, code.co_name
 
 
 if __name__ == "__main__":

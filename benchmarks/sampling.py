@@ -1,12 +1,12 @@
-"""What a picture costs, and what few steps lose: samplers, time grids, and garment features used again.
+"""Cost of an image, and error of few steps: samplers, time grids, and reuse of garment features.
 
     python benchmarks/sampling.py
 
 Prints two Markdown tables. The first is exact: Gaussian data, whose best denoiser is known, come out of each sampler
-with a spread that is a little off; its error is told for coarse detail (standard deviation 1, in pictures of [-1, 1])
-to fine (0.02). The second is measured: seconds a picture, guided, one by one, of networks with random weights, which
-cost what trained ones cost. They are processor seconds of one thread, which other programs disturb least;
-both columns of a row are taken in turn, the best of two each.
+with a slightly wrong standard deviation; its relative error is given from coarse detail (standard deviation 1, images
+in [-1, 1]) to fine (0.02). The second is measured: seconds per image, with guidance, batch size 1, for networks with
+random weights, which cost the same as trained ones. They are processor seconds of one thread, least disturbed by other
+programs; the columns of a row take turns, the best of two each.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import time
 from dataclasses import dataclass
 
 import torch
-from arithmetic import counting
 from nets import medium
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import train.hardware.runtime  # noqa: F401  malloc and OpenMP as `trainer` has them
 from train.diffusion.guidance import guided_denoiser
@@ -26,6 +26,7 @@ from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, GridName
 from train.diffusion.schedule import ScheduleName, make_schedule
 from train.models import PRESETS, GarmentReuse, ModelConfig, ParallelUNet, ParallelUNetConfig, count_parameters
 from train.models.condition import Condition
+from train.training.arithmetic import forward_flops
 
 STDS = torch.tensor([1.0, 0.5, 0.2, 0.1, 0.05, 0.02], dtype=torch.float64)
 
@@ -56,7 +57,7 @@ REPEATS = 2
 
 
 def spread_errors(way: Way, name: ScheduleName) -> Tensor:
-    """Return by how much of itself each of ``STDS`` comes out too large or too small."""
+    """Return the relative error of the sampled standard deviation for each of ``STDS``."""
     schedule, times = make_schedule(name), way.times(name)
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
@@ -94,7 +95,7 @@ def sample(denoiser: nn.Module, way: Way, size: int) -> float:
 def cost(model: ParallelUNet, way: Way) -> str:
     """Return one row: passes of both UNets, each half of guidance counted, and the seconds, without and with reuse."""
     assert model.garment is not None
-    size, passes, told = model.config.image_size, [0, 0], []
+    size, passes, passes_text = model.config.image_size, [0, 0], []
     hooks = [
         unet.register_forward_hook(lambda _m, a, _o, which=which: passes.__setitem__(which, passes[which] + len(a[0])))
         for which, unet in enumerate((model.person, model.garment))
@@ -105,21 +106,19 @@ def cost(model: ParallelUNet, way: Way) -> str:
             passes[:] = [0, 0]
             seconds[which].append(sample(denoiser, way, size))
             if repeat == 0:
-                told.append(f"{passes[0]} + {passes[1]}")
+                passes_text.append(f"{passes[0]} + {passes[1]}")
     for hook in hooks:
         hook.remove()
     plain, reused = (min(values) for values in seconds)
-    return f"{told[0]} | {plain:.2f} | {told[1]} | {reused:.2f} | {reused / plain:.2f}"
+    return f"{passes_text[0]} | {plain:.2f} | {passes_text[1]} | {reused:.2f} | {reused / plain:.2f}"
 
 
 def gigaflops(model: ParallelUNet) -> tuple[float, float]:
-    """Return the arithmetic of one pass in GFLOP: of the whole model, and of its garment's UNet."""
-    known, counted = condition(model.config.image_size), []
-    for run in (lambda: model(known.Ia, torch.zeros(1), known), lambda: model.encode_garment(known)):
-        with counting() as counter:
-            run()
-        counted.append(counter.get_total_flops() / 1e9)
-    return counted[0], counted[1]
+    """Return the GFLOP of one forward pass: of the whole model, and of its garment UNet alone."""
+    # On meta tensors: the CPU's fused attention has no formula in `FlopCounterMode`.
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        ParallelUNet(model.config).eval().encode_garment(condition(model.config.image_size))
+    return forward_flops(model.config, model.config.image_size) / 1e9, counter.get_total_flops() / 1e9
 
 
 @torch.no_grad()

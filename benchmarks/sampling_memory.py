@@ -1,9 +1,9 @@
-"""What sampling takes of a card's memory: one guided pass of each stage on fake tensors.
+"""GPU memory of sampling: one guided pass of each stage on fake tensors.
 
     python benchmarks/sampling_memory.py
 
-Prints a Markdown table in GiB: a stage's weights, and what its peak has on top of them for so many pictures at a time
-(guidance makes two passes of each). It takes no GPU; what CUDA's kernels take inside of themselves is not seen.
+Prints a Markdown table in GiB: a stage's weights, and the additional peak by batch size (guidance doubles the batch).
+Needs no GPU; workspaces inside CUDA kernels are not counted.
 """
 
 from __future__ import annotations

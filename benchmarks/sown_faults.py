@@ -1,10 +1,10 @@
-"""Every fault of the real files, sown into a drawn data set; then inspect, build-shards, verify.
+"""Injects every fault of the real files into a drawn dataset; then runs inspect, build-shards and verify.
 
     python benchmarks/sown_faults.py [--looks 5000] [--each 10] [--src DRAWN] [--workers N]
 
-Each kind of fault is sown into as many files of its own. Exits with 1 unless `prep inspect` counts exactly what was
-sown and finds nothing else, every kind of fault shows in the build's summary, and `prep verify` finds nothing wrong.
-Prints a Markdown table. ``--src`` names a data set drawn before; its files are linked, not copied.
+Each fault is injected into ``--each`` files of its own. Exits with 1 unless `prep inspect` counts exactly the injected
+faults and no others, every fault shows in the build's summary, and `prep verify` finds no problem. Prints a Markdown
+table. ``--src`` is a dataset drawn before; its files are linked, not copied.
 """
 
 from __future__ import annotations

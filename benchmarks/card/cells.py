@@ -1,4 +1,4 @@
-"""What a run consists of: parts, and their cells, each of which is one figure or one test."""
+"""Structure of a run: parts and their cells; each cell is one figure or one test."""
 
 from __future__ import annotations
 

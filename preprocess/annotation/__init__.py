@@ -1,5 +1,6 @@
-"""`prep annotate`: people's own photographs become a dataset in AI-Hub's layout, by estimated poses and masks.
+"""`prep annotate`: turns your own photographs into a dataset in AI-Hub's layout, by estimated poses and masks.
 
-The arrows run one way: command → run → person, garment → regions, bones; the estimators are met only as the two
-Protocols of `estimators`, and each package behind them is imported in one file alone: `yolo`, `rembg_masks`.
+Imports run one way: command → session → person_labels, garment_labels → body_regions, bones. Estimators are used
+through the two protocols of `estimators.protocols`; each package behind them is imported in one module: `yolo`,
+`rembg_masks`.
 """

@@ -1,7 +1,7 @@
-"""AI-Hub's layout of the annotated images: links to them, and the lists of who wears what.
+"""AI-Hub's layout of the annotated images: symbolic links to them, and the wearing lists.
 
-A person who gets several garments appears as several frames of one look, named after the garments; all are links to
-one image with one pose and one parse.
+A person with several garments appears as several frames of one look, named after the garments; all are links to one
+image with one pose and one parse.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _SLOTS: Final[dict[Garment, str]] = {"upper": "main_top", "lower": "bottom", "dr
 
 
 def write_layout(store: Store, pairs: Sequence[Pair]) -> None:
-    """Make the layout hold just these pairs, whose images are all annotated."""
+    """Make the layout contain exactly these pairs; all their images must be annotated."""
     for split in _SPLITS:
         folder = store.root / split
-        mine = [pair for pair in pairs if pair.split == split]
+        of_split = [pair for pair in pairs if pair.split == split]
         wanted: set[Path] = set()
-        for pair in mine:
+        for pair in of_split:
             wanted |= _link(store, pair.person, folder, "Model", stem(pair))
             wanted |= _link(store, pair.garment, folder, "Item", f"{pair.garment.id}_F")
         _remove_others(folder, wanted)
         listed = folder / f"winfo_{split}.json"
-        if mine:
-            write_atomically(listed, json.dumps([_row(pair) for pair in mine], indent=1).encode())
+        if of_split:
+            write_atomically(listed, json.dumps([_row(pair) for pair in of_split], indent=1).encode())
         else:
             listed.unlink(missing_ok=True)
 
@@ -52,18 +52,18 @@ def _row(pair: Pair) -> dict[str, str | None]:
 
 
 def _link(store: Store, photo: Photo, folder: Path, subject: str, name: str) -> set[Path]:
-    made = set()
+    links = set()
     for ending, leaf in _LEAVES.items():
         path = folder / f"{subject}-{leaf}" / f"{name}.{ending.rpartition('.')[2]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(store.path(photo, ending), path.parent)
         if path.exists() and not path.is_symlink():
-            raise UserError(f"{path}: links alone belong here; put it to {store.path(photo, ending)} and remove it")
+            raise UserError(f"{path}: not a symbolic link; move this file to {store.path(photo, ending)}")
         if not (path.is_symlink() and str(path.readlink()) == target):
             path.unlink(missing_ok=True)
             path.symlink_to(target)
-        made.add(path)
-    return made
+        links.add(path)
+    return links
 
 
 def _remove_others(folder: Path, wanted: Collection[Path]) -> None:

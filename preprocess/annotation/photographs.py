@@ -1,4 +1,4 @@
-"""A photograph as phones and cameras write it → upright sRGB pixels."""
+"""Decodes photographs from phones and cameras to upright sRGB pixels."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SUFFIXES: Final = frozenset(
 )
 _HEIF: Final = frozenset({".heic", ".heif"})
 _LONGEST: Final = 2048
-"""Pixels of the longer side that are kept: twice of what the largest crop is scaled to."""
+"""Longer side in pixels to which photographs are downscaled: twice the largest crop's target size."""
 _PIXEL_LIMIT: Final = 100_000_000
 _WHITE: Final = (255, 255, 255, 255)
 _SRGB: Final = ImageCms.createProfile("sRGB")
 
 
 def read_photograph(path: Path, name: str) -> Pixels:
-    """Return a photograph upright by its EXIF orientation, RGB uint8 (h, w, 3), no side above 2048 pixels.
+    """Return a photograph, upright by its EXIF orientation, RGB uint8 (h, w, 3), no side above 2048 pixels.
 
-    Of a file that holds several images (MPO, TIFF) the first counts; what is transparent becomes white; colours of
-    a known profile (Display P3, a printer's CMYK) become sRGB. ``name`` is what messages call the file. Raise
-    RecordError where it cannot be decoded, UserError where pillow-heif is missing for a HEIC.
+    The first image of a file with several (MPO, TIFF) is used; transparent pixels become white; colours with a
+    profile (Display P3, a printer's CMYK) are converted to sRGB. ``name`` is the file's name in messages. Raise
+    RecordError if it cannot be decoded, UserError if pillow-heif is missing for a HEIC file.
     """
     if path.suffix.lower() in _HEIF:
         _register_heif()
@@ -42,7 +42,7 @@ def read_photograph(path: Path, name: str) -> Pixels:
             pixels = _pixels(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RecordError(
-            Fault.BAD_IMAGE, name, f"cannot be decoded whole ({error}); export it again as JPEG"
+            Fault.BAD_IMAGE, name, f"cannot be fully decoded ({error}); export it again as JPEG"
         ) from error
     return _scaled(pixels)
 
@@ -59,7 +59,7 @@ def _pixels(image: Image.Image) -> Pixels:
 
 
 def _of_16_bits(image: Image.Image) -> Pixels:
-    """Return grey of 16 bits in 8; Pillow's own conversion cuts everything above 255 off."""
+    """Convert 16-bit grey to 8 bits; Pillow's own conversion clips everything above 255."""
     grey = (np.asarray(image, np.float32) / 257).clip(0, 255).round().astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
@@ -67,10 +67,10 @@ def _of_16_bits(image: Image.Image) -> Pixels:
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile and image.mode in ("RGB", "CMYK", "L"):
         try:
-            given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
         except (OSError, ImageCms.PyCMSError):
-            converted = None  # a broken profile, or one for another kind of colours: as if it had none
+            converted = None  # ignore a broken profile, or one for another colour space
         if converted is not None:
             return converted
     return image.convert("RGB")
@@ -89,5 +89,5 @@ def _register_heif() -> None:
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
-        raise UserError("images in HEIC need: pip install 'tryon-cascade[estimate]', or export as JPEG") from error
+        raise UserError("HEIC images need: pip install 'tryon-cascade[estimate]'; or export them as JPEG") from error
     register_heif_opener()

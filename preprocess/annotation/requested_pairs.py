@@ -1,4 +1,4 @@
-"""What is asked for: a folder with `people/`, `garments/` and `pairs.csv`, which says who gets which garment."""
+"""Input of `prep annotate`: a folder with `people/`, `garments/` and `pairs.csv`, which pairs people and garments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS: Final = ("person", "garment", "kind", "worn")
 _KINDS: Final[tuple[Garment, ...]] = get_args(Garment)
 _WORN: Final = {"yes": True, "no": False, "": False}
 _LONGEST: Final[dict[Folder, int]] = {"people": 36, "garments": 16}
-"""Letters that an id may have: both become part of a sample's key."""
+"""Largest number of characters of an id: both ids become part of a sample's key."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Photo:
 
     folder: Folder
     file: str
-    """Its name in the folder"""
+    """File name in the folder"""
     id: str
-    """What it is called in the dataset"""
+    """Its id in the dataset"""
 
     @property
     def name(self) -> str:
-        """Relative to the photographs' folder."""
+        """Path relative to the photographs' folder."""
         return f"{self.folder}/{self.file}"
 
 
@@ -50,27 +50,27 @@ class Pair:
     garment: Photo
     kind: Garment
     worn: bool
-    """Whether the photograph shows the person in the garment, so that it can be learnt from"""
+    """Whether the photograph shows the person in the garment, so that it can be trained on"""
 
     @property
     def split(self) -> Split:
-        """What is worn is trained on; the others can only be dressed."""
+        """Pairs with a worn garment are trained on; for the others there is no ground truth."""
         return "train" if self.worn else "val"
 
 
 def read_pairs(src: Path) -> list[Pair]:
-    """Read the pairs of the photographs in ``src``; where there is no pairs file, write one to be filled in.
+    """Read the pairs of the photographs in ``src``; if there is no pairs file, write a template.
 
-    Raise UserError, which names the line, for whatever is not a pair of two photographs in their folders, and for a
-    photograph that would be both learnt from and dressed.
+    Raise UserError with the line number for anything but a pair of two existing photographs, and for a photograph that
+    would be in both splits.
     """
     photos = {folder: _photos(src, folder) for folder in FOLDERS}
     path = src / PAIRS
     if not path.exists():
         _write_template(path, photos)
         raise UserError(
-            f"{path} was not there and is written: say on each line which person gets which garment, "
-            f"its kind ({', '.join(_KINDS)}) and whether it is worn in the photograph, and run again"
+            f"{path} did not exist, so a template was written: on each line give a person and a garment, "
+            f"its kind ({', '.join(_KINDS)}) and whether the photo shows it worn (yes, no); then run again"
         )
     pairs: dict[tuple[str, str], Pair] = {}
     kinds: dict[str, tuple[Garment, int]] = {}
@@ -79,7 +79,7 @@ def read_pairs(src: Path) -> list[Pair]:
         where = f"{path}, line {number}"
         pair = _pair(row, photos, where)
         if pairs.setdefault((pair.person.id, pair.garment.id), pair) is not pair:
-            raise UserError(f"{where}: the same pair again; take one of the lines away")
+            raise UserError(f"{where}: the same pair again; remove one of the lines")
         kind, first = kinds.setdefault(pair.garment.id, (pair.kind, number))
         if kind != pair.kind:
             raise UserError(f"{where}: {pair.garment.file} is {pair.kind} here and {kind} in line {first}")
@@ -87,36 +87,36 @@ def read_pairs(src: Path) -> list[Pair]:
             split, first = splits.setdefault(photo.name, (pair.split, number))
             if split != pair.split:
                 raise UserError(
-                    f"{where}: {photo.file} is in a pair that is worn and in one that is not (line {first}); "
-                    "what is learnt from is not dressed: make two folders of them"
+                    f"{where}: {photo.file} is in a worn pair and in one that is not worn (line {first}), but a photo "
+                    "cannot be in both splits; put the worn pairs into a folder of their own"
                 )
     if not pairs:
-        raise UserError(f"{path}: no pair in it; give a person and a garment on each line")
+        raise UserError(f"{path}: no pairs; give a person and a garment on each line")
     return list(pairs.values())
 
 
 def _photos(src: Path, folder: Folder) -> dict[str, Photo]:
     """Return the photographs of a folder by file name."""
     if not (src / folder).is_dir():
-        raise UserError(f"--src {src}: no folder {folder}/ in it; put photographs into people/ and garments/")
+        raise UserError(f"--src {src}: no folder {folder}/; put photographs into people/ and garments/")
     files = sorted(
         path.name for path in (src / folder).iterdir()
         if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )  # fmt: skip
     if not files:
-        raise UserError(f"{src / folder}: no photograph in it ({', '.join(sorted(SUFFIXES))})")
+        raise UserError(f"{src / folder}: no photographs ({', '.join(sorted(SUFFIXES))})")
     photos: dict[str, Photo] = {}
-    seen: dict[str, str] = {}
+    file_of_id: dict[str, str] = {}
     for file in files:
         photo = Photo(folder, file, _id(file, _LONGEST[folder]))
-        if (other := seen.setdefault(photo.id.lower(), file)) != file:
-            raise UserError(f"{src / folder}: {other} and {file} would get one name; rename one of them")
+        if (other := file_of_id.setdefault(photo.id.lower(), file)) != file:
+            raise UserError(f"{src / folder}: {other} and {file} would get the same id; rename one of them")
         photos[file] = photo
     return photos
 
 
 def _id(file: str, longest: int) -> str:
-    """Return a file's stem where it can be an id as it is, else its beginning and a digest of the whole."""
+    """Return a file's stem if it is a valid id, else its beginning and a digest of the file name."""
     stem = file.rpartition(".")[0]
     plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")
     if plain == stem and len(plain) <= longest:
@@ -139,7 +139,7 @@ def _quoted(field: str) -> str:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return the lines that hold something, with their numbers. Raise UserError for another header."""
+    """Return the non-empty lines with their numbers. Raise UserError for an unexpected header."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -149,12 +149,12 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     unknown = [name for name in reader.fieldnames if name not in _COLUMNS]
     if unknown or not {"person", "garment"} <= set(reader.fieldnames):
-        raise UserError(f"{path}: the first line has to be {','.join(_COLUMNS)}, not {header.strip()[:60]!r}")
+        raise UserError(f"{path}: the first line must be {','.join(_COLUMNS)}, not {header.strip()[:60]!r}")
     rows = []
     for row in reader:
         if "" in row:
             raise UserError(
-                f"{path}, line {reader.line_num}: more fields than the first line has; quote what has commas"
+                f"{path}, line {reader.line_num}: more fields than the first line; quote fields that contain commas"
             )
         if any(value.strip() for value in row.values()):
             rows.append((reader.line_num, {name: value.strip() for name, value in row.items()}))
@@ -178,6 +178,6 @@ def _pair(row: dict[str, str], photos: dict[Folder, dict[str, Photo]], where: st
 
 def _find(name: str, photos: dict[str, Photo], folder: Folder, where: str) -> Photo:
     if name not in photos:
-        near = difflib.get_close_matches(name, photos, n=3, cutoff=0.3) or list(photos)[:3]
-        raise UserError(f"{where}: no {name!r} in {folder}/; near to it: {', '.join(near)}")
+        similar = difflib.get_close_matches(name, photos, n=3, cutoff=0.3) or list(photos)[:3]
+        raise UserError(f"{where}: no {name!r} in {folder}/; similar names: {', '.join(similar)}")
     return photos[name]

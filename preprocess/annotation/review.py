@@ -1,7 +1,7 @@
-"""What a person should check: a list with one line an image, and a preview image of what was estimated in each.
+"""Review list for people, one line per image, and a preview of each image's estimates.
 
-In the list the rejected come first, then the least sure. A preview has the regions in colours, and the joints or
-landmarks on top.
+Rejected images come first in the list, then those of lowest confidence. A preview shows the regions in colours, and the
+joints or landmarks on top.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ PREVIEWS: Final = "previews"
 _HEIGHT: Final = 800
 _QUALITY: Final = 88
 _STRENGTH: Final = 0.55
-"""Of the regions' colours over the photograph."""
+"""Opacity of the regions' colours over the photograph."""
 _LINE, _KNOWN, _HIDDEN = (255, 255, 255), (0, 230, 0), (230, 120, 0)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photograph."""
+    """Result for one photograph."""
 
     photo: Photo
     confidences: Mapping[str, float] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Outcome:
     kept: bool = False
     """Whether it was annotated before"""
     reason: str | None = None
-    """The code and the detail of why it was rejected"""
+    """Fault code and detail if it was rejected"""
 
     @classmethod
     def rejected(cls, photo: Photo, error: RecordError) -> Outcome:
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def write_review(out: Path, outcomes: Sequence[Outcome]) -> Path:
-    """Write the list of all rejected and all doubtful images, empty but for its header where there are none."""
+    """Write the list of all rejected and all doubtful images; only the header if there are none."""
     path = out / REVIEW
     listed = [outcome for outcome in outcomes if outcome.reason or outcome.notes]
     buffer = io.StringIO()
@@ -84,14 +84,14 @@ def preview_path(photo: Photo) -> str:
 
 
 def write_preview(root: Path, photo: Photo, drawing: Drawing) -> None:
-    """Write the photograph beside itself with all that was estimated."""
+    """Write the photograph next to a copy with all estimates drawn over it."""
     path = root / preview_path(photo)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, encode_jpeg(overlay(drawing), _QUALITY))
 
 
 def overlay(drawing: Drawing) -> Pixels:
-    """Return the photograph, and beside it regions and points over it; RGB uint8, 800 pixels high."""
+    """Return the photograph next to a copy with regions and points drawn over it; RGB uint8, 800 pixels high."""
     height, width = drawing.labels.shape
     scale = _HEIGHT / height
     size = max(1, round(width * scale)), _HEIGHT
@@ -112,7 +112,7 @@ def overlay(drawing: Drawing) -> Pixels:
 
 
 def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Return a colour for each region's number; neighbours in number are far apart in hue."""
+    """Return a colour for each region's number; consecutive numbers are far apart in hue."""
     colours = [colorsys.hsv_to_rgb(number * 0.381966 % 1, 0.85, 1.0) for number in range(256)]
     return np.asarray(colours, np.float32) * 255
 

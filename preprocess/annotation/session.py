@@ -1,4 +1,4 @@
-"""A whole run: read the pairs, annotate what is not done yet, lay it out as AI-Hub does, list what to look at."""
+"""A whole run: reads the pairs, annotates new photographs, writes AI-Hub's layout and the review list."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from preprocess.synthetic.label_files import (
 from schemas import Garment, Origin
 
 _BATCH: Final = 8
-"""Photographs that are in memory, and whose poses are estimated, at a time."""
+"""Photographs in memory, and per batch of pose estimation."""
 _QUALITY: Final = 95
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run ended with."""
+    """Result of a run."""
 
     outcomes: tuple[Outcome, ...]
     pairs: int
     pairs_left_out: int
     """Pairs with a rejected image"""
     review: Path
-    """The list of what to look at"""
+    """Path of the review list"""
 
     @property
     def rejected(self) -> int:
@@ -51,12 +51,12 @@ class Report:
 
     @property
     def to_look_at(self) -> int:
-        """Images that were annotated, but not surely."""
+        """Images that were annotated, but need review."""
         return sum(outcome.reason is None and bool(outcome.notes) for outcome in self.outcomes)
 
     @property
     def kept(self) -> int:
-        """Images that were annotated before."""
+        """Images that an earlier run had annotated."""
         return sum(outcome.kept for outcome in self.outcomes)
 
 
@@ -86,8 +86,8 @@ def annotate(
 ) -> Report:
     """Annotate all photographs of the pairs in ``src`` and write ``out``.
 
-    ``load`` is called once, when the first estimate is needed. ``progress`` is called with (images done, in all).
-    Raise UserError for a mistake in the pairs file, missing weights, or a folder that cannot be written.
+    ``load`` is called at most once, when the first estimate is needed. ``progress`` is called with (images done,
+    total). Raise UserError for a mistake in the pairs file, missing weights, or a folder that is not writable.
     """
     pairs = read_pairs(src)
     run = _Run(src, _open(out, src), _once(load), least, strict)
@@ -106,11 +106,11 @@ def annotate(
 
 def _open(out: Path, src: Path) -> Store:
     if out.resolve().is_relative_to(src.resolve()):
-        raise UserError(f"--out {out}: lies in --src; give a folder beside it")
+        raise UserError(f"--out {out}: is inside --src; give a folder outside of it")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a folder that can be written") from error
+        raise UserError(f"--out {out}: {error.strerror}; give a writable folder") from error
     return Store(out)
 
 
@@ -126,7 +126,7 @@ def _once(load: Callable[[], Estimators]) -> Callable[[], Estimators]:
 
 
 def _tasks(pairs: Sequence[Pair]) -> list[_Task]:
-    """Return each photograph once: people, then garments."""
+    """Return one task per photograph: people, then garments."""
     dresses = {pair.person for pair in pairs if pair.kind == "dress"}
     people = dict.fromkeys(pair.person for pair in pairs)
     garments = {pair.garment: pair.kind for pair in pairs}
@@ -137,7 +137,7 @@ def _tasks(pairs: Sequence[Pair]) -> list[_Task]:
 
 
 def _annotate(run: _Run, tasks: Sequence[_Task]) -> list[Outcome]:
-    """Annotate a few photographs; the outcomes are in their order."""
+    """Annotate a batch of photographs; outcomes are in the order of the tasks."""
     outcomes: dict[Photo, Outcome] = {}
     open_tasks: dict[_Task, Pixels] = {}
     for task in tasks:
@@ -158,7 +158,7 @@ def _annotate(run: _Run, tasks: Sequence[_Task]) -> list[Outcome]:
 
 
 def _kept(run: _Run, task: _Task) -> Outcome | None:
-    """Return the outcome of what is done already, None where there is something to do. Raise RecordError."""
+    """Return the outcome of a photograph that needs no estimate, else None. Raise RecordError if it is unusable."""
     photo = task.photo
     source = _source(run, photo)
     by_hand = run.store.by_hand(photo)
@@ -184,20 +184,20 @@ def _source(run: _Run, photo: Photo) -> str:
         raise RecordError(Fault.BAD_IMAGE, photo.name, f"{error.strerror}; check the file") from error
 
 
-def _estimates(run: _Run, pictures: dict[_Task, Pixels]) -> Iterator[tuple[_Task, Estimate | RecordError]]:
-    people = [task for task in pictures if task.photo.folder == "people"]
-    poses = run.estimators().pose.poses([pictures[task] for task in people]) if people else []
-    found = dict(zip(people, poses, strict=True))
-    for task, picture in pictures.items():
+def _estimates(run: _Run, images: dict[_Task, Pixels]) -> Iterator[tuple[_Task, Estimate | RecordError]]:
+    people = [task for task in images if task.photo.folder == "people"]
+    poses = run.estimators().pose.poses([images[task] for task in people]) if people else []
+    poses_of = dict(zip(people, poses, strict=True))
+    for task, image in images.items():
         masks, name = run.estimators().masks, task.photo.name
         try:
-            if task in found:
+            if task in poses_of:
                 yield task, estimate_person(
-                    picture, found[task], masks,
+                    image, poses_of[task], masks,
                     least=run.least, strict=run.strict, trousers=task.kind != "dress", name=name,
                 )  # fmt: skip
             else:
-                yield task, estimate_garment(picture, task.kind or "upper", masks, least=run.least, name=name)
+                yield task, estimate_garment(image, task.kind or "upper", masks, least=run.least, name=name)
         except RecordError as error:
             yield task, error
 

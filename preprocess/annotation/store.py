@@ -1,9 +1,8 @@
-"""What is kept of each image: the image, its pose, its parse, and a record of what was written.
+"""Files of each annotated image: the image, its pose, its parse, and a record of what was written.
 
-A file is overwritten only where its bytes are those that an earlier run wrote: the record beside it holds their
-SHA-256. Whatever else lies there was corrected or made by hand, and stays. A record is written before its files, with
-the digests of what will be written, and keeps earlier ones, so a run that is stopped anywhere leaves no file of its own
-that it would not know again.
+A file is overwritten only if its bytes are those that an earlier run wrote, by the SHA-256 in its record. Any other
+file was corrected or made by hand, and is kept. A record is written before its files, with their digests, and keeps
+earlier digests, so an interrupted run always recognises its own files.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ class Annotated(BaseModel):
     source: str
     """SHA-256 of the photograph"""
     kind: Garment | None
-    """Of a garment, which its landmarks depend on; `dress` for a person who gets one"""
+    """Kind of a garment, on which its landmarks depend; `dress` for a person who gets a dress"""
     confidences: dict[str, float]
     notes: tuple[str, ...]
     written: dict[str, tuple[str, ...]]
-    """Ending → SHA-256 of all that was ever written under this name"""
+    """Ending → SHA-256 of every version that was written"""
 
 
 @dataclass(frozen=True)
@@ -49,21 +48,21 @@ class Store:
     root: Path
 
     def path(self, photo: Photo, ending: str) -> Path:
-        """Return where an image or one of its labels lies."""
+        """Return the path of an image or one of its labels."""
         return self.root / photo.folder / f"{photo.id}{ending}"
 
     def record(self, photo: Photo) -> Annotated | None:
-        """Return what an earlier run wrote down, None where it did not. Raise UserError for a damaged record."""
+        """Return the record of an earlier run, None if there is none. Raise UserError for a damaged record."""
         path = self._record_path(photo)
         try:
             return Annotated.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise UserError(f"{path}: not a record of prep annotate; remove it, labels stay") from error
+            raise UserError(f"{path}: not a record of prep annotate; remove it (labels are kept)") from error
 
     def by_hand(self, photo: Photo) -> list[str]:
-        """Return the endings of those files that are there and were not written by a run."""
+        """Return the endings of existing files that were not written by a run."""
         record = self.record(photo)
         known = record.written if record else {}
         return [
@@ -72,13 +71,13 @@ class Store:
         ]  # fmt: skip
 
     def is_done(self, photo: Photo, source: str, kind: Garment | None) -> bool:
-        """Return whether there is nothing to do: all files are there, and their record is of this very photograph."""
+        """Return whether all files exist and their record matches this photograph and kind."""
         record = self.record(photo)
         whole = all(self.path(photo, ending).is_file() for ending in ENDINGS)
         return whole and record is not None and (record.source, record.kind) == (source, kind)
 
     def write(self, photo: Photo, files: dict[str, bytes], record: Annotated) -> None:
-        """Write an image, its labels and the record; labels that were made by hand stay."""
+        """Write an image, its labels and the record; files made by hand are kept."""
         by_hand = self.by_hand(photo)
         old = self.record(photo)
         written = {
@@ -106,7 +105,7 @@ def digest(data: bytes) -> str:
 
 
 def as_json(document: dict[str, object], origin: Origin) -> bytes:
-    """Return a label file's bytes: one region a line, so that a person can find and correct it."""
-    said = {"origin": origin, **document}
-    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in said.items())
+    """Return a label file's bytes, one top-level key per line, so that it can be corrected by hand."""
+    fields = {"origin": origin, **document}
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in fields.items())
     return f"{{\n{lines}\n}}\n".encode()

@@ -1,1 +1,1 @@
-"""Looking at what is there: a dataset before it is built, a folder of shards after."""
+"""Inspection: of a dataset before the build, and of the shards after it."""

@@ -1,1 +1,1 @@
-"""Drawn people in drawn garments, laid out as AI-Hub 78: sample data whose every swap has a known answer."""
+"""Synthetic people in synthetic garments, in AI-Hub 78's layout: sample data with ground truth for every swap."""

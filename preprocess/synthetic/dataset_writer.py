@@ -1,4 +1,4 @@
-"""Writes a set of drawn looks in the layout of AI-Hub 78, release 2.
+"""Writes a set of synthetic looks in the layout of AI-Hub 78, release 2.
 
 drawn.json is written first, as the plan. A run that was stopped and is run again draws what is missing and ends with
 the same bytes; so does a run that asks for more looks of the same seed.
@@ -50,7 +50,7 @@ _MODEL_IMAGES: Final[dict[Split, str]] = {
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What a set holds."""
+    """Counts of a set's content."""
 
     looks: int
     items: int
@@ -58,9 +58,9 @@ class DatasetSummary:
     item_images: int
     validation_looks: int
     truth_looks: int
-    """Looks that are drawn in other garments too"""
+    """Looks with ground truth in other garments"""
     swaps: int
-    """Images of those"""
+    """Ground-truth images"""
     garments_each: tuple[int, int]
     """Fewest and most garments that one of them is drawn in, in place of one of its own"""
 
@@ -170,7 +170,7 @@ def _summary(plan: Plan, wearings: list[Wearing]) -> DatasetSummary:
 
 
 def _claim(out: Path, plan: Plan) -> None:
-    """Make ``out`` ready: refuse what is not this set's, drop half-written files, write the plan."""
+    """Prepare ``out``: refuse other files, remove partially written ones, write the plan."""
     if out.exists() and not out.is_dir():
         raise DrawnDataError(f"{out}: is a file; give a folder")
     path = out / "drawn.json"
@@ -187,7 +187,7 @@ def _claim(out: Path, plan: Plan) -> None:
 
 
 def _check_same(path: Path, plan: Plan) -> None:
-    """Raise DrawnDataError unless the set's plan is this one or begins it."""
+    """Raise DrawnDataError unless the existing plan is this one or a prefix of it."""
     if not path.exists():
         # Only the very first file of a run that was stopped at once may be there.
         if [entry.name for entry in path.parent.iterdir()] == [path.name + PART]:
@@ -206,7 +206,7 @@ def _check_same(path: Path, plan: Plan) -> None:
 
 
 def _run(tasks: list[_Task], workers: int) -> Iterator[None]:
-    """Do the tasks, yielding after each."""
+    """Run the tasks, yielding after each."""
     if workers == 1:
         for task in tasks:
             yield task.run()
@@ -218,7 +218,7 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[None]:
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
-            raise DrawnDataError("a worker was killed, perhaps for want of memory; give fewer --workers") from error
+            raise DrawnDataError("a worker was killed, perhaps out of memory; give fewer --workers") from error
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -18,7 +18,7 @@ CATEGORIES: Final[dict[Slot, tuple[int, str]]] = {
     "dress": (2, "tops"),
     "lower": (3, "bottoms"),
 }
-"""Number and name of an item's category; the format has none for dresses."""
+"""Number and name of each item category; the format has none for dresses."""
 
 Document = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Who wears what: the looks and items of a set, all of one seed.
+"""Looks and items of a set (the people, their poses and outfits), all derived from one seed.
 
 Look k is a function of the seed and k only, so a larger set begins with the smaller one. Every fifth look is of the
 validation split; the two splits share neither people nor garments.
@@ -95,7 +95,7 @@ class Plan:
 
 
 class _Wardrobe:
-    """Hands out one split's garments of a kind: each for one to three looks in a row."""
+    """Assigns one split's garments of a kind to looks: each to one to three consecutive looks."""
 
     def __init__(self, seed: int, split: Split, kind: Kind) -> None:
         self.key = (seed, 11, SPLITS.index(split), KINDS.index(kind))
@@ -110,7 +110,7 @@ class _Wardrobe:
         if self.left == 0:
             rng = np.random.default_rng([*self.key, self.count])
             self.left = int(rng.choice((1, 2, 3), p=(0.3, 0.4, 0.3)))
-            # The split is in the lowest bit, so no garment of one can be one of the other.
+            # The split is in the lowest bit, so the splits share no garment.
             seed = 2 * int(rng.integers(1 << 30)) + SPLITS.index(self.split)
             self.item = Item(_item_id(len(all_items)), self.kind, seed, self.split)
             all_items[self.item.id] = self.item
@@ -120,7 +120,7 @@ class _Wardrobe:
 
 
 def _day(number: int) -> str:
-    """Return MMDD of the day so many days after the first of October."""
+    """Return MMDD of the date that many days after the first of October."""
     day = datetime.date(2021, 10, 1) + datetime.timedelta(days=number % 365)
     return f"{day:%m%d}"
 
@@ -150,7 +150,7 @@ def make_plan(looks: int, seed: int) -> Plan:
         split: Split = "val" if k % VALIDATION_EVERY == VALIDATION_EVERY - 1 else "train"
         rng = np.random.default_rng([seed, 10, k])
         kinds = OUTFITS[int(rng.choice(len(OUTFITS), p=shares))][1]
-        # The look's number is in the low digits, so nobody comes twice.
+        # The look's number is in the low digits, so no person is repeated.
         person = int(rng.integers(1 << 30)) // 100_000 * 100_000 + k
         taken = tuple(wardrobes[split, kind].take(items).id for kind in kinds)
         worn.append(Look(_look_id(k), split, person, int(rng.integers(1 << 31)), taken))

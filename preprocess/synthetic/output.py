@@ -1,4 +1,4 @@
-"""How drawn files are written, and what is raised where none can be drawn."""
+"""Atomic writing of synthetic files, and the error for invalid requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PART: Final = ".part"
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     part = path.with_name(path.name + PART)
     part.write_bytes(data)
     part.replace(path)

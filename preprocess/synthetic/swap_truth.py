@@ -1,4 +1,4 @@
-"""The truth of swaps: people of the validation split in garments that they wear nowhere in the set.
+"""Ground truth of swaps: people of the validation split in garments that they wear nowhere in the set.
 
 Chosen are looks without an outer layer, whose every garment is seen whole. Each is drawn in its front frame, for each
 of its garments in turn with ``GARMENTS`` others of the split in its place.
@@ -28,7 +28,7 @@ from schemas import MASK_GARMENT, MASK_KEPT, SWAPS, Garment, Swap, Truth
 FOLDER: Final = "truth"
 FRAME: Final = "000"
 GARMENTS: Final = 20
-"""Garments that a person is drawn in, or fewer where the split has fewer."""
+"""Garments per person; fewer if the split has fewer."""
 JPEG_QUALITY: Final = 95
 
 _FEWEST = 2
@@ -42,14 +42,14 @@ _REGIONS: Final[dict[Garment, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Wearing:
-    """A look whose garment of one slot gives way to others."""
+    """A look whose garment in one slot is replaced by others."""
 
     look: Look
     slot: Garment
     outfit: tuple[Item, ...]
-    """What is worn in the photograph"""
+    """Garment worn in the image"""
     others: tuple[Item, ...]
-    """What is put on, one after the other; all of ``slot``"""
+    """Garments to try on, one at a time; all of ``slot``"""
 
     def swaps(self) -> list[Swap]:
         """Return the entries of the list."""
@@ -74,13 +74,13 @@ class Wearing:
 
 @dataclass(frozen=True)
 class SwapTask:
-    """Draws what is missing of one person and slot."""
+    """Draws the missing files of one person and slot."""
 
     out: Path
     wearing: Wearing
 
     def run(self) -> None:
-        """Write images and masks, each file whole or not at all."""
+        """Write images and masks, each file atomically."""
         look, folder = self.wearing.look, self.out / FOLDER
         missing = [
             (item, swap)
@@ -136,7 +136,7 @@ def _offered(plan: Plan) -> dict[Slot, list[Item]]:
         outfit = [plan.items[item] for item in look.items]
         layered = any(item.kind == "outer" for item in outfit)
         for item in outfit:
-            # No sample tries on a top that is worn beneath something: most of it is covered.
+            # No sample tries on a top under an outer layer: most of it is covered.
             if look.split == "val" and not (layered and item.kind == "top"):
                 offered[SLOTS[item.kind]][item.id] = item
     return {slot: list(items.values()) for slot, items in offered.items()}

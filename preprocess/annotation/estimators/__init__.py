@@ -1,1 +1,1 @@
-"""Networks that estimate poses and masks, each behind one of two protocols; one adapter a file."""
+"""Networks that estimate poses and masks, behind two protocols; one adapter per module."""

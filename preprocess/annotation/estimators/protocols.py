@@ -1,4 +1,4 @@
-"""What `prep annotate` asks of an estimator of poses and of one of masks; any network that answers so will do."""
+"""Interfaces of the pose and mask estimators of `prep annotate`; any network that implements them can be used."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from numpy.typing import NDArray
 from preprocess.formats.images import Pixels
 
 NONE, UPPER, LOWER, WHOLE = 0, 1, 2, 3
-"""What a pixel of a person wears: no garment; one of the upper body, of the lower body, of both."""
+"""Clothing classes of a person's pixels: no garment, upper body, lower body, or both (a dress)."""
 
 
 @dataclass(frozen=True)
 class BodyPose:
-    """One person in an image, in pixels of it."""
+    """One person in an image, in its pixel coordinates."""
 
     box: tuple[float, float, float, float]
     """Left, top, right, bottom"""
     confidence: float
-    """In [0, 1], that this is a person"""
+    """Confidence of the detection, in [0, 1]"""
     joints: NDArray[np.float64]
     """(17, 3): x, y and a confidence in [0, 1], in the order of `schemas.KEYPOINTS`, the person's left and right"""
 
 
 class Clothes(NamedTuple):
-    """What is worn where."""
+    """Segmentation of the worn clothes."""
 
     labels: NDArray[np.uint8]
     """(h, w) of NONE, UPPER, LOWER, WHOLE"""
     confidence: float
-    """In [0, 1]: the mean probability of the labels where something is worn, 0 where nothing is"""
+    """In [0, 1]: mean probability of the predicted class over clothed pixels; 0 without any"""
 
 
 class PoseEstimator(Protocol):
-    """Finds people and their joints."""
+    """Detects people and their joints."""
 
     def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
         """Return the people of each image, RGB uint8 (h, w, 3), in any order."""
@@ -45,24 +45,24 @@ class PoseEstimator(Protocol):
 
 
 class Segmenter(Protocol):
-    """Tells person, garment and clothes from what lies around them; images are RGB uint8 (h, w, 3)."""
+    """Segments person, garment and worn clothes; images are RGB uint8 (h, w, 3)."""
 
     def person(self, image: Pixels) -> NDArray[np.float32]:
-        """Return how probable it is that a pixel shows a person, (h, w) in [0, 1]."""
+        """Return each pixel's probability of showing a person, (h, w) in [0, 1]."""
         ...
 
     def garment(self, image: Pixels) -> NDArray[np.float32]:
-        """Return how probable it is that a pixel shows what was photographed, (h, w) in [0, 1]."""
+        """Return each pixel's probability of showing the photographed garment, (h, w) in [0, 1]."""
         ...
 
     def clothes(self, image: Pixels) -> Clothes:
-        """Return what the person of the image wears where."""
+        """Return the segmentation of the clothes that the person wears."""
         ...
 
 
 @dataclass(frozen=True)
 class Estimators:
-    """Both."""
+    """A pose estimator and a segmenter."""
 
     pose: PoseEstimator
     masks: Segmenter

@@ -1,8 +1,8 @@
 """Masks by rembg's U²-Nets. The only file that imports rembg, which is optional.
 
-The networks' own outputs are taken, not rembg's masks: it stretches each image's output to [0, 1], so that an empty
-image gets a mask too, and scales the numbers of the cloth classes by a smooth filter, which makes "upper" (1) of
-every edge between "none" (0) and "lower" (2).
+The networks' raw outputs are used instead of rembg's masks: rembg stretches each output to [0, 1], so that even an
+empty image gets a mask, and resizes the class numbers of clothes with interpolation, which turns every edge between
+"none" (0) and "lower" (2) into "upper" (1).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from preprocess.formats.images import Pixels
 
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SIDES = {"u2net": 320, "u2net_human_seg": 320, "u2net_cloth_seg": 768}
-"""Side in pixels of the square that each network reads."""
+"""Side in pixels of each network's square input."""
 _CLASSES = 4
 
 MODELS = tuple(_SIDES)
 
 
 class RembgMasks:
-    """`Segmenter` by the three weights in local files; nothing is fetched."""
+    """`Segmenter` with three networks from local files; nothing is downloaded."""
 
     def __init__(self, weights: Mapping[str, Path]) -> None:
-        """Load ``weights``, by the name of the model. Raise UserError where rembg is missing or a file is no model."""
+        """Load ``weights``, by model name. Raise UserError if rembg is missing or a file is not a model."""
         new_session = _imported()
         with tempfile.TemporaryDirectory(prefix="prep-rembg-") as folder, _home(folder):
             for name in MODELS:
@@ -51,10 +51,10 @@ class RembgMasks:
         return self._probability("u2net", image)
 
     def clothes(self, image: Pixels) -> Clothes:
-        """Return what is worn where; classes are decided at the network's size and scaled without mixing them."""
+        """Return the segmentation of clothes, predicted at the network's size and resized by nearest neighbour."""
         logits = self._run("u2net_cloth_seg", image)
         if logits.shape[0] != _CLASSES:
-            raise UserError(f"u2net_cloth_seg.onnx has {logits.shape[0]} classes, not {_CLASSES}; fetch rembg's own")
+            raise UserError(f"u2net_cloth_seg.onnx has {logits.shape[0]} classes, not {_CLASSES}; use rembg's file")
         odds = np.exp(logits - logits.max(axis=0))
         labels = logits.argmax(axis=0).astype(np.uint8)
         sure = 1 / odds.sum(axis=0)[labels > 0]
@@ -76,7 +76,7 @@ class RembgMasks:
 
 @contextmanager
 def _home(folder: str) -> Iterator[None]:
-    """Let rembg look for its models in one folder; it would fetch what it does not find there under its own name."""
+    """Point rembg at one folder of models; it would download a model that is missing there."""
     before = os.environ.get("U2NET_HOME")
     os.environ["U2NET_HOME"] = folder
     try:
@@ -89,14 +89,14 @@ def _home(folder: str) -> Iterator[None]:
 
 
 def _imported() -> Any:
-    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # nothing of it is used, and compiling it takes 45 s
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # numba's functions are not used, and compiling them takes 45 s
     try:
         from rembg import new_session
     except ImportError as error:
         raise UserError(
             f"{error.name or error} cannot be imported; masks need: pip install 'tryon-cascade[estimate]'"
         ) from error
-    except SystemExit as error:  # what rembg does where onnxruntime is missing
+    except SystemExit as error:  # raised by rembg if onnxruntime is missing
         raise UserError("onnxruntime cannot be imported; masks need: pip install 'tryon-cascade[estimate]'") from error
     return new_session
 
@@ -105,5 +105,5 @@ def _opened(new_session: Any, name: str, path: Path) -> Any:
     try:
         return new_session(name)
     except Exception as error:  # onnxruntime's errors have no common class
-        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UserError(f"--weights {path}: no ONNX model for {name} ({said}); fetch the file again") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"--weights {path}: not an ONNX model of {name} ({reason}); download the file again") from error

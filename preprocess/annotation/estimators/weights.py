@@ -1,4 +1,4 @@
-"""Where the estimators' weights are: in files that are named, or where rembg keeps its own; nothing is fetched."""
+"""Locates the estimators' weights: given files or folders, or rembg's own folders; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ _FROM = {
 }
 
 
-def load_estimators(given: Sequence[Path]) -> Estimators:
-    """Load both estimators. Raise UserError where a package or a file of weights is missing, or cannot be read."""
-    found = find_weights(given)
-    return Estimators(YoloPose(found["pose"]), RembgMasks({name: found[name] for name in MODELS}))
+def load_estimators(paths: Sequence[Path]) -> Estimators:
+    """Load both estimators. Raise UserError if a package or a weights file is missing or cannot be read."""
+    files = find_weights(paths)
+    return Estimators(YoloPose(files["pose"]), RembgMasks({name: files[name] for name in MODELS}))
 
 
-def find_weights(given: Sequence[Path]) -> dict[str, Path]:
-    """Return the file of each of `pose` and rembg's models, from ``given`` files and folders or rembg's own folders.
+def find_weights(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the weights file of `pose` and of each of rembg's models.
 
-    Raise UserError, which names all that is missing and where to put it, and for a file that is none of them.
+    ``paths`` (files or folders) take precedence over rembg's own folders. Raise UserError that lists all missing
+    files and where to put them, and for a file that is none of them.
     """
     found: dict[str, Path] = {}
-    for path in given:
+    for path in paths:
         if not path.exists():
             raise UserError(f"--weights {path}: no such file")
         inside = _in_folder(path) if path.is_dir() else _of_file(path)
         for what, file in inside.items():
             if what in found:
-                raise UserError(f"--weights: {found[what]} and {file} are both for {what}; name one")
+                raise UserError(f"--weights: {found[what]} and {file} are both for {what}; give one")
             found[what] = file
     for folder in _known_folders():
         found = _in_folder(folder) | found
     missing = [wanted for what, wanted in _FROM.items() if what not in found]
     if missing:
-        raise UserError(f"weights are missing; put into {_home()}, or name by --weights: {'; '.join(missing)}")
+        raise UserError(
+            f"weights are missing; put them into {_home()}, or give them by --weights: {'; '.join(missing)}"
+        )
     return found
 
 
@@ -52,14 +55,14 @@ def _of_file(path: Path) -> dict[str, Path]:
     if path.suffix == ".onnx" and path.stem in MODELS:
         return {path.stem: path}
     names = ", ".join(f"{name}.onnx" for name in MODELS)
-    raise UserError(f"--weights {path}: neither a .pt of a YOLO-pose nor one of {names}; rename it, or leave it out")
+    raise UserError(f"--weights {path}: neither a .pt of a YOLO-pose nor one of {names}; rename or omit it")
 
 
 def _in_folder(folder: Path) -> dict[str, Path]:
     found = {name: folder / f"{name}.onnx" for name in MODELS if (folder / f"{name}.onnx").is_file()}
     poses = sorted(folder.glob(_POSE))
     if len(poses) > 1:
-        raise UserError(f"{folder} holds {poses[0].name} and {poses[1].name}; name one by --weights, or take one away")
+        raise UserError(f"{folder} holds {poses[0].name} and {poses[1].name}; give one by --weights, or remove one")
     return found | ({"pose": poses[0]} if poses else {})
 
 

@@ -16,31 +16,33 @@ from preprocess.formats.images import Pixels
 from schemas import NUM_KEYPOINTS
 
 _LEAST = 0.1
-"""Confidence below which a person is not even reported."""
+"""Confidence below which a person is not reported."""
 
 
 class YoloPose:
-    """`PoseEstimator` by the weights in one local file; nothing is fetched, nothing is reported to anybody.
+    """`PoseEstimator` with weights from one local file; no downloads, no telemetry.
 
-    Images are scaled to the size that the weights were trained at, which the file says; the published ones' is 640.
+    Images are scaled to the training size stored in the weights file; 640 for the published ones.
     """
 
     def __init__(self, weights: Path) -> None:
-        """Load the weights. Raise UserError where the package is missing or the file is no YOLO-pose."""
+        """Load the weights. Raise UserError if the package is missing or the file is not a YOLO-pose model."""
         model_class = _imported()
         try:
             self._model = model_class(str(weights), task="pose")
             names = self._model.names
         except Exception as error:  # pickle, zip, torch and ultralytics each raise their own
-            raise UserError(f"--weights {weights}: no weights of a YOLO-pose ({_first_line(error)})") from error
+            raise UserError(
+                f"--weights {weights}: not the weights of a YOLO-pose model ({_first_line(error)})"
+            ) from error
         if self._model.task != "pose":
-            raise UserError(f"--weights {weights}: a YOLO for {self._model.task}, not for pose; take a yolo*-pose file")
+            raise UserError(f"--weights {weights}: a YOLO for {self._model.task}, not for pose; use a yolo*-pose file")
         self._people = [number for number, name in names.items() if name == "person"] or list(names)
 
     def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
-        """Return the people of each image. Raise UserError where the weights have other joints than COCO's 17."""
+        """Return the people of each image. Raise UserError if the model's joints are not COCO's 17."""
         results = self._model.predict(
-            [np.ascontiguousarray(image[..., ::-1]) for image in pictures],  # arrays are taken for BGR
+            [np.ascontiguousarray(image[..., ::-1]) for image in pictures],  # ultralytics expects arrays in BGR
             conf=_LEAST, classes=self._people, verbose=False, save=False, batch=len(pictures),
         )  # fmt: skip
         return [_people(result) for result in results]
@@ -61,7 +63,7 @@ def _people(result: Any) -> list[BodyPose]:
 
 
 def _imported() -> Any:
-    """Import ultralytics, told beforehand to stay off the network, to install nothing and to leave the home alone."""
+    """Import ultralytics, configured not to use the network, install packages or write to the home folder."""
     os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
     os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="prep-yolo-"))
     try:

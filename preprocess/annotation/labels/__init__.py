@@ -1,1 +1,1 @@
-"""From estimates to labels in AI-Hub's sense: body regions, outlines, landmarks, and how sure they are."""
+"""From estimates to AI-Hub's labels: body regions, outlines, landmarks, with their confidences."""

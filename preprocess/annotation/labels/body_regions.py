@@ -1,8 +1,8 @@
-"""Body regions, as AI-Hub's parse has them, from three estimates: the person's mask, what is worn where, the pose.
+"""Body regions, as in AI-Hub's parse, from three estimates: the person's mask, the clothes' segmentation, the pose.
 
-What is worn says upper and lower garment; what is bare is divided among head, neck, arms, legs and feet by the nearest
-bone. What is near no bone (a bag, a chair) gets no region, and so does a bare patch on the torso: Ia then hides it,
-which is right where it is a hole in the garment's mask. Layers of tops, hats and trousers' parts are not told apart.
+The segmentation gives upper and lower garment; bare skin is divided among head, neck, arms, legs and feet by the
+nearest bone. Pixels that are near no bone (a bag, a chair) get no region, nor does a bare patch on the torso: Ia then
+hides it, which is right for a hole in the garment's mask. Layers of tops, hats and parts of trousers are not separated.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from preprocess.synthetic.drawing.annotated import BACKGROUND, region
 from preprocess.synthetic.drawing.canvas import U8
 
 _FAR: Final = 1.9
-"""Radii from a bone beyond which nothing is skin."""
+"""Distance from a bone, in its radii, beyond which no pixel is skin."""
 _TORSO_RADIUS: Final = 0.10
-"""How far beyond shoulders and hips the torso goes, in its lengths, where a sleeve or a bare arm begins."""
+"""How far the torso extends beyond shoulders and hips, in torso lengths; sleeves and bare arms begin there."""
 _SMALLEST: Final = 0.01
-"""Patches of a garment smaller than this share of it are noise."""
+"""Patches smaller than this share of a garment are noise."""
 _OVERHANG: Final = 0.03
-"""How far clothes may go beyond the person's mask, in torso lengths: the one is finer than the other."""
+"""How far clothes may extend beyond the coarser person mask, in torso lengths."""
 _UPPER_CHEST: Final = 0.45
-"""Bare skin down to here below the shoulders is neck, in torso lengths."""
+"""Bare skin down to this distance below the shoulders, in torso lengths, is neck."""
 _ARMS: Final = ("right_arm", "left_arm")
 _SLEEVES: Final = {"right_arm": "inner_rsleeve", "left_arm": "inner_lsleeve"}
 
 
 def body_regions(image: Pixels, person: Mask, clothes: U8, joints: NDArray[np.float64]) -> U8:
-    """Return the number of the region that each pixel shows, 255 where none, (h, w).
+    """Return each pixel's region number, 255 for none, (h, w).
 
-    ``joints`` is (17, 3): x, y in pixels and whether known. Raise ValueError unless shoulders and hips are known.
+    ``joints`` is (17, 3): x, y in pixels and 0 for unknown. Raise ValueError unless shoulders and hips are known.
     """
     body = body_of(joints)
     if body is None:
@@ -56,9 +56,9 @@ def body_regions(image: Pixels, person: Mask, clothes: U8, joints: NDArray[np.fl
 
 
 def without_trousers(labels: U8) -> U8:
-    """Return the labels with trousers called a skirt, for a person who gets a dress.
+    """Return the labels with trousers relabelled as a skirt, for a person who gets a dress.
 
-    AI-Hub's layout has no other way to say so: who is listed with a top alone, over trousers, wears a top.
+    AI-Hub's layout cannot express it otherwise: a person with trousers whose only listed item is a top wears a top.
     """
     changed = labels.copy()
     changed[labels == region("pants_hip")] = region("skirt")
@@ -66,7 +66,7 @@ def without_trousers(labels: U8) -> U8:
 
 
 def _worn(person: Mask, clothes: U8, body: Body) -> U8:
-    """Return the clothes of this person without specks, and without holes as small."""
+    """Return the clothes of this person, with specks removed and small holes filled."""
     reach = max(2, round(body.length * _OVERHANG))
     worn = np.where(dilated(person, reach), clothes, NONE).astype(np.uint8)
     for kind in (UPPER, LOWER, WHOLE):
@@ -81,21 +81,21 @@ def _worn(person: Mask, clothes: U8, body: Body) -> U8:
 
 
 def _patches(mask: U8, least: float) -> Mask:
-    """Return the connected patches of a mask that have fewer pixels than ``least``."""
+    """Return the connected components of a mask with fewer pixels than ``least``."""
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     small = stats[:, cv2.CC_STAT_AREA] < least
     small[0] = False
-    found: Mask = small[numbers]
-    return found
+    patches: Mask = small[numbers]
+    return patches
 
 
 def _paint_bare(
     labels: U8, image: Pixels, bare: Mask, joints: NDArray[np.float64], body: Body, head: Head
 ) -> None:  # fmt: skip
     shape = bare.shape[0], bare.shape[1]
-    found = bones(joints, body, head.chin)
-    number, away = nearest(found, shape)
-    regions = np.array([region(bone.region) for bone in found], np.uint8)
+    all_bones = bones(joints, body, head.chin)
+    number, away = nearest(all_bones, shape)
+    regions = np.array([region(bone.region) for bone in all_bones], np.uint8)
     above = head.zone(shape)
     limbs = bare & (away < _FAR) & ~above
     labels[limbs] = regions[number[limbs]]
@@ -122,7 +122,7 @@ def _paint_upper(labels: U8, upper: Mask, joints: NDArray[np.float64], body: Bod
 
 
 def _torso_distance(shape: tuple[int, int], body: Body) -> NDArray[np.float32]:
-    """Return the distance from the torso, in its radii; 0 inside of it."""
+    """Return the distance from the torso, in its radii; 0 inside."""
     outside = np.ones(shape, np.uint8)
     cv2.fillConvexPoly(outside, np.rint(body.quad).astype(np.int32), 0)
     away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5)
@@ -138,12 +138,12 @@ def _on_chest(shape: tuple[int, int], body: Body) -> Mask:
 
 
 def _hanging(head: Head, body: Body) -> Bone:
-    """Return the line that long hair hangs along: from the head to the chest."""
+    """Return the line along which long hair hangs: from the head to the chest."""
     return Bone("hair", head.middle, body.shoulders - body.up * _UPPER_CHEST * body.length, 1.1 * head.width)
 
 
 def _has_legs(lower: Mask) -> bool:
-    """Return whether the lower garment ends in two legs: several rows of its lower third are cut in two."""
+    """Return whether the lower garment has two legs: several rows of its lower third consist of two runs."""
     x, y, width, height = cv2.boundingRect(lower.view(np.uint8))
     if not width:
         return False

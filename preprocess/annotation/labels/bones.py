@@ -1,4 +1,4 @@
-"""A body's bones by its joints: which of them each pixel is nearest to, in units of the bone's own thickness."""
+"""Bones between joints, and each pixel's nearest bone, with distances in units of the bone's radius."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LEGS: Final = {
 _SHOULDERS, _HIPS = list(TORSO[:2]), list(TORSO[2:])
 _SHOES: Final = {"right_leg": "right_shoe", "left_leg": "left_shoe"}
 _UPPER_ARM, _FOREARM, _HAND, _THIGH, _SHANK, _FOOT, _NECK = 0.13, 0.10, 0.12, 0.20, 0.13, 0.17, 0.16
-"""Thickness of bare limbs about their bones, in torso lengths."""
+"""Radius of bare limbs around their bones, in torso lengths."""
 _HAND_LENGTH, _FOOT_LENGTH = 0.36, 0.30
-"""How far hand and foot go on beyond wrist and ankle, in torso lengths."""
+"""How far hand and foot extend beyond wrist and ankle, in torso lengths."""
 _BEFORE_ANKLE: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Bone:
-    """A line between two joints that belongs to a region."""
+    """A line segment between two joints, and the region it belongs to."""
 
     region: str
     start: Point
@@ -43,20 +43,20 @@ class Bone:
 
 @dataclass(frozen=True)
 class Body:
-    """What a pose says of the whole body, in pixels."""
+    """Position and size of the torso, in pixels."""
 
     shoulders: Point
-    """Their middle"""
+    """Midpoint of the shoulders"""
     up: Point
     """Unit vector from the hips to the shoulders"""
     length: float
-    """Of the torso"""
+    """Length of the torso"""
     quad: NDArray[np.float64]
     """(4, 2): left shoulder, right shoulder, right hip, left hip"""
 
 
 def body_of(joints: NDArray[np.float64]) -> Body | None:
-    """Return the body of (17, 3) joints, x, y and whether known; None unless both shoulders and hips are."""
+    """Return the torso of (17, 3) joints (x, y, 0 for unknown); None unless both shoulders and both hips are known."""
     if not joints[_SHOULDERS + _HIPS, 2].all():
         return None
     shoulders, hips = (joints[pair, :2].mean(axis=0) for pair in (_SHOULDERS, _HIPS))
@@ -67,22 +67,22 @@ def body_of(joints: NDArray[np.float64]) -> Body | None:
 
 
 def bones(joints: NDArray[np.float64], body: Body, chin: Point) -> list[Bone]:
-    """Return the bones of neck, arms, legs and feet, as far as their joints are known."""
+    """Return the bones of neck, arms, legs and feet whose joints are known."""
     unit = body.length
-    found = [Bone("neck", chin, body.shoulders, _NECK * unit)]
+    all_bones = [Bone("neck", chin, body.shoulders, _NECK * unit)]
     for region, (shoulder, elbow, wrist) in _ARMS.items():
-        found += _chain(region, joints, (shoulder, elbow, wrist), (_UPPER_ARM * unit, _FOREARM * unit))
+        all_bones += _chain(region, joints, (shoulder, elbow, wrist), (_UPPER_ARM * unit, _FOREARM * unit))
         if tip := _beyond(joints, elbow, wrist, _HAND_LENGTH * unit):
-            found.append(Bone(region, *tip, _HAND * unit))
+            all_bones.append(Bone(region, *tip, _HAND * unit))
     for region, (hip, knee, ankle) in _LEGS.items():
-        found += _chain(region, joints, (hip, knee, ankle), (_THIGH * unit, _SHANK * unit))
+        all_bones += _chain(region, joints, (hip, knee, ankle), (_THIGH * unit, _SHANK * unit))
         if tip := _beyond(joints, knee, ankle, _FOOT_LENGTH * unit):
-            found.append(Bone(_SHOES[region], tip[0] + (tip[1] - tip[0]) * _BEFORE_ANKLE, tip[1], _FOOT * unit))
-    return found
+            all_bones.append(Bone(_SHOES[region], tip[0] + (tip[1] - tip[0]) * _BEFORE_ANKLE, tip[1], _FOOT * unit))
+    return all_bones
 
 
 def nearest(bones: list[Bone], shape: tuple[int, int]) -> tuple[NDArray[np.int32], Distances]:
-    """Return for each pixel (h, w) the number of its nearest bone, and the distance in radii of that bone."""
+    """Return for each pixel (h, w) the index of its nearest bone, and the distance in that bone's radii."""
     number = np.zeros(shape, np.int32)
     least = np.full(shape, np.inf, np.float32)
     for position, bone in enumerate(bones):
@@ -114,7 +114,7 @@ def _chain(
 
 
 def _beyond(joints: NDArray[np.float64], before: int, last: int, length: float) -> tuple[Point, Point] | None:
-    """Return the last joint and the point so far beyond it in the direction of its bone."""
+    """Return the last joint, and the point ``length`` beyond it in the direction of its bone."""
     if not (joints[before, 2] and joints[last, 2]):
         return None
     bone = joints[last, :2] - joints[before, :2]

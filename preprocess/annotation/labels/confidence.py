@@ -1,4 +1,4 @@
-"""How sure an estimate is, and what follows: it is taken, taken with a note, or rejected."""
+"""Confidence of an estimate, by which it is accepted, accepted with a note, or rejected."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _UNSURE: Final = {
     "clothes": Fault.UNSURE_CLOTHES,
     "garment": Fault.UNSURE_GARMENT,
 }
-"""What is estimated → the fault of too low a confidence in it."""
+"""Kind of estimate → fault if its confidence is too low."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """All that was estimated of one image."""
+    """All estimates for one image."""
 
     drawing: Drawing
     confidences: Mapping[str, float]
-    """Of each estimate, in [0, 1]"""
+    """Confidence of each estimate, in [0, 1]"""
     notes: tuple[str, ...] = field(default=())
-    """What a person should look at"""
+    """What a person should review"""
 
     @property
     def confidence(self) -> float:
-        """The least of all."""
+        """The lowest of all confidences."""
         return min(self.confidences.values())
 
 
@@ -53,9 +53,10 @@ def check(confidences: Mapping[str, float], least: float, name: str) -> tuple[st
 
 
 def certainty(probability: NDArray[np.float32], mask: Mask) -> float:
-    """Return how crisp a mask is, in [0, 1]: its probability inside, as a share of its area and all that is outside.
+    """Return how crisp a mask is, in [0, 1]: a soft IoU of the mask and the probabilities.
 
-    1 where the network said 1 inside and 0 outside; 0 for an empty mask.
+    The sum of the probabilities inside, divided by the mask's area plus the sum outside. 1 if the network predicts 1
+    inside and 0 outside; 0 for an empty mask.
     """
     inside = float(probability[mask].sum())
     whole = float(np.count_nonzero(mask)) + float(probability[~mask].sum())

@@ -1,4 +1,4 @@
-"""The head by the joints of the face: where face, hair and chin are."""
+"""Location of head, face, hair and chin, from the joints of the face."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas import Keypoint
 _FACE: Final = slice(Keypoint.NOSE, Keypoint.LEFT_SHOULDER)
 _EYES: Final = slice(Keypoint.LEFT_EYE, Keypoint.LEFT_EAR)
 _WIDTH: Final = 0.30
-"""Of a head, in torso lengths, where the face does not tell."""
+"""Width of a head in torso lengths, if it cannot be measured on the face."""
 _EYES_TO_WIDTH: Final = 2.3
 _BELOW_EYES: Final = 0.18
 """How far below the eyes the middle of a face is, and half its height, in widths of the head."""
@@ -24,7 +24,7 @@ _HALF_WIDTH, _HALF_HEIGHT = 0.50, 0.74
 _REACH: Final = 1.0
 """How far from the head's middle line hair may reach above the chin, in widths of the head."""
 _CLEAR: Final = 18.0
-"""Distance in Lab at which the colours of hair and skin are told apart."""
+"""Smallest distance in Lab at which the colours of hair and skin can be distinguished."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Head:
     """A head in an image, in pixels."""
 
     middle: Point
-    """Of the face"""
+    """Centre of the face"""
     up: Point
     width: float
-    seen: bool
-    """Whether the face is: from behind there is hair alone"""
+    visible: bool
+    """Whether the face is visible; from behind only hair is"""
 
     @property
     def chin(self) -> Point:
@@ -47,10 +47,10 @@ class Head:
         """Return the ellipse of the face (h, w), empty from behind."""
         across, along = self._axes(shape)
         inside: Mask = (across / (_HALF_WIDTH * self.width)) ** 2 + (along / (_HALF_HEIGHT * self.width)) ** 2 <= 1
-        return inside & self.seen
+        return inside & self.visible
 
     def zone(self, shape: tuple[int, int]) -> Mask:
-        """Return all that is above the chin and near enough to be head (h, w)."""
+        """Return the pixels above the chin that are near enough to belong to the head (h, w)."""
         across, along = self._axes(shape)
         near: Mask = (along > -_HALF_HEIGHT * self.width) & (np.abs(across) < _REACH * self.width)
         return near
@@ -63,11 +63,11 @@ class Head:
 
 
 def head_of(joints: NDArray[np.float64], body: Body) -> Head:
-    """Return the head of a pose; without any joint of the face, a head of usual size above the shoulders."""
+    """Return the head of a pose; without any face joint, a head of average size above the shoulders."""
     known = joints[_FACE, 2] > 0
     if not known.any():
         width = _WIDTH * body.length
-        return Head(body.shoulders + body.up * width * 1.2, body.up, width, seen=False)
+        return Head(body.shoulders + body.up * width * 1.2, body.up, width, visible=False)
     up = joints[_FACE, :2][known].mean(axis=0) - body.shoulders
     up = up / max(float(np.hypot(*up)), 1e-6)
     between_ears = _between(joints, Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR)
@@ -76,13 +76,13 @@ def head_of(joints: NDArray[np.float64], body: Body) -> Head:
     eyes = known[Keypoint.LEFT_EYE] or known[Keypoint.RIGHT_EYE]
     high = joints[_EYES, :2][known[_EYES]] if eyes else joints[_FACE, :2][known]
     middle = high.mean(axis=0) - up * width * _BELOW_EYES
-    return Head(middle, up, width, seen=bool(known[Keypoint.NOSE] or eyes))
+    return Head(middle, up, width, visible=bool(known[Keypoint.NOSE] or eyes))
 
 
 def looks_like_hair(image: Pixels, doubtful: Mask, skin: Mask, hair: Mask) -> Mask:
     """Return those pixels of ``doubtful`` whose colour is nearer to the hair's than to the skin's.
 
-    None where the two cannot be told apart, or either is not seen. ``image`` is RGB uint8, masks are (h, w).
+    Empty if the two cannot be distinguished, or either is not visible. ``image`` is RGB uint8, masks are (h, w).
     """
     nothing = np.zeros_like(doubtful)
     if not (doubtful.any() and skin.any() and hair.any()):

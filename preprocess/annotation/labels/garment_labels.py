@@ -1,4 +1,4 @@
-"""A photograph of a garment → its outline and its landmarks."""
+"""Estimates the outline and the landmarks of a photographed garment."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from schemas import Garment
 
 _HALF: Final = 0.5
 _SMALLEST, _LARGEST = 0.02, 0.95
-"""Shares of the image between which a garment lies."""
+"""Smallest and largest share of the image that a garment may fill."""
 _PART: Final = 0.15
-"""A piece apart from the garment belongs to it from this share of its size on."""
+"""A separate piece belongs to the garment if it has at least this share of the largest piece's size."""
 _HOLE: Final = 0.002
-"""Holes up to this share of the garment are filled: prints, not what is between sleeve and body."""
+"""Holes up to this share of the garment are filled: prints, but not the gap between sleeve and body."""
 _MARGIN: Final = 0.08
 _CUT_OFF: Final = 0.02
-"""Share of the image's rim on which a garment looks cut off."""
+"""Share of the image's border above which a garment looks cut off."""
 _VISIBLE: Final = (1, 1, 2)
-"""Known landmarks are called visible, as AI-Hub's are."""
+"""Factor that marks known landmarks as visible, as in AI-Hub's files."""
 _NAMES: Final[dict[Garment, str]] = {"upper": "torso", "lower": "hip", "dress": "torso"}
 """The region that the whole outline is written as."""
 
@@ -38,32 +38,33 @@ _NAMES: Final[dict[Garment, str]] = {"upper": "torso", "lower": "hip", "dress": 
 def estimate_garment(image: Pixels, kind: Garment, masks: Segmenter, *, least: float, name: str) -> Estimate:
     """Estimate outline and landmarks of a garment's front, RGB uint8 (h, w, 3).
 
-    The mask is estimated twice, the second time of what is around the first: so it is as fine for a small garment as
-    for a large one. Raise RecordError where there is no garment or no background, and where the confidence is below
-    ``least``.
+    The mask is estimated twice, the second time on a crop around the first, so that it is as fine for a small garment
+    as for a large one. Raise RecordError if there is no garment or no background, or the confidence is below ``least``.
     """
     first = masks.garment(image)
     box = _around(_largest(first > _HALF))
     if box is None:
-        raise RecordError(Fault.NO_GARMENT, name, "no garment is found; lay it on a plain ground of another colour")
+        raise RecordError(Fault.NO_GARMENT, name, "no garment found; lay it on a plain background of another colour")
     probability = np.zeros_like(first)
     probability[box] = masks.garment(np.ascontiguousarray(image[box]))
     mask = _largest(probability > _HALF)
     share = share_of(mask)
     if share < _SMALLEST:
-        raise RecordError(Fault.NO_GARMENT, name, f"what is found fills {share:.1%} of the photo; go nearer")
+        raise RecordError(Fault.NO_GARMENT, name, f"the garment fills only {share:.1%} of the photo; go nearer")
     if share > _LARGEST:
-        raise RecordError(Fault.NO_BACKGROUND, name, "what is found fills the photo; step back until its edge shows")
+        raise RecordError(
+            Fault.NO_BACKGROUND, name, "the garment fills the photo; step back until its outline is visible"
+        )
     sure = {"garment": certainty(probability, mask)}
     notes = check(sure, least, name)
     if _on_rim(mask) > _CUT_OFF:
-        notes = (*notes, "reaches the picture's edge, perhaps cut off")
+        notes = (*notes, "reaches the image's edge, perhaps cut off")
     labels = np.where(mask, region(_NAMES[kind], "item"), BACKGROUND).astype(np.uint8)
     return Estimate(Drawing(image, labels, landmarks(for_landmarks(mask, kind), kind) * _VISIBLE, 0), sure, notes)
 
 
 def _largest(mask: Mask) -> Mask:
-    """Return the mask's largest piece and those not much smaller, their small holes filled."""
+    """Return the mask's largest piece and those of similar size, with small holes filled."""
     _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     sizes = stats[1:, cv2.CC_STAT_AREA]
     if not sizes.size:

@@ -1,4 +1,4 @@
-"""A photograph of a person → pose and body regions."""
+"""Estimates the pose and the body regions of a photographed person."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from schemas import TORSO, Keypoint
 
 _JOINT: Final = 0.35
 """Confidence below which a joint counts as absent."""
-_SEEN: Final = 0.6
-"""Confidence from which on a joint counts as visible, not hidden."""
+_VISIBLE: Final = 0.6
+"""Confidence at and above which a joint counts as visible, not hidden."""
 _PERSON: Final = 0.25
-"""Confidence below which a second person is none."""
+"""Confidence below which a detected person is ignored."""
 _MARGIN: Final = 0.15
-"""How far around the person's box masks are looked for, of its longer side."""
+"""Margin around the person's box in which masks are estimated, as a share of its longer side."""
 _HALF: Final = 0.5
 _TORSO: Final = list(TORSO)
 _SIDEWAYS: Final = 0.25
-"""Distance of the shoulders in torso lengths, below which the person stands sideways."""
+"""Distance of the shoulders, in torso lengths, below which the person stands sideways."""
 _FRONT, _BACK, _SIDE = 0, 1, -1
 
 
@@ -47,30 +47,32 @@ def estimate_person(
 ) -> Estimate:
     """Estimate one person: the largest of ``people``. ``image`` is RGB uint8 (h, w, 3).
 
-    Without ``trousers`` these are called a skirt, see `without_trousers`.
+    Without ``trousers`` they are labelled as a skirt, see `without_trousers`.
 
-    Raise RecordError where there is no person, or where ``strict`` there are several, where shoulders or hips are not
-    found, and where the confidence of pose, person or clothes is below ``least``.
+    Raise RecordError if there is no person, if there are several and ``strict`` is set, if a shoulder or hip is
+    missing, or if the confidence of pose, person or clothes is below ``least``.
     """
-    found = sorted((one for one in people if one.confidence >= _PERSON), key=_area)
-    if not found:
-        raise RecordError(Fault.NO_PERSON, name, "no person is found; take a photo of one, upright and whole")
-    if strict and len(found) > 1:
-        raise RecordError(Fault.SEVERAL_PEOPLE, name, f"{len(found)} people; crop the photo to one, or omit --strict")
-    chosen = found[-1]
+    candidates = sorted((one for one in people if one.confidence >= _PERSON), key=_area)
+    if not candidates:
+        raise RecordError(
+            Fault.NO_PERSON, name, "no person found; take a photo of one standing person, from head to foot"
+        )
+    if strict and len(candidates) > 1:
+        raise RecordError(
+            Fault.SEVERAL_PEOPLE, name, f"{len(candidates)} people; crop the photo to one, or omit --strict"
+        )
+    chosen = candidates[-1]
     pose = _pose(chosen.joints)
     body = body_of(pose)
     if body is None:
-        raise RecordError(
-            Fault.HIDDEN_JOINTS, name, "shoulders and hips are not all found; both have to be in the photo"
-        )
+        raise RecordError(Fault.HIDDEN_JOINTS, name, "not all shoulders and hips were found; they must be in the photo")
     sure = {"pose": min(chosen.confidence, float(chosen.joints[_TORSO, 2].mean()))}
     check(sure, least, name)
     person, clothes, sure_of_masks = _masks(image, chosen, pose, body, masks)
     sure |= sure_of_masks
     notes = check(sure, least, name)
-    if len(found) > 1:
-        notes = (*notes, f"{len(found)} people, the largest is taken")
+    if len(candidates) > 1:
+        notes = (*notes, f"{len(candidates)} people, the largest is used")
     labels = body_regions(image, person, clothes, pose)
     if not trousers:
         labels = without_trousers(labels)
@@ -85,7 +87,7 @@ def _area(person: BodyPose) -> float:
 def _pose(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (17, 3) as in AI-Hub's files: 0 absent, 1 hidden, 2 visible."""
     pose = joints.copy()
-    pose[:, 2] = np.where(joints[:, 2] >= _SEEN, 2.0, 1.0)
+    pose[:, 2] = np.where(joints[:, 2] >= _VISIBLE, 2.0, 1.0)
     pose[joints[:, 2] < _JOINT] = 0.0
     return pose
 
@@ -93,7 +95,7 @@ def _pose(joints: NDArray[np.float64]) -> NDArray[np.float64]:
 def _masks(
     image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
 ) -> tuple[Mask, U8, dict[str, float]]:
-    """Return the person's mask, what is worn where, and how sure either is; looked for around the person alone."""
+    """Return the person's mask, the clothes' classes, and their confidences, estimated on a crop around the person."""
     box = _around(chosen.box, image.shape[:2])
     inside = np.ascontiguousarray(image[box])
     probability = masks.person(inside)
@@ -118,28 +120,28 @@ def _around(box: tuple[float, float, float, float], shape: tuple[int, int]) -> B
 
 
 def _connected(mask: Mask, pose: NDArray[np.float64]) -> Mask:
-    """Return the parts of a mask that hold a joint of the torso, the whole mask where none does."""
+    """Return the components of a mask that contain a joint of the torso, or the whole mask if none does."""
     _, numbers = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    held = {int(numbers[y, x]) for x, y in _inside(pose[_TORSO, :2], mask)} - {0}
-    found: Mask = np.isin(numbers, list(held)) if held else mask
-    return found
+    kept = {int(numbers[y, x]) for x, y in _inside(pose[_TORSO, :2], mask)} - {0}
+    connected: Mask = np.isin(numbers, list(kept)) if kept else mask
+    return connected
 
 
 def _share_inside(mask: Mask, pose: NDArray[np.float64], reach: int) -> float:
-    """Return the share of the known joints that lie in the mask or near it."""
+    """Return the share of the known joints that lie in or near the mask."""
     known = pose[pose[:, 2] > 0, :2]
     near = dilated(mask, max(1, reach))
     return float(sum(near[y, x] for x, y in _inside(known, mask))) / len(known)
 
 
 def _inside(points: NDArray[np.float64], mask: Mask) -> list[tuple[int, int]]:
-    """Return the points as whole pixels, those beyond the edge moved onto it."""
+    """Return the points rounded to pixels and clipped to the image."""
     height, width = mask.shape
     return [(min(max(round(x), 0), width - 1), min(max(round(y), 0), height - 1)) for x, y in points.tolist()]
 
 
 def _view(pose: NDArray[np.float64], body: Body) -> int:
-    """Return 0 where the person is seen from the front, 1 from behind, -1 from the side."""
+    """Return 0 for a person seen from the front, 1 from behind, -1 from the side."""
     across = float(pose[Keypoint.LEFT_SHOULDER, 0] - pose[Keypoint.RIGHT_SHOULDER, 0])
     if abs(across) < _SIDEWAYS * body.length:
         return _SIDE

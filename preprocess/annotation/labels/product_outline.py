@@ -1,8 +1,8 @@
-"""A photographed garment's outline without what misleads the rule for landmarks: hooks, straps, uneven ends.
+"""Cleans a garment's outline before landmarks are derived from it: removes hooks, straps and uneven ends.
 
-The rule reads hem and waist a few rows inside of the outline, which is right for a garment that was laid out and cut
-out with care. On photographs a hem hangs in an arc, and a garment lies a little aslant: its last rows are one corner.
-Only landmarks are read off what is returned here; the garment that is cut out keeps everything.
+Landmarks of hem and waist are read a few rows inside the outline, which is right for a carefully laid out garment. On
+photographs a hem hangs in an arc and garments lie slightly rotated: their last rows are one corner. The cleaned outline
+is used for landmarks only; the garment's own mask keeps everything.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from preprocess.formats.images import Mask
 from schemas import Garment
 
 _THIN: Final = 0.03
-"""Half the width of what counts as a strap or a hook, as a share of the garment's size (the root of its area)."""
+"""Largest half-width of straps and hooks, as a share of the garment's size (the square root of its area)."""
 _END: Final = 0.25
-"""Share of the height at an end that its usual width is taken from."""
+"""Share of the height, at an end, over which its median width is computed."""
 _WHOLE: Final = 0.7
-"""A row is part of the garment's end from this share of the usual width on, on both sides of the middle."""
+"""A row belongs to the garment's end if it has this share of the median width on both sides of the middle."""
 
 Widths = NDArray[np.float64]
 """(rows, 2): pixels left and right of the middle."""
 
 
 def for_landmarks(mask: Mask, kind: Garment) -> Mask:
-    """Return the mask (h, w) with thin parts and uneven ends taken away; itself where nothing else is left."""
+    """Return the mask (h, w) without thin parts and uneven ends; unchanged if nothing would be left."""
     solid = _without_thin_parts(mask)
     rows = np.flatnonzero(solid.any(axis=1))
     first, last = int(rows[0]), int(rows[-1])
@@ -62,18 +62,18 @@ def _middle(shape: Mask) -> int:
 
 
 def _uneven(widths: Widths) -> int:
-    """Return how many rows, counted from the end, are narrower than usual on either side."""
+    """Return the number of rows, counted from the end, before the first of sufficient width on both sides."""
     whole = (widths >= _WHOLE * np.median(widths, axis=0)).all(axis=1)
     return int(whole.argmax())
 
 
 def _beside(rows: Mask, middle: int) -> Widths:
-    """Return the pixels on either side: of legs too, which leave the middle free."""
+    """Return the pixels on either side; counts both legs, although there is a gap at the middle."""
     return np.stack([rows[:, :middle].sum(axis=1), rows[:, middle:].sum(axis=1)], axis=1).astype(np.float64)
 
 
 def _around(rows: Mask, middle: int) -> Widths:
-    """Return how far the garment goes on from the middle: without sleeves that hang beside it."""
+    """Return the garment's extent from the middle to the first gap; excludes sleeves that hang at its sides."""
     return np.stack([_run(rows[:, middle::-1]), _run(rows[:, middle:])], axis=1).astype(np.float64)
 
 

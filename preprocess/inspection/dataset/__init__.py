@@ -1,1 +1,1 @@
-"""What a dataset holds, how its parts join, and what is wrong with it: `prep inspect`."""
+"""`prep inspect`: a dataset's content, how its parts join, and its faults."""

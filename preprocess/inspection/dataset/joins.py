@@ -21,18 +21,18 @@ class Joins:
     pairs_listed: int
     pairs_without_picture: int
     pictures_without_pair: int
-    """Neither they nor another image of their look are in a wearing list"""
+    """Neither the image nor another one of its look is in a wearing list"""
     pictures_without_labels: int
-    """Of people and products, that lack pose or parse"""
+    """Images of people and products without a pose or a parse"""
     labels_without_picture: int
     items_worn: int
     items_without_picture: int
-    """Worn, but with an image of neither side"""
+    """Worn, but with no image of front or back"""
     items_never_worn: int
 
 
 def join(part: Part, faults: Tally) -> Joins:
-    """Count how the files of a split join; what does not is noted in ``faults`` too."""
+    """Count how the files of a split join; what does not join is noted in ``faults`` too."""
     people, products = part.files.get("model-image", {}), part.files.get("item-image", {})
     items = {stem.rpartition("_")[0] for stem in products}
     worn = {item for slots in part.worn.values() for item in slots.values()}
@@ -60,7 +60,7 @@ def join(part: Part, faults: Tally) -> Joins:
 
 
 def worn_slots(part: Part) -> dict[str, int]:
-    """Return how many listed pairs name an item in each slot."""
+    """Return the number of listed pairs with an item in each slot."""
     counts = Counter(slot for slots in part.worn.values() for slot in slots)
     return {slot: counts[slot] for slot in SLOTS}
 

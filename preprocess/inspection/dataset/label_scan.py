@@ -1,4 +1,4 @@
-"""What the label files of a dataset say, and what is wrong with them: read on all cores, no image opened."""
+"""Content and faults of a dataset's label files, read on all cores; no image is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas import Split
 
 _CHUNK = 400
 _WORTH_A_POOL = 4000
-"""Starting two processes takes as long as reading this many files."""
+"""Number of files that take as long to read as two processes to start."""
 
 _LABELS: tuple[Leaf, ...] = ("model-pose", "model-parse", "item-pose", "item-parse")
 _Work = tuple[Files, Split, Leaf, Sequence[str]]
@@ -24,7 +24,7 @@ _Work = tuple[Files, Split, Leaf, Sequence[str]]
 
 @dataclass
 class Labels:
-    """What was read: views of people, categories of products by split, and faults."""
+    """Statistics of label files: views of people and categories of products by split, and faults."""
 
     read: int = 0
     views: dict[Split, Counter[str]] = field(default_factory=lambda: {"train": Counter(), "val": Counter()})
@@ -32,7 +32,7 @@ class Labels:
     faults: Tally = field(default_factory=Tally)
 
     def add(self, other: Labels) -> None:
-        """Add what another part of the files said."""
+        """Add the statistics of other files."""
         self.read += other.read
         for mine, its in ((self.views, other.views), (self.categories, other.categories)):
             for split, counts in its.items():
@@ -41,9 +41,9 @@ class Labels:
 
 
 def read_labels(data: AIHub, workers: int, progress: Callable[[int, int], None]) -> Labels:
-    """Read every label file; ``progress`` is called with (files read, files in all).
+    """Read every label file; ``progress`` is called with (files read, total).
 
-    Raise UserError where a worker was killed.
+    Raise UserError if a worker was killed.
     """
     work = list(_chunks(data))
     total = sum(len(paths) for _, _, _, paths in work)

@@ -1,4 +1,4 @@
-"""`prep inspect` of datasets with lists of pairs, VITON-HD and Dress Code. Of images only the headers are read."""
+"""`prep inspect` for datasets with lists of pairs: VITON-HD and Dress Code. Only the headers of images are read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from preprocess.workers import in_processes
 
 _CHUNK = 50
 _WORTH_A_POOL = 400
-"""Starting two processes takes as long as looking at this many pairs."""
+"""Number of pairs that take as long to inspect as two processes to start."""
 
 LISTED_FAULTS = (
     Fault.MISSING_PERSON_IMAGE,
@@ -63,7 +63,7 @@ LISTED_FAULTS = (
     Fault.NESTED_ZIP,
     Fault.REPEATED_MEMBER,
 )
-"""What a report can hold, in its order."""
+"""Faults that a report can hold, in its order."""
 
 
 _MISSING: dict[Kind, Fault] = {
@@ -84,11 +84,11 @@ class ListedReport:
     labels: Pixelwise
     files: dict[str, dict[str, int]]
     pairs: dict[str, dict[str, int]]
-    """Split → garment → pairs; `whole` are those that have all their files"""
+    """Split → garment → number of pairs; `whole` counts those that have all their files"""
     faults: Tally
 
     def document(self) -> dict[str, Any]:
-        """Return the report as a JSON-ready object; `faults` names every fault that there can be, found or not."""
+        """Return the report as a JSON-ready object; `faults` lists every possible fault, found or not."""
         return {
             "src": self.src,
             "source": self.source,
@@ -102,22 +102,22 @@ class ListedReport:
 def inspect_listed(
     files: Files, source: Literal["viton-hd", "dress-code"], workers: int, progress: Callable[[int, int], None]
 ) -> ListedReport:
-    """Inspect a dataset with so many processes; ``progress`` is called with (pairs looked at, in all).
+    """Inspect a dataset with ``workers`` processes; ``progress`` is called with (people and garments done, total).
 
-    Raise UserError where the layout is another one.
+    Raise UserError if the layout is another one.
     """
     data = open_listed(files, source)
     faults = Tally()
     faults.add(data.found)
     _join(data, faults)
-    things = _things(data)
-    progress(0, len(things))
-    work = [(files, data.labels, things[start : start + _CHUNK]) for start in range(0, len(things), _CHUNK)]
+    subjects = _subjects(data)
+    progress(0, len(subjects))
+    work = [(files, data.labels, subjects[start : start + _CHUNK]) for start in range(0, len(subjects), _CHUNK)]
     done = 0
-    for part in in_processes(_look_at, work, workers if len(things) >= _WORTH_A_POOL else 1):
+    for part in in_processes(_inspect_chunk, work, workers if len(subjects) >= _WORTH_A_POOL else 1):
         faults.add(part)
-        done = min(len(things), done + _CHUNK)
-        progress(done, len(things))
+        done = min(len(subjects), done + _CHUNK)
+        progress(done, len(subjects))
     groups = sorted({group for paths in data.paths.values() for group, _ in paths})
     return ListedReport(
         src=str(files.root),
@@ -147,7 +147,7 @@ def _paths(data: Listed, group: str, person: str, product: str) -> dict[Kind, st
 
 
 def _join(data: Listed, faults: Tally) -> None:
-    """Note what the pairs lack, and what no pair names."""
+    """Note missing files of pairs, and files that no pair refers to."""
     named = set()
     for pair in data.pairs.values():
         named.add((pair.group, pair.person))
@@ -164,8 +164,8 @@ def _join(data: Listed, faults: Tally) -> None:
                 faults.note(Fault.LABEL_WITHOUT_PICTURE, path)
 
 
-def _things(data: Listed) -> list[dict[Kind, str]]:
-    """List the files of each person and of each garment that a pair names, each once."""
+def _subjects(data: Listed) -> list[dict[Kind, str]]:
+    """List the files of each person and each garment that occur in a pair, each once."""
     people = {(pair.group, pair.person, "person") for pair in data.pairs.values()}
     products = {(pair.group, pair.product, "product") for pair in data.pairs.values()}
     return [
@@ -174,9 +174,9 @@ def _things(data: Listed) -> list[dict[Kind, str]]:
     ]
 
 
-def _look_at(files: Files, labels: Pixelwise, things: Sequence[dict[Kind, str]]) -> Tally:
+def _inspect_chunk(files: Files, labels: Pixelwise, subjects: Sequence[dict[Kind, str]]) -> Tally:
     faults = Tally()
-    for paths in things:
+    for paths in subjects:
         for fault, path in _faults(files, labels, paths):
             faults.note(fault, path)
     return faults

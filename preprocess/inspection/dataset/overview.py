@@ -1,4 +1,4 @@
-"""What AI-Hub's dataset holds, how its parts join, and what is wrong with it: `prep inspect`. No image is opened."""
+"""`prep inspect` for AI-Hub: the dataset's content, how its parts join, and its faults. No image is opened."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ AIHUB_FAULTS = (
     Fault.NESTED_ZIP,
     Fault.REPEATED_MEMBER,
 )
-"""What a report can hold, in its order; a turned image shows only once images are decoded."""
+"""Faults that a report can hold, in its order; EXIF-rotated images are found only when images are decoded."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Report:
     labels_read: int
 
     def document(self) -> dict[str, Any]:
-        """Return the report as a JSON-ready object; `faults` names every fault that there can be, found or not."""
+        """Return the report as a JSON-ready object; `faults` lists every possible fault, found or not."""
         return {
             "src": self.src,
             "release": self.release,
@@ -98,9 +98,9 @@ class Report:
 
 
 def inspect(files: Files, workers: int, progress: Callable[[int, int], None]) -> Report:
-    """Inspect a dataset with so many processes; ``progress`` is called with (label files read, in all).
+    """Inspect a dataset with ``workers`` processes; ``progress`` is called with (label files read, total).
 
-    Raise UserError where ``files`` is no dataset that is known.
+    Raise UserError if ``files`` is not a known dataset.
     """
     if not is_aihub(files):
         raise UserError(f"--src {files.root}: no dataset recognised; {LAYOUTS}")

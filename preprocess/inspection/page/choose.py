@@ -1,4 +1,4 @@
-"""Which samples are shown: a bounded number of them, the doubtful ones first, each kind of sample among the rest."""
+"""Selection of the samples that the page shows: a bounded number, doubtful ones first, then a balanced random draw."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Choice:
-    """The samples to show, in order, and how many of how many doubtful and other ones they are."""
+    """The samples to show, in order, and the numbers of doubtful and other samples, shown and in total."""
 
     entries: tuple[Entry, ...]
     doubtful: int
@@ -35,16 +35,16 @@ class Choice:
 def choose(entries: Sequence[Entry], doubts: Mapping[str, Sequence[str]], most: int = MOST_SAMPLES) -> Choice:
     """Choose at most ``most`` samples; ``doubts`` are by key.
 
-    Up to half are doubtful (more where there are not as many others): each kind of doubt in turn, of each the samples
-    with most doubts first. The others are drawn at random, the combinations of split, category and view in turn. The
-    same samples give the same choice.
+    Up to half are doubtful, more if there are too few others: round-robin over the kinds of doubt, samples with most
+    doubts first. The others are drawn at random, round-robin over the combinations of split, category and view. The
+    choice is deterministic.
     """
     doubtful = [entry for entry in entries if doubts.get(entry.key)]
     others = [entry for entry in entries if not doubts.get(entry.key)]
     room = max(most // 2, most - len(others))
     chosen = list(islice(_kinds_in_turn(doubtful, doubts), room))
     chosen.sort(key=lambda entry: (-len(doubts[entry.key]), doubts[entry.key], entry.key))
-    drawn = islice(in_turn((_kind(entry), entry) for entry in sorted(others, key=_drawn)), most - len(chosen))
+    drawn = islice(in_turn((_kind(entry), entry) for entry in sorted(others, key=_random_order)), most - len(chosen))
     rest = sorted(drawn, key=lambda entry: (_kind(entry), entry.key))
     return Choice((*chosen, *rest), len(chosen), len(doubtful), len(others))
 
@@ -60,7 +60,7 @@ def in_turn(pairs: Iterable[tuple[Hashable, T]]) -> Iterable[T]:
 
 
 def _kinds_in_turn(entries: Iterable[Entry], doubts: Mapping[str, Sequence[str]]) -> Iterable[Entry]:
-    worst = sorted(entries, key=lambda entry: (-len(doubts[entry.key]), _drawn(entry)))
+    worst = sorted(entries, key=lambda entry: (-len(doubts[entry.key]), _random_order(entry)))
     return dict.fromkeys(in_turn((name, entry) for entry in worst for name in doubts[entry.key]))
 
 
@@ -68,6 +68,6 @@ def _kind(entry: Entry) -> tuple[str, str, str]:
     return entry.split, entry.garment, entry.view
 
 
-def _drawn(entry: Entry) -> bytes:
-    """Return a place in a random order that no other sample plays a part in."""
+def _random_order(entry: Entry) -> bytes:
+    """Return a sort key for a random order that depends on this sample alone."""
     return hashlib.sha256(entry.key.encode()).digest()

@@ -1,4 +1,4 @@
-"""The page itself: one HTML file that holds everything it needs, so that nothing is fetched."""
+"""Rendering of the page: one self-contained HTML file that loads nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 MOST_LINES: Final = 50
 """Lines of a list, or rows of a table, that the page shows."""
 MOST_REJECTS: Final = 200
-"""Rejects that the page shows, of each reason in turn."""
+"""Rejects that the page shows, round-robin over the reasons."""
 _PACKAGE: Final = "preprocess.inspection.page"
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page says."""
+    """Everything that the page shows."""
 
     name: str
     """The folder's name."""
@@ -68,7 +68,7 @@ def open_templates() -> Environment:
 
 
 def render(engine: Environment, content: Content) -> bytes:
-    """Return the page. Everything from the data is escaped; the browser is told to run no script but the page's own."""
+    """Return the page. All data is escaped; a content security policy allows no script but the page's own."""
     style, script = report_style(_PACKAGE), read_part(_PACKAGE, "report.js")
     numbers = _numbers(content)
     page = engine.get_template("report.html").render(
@@ -79,14 +79,14 @@ def render(engine: Environment, content: Content) -> bytes:
 
 
 def _numbers(content: Content) -> dict[str, str]:
-    """Give short names to the reasons and doubts shown: their own come from the data, and may hold anything."""
+    """Return short ids for the reasons and doubts shown: their names come from the data and may hold any character."""
     names = [reject.reason for _, reject in content.rejects_shown]
     names += [name for _, doubts in content.cards for name in doubts]
     return {name: f"n{number}" for number, name in enumerate(sorted(set(names)))}
 
 
 def _options(content: Content, numbers: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
-    """Return the choices of each filter, as (value, text): those that occur among the items that it filters."""
+    """Return the options of each filter as (value, text): those that occur among its items."""
 
     def same(values: Iterable[str]) -> list[tuple[str, str]]:
         return [(value, value) for value in dict.fromkeys(values)]

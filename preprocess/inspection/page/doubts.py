@@ -1,4 +1,4 @@
-"""What makes a sample doubtful: not wrong, or it would have been rejected, but worth a look before training."""
+"""Rules that mark a sample as doubtful: not known to be wrong (it would be rejected), but worth a look."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SHOWN: Final = 0.1
 
 LEAK: Final = "leak"
 _FATES: Final = tuple(f"{fate}: " for fate in (Fate.REPAIRED, Fate.NOTED))
-"""What the name of a doubt about the sources begins with; its code follows."""
+"""Prefixes of doubts about the sources; the fault's code follows."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A kind of doubt: a short name, and what it says."""
+    """A kind of doubt: a short name and its explanation."""
 
     name: str
     meaning: str
@@ -35,23 +35,23 @@ _RULES: Final[tuple[tuple[Doubt, Callable[[Entry], bool]], ...]] = (
         lambda entry: any(not entry.jp >> slot & 1 for slot in TORSO),
     ),
     (
-        Doubt("few landmarks", "Jg has fewer than 4 known points, of another frame's body fewer than 2"),
+        Doubt("few landmarks", "Jg has fewer than 4 known points (fewer than 2 for a worn garment)"),
         lambda entry: entry.jg.bit_count() < _LANDMARKS[entry.pairing],
     ),
     (
-        Doubt("small person", f"the person's crop is under {CONDITIONING_SIZE} px: even the small Ip is enlarged"),
+        Doubt("small person", f"the person's crop is under {CONDITIONING_SIZE} px: even the small Ip is upscaled"),
         lambda entry: entry.person_crop < CONDITIONING_SIZE,
     ),
     (
-        Doubt("small garment", f"the garment's crop is under {CONDITIONING_SIZE // 2} px: Ic is enlarged twice"),
+        Doubt("small garment", f"the garment's crop is under {CONDITIONING_SIZE // 2} px: Ic is upscaled over twofold"),
         lambda entry: entry.product_crop < CONDITIONING_SIZE // 2,
     ),
     (
-        Doubt("beyond the edge", "more than a third of the person's crop lies outside of the picture"),
+        Doubt("beyond the edge", "more than a third of the person's crop lies outside the image"),
         lambda entry: entry.beyond > _BEYOND,
     ),
     (
-        Doubt("little hidden", f"Ia hides less than {_HIDDEN[0]:.0%}: the garment may show"),
+        Doubt("little hidden", f"Ia hides less than {_HIDDEN[0]:.0%}: the worn garment may be visible"),
         lambda entry: entry.hidden < _HIDDEN[0],
     ),
     (
@@ -66,24 +66,24 @@ _RULES: Final[tuple[tuple[Doubt, Callable[[Entry], bool]], ...]] = (
 
 
 def doubts_of(entry: Entry, leaks: bool) -> tuple[str, ...]:
-    """Return the names of the doubts about a sample, the gravest first; ``leaks`` says whether it is in a leak."""
-    found = [LEAK] if leaks else []
-    found += [doubt.name for doubt, holds in _RULES if holds(entry)]
-    return (*found, *(_fault_name(code) for code in entry.mended))
+    """Return the names of the doubts about a sample, gravest first; ``leaks``: whether it is part of a leak."""
+    names = [LEAK] if leaks else []
+    names += [doubt.name for doubt, holds in _RULES if holds(entry)]
+    return (*names, *(_fault_name(code) for code in entry.mended))
 
 
 def meaning(name: str) -> str:
-    """Return what a doubt says."""
+    """Return the explanation of a doubt."""
     if name == LEAK:
-        return "it, or nearly its picture, is in the other split too"
+        return "the sample, or a near-duplicate of its image, is in the other split too"
     if name.startswith(_FATES):
         fault = _fault(name.partition(": ")[2])
-        return fault.meaning if fault else "a fault of the sources that this version does not know"
+        return fault.meaning if fault else "a fault in the source data, unknown to this version"
     return next(doubt.meaning for doubt, _ in _RULES if doubt.name == name)
 
 
 def _fault(code: str) -> Fault | None:
-    """Return the fault of a code in a shard, None for another version's."""
+    """Return the fault of a code in a shard, None for a code of another version."""
     return next((fault for fault in Fault if fault == code), None)
 
 

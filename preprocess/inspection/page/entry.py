@@ -1,4 +1,4 @@
-"""What the page knows of every sample, and of every shard: small, since there may be a hundred thousand."""
+"""Per-sample and per-shard data of the page; kept small, since there may be a hundred thousand samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas import Garment, Pairing, Reject, Split, View
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One sample in a few numbers."""
+    """Summary of one sample."""
 
     key: str
     shard: str
@@ -23,7 +23,7 @@ class Entry:
     person_crop: int
     """Side of the person's crop in pixels of the source image."""
     product_crop: int
-    """Side of the garment's."""
+    """Side of the garment's crop."""
     person_size: int
     """Longer side of the box around the known keypoints of Jp, in pixels of the source image."""
     beyond: float
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Damage:
-    """A sample that could not be read whole, and why; ``key`` is "" where it is a whole shard."""
+    """A sample that could not be fully read, and why; ``key`` is "" for a whole shard."""
 
     shard: str
     key: str
@@ -52,7 +52,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class ShardScan:
-    """What was found in one shard; ``facts`` has one row for each of the entries, in order."""
+    """Content of one shard; ``facts`` has one row for each entry, in order."""
 
     name: str
     split: Split

@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a histogram: from ``low`` on, up to but without ``high``."""
+    """One bar of a histogram: values in [``low``, ``high``)."""
 
     low: float
     high: float
@@ -49,7 +49,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How one measure is distributed over all samples."""
+    """Distribution of one measure over all samples."""
 
     title: str
     unit: str
@@ -58,13 +58,13 @@ class Histogram:
 
     @property
     def most(self) -> int:
-        """The longest bar's count."""
+        """Count of the highest bar."""
         return max(bar.count for bar in self.bars)
 
 
 @dataclass(frozen=True)
 class Known:
-    """In which share of the samples, in [0, 1], a keypoint is known in Jp and in Jg."""
+    """Shares of the samples, in [0, 1], in which a keypoint is known in Jp and in Jg."""
 
     keypoint: str
     jp: float
@@ -100,7 +100,7 @@ def doubt_table(scans: Sequence[ShardScan], doubts: dict[str, tuple[str, ...]]) 
 
 
 def histograms(entries: Sequence[Entry]) -> list[Histogram]:
-    """Return how the sizes, the number of known keypoints and the hidden share are distributed; [] without samples."""
+    """Return histograms of sizes, numbers of known keypoints and hidden shares; [] without samples."""
     if not entries:
         return []
     measures: list[tuple[str, str, Callable[[Entry], float]]] = [
@@ -121,7 +121,7 @@ def histograms(entries: Sequence[Entry]) -> list[Histogram]:
 
 
 def known_keypoints(entries: Sequence[Entry]) -> list[Known]:
-    """Return how often each keypoint is known; [] without samples."""
+    """Return the share of samples in which each keypoint is known; [] without samples."""
     if not entries:
         return []
 
@@ -156,7 +156,7 @@ def _histogram(title: str, unit: str, values: NDArray[np.float64]) -> Histogram:
 
 
 def _round_step(width: float) -> float:
-    """Return the least of 1, 2, 5, 10, 20, … that is no less than ``width``."""
+    """Return the smallest of 1, 2, 5, 10, 20, … that is at least ``width``."""
     power = 1.0
     while True:
         for step in _STEPS:

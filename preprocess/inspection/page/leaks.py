@@ -1,4 +1,4 @@
-"""What is in two splits, and which images are there under several names; found as `prep verify` finds it."""
+"""Leaks between splits and images under several names, by the same checks as `prep verify`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from preprocess.inspection.verification.leakage import id_leaks, picture_leaks, 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """One image, pixel by pixel, that was made of several files."""
+    """Several files with identical pixels."""
 
     what: str
     paths: tuple[str, ...]
@@ -22,7 +22,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Leaks:
-    """``proven`` is a leak or a key met twice; ``likely`` is for a person to judge (see its `Report`)."""
+    """``proven`` are leaks and repeated keys; ``likely`` need human review (see verification's `Report`)."""
 
     proven: tuple[Problem, ...]
     likely: tuple[Problem, ...]
@@ -38,10 +38,10 @@ def find_leaks(scans: Sequence[ShardScan]) -> Leaks:
     """Compare all shards with each other."""
     facts = [(scan.name, scan.facts) for scan in scans]
     keys = [(scan.name, [entry.key for entry in scan.entries] + [one.key for one in scan.rejects]) for scan in scans]
-    found = [*id_leaks(facts), *picture_leaks(facts)]
+    leaks = [*id_leaks(facts), *picture_leaks(facts)]
     return Leaks(
-        proven=tuple(sorted({*repeated_keys(keys), *(problem for problem, proven in found if proven)})),
-        likely=tuple(sorted({problem for problem, proven in found if not proven})),
+        proven=tuple(sorted({*repeated_keys(keys), *(problem for problem, proven in leaks if proven)})),
+        likely=tuple(sorted({problem for problem, proven in leaks if not proven})),
         duplicates=(*_duplicates(scans, "person"), *_duplicates(scans, "garment")),
     )
 

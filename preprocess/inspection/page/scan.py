@@ -1,4 +1,4 @@
-"""Every shard read once: what counts and histograms are made of, and what leakage is looked for in."""
+"""One pass over a shard: collects the data for counts, histograms and leakage checks."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from schemas import (
 )
 
 _SMALL = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META)
-"""All members but the large Ip, which takes nine tenths of the bytes and shows nothing more."""
+"""All members but the large Ip, which takes nine tenths of the bytes and adds no information."""
 
 
 def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
-    """Return what one shard holds; samples that cannot be read whole are named, not counted.
+    """Return the content of one shard; samples that cannot be fully read are listed as damages, not counted.
 
-    Holds one sample's images in memory at a time.
+    Keeps one sample's images in memory at a time.
     """
     index = read_index(folder, shard)
     if index is None:
@@ -56,7 +56,7 @@ def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
 
 
 def read_members(file: BinaryIO, index: ShardIndex, sample: ShardSample) -> Decoded:
-    """Decode the small members; what is missing or damaged is among the problems."""
+    """Decode the small members; missing or damaged ones are listed among the problems."""
     members: dict[str, bytes] = {}
     problems: list[tuple[str, str]] = []
     for ending in _SMALL:
@@ -72,7 +72,7 @@ def read_members(file: BinaryIO, index: ShardIndex, sample: ShardSample) -> Deco
 
 
 def _unfinished(shard: PlannedShard) -> ShardScan:
-    damage = Damage(shard.name, "", "not finished, or its index and the tar do not agree")
+    damage = Damage(shard.name, "", "not finished, or its index does not match the tar")
     return ShardScan(shard.name, shard.split, (), Facts.of(shard.split, []), (), (damage,))
 
 

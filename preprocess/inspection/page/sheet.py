@@ -1,4 +1,4 @@
-"""The images of the samples that are shown, with their poses as lines that are drawn over them."""
+"""Cards of the shown samples: their images, with the poses as SVG overlays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUALITY: Final = 75
 
 @dataclass(frozen=True)
 class Drawing:
-    """Lines and points of one side of the body, as an SVG path each; the images' side is 100 units."""
+    """Lines and points of one side of the body, one SVG path each; an image's side is 100 units."""
 
     side: str
     lines: str
@@ -35,7 +35,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Card:
-    """One sample as it is shown."""
+    """One sample as shown on the page."""
 
     entry: Entry
     sample: Sample
@@ -66,7 +66,7 @@ def _card(entry: Entry, sample: Sample, decoded: Decoded) -> Card:
 
 
 def _drawings(poses: Mapping[int, NDArray[np.float32]]) -> tuple[Drawing, ...]:
-    """Draw each pose, given by the left edge of the image that it belongs to."""
+    """Draw the poses; ``poses`` maps the left edge of an image to its pose."""
     sides: dict[str, tuple[list[str], list[str]]] = {side: ([], []) for side in ("left", "right", "middle")}
     for left, pose in poses.items():
         at = [f"{left + 100 * x:.1f} {100 * y:.1f}" for x, y, _ in pose.tolist()]

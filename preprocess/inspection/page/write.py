@@ -1,4 +1,4 @@
-"""`prep report` from shards to page: read everything once, choose what is shown, write it."""
+"""`prep report`: reads all shards once, chooses the samples to show, writes the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from schemas import Plan
 
 @dataclass(frozen=True)
 class Summary:
-    """What the page says, in a few numbers."""
+    """Main figures of the page."""
 
     samples: int
     shown: int
@@ -39,10 +39,10 @@ class Summary:
 def write_report(
     location: Path | str | Storage, out: Path, workers: int, progress: Callable[[int, int], None]
 ) -> Summary:
-    """Write the page about a folder of shards, which is only read; ``progress`` is called with (shards read, in all).
+    """Write the page about a folder of shards; ``progress`` is called with (shards read, total).
 
-    The same shards give the same page. Samples that cannot be read are named on it. Raise UserError where there are no
-    shards, a worker was killed, or the page cannot be written.
+    The folder is only read. The same shards give the same page. Unreadable samples are listed on it. Raise UserError
+    if there are no shards, a worker was killed, or the page cannot be written.
     """
     folder = open_storage(location, "--shards")
     templates, plan = open_templates(), open_plan(folder)

@@ -1,4 +1,4 @@
-"""Proof that a folder of shards is whole: nothing lost, nothing damaged, nothing added, nothing leaked."""
+"""Verification that a folder of shards is complete: nothing lost, damaged, added or leaked between splits."""
 
 from preprocess.inspection.verification.folder_check import Report, open_plan, verify
 from preprocess.inspection.verification.problem import Problem

@@ -1,4 +1,4 @@
-"""A whole folder: every shard on all cores, then what can be seen only across them."""
+"""Check of a whole folder: each shard in parallel, then everything that concerns several shards."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from preprocess.workers import open_pool
 from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan
 
 ProgressCall = Callable[[int, int], None]
-"""Called with (shards checked, shards in all)."""
+"""Called with (shards checked, total)."""
 
 _TEMPORARY = ".tmp"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found: the counts of what lies in the tars, and everything that is wrong, sorted.
+    """Result of a verification: counts of the tars' content, and all problems, sorted.
 
-    ``notes`` are what a person has to judge: images in two splits that are nearly the same, which may be one image
-    saved twice, or two plain garments of one cut and colour; and item ids in two splits, which may be one garment, or
-    two of datasets that number their items alike.
+    ``notes`` need human judgement: near-duplicate images in two splits, which may be one image saved twice, or two
+    plain garments of the same cut and colour; and item ids in two splits, which may be one garment, or two garments
+    that happen to have the same number.
     """
 
     samples: int
@@ -45,9 +45,9 @@ class Report:
 
 
 def verify(location: Path | str | Storage, workers: int, progress: ProgressCall) -> Report:
-    """Check everything in a folder of shards; it is only read.
+    """Check everything in a folder of shards, without writing to it.
 
-    Raise UserError where it holds no shards at all, or a worker was killed.
+    Raise UserError if it holds no shards, or a worker was killed.
     """
     folder = open_storage(location, "--shards")
     plan = open_plan(folder)
@@ -83,7 +83,7 @@ def verify(location: Path | str | Storage, workers: int, progress: ProgressCall)
 
 
 def open_plan(folder: Storage) -> Plan:
-    """Return the plan of a folder of shards. Raise UserError where it holds none that can be read."""
+    """Return the plan of a folder of shards. Raise UserError if there is no readable one."""
     try:
         return Plan.model_validate_json(folder.read(PLAN))
     except OSError as error:
@@ -100,7 +100,7 @@ def _odd_files(folder: Storage, plan: Plan) -> Iterator[Problem]:
     known = names_of(plan.shards)
     for name in folder.names():
         if name.endswith(_TEMPORARY):
-            yield Problem(name, "", "", "left by a run that was killed, or of one that is still at work")
+            yield Problem(name, "", "", "a temporary file of a killed run, or of one that is still running")
         elif name not in known:
             yield Problem(name, "", "", "does not belong to the plan")
         elif not folder.is_file(name):
@@ -108,35 +108,35 @@ def _odd_files(folder: Storage, plan: Plan) -> Iterator[Problem]:
 
 
 def _documents(folder: Storage, plan: Plan, done: list[Done | None]) -> Iterator[Problem]:
-    """Compare manifest and rejects with what the indices say, and the plan with itself."""
+    """Compare the manifest and the rejects with the indices, and the plan with itself."""
     if sum(shard.records for shard in plan.shards) != plan.records:
-        yield Problem(PLAN, "", "", f"{plan.records} records, but its shards have other ones")
-    whole = [shard for shard in done if shard is not None]
-    lost = plan.records - sum(shard.entry.samples + shard.entry.rejects for shard in whole)
+        yield Problem(PLAN, "", "", f"{plan.records} records, but its shards have a different total")
+    finished = [shard for shard in done if shard is not None]
+    lost = plan.records - sum(shard.entry.samples + shard.entry.rejects for shard in finished)
     if lost:
         yield Problem("", "", "", f"{plan.records} records were planned: {lost} are neither samples nor rejects")
-    yield from _check_rejects(folder, reject_lines(whole))
-    yield from _check_manifest(folder, make_manifest(plan, whole))
+    yield from _check_rejects(folder, reject_lines(finished))
+    yield from _check_manifest(folder, make_manifest(plan, finished))
 
 
 def _check_rejects(folder: Storage, expected: bytes) -> Iterator[Problem]:
     try:
-        held = folder.read(REJECTS)
+        existing = folder.read(REJECTS)
     except OSError:
         yield Problem(REJECTS, "", "", "missing: the build was not finished")
         return
-    ours, theirs = expected.decode().split("\n"), held.decode(errors="replace").split("\n")
+    ours, theirs = expected.decode().split("\n"), existing.decode(errors="replace").split("\n")
     for line in sorted(set(ours) - set(theirs)):
         yield Problem(REJECTS, "", "", f"lacks a reject of the indices: {line}")
     for line in sorted(set(theirs) - set(ours)):
-        yield Problem(REJECTS, "", "", f"has a line that is in no index: {line}")
-    if held != expected and set(ours) == set(theirs):
+        yield Problem(REJECTS, "", "", f"has a line that no index has: {line}")
+    if existing != expected and set(ours) == set(theirs):
         yield Problem(REJECTS, "", "", "lines are repeated or in another order")
 
 
 def _check_manifest(folder: Storage, expected: Manifest) -> Iterator[Problem]:
     try:
-        held = Manifest.model_validate_json(folder.read(MANIFEST))
+        existing = Manifest.model_validate_json(folder.read(MANIFEST))
     except OSError:
         yield Problem(MANIFEST, "", "", "missing: the build was not finished")
         return
@@ -144,12 +144,12 @@ def _check_manifest(folder: Storage, expected: Manifest) -> Iterator[Problem]:
         yield Problem(MANIFEST, "", "", f"does not fit the schema: {' '.join(str(error).split())}")
         return
     for name in Manifest.model_fields:
-        ours, theirs = getattr(expected, name), getattr(held, name)
+        ours, theirs = getattr(expected, name), getattr(existing, name)
         if name != "shards" and ours != theirs:
             yield Problem(MANIFEST, "", "", f"{name} is {theirs}, but {ours} by the indices")
-    entries = {entry.name: entry for entry in held.shards}
+    entries = {entry.name: entry for entry in existing.shards}
     for entry in expected.shards:
         if entries.pop(entry.name, None) != entry:
-            yield Problem(entry.name, "", "", f"{MANIFEST} says something else about it than its index")
+            yield Problem(entry.name, "", "", f"its entry in {MANIFEST} differs from its index")
     for extra in entries:
         yield Problem(extra, "", "", f"in {MANIFEST}, but not finished")

@@ -1,4 +1,4 @@
-"""The members of a tar as samples: each with all its members in order, next to each other, under one key."""
+"""Grouping of a tar's members into samples: all members of a key, adjacent and in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas import MEMBERS
 
 @dataclass
 class Group:
-    """Neighbouring members of one key: ending → member."""
+    """Adjacent members with one key: ending → member."""
 
     key: str
     members: dict[str, Member] = field(default_factory=dict)
@@ -20,7 +20,7 @@ class Group:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Return key and ending; the ending is a known one wherever the name ends with one."""
+    """Return key and ending; a known ending at the end of the name takes precedence."""
     for ending in MEMBERS:
         if name.endswith(f".{ending}"):
             return name.removesuffix(f".{ending}"), ending
@@ -29,7 +29,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def group(members: Iterable[Member]) -> list[Group]:
-    """Put neighbouring members of one key together."""
+    """Group adjacent members with the same key."""
     groups: list[Group] = []
     for member in members:
         key, ending = split_name(member.name)
@@ -41,7 +41,7 @@ def group(members: Iterable[Member]) -> list[Group]:
 
 
 def check_groups(shard: str, groups: Iterable[Group]) -> Iterator[Problem]:
-    """Yield what would make a reader lose, split or merge samples, or run what it reads."""
+    """Yield everything that would make a reader lose, split or merge samples, or execute what it reads."""
     seen: set[str] = set()
     for found in groups:
         if found.key in seen:

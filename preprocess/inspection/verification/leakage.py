@@ -1,4 +1,4 @@
-"""What training must not see of validation: looks, items and images that are in two splits, and keys met twice."""
+"""Leakage between splits: looks, items and images that are in two splits, and repeated keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIDE = re.compile(r"_[FB]$")
 
 
 def repeated_keys(keys: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Problem]:
-    """Yield each key that is met in two shards; ``keys`` are (name of the shard, keys of samples and rejects)."""
+    """Yield each key that occurs in two shards; ``keys`` are (name of the shard, keys of samples and rejects)."""
     first: dict[str, str] = {}
     for shard, of_shard in keys:
         for key in dict.fromkeys(of_shard):
@@ -26,8 +26,8 @@ def repeated_keys(keys: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Problem
 def id_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, bool]]:
     """Yield each look and item whose id is in two splits, and whether that alone proves a leak.
 
-    It does for looks. Item ids are numbered anew in each part of some copies of the dataset, so whether one id is one
-    garment is for the images to say (`picture_leaks`). ``shards`` are (name, what was found in it).
+    It does for looks. Some copies of the dataset number their items anew in each part, so only the images can show
+    whether one id is one garment (`picture_leaks`). ``shards`` are (name, facts).
     """
     names = [name for name, facts in shards for _ in facts.keys]
     keys = [key for _, facts in shards for key in facts.keys]
@@ -44,9 +44,9 @@ def id_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, boo
 
 
 def picture_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, bool]]:
-    """Yield images that are in two splits, and whether all their pixels agree or nearly so.
+    """Yield images that are in two splits, and whether they are identical (True) or near-duplicates (False).
 
-    Those of the smaller split are compared with all of the larger.
+    Each image of the smaller split is compared with all of the larger.
     """
     for pair in combinations(sorted({facts.split for _, facts in shards}), 2):
         parts = ([(name, facts) for name, facts in shards if facts.split == split] for split in pair)

@@ -1,4 +1,4 @@
-"""The bytes of one sample's members: each decodes to what the contract says, and all speak of the same sample."""
+"""Check of one sample's members: each decodes as the contract requires, and all describe the same sample."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _SIZES = {
     GARMENT: CONDITIONING_SIZE,
 }
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-"""Decoders fill what a cut image lacks and say nothing, so its end is looked for."""
+"""End markers; decoders silently fill the missing part of a truncated image, so the marker is checked."""
 _LARGEST_POSE = 1024
 """Bytes; a pose has 332."""
 
 
 @dataclass
 class Decoded:
-    """Members as they were decoded, by their endings; a damaged one is only among the problems."""
+    """Decoded members by ending; damaged ones are listed only among the problems."""
 
     problems: list[tuple[str, str]] = field(default_factory=list)
     """(ending, what is wrong)."""
@@ -56,14 +56,14 @@ class Decoded:
 
     @property
     def looks(self) -> tuple[Look, Look] | None:
-        """What person and garment look like, None unless both were decoded."""
+        """Fingerprints of the person's and the garment's image, None unless both were decoded."""
         if not {PERSON_256, GARMENT} <= self.pictures.keys():
             return None
         return _look(self.pictures[PERSON_256]), _look(self.pictures[GARMENT])
 
 
 def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decoded:
-    """Decode and check each member; ``members`` maps endings to bytes, and missing ones are no problem here."""
+    """Decode and check each member; ``members`` maps endings to bytes. Missing members are not reported here."""
     decoded = Decoded()
     for ending, data in members.items():
         try:
@@ -82,20 +82,20 @@ def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decode
 def check_members(
     key: str, split: str, members: Mapping[str, bytes]
 ) -> tuple[list[tuple[str, str]], Sample | None, tuple[Look, Look] | None]:
-    """Return (ending, problem) of each damaged member, the description, and what person and garment look like."""
+    """Return (ending, problem) of each damaged member, the sample's metadata, and the images' fingerprints."""
     decoded = decode_members(key, split, members)
     return decoded.problems, decoded.sample, decoded.looks
 
 
 def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
-    """Decode an image. Raise ValueError unless it is whole, RGB, and ``side`` pixels square."""
+    """Decode an image. Raise ValueError unless it is complete, RGB, and ``side`` pixels square."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as head:
-            found, size, mode = head.format, head.size, head.mode
+            image_format, size, mode = head.format, head.size, head.mode
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise ValueError("no image that can be decoded") from error
-    if (found, size, mode) != (kind, (side, side), "RGB"):
-        raise ValueError(f"{found} {size[0]}x{size[1]} {mode}, not {kind} {side}x{side} RGB")
+    if (image_format, size, mode) != (kind, (side, side), "RGB"):
+        raise ValueError(f"{image_format} {size[0]}x{size[1]} {mode}, not {kind} {side}x{side} RGB")
     if not data.endswith(_ENDS[kind]):
         raise ValueError("the end of the image is missing")
     pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
@@ -105,7 +105,7 @@ def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
 
 
 def _pose(data: bytes) -> NDArray[np.float32]:
-    """Read a pose (17, 3). Raise ValueError unless the bytes are one; nothing in them is ever unpickled."""
+    """Read a pose (17, 3). Raise ValueError for anything else; pickled data is never loaded."""
     if len(data) > _LARGEST_POSE:
         raise ValueError(f"{len(data)} bytes are no pose")
     try:

@@ -1,4 +1,4 @@
-"""Images that are the same, or nearly so, in two splits: found on decoded pixels, whatever file they came in."""
+"""Identical and near-duplicate images of two splits, compared by their decoded pixels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BITS = 2
-"""Bits of 64 in which the hashes of two nearly identical images differ at most."""
+"""Largest Hamming distance of near-duplicates' 64-bit hashes."""
 _LEVELS = 4
-"""Levels in which their thumbnails differ at most: the hash knows neither colour nor flat cloth."""
+"""Largest difference of their thumbnails' levels; the hash ignores colour and says little about plain cloth."""
 _CHUNK = 32
 _THUMB = 8 * 8 * 3
 
 
 class Look(NamedTuple):
-    """What an image looks like: 64 bits of the sha256 of its pixels, its 64-bit dHash, 8 × 8 RGB levels (192,)."""
+    """Fingerprint of an image: 64 bits of the SHA-256 of its pixels, its 64-bit dHash, 8 × 8 RGB levels (192,)."""
 
     exact: int
     dhash: int
@@ -27,7 +27,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True)
 class Pictures:
-    """The images of one split in order: ``exact`` and ``dhash`` uint64 (n,), ``thumbs`` uint8 (n, 192)."""
+    """Fingerprints of one split's images, in order: ``exact`` and ``dhash`` uint64 (n,), ``thumbs`` uint8 (n, 192)."""
 
     exact: NDArray[np.uint64]
     dhash: NDArray[np.uint64]
@@ -35,7 +35,7 @@ class Pictures:
 
     @classmethod
     def of(cls, looks: Sequence[Look]) -> Pictures:
-        """Put looks into arrays."""
+        """Stack fingerprints into arrays."""
         return cls(
             np.array([look.exact for look in looks], np.uint64),
             np.array([look.dhash for look in looks], np.uint64),
@@ -44,7 +44,7 @@ class Pictures:
 
     @classmethod
     def joined(cls, parts: Sequence[Pictures]) -> Pictures:
-        """Put several together."""
+        """Concatenate several."""
         return cls(
             np.concatenate([part.exact for part in parts]),
             np.concatenate([part.dhash for part in parts]),
@@ -53,7 +53,7 @@ class Pictures:
 
 
 def twins(ours: Pictures, theirs: Pictures) -> Iterator[tuple[int, int, bool]]:
-    """Yield (position in ours, in theirs, whether all pixels agree) for each of ours that has a twin."""
+    """Yield (position in ours, position in theirs, whether identical) for each of ours that has a near-duplicate."""
     if not len(theirs.exact):
         return
     for start in range(0, len(ours.exact), _CHUNK):

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a folder of shards."""
+"""A problem of a folder of shards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Where (name of the shard or file, key, ending of the member; "" where it is no single one's) and what."""
+    """Where (name of the shard or file, key, ending of the member; "" if it concerns several) and what."""
 
     shard: str
     key: str

@@ -1,4 +1,4 @@
-"""One shard: its bytes against the index and the plan, its structure, and every member of every sample."""
+"""Check of one shard: its bytes against the index and the plan, its structure, and every member of every sample."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Facts:
-    """What leakage is looked for in: keys, looks, items and images of a shard's samples, in one order."""
+    """Input of the leakage check: keys, looks, items and image fingerprints of a shard's samples, in one order."""
 
     split: Split
     keys: tuple[str, ...]
@@ -36,7 +36,7 @@ class Facts:
 
     @classmethod
     def of(cls, split: Split, described: Sequence[tuple[Sample, Look, Look]]) -> Facts:
-        """Put samples together with what their person and garment look like."""
+        """Collect samples with the fingerprints of their person's and garment's images."""
         return cls(
             split,
             tuple(sample.key for sample, _, _ in described),
@@ -49,7 +49,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What was found in one shard; ``done`` is None where the index cannot be read."""
+    """Result of checking one shard; ``done`` is None if the index cannot be read."""
 
     problems: tuple[Problem, ...]
     samples: int
@@ -59,12 +59,12 @@ class ShardReport:
 
 
 def start_worker() -> None:
-    """Keep each process on its own core."""
+    """Limit OpenCV to one thread: the processes are the parallelism."""
     cv2.setNumThreads(1)
 
 
 def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> ShardReport:
-    """Check everything that one shard's tar and index say. Holds one sample in memory at a time."""
+    """Check one shard's tar and index completely. Keeps one sample in memory at a time."""
     problems: list[Problem] = []
     index = _index(folder, shard, problems)
     groups: list[Group] = []
@@ -83,7 +83,9 @@ def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> Shar
         problems.extend(_against_plan(index, shard, fingerprint))
         problems.extend(_against_tar(index, groups))
         if len(described) == len(index.samples) and dict(sorted(mended.items())) != index.mended:
-            problems.append(Problem(shard.name, "", "", "the index counts other mended faults than its samples name"))
+            problems.append(
+                Problem(shard.name, "", "", "the index's counts of repaired faults differ from its samples'")
+            )
     rejected = tuple(reject.key for reject in index.rejects) if index else ()
     keys = (*(found.key for found in groups), *rejected)
     done = summary_of(index) if index else None
@@ -102,7 +104,7 @@ def _index(folder: Storage, shard: PlannedShard, problems: list[Problem]) -> Sha
 
 
 def _structure(file: BinaryIO, name: str, index: ShardIndex | None, problems: list[Problem]) -> list[Group]:
-    """Check size, checksum and the tar's own structure; return what lies in it."""
+    """Check size, checksum and the tar's structure; return its members, grouped into samples."""
     digest, size = hashlib.sha256(), 0
     while data := file.read(_CHUNK):
         digest.update(data)
@@ -137,7 +139,7 @@ def _sample(
 
 def _against_plan(index: ShardIndex, shard: PlannedShard, fingerprint: str) -> Iterator[Problem]:
     if (index.name, index.split, index.digest) != (shard.name, shard.split, shard.digest):
-        yield Problem(shard.name, "", "", "the index is of another shard than the planned one")
+        yield Problem(shard.name, "", "", "the index belongs to another shard than the planned one")
     if index.fingerprint != fingerprint:
         yield Problem(shard.name, "", "", f"the index belongs to another plan ({index.fingerprint[:12]})")
     if (records := len(index.samples) + len(index.rejects)) != shard.records:

@@ -1,4 +1,4 @@
-"""A tar walked header by header: readers stop at the first odd block in silence, this one says what it is."""
+"""Walks a tar header by header and reports damage; ordinary readers stop silently at the first odd block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Member:
-    """A file in a tar: its name and where its bytes lie."""
+    """A file in a tar: its name, and the position and number of its bytes."""
 
     name: str
     offset: int
@@ -29,14 +29,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong with the tar at or after the member called ``name``, "" at its very beginning."""
+    """A problem at or after the member ``name``; "" for the beginning of the tar."""
 
     name: str
     problem: str
 
 
 def walk(file: BinaryIO, size: int) -> Iterator[Member | Damage]:
-    """Yield the members and faults of a tar of ``size`` bytes in order; ends at its end marker or where it is cut."""
+    """Yield the members and problems of a tar of ``size`` bytes in order, up to its end marker or truncation."""
     offset, name = 0, ""
     while True:
         file.seek(offset)

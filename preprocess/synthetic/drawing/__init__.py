@@ -1,1 +1,1 @@
-"""What people and garments are drawn with: canvas, view, solids, colours, labels."""
+"""Drawing primitives for people and garments: canvas, view, solids, colours, labels."""

@@ -1,4 +1,4 @@
-"""An image whose every pixel has a label, drawn or estimated, and the numbers of its regions: those of AI-Hub 78."""
+"""An image with a label for every pixel, drawn or estimated; regions are numbered as in AI-Hub 78."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MODEL_REGIONS: Final = tuple(AIHUB_MODEL.values())
 """Names of the regions of an image of a person; a name's place is its number (category_id)."""
 
 ITEM_REGIONS: Final = tuple(AIHUB_ITEM.values())
-"""The same of a product image."""
+"""The same for a product image."""
 
 Subject = Literal["model", "item"]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """An image whose every pixel is known, or estimated."""
+    """An image with drawn or estimated labels of every pixel."""
 
     image: NDArray[np.uint8]
     """(h, w, 3) RGB; drawn ones (1280, 720, 3)"""

@@ -1,4 +1,4 @@
-"""The sheet that is drawn on: colours, labels, and soft shadows between layers."""
+"""The canvas: colours, labels, and soft shadows between layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEIGHT: Final = 1280
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of whole pixels, clipped to the sheet; right and bottom are exclusive."""
+    """A rectangle of whole pixels, clipped to the canvas; right and bottom are exclusive."""
 
     left: int
     top: int

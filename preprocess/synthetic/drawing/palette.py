@@ -13,7 +13,7 @@ CLOTH: Final[tuple[RGB, ...]] = (
     (28, 42, 98), (118, 62, 168), (226, 82, 148), (140, 30, 62), (246, 243, 234), (34, 34, 40), (148, 150, 156),
     (134, 88, 54), (216, 190, 148), (150, 196, 74), (246, 164, 160),
 )  # fmt: skip
-"""Colours of garments, each told from the others at a glance."""
+"""Colours of garments, easily distinguished from each other."""
 
 LOWER: Final[tuple[RGB, ...]] = (
     (36, 38, 46), (40, 62, 112), (92, 128, 172), (222, 206, 174), (120, 84, 56), (96, 104, 64), (238, 236, 230),
@@ -37,7 +37,7 @@ STUDIO: Final[tuple[RGB, ...]] = ((236, 237, 240), (226, 226, 228), (239, 236, 2
 
 
 def distance(one: RGB, other: RGB) -> float:
-    """Return how far apart two colours look, 0 (same) to about 765."""
+    """Return the perceptual distance of two colours, 0 (same) to about 765."""
     weights = np.array([2.0, 4.0, 3.0])
     return float(np.sqrt((weights * np.subtract(one, other) ** 2).sum()))
 

@@ -19,11 +19,11 @@ from preprocess.synthetic.drawing.canvas import U8
 Polygon = list[list[float]]
 
 TOLERANCE: Final = 0.7
-"""How far a polygon may stray from the traced edge, pixels."""
+"""Largest deviation of a polygon from the traced edge, pixels."""
 _SLIVER: Final = 12.0
-"""Pieces that enclose less, in pixels, are followed exactly: they may be one pixel wide."""
+"""Pieces of a smaller area, in pixels, are traced exactly: they may be one pixel wide."""
 _CORNERS: Final = 3
-"""Points that a polygon has at least; a piece one pixel wide repeats some, and still fills to its pixels."""
+"""Smallest number of points of a polygon; a piece one pixel wide repeats some, and still fills exactly."""
 
 
 def region_polygons(labels: U8, label: int) -> list[Polygon]:

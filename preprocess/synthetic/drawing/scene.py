@@ -1,4 +1,4 @@
-"""What every painter of an image needs: the sheet, the view, the joints, and the numbers of the regions."""
+"""Shared state of the painters of an image: the canvas, the view, the joints, and the region numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Scene:
         return region(name, self.subject)
 
     def depth(self, limb: Limb) -> float:
-        """Return how far the lower half of a limb is towards the camera, pixels."""
+        """Return the depth of a limb's lower half towards the camera, pixels."""
         return (self.view.screen(limb.middle)[2] + self.view.screen(limb.end)[2]) / 2
 
     def far_to_near(self, limbs: dict[Side, Limb]) -> list[Side]:

@@ -15,7 +15,7 @@ from preprocess.synthetic.drawing.canvas import F32, Box
 from preprocess.synthetic.drawing.view import HIP, Point, View
 
 LIGHT: Final = (-0.42, 0.86)
-"""Where the light comes from: across the image and towards the camera."""
+"""Direction of the light: across the image and towards the camera."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Profile:
         return half, depth, fore
 
     def eased(self, factor: float, extra: float = 0.0) -> Profile:
-        """Return the profile of something worn over this one."""
+        """Return the profile of a garment worn over this one."""
         return Profile(tuple((y, a * factor + extra, b * factor + extra, z) for y, a, b, z in self.rows))
 
 
@@ -50,7 +50,7 @@ def _curve(knots: NDArray[np.float64], values: NDArray[np.float64], at: F32) -> 
 
 @dataclass(frozen=True)
 class Surface:
-    """What is seen of a solid, per pixel of a box; arrays are (h, w)."""
+    """Visible surface of a solid, per pixel of a box; arrays are (h, w)."""
 
     box: Box
     cover: F32
@@ -64,7 +64,7 @@ class Surface:
     radius: F32
     """Half-width of the solid in the body's own X, pixels; broadcasts to (h, w)"""
     near: F32
-    """How far the surface faces the camera, 0 at the outline to 1"""
+    """How directly the surface faces the camera, from 0 at the outline to 1"""
     across: F32
     """How far it faces to the side in the image, -1 at the left outline to 1"""
 

@@ -18,7 +18,7 @@ HIP: Final = 0.505
 
 @dataclass(frozen=True)
 class View:
-    """How a body lies in the image."""
+    """Projection of a body into the image."""
 
     yaw: float
     """Turn in radians; 0 faces the camera, a quarter turn faces the image's right edge"""

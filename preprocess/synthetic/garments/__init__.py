@@ -1,1 +1,1 @@
-"""Drawn garments: cut, cloth and prints, worn or alone."""
+"""Synthetic garments: cut, cloth and prints, worn or as product images."""

@@ -1,6 +1,6 @@
-"""What a garment's cloth looks like at every pixel of a surface: pattern, print, folds.
+"""Appearance of a garment's cloth at every pixel of a surface: pattern, print, folds.
 
-Product and worn images both get their cloth here, which is why the two agree.
+Product images and worn garments both use this module, so the two match.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from preprocess.synthetic.garments.prints import print_cover
 
 Part = Literal["body", "sleeve", "leg"]
 GIRTH: Final[dict[Part, float]] = {"body": 0.092, "sleeve": 0.036, "leg": 0.055}
-"""Radius, as a fraction of the height, by which an angle around a part becomes a length of cloth."""
+"""Radius, as a fraction of the height, that converts an angle around a part to a length of cloth."""
 PRINT_Y: Final = 0.300
 """Height of the print's middle below the crown."""
 
@@ -38,13 +38,13 @@ def _dots(across: F32, down: F32, period: float) -> F32:
 
 
 def _pattern(garment: Garment, surface: Surface, part: Part, unit: float, shift: float) -> F32 | None:
-    """Return how much of the second colour is seen, 0..1, or None for none."""
+    """Return the share of the second colour, 0..1, or None for a plain garment."""
     period = garment.period * unit
     if garment.pattern == "plain":
         return None
     if garment.pattern == "block":
         return np.ones_like(surface.cover) if part == "sleeve" else None
-    # Legs count their length from the hip; the pattern goes on from the trunk's.
+    # Lengths along legs start at the hip; the pattern continues that of the trunk.
     down = surface.down + np.float32(HIP * unit if part == "leg" else 0.0)
     if garment.pattern == "rows":
         return _wave(down, period)

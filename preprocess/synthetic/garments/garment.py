@@ -1,4 +1,4 @@
-"""A drawn garment: cut, colours, pattern and print, all of one seed."""
+"""A synthetic garment: cut, colours, pattern and print, all derived from one seed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEMS: Final[dict[Kind, tuple[tuple[float, float], ...]]] = {
 
 @dataclass(frozen=True)
 class Garment:
-    """What is drawn on a person and as a product. Lengths are fractions of the wearer's height."""
+    """A garment, drawn both worn and as a product. Lengths are fractions of the wearer's height."""
 
     seed: int
     kind: Kind
@@ -43,7 +43,7 @@ class Garment:
     hem: float
     """Where it ends below the crown, 0.47..0.97"""
     ease: float
-    """How loosely it sits, 0.03..0.12 of the body's width"""
+    """Looseness, 0.03..0.12 of the body's width"""
     flare: float
     """Growth of a skirt's half-width per length, 0.05..0.4"""
     base: RGB
@@ -53,7 +53,7 @@ class Garment:
     """Colour of the print"""
     pattern: Pattern
     period: float
-    """Length after which the pattern comes again"""
+    """Period of the pattern"""
     print: Print
     print_size: float
     """Half the print's width"""
@@ -62,7 +62,7 @@ class Garment:
 
     @property
     def slot(self) -> Slot:
-        """Where on the body it is worn."""
+        """Slot in which it is worn."""
         return SLOTS[self.kind]
 
     @property

@@ -1,4 +1,4 @@
-"""A garment's product image, front or back, as worn by nobody."""
+"""A garment's product image, front or back, without a visible wearer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MIDDLE: Final = 640.0
 
 
 def item_view(garment: Garment, back: bool) -> View:
-    """Return where a garment lies: in the middle, long ones smaller."""
+    """Return the view of a product image: centred, long garments scaled down."""
     top = COLLAR if garment.has_torso else WAIST
     length = garment.hem - top
     unit = min(1180.0, 640.0 / length)

@@ -1,4 +1,4 @@
-"""Shapes printed on chests, large enough to be told apart at 32 pixels."""
+"""Shapes printed on chests, large enough to be distinguished at 32 pixels."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from preprocess.synthetic.people.body import shoulder_seam
 from preprocess.synthetic.people.skeleton import FOREARM, THIGH, UPPER_ARM, Limb, Side
 
 COLLAR: Final = 0.164
-"""Where a garment begins below the crown."""
+"""Height of a garment's upper edge below the crown."""
 WAIST: Final = 0.402
-"""Where trousers and skirts begin below the crown."""
+"""Height of the upper edge of trousers and skirts below the crown."""
 SLEEVE_ENDS: Final = {"none": 0.0, "short": 0.105, "long": UPPER_ARM + FOREARM - 0.006}
 """Length of a sleeve along the arm."""
 
@@ -83,7 +83,7 @@ def neck_opening(garment: Garment, surface: Surface, unit: float) -> F32:
 
 
 def _armholes(scene: Scene, surface: Surface) -> F32:
-    """Return what a sleeveless garment keeps of its torso, 0..1."""
+    """Return the coverage that a sleeveless garment keeps of its torso, 0..1."""
     unit = np.float32(scene.view.unit)
     y = surface.down / unit
     limit = 0.079 + 1.6 * np.maximum(y - 0.245, 0.0) - 0.05 * np.clip(y - 0.18, 0.0, 0.05)

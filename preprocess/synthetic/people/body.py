@@ -50,7 +50,7 @@ def paint_trunk(scene: Scene, person: Person) -> None:
     labels = np.where(at_arm, arms, scene.label("neck")).astype(np.uint8)
     scene.canvas.paint(trunk.box, trunk.cover, _skin(trunk, person.skin), labels)
     column = tube(scene.view, neck, ((0.0, 0.0295), (0.05, 0.0295), (0.1, 0.036)))
-    # It fades into the chest instead of ending on it.
+    # The neck fades into the chest instead of having a visible edge.
     column = column.cut(np.clip(np.float32(4.4) - column.down / np.float32(0.02 * scene.view.unit), 0.0, 1.0))
     scene.canvas.paint(column.box, column.cover, _skin(column, person.skin), scene.label("neck"))
 

@@ -81,7 +81,7 @@ def paint_head(scene: Scene, person: Person) -> None:
 def paint_hair_behind(scene: Scene, person: Person) -> None:
     """Paint the far half of the hair, which neck, shoulders and head then hide."""
     surface = _shell(scene, person)
-    # It is the inside of the far half that is seen, so it is dark.
+    # The visible side of the far half is its inside, so it is dark.
     colour = _strands(person, surface) * np.float32(0.8)
     hair = surface.cut(_beside_face(scene, person, surface, surface.far_turn))
     scene.canvas.paint(hair.box, hair.cover, colour, scene.label("hair"))
@@ -140,7 +140,7 @@ def _bun(scene: Scene, person: Person) -> None:
 
 
 def _facing(scene: Scene, turn: float) -> float:
-    """Return how far something at an angle around the head faces the camera, -1..1."""
+    """Return how directly a point at an angle around the head faces the camera, -1..1."""
     return math.cos(turn + scene.view.yaw)
 
 

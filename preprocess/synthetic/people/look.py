@@ -27,12 +27,12 @@ from schemas import NUM_KEYPOINTS, Keypoint
 STATURE: Final = 0.65 * HEIGHT
 """Height of the average person in the image, pixels."""
 FLOOR: Final = 1124.0
-"""Where the soles stand, pixels."""
+"""Row of the soles, pixels."""
 
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a person wears: a dress, or a top with something below, and perhaps an outer layer."""
+    """Outfit of a person: a dress, or a top and a lower garment, with an optional outer layer."""
 
     torso: Garment
     """A top or a dress"""
@@ -131,7 +131,7 @@ def _paint_arm(scene: Scene, person: Person, worn: Outfit, side: Side) -> None:
 
 
 def _keypoints(scene: Scene, person: Person) -> NDArray[np.float64]:
-    """Return the 17 points: a face that looks away is absent, a hidden joint is occluded."""
+    """Return the 17 keypoints: those of an averted face are absent, hidden joints are occluded."""
     bones, points = scene.bones, np.zeros((NUM_KEYPOINTS, 3))
     for slot, point in zip(_FACE, face_points(person), strict=True):
         names = _FACE[slot]

@@ -1,4 +1,4 @@
-"""A drawn person: sizes, skin, hair and face, all of one seed."""
+"""A synthetic person: sizes, skin, hair and face, all derived from one seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HAIR_STYLES: Final[tuple[HairStyle, ...]] = get_args(HairStyle)
 
 @dataclass(frozen=True)
 class Person:
-    """Who is drawn. Sizes are factors of the average body's, 1 = average."""
+    """Attributes of a person. Sizes are factors of the average body's, 1 = average."""
 
     seed: int
     height: float

@@ -1,4 +1,4 @@
-"""A drawn pose: how arms, legs and body are held, and the turntable's frames."""
+"""A synthetic pose: arms, legs and body, and the turntable's frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from preprocess.synthetic.drawing.palette import RGB, STUDIO
 ArmHold = Literal["hanging", "hip", "bent", "raised", "across"]
 ARM_HOLDS: Final[tuple[ArmHold, ...]] = get_args(ArmHold)
 FRAMES: Final[dict[str, float]] = {"000": 0.0, "044": 40.0, "088": 90.0, "132": 168.0}
-"""The turntable's frames of a look and how far each is turned, in degrees; 132 shows the back."""
+"""A look's turntable frames and the rotation of each, in degrees; 132 shows the back."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Pose:
     turn: float
     """Added to every frame's yaw, degrees"""
     place: tuple[float, float]
-    """Where the person stands off the usual place, pixels"""
+    """Offset from the usual position, pixels"""
     studio: RGB
     """Colour of the background"""
 
@@ -83,12 +83,12 @@ def pose(seed: int) -> Pose:
 
 
 def frame_yaw(pose: Pose, frame: str) -> float:
-    """Return how far the turntable is turned in a frame (a key of ``FRAMES``), degrees."""
+    """Return the turntable's rotation in a frame (a key of ``FRAMES``), degrees."""
     return FRAMES[frame] + pose.turn
 
 
 def view_point(yaw_degrees: float) -> int:
-    """Return the format's view of a person turned so far: 0 front, -1 side, 1 back."""
+    """Return the format's view for a rotation: 0 front, -1 side, 1 back."""
     turned = abs((yaw_degrees + 180.0) % 360.0 - 180.0)
     if turned <= 62.0:
         return 0

@@ -48,7 +48,7 @@ class Limb:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Where the limbs are and what the trunk measures."""
+    """Positions of the limbs and sizes of the trunk."""
 
     arms: dict[Side, Limb]
     legs: dict[Side, Limb]
@@ -64,7 +64,7 @@ def _between(one: Point, other: Point, t: float) -> Point:
 
 
 def _reach(start: Point, side: Side, out: float, fore: float, length: float) -> Point:
-    """Go ``length`` from a point, downwards but for two angles."""
+    """Return the point ``length`` away, downwards except for two angles of rotation."""
     return (
         start[0] + side * math.sin(out) * math.cos(fore) * length,
         start[1] + math.cos(out) * math.cos(fore) * length,

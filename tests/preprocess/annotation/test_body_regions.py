@@ -51,7 +51,7 @@ def people() -> list[tuple[Drawing, U8]]:
 
 
 @pytest.mark.parametrize("group", LIKENESS)
-def test_bare_parts_are_told_apart_by_the_nearest_bone(people: list[tuple[Drawing, U8]], group: str) -> None:
+def test_bare_skin_is_divided_by_the_nearest_bone(people: list[tuple[Drawing, U8]], group: str) -> None:
     names, least = LIKENESS[group]
     found = []
     for drawing, labels in people:
@@ -73,7 +73,7 @@ def test_left_and_right_arms_are_the_persons_own(people: list[tuple[Drawing, U8]
         assert (drawing.labels[right] == region("left_arm")).mean() < 0.1
 
 
-def test_what_is_near_no_bone_has_no_region(people: list[tuple[Drawing, U8]]) -> None:
+def test_pixels_far_from_all_bones_have_no_region(people: list[tuple[Drawing, U8]]) -> None:
     drawing = people[0][0]
     person = drawing.labels != BACKGROUND
     person[600:700, 20:120] = True  # a bag
@@ -81,7 +81,7 @@ def test_what_is_near_no_bone_has_no_region(people: list[tuple[Drawing, U8]]) ->
     assert (labels[600:700, 20:120] == BACKGROUND).all()
 
 
-def test_trousers_can_be_called_a_skirt() -> None:
+def test_trousers_can_be_relabelled_as_a_skirt() -> None:
     labels = np.array([[region("pants_hip"), region("hair"), BACKGROUND]], np.uint8)
     assert without_trousers(labels).tolist() == [[region("skirt"), region("hair"), BACKGROUND]]
 

@@ -57,7 +57,7 @@ def check_halves(pixels: np.ndarray[Any, np.dtype[np.uint8]], tolerance: int = 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_it_is_upright_by_its_exif_orientation(tmp_path: Path, orientation: int) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     """The file holds the turned pixels; the tag says how to turn them back."""
     path = saved(tmp_path, "a.jpg", stored(orientation), exif=with_orientation(orientation), quality=95)
     check_halves(read_photograph(path, "a.jpg"))
@@ -68,7 +68,7 @@ def test_usual_formats(tmp_path: Path, suffix: str) -> None:
     check_halves(read_photograph(saved(tmp_path, f"a.{suffix}", two_halves()), "a"))
 
 
-def test_of_several_pictures_in_one_file_the_first_counts(tmp_path: Path) -> None:
+def test_the_first_image_of_a_file_is_used(tmp_path: Path) -> None:
     second = Image.new("RGB", (60, 80), (0, 255, 0))
     path = saved(tmp_path, "a.mpo", two_halves(), format="MPO", save_all=True, append_images=[second], quality=95)
     with Image.open(path) as image:
@@ -86,7 +86,7 @@ def test_grey_and_palettes(tmp_path: Path) -> None:
     check_halves(read_photograph(saved(tmp_path, "b.png", two_halves().quantize(4)), "b.png"))
 
 
-def test_16_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
+def test_16_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65535, 80 * 60).reshape(80, 60).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "grey.png")
     grey = read_photograph(tmp_path / "grey.png", "grey.png")
@@ -97,7 +97,7 @@ def test_16_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
         check_halves(read_photograph(tmp_path / name, name), tolerance=1)
 
 
-def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
     image = two_halves("RGBA")
     image.putalpha(Image.fromarray(np.repeat(np.array([[255], [0]], np.uint8), 40, axis=0).repeat(60, axis=1)))
     pixels = read_photograph(saved(tmp_path, "a.png", image), "a.png")
@@ -119,7 +119,7 @@ def test_large_ones_are_scaled_to_2048(tmp_path: Path) -> None:
     assert read_photograph(path, "a.jpg").shape == (2048, 1536, 3)
 
 
-def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_undecodable_files_are_rejected_by_name(tmp_path: Path) -> None:
     whole = io.BytesIO()
     two_halves().save(whole, "JPEG")
     for number, data in enumerate((b"", b"no picture", whole.getvalue()[:300])):
@@ -152,5 +152,5 @@ def test_a_damaged_heic_is_named(tmp_path: Path) -> None:
 def test_heic_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"")
-    with pytest.raises(UserError, match=r"pip install 'tryon-cascade\[estimate\]', or export as JPEG"):
+    with pytest.raises(UserError, match=r"pip install 'tryon-cascade\[estimate\]'; or export them as JPEG"):
         read_photograph(tmp_path / "a.heic", "a.heic")

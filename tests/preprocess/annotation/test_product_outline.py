@@ -18,14 +18,14 @@ def test_a_hem_that_ends_in_one_corner_is_read_where_it_is_wide() -> None:
     assert points[11, 1] < 320
 
 
-def test_a_hook_is_no_part_of_the_shoulders() -> None:
+def test_a_hook_is_not_part_of_the_shoulders() -> None:
     mask = np.zeros((400, 400), np.bool_)
     mask[100:300, 150:250] = True
     mask[40:100, 198:202] = True
     assert not for_landmarks(mask, "upper")[:98].any()
 
 
-def test_a_single_pixel_is_no_crash() -> None:
+def test_a_single_pixel_does_not_crash() -> None:
     mask = np.zeros((20, 20), np.bool_)
     mask[5, 5] = True
     assert for_landmarks(mask, "lower").any()

@@ -84,7 +84,7 @@ def test_joints_of_drawn_people_are_within_3_percent_of_their_height(
     assert np.mean(near) >= 0.9, np.mean(near)
 
 
-def test_people_and_what_they_wear_are_found(
+def test_people_and_their_clothes_are_segmented(
     masks: RembgMasks, people: list[DrawnPerson], estimates: list[Estimate]
 ) -> None:
     """The person; and the top or the dress, which Ia hides, hardly worse than by the network's own output.
@@ -135,7 +135,7 @@ def write_constant_network(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
 
 
-def test_clothes_are_labelled_at_the_pictures_size_without_new_classes(estimator_weights: Path, tmp_path: Path) -> None:
+def test_clothes_labels_have_the_image_size_and_no_new_classes(estimator_weights: Path, tmp_path: Path) -> None:
     constant = tmp_path / "u2net_cloth_seg.onnx"
     write_constant_network(constant)
     weights = {name: estimator_weights / f"{name}.onnx" for name in MODELS}

@@ -22,8 +22,8 @@ def write(photos: Path, text: str) -> None:
     (photos / "pairs.csv").write_text(text, encoding="utf-8")
 
 
-def test_a_missing_pairs_file_is_written_to_be_filled_in(photos: Path) -> None:
-    with pytest.raises(UserError, match=r"pairs\.csv was not there and is written: say on each line"):
+def test_a_missing_pairs_file_is_written_as_a_template(photos: Path) -> None:
+    with pytest.raises(UserError, match=r"pairs\.csv did not exist, so a template was written: on each line give"):
         read_pairs(photos)
     assert (photos / "pairs.csv").read_text().splitlines() == [
         "person,garment,kind,worn", "anna.jpg,blue.jpg,upper,no", "ben.jpg,red.jpg,upper,no",
@@ -33,7 +33,7 @@ def test_a_missing_pairs_file_is_written_to_be_filled_in(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
-def test_pairs_as_spreadsheets_write_them(photos: Path, separator: str) -> None:
+def test_pairs_files_of_spreadsheets_are_read(photos: Path, separator: str) -> None:
     lines = ["\ufeffPerson,Garment,Kind,Worn", "anna.jpg,red.jpg,Upper,YES", "", "ben.jpg,skirt.jpg,lower,", ",,,"]
     write(photos, "\r\n".join(lines).replace(",", separator))
     pairs = read_pairs(photos)
@@ -42,7 +42,7 @@ def test_pairs_as_spreadsheets_write_them(photos: Path, separator: str) -> None:
     ]  # fmt: skip
 
 
-def test_kind_and_worn_can_be_left_out(photos: Path) -> None:
+def test_kind_and_worn_are_optional(photos: Path) -> None:
     write(photos, "person,garment\nanna.jpg,red.jpg\n")
     assert [(pair.kind, pair.worn) for pair in read_pairs(photos)] == [("upper", False)]
 
@@ -50,10 +50,10 @@ def test_kind_and_worn_can_be_left_out(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("anna.jpg,red.jpg\n", "first line has to be person,garment,kind,worn"),
-        ("person,garment,size\nanna.jpg,red.jpg,L\n", "first line has to be"),
-        ("person,garment,kind,worn\n", "no pair in it"),
-        ("person,garment,kind,worn\nana.jpg,red.jpg,upper,no\n", "line 2: no 'ana.jpg' in people/; near to it"),
+        ("anna.jpg,red.jpg\n", "first line must be person,garment,kind,worn"),
+        ("person,garment,size\nanna.jpg,red.jpg,L\n", "first line must be"),
+        ("person,garment,kind,worn\n", "no pairs; give a person"),
+        ("person,garment,kind,worn\nana.jpg,red.jpg,upper,no\n", "line 2: no 'ana.jpg' in people/; similar names"),
         ("person,garment,kind,worn\nanna.jpg,,upper,no\n", "line 2: no '' in garments/"),
         ("person,garment,kind,worn\nanna.jpg,red.jpg,hat,no\n", "line 2: kind 'hat'; give one of upper, lower, dress"),
         ("person,garment,kind,worn\nanna.jpg,red.jpg,upper,maybe\n", "line 2: worn 'maybe'; give yes or no"),
@@ -62,11 +62,11 @@ def test_kind_and_worn_can_be_left_out(photos: Path) -> None:
         ("person,garment,kind\nanna.jpg,red.jpg,upper\nben.jpg,red.jpg,dress\n", "line 3: red.jpg is dress here"),
         (
             "person,garment,kind,worn\nanna.jpg,red.jpg,upper,yes\nanna.jpg,blue.jpg,upper,no\n",
-            "line 3: anna.jpg is in a pair that is worn and in one that is not",
+            "line 3: anna.jpg is in a worn pair and in one that is not worn",
         ),
     ],
 )  # fmt: skip
-def test_a_mistake_is_named_with_its_line(photos: Path, text: str, said: str) -> None:
+def test_an_error_names_its_line(photos: Path, text: str, said: str) -> None:
     write(photos, text)
     with pytest.raises(UserError) as error:
         read_pairs(photos)
@@ -74,17 +74,17 @@ def test_a_mistake_is_named_with_its_line(photos: Path, text: str, said: str) ->
     assert "\n" not in str(error.value)
 
 
-def test_a_pairs_file_that_is_no_text_is_named(photos: Path) -> None:
+def test_a_binary_pairs_file_is_refused(photos: Path) -> None:
     (photos / "pairs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not UTF-8 text"):
         read_pairs(photos)
 
 
 @pytest.mark.parametrize("missing", ["people", "garments"])
-def test_missing_and_empty_folders_are_named(photos: Path, missing: str) -> None:
+def test_missing_and_empty_folders_are_refused(photos: Path, missing: str) -> None:
     for path in (photos / missing).iterdir():
         path.unlink()
-    with pytest.raises(UserError, match=f"{missing}: no photograph in it"):
+    with pytest.raises(UserError, match=f"{missing}: no photographs"):
         read_pairs(photos)
     (photos / missing).rmdir()
     with pytest.raises(UserError, match=f"no folder {missing}/"):
@@ -101,7 +101,7 @@ def test_names_become_ids_that_fit_into_a_key(photos: Path) -> None:
     assert all(len(one) <= 16 and one.isascii() and "_" not in one and "." not in one for one in ids)
 
 
-def test_two_files_of_one_name_are_refused(photos: Path) -> None:
+def test_two_files_with_one_id_are_refused(photos: Path) -> None:
     (photos / "people/anna.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"anna\.jpg and anna\.png would get one name"):
+    with pytest.raises(UserError, match=r"anna\.jpg and anna\.png would get the same id"):
         read_pairs(photos)

@@ -42,7 +42,7 @@ def edit(path: Path, **changes: Any) -> bytes:
     return path.read_bytes()
 
 
-def test_pictures_poses_and_parses_are_written(studio: Studio) -> None:
+def test_images_poses_and_parses_are_written(studio: Studio) -> None:
     report = studio.annotate()
     assert (report.pairs, report.rejected, report.kept) == (2, 0, 0)
     data = (studio.out / "people/anna.pose.json").read_bytes()
@@ -62,7 +62,7 @@ def test_pictures_poses_and_parses_are_written(studio: Studio) -> None:
     assert reviewed(studio.out) == []
 
 
-def test_build_shards_takes_the_folder_and_verify_finds_nothing(
+def test_build_shards_accepts_the_folder_and_verify_finds_no_problem(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio.pairs("anna.png,red.png,upper,no", "anna.png,blue.png,upper,no", "ben.png,blue.png,upper,no")
@@ -76,7 +76,7 @@ def test_build_shards_takes_the_folder_and_verify_finds_nothing(
     assert prep("inspect", "--src", str(studio.out), "--workers", "1", monkeypatch=monkeypatch) == 0
 
 
-def test_samples_say_what_was_estimated_and_what_was_corrected(
+def test_samples_record_which_labels_were_estimated_or_corrected(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jg follows from the outline by a rule; a person who has corrected a label says so in it."""
@@ -110,7 +110,7 @@ def test_every_kind_of_garment_becomes_a_sample_of_it(
     assert (manifest.samples, manifest.rejects) == (1, 0)
 
 
-def test_worn_pairs_are_for_training(studio: Studio) -> None:
+def test_worn_pairs_are_in_the_training_split(studio: Studio) -> None:
     studio.pairs("anna.png,red.png,upper,yes", "ben.png,blue.png,upper,")
     studio.annotate()
     assert [row["wearing"] for row in json.loads((studio.out / "train/winfo_train.json").read_bytes())] == [
@@ -127,7 +127,7 @@ def test_a_second_run_estimates_nothing_and_changes_nothing(studio: Studio, snap
     assert snapshot(studio.out) == before
 
 
-def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
+def test_an_interrupted_run_resumes_and_ends_with_the_same_files(
     studio: Studio, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Studio(studio.src, tmp_path / "whole")
@@ -151,7 +151,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
     assert snapshot(studio.out) == snapshot(whole.out)
 
 
-def test_files_that_a_killed_run_left_without_the_rest_are_its_own(studio: Studio, snapshot: Snapshot) -> None:
+def test_partial_output_of_a_killed_run_is_not_taken_for_manual_work(studio: Studio, snapshot: Snapshot) -> None:
     """The record is written first; a label beside it that it knows is no correction."""
     studio.annotate()
     before = snapshot(studio.out)
@@ -185,7 +185,7 @@ def test_corrected_labels_are_never_overwritten(studio: Studio) -> None:
     assert report.pairs == 2
 
 
-def test_a_corrected_picture_is_no_longer_doubted(studio: Studio) -> None:
+def test_a_corrected_image_is_no_longer_listed_for_review(studio: Studio) -> None:
     studio.masks.confidence = 0.6
     assert studio.annotate().to_look_at == 4
     edit(studio.out / "people/anna.parse.json", note="corrected")
@@ -207,17 +207,17 @@ def test_labels_made_by_hand_need_no_estimate(studio: Studio) -> None:
     assert (studio.out / "people/anna.pose.json").read_bytes() == labels["people/anna.pose.json"] + b"\n"
 
 
-def test_a_file_in_a_links_place_is_not_taken_away(studio: Studio) -> None:
+def test_a_file_in_place_of_a_link_is_not_removed(studio: Studio) -> None:
     studio.annotate()
     link = studio.out / "val/Model-Parse/anna_red.json"
     link.unlink()
     link.write_text("{}")
-    with pytest.raises(UserError, match="links alone belong here"):
+    with pytest.raises(UserError, match="not a symbolic link"):
         studio.annotate()
     assert link.read_text() == "{}"
 
 
-def test_pairs_that_were_taken_away_leave_no_link(studio: Studio) -> None:
+def test_removed_pairs_leave_no_link(studio: Studio) -> None:
     studio.annotate()
     studio.pairs("anna.png,red.png,upper,no")
     assert studio.annotate().pairs == 1
@@ -242,14 +242,14 @@ def test_an_unsure_person_is_rejected_with_its_reason(studio: Studio, what: str,
     assert not (studio.out / "people/anna.parse.json").exists()
 
 
-def test_a_garment_that_is_not_found_is_rejected(studio: Studio) -> None:
+def test_an_undetected_garment_is_rejected(studio: Studio) -> None:
     studio.add("garments/red.png", np.full((500, 400, 3), 230, np.uint8))
     report = studio.annotate()
     assert [row["why"].split(":")[0] for row in reviewed(studio.out)] == ["no-garment"]
     assert (report.pairs, report.pairs_left_out) == (1, 1)
 
 
-def test_a_rejected_picture_is_taken_up_again_once_it_is_mended(studio: Studio) -> None:
+def test_a_rejected_photo_is_retried_after_it_was_replaced(studio: Studio) -> None:
     studio.add("people/anna.png", shirt())
     assert studio.annotate().rejected == 1
     studio.add("people/anna.png", person())
@@ -264,10 +264,10 @@ def two_people() -> Any:
     return pixels
 
 
-def test_of_several_people_the_largest_is_taken(studio: Studio) -> None:
+def test_the_largest_of_several_people_is_used(studio: Studio) -> None:
     studio.add("people/anna.png", two_people())
     studio.annotate()
-    assert [row["why"] for row in reviewed(studio.out)] == ["2 people, the largest is taken"]
+    assert [row["why"] for row in reviewed(studio.out)] == ["2 people, the largest is used"]
     parse = read_model_parse((studio.out / "people/anna.parse.json").read_bytes(), "anna")
     assert max(polygon[:, 0].max() for region in parse.regions for polygon in region.polygons) < 310
 
@@ -286,7 +286,7 @@ def test_a_damaged_photograph_is_rejected_and_the_others_are_not(studio: Studio)
     assert reviewed(studio.out)[0]["why"].startswith("bad-image: ")
 
 
-def test_the_data_set_does_not_go_into_the_photographs(studio: Studio) -> None:
+def test_the_output_folder_may_not_be_inside_the_photographs(studio: Studio) -> None:
     studio.out = studio.src / "annotated"
-    with pytest.raises(UserError, match="lies in --src"):
+    with pytest.raises(UserError, match="is inside --src"):
         studio.annotate()

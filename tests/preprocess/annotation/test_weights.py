@@ -35,14 +35,16 @@ def weights(tmp_path: Path) -> Path:
     return folder
 
 
-def test_all_that_is_missing_is_named_at_once(home: Path) -> None:
+def test_all_missing_weights_are_listed_at_once(home: Path) -> None:
     with pytest.raises(UserError) as error:
         find_weights([])
-    assert str(error.value).startswith(f"weights are missing; put into {home}, or name by --weights: a YOLO-pose")
+    assert str(error.value).startswith(
+        f"weights are missing; put them into {home}, or give them by --weights: a YOLO-pose"
+    )
     assert all(f"{model}.onnx" in str(error.value) for model in MODELS)
 
 
-def test_a_folder_files_and_rembgs_own_folders_are_looked_at(home: Path, weights: Path, tmp_path: Path) -> None:
+def test_given_folders_given_files_and_rembgs_folders_are_searched(home: Path, weights: Path, tmp_path: Path) -> None:
     assert set(find_weights([weights])) == {"pose", *MODELS}
     (weights / "u2net.onnx").rename(home / "u2net.onnx")
     (tmp_path / "rembg/models/u2net_cloth_seg").mkdir(parents=True)
@@ -52,7 +54,7 @@ def test_a_folder_files_and_rembgs_own_folders_are_looked_at(home: Path, weights
     assert found["u2net_cloth_seg"].is_file()
 
 
-def test_named_files_come_before_rembgs_own(home: Path, weights: Path) -> None:
+def test_given_files_take_precedence_over_rembgs_own(home: Path, weights: Path) -> None:
     (home / "u2net.onnx").write_bytes(b"another")
     assert find_weights([weights])["u2net"].parent == weights
 
@@ -89,7 +91,7 @@ def annotate(studio: Studio, *arguments: str, hidden: tuple[str, ...] = ()) -> s
 def test_missing_weights_are_one_line_and_exit_code_2(studio: Studio, home: Path) -> None:
     done = annotate(studio)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("prep: weights are missing; put into ")
+    assert done.stderr.startswith("prep: weights are missing; put them into ")
     assert done.stderr.count("\n") == 1
 
 
@@ -105,10 +107,10 @@ def test_a_written_template_is_one_line_and_exit_code_2(studio: Studio) -> None:
     (studio.src / "pairs.csv").unlink()
     done = annotate(studio)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "was not there and is written" in done.stderr
+    assert "did not exist, so a template was written" in done.stderr
 
 
-def test_what_is_annotated_needs_neither_packages_nor_weights(studio: Studio, home: Path) -> None:
+def test_annotated_photos_need_neither_packages_nor_weights(studio: Studio, home: Path) -> None:
     studio.annotate()
     done = annotate(studio, hidden=("ultralytics", "rembg", "onnxruntime"))
     assert (done.returncode, done.stderr) == (0, "")

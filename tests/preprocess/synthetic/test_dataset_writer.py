@@ -45,7 +45,7 @@ def test_workers_do_not_change_a_byte(written: Path, tmp_path: Path) -> None:
     assert _hashes(tmp_path / "two") == _hashes(written)
 
 
-def test_stopped_and_grown_sets_end_alike(written: Path, tmp_path: Path) -> None:
+def test_interrupted_and_extended_sets_end_identical(written: Path, tmp_path: Path) -> None:
     out, before = tmp_path / "grown", _hashes(written)
     write_dataset(out, looks=2, seed=3, workers=1)
     pictures = sorted((out / PICTURES).iterdir())
@@ -56,7 +56,7 @@ def test_stopped_and_grown_sets_end_alike(written: Path, tmp_path: Path) -> None
     assert _hashes(out) == before
 
 
-def test_every_picture_has_its_labels(written: Path) -> None:
+def test_every_image_has_its_labels(written: Path) -> None:
     for subject in ("Item", "Model"):
         stems = [{path.stem for path in written.rglob(f"{subject}-{leaf}/*")} for leaf in ("Image", "Pose", "Parse")]
         assert stems[0] == stems[1] == stems[2]
@@ -105,14 +105,14 @@ def test_parse_files(written: Path, leaf: str, key: str, names: tuple[str, ...])
                 assert all(0 <= x < 720 and 0 <= y < 1280 for x, y in polygon)
 
 
-def test_pictures_are_jpegs_of_the_formats_size(written: Path) -> None:
+def test_images_are_jpegs_of_the_formats_size(written: Path) -> None:
     for path in list(written.rglob("*.jpg"))[::7]:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         assert image.shape == (1280, 720, 3)
 
 
-def test_plan_redraws_a_picture(written: Path) -> None:
+def test_plan_redraws_an_image(written: Path) -> None:
     plan = json.loads((written / "drawn.json").read_bytes())
     look = plan["worn"][0]
     items = {item["id"]: item for item in plan["items"]}

@@ -41,7 +41,7 @@ def _near(drawing: Drawing, name: str, subject: str, colour: tuple[int, int, int
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_pattern_has_the_same_share_in_both_pictures(seed: int) -> None:
+def test_pattern_has_the_same_share_in_both_images(seed: int) -> None:
     one = replace(
         garment(seed, "top"), pattern="rows", print="none", base=(206, 38, 50), second=(36, 94, 196), trim=False
     )
@@ -53,7 +53,7 @@ def test_pattern_has_the_same_share_in_both_pictures(seed: int) -> None:
 
 
 @pytest.mark.parametrize("shape", PRINTS)
-def test_print_is_in_front_only(shape: str) -> None:
+def test_print_is_only_on_the_front(shape: str) -> None:
     one = replace(garment(3, "top"), pattern="plain", base=(36, 94, 196), ink=(247, 196, 40), trim=False)
     one = replace(one, print=next(known for known in PRINTS if known == shape))
     assert _near(draw_item(one, back=False), "torso", "item", one.ink) > 0.03
@@ -116,7 +116,7 @@ def test_landmarks_lie_on_the_garment(kind: Kind, back: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_inside_is_seen_in_front_only(kind: Kind) -> None:
+def test_inside_is_visible_only_from_the_front(kind: Kind) -> None:
     hidden = [region(name, "item") for name in ("top_hidden", "pants_hidden", "skirt_hidden")]
     assert np.isin(draw_item(garment(1, kind), back=False).labels, hidden).sum() > 100
     assert not np.isin(draw_item(garment(1, kind), back=True).labels, hidden).any()

@@ -79,7 +79,7 @@ def test_left_is_the_wearers() -> None:
     assert (front.view_point, back.view_point) == (0, 1)
 
 
-def test_face_is_gone_from_behind() -> None:
+def test_face_is_not_visible_from_behind() -> None:
     back = _draw(175.0, "top", "trousers")
     assert not back.keypoints[:3].any()
     assert _area(back, "face") < 0.1 * _area(_draw(0.0, "top", "trousers"), "face")

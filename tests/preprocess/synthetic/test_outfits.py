@@ -59,6 +59,6 @@ def test_rows_of_winfo() -> None:
 
 
 @pytest.mark.parametrize(("looks", "seed", "message"), [(0, 0, "looks: 0"), (100_001, 0, "looks"), (5, -1, "seed: -1")])
-def test_bad_numbers(looks: int, seed: int, message: str) -> None:
+def test_invalid_numbers_are_refused(looks: int, seed: int, message: str) -> None:
     with pytest.raises(DrawnDataError, match=message):
         make_plan(looks, seed)

@@ -29,13 +29,13 @@ def _assert_same_within_a_pixel(labels: U8) -> None:
 
 
 @pytest.mark.parametrize("yaw", [0.0, 40.0, 90.0, 168.0])
-def test_worn_pictures(yaw: float) -> None:
+def test_round_trip_of_worn_images(yaw: float) -> None:
     outfit = [garment(3, "outer"), garment(3, "top"), garment(3, "trousers")]
     _assert_same_within_a_pixel(draw_look(person(3), pose(8), yaw, outfit).labels)
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_product_pictures(back: bool) -> None:
+def test_round_trip_of_product_images(back: bool) -> None:
     _assert_same_within_a_pixel(draw_item(garment(2, "top"), back).labels)
 
 

@@ -20,13 +20,13 @@ def _view(degrees: float) -> View:
 @pytest.mark.parametrize(
     ("degrees", "half"), [(0.0, 80.0), (90.0, 40.0), (45.0, math.hypot(80.0, 40.0) / math.sqrt(2))]
 )
-def test_lathe_is_as_wide_as_its_ellipse_seen_from_there(degrees: float, half: float) -> None:
+def test_lathe_is_as_wide_as_its_ellipse_from_that_angle(degrees: float, half: float) -> None:
     surface = lathe(_view(degrees), STRAIGHT, 0.2, 0.5)
     row = surface.cover[surface.cover.shape[0] // 2]
     assert row.sum() == pytest.approx(2 * half, abs=1.0)
 
 
-def test_lathe_is_as_high_as_asked() -> None:
+def test_lathe_has_the_requested_height() -> None:
     surface = lathe(_view(0.0), STRAIGHT, 0.2, 0.5)
     assert surface.cover[:, surface.cover.shape[1] // 2].sum() == pytest.approx(0.3 * 800.0, abs=1.5)
 
@@ -47,7 +47,7 @@ def test_left_of_the_wearer_is_right_in_a_front_view() -> None:
     assert np.all(np.diff(middle) >= 0)
 
 
-def test_tube_covers_its_axis_and_ends_flat_when_asked() -> None:
+def test_tube_covers_its_axis_and_can_end_flat() -> None:
     points = [(0.0, 0.2, 0.0), (0.0, 0.5, 0.0)]
     radii = ((0.0, 0.03), (0.3, 0.03))
     round_end, flat_end = (tube(_view(0.0), points, radii, flat=flat) for flat in (False, True))

@@ -64,7 +64,7 @@ def test_garments_are_of_validation_and_never_worn_by_the_person() -> None:
     assert {wearing.slot for wearing in wearings} == {"upper", "dress", "lower"}
 
 
-def test_looks_are_spread_and_no_more_than_there_are() -> None:
+def test_looks_are_spread_evenly_and_bounded_by_the_split() -> None:
     plan = make_plan(200, 5)
     numbers = {look.id: number for number, look in enumerate(plan.looks)}
     few = sorted({numbers[wearing.look.id] for wearing in plan_swaps(plan, 4)})
@@ -76,7 +76,7 @@ def test_looks_are_spread_and_no_more_than_there_are() -> None:
     assert not everybody & layered
 
 
-def test_every_swap_has_its_picture_and_its_mask(written: Path) -> None:
+def test_every_swap_has_an_image_and_a_mask(written: Path) -> None:
     swaps = _swaps(written)
     assert {swap.garment for swap in swaps} == {"upper", "lower"}
     assert {path.name for path in (written / "truth").iterdir()} == {
@@ -89,7 +89,7 @@ def test_every_swap_has_its_picture_and_its_mask(written: Path) -> None:
         assert set(np.unique(mask)) == {0, MASK_KEPT, MASK_GARMENT}
 
 
-def test_what_is_kept_looks_like_the_photograph_and_the_garment_does_not(written: Path) -> None:
+def test_kept_pixels_resemble_the_image_and_garment_pixels_differ(written: Path) -> None:
     for swap in _swaps(written):
         (path,) = written.rglob(f"Model-Image/{swap.look}_{swap.frame}.jpg")
         photograph = np.asarray(cv2.imread(str(path)), int)
@@ -118,7 +118,7 @@ def test_a_mask_of_a_hand_made_swap() -> None:
     assert swap_mask(drawing(names), drawing(names), "lower")[0, :7].tolist() == [kept] * 5 + [garment] * 2
 
 
-def test_workers_and_a_stopped_run_do_not_change_a_byte(written: Path, tmp_path: Path) -> None:
+def test_workers_and_interruption_do_not_change_a_byte(written: Path, tmp_path: Path) -> None:
     out = tmp_path / "again"
     write_dataset(out, looks=LOOKS, seed=SEED, truth=1, workers=1)
     folder = out / "truth"
@@ -132,7 +132,7 @@ def test_workers_and_a_stopped_run_do_not_change_a_byte(written: Path, tmp_path:
     assert _hashes(folder) == _hashes(written / "truth")
 
 
-def test_what_is_there_is_not_drawn_again(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_files_are_not_redrawn(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("drawn again")
 
@@ -143,7 +143,7 @@ def test_what_is_there_is_not_drawn_again(written: Path, monkeypatch: pytest.Mon
     assert _hashes(written / "truth") == before
 
 
-def test_the_command_says_what_was_written(written: Path) -> None:
+def test_the_command_prints_what_was_written(written: Path) -> None:
     arguments = ["sample-data", "--out", str(written), "--looks", str(LOOKS), "--seed", str(SEED), "--workers", "1"]
     done = CliRunner().invoke(cli, [*arguments, "--truth", "2"], catch_exceptions=False)
     assert f"truth in {written / 'truth'}: 2 of 2 looks" in done.stdout
@@ -151,13 +151,13 @@ def test_the_command_says_what_was_written(written: Path) -> None:
     assert "truth" not in CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout.replace(str(written), "")
 
 
-def test_a_set_too_small_for_swaps_is_one_line(tmp_path: Path) -> None:
+def test_a_set_too_small_for_swaps_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(DrawnDataError, match=r"truth: no validation look of 5 .* give more looks"):
         write_dataset(tmp_path / "small", looks=5, seed=0, truth=1, workers=1)
     assert not (tmp_path / "small").exists()
 
 
-def test_the_truth_is_no_part_of_the_data_set(written: Path) -> None:
+def test_ground_truth_is_not_part_of_the_dataset(written: Path) -> None:
     files = Files(written)
     pictures = {record.person_image for record in records(open_aihub(files), "all")}
     assert pictures

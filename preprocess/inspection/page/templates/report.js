@@ -1,5 +1,5 @@
 "use strict";
-// Each form with data-filters shows, of the items it names, those whose data fit every one of its selects.
+// Each form with data-filters shows those of its items whose data attributes match all of its selects.
 for (const form of document.querySelectorAll("form[data-filters]")) {
   const items = document.querySelectorAll(form.dataset.filters);
   const apply = () => {
@@ -15,7 +15,7 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
   form.addEventListener("reset", () => setTimeout(apply));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
-  apply(); // a browser that goes back keeps what was selected
+  apply(); // browsers restore the selection on back navigation
 }
 const poses = document.querySelector("#poses");
 if (poses) {

@@ -37,7 +37,7 @@ def faults(root: Path) -> dict[str, int]:
     return {code: fault["count"] for code, fault in report(root)["faults"].items() if fault["count"]}
 
 
-def test_a_whole_viton_hd(viton_hd: Path) -> None:
+def test_a_complete_viton_hd(viton_hd: Path) -> None:
     document = report(viton_hd)
     assert (document["source"], document["labels"]) == ("viton-hd", "cihp")
     assert document["files"]["train"] == dict.fromkeys(
@@ -48,7 +48,7 @@ def test_a_whole_viton_hd(viton_hd: Path) -> None:
     assert faults(viton_hd) == {}
 
 
-def test_a_whole_dress_code(tmp_path: Path) -> None:
+def test_a_complete_dress_code(tmp_path: Path) -> None:
     for category in ("upper_body", "dresses"):
         write_dress_code(tmp_path, category, "020714", seed=1)
         (tmp_path / category / "train_pairs.txt").write_text("020714_0.jpg\t020714_1.jpg")
@@ -58,7 +58,7 @@ def test_a_whole_dress_code(tmp_path: Path) -> None:
     assert faults(tmp_path) == {}
 
 
-def test_the_table_for_people_names_the_data_set_and_the_faults(viton_hd: Path) -> None:
+def test_the_printed_table_names_the_dataset_and_the_faults(viton_hd: Path) -> None:
     (viton_hd / "train/openpose_json/00006_00_keypoints.json").unlink()
     done = CliRunner().invoke(inspect_command, ["--src", str(viton_hd)])
     assert "VITON-HD, labels of the table cihp" in done.stdout
@@ -112,14 +112,14 @@ PARSE, MASK = "train/image-parse-v3/00006_00.png", "train/cloth-mask/00006_00.jp
         (POSE, twice, {"several-people": 1}),
     ],
 )  # fmt: skip
-def test_a_trap_is_counted(
+def test_a_fault_is_counted(
     viton_hd: Path, path: str, change: Callable[[Path], object], expected: dict[str, int]
 ) -> None:
     change(viton_hd / path)
     assert faults(viton_hd) == expected
 
 
-def test_a_pool_of_processes_comes_to_the_same_report(viton_hd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_pool_gives_the_same_report(viton_hd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (viton_hd / POSE).write_text("{")
     alone = report(viton_hd)
     monkeypatch.setattr(listed_overview, "_WORTH_A_POOL", 1)

@@ -37,7 +37,7 @@ def faults(root: Path) -> dict[str, int]:
     return {code: fault["count"] for code, fault in report(root)["faults"].items() if fault["count"]}
 
 
-def test_a_whole_data_set(aihub: Path) -> None:
+def test_a_complete_dataset(aihub: Path) -> None:
     document = report(aihub)
     train, val = document["splits"]["train"], document["splits"]["val"]
     assert (document["release"], document["labels_read"]) == (2, 8)
@@ -52,7 +52,7 @@ def test_a_whole_data_set(aihub: Path) -> None:
     assert faults(aihub) == {}
 
 
-def test_no_picture_is_opened(aihub: Path) -> None:
+def test_no_image_is_opened(aihub: Path) -> None:
     for picture in aihub.rglob("*.jpg"):
         picture.write_bytes(b"")
     assert faults(aihub) == {}
@@ -199,7 +199,7 @@ def test_examples_are_three_at_most(aihub: Path) -> None:
     assert (fault["count"], len(fault["examples"])) == (5, 3)
 
 
-def test_a_pool_of_processes_comes_to_the_same_report(aihub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_pool_gives_the_same_report(aihub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (aihub / LABELS / PERSON_PARSE).write_text("{}")
     alone = inspect(Files(aihub), 1, lambda done, total: None)
     seen: list[tuple[int, int]] = []
@@ -221,7 +221,7 @@ def test_the_table_fits_a_terminal(aihub: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_no_data_set_is_the_users_mistake(tmp_path: Path, name: str) -> None:
+def test_a_folder_without_a_dataset_is_a_user_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     error = run(tmp_path / name).exception
     assert isinstance(error, UserError)

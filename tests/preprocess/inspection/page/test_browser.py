@@ -30,7 +30,7 @@ def shown(tab: Any) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")])
-def test_it_is_quiet_fits_and_can_be_read(path: Path, open_tab: OpenTab, width: int, scheme: str) -> None:
+def test_the_page_has_no_errors_fits_and_is_readable(path: Path, open_tab: OpenTab, width: int, scheme: str) -> None:
     tab = open_tab(path, width, scheme)
     for details in tab.page.query_selector_all("details"):
         details.evaluate("details => { details.open = true }")
@@ -40,7 +40,7 @@ def test_it_is_quiet_fits_and_can_be_read(path: Path, open_tab: OpenTab, width: 
     tab.assert_quiet(path)
 
 
-def test_every_picture_is_one(path: Path, open_tab: OpenTab) -> None:
+def test_every_image_loads(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     tab.page.eval_on_selector_all("img", "all => all.forEach(one => { one.loading = 'eager' })")  # or none is decoded
     sizes = tab.page.eval_on_selector_all(
@@ -53,7 +53,7 @@ def test_every_picture_is_one(path: Path, open_tab: OpenTab) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("split", "val"), ("category", "lower"), ("view", "back"), ("doubt", "none")]
 )
-def test_a_filter_shows_what_fits_and_says_how_many(path: Path, open_tab: OpenTab, name: str, value: str) -> None:
+def test_a_filter_shows_the_matches_and_their_number(path: Path, open_tab: OpenTab, name: str, value: str) -> None:
     tab = open_tab(path)
     everything = shown(tab)
     form = tab.page.locator("form[data-filters='.card']")
@@ -67,7 +67,7 @@ def test_a_filter_shows_what_fits_and_says_how_many(path: Path, open_tab: OpenTa
     assert shown(tab) == everything
 
 
-def test_two_filters_hold_together(path: Path, open_tab: OpenTab) -> None:
+def test_two_filters_are_combined(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     expected = [card for card in shown(tab) if card["category"] == "upper" and card["view"] == "back"]
     form = tab.page.locator("form[data-filters='.card']")
@@ -84,7 +84,7 @@ def test_poses_can_be_hidden(path: Path, open_tab: OpenTab) -> None:
     assert not poses.is_visible()
 
 
-def test_all_of_it_works_by_keyboard(path: Path, open_tab: OpenTab) -> None:
+def test_the_page_works_by_keyboard(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     tab.tab_to("form[data-filters='.card'] select[name=view]")
     tab.page.keyboard.press("ArrowDown")
@@ -99,7 +99,7 @@ def test_all_of_it_works_by_keyboard(path: Path, open_tab: OpenTab) -> None:
 
 def test_rejects_can_be_filtered(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
-    tab.page.get_by_text("of each reason in turn").click()
+    tab.page.get_by_text("alternating between reasons").click()
     form = tab.page.locator("form[data-filters='#reject-rows tr']")
     form.locator("select[name=reason]").select_option(index=1)
     assert form.locator("output").inner_text() == "2 of 2 shown"  # the broken parse is that of a top and of trousers

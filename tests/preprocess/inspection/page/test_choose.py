@@ -21,7 +21,7 @@ def entries(count: int) -> list[Entry]:
     return [replace(ENTRY, key=f"k{number:06}", view=views[number % 5]) for number in range(count)]
 
 
-def test_a_large_folder_shows_the_bound_and_a_small_one_everything() -> None:
+def test_a_large_folder_is_bounded_and_a_small_one_shown_entirely() -> None:
     many = entries(20_000)
     chosen = choose(many, {})
     assert len(chosen.entries) == MOST_SAMPLES
@@ -29,7 +29,7 @@ def test_a_large_folder_shows_the_bound_and_a_small_one_everything() -> None:
     assert set(choose(many[:100], {}).entries) == set(many[:100])
 
 
-def test_half_are_doubtful_and_come_first_those_with_most_doubts_before_all() -> None:
+def test_half_are_doubtful_and_sorted_by_number_of_doubts() -> None:
     many = entries(2_000)
     doubts = {entry.key: ("a",) for entry in many[:900]} | {many[7].key: ("a", "b"), many[8].key: ("b",)}
     chosen = choose(many, doubts)
@@ -42,7 +42,7 @@ def test_half_are_doubtful_and_come_first_those_with_most_doubts_before_all() ->
     assert not any(entry.key in doubts for entry in chosen.entries[chosen.doubtful :])
 
 
-def test_where_all_are_doubtful_the_page_is_full_of_them() -> None:
+def test_only_doubtful_samples_fill_the_page() -> None:
     many = entries(500)
     assert choose(many, {entry.key: ("a",) for entry in many}).doubtful == MOST_SAMPLES
 
@@ -52,7 +52,7 @@ def test_rare_views_are_shown_as_often_as_common_ones() -> None:
     assert Counter(entry.view for entry in chosen.entries) == {"front": 120, "back": 120}
 
 
-def test_the_choice_depends_on_nothing_but_the_samples() -> None:
+def test_the_choice_is_deterministic() -> None:
     many = entries(1_000)
     assert choose(many, {}) == choose(many[::-1], {})
     assert {entry.key for entry in choose(many, {}).entries} != {entry.key for entry in many[:MOST_SAMPLES]}

@@ -88,7 +88,7 @@ def test_the_same_shards_give_the_same_page(drawn: Path, tmp_path: Path) -> None
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
-def test_nothing_is_fetched(drawn: Path, page_of: PageOf) -> None:
+def test_the_page_loads_nothing(drawn: Path, page_of: PageOf) -> None:
     page = page_of(drawn)
     page.assert_nothing_is_fetched()
     assert "http" not in page.source.replace("http-equiv", "")
@@ -118,13 +118,13 @@ def test_texts_of_the_data_are_escaped(folder: Path, page_of: PageOf, patch: Pat
     assert "<b>x'" in clean.text
 
 
-def test_what_cannot_be_read_is_named_and_left_out(folder: Path, page_of: PageOf, patch: Patch) -> None:
+def test_unreadable_samples_are_listed_and_skipped(folder: Path, page_of: PageOf, patch: Patch) -> None:
     before = samples_of(folder)
     key = next(sample.key for sample in before if sample.garment == "upper")
     patch(TRAIN, '"garment":"upper"', '"garment":"capes"')
     (folder / VAL).with_suffix(".index.json").unlink()
     page = page_of(folder)
-    assert "val-000000.tar: not finished, or its index and the tar do not agree" in page.text
+    assert "val-000000.tar: not finished, or its index does not match the tar" in page.text
     assert f"train-000000.tar, {key}: json: " in page.text
     counted = sum(numbers[-1] for numbers in page.table("Category").values())
     assert counted == len(page.all("li", "card")) == sum(sample.split == "train" for sample in before) - 1
@@ -155,8 +155,8 @@ def test_a_look_in_two_splits_is_shown_as_a_leak_and_comes_first(folder: Path, p
     assert re.search(r"<h3>(.*?)</h3>", headings).group(1) == ours.key  # type: ignore[union-attr]
 
 
-def test_one_picture_under_two_names_is_a_duplicate(folder: Path, page_of: PageOf, patch: Patch) -> None:
-    assert "No two files give the same pixels" in page_of(folder).text
+def test_one_image_under_two_names_is_a_duplicate(folder: Path, page_of: PageOf, patch: Patch) -> None:
+    assert "No two files have the same pixels" in page_of(folder).text
     shown = Counter(sample.product.path for sample in samples_of(folder) if sample.split == "train")
     path = next(one for one, count in shown.items() if count > 1)
     other = path.replace(".jpg", ".JPG")
@@ -164,7 +164,7 @@ def test_one_picture_under_two_names_is_a_duplicate(folder: Path, page_of: PageO
     assert f"garment: {other}, {path}" in page_of(folder).text
 
 
-def test_filters_can_be_set_to_what_is_shown(drawn: Path, page_of: PageOf) -> None:
+def test_filters_offer_the_shown_values(drawn: Path, page_of: PageOf) -> None:
     page, samples = page_of(drawn), samples_of(drawn)
     values = {one["value"] for one in page.all("option")}
     assert {sample.garment for sample in samples} | {sample.view for sample in samples} <= values
@@ -172,7 +172,7 @@ def test_filters_can_be_set_to_what_is_shown(drawn: Path, page_of: PageOf) -> No
     assert {"n0", ""} <= values
 
 
-def test_the_command_says_what_it_found(drawn: Path, tmp_path: Path) -> None:
+def test_the_command_prints_a_summary(drawn: Path, tmp_path: Path) -> None:
     """With worker processes, as always outside tests."""
     out = tmp_path / "page.html"
     result = CliRunner().invoke(report_command, ["--shards", str(drawn), "--out", str(out), "--workers", "2"])
@@ -195,7 +195,7 @@ def test_no_folder_of_shards_is_the_users_mistake(tmp_path: Path) -> None:
         write_report(tmp_path, tmp_path / "page.html", 1, lambda done, total: None)
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_a_missing_extra_names_the_package_to_install(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)

@@ -18,7 +18,7 @@ SOUND = Entry(
 )  # fmt: skip
 
 
-def test_a_sound_sample_has_none() -> None:
+def test_a_sound_sample_has_no_doubt() -> None:
     assert doubts_of(SOUND, leaks=False) == ()
 
 
@@ -39,12 +39,12 @@ def test_a_sound_sample_has_none() -> None:
         ({"mended": ("turned-image",)}, "repaired: turned-image"),
     ],
 )
-def test_each_is_found_alone(change: dict[str, Any], name: str) -> None:
+def test_each_doubt_is_found_alone(change: dict[str, Any], name: str) -> None:
     assert doubts_of(replace(SOUND, **change), leaks=False) == (name,)
     assert meaning(name)
 
 
-def test_another_frame_need_not_show_as_many_points_as_a_product() -> None:
+def test_a_worn_garment_needs_fewer_points_than_a_product() -> None:
     assert doubts_of(replace(SOUND, jg=0x3, pairing="view"), leaks=False) == ()
 
 
@@ -54,4 +54,4 @@ def test_a_leak_comes_first() -> None:
 
 def test_a_repaired_fault_is_explained_as_by_inspect() -> None:
     assert meaning("repaired: swapped-sides") == Fault.SWAPPED_SIDES.meaning
-    assert meaning("repaired: something new") == "a fault of the sources that this version does not know"
+    assert meaning("repaired: something new") == "a fault in the source data, unknown to this version"

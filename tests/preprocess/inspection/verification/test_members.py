@@ -107,7 +107,7 @@ def test_a_look_in_two_splits(folder: Any, check: Check) -> None:
     assert check(folder).problems == (Problem("val-000000.tar", "val_L4", "", what),)
 
 
-def test_an_item_in_two_splits_whichever_side_is_seen(folder: Any, check: Check) -> None:
+def test_an_item_in_two_splits_front_or_back(folder: Any, check: Check) -> None:
     change_json(folder, "val-000000.tar", "val_L4", b'"item":"I4_F"', b'"item":"I2_B"')
     what = "item I2 is in two splits: train_L2 is train"
     report = check(folder)
@@ -116,7 +116,7 @@ def test_an_item_in_two_splits_whichever_side_is_seen(folder: Any, check: Check)
 
 @pytest.mark.parametrize(("ending", "whose"), [("garment.png", "garment"), ("person_256.jpg", "person")])
 @pytest.mark.parametrize("how", ["same", "saved-again", "brighter", "other-colour"])
-def test_pictures_in_two_splits(ending: str, whose: str, how: str, folder: Any, check: Check) -> None:
+def test_images_in_two_splits(ending: str, whose: str, how: str, folder: Any, check: Check) -> None:
     pixels = cv2.imdecode(
         np.frombuffer(dict(folder.members(FIRST))[f"train_L2.{ending}"], np.uint8), cv2.IMREAD_COLOR
     )  # fmt: skip

@@ -23,7 +23,7 @@ def said(report: Report) -> str:
     return "\n".join(map(str, report.problems))
 
 
-def test_a_good_folder_has_nothing_wrong(folder: Any, check: Check) -> None:
+def test_a_good_folder_has_no_problem(folder: Any, check: Check) -> None:
     report = check(folder)
     assert report.problems == ()
     assert (report.samples, report.rejects, report.shards, report.ok) == (4, 1, 3, True)
@@ -194,14 +194,14 @@ def test_a_missing_file(name: str, what: str, folder: Any, check: Check) -> None
     ("name", "how", "what"),
     [
         ("manifest.json", lambda d: d.update(samples=9), "manifest.json: samples is 9, but 4 by the indices"),
-        ("manifest.json", lambda d: d["shards"].pop(), f"{VAL}: manifest.json says something else"),
+        ("manifest.json", lambda d: d["shards"].pop(), f"{VAL}: its entry in manifest.json differs from its index"),
         ("manifest.json", lambda d: d.update(rejects="x"), "manifest.json: does not fit the schema"),
         ("train-000001.index.json", lambda d: d["rejects"].clear(), "samples + rejects = 1: records are lost"),
         ("train-000001.index.json", lambda d: d.update(fingerprint="e"), "belongs to another plan (e)"),
-        ("train-000001.index.json", lambda d: d.update(digest="e"), "of another shard than the planned one"),
-        ("train-000001.index.json", lambda d: d.update(mended={"turned-image": 1}), "counts other mended faults"),
+        ("train-000001.index.json", lambda d: d.update(digest="e"), "belongs to another shard than the planned one"),
+        ("train-000001.index.json", lambda d: d.update(mended={"turned-image": 1}), "counts of repaired faults differ"),
         ("train-000001.index.json", lambda d: d.update(more=1), "does not fit the schema"),
-        ("plan.json", lambda d: d.update(records=6), "plan.json: 6 records, but its shards have other ones"),
+        ("plan.json", lambda d: d.update(records=6), "plan.json: 6 records, but its shards have a different total"),
     ],
 )
 def test_documents_that_disagree(
@@ -217,7 +217,7 @@ def test_rejects_that_disagree_with_the_indices(folder: Any, check: Check) -> No
     path.write_bytes(b"")
     assert "rejects.jsonl: lacks a reject of the indices" in said(check(folder))
     path.write_bytes(line + b"{}\n")
-    assert "rejects.jsonl: has a line that is in no index: {}" in said(check(folder))
+    assert "rejects.jsonl: has a line that no index has: {}" in said(check(folder))
     path.write_bytes(line * 2)
     assert "rejects.jsonl: lines are repeated" in said(check(folder))
 
@@ -230,7 +230,7 @@ def test_leftovers_and_foreign_files(folder: Any, check: Check) -> None:
     (folder.path / VAL).symlink_to(folder.path.parent / VAL)
     places = {problem.shard: problem.problem for problem in check(folder).problems}
     assert places == {
-        f"{FIRST}.0123.tmp": "left by a run that was killed, or of one that is still at work",
+        f"{FIRST}.0123.tmp": "a temporary file of a killed run, or of one that is still running",
         "train-000007.tar": "does not belong to the plan",
         "notes": "does not belong to the plan",
         VAL: "a link or a folder, not a file",
