@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sample import Garment, Pairing, Source, Split
+from schemas.sample import REPAIRED_KEY, Garment, Pairing, Source, Split
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
-TWINS = "twins.json"
+NEAR_DUPLICATES = "twins.json"
 INDEX_SUFFIX = ".index.json"
 
 Views = Literal["front", "matching", "all"]
@@ -55,7 +55,7 @@ class Plan(_Strict):
     shards: tuple[PlannedShard, ...]
 
 
-class Twins(_Strict):
+class NearDuplicates(_Strict):
     """`twins.json`: which pictures of the two parts of the data set are nearly the same; found on decoded pixels."""
 
     schema_version: Literal[1] = 1
@@ -83,6 +83,8 @@ class ShardSample(_Strict):
 class ShardIndex(_Strict):
     """`<shard>.index.json`: written after its tar; while it is missing, the shard is not done."""
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
     schema_version: Literal[1] = 1
     fingerprint: str = Field(description="the plan's")
     digest: str = Field(description="the planned shard's: says that the shard is done as planned")
@@ -92,7 +94,9 @@ class ShardIndex(_Strict):
     sha256: str
     samples: tuple[ShardSample, ...]
     rejects: tuple[Reject, ...]
-    mended: dict[str, int] = Field(description="code of a mended fault → samples that had it")
+    repaired: dict[str, int] = Field(
+        alias=REPAIRED_KEY, description="code of a repaired fault → number of samples that had it"
+    )
 
 
 class ShardEntry(_Strict):
@@ -107,7 +111,9 @@ class ShardEntry(_Strict):
 
 
 class Manifest(_Strict):
-    """`manifest.json`: the last file to be written; where it stands, the folder is complete."""
+    """`manifest.json`: written last; where it exists, the folder is complete."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     fingerprint: str
@@ -116,6 +122,6 @@ class Manifest(_Strict):
     samples: int = Field(ge=0)
     rejects: int = Field(ge=0)
     rejects_by_reason: dict[str, int]
-    mended: dict[str, int]
+    repaired: dict[str, int] = Field(alias=REPAIRED_KEY)
     samples_by_split: dict[str, int]
     shards: tuple[ShardEntry, ...]

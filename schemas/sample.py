@@ -67,8 +67,17 @@ class Annotation(_Strict):
     )
 
 
+REPAIRED_KEY = "mended"
+"""JSON key of the field `repaired` in samples, indices and manifests.
+
+The key is the old word for it: shards that exist hold it, and a new key would change their bytes.
+"""
+
+
 class Sample(_Strict):
     """The `json` member of a sample."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; holds no dot")
@@ -86,4 +95,6 @@ class Sample(_Strict):
     person_parse: Annotation
     product_pose: Annotation
     product_parse: Annotation
-    mended: tuple[str, ...] = Field(description="codes of the faults in the sources that were mended on the way")
+    repaired: tuple[str, ...] = Field(
+        alias=REPAIRED_KEY, description="codes of the faults in the source files that were repaired while building"
+    )

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from common.errors import UserError
 from preprocess.sources import Files, Record
-from schemas import SCHEMA_VERSION, Configuration, Plan, PlannedShard, Twins
+from schemas import SCHEMA_VERSION, Configuration, NearDuplicates, Plan, PlannedShard
 
 _RECIPE = 2
 """Raised by one whenever the same inputs give other bytes, so that a folder never mixes two versions."""
@@ -33,11 +33,11 @@ class PlannedRecords:
     plan: Plan
     records: dict[str, tuple[Record, ...]]
     digests: dict[str, str]
-    twins: Twins | None = None
+    near_duplicates: NearDuplicates | None = None
 
 
 def make_plan(
-    files: Files, records: Sequence[Record], configuration: Configuration, twins: Twins | None = None
+    files: Files, records: Sequence[Record], configuration: Configuration, near_duplicates: NearDuplicates | None = None
 ) -> PlannedRecords:
     """Order the records and cut them into shards. Raise UserError where two records have the same key.
 
@@ -65,7 +65,7 @@ def make_plan(
         moved=sum(record.split != record.part for record in ordered),
         shards=tuple(shards),
     )
-    return PlannedRecords(plan, by_shard, digests, twins)
+    return PlannedRecords(plan, by_shard, digests, near_duplicates)
 
 
 def _check_keys(records: Sequence[Record]) -> None:

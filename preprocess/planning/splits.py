@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.planning.thumbnails import Thumb, candidate_matches, rough_thumb, thumb, twins, upper_thumb
+from preprocess.planning.thumbnails import Thumb, candidate_matches, near_duplicates, rough_thumb, thumb, upper_thumb
 from preprocess.sources import Files, Record
 from preprocess.workers import in_processes
-from schemas import Split, Twins
+from schemas import NearDuplicates, Split
 
 Node = tuple[str, Split, str]
 """("look" or "item", part of the dataset, id)."""
@@ -32,13 +32,13 @@ _WORTH_A_POOL = 32
 """Images from which on other processes are started for them: that takes as long as four in colour."""
 
 
-def find_twins(
+def find_near_duplicates(
     files: Files,
     records: Sequence[Record],
     workers: int,
     progress: Callable[[int, int], None],
-    known: Twins | None = None,
-) -> Twins:
+    known: NearDuplicates | None = None,
+) -> NearDuplicates:
     """Compare every image of `val` with every one of `train`; ``known`` is returned where it is of these images.
 
     Those whose upper halves look alike roughly are looked at as a whole, and those that still do as closely as it
@@ -50,7 +50,7 @@ def find_twins(
     if known is not None and known.inputs == inputs:
         return known
     if not all(parts.values()):
-        return Twins(inputs=inputs, pairs=())
+        return NearDuplicates(inputs=inputs, pairs=())
     alike, seen = (parts["val"], parts["train"]), 0
     for rough in (upper_thumb, rough_thumb):
         paths = [*chain(*alike)]
@@ -58,8 +58,8 @@ def find_twins(
         seen += len(paths)
     thumbs = _thumbs(files, [*chain(*alike)], thumb, workers, _after(seen, progress))
     (ours, mine), (theirs, others) = (_rows(thumbs, paths) for paths in alike)
-    found = tuple((ours[here], theirs[there]) for here, there in twins(mine, others))
-    return Twins(inputs=inputs, pairs=found)
+    found = tuple((ours[here], theirs[there]) for here, there in near_duplicates(mine, others))
+    return NearDuplicates(inputs=inputs, pairs=found)
 
 
 def _after(seen: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
@@ -80,7 +80,7 @@ def _rows(thumbs: Mapping[str, Thumb], paths: Sequence[str]) -> tuple[list[str],
     return known, np.array([thumbs[path] for path in known], np.uint8)
 
 
-def keep_together(files: Files, records: Iterable[Record], found: Twins) -> list[Record]:
+def keep_together(files: Files, records: Iterable[Record], found: NearDuplicates) -> list[Record]:
     """Return the records, those of `val` that would leak with ``split`` train."""
     given = list(records)
     groups = _Groups()

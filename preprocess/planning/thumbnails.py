@@ -119,7 +119,7 @@ def candidate_matches(ours: Thumbs, theirs: Thumbs) -> tuple[NDArray[np.bool_], 
     return mine, others
 
 
-def twins(ours: Thumbs, theirs: Thumbs) -> Iterator[tuple[int, int]]:
+def near_duplicates(ours: Thumbs, theirs: Thumbs) -> Iterator[tuple[int, int]]:
     """Yield (row in ours, row in theirs) for each of ours that has a twin: the nearest, of several the first."""
     for here, rows in _near(ours, theirs, _LEVELS):
         distance = np.abs(theirs[rows].astype(np.int16) - ours[here]).sum(axis=1)

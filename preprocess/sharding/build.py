@@ -89,7 +89,7 @@ def build(
     with disk_faults(out):
         if retry_rejects:
             prepare_retry(out, planned, node)
-        claim(out, plan, planned.twins)
+        claim(out, plan, planned.near_duplicates)
         out.remove_stale(names_of(node.shards(plan)))
         done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
         found = len(done)

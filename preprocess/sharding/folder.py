@@ -12,16 +12,16 @@ from common.storage import Storage
 from schemas import (
     INDEX_SUFFIX,
     MANIFEST,
+    NEAR_DUPLICATES,
     PLAN,
     REJECTS,
-    TWINS,
     Manifest,
+    NearDuplicates,
     Plan,
     PlannedShard,
     Reject,
     ShardEntry,
     ShardIndex,
-    Twins,
 )
 
 
@@ -31,7 +31,7 @@ class Done:
 
     entry: ShardEntry
     rejects: tuple[Reject, ...]
-    mended: dict[str, int]
+    repaired: dict[str, int]
 
 
 def summary_of(index: ShardIndex) -> Done:
@@ -44,7 +44,7 @@ def summary_of(index: ShardIndex) -> Done:
         bytes=index.bytes,
         sha256=index.sha256,
     )
-    return Done(entry, index.rejects, index.mended)
+    return Done(entry, index.rejects, index.repaired)
 
 
 def index_name(shard: str) -> str:
@@ -55,7 +55,7 @@ def index_name(shard: str) -> str:
 def names_of(shards: Iterable[PlannedShard]) -> set[str]:
     """Return the names of all files that a finished folder of these shards holds."""
     tars = [shard.name for shard in shards]
-    return {PLAN, MANIFEST, REJECTS, TWINS, *tars, *map(index_name, tars)}
+    return {PLAN, MANIFEST, REJECTS, NEAR_DUPLICATES, *tars, *map(index_name, tars)}
 
 
 def read_plan(out: Storage) -> Plan | None:
@@ -68,22 +68,22 @@ def read_plan(out: Storage) -> Plan | None:
         raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
 
 
-def read_twins(out: Storage) -> Twins | None:
+def read_near_duplicates(out: Storage) -> NearDuplicates | None:
     """Return what an earlier run has found out about twins, None where that cannot be read."""
     try:
-        return Twins.model_validate_json(out.read(TWINS))
+        return NearDuplicates.model_validate_json(out.read(NEAR_DUPLICATES))
     except (OSError, ValueError):
         return None
 
 
-def claim(out: Storage, plan: Plan, twins: Twins | None) -> None:
+def claim(out: Storage, plan: Plan, near_duplicates: NearDuplicates | None) -> None:
     """Write the plan, or check that the folder holds this very one. Raise UserError where it holds another."""
     out.prepare()
     held = read_plan(out)
     if held is not None:
         check_plan(out, plan, held)
-    if twins is not None and twins != read_twins(out):
-        out.write(TWINS, pretty(twins))
+    if near_duplicates is not None and near_duplicates != read_near_duplicates(out):
+        out.write(NEAR_DUPLICATES, pretty(near_duplicates))
     if held is None:
         out.write(PLAN, pretty(plan))
 
@@ -95,7 +95,7 @@ def check_plan(out: Storage, plan: Plan, held: Plan | None) -> None:
         raise UserError(
             f"--out {out}: holds shards of other inputs or options (plan {found[:12]}, this run's is "
             f"{plan.fingerprint[:12]}); give another --out, or remove the folder to build anew, "
-            "or give --retry-rejects if files of rejected records were mended"
+            "or give --retry-rejects after repairing files of rejected records"
         )
 
 
@@ -139,10 +139,10 @@ def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
     """Count what the shards hold; where some of the plan's are not among them, so far."""
     shards = list(done)
     reasons = Counter(reject.reason for shard in shards for reject in shard.rejects)
-    mended: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
     by_split: Counter[str] = Counter()
     for shard in shards:
-        mended.update(shard.mended)
+        repaired.update(shard.repaired)
         by_split[shard.entry.split] += shard.entry.samples
     return Manifest(
         fingerprint=plan.fingerprint,
@@ -151,7 +151,7 @@ def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
         samples=sum(by_split.values()),
         rejects=sum(reasons.values()),
         rejects_by_reason=dict(sorted(reasons.items())),
-        mended=dict(sorted(mended.items())),
+        repaired=dict(sorted(repaired.items())),
         samples_by_split=dict(by_split),
         shards=tuple(shard.entry for shard in shards),
     )
@@ -162,7 +162,7 @@ def reject_lines(done: Iterable[Done]) -> bytes:
     return "".join(f"{reject.model_dump_json()}\n" for shard in done for reject in shard.rejects).encode()
 
 
-def pretty(document: Plan | Manifest | Twins) -> bytes:
+def pretty(document: Plan | Manifest | NearDuplicates) -> bytes:
     """Return what plan.json, twins.json or manifest.json holds."""
     return (document.model_dump_json(indent=2) + "\n").encode()
 

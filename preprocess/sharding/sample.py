@@ -168,7 +168,7 @@ def _describe(
         person_parse=_annotation(person.parse, record.person_parse),
         product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
         product_parse=product_parse,
-        mended=tuple(fault.value for fault in dict.fromkeys((*person.faults, *product.faults))),
+        repaired=tuple(fault.value for fault in dict.fromkeys((*person.faults, *product.faults))),
     )
 
 

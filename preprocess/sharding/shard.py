@@ -39,7 +39,7 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> Sh
     """
     samples: list[ShardSample] = []
     rejects: list[Reject] = []
-    mended: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
     out.remove(index_name(work.shard.name))
     with out.writing(work.shard.name) as raw:
         stream = _Hashed(raw)
@@ -48,7 +48,7 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> Sh
                 if isinstance(made, Reject):
                     rejects.append(made)
                 else:
-                    mended.update(made.sample.mended)
+                    repaired.update(made.sample.repaired)
                     samples.append(_append(tar, made, work.digests[made.sample.key]))
                 tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
                 if tally.stopped:
@@ -62,7 +62,7 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> Sh
         sha256=stream.digest.hexdigest(),
         samples=tuple(samples),
         rejects=tuple(rejects),
-        mended=dict(sorted(mended.items())),
+        repaired=dict(sorted(repaired.items())),
     )
     write_index(out, index)
     return index

@@ -69,7 +69,7 @@ def doubts_of(entry: Entry, leaks: bool) -> tuple[str, ...]:
     """Return the names of the doubts about a sample, the gravest first; ``leaks`` says whether it is in a leak."""
     found = [LEAK] if leaks else []
     found += [doubt.name for doubt, holds in _RULES if holds(entry)]
-    return (*found, *(_fault_name(code) for code in entry.mended))
+    return (*found, *(_fault_name(code) for code in entry.repaired))
 
 
 def meaning(name: str) -> str:

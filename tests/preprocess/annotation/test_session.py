@@ -71,7 +71,7 @@ def test_build_shards_takes_the_folder_and_verify_finds_nothing(
     arguments = ("build-shards", "--src", str(studio.out), "--out", str(shards), "--workers", "1")
     assert prep(*arguments, monkeypatch=monkeypatch) == 0
     manifest = Manifest.model_validate_json((shards / "manifest.json").read_bytes())
-    assert (manifest.samples_by_split, manifest.rejects, manifest.mended) == ({"val": 3}, 0, {})
+    assert (manifest.samples_by_split, manifest.rejects, manifest.repaired) == ({"val": 3}, 0, {})
     assert prep("verify", "--shards", str(shards), "--workers", "1", monkeypatch=monkeypatch) == 0
     assert prep("inspect", "--src", str(studio.out), "--workers", "1", monkeypatch=monkeypatch) == 0
 
@@ -249,7 +249,7 @@ def test_a_garment_that_is_not_found_is_rejected(studio: Studio) -> None:
     assert (report.pairs, report.pairs_left_out) == (1, 1)
 
 
-def test_a_rejected_picture_is_taken_up_again_once_it_is_mended(studio: Studio) -> None:
+def test_a_rejected_photo_is_annotated_again_once_it_is_repaired(studio: Studio) -> None:
     studio.add("people/anna.png", shirt())
     assert studio.annotate().rejected == 1
     studio.add("people/anna.png", person())
