@@ -1,7 +1,7 @@
 """What a folder of shards holds: the one contract between `prep` and `trainer`.
 
-Pydantic and numpy only; how the files of a folder are reached is `common.storage`. `shards/README.md` says the same in
-prose; `schemas/json/` holds it as JSON Schema.
+Depends on pydantic and numpy only; reading and writing the folder's files is `common.storage`. `shards/README.md`
+describes the format in prose; `schemas/json/` holds it as JSON Schema.
 """
 
 from schemas.keypoints import FLIP, KEYPOINTS, NUM_KEYPOINTS, SKELETON, TORSO, Keypoint, check_pose

@@ -134,7 +134,7 @@ def test_uploads_that_a_killed_run_left_are_aborted_and_others_are_not(
     [
         ("s3://nobodys/shards", (), "--out s3://nobodys/shards: there is no bucket nobodys"),
         (URL, ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        ("memory://bucket/shards", (), "--out memory://bucket/shards: only s3:// URLs are written to"),
+        ("memory://bucket/shards", (), "--out memory://bucket/shards: only s3:// URLs can be written"),
         ("nonsense://bucket", (), "--out nonsense://bucket: Protocol not known"),
     ],
 )
