@@ -1,4 +1,4 @@
-"""From a plan to a folder of shards: each shard a pure function of its records, committed whole."""
+"""From a plan to a folder of shards: each shard is a pure function of its records, committed atomically."""
 
 from preprocess.sharding.build import Summary, build, in_worker_processes
 from preprocess.sharding.dry_run import Estimate, estimate
