@@ -41,7 +41,7 @@ def make_plan(
 ) -> PlannedRecords:
     """Order the records and divide them into shards. Raise UserError if two records have the same key.
 
-    ``twins`` determined the records' splits; they are stored with the plan, so that they are computed once.
+    ``near_duplicates`` determined the records' splits; they are stored with the plan, so that they are computed once.
     """
     ordered = sorted(
         records, key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key)
