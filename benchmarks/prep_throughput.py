@@ -60,7 +60,7 @@ from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
 from preprocess.synthetic.dataset_writer import write_dataset
 from preprocess.workers import ENVIRONMENT
-from schemas import CONDITIONING_SIZE, TARGET_SIZE, TWINS, Crop
+from schemas import CONDITIONING_SIZE, NEAR_DUPLICATES, TARGET_SIZE, Crop
 
 QUALITY = CONFIGURATION.jpeg_quality
 GARMENTS = 12
@@ -111,7 +111,7 @@ def main() -> None:
             with PeakMemory() as memory:
                 timed(times, "prep", partial(run, command))
             peak = max(peak, memory.peak)
-            (shards / TWINS).unlink(missing_ok=True)
+            (shards / NEAR_DUPLICATES).unlink(missing_ok=True)
             timed(times, "planning", partial(run, command))
             timed(times, "floor", partial(in_processes, floor, root, work, given.workers))
             timed(times, "sparing", partial(in_processes, partial(floor, sparing=True), root, work, given.workers))

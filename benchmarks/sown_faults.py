@@ -248,7 +248,7 @@ def _counts(summary: str) -> Iterator[tuple[str, str]]:
     """Yield (code, "rejected 10") of a build's summary."""
     for line in summary.splitlines():
         title, _, rest = line.partition(": ")
-        if title in ("rejected", "repaired", "skipped"):
+        if title in ("rejected", "repaired", "skipped", "excluded"):
             for part in rest.split(", "):
                 count, code = part.split(" ", 1)
                 yield code, f"{title} {count}"

@@ -1,12 +1,13 @@
-"""The plumbing that both programs need; what a shard holds is not here, but in `schemas`.
+"""Plumbing shared by both programs; the format of shards is defined in `schemas`, not here.
 
-- `storage`: a folder of shards on this machine or at a URL, read, listed and written
-- `atomic`: files that are written whole or not at all
-- `page`: the look and the templates of the reports and the demo
-- `errors`: what the user can fix, as an exception; `extras`: packages that an extra installs
-- `program`: how a program ends; `progress`: what it says while it works; `text`: how it words that
+- `storage`: reads, lists and writes a folder of shards, local or at a URL
+- `atomic`: writes files whole or not at all
+- `page`: style and templates of the reports and the demo
+- `errors`: errors that the user can fix; `extras`: packages that an extra installs
+- `program`: exit codes and final messages; `progress`: messages and progress bars; `text`: formatting of text
 - `options`, `lazy_group`: parts of the command lines; `config_section`: the base of configuration classes
 
-It is apart from `schemas` because that is a contract: a change there changes the meaning of shards on disk, and other
-programs may read them by it with pydantic and numpy alone. A change here changes no file. Neither imports the other.
+It is separate from `schemas` because that is a contract: a change there changes the meaning of shards on disk, and
+other programs may use it to read them with pydantic and numpy alone. A change here changes no file. Neither imports
+the other.
 """

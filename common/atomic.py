@@ -1,8 +1,8 @@
-"""How every file of the contract reaches its final name: whole, or not at all.
+"""Atomic writes: a file appears under its final name complete, or not at all.
 
-A file is written under a temporary name beside its final one, and locked as long as its writer lives: so a run can
-tell what a dead one left from what another is still writing, on this machine or, where the file system passes locks
-on, on another.
+A file is written under a temporary name next to its final one and stays locked while its writer lives. So a run can
+tell files left by a dead process from files that another one is still writing, on this machine or, if the file system
+shares locks, on another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a new file that takes the name ``path`` once the block ends; where the block raises, nothing stays."""
+    """Yield a new file that is renamed to ``path`` when the block ends; if the block raises, it is removed."""
     temporary, file = _open_temporary(path)
     try:
         with file:
@@ -42,7 +42,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_stale(folder: Path, names: Collection[str]) -> None:
-    """Remove what dead writers of the files called ``names`` left in ``folder``; a living writer's file stays."""
+    """Remove temporary files that dead writers of ``names`` left in ``folder``; a living writer's file stays."""
     for path in folder.glob(f"*{_SUFFIX}"):
         final = path.name.removesuffix(_SUFFIX).rpartition(".")[0]
         if final in names and path.is_file() and not path.is_symlink():
@@ -59,13 +59,15 @@ def sync_folder(folder: Path) -> None:
 
 
 def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """Open a file under a name that no other writer has, locked."""
+    """Create and lock a file under a unique temporary name."""
     while True:
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}{_SUFFIX}")
         file = temporary.open("xb")
-        with suppress(OSError):  # a file system without locks: nobody else can lock it either, so nobody removes it
+        with suppress(
+            OSError
+        ):  # no locks on this file system: others cannot lock it either, so they will not remove it
             fcntl.flock(file, fcntl.LOCK_EX)
-        if temporary.exists():  # else it was taken for a dead writer's before it was locked
+        if temporary.exists():  # else it was removed as a dead writer's before it was locked
             return temporary, file
         file.close()
 

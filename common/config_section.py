@@ -1,4 +1,4 @@
-"""The base of all sections of a configuration."""
+"""The base class of all configuration sections."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ConfigSection(BaseModel):
-    """Settings that are checked, frozen and explained: unknown names are refused, docstrings are descriptions."""
+    """Validated, frozen settings: unknown names are errors, attribute docstrings become field descriptions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

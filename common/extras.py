@@ -1,4 +1,4 @@
-"""Packages that only an extra of tryon-cascade installs, such as jinja2 of the extra `report`."""
+"""Packages that only an extra of tryon-cascade installs, such as jinja2 for `report`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OURS = ("common", "preprocess", "schemas", "train")
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Import in this block what the extra installs. Raise UserError, which names the extra, where it is missing."""
+    """Import an extra's packages in this block. Raise UserError, naming the extra, if one is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

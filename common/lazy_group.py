@@ -1,4 +1,4 @@
-"""A program's commands, each in a file of its own that is imported when it is called."""
+"""A click group whose commands live in modules of their own, imported only when called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 
 class Lazy(NamedTuple):
-    """Where a command is, and the line that says what it does: known without importing it."""
+    """A command's module, function and one-line summary, available without importing it."""
 
     module: str
     function: str
@@ -18,7 +18,7 @@ class Lazy(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """Commands that are imported as they are called: together they take seconds, the list of them takes none."""
+    """A group that imports a command only when it is called: importing all of them takes seconds, listing none."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **options: Any) -> None:
         super().__init__(*args, **options)
@@ -29,7 +29,7 @@ class LazyGroup(click.Group):
         return sorted(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; None where there is none of this name."""
+        """Import and return the command; None if there is none of this name."""
         if cmd_name not in self.lazy:
             return None
         module, function, _ = self.lazy[cmd_name]
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:  # fmt: skip
-        """Find the command; suggest near names for a misspelt one without importing any."""
+        """Find the command; suggest close matches for a misspelt name without importing any."""
         if args and args[0] not in self.lazy and not args[0].startswith("-"):
             import difflib
 

@@ -1,4 +1,4 @@
-"""The parts of both command lines: folders that may be URLs, seeds, examples, options that belong together."""
+"""Building blocks of both command lines: folders that may be URLs, seeds, examples, groups of options."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 MAX_SEED: Final = 2**63 - 1
-"""The largest seed: NumPy's and torch's generators take it as it is; NumPy rounds larger ones or refuses them."""
+"""The largest seed that both NumPy's and torch's generators accept unchanged."""
 SEED_RANGE = click.IntRange(0, MAX_SEED)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
-    """Gives a command more options."""
+    """A decorator that adds options to a command."""
 
     def __call__(self, command: _Command) -> _Command:
-        """Return the command with them."""
+        """Return the command with the options."""
 
 
 if TYPE_CHECKING:
     _LocationType = click.ParamType[Path | str]
-else:  # generic since click 8.4 alone
+else:  # generic only since click 8.4
     _LocationType = click.ParamType
 
 
 class Location(_LocationType):
-    """A folder of this machine (Path), or whatever names a scheme (str): a Path would make one slash of its two."""
+    """A local folder (Path) or a URL (str); as a Path, a URL would lose one of its two slashes."""
 
     name = "folder|url"
 
     def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        """Return a path or a URL; fail where a path is a file's."""
+        """Return a path or a URL; fail if a path is that of a file."""
         if isinstance(value, str) and ("://" in value or ":" in value.split("/")[0]):
             return value
         folder: Path = FOLDER.convert(value, param, ctx)
@@ -47,14 +47,14 @@ class Location(_LocationType):
 
 
 def examples(*lines: str) -> str:
-    """Return command lines as a command's epilog, each on its own line; a test runs them."""
+    """Return example command lines as a command's epilog, each on its own line; a test runs them."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 def options_of(group: type[Any], name: str, *options: Callable[[Any], Any]) -> Decorator:
-    """Return a decorator that gives a command these options as one argument ``name``, a dataclass ``group``.
+    """Return a decorator that adds the options and passes them as one argument ``name``, a dataclass ``group``.
 
-    The options' names are the dataclass's fields.
+    The options have the names of the dataclass's fields.
     """
 
     def decorate(command: _Command) -> _Command:

@@ -1,7 +1,7 @@
-"""How both programs end: every exception becomes one line on stderr and an exit code.
+"""Exit handling of both programs: every exception becomes one line on stderr and an exit code.
 
-2 is the user's mistake or a file system that refuses, 130 an interruption, 1 a bug, whose line asks for a report. The
-traceback is printed before the line with `--traceback` (before the command's name) or TRYON_TRACEBACK=1.
+2 is the user's mistake or a file system error, 130 an interruption, 1 a bug, whose line asks for a report. With
+`--traceback` (before the command's name) or TRYON_TRACEBACK=1 the traceback is printed before the line.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _FILE_FAULTS = {
     errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.ENOTEMPTY,
     errno.EPERM, errno.EROFS, errno.ESTALE,
 }  # fmt: skip
-"""What a file system answers with."""
-_OF_FILES_ALONE = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE}
-"""Those that nothing else answers with: a failed write does not know the name of its file."""
+"""Error numbers of file systems."""
+_ONLY_FILE_FAULTS = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE}
+"""Those that only file systems raise; they count without a file name, since a failed write has none."""
 
 _traceback: ContextVar[bool] = ContextVar("traceback", default=False)
 
@@ -39,7 +39,7 @@ def _remember(_ctx: click.Context, _param: click.Parameter, value: bool) -> None
 
 
 def traceback_option(command: _Command) -> _Command:
-    """Give a program's group the option `--traceback`."""
+    """Add the option `--traceback` to a program's group."""
     option = click.option(
         "--traceback", is_flag=True, envvar=_VARIABLE, expose_value=False, is_eager=True, callback=_remember,
         help=f"Print the traceback of whatever ends the program; also {_VARIABLE}=1.",
@@ -50,10 +50,10 @@ def traceback_option(command: _Command) -> _Command:
 def run_program(
     program: str, call: Callable[[], object], *, interrupted: str = "run the same command again", is_main: bool = True
 ) -> None:
-    """Call the command line; what it raises is printed as one line, and the process exits.
+    """Run the command line; an exception is printed as one line, and the process exits.
 
-    ``interrupted`` tells what to do after Ctrl-C. Where ``is_main`` is false another process prints what all of them
-    would: mistakes in the arguments, and interruptions.
+    ``interrupted`` is the advice after Ctrl-C. If ``is_main`` is false, another process prints the messages that all
+    processes would: mistakes in the arguments, and interruptions.
     """
     token = _traceback.set(os.environ.get(_VARIABLE) == "1")
     try:
@@ -75,14 +75,14 @@ def run_program(
 
 
 def _is_file_fault(error: OSError) -> bool:
-    return error.errno in (_FILE_FAULTS if error.filename is not None else _OF_FILES_ALONE)
+    return error.errno in (_FILE_FAULTS if error.filename is not None else _ONLY_FILE_FAULTS)
 
 
 def _end_with_bug(program: str, error: Exception) -> NoReturn:
     message = one_line(error)
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    told = f"this is a bug; run again as `{program} --traceback …` and report what that prints"
-    _end(error, f"{program} {_version()}: {named}; {told}", 1)
+    request = f"this is a bug; run again as `{program} --traceback …` and report the output"
+    _end(error, f"{program} {_version()}: {named}; {request}", 1)
 
 
 def _end(error: BaseException, line: str | None, code: int) -> NoReturn:

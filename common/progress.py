@@ -1,4 +1,4 @@
-"""What a program says on stderr while it works: notices, and a progress bar where that is a terminal."""
+"""Output on stderr while a program runs: notices, and a progress bar if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Moves a bar: how many are done, of how many, and a few words to show beside it."""
+    """A function that updates a progress bar: number done, total, and a short text next to the bar."""
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
-        """Show it."""
+        """Update the bar."""
 
 
 def notice(program: str, line: str) -> None:
-    """Print one line, in the program's name."""
+    """Print one line, prefixed with the program's name."""
     print(f"{program}: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """Yield a function that moves a bar; it does nothing where stderr is no terminal."""
+    """Yield a function that updates a progress bar; it does nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total, text="": None
         return
-    from rich import progress as bars  # a tenth of a second that a batch job need not wait for
+    from rich import progress as bars  # takes 0.1 s to import, which a batch job is spared
     from rich.console import Console
 
     columns = (

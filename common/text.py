@@ -1,18 +1,18 @@
-"""Text for people, in messages and on pages: on one line, of bounded length, numbers grouped."""
+"""Formatting of text in messages and on pages: one line, limited length, grouped digits."""
 
 from __future__ import annotations
 
 
 def one_line(text: object) -> str:
-    """Return a text, or an exception's message, with every run of white space as one space."""
+    """Return a text, or an exception's message, with every run of whitespace replaced by one space."""
     return " ".join(str(text).split())
 
 
 def clip(text: str, most: int = 200) -> str:
-    """Return a text, cut off with an ellipsis where it has more than ``most`` letters."""
+    """Return a text, truncated with an ellipsis if it has more than ``most`` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def grouped(value: float) -> str:
-    """Write a whole number with a thin space between thousands."""
+    """Format a number without decimals, with a narrow no-break space between thousands."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")

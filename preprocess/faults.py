@@ -1,12 +1,12 @@
-"""The fault catalogue: everything that can be wrong with a dataset, what it means and what becomes of it.
+"""The fault catalogue: everything that can be wrong with a dataset, its meaning and its outcome.
 
-Fault            one kind of fault: its code, which manifests and rejects.jsonl hold, its fate and its meaning
-Exclusion        why a sound pair is not built: the options did not ask for it
-RecordError      raised where a fault rejects the record (common/errors.py draws the tree of exceptions)
-Tally            how often each fault was met, with a few paths as examples
+Fault            one kind of fault: its code (used in manifests and rejects.jsonl), its fate and its meaning
+Exclusion        why a valid pair is not built: the options exclude it
+RecordError      raised when a fault rejects the record (common/errors.py shows the exception hierarchy)
+Tally            counts of faults, with a few paths as examples
 
-A new fault is a member here and one raise or record of it; the tables of `prep inspect`, `prep report` and the docs
-follow.
+To add a fault, add a member here and raise or record it in one place; the tables of `prep inspect`, `prep report` and
+the docs are generated from it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _EXAMPLES = 3
 
 
 class Fate(StrEnum):
-    """What becomes of a record with a fault."""
+    """The outcome for a record with a fault."""
 
     REPAIRED = "repaired"
-    """It is read another way, or corrected, and counted; the sample is made"""
+    """The fault is corrected and counted; the sample is made"""
     REJECTED = "rejected"
-    """There is no sample: the code, the file and the remedy go to rejects.jsonl, or to annotate's review.csv"""
+    """No sample is made: the code, the file and the remedy go to rejects.jsonl, or to annotate's review.csv"""
     NOTED = "noted"
-    """It is counted: nothing is changed, or a file or a row that no record needs is skipped"""
+    """The fault is only counted: nothing is changed, or a file or row that no record needs is skipped"""
 
 
 _REPAIRED, _REJECTED, _NOTED = Fate.REPAIRED, Fate.REJECTED, Fate.NOTED
 
 
 class Fault(StrEnum):
-    """Code, fate, meaning. The codes are a contract: those of repaired faults and of rejects are in the shards."""
+    """Code, fate, meaning. The codes are a contract: codes of repaired faults and of rejects are stored with shards."""
 
     fate: Fate
     meaning: str
@@ -45,8 +45,8 @@ class Fault(StrEnum):
         member.fate, member.meaning = fate, meaning
         return member
 
-    # How the parts of a dataset join
-    MISSING_PERSON_IMAGE = "missing-person-image", _REJECTED, "a pair names a person's image that is not there"
+    # How the files of a dataset fit together
+    MISSING_PERSON_IMAGE = "missing-person-image", _REJECTED, "a pair names a person's image that is missing"
     MISSING_PERSON_POSE = "missing-person-pose", _REJECTED, "a person's image without a pose file"
     MISSING_PERSON_PARSE = "missing-person-parse", _REJECTED, "a person's image without a parse file or label map"
     MISSING_PRODUCT_IMAGE = "missing-product-image", _REJECTED, "a pair names a garment without an image of that side"
@@ -61,12 +61,12 @@ class Fault(StrEnum):
 
     # Files and names
     OLDER_DUPLICATE = "older-duplicate", _NOTED, "the same file again, older or in a zip; skipped"
-    DOTTED_NAME = "dotted-name", _NOTED, "a name with an extra dot; joined by its whole stem"
-    BAD_NAME = "bad-name", _NOTED, "a name that the layout has not, or that cannot become a key; skipped"
+    DOTTED_NAME = "dotted-name", _NOTED, "a name with an extra dot; matched by its whole stem"
+    BAD_NAME = "bad-name", _NOTED, "a name that does not fit the layout or cannot become a key; skipped"
     TOO_LARGE = "too-large", _REJECTED, "absurdly large, or a decompression bomb; never read"
     OUTSIDE = "outside", _REJECTED, "a link or a name that leads out of the dataset"
     UNREADABLE_FILE = "unreadable-file", _REJECTED, "cannot be read, or is damaged in its zip"
-    ENCRYPTED_MEMBER = "encrypted-member", _REJECTED, "locked by a password in its zip"
+    ENCRYPTED_MEMBER = "encrypted-member", _REJECTED, "protected by a password in its zip"
     UNSAFE_NAME = "unsafe-name", _NOTED, "an absolute name, '..' or a backslash in a zip; skipped"
     LINKED_MEMBER = "linked-member", _NOTED, "a link in a zip; skipped"
     LINKED_FOLDER = "linked-folder", _NOTED, "a link to a folder; not followed"
@@ -79,46 +79,46 @@ class Fault(StrEnum):
     CP949_TEXT = "cp949-text", _REPAIRED, "text in cp949; read as such"
 
     # Images
-    BAD_IMAGE = "bad-image", _REJECTED, "an image that is truncated, no image, or absurdly large"
-    TURNED_IMAGE = "turned-image", _REPAIRED, "an image on its side, its labels upright; turned upright"
+    BAD_IMAGE = "bad-image", _REJECTED, "a truncated or absurdly large image, or not an image"
+    TURNED_IMAGE = "turned-image", _REPAIRED, "an image on its side with upright labels; turned upright"
     EXIF_TURNED = "exif-turned", _REPAIRED, "stored on its side, with an EXIF orientation; turned upright"
     MPO_IMAGE = "mpo-image", _REPAIRED, "several images in one JPEG file; the first is read"
-    CMYK_IMAGE = "cmyk-image", _REPAIRED, "a JPEG in print colours; converted"
-    SIXTEEN_BIT_IMAGE = "sixteen-bit-image", _REPAIRED, "16 bits a channel; the upper 8 are read"
+    CMYK_IMAGE = "cmyk-image", _REPAIRED, "a CMYK JPEG; converted to RGB"
+    SIXTEEN_BIT_IMAGE = "sixteen-bit-image", _REPAIRED, "16 bits per channel; the upper 8 are read"
     SIZE_MISMATCH = "size-mismatch", _REJECTED, "labels for an image of another size"
 
     # Poses
-    BAD_POSE = "bad-pose", _REJECTED, "no pose: not JSON, another number of points, NaN or absurdly large"
+    BAD_POSE = "bad-pose", _REJECTED, "invalid pose: not JSON, wrong number of points, NaN or absurdly large"
     NO_PERSON_POSE = "no-person-pose", _REJECTED, "a person's pose file without a known keypoint"
     NO_PRODUCT_POSE = "no-product-pose", _REJECTED, "a product's pose file without a known landmark"
-    FOREIGN_POSE = "foreign-pose", _REJECTED, "keypoints beside the person: another image's, or another size's"
+    FOREIGN_POSE = "foreign-pose", _REJECTED, "keypoints off the person: of another image or another size"
     NO_SHOULDERS = "no-shoulders", _REJECTED, "no known shoulders where the head's label includes the neck"
     SEVERAL_PEOPLE = "several-people", _REPAIRED, "several people; one is used (annotate --strict rejects it)"
-    SWAPPED_SIDES = "swapped-sides", _REPAIRED, "left and right joints were swapped; exchanged"
-    DOUBTFUL_VIEW = "doubtful-view", _NOTED, "the joints show another view than the file says; unchanged"
-    NORMALISED_LANDMARKS = "normalised-landmarks", _REPAIRED, "landmarks as fractions of the image; scaled"
+    SWAPPED_SIDES = "swapped-sides", _REPAIRED, "left and right joints are swapped; exchanged"
+    DOUBTFUL_VIEW = "doubtful-view", _NOTED, "the joints show another view than the file states; unchanged"
+    NORMALISED_LANDMARKS = "normalised-landmarks", _REPAIRED, "landmarks in fractions of the image; scaled"
     NESTED_LANDMARKS = "nested-landmarks", _REPAIRED, "landmarks as [x, y, v] each; flattened"
-    MISSING_IMAGE_SIZE = "missing-image-size", _REPAIRED, "no image_size in the file; the image's own is used"
-    VIEW_MISMATCH = "view-mismatch", _REPAIRED, "a back's file with a front's view_point; the name is used"
+    MISSING_IMAGE_SIZE = "missing-image-size", _REPAIRED, "no image_size in the file; the image's own size is used"
+    VIEW_MISMATCH = "view-mismatch", _REPAIRED, "a file named as a back, with a front's view_point; the name is used"
     CATEGORY_MISMATCH = "category-mismatch", _REPAIRED, "category_id and category_name disagree; neither is used"
     COPIED_LABELS = "copied-labels", _REJECTED, "labels of the product's other side under this name"
 
     # Parses
-    BAD_PARSE = "bad-parse", _REJECTED, "no parse: cannot be decoded, no polygons, or a label that no table has"
-    EMPTY_PARSE = "empty-parse", _REJECTED, "a parse, a label map or a mask that holds nothing"
-    COLOUR_PARSE = "colour-parse", _REJECTED, "a painted parse, whose numbers are no labels; a *_vis copy is skipped"
+    BAD_PARSE = "bad-parse", _REJECTED, "invalid parse: cannot be decoded, no polygons, or an unknown label"
+    EMPTY_PARSE = "empty-parse", _REJECTED, "an empty parse, label map or mask"
+    COLOUR_PARSE = "colour-parse", _REJECTED, "a coloured parse, whose values are not labels; a *_vis copy is skipped"
     DEGENERATE_POLYGON = "degenerate-polygon", _REPAIRED, "a polygon of fewer than 3 points; skipped"
     FLAT_POLYGON = "flat-polygon", _REPAIRED, "a polygon as x, y, x, y, …; read as pairs"
-    REPEATED_REGION = "repeated-region", _REPAIRED, "two regions of one name or number; joined"
-    REGION_NUMBERS = "region-numbers", _NOTED, "the numbers of the regions have gaps; read all the same"
+    REPEATED_REGION = "repeated-region", _REPAIRED, "two regions of one name or number; merged"
+    REGION_NUMBERS = "region-numbers", _NOTED, "the numbers of the regions have gaps; read anyway"
     UNKNOWN_REGION = "unknown-region", _REPAIRED, "a region without a known name; skipped"
 
-    # Labels held against the image and each other
-    LABELS_OUTSIDE = "labels-outside", _REJECTED, "labels outside of the image, or much larger than it"
+    # Labels checked against the image and each other
+    LABELS_OUTSIDE = "labels-outside", _REJECTED, "labels outside the image, or much larger than it"
     GARMENT_NOT_WORN = "garment-not-worn", _REJECTED, "no region of the listed garment in the parse"
-    NO_GARMENT = "no-garment", _REJECTED, "no garment in a product's image, or one that is too small"
+    NO_GARMENT = "no-garment", _REJECTED, "no garment in a product's image, or too small a one"
     AMBIGUOUS_LAYERS = "ambiguous-layers", _REJECTED, "list, parse and colours disagree on which top is outermost"
-    UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be told from its background"
+    UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be separated from its background"
 
     # Photographs, by `prep annotate`
     NO_PERSON = "no-person", _REJECTED, "no person is found in a photograph"
@@ -131,7 +131,7 @@ class Fault(StrEnum):
 
 
 class Exclusion(StrEnum):
-    """Why a sound pair is not built: what the options (--garment, --pairing, --views) do not ask for. No fault."""
+    """Why a valid pair is not built: the options (--garment, --pairing, --views) exclude it. Not a fault."""
 
     INNER_LAYER = "inner-layer"
     UPPER_GARMENT = "upper-garment"
@@ -145,8 +145,7 @@ class Exclusion(StrEnum):
 class RecordError(Exception):
     """The record cannot become a sample.
 
-    ``reason`` is the fault, ``path`` the file that has it (relative to the dataset), ``detail`` what was found and
-    how to repair it.
+    ``reason`` is the fault, ``path`` the faulty file (relative to the dataset), ``detail`` the problem and its repair.
     """
 
     def __init__(self, reason: Fault, path: str, detail: str) -> None:
@@ -161,7 +160,7 @@ class RecordError(Exception):
 
 @dataclass
 class Tally:
-    """How often each fault was met, and the first paths it was met at."""
+    """The count of each fault, and the first paths that have it."""
 
     counts: Counter[Fault] = field(default_factory=Counter)
     examples: dict[Fault, list[str]] = field(default_factory=dict)
@@ -169,19 +168,19 @@ class Tally:
     def note(self, fault: Fault, path: str) -> None:
         """Count ``fault`` once, at ``path``."""
         self.counts[fault] += 1
-        seen = self.examples.setdefault(fault, [])
-        if len(seen) < _EXAMPLES:
-            seen.append(shown(path))
+        examples = self.examples.setdefault(fault, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(shown(path))
 
     def add(self, other: Tally) -> None:
-        """Count all that ``other`` counted."""
+        """Add the counts and examples of ``other``."""
         self.counts.update(other.counts)
         for fault, paths in other.examples.items():
-            seen = self.examples.setdefault(fault, [])
-            seen += paths[: _EXAMPLES - len(seen)]
+            examples = self.examples.setdefault(fault, [])
+            examples += paths[: _EXAMPLES - len(examples)]
 
     def document(self, known: tuple[Fault, ...]) -> dict[str, dict[str, object]]:
-        """Return code → count and examples, JSON-ready: of every known fault, found or not, and of any other found."""
+        """Return code → count and examples as JSON, for every fault in ``known`` and any other that was counted."""
         return {
             fault.value: {"count": self.counts[fault], "examples": self.examples.get(fault, [])}
             for fault in dict.fromkeys((*known, *self.counts))
@@ -189,5 +188,5 @@ class Tally:
 
 
 def shown(path: str) -> str:
-    """Return a path as it can be printed on one line: what is no printable Unicode becomes '?'."""
+    """Return a path that can be printed on one line: unprintable characters become '?'."""
     return path if path.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in path)

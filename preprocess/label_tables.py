@@ -1,6 +1,6 @@
-"""What the numbers of each dataset's labels mean, and which region of a person each named label is.
+"""Label tables of the datasets: the name of each label number, and the region of a person for each name.
 
-Two tables share most numbers and still differ (10 is the neck in CIHP, a jumpsuit in LIP), so a number is never read
+Tables share most numbers but not all (10 is the torso's skin in CIHP, a jumpsuit in LIP), so a number is never read
 without its table.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Labels = Literal["aihub", "cihp", "lip", "dress-code"]
-"""By which table a record's parse of the person is read; `aihub`'s regions are polygons with names of their own."""
+"""The label table of a record's person parse; `aihub`'s regions are named polygons."""
 
 Pixelwise = Literal["cihp", "lip", "dress-code"]
-"""Those tables that are of label maps: images whose every pixel is a number of the table."""
+"""The tables of label maps: images whose pixel values are label numbers."""
 
 AIHUB_MODEL: dict[int, str] = {
     0: "hair", 1: "face", 2: "neck", 3: "hat",
@@ -39,7 +39,7 @@ NAMES: dict[Pixelwise, tuple[str, ...]] = {"cihp": _CIHP, "lip": _LIP, "dress-co
 """Names of the labels of a table, in the order of their numbers."""
 
 BACKGROUND = ""
-"""The region of a pixel that shows nobody."""
+"""The region of a background pixel."""
 
 REGIONS: dict[str, str] = {
     "background": BACKGROUND, "hat": "hat", "hair": "hair", "glasses": "face", "face": "face", "head": "head",
@@ -48,8 +48,8 @@ REGIONS: dict[str, str] = {
     "left arm": "left_arm", "right arm": "right_arm", "left leg": "left_leg", "right leg": "right_leg",
     "left shoe": "left_shoe", "right shoe": "right_shoe",
 }  # fmt: skip
-"""Region of each named label. What is missing (glove, torso skin, scarf, belt, bag) is of the person, but neither
-garment nor kept: Ia hides it. Torso skin is neck and chest in one, and where it ends tells the old neckline."""
+"""Region of each named label. Missing labels (glove, torso skin, scarf, belt, bag) belong to the person, but are
+neither garment nor kept: Ia hides them. Torso skin covers neck and chest, so its edge would reveal the neckline."""
 
 _CIHP_COLOURS = (
     (0, 0, 0), (128, 0, 0), (255, 0, 0), (0, 85, 0), (170, 0, 51), (255, 85, 0), (0, 0, 85), (0, 119, 221), (85, 85, 0),
@@ -65,12 +65,12 @@ def _voc(number: int) -> tuple[int, int, int]:
 
 
 PALETTES: tuple[tuple[tuple[int, int, int], ...], ...] = (_CIHP_COLOURS, tuple(_voc(number) for number in range(20)))
-"""The two palettes that parsers paint their labels with, RGB by number: a palette image that has one of these in
-another order is a painted one, and its numbers are no labels."""
+"""The two palettes that parsers use for visualisation, RGB by label number: a palette image with one of these in
+another order is a visualisation, and its values are not labels."""
 
 
 def region_names(labels: Pixelwise) -> tuple[str, ...]:
-    """Return the region of each number of a table; `unknown` for what is the person's and none of the regions."""
+    """Return the region of each number of a table; `unknown` for labels of the person that have no region."""
     return tuple(REGIONS.get(name, "unknown") for name in NAMES[labels])
 
 

@@ -1,7 +1,7 @@
-"""Worker processes: how they start, and work that is divided among them before anything is built.
+"""Worker processes: starting them, and mapping work over them before anything is built.
 
-On Linux they are forked from a process that has imported what they need, elsewhere they are spawned. That process
-imports it once for all of them, and while the command itself still starts and plans.
+On Linux they are forked from a fork server that has already imported the modules they need; elsewhere they are spawned.
+The fork server imports once for all of them, while the command itself still starts and plans.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from common.errors import UserError, reason
 T = TypeVar("T")
 
 ENVIRONMENT = {
-    # Keep large blocks instead of returning them to the kernel after every image: decoding is about twice as fast.
-    # glibc reads these once, at process start, so they are set before the server process is started.
+    # Large blocks are kept instead of being returned to the kernel for every image: decoding is about twice as fast.
+    # glibc reads these once, when a process starts, so they are set before the fork server is started.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),
-    "OPENBLAS_NUM_THREADS": "1",  # otherwise NumPy starts a thread per core in every worker
+    "OPENBLAS_NUM_THREADS": "1",  # else NumPy starts a thread per core in every worker, and none needs them
 }
 
 _ALLOCATIONS = 20_000
-"""Objects made before cycles are looked for; Python's own 700 are a fraction of one polygon."""
+"""Allocations before the garbage collector runs; Python's default of 700 is a fraction of one polygon."""
 
 
 def cores() -> int:
-    """Return the number of cores available to this process."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def prepare_environment() -> None:
-    """Set ENVIRONMENT for child processes; variables that the user has set are kept."""
+    """Set ENVIRONMENT for processes started from here, except variables that the user has set."""
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
 
 
 def make_ready() -> BaseContext:
-    """Start the process that workers are forked from, unless it is running; return the multiprocessing context."""
+    """Start the fork server unless it is running; return the multiprocessing context for workers."""
     prepare_environment()
     if sys.platform == "linux":
         from multiprocessing import forkserver  # there is none on Windows
 
         multiprocessing.set_forkserver_preload(["preprocess.sharding.shard"])
-        # Its socket is a file, whose path can be too long.
+        # Its socket is a file whose path can be too long.
         with contextlib.suppress(OSError):
             forkserver.ensure_running()
             return multiprocessing.get_context("forkserver")
@@ -62,9 +62,9 @@ def make_ready() -> BaseContext:
 def open_pool(
     workers: int, context: BaseContext, initializer: Callable[..., object], initargs: tuple[Any, ...] = ()
 ) -> Executor:
-    """Return a pool of ``workers`` processes, or a single thread if shared memory is unavailable and ``workers`` is 1.
+    """Return a pool of ``workers`` processes.
 
-    Raise UserError if shared memory is unavailable and ``workers`` is larger.
+    If processes cannot share memory, one worker is a thread of this process, and more raise UserError.
     """
     fault = shared_memory_fault()
     if fault is None:
@@ -72,26 +72,26 @@ def open_pool(
     if workers == 1:
         return ThreadPoolExecutor(1, initializer=initializer, initargs=initargs)
     raise UserError(
-        f"shared memory (/dev/shm) is not writable: {reason(fault)}; worker processes need it: use --workers 1, "
+        f"shared memory (/dev/shm) cannot be written: {reason(fault)}; worker processes need it; use --workers 1, "
         "or a container with a writable /dev/shm"
     )
 
 
 def shared_memory_fault() -> OSError | None:
-    """Return the error that prevents sharing semaphores between processes, or None."""
+    """Return the error if processes cannot share semaphores on this machine, None if they can."""
     if sys.platform != "linux":
         return None
     try:
-        multiprocessing.get_context("fork").Lock()  # with the spawn context, a lock would start another process
+        multiprocessing.get_context("fork").Lock()  # the spawn context's lock would start another process
     except OSError as error:
         return error
     return None
 
 
 def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], workers: int) -> Iterator[T]:
-    """Yield ``function(*arguments)`` for each entry of ``work``, in order; in this process where ``workers`` is 1.
+    """Yield ``function(*arguments)`` for each entry of ``work``, in order; in this process if ``workers`` is 1.
 
-    Raise UserError where a worker was killed.
+    Raise UserError if a worker was killed.
     """
     if workers == 1:
         yield from starmap(function, work)
@@ -101,24 +101,24 @@ def in_processes(function: Callable[..., T], work: Sequence[tuple[Any, ...]], wo
             yield from pool.map(function, *zip(*work, strict=True))
         except BrokenProcessPool as error:
             raise UserError(
-                "a worker was killed, perhaps for want of memory; run the command again with less beside it"
+                "a worker was killed, perhaps out of memory; free some memory and run the same command again"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def start_worker(environment: Mapping[str, str]) -> None:
-    """Make a fresh process a worker with the run's environment."""
-    # The process it is forked from may have started before the run's own variables (a store's address, say) were set.
+    """Initialise a new worker process with the run's environment."""
+    # The fork server may have started before the run's own variables (e.g. a store's address) were set.
     os.environ.clear()
     os.environ.update(environment)
     settle()
 
 
 def settle() -> None:
-    """Make this process one that works: one thread, and cycles looked for rarely."""
-    import cv2  # not above: the command itself imports this module first, to start the workers' one meanwhile
+    """Configure this process as a worker: a single thread, and rare garbage collection."""
+    import cv2  # not at the top: the command imports this module early, to start the fork server meanwhile
 
     cv2.setNumThreads(1)
-    gc.freeze()  # what is imported stays, and labels are many small lists: not a cycle in them, and soon gone
+    gc.freeze()  # imported objects stay, and labels are many small, short-lived lists without cycles
     gc.set_threshold(_ALLOCATIONS)

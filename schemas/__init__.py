@@ -1,25 +1,25 @@
 """What a folder of shards holds: the one contract between `prep` and `trainer`.
 
-Pydantic and numpy only; how the files of a folder are reached is `common.storage`. `shards/README.md` says the same in
-prose; `schemas/json/` holds it as JSON Schema.
+Depends on pydantic and numpy only; reading and writing the folder's files is `common.storage`. `shards/README.md`
+describes the format in prose; `schemas/json/` holds it as JSON Schema.
 """
 
 from schemas.keypoints import FLIP, KEYPOINTS, NUM_KEYPOINTS, SKELETON, TORSO, Keypoint, check_pose
 from schemas.manifest import (
     INDEX_SUFFIX,
     MANIFEST,
+    NEAR_DUPLICATES,
     PLAN,
     REJECTS,
-    TWINS,
     Configuration,
     Manifest,
+    NearDuplicates,
     Plan,
     PlannedShard,
     Reject,
     ShardEntry,
     ShardIndex,
     ShardSample,
-    Twins,
     Views,
 )
 from schemas.sample import (
@@ -63,6 +63,7 @@ __all__ = [
     "MEMBERS",
     "META",
     "MID_GREY",
+    "NEAR_DUPLICATES",
     "NUM_KEYPOINTS",
     "PERSON",
     "PERSON_256",
@@ -73,13 +74,13 @@ __all__ = [
     "SWAPS",
     "TARGET_SIZE",
     "TORSO",
-    "TWINS",
     "Annotation",
     "Configuration",
     "Crop",
     "Garment",
     "Keypoint",
     "Manifest",
+    "NearDuplicates",
     "Origin",
     "Pairing",
     "Picture",
@@ -94,7 +95,6 @@ __all__ = [
     "Split",
     "Swap",
     "Truth",
-    "Twins",
     "View",
     "Views",
     "check_pose",

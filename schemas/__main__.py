@@ -23,12 +23,12 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
 
 
 def json_schema(model: type[BaseModel]) -> str:
-    """Return the JSON Schema of ``model`` as it stands in schemas/json/."""
+    """Return the JSON Schema of ``model`` as stored in schemas/json/."""
     return json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Write every schema anew."""
+    """Rewrite every schema."""
     FOLDER.mkdir(exist_ok=True)
     for name, model in DOCUMENTS.items():
         (FOLDER / f"{name}.schema.json").write_text(json_schema(model), encoding="utf-8")

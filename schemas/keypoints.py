@@ -54,7 +54,7 @@ FLIP: tuple[int, ...] = tuple(int(keypoint.mirrored) for keypoint in Keypoint)
 TORSO: tuple[Keypoint, ...] = (
     Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER, Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP,
 )  # fmt: skip
-"""Both shoulders and both hips: what a body's axis is found by."""
+"""Both shoulders and both hips, which define the body's axis."""
 
 SKELETON: tuple[tuple[int, int], ...] = (
     (Keypoint.NOSE, Keypoint.LEFT_EYE),
@@ -74,7 +74,7 @@ SKELETON: tuple[tuple[int, int], ...] = (
     (Keypoint.RIGHT_HIP, Keypoint.RIGHT_KNEE),
     (Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
 )
-"""Pairs of slots that a drawing of the pose joins by a line."""
+"""Pairs of slots that are connected by a line when a pose is drawn."""
 
 
 def check_pose(pose: NDArray[np.float32]) -> None:
@@ -82,7 +82,7 @@ def check_pose(pose: NDArray[np.float32]) -> None:
     if pose.dtype != np.float32 or pose.shape != (NUM_KEYPOINTS, 3):
         raise ValueError(f"a pose is float32 ({NUM_KEYPOINTS}, 3), not {pose.dtype} {pose.shape}")
     if not np.isfinite(pose).all():
-        raise ValueError("a pose holds NaN or infinity")
+        raise ValueError("a pose contains NaN or infinity")
     if pose.min() < 0.0 or pose.max() > 1.0:
         raise ValueError(f"a pose lies in [0, 1], not in [{pose.min():g}, {pose.max():g}]")
     if ((pose[:, 2] != 0.0) & (pose[:, 2] != 1.0)).any():

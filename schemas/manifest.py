@@ -6,16 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sample import Garment, Pairing, Source, Split
+from schemas.sample import REPAIRED_KEY, Garment, Pairing, Source, Split
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
-TWINS = "twins.json"
+NEAR_DUPLICATES = "twins.json"
 INDEX_SUFFIX = ".index.json"
 
 Views = Literal["front", "matching", "all"]
-"""Which views are paired: front views only, what shows the same side or its neighbour, all."""
+"""Which views are paired: front views only; views of the same or a neighbouring side; all."""
 
 
 class _Strict(BaseModel):
@@ -23,7 +23,7 @@ class _Strict(BaseModel):
 
 
 class Configuration(_Strict):
-    """All that decides, together with the inputs, what bytes the shards hold."""
+    """Every option that, together with the inputs, determines the bytes of the shards."""
 
     source: Source
     garment: Garment | Literal["all"]
@@ -36,67 +36,77 @@ class Configuration(_Strict):
 
 
 class PlannedShard(_Strict):
-    """One shard as planned: so many records, each of which becomes a sample or a reject."""
+    """One shard as planned; each of its records becomes a sample or a reject."""
 
     name: str = Field(pattern=r"^[a-z]+-[0-9]{6}\.tar$")
     split: Split
     records: int = Field(gt=0)
-    digest: str = Field(description="sha256 over the configuration, the shard's records in order, their inputs' sizes")
+    digest: str = Field(
+        description="sha256 of the configuration, the shard's records in order and the sizes of their inputs"
+    )
 
 
 class Plan(_Strict):
     """`plan.json`: written before the first shard; a folder never holds two plans."""
 
     schema_version: Literal[1] = 1
-    fingerprint: str = Field(description="sha256 over the shards' names and digests")
+    fingerprint: str = Field(description="sha256 of the shards' names and digests")
     configuration: Configuration
-    records: int = Field(ge=0, description="records in: pairs found in the data set")
-    moved: int = Field(ge=0, description="records of the data set's `val` that are used in `train`, lest they leak")
+    records: int = Field(ge=0, description="number of input records: pairs found in the dataset")
+    moved: int = Field(ge=0, description="records of the dataset's `val` that are moved to `train` to avoid leakage")
     shards: tuple[PlannedShard, ...]
 
 
-class Twins(_Strict):
-    """`twins.json`: which pictures of the two parts of the data set are nearly the same; found on decoded pixels."""
+class NearDuplicates(_Strict):
+    """`twins.json`: near-duplicate images across the dataset's `val` and `train`, found by comparing decoded pixels."""
 
     schema_version: Literal[1] = 1
-    inputs: str = Field(description="sha256 over the names and sizes of the pictures that were compared")
-    pairs: tuple[tuple[str, str], ...] = Field(description="paths of a picture of `val` and of its twin in `train`")
+    inputs: str = Field(description="sha256 of the names and sizes of the images that were compared")
+    pairs: tuple[tuple[str, str], ...] = Field(
+        description="paths of an image in `val` and of its near-duplicate in `train`"
+    )
 
 
 class Reject(_Strict):
     """One line of `rejects.jsonl`: a record that did not become a sample."""
 
     key: str
-    reason: str = Field(description="a short code, the same for all records with this fault")
-    path: str = Field(description="the file at fault, relative to the data set's folder")
-    detail: str = Field(description="what was found, and what would mend it")
+    reason: str = Field(description="code of the fault")
+    path: str = Field(description="the faulty file, relative to the dataset's folder")
+    detail: str = Field(description="what is wrong and how to repair it")
 
 
 class ShardSample(_Strict):
-    """Where the members of one sample lie in their tar."""
+    """Where the members of one sample are in their tar."""
 
     key: str
-    digest: str = Field(description="of the configuration, the record, and its inputs' sizes")
-    members: dict[str, tuple[int, int]] = Field(description="ending of the member → (offset, size) of its bytes")
+    digest: str = Field(description="hash of the configuration, the record and the sizes of its inputs")
+    members: dict[str, tuple[int, int]] = Field(
+        description="member's extension → (offset, size) of its data in the tar, in bytes"
+    )
 
 
 class ShardIndex(_Strict):
-    """`<shard>.index.json`: written after its tar; while it is missing, the shard is not done."""
+    """`<shard>.index.json`: written after its tar; without it the shard counts as not done."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
-    fingerprint: str = Field(description="the plan's")
-    digest: str = Field(description="the planned shard's: says that the shard is done as planned")
+    fingerprint: str = Field(description="fingerprint of the plan")
+    digest: str = Field(description="digest of the planned shard; if they agree, the shard was built as planned")
     name: str
     split: Split
     bytes: int = Field(ge=0)
     sha256: str
     samples: tuple[ShardSample, ...]
     rejects: tuple[Reject, ...]
-    mended: dict[str, int] = Field(description="code of a mended fault → samples that had it")
+    repaired: dict[str, int] = Field(
+        alias=REPAIRED_KEY, description="code of a repaired fault → number of samples that had it"
+    )
 
 
 class ShardEntry(_Strict):
-    """A shard in the manifest."""
+    """One shard's entry in the manifest."""
 
     name: str
     split: Split
@@ -107,7 +117,9 @@ class ShardEntry(_Strict):
 
 
 class Manifest(_Strict):
-    """`manifest.json`: the last file to be written; where it stands, the folder is complete."""
+    """`manifest.json`: written last; where it exists, the folder is complete."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     fingerprint: str
@@ -116,6 +128,6 @@ class Manifest(_Strict):
     samples: int = Field(ge=0)
     rejects: int = Field(ge=0)
     rejects_by_reason: dict[str, int]
-    mended: dict[str, int]
+    repaired: dict[str, int] = Field(alias=REPAIRED_KEY)
     samples_by_split: dict[str, int]
     shards: tuple[ShardEntry, ...]

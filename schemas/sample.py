@@ -1,4 +1,4 @@
-"""One sample: the tuple (Ia, Jp, Ic, Jg), its target Ip, and where all of it came from."""
+"""One sample: the tuple (Ia, Jp, Ic, Jg), its target Ip, and its provenance."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
-"""Raised by one with every change that an older reader would misread."""
+"""Incremented with every change that an older reader would misread."""
 
 CONDITIONING_SIZE = 256
-"""Side of Ia, Ic and the small Ip, in pixels: what the two Parallel-UNets read at most."""
+"""Side of Ia, Ic and the small Ip, in pixels: the largest input of the two Parallel-UNets."""
 
 TARGET_SIZE = 1024
-"""Side of the large Ip, in pixels: what the Efficient-UNet learns from."""
+"""Side of the large Ip, in pixels: the training target of the Efficient-UNet."""
 
 MID_GREY = 127
 """Fill of Ia and background of Ic; next to 0 once pixels are scaled to [-1, 1] (TryOnDiffusion, figure 2)."""
@@ -27,7 +27,7 @@ JG = "jg.npy"
 META = "json"
 
 MEMBERS: tuple[str, ...] = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META, PERSON)
-"""Endings of a sample's members, in the order in which they lie in the tar; the large one last."""
+"""Extensions of a sample's members, in the order of the tar; the largest member is last."""
 
 Split = Literal["train", "val"]
 Garment = Literal["upper", "lower", "dress"]
@@ -42,17 +42,17 @@ class _Strict(BaseModel):
 
 
 class Crop(_Strict):
-    """The square that was cut out of a source picture; it may reach beyond the picture's edges."""
+    """The square that was cropped from a source image; it may extend beyond the image's edges."""
 
-    x: int = Field(description="left edge in pixels of the upright source picture")
-    y: int = Field(description="top edge in pixels of the upright source picture")
-    side: int = Field(gt=0, description="side in pixels of the upright source picture")
+    x: int = Field(description="left edge in pixels of the upright source image")
+    y: int = Field(description="top edge in pixels of the upright source image")
+    side: int = Field(gt=0, description="side in pixels of the upright source image")
 
 
 class Picture(_Strict):
-    """A source picture, made upright (EXIF, then a quarter turn where the labels are for one), and its crop."""
+    """A source image, made upright (EXIF, then a quarter turn if the labels require it), and its crop."""
 
-    path: str = Field(description="relative to the data set's folder, '/' between parts")
+    path: str = Field(description="relative to the dataset's folder, '/' as separator")
     width: int = Field(gt=0, description="pixels, upright")
     height: int = Field(gt=0, description="pixels, upright")
     crop: Crop
@@ -61,29 +61,40 @@ class Picture(_Strict):
 class Annotation(_Strict):
     """Where a pose or a parse came from."""
 
-    path: str = Field(description="relative to the data set's folder, '/' between parts")
+    path: str = Field(description="relative to the dataset's folder, '/' as separator")
     origin: Origin = Field(
-        description="read from the data set, derived from another annotation by a rule, or estimated by a network"
+        description="read from the dataset, derived from another annotation by a rule, or estimated by a network"
     )
+
+
+REPAIRED_KEY = "mended"
+"""JSON key of the field `repaired` in samples, indices and manifests.
+
+The key is the old word for it: shards that exist hold it, and a new key would change their bytes.
+"""
 
 
 class Sample(_Strict):
     """The `json` member of a sample."""
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
     schema_version: Literal[1] = 1
-    key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; holds no dot")
-    source: Source = Field(description="the kind of data set")
-    split: Split = Field(description="that of the shard; the data set's own part, unless this would leak")
+    key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; contains no dot")
+    source: Source = Field(description="the kind of dataset")
+    split: Split = Field(description="split of the shard; the dataset's own split, unless that would leak")
     garment: Garment = Field(description="the part of the body that the garment is worn on")
-    view: View = Field(description="the side of the person that the camera sees")
+    view: View = Field(description="the side of the person that faces the camera")
     pairing: Pairing = Field(description="item: product photograph → person; view: another frame of the look → person")
     look: str = Field(description="id of the person in these clothes, shared by all frames of one look")
-    frame: str = Field(description="id of this picture among the look's frames")
+    frame: str = Field(description="id of this image among the look's frames")
     item: str = Field(description="id of the garment, with _F or _B for the side that a product photograph shows")
     person: Picture
-    product: Picture = Field(description="the picture that the garment is cut out of")
+    product: Picture = Field(description="the image that the garment is cut out of")
     person_pose: Annotation
     person_parse: Annotation
     product_pose: Annotation
     product_parse: Annotation
-    mended: tuple[str, ...] = Field(description="codes of the faults in the sources that were mended on the way")
+    repaired: tuple[str, ...] = Field(
+        alias=REPAIRED_KEY, description="codes of the faults in the source files that were repaired while building"
+    )

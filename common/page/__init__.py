@@ -1,8 +1,8 @@
-"""The pages that both programs make for people: one look, one template engine, one way to write them.
+"""HTML pages of both programs: shared style, template engine and writer.
 
 ``templates/`` holds base.css (colours and type of every page: the reports of prep and trainer, and the demo),
-reports.css (tables, figures and filters of the two reports), base.html (a report's frame: one file that fetches
-nothing and runs no script but its own) and macros.html. What only one page needs is with that page.
+reports.css (tables, figures and filters of the two reports), base.html (a report's frame: one file that loads
+no external resources and runs only its own script) and macros.html. A page's own parts are in its own package.
 """
 
 from common.page.rendering import base_style, open_templates, read_part, report_style, source_hash, write_page

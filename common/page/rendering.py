@@ -1,4 +1,4 @@
-"""Templates and styles of a page: the shared ones, and those in the page's own package."""
+"""Templates and styles of a page: shared ones, and those in the page's own package."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SHARED: Final = "common.page"
 
 
 def open_templates(package: str) -> Environment:
-    """Return an engine for the templates of a package; the shared ones are below `common/`.
+    """Return the template environment of a package; shared templates are under `common/`.
 
-    Everything is escaped, and a name that is not given is an error. Raise UserError where jinja2 is not installed.
+    Autoescaping is on and undefined names are errors. Raise UserError if jinja2 is not installed.
     """
     with needs("report"):
         from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
@@ -41,22 +41,22 @@ def read_part(package: str, name: str) -> str:
 
 
 def base_style() -> str:
-    """Return what every page's style begins with."""
+    """Return the style that all pages share."""
     return read_part(_SHARED, "base.css")
 
 
 def report_style(package: str) -> str:
-    """Return the style of a report, whose own part is the package's report.css."""
+    """Return the style of a report: the shared styles and the package's report.css."""
     return base_style() + read_part(_SHARED, "reports.css") + read_part(package, "report.css")
 
 
 def source_hash(text: str) -> str:
-    """Return what a Content-Security-Policy calls a style or script by."""
+    """Return the hash that allows a style or script in a Content-Security-Policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def write_page(out: Path, page: bytes) -> None:
-    """Write a page. Raise UserError, about `--out`, where the file system refuses."""
+    """Write a page to `--out`. Raise UserError if the file system refuses."""
     try:
         write_atomically(out, page)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""A folder of shards, on this machine or at a URL: read whole or by ranges, listed, written, removed.
+"""Storage of a folder of shards, local or at a URL: read files whole or in ranges, list, write, remove.
 
-One protocol, `Storage`; `LocalStorage` for folders, `RemoteStorage` for URLs. prep writes through it what the trainer
-reads through it, so that both reach the same places, with the same retries and the same messages.
+`Storage` is the protocol; `LocalStorage` is for folders, `RemoteStorage` for URLs. Both programs use it, so they
+support the same locations with the same retries and the same messages.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["LocalStorage", "Storage", "open_storage"]
 
 
 def open_storage(location: Path | str | Storage, option: str) -> Storage:
-    """Return the storage at a path or a URL, or the one given. Raise UserError for what is neither, and for commands.
+    """Return the storage at a path or a URL; a Storage is returned as is. Raise UserError for `pipe:` commands.
 
-    ``option`` is the command line's that gave the location, for messages.
+    ``option`` is the command-line option of the location, for messages.
     """
     if not isinstance(location, Path | str):
         return location
@@ -27,6 +27,6 @@ def open_storage(location: Path | str | Storage, option: str) -> Storage:
         raise UserError(f"{option} {location}: commands are not run; give a folder, or the URL of one")
     if isinstance(location, Path) or "://" not in location:
         return LocalStorage(Path(location))
-    from common.storage.remote import RemoteStorage  # 0.2 s that a folder of this machine need not wait for
+    from common.storage.remote import RemoteStorage  # takes 0.2 s to import, not needed for local folders
 
     return RemoteStorage(location, option)

@@ -1,4 +1,4 @@
-"""What every storage can do, wherever its files are."""
+"""The protocol that every storage implements."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import BinaryIO, Protocol
 
 
 class Storage(Protocol):
-    """The files of one folder, by name. ``str`` gives the folder as the command line does.
+    """The files of one folder, by name. ``str`` gives the folder as on the command line.
 
-    A file exists whole or not at all. Several threads may read at once, and a storage can be sent to other processes.
-    What cannot be read or written raises OSError, or UserError after retries.
+    A file exists whole or not at all. Several threads may read at once, and a storage can be pickled. Failed reads and
+    writes raise OSError, or UserError after retries.
     """
 
     @property
@@ -22,13 +22,13 @@ class Storage(Protocol):
         """Return a file's full path or URL, for messages."""
 
     def prepare(self) -> None:
-        """Create the folder where it is missing, or check that it can be written to."""
+        """Create the folder if it is missing, or check that it is writable."""
 
     def names(self) -> list[str]:
-        """List the names of everything in the folder, sorted; empty where there is no such folder."""
+        """List the names of everything in the folder, sorted; empty if the folder does not exist."""
 
     def is_file(self, name: str) -> bool:
-        """Say whether the name is that of a file: no folder, no link."""
+        """Return whether the name is that of a regular file, not a folder or a link."""
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
@@ -39,18 +39,18 @@ class Storage(Protocol):
     def read_range(self, name: str, offset: int, size: int) -> bytes:
         """Return ``size`` bytes of a file from ``offset`` on.
 
-        A file that ends before that gives fewer bytes, or raises. A file must not be replaced between two calls: the
-        second may read the old one.
+        If the file ends earlier, fewer bytes are returned, or it raises. A file must not be replaced between two
+        calls: the second may read the old one.
         """
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading; it can be read from any offset."""
+        """Open a file for reading; it is seekable."""
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file; it is durable once this returns."""
 
     def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Yield a file to write to, which takes the name as the block ends; where the block raises, nothing stays."""
+        """Yield a file to write to, which gets the name when the block ends; if the block raises, it is removed."""
 
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
@@ -59,4 +59,4 @@ class Storage(Protocol):
         """Make removals durable."""
 
     def remove_stale(self, names: Collection[str]) -> None:
-        """Remove what dead writers of files with these names left behind."""
+        """Remove temporary files that dead writers of these names left behind."""

@@ -1,6 +1,6 @@
-"""How a URL is reached: by fsspec, each request repeated where a connection breaks.
+"""Access to URLs through fsspec, with retries when a connection breaks.
 
-fsspec is imported once a URL is given: whoever has none needs no such package.
+fsspec is imported only when a URL is given, so local folders do not need it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from common.errors import UserError
 from common.text import one_line
 
 ATTEMPTS = 5
-"""How often a request is made before the run stops; the waits between double from half a second on, 7.5 s in all."""
+"""Attempts per request before the run stops; the delay starts at 0.5 s and doubles each time, 7.5 s in all."""
 
 _PACKAGES = {
     "http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs",
@@ -26,18 +26,18 @@ _PERMANENT = {
     "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "PartialCredentialsError": "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "ProfileNotFound": "set AWS_PROFILE to one of ~/.aws/config",
-    "PermissionError": "give credentials that may do that",
+    "PermissionError": "give credentials that permit it",
 }
-"""Errors that no retry helps with, by the exception's name (botocore's classes share no base), and what to do."""
+"""Errors that are not retried, by the exception's name (botocore's classes share no base), and what to do."""
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 def open_url(option: str, url: str) -> tuple[Any, str]:
-    """Return fsspec's file system for a URL, and the path that the URL has there; listings are never cached.
+    """Return fsspec's file system for a URL and the URL's path in it; listings are never cached.
 
-    Raise UserError, about the command line's ``option``, where fsspec does not know the URL's scheme or lacks the
-    package for it.
+    Raise UserError, naming the command-line ``option``, if fsspec does not support the URL's scheme or the package for
+    it is not installed.
     """
     scheme = url.partition("://")[0]
     try:
@@ -46,7 +46,7 @@ def open_url(option: str, url: str) -> tuple[Any, str]:
         files, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         package = _PACKAGES.get(scheme, "")
-        if error.name == "fsspec" and package != "s3fs":  # s3fs brings it
+        if error.name == "fsspec" and package != "s3fs":  # s3fs installs fsspec
             package = f"fsspec {package}".strip()
         advice = f"pip install {package}" if package else one_line(error)
         raise UserError(f"{option} {url}: {scheme}:// needs a package that is not installed; {advice}") from error
@@ -56,12 +56,12 @@ def open_url(option: str, url: str) -> tuple[Any, str]:
 
 
 def with_retries(
-    where: str, request: Callable[[], _Answer], *, verb: str = "read", wait: Callable[[float], None] = time.sleep
-) -> _Answer:
-    """Return what ``request`` returns, calling it up to `ATTEMPTS` times.
+    where: str, request: Callable[[], _Result], *, verb: str = "read", wait: Callable[[float], None] = time.sleep
+) -> _Result:
+    """Return the result of ``request``, calling it up to `ATTEMPTS` times.
 
-    Raise FileNotFoundError where there is no such file, UserError where the last attempt failed as well or no retry
-    can help; ``where`` and ``verb`` (a participle) say what could not be done.
+    Raise FileNotFoundError if there is no such file, UserError if the last attempt failed or a retry cannot help;
+    ``where`` and ``verb`` (a participle) are for the message.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:

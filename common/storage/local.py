@@ -1,4 +1,4 @@
-"""A folder of this machine, or of a file system that several machines share."""
+"""Storage in a local folder, or on a file system that several machines share."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from common.atomic import atomic_file, remove_stale, sync_folder, write_atomical
 
 
 class LocalStorage:
-    """The files of a folder. Every method raises OSError for what the file system refuses."""
+    """The files of a folder. Every method raises OSError if the file system refuses."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptors: dict[str, int] = {}
-        """Of the files that ranges were read of; they stay open, so that a read is one system call."""
+        """Files read by range; they stay open, so that a read is one system call."""
         self._opening = threading.Lock()
 
     def __str__(self) -> str:
         return str(self._path)
 
     def __reduce__(self) -> tuple[type[LocalStorage], tuple[Path]]:
-        return LocalStorage, (self._path,)  # descriptors and locks are each process's own
+        return LocalStorage, (self._path,)  # descriptors and locks belong to one process
 
     @property
     def name(self) -> str:
@@ -41,11 +41,11 @@ class LocalStorage:
         self._path.mkdir(parents=True, exist_ok=True)
 
     def names(self) -> list[str]:
-        """List the names of everything in the folder, sorted; empty where there is no such folder."""
+        """List the names of everything in the folder, sorted; empty if the folder does not exist."""
         return sorted(path.name for path in self._path.iterdir()) if self._path.exists() else []
 
     def is_file(self, name: str) -> bool:
-        """Say whether the name is that of a file: no folder, no link."""
+        """Return whether the name is that of a regular file, not a folder or a link."""
         path = self._path / name
         return path.is_file() and not path.is_symlink()
 
@@ -58,7 +58,7 @@ class LocalStorage:
         return (self._path / name).read_bytes()
 
     def read_range(self, name: str, offset: int, size: int) -> bytes:
-        """Return ``size`` bytes of a file from ``offset`` on, fewer where it ends before that."""
+        """Return ``size`` bytes of a file from ``offset`` on, fewer if it ends earlier."""
         with self._opening:
             if name not in self._descriptors:
                 self._descriptors[name] = os.open(self._path / name, os.O_RDONLY)
@@ -70,11 +70,11 @@ class LocalStorage:
         return (self._path / name).open("rb")
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file by way of a temporary name."""
+        """Write a file atomically, through a temporary name."""
         write_atomically(self._path / name, data)
 
     def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Yield a file with a temporary name, which takes ``name`` as the block ends."""
+        """Yield a file with a temporary name, which is renamed to ``name`` when the block ends."""
         return atomic_file(self._path / name)
 
     def remove(self, name: str) -> None:

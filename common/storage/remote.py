@@ -1,7 +1,7 @@
-"""A folder at a URL: read from anything that fsspec knows, written as whole objects of S3.
+"""Storage at a URL: reads any scheme that fsspec supports, writes whole objects to S3.
 
-An object store has no temporary names and no renames, and needs none: an object exists once the last of its parts has
-been put together, or not at all.
+An object store needs no temporary names or renames: an object becomes visible once its upload is complete, or not at
+all.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from common.errors import UserError
 from common.storage.connection import open_url, with_retries
 
 PART = 16 << 20
-"""Bytes of a part; what has fewer than two is put at once. S3 wants 5 MiB at least, and 10,000 parts at most."""
-_AT_ONCE = 4
-"""Parts under way together, each of them in memory."""
+"""Bytes of a part; objects below two parts are put at once. S3 requires at least 5 MiB and at most 10,000 parts."""
+_MAX_CONCURRENCY = 4
+"""Parts uploaded at the same time, each of them in memory."""
 _SCHEMES = ("s3", "s3a")
 _PREFIX = "tryon-"
-"""Of the names of temporary files."""
+"""Prefix of the names of temporary files."""
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class RemoteStorage:
-    """The objects below a URL. Every request is repeated where a connection breaks, and what comes is measured.
+    """The objects below a URL. Requests are retried when a connection breaks, and the size of responses is checked.
 
-    Reading raises FileNotFoundError for what does not exist and UserError for everything else, writing UserError.
-    Opening raises UserError where fsspec does not know the URL's scheme or lacks the package for it; ``option`` is the
-    command line's that gave the URL.
+    Reading raises FileNotFoundError for a missing object and UserError otherwise; writing raises UserError. The
+    constructor raises UserError if fsspec does not support the URL's scheme or the package for it is not installed;
+    ``option`` is the command-line option of the URL.
     """
 
     def __init__(self, url: str, option: str, wait: Callable[[float], None] = time.sleep) -> None:
@@ -45,7 +45,7 @@ class RemoteStorage:
         return self._url
 
     def __reduce__(self) -> tuple[type[RemoteStorage], tuple[str, str]]:
-        return RemoteStorage, (self._url, self._option)  # connections are each process's own
+        return RemoteStorage, (self._url, self._option)  # connections belong to one process
 
     @property
     def name(self) -> str:
@@ -57,19 +57,19 @@ class RemoteStorage:
         return f"{self._url}/{name}"
 
     def prepare(self) -> None:
-        """Raise UserError unless the URL is of a bucket that exists and that this program can write to."""
+        """Raise UserError unless the URL is in an existing bucket that this program can write to."""
         if self._url.partition("://")[0] not in _SCHEMES:
-            raise UserError(f"{self._option} {self._url}: only s3:// URLs are written to; give one, or a folder")
+            raise UserError(f"{self._option} {self._url}: only s3:// URLs can be written; give one, or a folder")
         bucket = self._bucket()[0]
         try:
             self._retry("", "reached", lambda: self._files.call_s3("head_bucket", Bucket=bucket))
         except FileNotFoundError as error:
             raise UserError(
-                f"{self._option} {self._url}: there is no bucket {bucket}; make it, or give another one"
+                f"{self._option} {self._url}: there is no bucket {bucket}; create it, or give another one"
             ) from error
 
     def names(self) -> list[str]:
-        """List the names of everything below the URL, sorted; empty where there is nothing."""
+        """List the names of everything below the URL, sorted; empty if there is nothing."""
         try:
             paths = self._retry("", "listed", lambda: self._files.ls(self._path, detail=False))
         except FileNotFoundError:
@@ -77,7 +77,7 @@ class RemoteStorage:
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
 
     def is_file(self, name: str) -> bool:
-        """Say whether the name is that of an object."""
+        """Return whether the name is that of an object."""
         return self._retry(name, "read", lambda: bool(self._files.isfile(self._key(name))))
 
     def size(self, name: str) -> int:
@@ -102,14 +102,14 @@ class RemoteStorage:
         return self._retry(name, "read", request)
 
     def open(self, name: str) -> BinaryIO:
-        """Fetch an object to a temporary file, which is removed as it is closed. Raise OSError (of that file) too."""
+        """Download an object to a temporary file, which is removed on close. Raise OSError for that file, too."""
         size = self.size(name)
-        file: Any = tempfile.NamedTemporaryFile(prefix=_PREFIX)  # noqa: SIM115 - the caller's to close
+        file: Any = tempfile.NamedTemporaryFile(prefix=_PREFIX)  # noqa: SIM115 - the caller closes it
 
         def fetch() -> None:
             self._files.get_file(self._key(name), file.name)
-            if Path(file.name).stat().st_size != size:
-                raise OSError(f"another number of bytes came than {size}")
+            if (received := Path(file.name).stat().st_size) != size:
+                raise OSError(f"{received} bytes received instead of {size}")
 
         try:
             self._retry(name, "read", fetch)
@@ -125,7 +125,7 @@ class RemoteStorage:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """Yield a temporary file that is put, in parts, as the block ends. Raise OSError (of that file) too."""
+        """Yield a temporary file that is uploaded, in parts, when the block ends. Raise OSError for that file, too."""
         with tempfile.NamedTemporaryFile(prefix=_PREFIX) as file:
             opened: Any = file
             yield opened
@@ -133,7 +133,9 @@ class RemoteStorage:
             self._put(
                 name,
                 file.tell(),
-                lambda: self._files.put_file(file.name, self._key(name), chunksize=PART, max_concurrency=_AT_ONCE),
+                lambda: self._files.put_file(
+                    file.name, self._key(name), chunksize=PART, max_concurrency=_MAX_CONCURRENCY
+                ),
             )
 
     def remove(self, name: str) -> None:
@@ -141,12 +143,12 @@ class RemoteStorage:
         self._retry(name, "removed", lambda: self._files.rm_file(self._key(name)))
 
     def settle(self) -> None:
-        """Do nothing: an object store's removals are durable."""
+        """Do nothing: removals in an object store are durable."""
 
     def remove_stale(self, names: Collection[str]) -> None:
-        """Abort multi-part uploads of these names that nobody completed: they are invisible, but paid for.
+        """Abort unfinished multi-part uploads of these names: they are invisible, but are charged for.
 
-        An upload that another process has under way fails by that, and is begun again.
+        This makes another process's upload in progress fail; that process retries it.
         """
         bucket, prefix = self._bucket()
         listing = self._retry(
@@ -162,30 +164,30 @@ class RemoteStorage:
         def request() -> None:
             put()
             if (arrived := self._size(name)) != size:
-                raise OSError(f"{arrived} bytes arrived of {size}")
+                raise OSError(f"{arrived} bytes of {size} arrived")
 
         self._retry(name, "written", request)
 
     def _size(self, name: str) -> int:
         size = self._files.info(self._key(name))["size"]
         if size is None:
-            raise OSError("the server does not tell the size")
+            raise OSError("the server does not report the size")
         return int(size)
 
     def _bucket(self) -> tuple[str, str]:
-        """Return the bucket's name, and that of the folder in it."""
+        """Return the bucket's name, and the folder's name in it."""
         bucket, _, prefix = self._path.partition("/")
         return bucket, prefix
 
     def _key(self, name: str) -> str:
         return f"{self._path}/{name}"
 
-    def _retry(self, name: str, verb: str, request: Callable[[], _Answer]) -> _Answer:
+    def _retry(self, name: str, verb: str, request: Callable[[], _Result]) -> _Result:
         return with_retries(self.where(name).rstrip("/"), request, verb=verb, wait=self._wait)
 
 
 def _of_size(data: bytes, size: int) -> bytes:
-    """Return the data. Raise OSError where a connection was cut short, or a server sent the whole file for a range."""
+    """Return the data. Raise OSError if the connection was cut short or the server ignored a range request."""
     if len(data) != size:
-        raise OSError(f"{len(data)} bytes came in place of {size}")
+        raise OSError(f"{len(data)} bytes received instead of {size}")
     return bytes(data)

@@ -17,7 +17,7 @@ FILES: dict[str, type[BaseModel]] = {
     "SHARD.index.json": schemas.ShardIndex,
     "rejects.jsonl, a line": schemas.Reject,
     "manifest.json": schemas.Manifest,
-    schemas.TWINS: schemas.Twins,
+    schemas.NEAR_DUPLICATES: schemas.NearDuplicates,
     "swaps.json": schemas.Truth,
 }
 

@@ -14,9 +14,10 @@ from common.errors import UserError
 from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
+from preprocess.faults import Exclusion
 from preprocess.planning.datasets import DataSet, open_data_set, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
-from preprocess.planning.splits import find_twins, keep_together
+from preprocess.planning.splits import find_near_duplicates, keep_together
 from preprocess.sharding import (
     Engine,
     Estimate,
@@ -27,7 +28,7 @@ from preprocess.sharding import (
     estimate,
     in_worker_processes,
     ray_engine,
-    read_twins,
+    read_near_duplicates,
 )
 from preprocess.sources.files import Files
 from preprocess.workers import cores
@@ -206,8 +207,8 @@ def _plan(
             f"--pairing {configuration.pairing} --views {configuration.views}; try --garment all --views all"
         )
     with progress_bar("comparing") as progress:
-        twins = find_twins(files, records, workers, progress, read_twins(out))
-    return data, make_plan(files, keep_together(files, records, twins), configuration, twins)
+        near_duplicates = find_near_duplicates(files, records, workers, progress, read_near_duplicates(out))
+    return data, make_plan(files, keep_together(files, records, near_duplicates), configuration, near_duplicates)
 
 
 def _print_estimate(expected: Estimate, out: Storage) -> None:
@@ -231,10 +232,12 @@ def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], mov
     click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
     if moved:
         click.echo(f"moved from val to train, as train has the same look, garment or image: {moved} pairs")
+    excluded = {code: count for code, count in left_out.items() if code in set(Exclusion)}
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),
-        ("repaired", manifest.mended),
-        ("skipped", left_out),
+        ("repaired", manifest.repaired),
+        ("skipped", {code: count for code, count in left_out.items() if code not in excluded}),
+        ("excluded", excluded),
     ):
         if counts:
             click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())))

@@ -1,8 +1,8 @@
 """Ia, the clothing-agnostic person (TryOnDiffusion, §3 and appendix A).
 
-The whole box of the person is filled with mid-grey; then head, hands and the half of the body that the garment does
-not cover are pasted back. This is stronger than VITON-HD's agnostic image, which leaks: what is not pasted back
-on purpose cannot be seen.
+The whole bounding box of the person is filled with mid-grey; then head, hands and the half of the body that the garment
+does not cover are pasted back. Unlike VITON-HD's agnostic image this cannot leak the worn garment: only what is pasted
+back on purpose is visible.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from preprocess.formats.images import Mask, Pixels
 from schemas import MID_GREY, Garment
 
 Colours = NDArray[np.float32]
-"""How likely each colour is, see `cloth.likelihood`."""
+"""Likelihood of each colour, see `skin_or_cloth.likelihood`."""
 
 _STEP = 2
 """Stride, in rows and columns, at which the colours of face and garment are counted."""
 _BOX_MARGIN = 0.02
 MARGIN = 0.004
-"""Safety margin around the removed garment, of the crop's side: polygons are imprecise by a few pixels."""
+"""Safety margin around the removed garment, as a share of the crop's side: polygons are off by a few pixels."""
 ESTIMATED_MARGIN = 0.012
-"""The same where a network estimated the regions (docs/measurements/photos.md)."""
+"""The same for regions estimated by a network (docs/measurements/photos.md)."""
 _NECK_ABOVE_SHOULDERS = 0.12
-"""The neck is kept from here up, in torso lengths: what is bare below tells the old neckline of a top or a dress."""
+"""Lower end of the kept neck above the shoulders, in torso lengths: bare skin below it would reveal the neckline."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
 _HAIR = HEAD - {"face"}
 _EDGE = 0.002
-"""How far polygons are off at the least, of the crop's side."""
+"""Minimum error of polygons, as a share of the crop's side."""
 _REACH = 0.01
-"""How far the garment may reach into the polygon of hair or a hand, of the crop's side: a cuff, between strands."""
+"""How far the garment may extend into the polygon of hair or a hand, as a share of the crop's side."""
 _NEAR_ODDS = 8.0
-"""How many times likelier than skin or hair cloth has to be for a pixel near the garment to be dropped."""
+"""Minimum odds of cloth over skin or hair for a pixel near the garment to be dropped."""
 
 
 class Shown(NamedTuple):
-    """What of the person is pasted back: RGB uint8 (h, w, 3), and masks (h, w)."""
+    """The parts of the person that are pasted back: RGB uint8 (h, w, 3), and masks (h, w)."""
 
     image: Pixels
-    """The photograph, with the colour of skin or hair along their edges to the garment"""
+    """The photograph, repainted with the colour of skin or hair along their edges to the garment"""
     kept: Mask
-    """All that Ia shows of the person"""
+    """Pixels of the person that are visible in Ia"""
     repainted: Mask
-    """The part of it that is not as it was photographed"""
+    """Those of them that were repainted"""
 
 
 def agnostic(
@@ -74,7 +74,7 @@ def agnostic(
     box = box_of(labels, round(side * _BOX_MARGIN))
     if box is None:
         return square.copy()
-    # Nothing of the person is outside of the box, so only what is inside has to be looked at.
+    # The person is entirely inside the box, so only the box is processed.
     rows, columns = box
     moved = points - (columns.start, rows.start, 0.0)
     image, kept, _ = shown(
@@ -97,13 +97,13 @@ def shown(
     margin: float = MARGIN,
     whole_half: bool = False,
 ) -> Shown:
-    """Return what of the person is pasted back; margins are shares of ``side``.
+    """Return the parts of the person that are pasted back; margins are shares of ``side``.
 
-    The safety ``margin`` around the garment is taken from the neck and from the other half of the body. Head, hands and
-    feet have none: they are kept to their last pixel, and a little beyond where nothing is labelled. Of hair, hands and
-    feet the pixels along the garment's edge get the colour of what lies behind them, or are dropped; so are pixels
-    near it, and at a cuff, that have its colour. With ``whole_half`` the other half of the body is kept to its last
-    pixel too, and what of it is in the margin gets the colour of what is beyond.
+    The safety ``margin`` around the garment is removed from the neck and from the other half of the body. Head, hands
+    and feet have no margin: they are kept completely, and slightly beyond where nothing is labelled. In hair, hands and
+    feet, pixels along the garment's edge are repainted with the colour of the part or dropped; pixels near the garment
+    that have its colour are dropped. With ``whole_half`` the other half of the body is kept completely too, and its
+    pixels inside the margin are repainted with the nearest colour outside it.
     """
     image = square.copy()
     worn = pixels_of(labels, WORN[garment])
@@ -118,22 +118,22 @@ def shown(
     if whole_half:
         repainted = _paint_margin(image, kept, pixels_of(labels, _HALF[garment]))
         kept |= repainted
-    few, masks = thinned(square, (worn, face), _STEP)
-    cloth, skin = (likelihood(few, mask) for mask in masks)
+    small, masks = thinned(square, (worn, face), _STEP)
+    cloth, skin = (likelihood(small, mask) for mask in masks)
     hair = pixels_of(labels, _HAIR)
     for part, alike in ((hair, None), *((end, skin) for end in _ends(labels, points, garment))):
         box = box_of(part, _pixels(_REACH, side) + 3)
         if box is None:
             continue
-        found = _without_cloth(image[box], part[box], claimed[box] | worn[box], worn[box], cloth, alike, side)
-        kept[box] |= found.kept
-        repainted[box] |= found.repainted
+        cleaned = _without_cloth(image[box], part[box], claimed[box] | worn[box], worn[box], cloth, alike, side)
+        kept[box] |= cleaned.kept
+        repainted[box] |= cleaned.repainted
         _add_grown(kept[box], part[box], labels[box], covered[box], side)
     return Shown(image, kept, repainted)
 
 
 def _paint_margin(image: Pixels, kept: Mask, half: Mask) -> Mask:
-    """Paint those pixels of the half that are not kept like the nearest kept ones, in place; return them."""
+    """Paint the pixels of the half that are not kept with the colour of the nearest kept one, in place; return them."""
     box = box_of(half)
     painted = np.zeros_like(half)
     if box is not None and (sure := kept[box] & half[box]).any():
@@ -145,10 +145,10 @@ def _paint_margin(image: Pixels, kept: Mask, half: Mask) -> Mask:
 def _without_cloth(
     image: Pixels, part: Mask, edge: Mask, worn: Mask, cloth: Colours, alike: Colours | None, side: int
 ) -> Shown:  # fmt: skip
-    """Return a part of the body without those of its pixels that show the garment; repaints ``image`` in place."""
+    """Return a part of the body without the pixels that show the garment; repaints ``image`` in place."""
     if not edge.any():
         return Shown(image, part, edge)  # the garment is nowhere near
-    # Farther inside, a garment's polygon that goes on beneath a hand says nothing about it.
+    # Farther inside the part, a garment's polygon may continue beneath a hand, so it is ignored there.
     contested = without(part & dilated(edge, 1), eroded(part, 2))
     beyond = without(part, contested)
     near = beyond & dilated(worn, _pixels(_REACH, side))
@@ -160,14 +160,14 @@ def _without_cloth(
 
 
 def _add_grown(kept: Mask, part: Mask, labels: LabelMap, covered: Mask, side: int) -> None:
-    """Add to ``kept``, in place, what lies around the part where nothing is labelled and which is not ``covered``."""
+    """Add to ``kept``, in place, unlabelled pixels around the part that are not ``covered``."""
     margin = _pixels(_EDGE, side)
     if (box := box_of(part, margin)) is not None:
         kept[box] |= dilated(part[box], margin) & without(labels[box] == 0, covered[box])
 
 
 def _ends(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> list[Mask]:
-    """Return the hands, and the feet where the garment may reach them."""
+    """Return the hands, and the feet if the garment may reach them."""
     limbs = (ARM_JOINTS,) if garment == "upper" else (ARM_JOINTS, LEG_JOINTS)
     return [end for joints in limbs for end in limb_ends(labels, points, joints)]
 

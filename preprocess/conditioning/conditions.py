@@ -20,15 +20,14 @@ from preprocess.formats.label_maps import PixelParse
 from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop, Garment, Pairing
 
 _SMALLEST_GARMENT = 0.002
-"""A garment on less of its crop than this is a wrong label, not a garment."""
+"""Minimum share of its crop that a garment covers; a smaller one is a wrong label."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """A decoded image of a person or of a product with its annotations, in pixels of the upright image of ``size``.
 
-    ``pixels`` are that image at one ``factor``-th of its size: 1, 2 or 4. Rows at its bottom that are below its crop
-    may be missing.
+    ``pixels`` are that image at one ``factor``-th of its size: 1, 2 or 4. Rows below its crop may be missing.
     """
 
     pixels: Pixels
@@ -37,7 +36,7 @@ class Subject:
     pose: Pose
     parse: AnyParse
     parse_path: str
-    """The parse's file, as messages name it"""
+    """The parse's file, for messages"""
     faults: tuple[Fault, ...]
     """What was repaired or noted while it was loaded"""
 
@@ -64,7 +63,7 @@ class GarmentSide:
 
 
 def person_side(person: Subject, garment: Garment) -> PersonSide:
-    """Compute the person's side of the tuple. Raise RecordError where the labels cannot be used."""
+    """Compute the person's side of the tuple. Raise RecordError if the labels cannot be used."""
     try:
         crop = person_crop(person.pose, person.parse, garment, person.size)
     except ValueError as error:
@@ -77,7 +76,7 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
     square = cut(person.pixels, crop)
     points = person.pose.points - (crop.x, crop.y, 0.0)
     claimed = claimed_by(person.parse, WORN[garment], crop)
-    # A label map has a label for every pixel, so what lies beside the garment need not be given up with the margin.
+    # A label map labels every pixel, so the parts next to the garment are kept instead of lost to the margin.
     by_pixel = isinstance(person.parse, PixelParse)
     margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
     Ia = agnostic(square, labels, claimed, points, garment, margin=margin, whole_half=by_pixel)
@@ -95,8 +94,8 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
 def garment_side(product: Subject, garment: Garment, pairing: Pairing, *, linings: bool) -> GarmentSide:
     """Compute the garment's side of the tuple; with ``linings``, Ic shows a product's `*_hidden` regions too.
 
-    ``pairing`` says whether the product is a product photograph ("item") or another frame of the look ("view"). Raise
-    RecordError where the labels cannot be used.
+    ``pairing`` is "item" if the product is a product photograph, "view" if it is another frame of the look. Raise
+    RecordError if the labels cannot be used.
     """
     names = None if pairing == "item" else outermost(product.parse, garment)
     try:

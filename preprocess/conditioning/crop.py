@@ -1,4 +1,4 @@
-"""The square around the subject: cut out before anything is resized, so that the subject fills the image."""
+"""The square crop around the subject, taken before anything is resized, so that the subject fills the image."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _PRODUCT_MARGIN = 0.05
 _HEAD_TO_HIP = slice(Keypoint.NOSE, Keypoint.LEFT_KNEE)
 _SHOULDERS, _HIPS = TORSO[:2], TORSO[2:]
 _BELOW_HIPS = 0.55
-"""How far an upper-body crop goes on below the hips, in lengths of the torso: to the fingertips of a hanging arm."""
+"""How far an upper-body crop extends below the hips, in torso lengths: to the fingertips of a hanging arm."""
 
 
 def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, int]) -> Crop:
     """Return the crop of a person: head to thigh for an upper-body garment, the whole person for others.
 
-    It follows head, arms and pose, not the worn garment, whose length it would otherwise tell (paper §4: "cropped
-    based on detected 2D pose"). ``size`` is (width, height) of the image. Raise ValueError where the labels are not
-    this image's.
+    It depends on head, arms and pose, not on the worn garment, whose length it would otherwise reveal (paper §4:
+    "cropped based on detected 2D pose"). ``size`` is (width, height) of the image. Raise ValueError if the labels
+    belong to another image.
     """
     if garment == "upper" and (bottom := _below_hips(pose.points)) is not None:
         left, top, right, _ = union(bounds(parse, HEAD | ARMS), _box_of(pose.points[_HEAD_TO_HIP]))
@@ -35,9 +35,9 @@ def person_crop(pose: Pose, parse: AnyParse, garment: Garment, size: tuple[int, 
 
 
 def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int, int]) -> Crop | None:
-    """Return the crop around the named (or all) regions of a garment's image, None where it has none of them.
+    """Return the crop around the named (or all) regions of a garment's image, None if it has none of them.
 
-    ``size`` is (width, height) of the image. Raise ValueError where the labels are not this image's.
+    ``size`` is (width, height) of the image. Raise ValueError if the labels belong to another image.
     """
     box = bounds(parse, names)
     return None if box is None else _square(*box, _PRODUCT_MARGIN, size)
@@ -45,14 +45,17 @@ def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int,
 
 def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:
     """Return the pose in [0, 1] of the crop, float32 (17, 3); a point outside the crop counts as absent."""
-    # Numbers this few are sooner done one by one than as arrays.
+    # Plain Python is faster than arrays for so few numbers.
     points = [((x - crop.x) / crop.side, (y - crop.y) / crop.side, known) for x, y, known in pose.points.tolist()]
     inside = [(x, y, 1.0) if known > 0 and 0 <= x <= 1 and 0 <= y <= 1 else (0.0, 0.0, 0.0) for x, y, known in points]
     return np.array(inside, np.float32)
 
 
 def torso(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
-    """Return the middle of the shoulders, the unit vector from the hips up, and the torso's length in pixels."""
+    """Return the middle of the shoulders, the unit vector from hips to shoulders, and the torso's length in pixels.
+
+    None if a joint is not known or the torso is not longer than a pixel.
+    """
     if not all(points[joint, 2] for joint in TORSO):
         return None
     shoulders, hips = ((points[left, :2] + points[right, :2]) / 2 for left, right in (_SHOULDERS, _HIPS))
@@ -69,7 +72,7 @@ def _below_hips(points: NDArray[np.float64]) -> float | None:
 
 
 def _box_of(points: NDArray[np.float64]) -> Bounds | None:
-    """Return the box around those of the points (n, 3) that are known."""
+    """Return the box around the known ones of the points (n, 3)."""
     known = [(x, y) for x, y, v in points.tolist() if v > 0]
     if not known:
         return None
@@ -80,9 +83,9 @@ def _box_of(points: NDArray[np.float64]) -> Bounds | None:
 def _square(
     left: float, top: float, right: float, bottom: float, margin: float, size: tuple[int, int]
 ) -> Crop:  # fmt: skip
-    """Return the square about the middle of the box, moved into the image as far as it fits.
+    """Return the square centred on the box, shifted into the image as far as it fits.
 
-    Raise ValueError where it is much larger than the image or outside of it: such labels are not this image's.
+    Raise ValueError if it is much larger than the image or outside it: such labels belong to another image.
     """
     side = max(8, round(max(right - left, bottom - top) * (1 + 2 * margin)))
     if side > 2 * max(size):

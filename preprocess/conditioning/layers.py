@@ -1,10 +1,10 @@
-"""Which regions of a person belong to which worn garment, and whether the image agrees with the wearing list.
+"""Assigns a person's regions to worn garments, and checks whether the image agrees with the wearing list.
 
 The rule: `outer_*` regions are the outermost top, which the list calls `main_top`; `inner_*` (and `dress_*`) are the
-outermost top where nothing is worn over it, else what lies beneath. Two cases are not settled by the files: a list
-that names one top where the parse has two layers, and one that names two where the parse has one. Then the colours
-of the product photograph are compared with those in the image of the person, and what stays unclear is rejected.
-Where list and parse agree on two layers, the colours can still overrule them.
+outermost top if nothing is worn over it, else the layer beneath. Two cases are ambiguous: the list names one top but
+the parse has two layers, and the list names two but the parse has one. Then the colours of the product photograph are
+compared with those in the image of the person, and the record is rejected if it remains unclear. If list and parse
+agree on two layers, the colours can still overrule them.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from preprocess.formats.images import Mask, Pixels
 from schemas import Crop, Garment
 
 Palette = NDArray[np.float32]
-"""How often each colour occurs: flat, of sum 1."""
+"""Frequency of each colour: flat, sums to 1."""
 
 _OUTER = frozenset(name for name in UPPER if name.startswith("outer"))
 _BENEATH = UPPER - _OUTER
 _CLEAR = 0.15
-"""By how much one likeness, in [0, 1], has to be larger than another to mean anything."""
+"""Minimum difference of two likenesses, in [0, 1], to be significant."""
 _STEP = 3
-"""Stride in rows and columns: ten thousand pixels tell as much as a hundred thousand."""
+"""Stride in rows and columns: ten thousand pixels are as informative as a hundred thousand."""
 _BINS = (6, 16, 16)
-"""Steps of L, a and b: lightness differs most between a studio's product photograph and a person's."""
+"""Bins of L, a and b: lightness differs most between a product photograph and that of a person."""
 _KERNELS = tuple(
     tuple(round(256 * math.exp(-0.5 * (step / width) ** 2)) / 256 for step in range(-3, 4)) for width in (1.0, 1.2, 1.2)
 )
-"""Colours are smeared by about a step: light differs too."""
+"""Colours are smoothed by about one bin, since the light differs too."""
 
 
 def outermost(parse: AnyParse, garment: Garment) -> frozenset[str]:
-    """Return the names of the regions that the garment which is tried on covers."""
+    """Return the names of the regions covered by the garment that is tried on."""
     if garment == "lower":
         return LOWER
     if garment == "dress":
@@ -54,12 +54,12 @@ def has_outer_layer(parse: AnyParse) -> bool:
 
 
 def beneath(parse: AnyParse) -> frozenset[str]:
-    """Return the names of the regions that lie beneath the outermost top, none where there is one layer only."""
+    """Return the names of the regions beneath the outermost top, none if there is only one layer."""
     return _BENEATH if has_outer_layer(parse) else frozenset()
 
 
 def layers_in(parse: AnyParse) -> int:
-    """Return how many layers of tops the parse shows, 1 or 2."""
+    """Return the number of layers of tops in the parse, 1 or 2."""
     return 2 if has_outer_layer(parse) else 1
 
 
@@ -71,23 +71,22 @@ def contradicts_list(
     product: Callable[[], Palette | None],
     listed_beneath: Callable[[], Palette | None],
 ) -> bool:
-    """Return whether the product need not be the outermost top of the person in the crop ``square``.
+    """Return whether the product may not be the outermost top of the person in the crop ``square``.
 
-    ``listed`` is how many tops are listed. ``product`` and ``listed_beneath`` give the colours of the product and of
-    the top that is listed beneath it; they are called only where list and parse do not settle it, since the latter has
-    to be loaded.
+    ``listed`` is the number of tops listed. ``product`` and ``listed_beneath`` return the colours of the product and of
+    the top listed beneath it; they are called only if list and parse do not decide, since the latter must be loaded.
     """
     layers = layers_in(parse)
     if layers == listed == 1:
         return False  # a single layer
-    seen_beneath = pixels_of(labels, beneath(parse))
-    if layers == 2 and not seen_beneath.any():
-        return False  # the inner layer cannot be seen
+    visible_beneath = pixels_of(labels, beneath(parse))
+    if layers == 2 and not visible_beneath.any():
+        return False  # the inner layer is not visible
     mine = product()
     worn = palette(square, pixels_of(labels, outermost(parse, "upper")))
     if layers == 1:
         return is_clearly_more_like(worn, listed_beneath(), mine)
-    inner = palette(square, seen_beneath)
+    inner = palette(square, visible_beneath)
     wrong = is_clearly_more_like(mine, inner, worn)
     return wrong or (listed == 1 and not is_clearly_more_like(mine, worn, inner))
 
@@ -100,18 +99,18 @@ def product_palette(pixels: Pixels, parse: AnyParse, factor: int) -> Palette | N
 
 
 def palette(pixels: Pixels, mask: Mask) -> Palette | None:
-    """Return the smeared distribution of colours where the mask is, flat and of sum 1; None for an empty mask."""
+    """Return the smoothed distribution of colours inside the mask, flat, sums to 1; None for an empty mask."""
     if not mask.any():
         return None
-    few, (few_of_mask,) = thinned(pixels, (mask,), _STEP)
-    lab = np.asarray(cv2.cvtColor(few, cv2.COLOR_RGB2LAB), np.uint8)
-    return distribution(smeared(histogram(lab, few_of_mask, _BINS), _KERNELS))
+    small, (small_mask,) = thinned(pixels, (mask,), _STEP)
+    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
+    return distribution(smeared(histogram(lab, small_mask, _BINS), _KERNELS))
 
 
 def is_clearly_more_like(
     garment: Palette | None, one: Palette | None, other: Palette | None
 ) -> bool:  # fmt: skip
-    """Return whether the garment's colours are clearly nearer to those of ``one`` than to those of ``other``."""
+    """Return whether the garment's colours are clearly more similar to those of ``one`` than of ``other``."""
     if garment is None or one is None or other is None:
         return False
     return likeness(garment, one) > likeness(garment, other) + _CLEAR

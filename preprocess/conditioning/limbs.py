@@ -1,4 +1,4 @@
-"""Hands and feet: parsers label whole arms and legs, so the ends are cut off by pose (paper, appendix A)."""
+"""Hands and feet: parsers label whole arms and legs, so their ends are separated by the pose (paper, appendix A)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LEG_JOINTS: Joints = {
 """Region → its knee and ankle."""
 
 _HAND = 0.36
-"""Length of a hand or a foot in torso lengths, where its own joint is not known."""
+"""Length of a hand or a foot in torso lengths, if its joint is not known."""
 _BEFORE_JOINT = 0.06
-"""How far before the joint a hand begins, in lengths of the forearm."""
+"""How far before the joint a hand begins, in forearm lengths."""
 
 
 def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> Iterator[Mask]:
-    """Yield each hand of the arms, or foot of the legs: what lies beyond the last joint of the limb.
+    """Yield each hand of the arms, or foot of the legs: the part beyond the limb's last joint.
 
     ``points`` is the pose (17, 3) in pixels of the crop.
     """
@@ -58,7 +58,7 @@ def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> 
 
 
 def along(box: Box, origin: Point, direction: Point) -> NDArray[np.float32]:
-    """Return how far each pixel of the box lies from ``origin`` in the given unit direction."""
+    """Return each pixel's signed distance from ``origin`` along the unit vector ``direction``."""
     rows, columns = _grid(box)
     return (columns - np.float32(origin[0])) * np.float32(direction[0]) + (
         (rows - np.float32(origin[1])) * np.float32(direction[1])
@@ -75,12 +75,12 @@ def _last_bone(
 ) -> tuple[Point, Point] | None:
     """Return the middle and the last joint of the limb.
 
-    Left and right are swapped in some poses, so the last joint that is nearest to the limb counts, its own before
-    the other one. Where no last joint is known it is put a hand's length before the limb's far end.
+    Left and right are swapped in some poses, so the last joint nearest to the limb is used, its own on a tie. If no
+    last joint is known, it is placed a hand's length before the limb's far end.
     """
     own_middle, own_last = joints[name]
     if points[own_middle, 2] and points[own_last, 2] and _is_on(limb, box, points[own_last]):
-        return points[own_middle, :2], points[own_last, :2]  # no other one can be nearer
+        return points[own_middle, :2], points[own_last, :2]  # no other joint can be nearer
     rows, columns = np.nonzero(limb)
     rows, columns = (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
 
@@ -108,7 +108,7 @@ def _last_bone(
 
 
 def _is_on(limb: Mask, box: Box, joint: Point) -> bool:
-    """Return whether the joint lies on a pixel of the limb, within half a pixel of its middle."""
+    """Return whether the joint is on a pixel of the limb, within half a pixel of its centre."""
     x, y = np.rint(joint[:2])
     row, column = int(y) - box[0].start, int(x) - box[1].start
     inside = 0 <= row < limb.shape[0] and 0 <= column < limb.shape[1]
@@ -116,7 +116,7 @@ def _is_on(limb: Mask, box: Box, joint: Point) -> bool:
 
 
 def _in_reach(middle: Point, last: Point, box: Box, scale: float) -> Mask:
-    """Return the disc around the hand or foot that the joint leads to; a foreshortened bone still has a whole hand."""
+    """Return the disc around the hand or foot beyond the joint, large enough for a foreshortened limb too."""
     bone = last - middle
     length = float(np.hypot(*bone))
     reach = max(0.85 * length, 0.4 * scale)

@@ -1,4 +1,4 @@
-"""Masks and the boxes around what they hold: most are empty but for a small part, and only that need be looked at."""
+"""Masks and their bounding boxes: most masks are empty except for a small part, and only that is processed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Box = tuple[slice, slice]
 
 
 def box_of(mask: Mask | NDArray[np.uint8], margin: int = 0) -> Box | None:
-    """Return the box around what the mask or the labels (h, w) hold, ``margin`` pixels wider; None for nothing."""
+    """Return the bounding box of the mask or the labels (h, w), ``margin`` pixels larger; None if they are empty."""
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         return None
@@ -33,14 +33,14 @@ def share_of(mask: Mask) -> float:
 
 
 def largest_piece(mask: Mask) -> Mask:
-    """Return the mask's largest connected piece alone; an empty mask for an empty one."""
+    """Return only the mask's largest connected component; an empty mask for an empty one."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     piece: Mask = pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if count > 1 else np.zeros_like(mask)
     return piece
 
 
 def without(mask: Mask, other: Mask) -> Mask:
-    """Return what is in the mask and not in the other one; `mask & ~other` takes twice the time."""
+    """Return the difference of two masks; `mask & ~other` takes twice the time."""
     return np.greater(mask, other)
 
 
@@ -50,12 +50,12 @@ def dilated(mask: Mask, radius: int) -> Mask:
 
 
 def eroded(mask: Mask, radius: int) -> Mask:
-    """Return the mask shrunk by ``radius`` pixels; beyond the image's edge it goes on."""
+    """Return the mask shrunk by ``radius`` pixels; it is not shrunk at the image's edge."""
     return _morphed(mask, cv2.MORPH_ERODE, radius, 1)
 
 
 def _morphed(mask: Mask, operation: int, radius: int, margin: int) -> Mask:
-    """Look at the box around what the mask holds alone, ``margin`` pixels wider; the rest stays empty."""
+    """Process only the mask's bounding box, ``margin`` pixels larger; the rest stays empty."""
     result = np.zeros_like(mask)
     if (box := box_of(mask, margin)) is not None:
         result[box] = cv2.morphologyEx(mask[box].view(np.uint8), operation, _disc(radius)).view(np.bool_)
@@ -70,7 +70,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 def thinned(image: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
     """Return every ``step``-th pixel of every ``step``-th row of the image and of masks of its size."""
     height, width = (size // step * step or size for size in image.shape[:2])
-    few = [np.ascontiguousarray(mask[:height:step, :width:step]) for mask in masks]
-    # The same pixels as by slicing, in a fifth of the time.
+    small_masks = [np.ascontiguousarray(mask[:height:step, :width:step]) for mask in masks]
+    # The same pixels as with slicing, in a fifth of the time.
     size = -(-width // step), -(-height // step)
-    return np.asarray(cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8), few
+    return np.asarray(cv2.resize(image[:height, :width], size, interpolation=cv2.INTER_NEAREST), np.uint8), small_masks

@@ -1,4 +1,4 @@
-"""Which part of a person or a garment each pixel of a crop shows."""
+"""Label maps and masks of a crop: the region of the person or garment that each pixel shows."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ UPPER = frozenset(
 LOWER = frozenset({"pants_hip", "pants_rsleeve", "pants_lsleeve", "skirt"})
 
 WORN: dict[Garment, frozenset[str]] = {"upper": UPPER, "lower": LOWER, "dress": UPPER | LOWER}
-"""The regions that the garment of each kind may cover: none of their pixels may be seen in Ia."""
+"""The regions that a garment of each kind may cover: none of their pixels may be visible in Ia."""
 
 _ORDER = ("hair", "hat", "neck", *sorted(LEGS), *sorted(SHOES), *sorted(LOWER), *sorted(UPPER), *sorted(ARMS), "face")
-"""Where polygons overlap the later one wins: a garment over hair and neck, arm and face over a garment."""
+"""If polygons overlap, the later one wins: a garment over hair and neck, arm and face over a garment."""
 
 LabelMap = NDArray[np.uint8]
 """(side, side): 0 background, 1 an unknown region, else 2 + the position in _ORDER."""
@@ -41,7 +41,7 @@ _RANK = {BACKGROUND: 0} | {name: 2 + position for position, name in enumerate(_O
 
 
 def label_map(parse: AnyParse, crop: Crop) -> LabelMap:
-    """Paint a person's regions into the crop, one label a pixel."""
+    """Paint a person's regions into the crop, one label per pixel."""
     if isinstance(parse, PixelParse):
         return _cut(table_look_up(parse.numbers, [_RANK.get(name, 1) for name in parse.names]), crop)
     labels = np.zeros((crop.side, crop.side), np.uint8)
@@ -54,30 +54,30 @@ def _rank(region: Region) -> int:
 
 
 def names_of(parse: AnyParse) -> frozenset[str]:
-    """Return the names of the regions that the parse has."""
+    """Return the names of the parse's regions."""
     return parse.present if isinstance(parse, PixelParse) else frozenset(region.name for region in parse.regions)
 
 
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     """Return the mask of all pixels that show one of the named regions."""
-    found: Mask | None = None
+    mask: Mask | None = None
     for first, length in _ranges(names):
-        # An eighth of the time of a table; what is below the range wraps around.
+        # Takes an eighth of the time of a lookup table; labels below the range wrap around.
         within = labels - np.uint8(first) < np.uint8(length)
-        found = within if found is None else np.logical_or(found, within, out=found)
-    return np.zeros(labels.shape, np.bool_) if found is None else found
+        mask = within if mask is None else np.logical_or(mask, within, out=mask)
+    return np.zeros(labels.shape, np.bool_) if mask is None else mask
 
 
 @lru_cache
 def _ranges(names: frozenset[str]) -> tuple[tuple[int, int], ...]:
-    """Return the labels of the named regions as ranges: the first one and how many."""
+    """Return the labels of the named regions as ranges: first label and length."""
     values = [2 + position for position, name in enumerate(_ORDER) if name in names]
     starts = [value for value in values if value - 1 not in values]
     return tuple((start, next(n for n in count(1) if start + n not in values)) for start in starts)
 
 
 def claimed_by(parse: AnyParse, names: frozenset[str], crop: Crop) -> Mask:
-    """Return the mask of all pixels inside the named regions' polygons, whatever lies over them."""
+    """Return the mask of all pixels inside the named regions' polygons, even where other regions cover them."""
     if isinstance(parse, PixelParse):
         return _cut(parse.mask(names).view(np.uint8), crop).view(np.bool_)
     mask = np.zeros((crop.side, crop.side), np.uint8)
@@ -88,8 +88,8 @@ def claimed_by(parse: AnyParse, names: frozenset[str], crop: Crop) -> Mask:
 def garment_mask(parse: AnyParse, crop: Crop, linings: bool = False, factor: int = 1) -> Mask:
     """Return the mask of a product's own cloth, at one ``factor``-th of the crop's size.
 
-    Its inside and far side (`*_hidden`) belong to it only with ``linings``. A pixel of a smaller mask is cloth where
-    all that it stands for is, or the background would show along the garment's edge.
+    Its inside and far side (`*_hidden`) are included only with ``linings``. A pixel of a reduced mask is set only if
+    all pixels that it covers are, or the background would be visible along the garment's edge.
     """
     mask = np.zeros((crop.side, crop.side), np.uint8)
     if isinstance(parse, PixelParse):
@@ -113,13 +113,13 @@ def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Bounds | Non
 
 
 def union(*boxes: Bounds | None) -> Bounds:
-    """Return the box around those that there are, at least one."""
+    """Return the box around all boxes that are not None, at least one."""
     lefts, tops, rights, bottoms = zip(*(box for box in boxes if box is not None), strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """Cut the square out of an image (h, w) of numbers; beyond its edges there is 0."""
+    """Crop the square out of a label image (h, w), padded with 0 beyond its edges."""
     result = np.zeros((crop.side, crop.side), np.uint8)
     left, top = max(0, crop.x), max(0, crop.y)
     inside = numbers[top : max(top, crop.y + crop.side), left : max(left, crop.x + crop.side)]
@@ -139,7 +139,7 @@ def _fill(labels: LabelMap, regions: Sequence[Region], crop: Crop, value: Callab
         return
     points = np.rint(np.concatenate([polygon for polygon, _ in polygons]) - (crop.x, crop.y)).astype(np.int32)
     start = 0
-    # One call per polygon: together, cv2 would fill by the even-odd rule and make holes where two of them overlap.
+    # One call per polygon: in a single call cv2 applies the even-odd rule, which leaves holes where polygons overlap.
     for polygon, number in polygons:
         cv2.fillPoly(labels, [points[start : start + len(polygon)]], number)
         start += len(polygon)

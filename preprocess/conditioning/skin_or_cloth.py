@@ -1,4 +1,4 @@
-"""Skin or cloth: polygons are imprecise by a few pixels, so near the garment a pixel's colour decides what it shows."""
+"""Skin or cloth: polygons are off by a few pixels, so near the garment a pixel is classified by its colour."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from preprocess.conditioning.masks import box_of
 from preprocess.formats.images import Mask, Pixels
 
 _BINS = 16
-"""Steps of each colour channel in the histograms."""
+"""Bins of each colour channel in the histograms."""
 _NEAR = 3
-"""How far around a contested pixel colours are taken from, in pixels."""
+"""Radius in pixels around a contested pixel from which colours are taken."""
 _SHARE = 0.35
-"""Share of the body's colour in a contested pixel from which on it is painted as the body's."""
+"""Minimum share of the body's colour in a contested pixel for it to be painted as body."""
 _ALIKE = 24.0
-"""Distance in RGB levels below which two colours cannot be told apart."""
+"""Distance in RGB levels below which two colours are indistinguishable."""
 _BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-"""Colours this near to one that was seen count too, by less: edges are mixtures, light falls off."""
+"""Smoothing kernel: similar colours count too, with a lower weight, since edges are mixtures and the light varies."""
 
 
 def likelihood(square: Pixels, mask: Mask) -> NDArray[np.float32]:
-    """Return how likely each colour is where ``mask`` is, flat, of sum 1; all zeros for an empty mask."""
+    """Return the likelihood of each colour inside ``mask``, flat, sums to 1; all zeros for an empty mask."""
     return distribution(smeared(histogram(square, mask, (_BINS,) * 3), (_BLUR,) * 3))
 
 
 def shows_cloth(
     square: Pixels, zone: Mask, part: NDArray[np.float32], cloth: NDArray[np.float32], odds: float
 ) -> Mask:  # fmt: skip
-    """Return those pixels of ``zone`` (h, w) whose colour is rather the cloth's than the part of the body's.
+    """Return the pixels of ``zone`` (h, w) whose colour is more likely cloth than the part of the body.
 
-    ``part`` and ``cloth`` say how likely colours are on either (see `likelihood`). A pixel is cloth where its colour
-    is more than ``odds`` times as likely on the cloth. ``square`` is RGB uint8 (h, w, 3).
+    ``part`` and ``cloth`` are the likelihoods of colours on each (see `likelihood`). A pixel is cloth if its colour is
+    more than ``odds`` times as likely on the cloth. ``square`` is RGB uint8 (h, w, 3).
     """
     result = np.zeros_like(zone)
     index = _bin_numbers(square[zone])
@@ -42,12 +42,12 @@ def shows_cloth(
 
 
 def repaint(image: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
-    """Give those ``contested`` pixels that are rather the body's than the cloth's the body's colour near by, in place.
+    """Repaint ``contested`` pixels that are body rather than cloth with the nearby colour of the body, in place.
 
-    Along an edge a pixel is a mixture, so it is never shown as it was photographed. Whose it is rather, is told by
-    how far it lies on the line from the cloth's colour near by to the body's; where these two are alike, it is the
-    body's. ``part`` and ``cloth`` say where either is seen for sure. All masks are (h, w); ``image`` is RGB uint8.
-    Returns what was repainted.
+    A pixel along an edge is a mixture, so its photographed colour is never kept. It is classified by its position on
+    the line from the nearby colour of the cloth to that of the body; if these two are indistinguishable, it is body.
+    ``part`` and ``cloth`` are the masks of pixels that certainly show either. All masks are (h, w); ``image`` is RGB
+    uint8. Return the mask of repainted pixels.
     """
     result = np.zeros_like(contested)
     box = box_of(contested, _NEAR)
@@ -66,7 +66,7 @@ def repaint(image: Pixels, contested: Mask, part: Mask, cloth: Mask) -> Mask:
 
 
 def paint_from(image: Pixels, zone: Mask, source: Mask) -> None:
-    """Give each pixel of ``zone`` the colour of the nearest one of ``source``, in place; both are (h, w).
+    """Paint each pixel of ``zone`` with the colour of the nearest one of ``source``, in place; both are (h, w).
 
     ``source`` must not be empty.
     """
@@ -79,12 +79,12 @@ def paint_from(image: Pixels, zone: Mask, source: Mask) -> None:
 
 
 def _colour_near_by(colours: Pixels, mask: Mask, where: Mask) -> NDArray[np.float32]:
-    """Return the mean colour of the masked pixels around each pixel of ``where``, NaN where there is none."""
+    """Return the mean colour of the masked pixels around each pixel of ``where``, NaN if there are none."""
     window = (2 * _NEAR + 1, 2 * _NEAR + 1)
-    # Whole numbers: 49 pixels of 255 fit 16 bits, and only sums where they are asked for are divided.
-    seen = mask.view(np.uint8)
-    weight = cv2.boxFilter(seen, cv2.CV_16U, window, normalize=False)[where]
-    total = cv2.boxFilter(cv2.copyTo(colours, seen), cv2.CV_16U, window, normalize=False)[where]
+    # Integers: the sum of 49 pixels of 255 fits in 16 bits, and only the sums at ``where`` are divided.
+    included = mask.view(np.uint8)
+    weight = cv2.boxFilter(included, cv2.CV_16U, window, normalize=False)[where]
+    total = cv2.boxFilter(cv2.copyTo(colours, included), cv2.CV_16U, window, normalize=False)[where]
     with np.errstate(invalid="ignore", divide="ignore"):
         return total.astype(np.float32) / weight.astype(np.float32)[:, None]
 

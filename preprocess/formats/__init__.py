@@ -1,1 +1,1 @@
-"""From bytes to images and typed labels: JPEG, annotations, label maps, keypoint files, JSON as it comes."""
+"""From bytes to images and typed labels: JPEG, annotations, label maps, keypoint files, lenient JSON."""

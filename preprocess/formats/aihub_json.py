@@ -1,7 +1,7 @@
 """AI-Hub's JSON: poses (Model-Pose, Item-Pose) and parses (Model-Parse, Item-Parse).
 
-Real files have faults. The readers repair what they can and name it in ``faults``; what cannot be repaired raises
-RecordError. `preprocess.faults` says what each fault means.
+Real files have faults. The readers repair what they can and list it in ``faults``; other faults raise RecordError.
+`preprocess.faults` has the meaning of each fault.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
 class Pose:
     """Keypoints or landmarks: (17, 3) x, y in pixels of the upright image and 1 where known, else all zeros.
 
-    ``unscaled`` says that x, y are still fractions of an image whose size the file does not give: see `scaled`.
-    ``category`` is a product's, where number and name agree on it; else cap_and_hat, tops (or outerwear) or bottoms
-    by the slots that are filled. ``origin`` is what the file says of itself; AI-Hub's own files say nothing.
+    ``unscaled`` means that x, y are still fractions of an image whose size the file does not give: see `scaled`.
+    ``category`` is a product's, if number and name agree; else cap_and_hat, tops (also for outerwear) or bottoms by
+    the filled slots. ``origin`` is read from the file; AI-Hub's own files have none and count as annotated.
     """
 
     points: NDArray[np.float64]
@@ -59,7 +59,7 @@ class Pose:
     origin: Origin = "annotated"
 
     def scaled(self, size: tuple[int, int]) -> Pose:
-        """Return the pose in pixels of its image of (width, height); itself where it is so already."""
+        """Return the pose in pixels of its image of ``size`` (width, height); unchanged if it is in pixels already."""
         if not self.unscaled:
             return self
         return replace(self, points=self.points * (*size, 1.0), unscaled=False)
@@ -77,7 +77,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Parse:
-    """The named parts of a person or a garment; (width, height) of the image they were drawn on."""
+    """The named regions of a person or a garment; ``image_size`` is (width, height) of the labelled image."""
 
     regions: tuple[Region, ...]
     image_size: tuple[int, int] | None
@@ -88,7 +88,7 @@ class Parse:
 def read_pose(data: bytes, path: str) -> Pose:
     """Read a Model-Pose or Item-Pose file; ``path`` ends in `_F.json` or `_B.json` for an item's.
 
-    Raise RecordError `bad-pose` where it holds no usable pose, `copied-labels` where it is another side's.
+    Raise RecordError `bad-pose` if it has no usable pose, `copied-labels` if it belongs to the other side.
     """
     document, faults = _load(data, path, Fault.BAD_POSE)
     side = _product_side(document, path, faults)
@@ -113,7 +113,7 @@ def read_pose(data: bytes, path: str) -> Pose:
 
 
 def read_view(data: bytes) -> View | None:
-    """Return the view that a Model-Pose file names, None where it names none; nothing else of it is looked at."""
+    """Return the view given in a Model-Pose file, None if it gives none; the rest of the file is not checked."""
     try:
         document = load_json(data)
     except ValueError:
@@ -144,17 +144,17 @@ def _load(data: bytes, path: str, reason: Fault) -> tuple[dict[str, Any], list[F
 
 
 def _origin(document: dict[str, Any]) -> Origin:
-    """Return what `prep annotate` writes into its files: which of them a network made, and which a rule."""
-    said = document.get("origin")
-    return next((origin for origin in _ORIGINS if origin == said), "annotated")
+    """Return the origin that `prep annotate` writes into its files: estimated by a network, or derived by a rule."""
+    value = document.get("origin")
+    return next((origin for origin in _ORIGINS if origin == value), "annotated")
 
 
 def _product_side(document: dict[str, Any], path: str, faults: list[Fault]) -> str | None:
     """Return front or back by a product's own stem, None for a person.
 
-    Labels that were copied from the other side do not fit the image. The file_name inside tells; so does a
-    view_point of 1 (back) in a front's file, since nobody writes a 1 by default. A 0 in a back's file may be the
-    default, so there the file_name decides.
+    Labels that were copied from the other side do not fit the image. They are recognised by the file_name inside, or
+    by a view_point of 1 (back) in a front's file, since 1 is never a default. A 0 in a back's file may be the default,
+    so there only the file_name counts.
     """
     match = _PRODUCT.search(splitext(path)[0])
     if match is None:
@@ -192,7 +192,7 @@ def _category(document: dict[str, Any], faults: list[Fault]) -> str | None:
 
 
 def _category_of_slots(points: NDArray[np.float64]) -> str | None:
-    """Return what the filled slots say; the difference of tops and outerwear is not in them."""
+    """Return the category by the filled slots, which cannot tell outerwear from tops."""
     known = points[:, 2] > 0
     if known[_ARMS].any():
         return "tops"
@@ -219,7 +219,7 @@ def _numbers(value: Any, path: str, reason: Fault) -> NDArray[np.float64]:
 
 
 def _check_range(numbers: NDArray[np.float64], path: str, reason: Fault) -> None:
-    # The largest of numbers with a NaN among them is NaN, which is in no range.
+    # The maximum is NaN if any number is, and comparisons with NaN are false.
     if numbers.size and not np.abs(numbers).max() <= _COORDINATE_LIMIT:
         raise RecordError(reason, path, "a coordinate is NaN, infinite or absurdly large")
 
@@ -242,11 +242,11 @@ def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, 
         _category(document, faults)
     size = _image_size(document, faults)
     regions: dict[str, list[Polygon]] = {}
-    found = {key: value for key, value in document.items() if isinstance(value, dict) and "segmentation" in value}
-    numbers = sorted(int(match[1]) for key in found if (match := _REGION.match(key)))
+    entries = {key: value for key, value in document.items() if isinstance(value, dict) and "segmentation" in value}
+    numbers = sorted(int(match[1]) for key in entries if (match := _REGION.match(key)))
     if numbers != list(range(1, len(numbers) + 1)):
         faults.append(Fault.REGION_NUMBERS)
-    for key, value in found.items():
+    for key, value in entries.items():
         name = _region_name(value, names, keys)
         if name is None:
             faults.append(Fault.UNKNOWN_REGION)
@@ -262,7 +262,7 @@ def _read_parse(data: bytes, path: str, names: dict[int, str], keys: tuple[str, 
 
 
 def regions_of(polygons: Mapping[str, Sequence[Polygon]]) -> tuple[Region, ...]:
-    """Return the regions of these names, but for those that have no polygon."""
+    """Return the named regions, except those without a polygon."""
     filled = {name: tuple(some) for name, some in polygons.items() if some}
     if not filled:
         return ()

@@ -1,4 +1,4 @@
-"""Images: bytes ↔ pixels, RGB uint8 (H, W, 3) throughout, and what a header says without decoding them."""
+"""Images: bytes ↔ pixels, RGB uint8 (H, W, 3) throughout, and reading headers without decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 _PIXEL_LIMIT = 100_000_000
 _FLAGS = {
     1: cv2.IMREAD_COLOR_RGB,
-    # cv2 refuses its own IMREAD_REDUCED_COLOR_n beside IMREAD_COLOR_RGB; without the bit of BGR both hold.
+    # cv2 rejects IMREAD_REDUCED_COLOR_n combined with IMREAD_COLOR_RGB; without the BGR bit the combination works.
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
 }
@@ -30,18 +30,18 @@ _ORIENTATION = 0x0112
 _LYING = (5, 6, 7, 8)
 _PNG = b"\x89PNG"
 _PNG_DEPTH = 24
-"""Where in a PNG the bits a channel stand."""
+"""Offset of the bit depth in a PNG."""
 
 
 class Header(NamedTuple):
-    """(width, height) of the upright image, and what is odd about it: none of it stops `decode`."""
+    """(width, height) of the upright image, and its oddities, which `decode` handles."""
 
     size: tuple[int, int]
     odd: tuple[Fault, ...]
 
 
 def read_header(data: bytes) -> Header | None:
-    """Return what an image's header says, None where the bytes are no image."""
+    """Return an image's header, None if the bytes are not an image."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             size, mode, kind = image.size, image.mode, image.format
@@ -49,14 +49,14 @@ def read_header(data: bytes) -> Header | None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     deep = mode.startswith("I") or (data.startswith(_PNG) and data[_PNG_DEPTH] == 16)
-    found = {
+    oddities = {
         Fault.EXIF_TURNED: orientation in range(2, 9),
         Fault.MPO_IMAGE: kind == "MPO",
         Fault.CMYK_IMAGE: mode == "CMYK",
         Fault.SIXTEEN_BIT_IMAGE: deep,
     }
     upright = (size[1], size[0]) if orientation in _LYING else size
-    return Header(upright, tuple(fault for fault, is_so in found.items() if is_so))
+    return Header(upright, tuple(fault for fault, present in oddities.items() if present))
 
 
 def decode(
@@ -64,9 +64,9 @@ def decode(
 ) -> tuple[Pixels, bool]:  # fmt: skip
     """Decode an image at one ``factor``-th (1, 2, 4) of its size, upright by its EXIF orientation.
 
-    Some of AI-Hub's images lie on their side while their labels are for the upright one: where ``labelled_size``
-    (width, height) is portrait and the image is landscape, it is turned by 270° (counter-clockwise). Returns the
-    pixels and whether they were turned. Raises RecordError `bad-image` where nothing can be decoded.
+    Some of AI-Hub's images are on their side while their labels are for the upright image: if ``labelled_size``
+    (width, height) is portrait and the image is landscape, it is rotated by 270° (counter-clockwise). Return the
+    pixels and whether they were rotated. Raise RecordError `bad-image` if the image cannot be decoded.
     """
     pixels = None if is_cut_short(data) else decode_as(data, _FLAGS[factor])
     if pixels is None:
@@ -89,8 +89,8 @@ def decode_above(
 ) -> tuple[Pixels, tuple[int, int]] | None:  # fmt: skip
     """Decode the rows of an upright JPEG above ``bottom``, and a few more, as `decode` would.
 
-    ``bottom`` is in pixels of the whole image, at its full size. Returns the pixels, and (width, height) of the whole
-    image at one ``factor``-th; None where only the whole can be decoded, or nothing.
+    ``bottom`` is in pixels of the full-size image. Return the pixels, and (width, height) of the whole image at one
+    ``factor``-th; None if the image can only be decoded whole, or not at all.
     """
     frame = frame_of(data)
     if frame is None or frame.width * frame.height > _PIXEL_LIMIT:
@@ -102,12 +102,12 @@ def decode_above(
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Return whether a JPEG's end is missing: cv2 fills what it lacks with grey and says nothing."""
+    """Return whether a JPEG's end is missing: cv2 silently fills the missing part with grey."""
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
 
 
 def decode_as(data: bytes, flags: int) -> Pixels | None:
-    """Decode as cv2's ``flags`` (IMREAD_…) say, whatever is missing of the file; None where cv2 cannot."""
+    """Decode with cv2's ``flags`` (IMREAD_…), even a truncated file; None if cv2 cannot."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
@@ -116,7 +116,7 @@ def decode_as(data: bytes, flags: int) -> Pixels | None:
 
 
 def cut(pixels: Pixels, crop: Crop) -> Pixels:
-    """Cut out the square; what lies beyond the image repeats its edge. Returns (side, side, 3)."""
+    """Crop the square, (side, side, 3); beyond the image its edge pixels are repeated."""
     height, width = pixels.shape[:2]
     left, top = max(0, crop.x), max(0, crop.y)
     right, bottom = min(width, crop.x + crop.side), min(height, crop.y + crop.side)
@@ -128,30 +128,30 @@ def cut(pixels: Pixels, crop: Crop) -> Pixels:
 
 
 def resize(square: Pixels, size: int) -> Pixels:
-    """Scale a square image to ``size`` pixels a side: area average on the way down, cubic on the way up."""
+    """Scale a square image to ``size`` pixels a side: area averaging to shrink, cubic interpolation to enlarge."""
     side = square.shape[0]
     if side == size:
         return square
-    how = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(square, (size, size), interpolation=how), np.uint8)
+    interpolation = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(square, (size, size), interpolation=interpolation), np.uint8)
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
-    """Encode as baseline JPEG with full-resolution chroma: the colour of a garment's edge is what is learnt."""
+    """Encode as baseline JPEG with full-resolution chroma, since the model learns the colour of garment edges."""
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return _encode(".jpg", pixels, flags)
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode without loss: the grey of Ia and Ic stays exactly grey.
+    """Encode losslessly: the grey of Ia and Ic stays exact.
 
-    One fixed filter takes half the time of trying all of them for every row, and 4 % more bytes.
+    One fixed filter takes half the time of choosing one for every row, at 4 % more bytes.
     """
     return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP])
 
 
 def encode_webp(pixels: Pixels, quality: int) -> bytes:
-    """Encode as lossy WebP, which takes half the bytes of a JPEG: for people to look at, not to learn from."""
+    """Encode as lossy WebP, at half the bytes of a JPEG: for viewing, not for training."""
     return _encode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])
 
 

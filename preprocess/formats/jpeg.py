@@ -1,7 +1,7 @@
-"""The upper rows of a JPEG without those below: it is decoded from the top, so half of an image takes half the time.
+"""Truncates a JPEG to its upper rows: it is decoded from the top, so half an image takes half the time.
 
-libjpeg stops where the file says that the image ends. Only plain files are cut: one scan from top to bottom, nothing
-after it, and no EXIF data that may turn it. The rows are then the same to the last bit.
+libjpeg stops at the height given in the file. Only plain files are truncated: one scan from top to bottom, nothing
+after it, and no EXIF data that may rotate it. The decoded rows are then bit-identical.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from typing import NamedTuple
 _START = b"\xff\xd8"
 _END = b"\xff\xd9"
 _SIZES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-"""The segments that tell the size."""
+"""Markers of the segments that contain the size."""
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
-"""Those of them whose pixels come from top to bottom."""
+"""Those whose pixels are stored from top to bottom."""
 _SCAN, _RESTARTS = 0xDA, 0xDD
 _BLOCK_ROWS = 16
-"""Rows that are decoded together, at the most; those below them have a part in how colours are scaled up."""
+"""Maximum number of rows decoded together; the rows below them affect the upsampling of chroma."""
 
 
 class Frame(NamedTuple):
-    """What the segments before a JPEG's pixels say."""
+    """The information in the segments before a JPEG's pixels."""
 
     width: int
-    """In pixels, as it is stored."""
+    """In pixels, as stored."""
     height: int
     place: int
-    """Where in its bytes the height stands."""
+    """Byte offset of the height."""
     scan: int
-    """Where in its bytes the pixels begin."""
+    """Byte offset of the pixel data."""
     has_exif: bool
     plain: bool
-    """Its pixels come from top to bottom, in one scan, with no markers between them."""
+    """Whether the pixels are stored from top to bottom, in one scan, without restart markers."""
 
 
 def frame_of(data: bytes) -> Frame | None:
-    """Return what a JPEG says before its pixels; None for another file, and where it is cut short before them."""
+    """Return the frame of a JPEG; None if the file is not a JPEG or is truncated before its pixels."""
     if not data.startswith(_START):
         return None
     place, at, has_exif, plain = 2, 0, False, True
@@ -53,14 +53,14 @@ def frame_of(data: bytes) -> Frame | None:
     if not at:
         return None
     height, width = (int.from_bytes(data[start : start + 2]) for start in (at, at + 2))
-    all_at_once = data[place + 4] == data[at + 4]  # the colours of the scan, and of the image
-    return Frame(width, height, at, place, has_exif, plain and all_at_once)
+    single_scan = data[place + 4] == data[at + 4]  # number of components in the scan, and in the image
+    return Frame(width, height, at, place, has_exif, plain and single_scan)
 
 
 def cut_below(data: bytes, frame: Frame, rows: int) -> bytes | None:
-    """Return the JPEG without what is below its first ``rows``, and a few more; None where it cannot be cut so.
+    """Return the JPEG truncated to its first ``rows`` and a few more; None if it cannot be truncated.
 
-    Without its end marker too: libjpeg would find it, and say on stderr that there are bytes before it.
+    The end marker is removed too: libjpeg would otherwise warn on stderr about extra bytes before it.
     """
     kept = -(-(rows + _BLOCK_ROWS) // _BLOCK_ROWS) * _BLOCK_ROWS
     if not frame.plain or frame.has_exif or kept >= frame.height or data.find(_END, frame.scan) != len(data) - 2:

@@ -1,9 +1,9 @@
-"""The poses of VITON-HD and Dress Code: OpenPose's JSON in every spelling met, to the 17 COCO keypoints.
+"""The poses of VITON-HD and Dress Code: variants of OpenPose's JSON, converted to the 17 COCO keypoints.
 
-The numbers lie at `people[n].pose_keypoints_2d`, `people[n].pose_keypoints` or `keypoints`, flat or as rows; a row is
-x, y, score, and perhaps its own number. 25 rows are BODY_25, 18 are COCO-18, 17 are COCO-17. A point is absent where
-its score is 0 or less, or it is 0, 0 or -1, -1. Of several people the one with most points is read, and sides that are
-swapped are exchanged; both are named in ``faults``.
+The numbers are at `people[n].pose_keypoints_2d`, `people[n].pose_keypoints` or `keypoints`, flat or as rows; a row is
+x, y, score, and optionally its own index. 25 rows are BODY_25, 18 are COCO-18, 17 are COCO-17. A point is absent if
+its score is 0 or less, or it is 0, 0 or -1, -1. Of several people the one with the most points is read, and swapped
+sides are exchanged; both are listed in ``faults``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from preprocess.formats.pose_sides import repair_person
 from schemas import NUM_KEYPOINTS
 
 BODY_25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
-"""For each of the 17 slots the row in OpenPose's BODY_25."""
+"""Row in OpenPose's BODY_25 for each of the 17 slots."""
 
 COCO_18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
-"""The same in OpenPose's COCO-18: nose, neck, right arm, left arm, right leg, left leg, eyes, ears (right first)."""
+"""The same for OpenPose's COCO-18: nose, neck, right arm, left arm, right leg, left leg, eyes, ears (right first)."""
 
 COCO_17 = tuple(range(NUM_KEYPOINTS))
 
@@ -31,14 +31,14 @@ _ORDERS = {25: BODY_25, 18: COCO_18, 17: COCO_17}
 _KEYS = ("pose_keypoints_2d", "pose_keypoints", "keypoints")
 _COORDINATE_LIMIT = 1e5
 _OFF_THE_GRID = 1.25
-"""How far beyond a grid a point may lie; farther out the file is on another one, in pixels perhaps."""
+"""How far beyond the grid a point may be, as a multiple of its size; beyond it the coordinates have another unit."""
 
 
 def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) -> Pose:
-    """Read the pose of the person with most known points; a pose without any has 17 absent ones.
+    """Read the pose of the person with the most known points; without any person, all 17 points are absent.
 
-    ``grid`` (width, height) is what the coordinates are on where that is not the image: the pose then is in
-    fractions, see `Pose.scaled`. Raise RecordError `bad-pose`.
+    ``grid`` (width, height) is the size that the coordinates refer to, if it is not the image's; the pose is then
+    returned in fractions, see `Pose.scaled`. Raise RecordError `bad-pose`.
     """
     faults: list[Fault] = []
     try:
@@ -80,7 +80,7 @@ def _numbers_of(document: Any) -> Any:
 
 
 def _person(values: Any, path: str) -> NDArray[np.float64]:
-    """Return (17, 3): x, y and the score of each known point, all zeros of the others."""
+    """Return (17, 3): x, y and score of each known point, zeros for absent ones."""
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:

@@ -1,7 +1,7 @@
-"""Label maps (one number a pixel, in a palette or grey PNG) and masks of garments, as they come in files.
+"""Reads label maps (one label per pixel, in a palette or grey PNG) and garment masks.
 
-What cannot be trusted raises RecordError: an image painted in the labels' colours (its numbers, if it has any, are no
-labels), one that cannot be decoded whole or holds numbers that the table does not have, nothing but background.
+Unreliable files raise RecordError: a visualisation in the labels' colours (whose values are not labels), a file that
+cannot be decoded completely, a label that the table does not have, or an image of only background.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Bounds = tuple[float, float, float, float]
 
 _PIXEL_LIMIT = 100_000_000
 _SPECK = 0.0005
-"""Patches on less than this share of the image do not widen a box, and a region with nothing larger is noise."""
+"""Patches below this share of the image do not widen a box, and a region with only such patches is noise."""
 _HALF_GREY = 128
 _NEAR = 2
-"""Levels by which a palette's colours may differ: some programs write 254 for 255."""
+"""Tolerance of palette colours in levels: some programs write 254 for 255."""
 _MOST = 0.5
-"""Share of the used colours that have to be of a known palette for it to say anything."""
+"""Minimum share of the used colours that must be in a known palette for it to be recognised."""
 _DEPTHS = ("1", "L", "P", "I;16", "I")
 
 
 @dataclass(frozen=True, eq=False)
 class PixelParse:
-    """Which region each pixel shows.
+    """The region that each pixel shows.
 
     ``numbers`` is uint8 (h, w), ``names`` the region of each number, "" for background.
     """
@@ -49,28 +49,28 @@ class PixelParse:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(width, height) of the image that the map is of."""
+        """(width, height) of the image that the map belongs to."""
         return self.numbers.shape[1], self.numbers.shape[0]
 
     @cached_property
     def present(self) -> frozenset[str]:
-        """Names of the regions that are seen, noise left aside."""
+        """Names of the visible regions, without noise."""
         counts = np.bincount(self.numbers.ravel(), minlength=len(self.names))
-        found = {name for name, count in zip(self.names, counts, strict=True) if name and count}
-        return frozenset(name for name in found if self.box(frozenset({name})) is not None)
+        names = {name for name, count in zip(self.names, counts, strict=True) if name and count}
+        return frozenset(name for name in names if self.box(frozenset({name})) is not None)
 
     def mask(self, names: frozenset[str] | None = None) -> Mask:
-        """Return the pixels (h, w) of the named regions, of all regions for None."""
-        wanted = [int(name in names if names is not None else name != BACKGROUND) for name in self.names]
-        return table_look_up(self.numbers, wanted).view(np.bool_)
+        """Return the mask (h, w) of the named regions, of all regions for None."""
+        selected = [int(name in names if names is not None else name != BACKGROUND) for name in self.names]
+        return table_look_up(self.numbers, selected).view(np.bool_)
 
     def box(self, names: frozenset[str] | None = None) -> Bounds | None:
-        """Return left, top, right, bottom around the named (or all) regions without specks, None where there is none.
+        """Return left, top, right, bottom around the named (or all) regions without specks, None if there are none.
 
-        Right and bottom are those of the last pixels.
+        Right and bottom are inclusive.
         """
-        _, _, found, _ = cv2.connectedComponentsWithStats(self.mask(names).view(np.uint8), connectivity=8)
-        large = found[1:][found[1:, cv2.CC_STAT_AREA] >= _SPECK * self.numbers.size].astype(np.float64)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(self.mask(names).view(np.uint8), connectivity=8)
+        large = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= _SPECK * self.numbers.size].astype(np.float64)
         if not len(large):
             return None
         first, size = large[:, :2], large[:, 2:4]
@@ -79,14 +79,14 @@ class PixelParse:
 
 
 def table_look_up(numbers: NDArray[np.uint8], values: list[int]) -> NDArray[np.uint8]:
-    """Return the value of each number, 0 of those beyond the list."""
+    """Return the value of each number, 0 for numbers beyond the list."""
     table = np.zeros(256, np.uint8)
     table[: len(values)] = values
     return np.asarray(cv2.LUT(numbers, table), np.uint8)
 
 
 def read_label_map(data: bytes, path: str, labels: Pixelwise) -> PixelParse:
-    """Read a label map by its table. Raise RecordError as the module says."""
+    """Read a label map with its table. Raise RecordError, see the module's docstring."""
     names = region_names(labels)
     numbers, palette = _numbers(data, path)
     used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)[:256])
@@ -102,7 +102,7 @@ def read_label_map(data: bytes, path: str, labels: Pixelwise) -> PixelParse:
 
 
 def read_mask(data: bytes, path: str) -> PixelParse:
-    """Read a garment's mask, grey or black and white; from half grey on a pixel is the garment's (`torso`).
+    """Read a garment's mask, grey or black and white; pixels from mid-grey up are the garment (`torso`).
 
     Raise RecordError `bad-parse` or `empty-parse`.
     """
@@ -113,14 +113,14 @@ def read_mask(data: bytes, path: str) -> PixelParse:
 
 
 def mask_parse(mask: Mask, path: str) -> PixelParse:
-    """Return a garment's mask as a parse of one region. Raise RecordError `empty-parse` where it holds nothing."""
+    """Return a garment's mask as a parse of one region. Raise RecordError `empty-parse` if it is empty."""
     if not mask.any():
         raise RecordError(Fault.EMPTY_PARSE, path, "a mask without the garment; it has to be made again")
     return PixelParse(mask.view(np.uint8), (BACKGROUND, "torso"))
 
 
 def _numbers(data: bytes, path: str) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
-    """Return the numbers (h, w) and the palette (n, 3) of a label map, None where it has none."""
+    """Return the numbers (h, w) of a label map and its palette (n, 3), None if it has none."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > _PIXEL_LIMIT:
@@ -142,16 +142,16 @@ def _numbers(data: bytes, path: str) -> tuple[NDArray[np.uint8], NDArray[np.int6
 
 
 def _is_painted(palette: NDArray[np.int64], used: NDArray[np.int64]) -> bool:
-    """Return whether the used numbers have the colours of a known palette's labels, but of other ones.
+    """Return whether the used numbers have colours of a known palette, but those of other labels.
 
-    A palette of its own (grey, or any other) says nothing about the numbers.
+    An unknown palette (grey, or any other) allows no conclusion about the numbers.
     """
     if used[-1] >= len(palette):
         return True
-    seen = agreeing = 0.0
+    in_palette = agreeing = 0.0
     for known in (np.array(colours) for colours in PALETTES):
         near = np.abs(palette[used][:, None] - known).max(axis=-1) <= _NEAR
         near[used > 0, 0] = False  # a grey palette's first labels are nearly black
         own = [number < len(known) and bool(near[row, number]) for row, number in enumerate(used)]
-        seen, agreeing = max(seen, float(near.any(axis=1).mean())), max(agreeing, float(np.mean(own)))
-    return seen >= _MOST and agreeing < seen
+        in_palette, agreeing = max(in_palette, float(near.any(axis=1).mean())), max(agreeing, float(np.mean(own)))
+    return in_palette >= _MOST and agreeing < in_palette

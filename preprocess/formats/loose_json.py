@@ -1,4 +1,4 @@
-"""JSON as real files have it: other encodings than plain UTF-8, repeated keys."""
+"""Lenient reading of JSON: encodings other than plain UTF-8, repeated keys."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pydantic_core import from_json
 from preprocess.faults import Fault
 
 _KEY = re.compile(rb'"\s*:')
-"""What follows the name of every key."""
+"""The end of a key."""
 
 
 def load_json(data: bytes, faults: list[Fault] | None = None) -> Any:
-    """Decode JSON in any of the encodings met: UTF-8 with or without BOM, cp949. Raise ValueError.
+    """Decode JSON in UTF-8 with or without BOM, or in cp949. Raise ValueError.
 
-    Other encodings are added to ``faults``. The first values of a key that an object repeats are kept under names that
-    end in ')'.
+    An encoding other than plain UTF-8 is added to ``faults``. If an object repeats a key, the last value has the key
+    and earlier ones are kept under names that end in ')'.
     """
     try:
-        # A third of the time, but the last of repeated keys wins. What it refuses is decided below.
+        # Takes a third of the time, but drops repeated keys. Files that it rejects are decoded below.
         document = from_json(data, cache_strings="keys")
         if _keys(document) == len(_KEY.findall(data)):
             return document
@@ -31,7 +31,7 @@ def load_json(data: bytes, faults: list[Fault] | None = None) -> Any:
 
 
 def _keys(document: Any) -> int:
-    """Count the keys of objects in objects; those in lists are not looked for, since a list may be long."""
+    """Count the keys of nested objects; lists are not searched, since they may be long."""
     if not isinstance(document, dict):
         return 0
     return len(document) + sum(map(_keys, document.values()))

@@ -1,6 +1,6 @@
-"""Left and right of a pose: swapped in 1–6 % of the pairs, and repaired where the rest of the pose is sure.
+"""Left and right of a pose: swapped in 1–6 % of the pairs, and repaired if the rest of the pose is unambiguous.
 
-Left and right are the wearer's, so in a front view the left joints lie at larger x, in a back view at smaller x.
+Left and right are the wearer's, so in a front view the left joints are at larger x, in a back view at smaller x.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _BODY_PAIRS = (
     (Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE),
 )
 _CLEAR = 0.15
-"""Joints of a person count as on one side when this far apart, in lengths of the torso: less is a side view."""
+"""Minimum distance of a person's left and right joints, in torso lengths: less is a side view."""
 
 _CLEAR_GARMENT = 0.05
-"""The same for a garment, in lengths of the longer side of its box."""
+"""The same for a garment, as a share of the longer side of its box."""
 
 
 def repair_person(points: NDArray[np.float64], view: str | None) -> Fault | None:
-    """Exchange the sides in place where a person's are swapped; return the fault.
+    """Exchange a person's left and right in place if they are swapped; return the fault.
 
-    They are where both shoulders and both hips are on the wrong side. The view is doubtful, and nothing is changed,
-    where the joints show another view than the file and the face does not settle it. ``points`` is (17, 3), x, y in
-    pixels and v as in the files: 0 absent, 1 occluded, 2 visible. Only front and back views are checked; where the file
+    They are swapped if both shoulders and both hips are on the wrong side. The view is doubtful, and nothing is
+    changed, if the joints show another view than the file and the face does not decide. ``points`` is (17, 3), x, y in
+    pixels and v as in the files: 0 absent, 1 occluded, 2 visible. Only front and back views are checked; if the file
     gives no view, a face with both eyes visible makes it a front view.
     """
     rows = points.tolist()
@@ -57,9 +57,9 @@ def repair_person(points: NDArray[np.float64], view: str | None) -> Fault | None
 
 
 def repair_garment(points: NDArray[np.float64], side: str) -> Fault | None:
-    """Exchange the sides in place where a garment's are swapped; return the fault.
+    """Exchange a garment's left and right in place if they are swapped; return the fault.
 
-    ``side`` is front or back. All known pairs of at least two (shoulders, hips, knees, ankles) have to agree.
+    ``side`` is front or back. At least two pairs (shoulders, hips, knees, ankles) must be known, and all must agree.
     """
     rows = points.tolist()
     pairs = [(rows[left], rows[right]) for left, right in _BODY_PAIRS if rows[left][2] and rows[right][2]]
@@ -75,7 +75,7 @@ def repair_garment(points: NDArray[np.float64], side: str) -> Fault | None:
 
 
 def _side_shown(rows: list[list[float]]) -> int:
-    """Return 1 where shoulders and hips are as in a front view, -1 as in a back view, 0 where neither is clear."""
+    """Return 1 if shoulders and hips are as in a front view, -1 if as in a back view, 0 if unclear."""
     joints = [rows[joint] for joint in TORSO]
     if not all(known for _, _, known in joints):
         return 0

@@ -1,1 +1,1 @@
-"""From a Record to a Subject: files read, labels held against the image, repaired or rejected."""
+"""From a Record to a Subject: reads files, checks labels against the image, repairs or rejects."""

@@ -1,13 +1,13 @@
-"""Jg from a garment's outline, where nobody set landmarks: a geometric rule on the product's mask.
+"""Derives Jg from a garment's outline if there are no landmarks: a geometric rule on the product's mask.
 
-It serves datasets without landmarks, and photographs that `prep annotate` finds the outline in.
+It is used for datasets without landmarks, and for photographs whose outline `prep annotate` finds.
 
-The garment is taken to lie or hang upright, its front to the camera, so that the wearer's left is at larger x. The
-slots are those of AI-Hub's landmarks.
+The garment is assumed to lie or hang upright with its front to the camera, so that the wearer's left is at larger x.
+The slots are those of AI-Hub's landmarks.
 
-Tops and dresses. In each row the run of the mask around the middle column is the trunk. A sleeve that is joined to it
-ends where the run gets narrower at once, at its end or at the armpit; above, the trunk goes straight up. What lies
-outside of the trunk is sleeve, if it is more than a sliver.
+Tops and dresses. In each row the run of the mask around the middle column is the trunk. A sleeve connected to it ends
+where the run narrows abruptly, at the sleeve's end or at the armpit; above, the trunk continues straight up. Everything
+outside the trunk is sleeve, if it is more than a sliver.
 
 shoulders  where the trunk's edge meets the garment's upper outline
 elbows     a short sleeve's end; half way along a long one
@@ -15,7 +15,7 @@ wrists     a long sleeve's end
 hips       the hem's corners; of a dress its waist, the narrowest row of the trunk's upper half
 knees, ankles   of a dress: the trunk's edge half way from waist to hem, and the hem's corners
 
-Trousers, shorts and skirts. Legs end lower than the middle between them.
+Trousers, shorts and skirts. A garment has legs if its sides end lower than its middle.
 
 hips       the waist's corners
 knees      the end of a short garment: the middle of each leg, or a skirt's corners; half way down a long one
@@ -34,35 +34,35 @@ from schemas import NUM_KEYPOINTS, Garment, Keypoint
 Points = NDArray[np.float64]
 
 _STEP = 0.02
-"""Over how many rows a joined sleeve ends, as a share of the height."""
+"""Number of rows over which a connected sleeve ends, as a share of the height."""
 _JOINED = 0.85
-"""Width after the end of a joined sleeve at the most, as a share of that before: at the armpit or at a short end."""
+"""Maximum width below the end of a connected sleeve, as a share of the width above it."""
 _LOWEST_JOINT = 0.8
-"""Above which share of the height this may be; farther down it is the hem."""
+"""Lowest position of that end, as a share of the height; farther down it is the hem."""
 _SLEEVE = 0.04
-"""Pixels outside of the trunk, on one side and as a share of the garment's, from which on they are a sleeve."""
+"""Minimum area outside the trunk, on one side and as a share of the garment's, that counts as a sleeve."""
 _LONG_SLEEVE = 0.6
-"""Distance of a long sleeve's end from the shoulder at the least, in lengths of the trunk."""
+"""Minimum distance of a long sleeve's end from the shoulder, in lengths of the trunk."""
 _END = 0.06
 """Depth of a sleeve's or a leg's end that is averaged, as a share of its length."""
 _EDGE_ROWS = 0.02
-"""How far from a hem or a waist its corners are taken, as a share of the height: edges are round or uneven."""
+"""Distance from a hem or a waist at which its corners are taken, as a share of the height: edges are uneven."""
 _WAIST = (0.25, 0.55)
-"""Where a dress has its waist, as shares of its height."""
+"""Range of a dress's waist, as shares of its height."""
 _LONG = 1.9
-"""Height of a long skirt or trousers at the least, in widths of the waist."""
+"""Minimum height of a long skirt or long trousers, in widths of the waist."""
 _LEGS = 0.97
-"""Where a garment with legs ends in the middle at the lowest, as a share of its height: shorts have a small notch."""
+"""Lowest end of the middle of a garment with legs, as a share of its height: shorts have a small notch."""
 _NOTCH = 0.05
-"""Half the width of what is the middle for this, as a share of the garment's."""
+"""Half the width of this middle, as a share of the garment's width."""
 _KNEE = {"legs": 0.57, "skirt": 0.5}
-"""How far down from waist to hem the slots of the knees are set."""
+"""Position of the knees' slots between waist and hem, as a share."""
 
 
 def landmarks(mask: Mask, garment: Garment) -> Points:
     """Return the garment's points (17, 3), x and y in pixels of the mask (h, w) and 1 where known, else all zeros.
 
-    The mask must hold something.
+    The mask must not be empty.
     """
     box = box_of(mask)
     assert box is not None, "a mask without a garment"
@@ -111,7 +111,7 @@ def _slot(left: Keypoint, side: int) -> Keypoint:
 
 
 def _middle(shape: Mask) -> int:
-    """Return the column about which the mask is most nearly the same on both sides: the mean of its rows' middles."""
+    """Return the column of the mask's axis of symmetry: the median of its rows' middles."""
     rows = shape.any(axis=1)
     first = shape.argmax(axis=1)[rows]
     last = shape.shape[1] - 1 - shape[:, ::-1].argmax(axis=1)[rows]
@@ -126,38 +126,38 @@ def _trunk(shape: Mask, middle: int) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def _reach(half: Mask) -> NDArray[np.float64]:
-    """Return how far the mask goes on from the first column in each row, -1 where it does not hold that one."""
+    """Return how far the mask extends from the first column in each row, -1 if it does not include that column."""
     gap = ~half
     reach: NDArray[np.float64] = np.where(gap.any(axis=1), gap.argmax(axis=1), half.shape[1]).astype(np.float64) - 1
     return reach
 
 
 def _without_sleeve(reach: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the half-width of the trunk in each row: from where a sleeve is joined to it, it goes straight up."""
+    """Return the half-width of the trunk in each row; above the end of a connected sleeve it is constant."""
     height = len(reach)
-    there = np.flatnonzero(reach > 0)
-    if not len(there):
+    filled = np.flatnonzero(reach > 0)
+    if not len(filled):
         return np.zeros(height)
     step = max(1, round(_STEP * height))
     drops = np.flatnonzero((reach[step:] < _JOINED * reach[:-step]) & (reach[step:] > 0))
     drops = drops[drops < _LOWEST_JOINT * height]
-    first = int(drops[-1]) + step if len(drops) else int(there[0])
+    first = int(drops[-1]) + step if len(drops) else int(filled[0])
     trunk = np.where(reach > 0, reach, reach[first])
     trunk[:first] = np.minimum(trunk[:first], reach[first])
-    # Below the hem's middle, where it is curved, the trunk is as wide as above.
-    trunk[there[-1] :] = reach[there[-1]]
+    # Below the middle of a curved hem, the trunk keeps its width.
+    trunk[filled[-1] :] = reach[filled[-1]]
     return trunk
 
 
 def _last_row(shape: Mask, middle: int, width: float) -> int:
-    """Return the lowest row of the mask near the middle column, of the whole mask where there is none."""
+    """Return the lowest row of the mask near the middle column, of the whole mask if there is none."""
     near = shape[:, max(0, round(middle - width / 4)) : round(middle + width / 4) + 1]
     rows = np.flatnonzero(near.any(axis=1))
     return int(rows[-1]) if len(rows) else len(shape) - 1
 
 
 def _shoulder(shape: Mask, middle: int, edge: NDArray[np.float64], side: int) -> tuple[float, float]:
-    """Return where the trunk's edge, or what is less far out at the top, meets the upper outline."""
+    """Return the point where the trunk's edge, or the nearest filled column inside it, meets the upper outline."""
     height = len(shape)
     column = min(max(round(float(edge[height // 8])), 0), shape.shape[1] - 1)
     while not shape[: height // 2, column].any() and column != middle:
@@ -179,7 +179,7 @@ def _sleeve(
     if length < _LONG_SLEEVE * trunk:
         return {_slot(Keypoint.LEFT_ELBOW, side): end}
     between = np.abs(away - length / 2) <= _END * length
-    # Of a sleeve that lies on the trunk, only its lower part may be outside of it.
+    # If a sleeve overlaps the trunk, only its lower part may be outside the trunk.
     half = _mean_at(xs, ys, between) if between.any() else ((shoulder[0] + end[0]) / 2, (shoulder[1] + end[1]) / 2)
     return {_slot(Keypoint.LEFT_ELBOW, side): half, _slot(Keypoint.LEFT_WRIST, side): end}
 
@@ -225,7 +225,7 @@ def _corner(shape: Mask, row: int, side: int) -> tuple[float, float]:
 
 
 def _hem_corner(shape: Mask, side: int) -> tuple[float, float]:
-    """Return the point that is farthest out and down together: the hem of a skirt is curved."""
+    """Return the point with the largest sum of outward and downward distance, since a skirt's hem is curved."""
     ys, xs = np.nonzero(shape)
     farthest = int((ys + side * xs).argmax())
     return float(xs[farthest]), float(ys[farthest])

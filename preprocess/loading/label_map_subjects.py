@@ -1,4 +1,4 @@
-"""Subjects of the datasets with label maps, VITON-HD and Dress Code: OpenPose's JSON, a map, a mask or none.
+"""Subjects of datasets with label maps, VITON-HD and Dress Code: OpenPose JSON, a label map, perhaps a garment mask.
 
 Their garments have no landmarks: Jg is derived from the outline, see `garment_outline`.
 """
@@ -28,17 +28,17 @@ from preprocess.sources.record import Subject as Kind
 from schemas import Keypoint
 
 GRIDS: dict[Pixelwise, tuple[int, int] | None] = {"cihp": None, "lip": None, "dress-code": (384, 512)}
-"""Width and height of what keypoints are on, where that is not the image."""
+"""Width and height that keypoints refer to, None for those of the image."""
 
 _SHOULDERS = [Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER]
 _NECK_ABOVE_SHOULDERS = 0.12
-"""Where the neck ends for a label that takes in head and neck, in torso lengths; as in `agnostic`."""
+"""Lower end of the neck for a label that includes head and neck, in torso lengths; as in `agnostic`."""
 _TORSO_OF_SHOULDERS = 1.4
-"""Length of a torso in widths of its shoulders, where the hips are not known."""
+"""Length of a torso in shoulder widths, if the hips are not known."""
 _ON_THE_PERSON = 0.5
-"""Share of a pose's points inside the image that have to lie on the person at the least."""
+"""Minimum share of a pose's points inside the image that must be on the person."""
 _NEAR = 0.03
-"""How far off it, in parts of the image's height, a point still counts as on it."""
+"""Distance from the person at which a point still counts as on it, as a share of the image's height."""
 
 
 def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subject:
@@ -78,14 +78,14 @@ def load_mapped_product(files: Files, record: Record, labels: Pixelwise) -> Subj
 
 
 def check_there(paths: Mapping[File, str], what: Kind, name: str) -> None:
-    """Raise RecordError for the first file of the person or product ``name`` that the dataset does not have."""
+    """Raise RecordError for the first missing file of the person or product ``name``."""
     for part, path in paths.items():
         if not path:
             raise RecordError(MISSING[what, part], name, f"the {what}'s {part} file is not in the dataset")
 
 
 def _image(files: Files, path: str, labelled_size: tuple[int, int] | None) -> tuple[Pixels, tuple[Fault, ...]]:
-    """Return the upright image, and the faults that were repaired in it."""
+    """Return the upright image, and the faults repaired in it."""
     data = files.read(path)
     pixels, turned = decode(data, path, labelled_size)
     header = read_header(data)
@@ -94,13 +94,13 @@ def _image(files: Files, path: str, labelled_size: tuple[int, int] | None) -> tu
 
 
 def _check_size(parse: PixelParse, pixels: Pixels, path: str) -> None:
-    found = pixels.shape[1], pixels.shape[0]
-    if parse.image_size != found:
-        raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {parse.image_size}, the image is {found}")
+    size = pixels.shape[1], pixels.shape[0]
+    if parse.image_size != size:
+        raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {parse.image_size}, the image is {size}")
 
 
 def check_fit(pose: Pose, parse: PixelParse, path: str) -> None:
-    """Raise RecordError where the points are not where the parse has the person."""
+    """Raise RecordError if most points are not on the person according to the parse."""
     width, height = parse.image_size
     points = pose.points[pose.points[:, 2] > 0, :2]
     inside = points[((points >= 0) & (points < (width, height))).all(axis=1)].astype(np.int64)
@@ -109,18 +109,18 @@ def check_fit(pose: Pose, parse: PixelParse, path: str) -> None:
         raise RecordError(
             Fault.FOREIGN_POSE,
             path,
-            "most of its points are beside the person; it is another image's, or of another size",
+            "most of its points are off the person; it belongs to another image, or to another size",
         )
 
 
 def _without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:
-    """Part the label of head and neck in face and neck, by a line a little above the shoulders."""
+    """Split the label of head and neck into face and neck, at a line slightly above the shoulders."""
     line = _neckline(pose.points)
     if line is None:
         raise RecordError(
             Fault.NO_SHOULDERS,
             path,
-            "the head's label takes in the neck, and without shoulders nothing tells where it ends",
+            "the head's label includes the neck, and without shoulders its end cannot be determined",
         )
     place, up = line
     rows, columns = np.indices(parse.numbers.shape, np.float32)
@@ -132,7 +132,7 @@ def _without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:
 
 
 def _neckline(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return a point where the neck ends, and the unit vector up; None where no shoulder is known."""
+    """Return a point at the neck's lower end and the unit vector up; None if the shoulders are not known."""
     if (body := torso(points)) is not None:
         shoulders, up, length = body
     elif points[_SHOULDERS, 2].all():

@@ -1,4 +1,4 @@
-"""Whether the garment that is tried on is the outermost top of the person; `conditioning.layers` has the rule."""
+"""Checks that the garment tried on is the person's outermost top; `conditioning.layers` has the rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from preprocess.sources import Files, Record
 def check_layers(files: Files, person: Subject, side: PersonSide, product: Subject, record: Record) -> None:
     """Raise RecordError unless the product is the outermost top that the person wears.
 
-    The top that is listed beneath is read where list and parse do not settle it.
+    The top listed beneath is only read if list and parse do not decide.
     """
     if record.pairing != "item" or record.garment != "upper":
         return
@@ -33,7 +33,7 @@ def check_layers(files: Files, person: Subject, side: PersonSide, product: Subje
 
 
 def _palette_beneath(files: Files, record: Record) -> Palette | None:
-    """Return the colours of the top that is listed beneath, None where its files cannot be used."""
+    """Return the colours of the top listed beneath, None if its files cannot be used."""
     if not record.beneath_image or not record.beneath_parse:
         return None
     try:

@@ -1,11 +1,11 @@
-"""The garment in a product photograph before a plain background, where the dataset ships no mask.
+"""Segments the garment in a product photograph with a plain background, for datasets without masks.
 
-The background's colour is that of the image's border; how much it varies there says how far off it a pixel has to be
-to show the garment. Soft shadows, which have the background's hue and no edge towards it, are background. Enclosed
-places in the background's colour are prints where they are small, and gaps (beside a sleeve, say) where they are large.
+The background's colour is that of the image's border; its variation there determines how much a pixel must differ to
+count as garment. Soft shadows, which have the background's hue and no edge towards it, are background. Enclosed areas
+in the background's colour are prints if they are small, and gaps (e.g. next to a sleeve) if they are large.
 
-What remains is as sure as its outline: the confidence is the share of the outline's pixels across which colours change
-plainly, 0 where the outline is frayed, as that of white cloth before white is.
+The confidence is the share of the outline's pixels across which the colour changes clearly; it is 0 if the outline is
+frayed, as with white cloth on a white background.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from preprocess.formats.images import Mask, Pixels
 _BORDER = 0.02
 """Width of the border, as a share of the image's shorter side."""
 _PLAIN = 0.75
-"""Share of the border that has to be of one colour: a sleeve may be cut off by it."""
+"""Share of the border that must have one colour: a sleeve may extend across the border."""
 _DISTANCE = 6.0
-"""Distance in L*a*b* from which on a colour is not the background's, at the least."""
+"""Minimum distance in L*a*b* from the background's colour for a pixel to be foreground."""
 _SPREADS = 4.0
 """The same in multiples of the border's own spread."""
 _CLEAR = 12.0
-"""Distance in L*a*b* across the outline that counts as plain."""
+"""Distance in L*a*b* across the outline that counts as a clear change."""
 _LEAST = 0.95
-"""Confidence below which the garment is not taken."""
+"""Minimum confidence to accept the garment."""
 _HUE = 4.0
-"""How far a shadow's hue is from the background's at the most, in a*b*."""
+"""Maximum distance of a shadow's hue from the background's, in a*b*."""
 _DARKEST = 40.0
-"""How much darker a shadow is at the most, in L*."""
+"""Maximum difference in L* of a shadow from the background."""
 _STEP = 0.8
-"""Change of L* from one pixel to the next that is no edge yet."""
+"""Maximum change of L* between neighbouring pixels that does not count as an edge."""
 _GAP = 0.01
-"""An enclosed place of this share of the garment is a gap."""
+"""Minimum area of an enclosed gap, as a share of the garment."""
 _NOTCH = 0.015
-"""Radius of the notches that fray an outline, in parts of the garment's longer side."""
+"""Radius of the notches of a frayed outline, as a share of the garment's longer side."""
 _FRAYED = 0.02
-"""Share that a whole outline's closed notches add at the most."""
+"""Maximum growth of a garment's area when its notches are closed."""
 _RIM = 2
-"""Pixels along the outline that are mixed with the background, by the lens and by the blur against noise."""
+"""Width in pixels of the outline that mixes with the background, through the lens and the blur against noise."""
 _SIZE = (0.05, 0.95)
-"""Shares of the image that a garment may take."""
+"""Range of a garment's share of the image."""
 
 
 def garment_before(pixels: Pixels, path: str) -> Mask:
-    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError where it is unclear."""
+    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError if it is unclear."""
     mask, confidence = find_garment(pixels)
     if confidence < _LEAST:
         raise RecordError(
             Fault.UNCLEAR_GARMENT, path,
-            f"the garment is told from the background with confidence {confidence:.2f}, {_LEAST} is wanted; "
+            f"the garment is separated from the background with confidence {confidence:.2f}, {_LEAST} is required; "
             "remove the pair",
         )  # fmt: skip
     return mask
 
 
 def find_garment(pixels: Pixels) -> tuple[Mask, float]:
-    """Return the mask (h, w) of the garment and how sure it is, in [0, 1]; 0 where there is nothing to go by."""
+    """Return the mask (h, w) of the garment and its confidence in [0, 1]; 0 if the background is not plain."""
     lab = _lab(pixels)
     border = _border(lab.shape[:2])
     background = np.median(lab[border], axis=0)
@@ -89,21 +89,21 @@ def _border(shape: tuple[int, ...]) -> Mask:
 
 
 def _shadow(lab: NDArray[np.float32], background: NDArray[np.float32]) -> Mask:
-    """Return what the border reaches without a step, over pixels that may be the background in the shade."""
+    """Return the pixels connected to the border without an edge, through pixels that may be shaded background."""
     hue = np.sqrt(np.square(lab[..., 1:] - background[1:]).sum(axis=-1))
     darker = background[0] - lab[..., 0]
     shade = (hue < _HUE) & (darker < _DARKEST) & (darker > -_DISTANCE)
-    # One pixel of background all around, from where everything is reached; 1 in the mask keeps the fill out.
+    # A one-pixel frame of background is the seed of the flood fill; 1 in the mask blocks the fill.
     light = np.pad(lab[..., 0], 1, constant_values=float(background[0]))
     barred = np.pad(~shade, 1, constant_values=False).view(np.uint8)
     reached = np.pad(barred, 1, constant_values=1)
     cv2.floodFill(light, reached, (0, 0), 0, _STEP, _STEP, 4 | cv2.FLOODFILL_MASK_ONLY | (2 << 8))
-    found: Mask = reached[2:-2, 2:-2] == 2
-    return found
+    shadow: Mask = reached[2:-2, 2:-2] == 2
+    return shadow
 
 
 def _filled(differs: Mask) -> Mask:
-    """Fill enclosed places that are small."""
+    """Fill small enclosed areas."""
     outside = np.pad(~differs, 1, constant_values=True).view(np.uint8)
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < _GAP * max(1, int(differs.sum()))
@@ -113,7 +113,7 @@ def _filled(differs: Mask) -> Mask:
 
 
 def _fray(mask: Mask) -> float:
-    """Return by what share the mask grows where its notches are closed."""
+    """Return the share by which the mask grows when its notches are closed."""
     box = box_of(mask)
     if box is None:
         return 0.0
@@ -129,7 +129,7 @@ def _opened(mask: Mask) -> Mask:
 
 
 def _clear_share(lab: NDArray[np.float32], mask: Mask) -> float:
-    """Return the share of the outline across which colours change plainly."""
+    """Return the share of the outline across which the colour changes clearly."""
     inside, outside = eroded(mask, 3), ~dilated(mask, 3)
     ring = mask & ~eroded(mask, 1)
     ring[[0, -1]] = ring[:, [0, -1]] = False  # cut off by the image, not an edge

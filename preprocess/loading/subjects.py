@@ -1,4 +1,4 @@
-"""The person and the garment of a record: an image each, decoded, with its pose and its parse."""
+"""Loads the person and the garment of a record: each a decoded image with its pose and its parse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schemas import CONDITIONING_SIZE, Garment
 
 
 class _Needed(NamedTuple):
-    """What of an image is decoded: one ``factor``-th of its size, and the rows above ``bottom``, None for all."""
+    """The part of an image to decode: at one ``factor``-th of its size, the rows above ``bottom``, None for all."""
 
     factor: int = 1
     bottom: int | None = None
@@ -26,14 +26,14 @@ class _Needed(NamedTuple):
 
 _ALL = _Needed()
 _NO_POSE: dict[Kind, Fault] = {"person": Fault.NO_PERSON_POSE, "product": Fault.NO_PRODUCT_POSE}
-_See = Callable[[Pose, AnyParse, tuple[int, int]], _Needed]
-"""Says what is needed of an image by its annotations and its size."""
+_Selector = Callable[[Pose, AnyParse, tuple[int, int]], _Needed]
+"""Returns the needed part of an image by its annotations and its size."""
 
 
 def load_person(files: Files, record: Record, only: Garment | None = None) -> Subject:
     """Read and decode the person of a record. Raise RecordError.
 
-    Where one kind of garment ``only`` is tried on, what lies below its crop is not decoded.
+    If ``only`` one kind of garment is tried on, the rows below its crop are not decoded.
     """
     if record.labels != "aihub":
         return load_mapped_person(files, record, record.labels)
@@ -49,10 +49,10 @@ def load_person(files: Files, record: Record, only: Garment | None = None) -> Su
 
 
 def load_product(files: Files, record: Record) -> Subject:
-    """Read and decode what the garment of a record is cut out of. Raise RecordError.
+    """Read and decode the image that the garment of a record is cut out of. Raise RecordError.
 
-    A product photograph serves Ic alone, so it is decoded at a half or a quarter of its size, which is quicker, where
-    the garment still is as large as Ic, and not below the garment.
+    A product photograph is only used for Ic. To save time it is decoded at a half or a quarter of its size if the
+    garment is still as large as Ic, and the rows below the garment are skipped.
     """
     if record.labels != "aihub":
         return load_mapped_product(files, record, record.labels)
@@ -75,7 +75,7 @@ def _load(
     name: str,
     paths: tuple[str, str, str],
     read_parse: Callable[[bytes, str], AnyParse],
-    needed: _See = lambda *_: _ALL,
+    needed: _Selector = lambda *_: _ALL,
 ) -> Subject:
     image_path, pose_path, parse_path = paths
     check_there({"image": image_path, "pose": pose_path, "parse": parse_path}, what, name)
@@ -84,20 +84,20 @@ def _load(
         raise RecordError(_NO_POSE[what], pose_path, "all keypoints are absent; label the image again")
     parse = read_parse(files.read(parse_path), parse_path)
     labelled_size = parse.image_size or pose.image_size
-    factor, bottom = _seen(needed, pose, parse)
+    factor, bottom = _needed_part(needed, pose, parse)
     pixels, decoded, turned = _decoded(files.read(image_path), image_path, labelled_size, factor, bottom)
     faults = [*pose.faults, *parse.faults, *([Fault.TURNED_IMAGE] if turned else [])]
     size = decoded if factor == 1 else labelled_size or decoded
     pose = pose.scaled(size)
     for labels, path in ((pose, pose_path), (parse, parse_path)):
         if labels.image_size is not None and not _same_size(labels.image_size, decoded, factor):
-            found = decoded if factor == 1 else (factor * decoded[0], factor * decoded[1])
-            raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {labels.image_size}, the image is {found}")
+            actual = decoded if factor == 1 else (factor * decoded[0], factor * decoded[1])
+            raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {labels.image_size}, the image is {actual}")
     return Subject(pixels, size, factor, pose, parse, parse_path, tuple(dict.fromkeys(faults)))
 
 
-def _seen(needed: _See, pose: Pose, parse: AnyParse) -> _Needed:
-    """Return what is needed: all where the labels give no size, or are not this image's, which is said later."""
+def _needed_part(needed: _Selector, pose: Pose, parse: AnyParse) -> _Needed:
+    """Return the needed part: all if the labels give no size, or belong to another image (rejected later)."""
     if parse.image_size is None:
         return _ALL
     try:
@@ -117,5 +117,5 @@ def _decoded(
 
 
 def _same_size(labelled: tuple[int, int], decoded: tuple[int, int], factor: int) -> bool:
-    """Return whether an image of the labelled size is decoded to this one; some decoders round up, others down."""
-    return all(side // factor <= found <= -(-side // factor) for side, found in zip(labelled, decoded, strict=True))
+    """Return whether an image of the labelled size decodes to this size; decoders may round up or down."""
+    return all(side // factor <= actual <= -(-side // factor) for side, actual in zip(labelled, decoded, strict=True))

@@ -1,4 +1,4 @@
-"""The datasets that are known, told from each other by their folders."""
+"""The supported datasets, and recognition of a dataset by its folders."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from preprocess.sources.viton_hd import is_viton_hd, open_viton_hd
 from schemas import Garment, Pairing, Source, Views
 
 LAYOUTS = (
-    "AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json, VITON-HD image and cloth beside each other, "
-    "Dress Code upper_body/images"
+    "AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json, VITON-HD has image and cloth next to each "
+    "other, Dress Code has upper_body/images"
 )
-"""What the datasets are told by, as an error says it."""
+"""How each dataset is recognised, for error messages."""
 
 
 class DataSet(Protocol):
@@ -32,35 +32,35 @@ class DataSet(Protocol):
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Code → how often: of each fault, and of what the options excluded."""
+        """Code → count: of every fault, and of every exclusion by the options."""
 
     def records(
         self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], views: Views
     ) -> Iterator[Record]:
-        """Yield a record for every wanted pair."""
+        """Yield a record for every selected pair."""
 
 
 @dataclass(frozen=True)
 class AIHubPairs:
-    """AI-Hub's dataset as one of several."""
+    """AI-Hub's dataset behind the DataSet protocol."""
 
     data: AIHub
     source: Source = "aihub"
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Code → how often: of each fault, and of what the options excluded."""
+        """Code → count: of every fault, and of every exclusion by the options."""
         return dict(self.data.left_out)
 
     def records(
         self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], views: Views
     ) -> Iterator[Record]:
-        """Yield a record for every wanted pair."""
+        """Yield a record for every selected pair."""
         return records(self.data, garment, pairing, views)
 
 
 def recognise(files: Files) -> Source:
-    """Return the kind of dataset. Raise UserError where it is none that is known, or several in one folder."""
+    """Return the kind of dataset. Raise UserError if none is recognised, or several are in one folder."""
     folders = {folder.lower() for folder, _ in files.walk()}
     found: list[Source] = []
     if is_aihub(files):
@@ -72,17 +72,17 @@ def recognise(files: Files) -> Source:
     if not found:
         raise UserError(f"--src {files.root}: no dataset recognised; {LAYOUTS}")
     if len(found) > 1:
-        raise UserError(f"--src {files.root}: holds {' and '.join(found)}; give the folder of one, or --source")
+        raise UserError(f"--src {files.root}: contains {' and '.join(found)}; give the folder of one, or --source")
     return found[0]
 
 
 def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> Listed:
-    """Open a dataset with lists of pairs. Raise UserError where the layout is another one."""
+    """Open a dataset with lists of pairs. Raise UserError if the layout does not match."""
     return open_viton_hd(files) if source == "viton-hd" else open_dress_code(files)
 
 
 def open_data_set(files: Files, source: Source) -> DataSet:
-    """Open a dataset of a kind. Raise UserError where the layout is another one's."""
+    """Open a dataset of the given kind. Raise UserError if the layout does not match."""
     if source == "aihub":
         return AIHubPairs(open_aihub(files))
     return open_listed(files, source)

@@ -1,19 +1,20 @@
 """Which person is paired with which garment: from AI-Hub's files and wearing lists to Records.
 
-Garments. The outermost top of a look is tried on (`main_top`), its lower garment (`bottom`), or its dress. A top that
-is listed beneath another one (`inner_top`) is not: most of it is covered, and what covers it would have to be made up.
+Garments. The garments tried on are the outermost top of a look (`main_top`), its lower garment (`bottom`), or its
+dress. A top listed beneath another one (`inner_top`) is not tried on: most of it is covered and would have to be
+invented.
 
 Pairings. "item": product photograph → person. "view": person → person among the frames of one look, the paper's own
 setting: Ic is cut out of the other frame, Jg is that frame's body pose.
 
-Views, by the side of the person that the camera sees. For pairs of a product photograph:
+Views, by the side of the person that faces the camera. For pairs with a product photograph:
 
 front      front views, with the product's front
-matching   these, and back views with a photograph of the product's back
-all        every view; a side view gets the product's front, so does a back view whose product has no back
+matching   also back views, with a photograph of the product's back
+all        every view; a side view gets the product's front, as does a back view if the product has no back image
 
-For pairs of two frames: "front" makes front views from neighbouring views, "matching" pairs all neighbours (front and
-side, side and back: they show a good part of the same cloth), "all" pairs every two frames in both directions.
+For pairs of two frames: "front" predicts front views from neighbouring views, "matching" pairs all neighbours (front
+and side, side and back: they share much of the visible cloth), "all" pairs every two frames in both directions.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def records(
     pairing: Pairing | Literal["both"] = "item",
     views: Views = "matching",
 ) -> Iterator[Record]:
-    """Yield a record for every wanted pair; what the options exclude is counted in ``data.excluded``."""
+    """Yield a record for every selected pair; pairs that the options exclude are counted in ``data.excluded``."""
     for split, part in data.parts.items():
         looks: dict[str, list[str]] = {}
         for look, frame in _frames(part):
@@ -51,7 +52,7 @@ def records(
 
 
 class _Look:
-    """One person in one outfit, seen in several frames."""
+    """One person in one outfit, photographed in several frames."""
 
     def __init__(self, data: AIHub, split: Split, part: Part, look: str, frames: list[str]) -> None:
         self._data, self._split, self._part, self._look, self._frames = data, split, part, look, frames
@@ -158,7 +159,7 @@ def _view(files: Files, part: Part, stem: str, frame: str) -> View:
 
 
 def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> Garment:
-    """Tell a dress from a top: worn alone, with landmarks at the knee or below, over no other lower garment."""
+    """Return whether a top is a dress: worn alone, with landmarks at the knee or below, without a lower garment."""
     if "bottom" in worn or "inner_top" in worn:
         return "upper"
     item = worn["main_top"]
@@ -172,15 +173,15 @@ def _kind_of_top(files: Files, part: Part, stem: str, worn: dict[str, str]) -> G
         data = files.read(path) if path else b""
     except RecordError:
         return "dress"
-    # An outer layer over nothing that is listed is a long coat.
+    # An outer layer with no other garment listed is a long coat.
     return "upper" if _names_one_of(data, path, ("pants", "outer")) else "dress"
 
 
 def _names_one_of(data: bytes, path: str, starts: tuple[str, ...]) -> bool:
-    """Return whether a Model-Parse file has a region whose name starts so.
+    """Return whether a Model-Parse file has a region whose name starts with one of ``starts``.
 
-    Decoding all polygons of all files for this would take most of the time of planning; where regions are named, as
-    they are in all files seen, their names are found in the text.
+    Decoding all polygons of all files would dominate the time of planning. So if regions have names, as in all files of
+    the dataset inspected so far, the text is searched for them.
     """
     if b'"category_name"' in data or b'"product_type"' in data:
         return any(f'"{start}_'.encode() in data for start in starts)

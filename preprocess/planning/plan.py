@@ -1,7 +1,7 @@
-"""The plan: records in order, cut into shards, with a fingerprint of everything that decides the bytes.
+"""The plan: records in order, divided into shards, with a fingerprint of everything that determines the bytes.
 
-A pure function of the dataset's names and sizes and of the configuration; it reads no image. Every machine that
-works on the same inputs comes to the same plan.
+A pure function of the dataset's file names and sizes and of the configuration; it reads no image. Every machine with
+the same inputs computes the same plan.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from itertools import groupby
 
 from common.errors import UserError
 from preprocess.sources import Files, Record
-from schemas import SCHEMA_VERSION, Configuration, Plan, PlannedShard, Twins
+from schemas import SCHEMA_VERSION, Configuration, NearDuplicates, Plan, PlannedShard
 
 _RECIPE = 2
-"""Raised by one whenever the same inputs give other bytes, so that a folder never mixes two versions."""
+"""Incremented whenever the same inputs give different bytes, so that a folder never mixes two versions."""
 
 _SHARDS_PER_SPLIT = 32
 _SMALLEST_SHARD = 16
 _LARGEST_SHARD = 1024
 _DIGITS = 16
-"""Hexadecimal digits of a record's digest: it tells one state of a record from another, it does not name records."""
+"""Hexadecimal digits of a record's digest; few suffice, as it only detects changes of a record."""
 
 
 @dataclass(frozen=True)
 class PlannedRecords:
-    """The plan as it is written, the records of each of its shards, and each record's digest by its key."""
+    """The plan as written to disk, the records of each of its shards, and each record's digest by its key."""
 
     plan: Plan
     records: dict[str, tuple[Record, ...]]
     digests: dict[str, str]
-    twins: Twins | None = None
+    near_duplicates: NearDuplicates | None = None
 
 
 def make_plan(
-    files: Files, records: Sequence[Record], configuration: Configuration, twins: Twins | None = None
+    files: Files, records: Sequence[Record], configuration: Configuration, near_duplicates: NearDuplicates | None = None
 ) -> PlannedRecords:
-    """Order the records and cut them into shards. Raise UserError where two records have the same key.
+    """Order the records and divide them into shards. Raise UserError if two records have the same key.
 
-    ``twins`` is what the records' splits were found by; it is kept beside the plan, so as to be found once.
+    ``near_duplicates`` determined the records' splits; they are stored with the plan, so that they are computed once.
     """
     ordered = sorted(
         records, key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key)
@@ -65,7 +65,7 @@ def make_plan(
         moved=sum(record.split != record.part for record in ordered),
         shards=tuple(shards),
     )
-    return PlannedRecords(plan, by_shard, digests, twins)
+    return PlannedRecords(plan, by_shard, digests, near_duplicates)
 
 
 def _check_keys(records: Sequence[Record]) -> None:
@@ -74,13 +74,13 @@ def _check_keys(records: Sequence[Record]) -> None:
         if record.key in seen:
             raise UserError(
                 f"{record.person_image or record.look}: two pairs would get the key {record.key}; "
-                "rename one of the images, or take one of two copies of the dataset away"
+                "rename one of the images, or remove one of two copies of the dataset"
             )
         seen[record.key] = record
 
 
 def _digests(files: Files, records: Sequence[Record], configuration: Configuration) -> dict[str, str]:
-    """Return the digest of every record by its key: of all that the record says, and of its inputs' stamps."""
+    """Return the digest of every record by its key, over all its fields and its inputs' stamps."""
     head = _head(configuration)
     names = [field.name for field in fields(Record) if field.name != "labels"]
     stamps: dict[str, tuple[int, ...]] = {"": (-1,)}
@@ -89,10 +89,10 @@ def _digests(files: Files, records: Sequence[Record], configuration: Configurati
         for path in record.inputs:
             if path not in stamps:
                 stamps[path] = files.stamp(path)
-        said = [getattr(record, name) for name in names]
-        if record.labels != "aihub":  # what was built before there were other tables keeps its digests
-            said.append(record.labels)
-        result[record.key] = _sha256([head, said, [stamps[path] for path in record.inputs]])[:_DIGITS]
+        values = [getattr(record, name) for name in names]
+        if record.labels != "aihub":  # shards from before there were other label tables keep their digests
+            values.append(record.labels)
+        result[record.key] = _sha256([head, values, [stamps[path] for path in record.inputs]])[:_DIGITS]
     return result
 
 

@@ -1,8 +1,8 @@
-"""Which split each record belongs to, so that nothing of validation has been seen in training.
+"""Assigns each record to a split, so that no validation person or garment occurs in training.
 
-The dataset comes in two parts. A look or a garment that both parts hold, or of which both hold nearly the same
-image, would leak, and so would what is linked to it: a look to the garments worn in it, a garment to all looks that
-wear it. All that is linked with something of `train` is used in `train`.
+The dataset has two parts, `train` and `val`. A look or a garment that is in both, or has near-duplicate images in both,
+would leak, and so would everything linked to it: a look is linked to the garments worn in it, a garment to all looks
+that wear it. Everything linked to something in `train` is used in `train`.
 """
 
 from __future__ import annotations
@@ -17,89 +17,89 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.planning.thumbnails import Thumb, candidate_matches, rough_thumb, thumb, twins, upper_thumb
+from preprocess.planning.thumbnails import Thumb, candidate_matches, near_duplicates, rough_thumb, thumb, upper_thumb
 from preprocess.sources import Files, Record
 from preprocess.workers import in_processes
-from schemas import Split, Twins
+from schemas import NearDuplicates, Split
 
 Node = tuple[str, Split, str]
 """("look" or "item", part of the dataset, id)."""
 
 _CHUNK = 64
 _CHUNKS_EACH = 4
-"""Each worker gets so many chunks or more, so that none waits long for the last."""
+"""Minimum number of chunks per worker, so that none waits long for the last."""
 _WORTH_A_POOL = 32
-"""Images from which on other processes are started for them: that takes as long as four in colour."""
+"""Minimum number of images for which worker processes are started, which takes as long as four thumbnails in colour."""
 
 
-def find_twins(
+def find_near_duplicates(
     files: Files,
     records: Sequence[Record],
     workers: int,
     progress: Callable[[int, int], None],
-    known: Twins | None = None,
-) -> Twins:
-    """Compare every image of `val` with every one of `train`; ``known`` is returned where it is of these images.
+    known: NearDuplicates | None = None,
+) -> NearDuplicates:
+    """Compare every image of `val` with every one of `train`; ``known`` is returned if it covers the same images.
 
-    Those whose upper halves look alike roughly are looked at as a whole, and those that still do as closely as it
-    takes. ``progress`` is called with (images decoded, in all), and with more in all once it is known how many those
-    are. Images that cannot be decoded have no near-duplicate; their records are rejected when they are built.
+    Images whose upper halves match roughly are compared as a whole, and those that still match by their full
+    thumbnails. ``progress`` is called with (images decoded, total); the total grows with each of these stages. Images
+    that cannot be decoded have no near-duplicate; their records are rejected when they are built.
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
     inputs = _digest(files, parts["val"], parts["train"])
     if known is not None and known.inputs == inputs:
         return known
     if not all(parts.values()):
-        return Twins(inputs=inputs, pairs=())
-    alike, seen = (parts["val"], parts["train"]), 0
+        return NearDuplicates(inputs=inputs, pairs=())
+    candidates, decoded = (parts["val"], parts["train"]), 0
     for rough in (upper_thumb, rough_thumb):
-        paths = [*chain(*alike)]
-        alike = _alike(_thumbs(files, paths, rough, workers, _after(seen, progress)), *alike)
-        seen += len(paths)
-    thumbs = _thumbs(files, [*chain(*alike)], thumb, workers, _after(seen, progress))
-    (ours, mine), (theirs, others) = (_rows(thumbs, paths) for paths in alike)
-    found = tuple((ours[here], theirs[there]) for here, there in twins(mine, others))
-    return Twins(inputs=inputs, pairs=found)
+        paths = [*chain(*candidates)]
+        candidates = _candidates(_thumbs(files, paths, rough, workers, _offset(decoded, progress)), *candidates)
+        decoded += len(paths)
+    thumbs = _thumbs(files, [*chain(*candidates)], thumb, workers, _offset(decoded, progress))
+    (ours, mine), (theirs, others) = (_rows(thumbs, paths) for paths in candidates)
+    pairs = tuple((ours[here], theirs[there]) for here, there in near_duplicates(mine, others))
+    return NearDuplicates(inputs=inputs, pairs=pairs)
 
 
-def _after(seen: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """Return ``progress`` for what comes after so many images."""
-    return lambda done, total: progress(seen + done, seen + total)
+def _offset(decoded: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Return ``progress`` with the images that were already decoded added to both numbers."""
+    return lambda done, total: progress(decoded + done, decoded + total)
 
 
-def _alike(rough: Mapping[str, Thumb], ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return those of either that might be a twin of one of the other."""
-    (some, mine), (more, others) = (_rows(rough, paths) for paths in (ours, theirs))
-    ours_alike, theirs_alike = candidate_matches(mine, others)
-    return list(compress(some, ours_alike)), list(compress(more, theirs_alike))
+def _candidates(rough: Mapping[str, Thumb], ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the paths of either side that might be a near-duplicate of one of the other side."""
+    (our_paths, mine), (their_paths, others) = (_rows(rough, paths) for paths in (ours, theirs))
+    our_matches, their_matches = candidate_matches(mine, others)
+    return list(compress(our_paths, our_matches)), list(compress(their_paths, their_matches))
 
 
 def _rows(thumbs: Mapping[str, Thumb], paths: Sequence[str]) -> tuple[list[str], NDArray[np.uint8]]:
-    """Return those of the paths that have a thumbnail, and these, one a row."""
-    known = [path for path in paths if path in thumbs]
-    return known, np.array([thumbs[path] for path in known], np.uint8)
+    """Return the paths that have a thumbnail, and the thumbnails, one per row."""
+    decodable = [path for path in paths if path in thumbs]
+    return decodable, np.array([thumbs[path] for path in decodable], np.uint8)
 
 
-def keep_together(files: Files, records: Iterable[Record], found: Twins) -> list[Record]:
-    """Return the records, those of `val` that would leak with ``split`` train."""
-    given = list(records)
+def keep_together(files: Files, records: Iterable[Record], found: NearDuplicates) -> list[Record]:
+    """Return the records with those of `val` that would leak moved to ``split`` train."""
+    all_records = list(records)
     groups = _Groups()
-    by_picture: dict[str, Node] = {}
-    for record in given:
+    by_image: dict[str, Node] = {}
+    for record in all_records:
         look, item = _nodes(record)
         groups.join(look, item)
-        by_picture[record.person_image] = look
-        by_picture[record.product_image] = item if record.pairing == "item" else look
+        by_image[record.person_image] = look
+        by_image[record.product_image] = item if record.pairing == "item" else look
     for pair in found.pairs:
-        groups.join(*(by_picture[path] for path in pair))
-    for one, other in _same_ids(files, given, by_picture):
+        groups.join(*(by_image[path] for path in pair))
+    for one, other in _same_ids(files, all_records, by_image):
         groups.join(one, other)
-    seen = {groups.of(node) for record in given if record.part == "train" for node in _nodes(record)}
+    in_train = {groups.of(node) for record in all_records if record.part == "train" for node in _nodes(record)}
     return [
         replace(record, split="train")
-        if record.part == "val" and any(groups.of(node) in seen for node in _nodes(record))
+        if record.part == "val" and any(groups.of(node) in in_train for node in _nodes(record))
         else record
-        for record in given
+        for record in all_records
     ]
 
 
@@ -112,26 +112,26 @@ def _pictures(records: Iterable[Record], part: str) -> set[str]:
     return {path for record in of_part for path in (record.person_image, record.product_image) if path}
 
 
-def _same_ids(files: Files, records: Sequence[Record], by_picture: dict[str, Node]) -> list[tuple[Node, Node]]:
-    """Pair the looks, and those garments, that have one id in both parts.
+def _same_ids(files: Files, records: Sequence[Record], by_image: dict[str, Node]) -> list[tuple[Node, Node]]:
+    """Pair the looks and garments that have the same id in both parts.
 
-    Some copies of the dataset number garments anew in each part. So one id is one garment unless both parts have an
-    image of it: then the images say whether it is, and they have been compared.
+    Some copies of the dataset restart the numbering of garments in each part. So if both parts have an image of a
+    garment id, the id is ignored: the comparison of the images has decided whether it is the same garment.
     """
-    pictured = {node for path, node in by_picture.items() if path and files.size(path) > 0}
+    with_image = {node for path, node in by_image.items() if path and files.size(path) > 0}
     nodes = {node for record in records for node in _nodes(record)}
     pairs = []
     for what, part, name in sorted(nodes):
         mine, other = (what, part, name), (what, "train", name)
         if part != "val" or other not in nodes:
             continue
-        if what == "look" or not {mine, other} <= pictured:
+        if what == "look" or not {mine, other} <= with_image:
             pairs.append((mine, other))
     return pairs
 
 
 class _Groups:
-    """Sets that grow together (union-find)."""
+    """Disjoint sets of nodes (union-find)."""
 
     def __init__(self) -> None:
         self._parent: dict[Node, Node] = {}
@@ -146,7 +146,7 @@ class _Groups:
         return path[-1]
 
     def join(self, one: Node, other: Node) -> None:
-        """Make one group of the two nodes' groups."""
+        """Merge the groups of the two nodes."""
         self._parent[self.of(one)] = self.of(other)
 
 
@@ -173,12 +173,12 @@ def _thumbs(
 
 
 def _thumbs_of(files: Files, make: Callable[[bytes], Thumb | None], paths: Sequence[str]) -> dict[str, Thumb]:
-    found: dict[str, Thumb] = {}
+    thumbs: dict[str, Thumb] = {}
     for path in paths:
         try:
             small = make(files.read(path))
         except RecordError:
             continue
         if small is not None:
-            found[path] = small
-    return found
+            thumbs[path] = small
+    return thumbs

@@ -1,7 +1,7 @@
-"""What an image looks like at 16 × 16 pixels: nearly the same images have nearly the same thumbnails.
+"""Thumbnails of 16 × 16 pixels, to find near-duplicates: similar images have similar thumbnails.
 
-Found on decoded pixels, so that neither another file name, another quality of JPEG nor another size hides a twin. Most
-images look like no other one, which a rough thumbnail of the upper half tells in an eighth of the time that a
+They are computed from decoded pixels, so that near-duplicates with another file name, JPEG quality or size are found.
+Most images match no other one; a rough thumbnail of the upper half excludes those in an eighth of the time that a full
 thumbnail takes.
 """
 
@@ -19,26 +19,26 @@ from preprocess.formats.images import Pixels, decode_as
 from preprocess.formats.jpeg import Frame, cut_below, frame_of
 
 Thumb = NDArray[np.uint8]
-"""16 × 16 averages in a row: (768,), or (256,) of a rough one and (112,) of its upper half."""
+"""Flattened 16 × 16 averages: (768,) of a full thumbnail, (256,) of a rough one, (112,) of its upper half."""
 
 Thumbs = NDArray[np.uint8]
-"""(n, 768), (n, 256) or (n, 112): one row an image."""
+"""(n, 768), (n, 256) or (n, 112): one row per image."""
 
 SIDE = 16
 _UPPER = 7
-"""Rows of 16 of the upper half: the last one's window ends above the image's middle."""
+"""Rows of the upper half, of 16: the window of the last one ends above the image's middle."""
 _LEVELS = 4
-"""Levels of 256 in which the averages of two nearly identical images differ at most; another JPEG moves them by 1."""
+"""Maximum difference, of 256 levels, of the averages of near-duplicates; another JPEG quality changes them by 1."""
 _ROUGH_LEVELS = 6
-"""The same of rough thumbnails: another size moves them by up to 5."""
+"""The same for rough thumbnails: another size changes them by up to 5."""
 _REDUCED = 8
-"""A JPEG gives one pixel for 8 × 8 without being decoded: their average, which it stores."""
+"""A JPEG stores the average of each 8 × 8 block, so that an eighth of its size is read without full decoding."""
 _WHOLE = 256
-"""What the weights of an average add up to; two times these and 255 are still exact in float32."""
+"""Sum of the weights of an average; its square times 255 is still exact in float32."""
 
 
 def thumb(data: bytes) -> Thumb | None:
-    """Return the thumbnail (768,) of an encoded image, RGB, upright; None where it cannot be decoded."""
+    """Return the thumbnail (768,) of an encoded image, RGB, upright; None if it cannot be decoded."""
     pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         return None
@@ -46,10 +46,10 @@ def thumb(data: bytes) -> Thumb | None:
 
 
 def rough_thumb(data: bytes) -> Thumb | None:
-    """Return the rough thumbnail (256,) of an encoded image, grey, upright; None where it cannot be decoded.
+    """Return the rough thumbnail (256,) of an encoded image, grey, upright; None if it cannot be decoded.
 
-    Each average is over two by two of its 16 × 16 fields, the less the farther from the middle: at an eighth of the
-    size an edge inside of a pixel is lost, and where a field ended in such a pixel the average would jump.
+    Each average covers 2 × 2 cells of the 16 × 16 grid, with weights that fall off from the middle. At an eighth of the
+    size an edge inside a pixel is lost; with plain cells, the average would jump if a cell ended in such a pixel.
     """
     is_jpeg = data.startswith(b"\xff\xd8")
     pixels = decode_as(data, cv2.IMREAD_REDUCED_GRAYSCALE_8 if is_jpeg else cv2.IMREAD_GRAYSCALE)
@@ -57,13 +57,13 @@ def rough_thumb(data: bytes) -> Thumb | None:
         return None
     height, width = pixels.shape
     frame = frame_of(data)
-    known = frame is not None and _reduced(frame) == (width, height)  # not so where EXIF data turned it
-    across, down = _windows(frame) if frame and known else (_weights(width, width), _weights(height, height))
+    as_stored = frame is not None and _reduced(frame) == (width, height)  # not if EXIF data rotated it
+    across, down = _windows(frame) if frame and as_stored else (_weights(width, width), _weights(height, height))
     return _upright(_averages(pixels, down, across), pixels)
 
 
 def upper_thumb(data: bytes) -> Thumb | None:
-    """Return the first 7 of 16 rows of the rough thumbnail, (112,); of most JPEGs no more than these is decoded."""
+    """Return the first 7 of 16 rows of the rough thumbnail, (112,); of most JPEGs only these rows are decoded."""
     frame = frame_of(data)
     if frame is not None and frame.height >= frame.width:
         across, down = _windows(frame)
@@ -77,18 +77,18 @@ def upper_thumb(data: bytes) -> Thumb | None:
 
 
 def _averages(pixels: NDArray[np.uint8], down: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.uint8]:
-    # Sums of whole numbers below 2^24, so the same bits on every processor.
+    # Sums of integers below 2^24 are exact in float32, so the bits are the same on every processor.
     sums = (down @ pixels.astype(np.float32) @ across.T).astype(np.int32)
     return ((sums + _WHOLE**2 // 2) // _WHOLE**2).astype(np.uint8)
 
 
 def _upright(small: NDArray[np.uint8], pixels: Pixels) -> Thumb:
-    """Return the thumbnail as a row, turned where the image lies on its side, see `images.decode`."""
+    """Return the thumbnail flattened, rotated if the image is on its side, see `images.decode`."""
     return (np.rot90(small, -1) if pixels.shape[1] > pixels.shape[0] else small).ravel()
 
 
 def _reduced(frame: Frame) -> tuple[int, int]:
-    """Return (width, height) in pixels of an eighth: a part of the last one may be beyond the image's edge."""
+    """Return (width, height) at an eighth of the size; the last pixel may extend beyond the image's edge."""
     return math.ceil(frame.width / _REDUCED), math.ceil(frame.height / _REDUCED)
 
 
@@ -100,37 +100,37 @@ def _windows(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 @lru_cache
 def _weights(length: int, size: float) -> NDArray[np.float32]:
-    """Return how much each of ``length`` pixels counts in each of the averages along an axis, (16, length).
+    """Return the weight of each of ``length`` pixels in each of the averages along an axis, (16, length).
 
-    The image ends after ``size`` pixels, of which the last need not be a whole one. Each row's sum is _WHOLE.
+    The image ends after ``size`` pixels, which may be fractional. Each row sums to _WHOLE.
     """
     edges = np.minimum(np.arange(length + 1), size) * (SIDE / size)
     off = np.clip(edges - (np.arange(SIDE) + 0.5)[:, None], -1.0, 1.0)
-    area = 0.5 + off - off * np.abs(off) / 2  # of a triangle, from its left end
+    area = 0.5 + off - off * np.abs(off) / 2  # of a triangle window, integrated from its left end
     share = (area - area[:, :1]) / (area[:, -1:] - area[:, :1])
     return np.asarray(np.diff(np.rint(_WHOLE * share), axis=1), np.float32)
 
 
 def candidate_matches(ours: Thumbs, theirs: Thumbs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which of our rough thumbnails have one of theirs that might be a twin, and which of theirs these are."""
+    """Return masks over ours and over theirs: which rough thumbnails may have a near-duplicate on the other side."""
     mine, others = np.zeros(len(ours), np.bool_), np.zeros(len(theirs), np.bool_)
     for here, rows in _near(ours, theirs, _ROUGH_LEVELS):
         mine[here] = others[rows] = True
     return mine, others
 
 
-def twins(ours: Thumbs, theirs: Thumbs) -> Iterator[tuple[int, int]]:
-    """Yield (row in ours, row in theirs) for each of ours that has a twin: the nearest, of several the first."""
+def near_duplicates(ours: Thumbs, theirs: Thumbs) -> Iterator[tuple[int, int]]:
+    """Yield (row in ours, row in theirs) for each of ours with a near-duplicate: the nearest, on a tie the first."""
     for here, rows in _near(ours, theirs, _LEVELS):
         distance = np.abs(theirs[rows].astype(np.int16) - ours[here]).sum(axis=1)
         yield here, int(rows[distance == distance.min()].min())
 
 
 def _near(ours: Thumbs, theirs: Thumbs, levels: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Yield each row of ours that has rows of theirs in which no average is more than ``levels`` off, and these.
+    """Yield each row of ours that has rows of theirs with every average within ``levels``, and those rows.
 
-    Exact, and fast where images differ: ``theirs`` are sorted by the average that varies most, and of the rows
-    near in it those are kept, one average after the other, that are near in the next.
+    Exact, and fast if images differ: ``theirs`` is sorted by the average that varies most, and the rows within range
+    are then filtered by one average after the other.
     """
     if not len(ours) or not len(theirs):
         return

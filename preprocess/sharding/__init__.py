@@ -1,8 +1,8 @@
-"""From a plan to a folder of shards: each shard a pure function of its records, committed whole."""
+"""From a plan to a folder of shards: each shard is a pure function of its records, committed atomically."""
 
 from preprocess.sharding.build import Summary, build, in_worker_processes
 from preprocess.sharding.dry_run import Estimate, estimate
-from preprocess.sharding.folder import read_twins
+from preprocess.sharding.folder import read_near_duplicates
 from preprocess.sharding.node import Node
 from preprocess.sharding.pool import Engine
 from preprocess.sharding.ray_engine import ray_engine
@@ -18,5 +18,5 @@ __all__ = [
     "estimate",
     "in_worker_processes",
     "ray_engine",
-    "read_twins",
+    "read_near_duplicates",
 ]

@@ -39,10 +39,10 @@ ProgressCall = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run ended with.
+    """The result of a run.
 
-    ``manifest`` is the one that was written or, where other nodes have not built ``shards_missing`` shards yet, what
-    it would be for the shards that there are. ``shards_found`` were done before the run.
+    ``manifest`` is the manifest written or, if other nodes have not built ``shards_missing`` shards yet, a manifest of
+    the existing shards. ``shards_found`` were done before the run.
     """
 
     manifest: Manifest
@@ -52,7 +52,7 @@ class Summary:
 
     @property
     def reject_rate(self) -> float:
-        """Rejects in [0, 1] of the records that became a sample or a reject, whichever run did that."""
+        """Share of rejects, in [0, 1], among the records built by this or an earlier run."""
         return self.manifest.rejects / max(1, self.manifest.rejects + self.manifest.samples)
 
 
@@ -63,7 +63,7 @@ def in_worker_processes(job: Job, work: Sequence[ShardWork], workers: int) -> Ge
     with worker_pool(min(workers, len(work)), job) as pool:
         for future in completed([pool.submit(_build_one, shard) for shard in work]):
             if future is not None and isinstance(broken := future.exception(), BrokenProcessPool):
-                raise broken  # what the pool is to tell of, not who asked for the shards
+                raise broken  # the pool reports it, not the consumer of the futures
             yield future
 
 
@@ -79,25 +79,25 @@ def build(
     max_reject_rate: float | None = None,
     retry_rejects: bool = False,
 ) -> Summary:
-    """Build every shard of the plan that is this node's and not done yet; who finds all done writes the manifest.
+    """Build this node's unfinished shards of the plan; whichever node finishes last writes the manifest.
 
-    ``retry_rejects`` builds those shards anew that hold rejects, see `prepare_retry`. Raise RejectLimitError as soon as
-    at least 100 records have been seen and more than ``max_reject_rate`` (in [0, 1]) of them rejected: finished
-    shards stay. Raise UserError where the location cannot be written to, holds another plan, or a worker was killed.
+    ``retry_rejects`` rebuilds the shards that have rejects, see `prepare_retry`. Raise RejectLimitError once at least
+    100 records are processed and more than ``max_reject_rate`` (in [0, 1]) of them rejected; finished shards stay.
+    Raise UserError if the location is not writable, contains another plan, or a worker was killed.
     """
     plan, out = planned.plan, open_storage(location, "--out")
     with disk_faults(out):
         if retry_rejects:
             prepare_retry(out, planned, node)
-        claim(out, plan, planned.twins)
+        claim(out, plan, planned.near_duplicates)
         out.remove_stale(names_of(node.shards(plan)))
         done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
-        found = len(done)
-        if found < len(plan.shards):
+        already_done = len(done)
+        if already_done < len(plan.shards):
             out.remove(MANIFEST)
         work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
         tally = Tally(max_reject_rate, *_counts(done))
-        seen = tally.seen
+        seen_before = tally.seen
         with closing(engine(Job(files, out, tally), work, workers)) as futures:  # closed: no task outlives a failed run
             given_up = _collect(futures, done, lambda: progress(tally.seen, plan.records))
         if tally.stopped:
@@ -105,7 +105,7 @@ def build(
         missing = [shard for shard in plan.shards if shard.name not in done]
         done.update({shard.entry.name: shard for shard in find_done(out, plan, missing)})
         manifest = _finish(out, plan, done)
-    return Summary(manifest, found, len(plan.shards) - len(done), tally.seen - seen)
+    return Summary(manifest, already_done, len(plan.shards) - len(done), tally.seen - seen_before)
 
 
 def _work(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
@@ -115,13 +115,13 @@ def _work(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
 
 
 def _counts(done: dict[str, Done]) -> tuple[int, int]:
-    """Return the records and the rejects of the shards that are done."""
+    """Return the numbers of records and of rejects in the finished shards."""
     rejects = sum(shard.entry.rejects for shard in done.values())
     return rejects + sum(shard.entry.samples for shard in done.values()), rejects
 
 
 def _collect(futures: Iterable[Future[Done] | None], done: dict[str, Done], beat: Callable[[], None]) -> Counter[str]:
-    """Add the shards to ``done`` as they end; return the reasons of rejects in shards that were given up."""
+    """Add the shards to ``done`` as they finish; return the reject reasons in shards that were given up."""
     given_up: Counter[str] = Counter()
     beat()
     for future in futures:
@@ -145,7 +145,7 @@ def _build_one(work: ShardWork) -> Done:
 
 
 def _finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
-    """Write rejects, then the manifest, if all shards are done. Raise UserError where the plan was exchanged."""
+    """Write rejects, then the manifest, if all shards are done. Raise UserError if the plan was replaced meanwhile."""
     in_order = [done[shard.name] for shard in plan.shards if shard.name in done]
     manifest = make_manifest(plan, in_order)
     if len(in_order) == len(plan.shards):

@@ -1,4 +1,4 @@
-"""What a build would make and take, from a few records built in memory; nothing is written."""
+"""Estimates the size and duration of a build from a few records built in memory; nothing is written."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from schemas import Configuration, Plan, PlannedShard
 
 _RUNS = 8
 _RUN_LENGTH = 4
-"""Records that follow each other: those that share a person are built together, as in a real build."""
+"""Consecutive records per run: those that share a person are built together, as in a real build."""
 _INDEX_BYTES = 400
-"""Bytes of a sample in the index and in the manifest."""
+"""Bytes per sample in the index and in the manifest."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left to build. Bytes and seconds are extrapolated from ``sampled`` records, of which ``rejected``."""
+    """The remaining work. Bytes and seconds are extrapolated from ``sampled`` records, ``rejected`` of them rejects."""
 
     records: int
     records_by_split: dict[str, int]
@@ -50,13 +50,13 @@ class _Trial:
 def estimate(
     files: Files, location: Path | str | Storage, planned: PlannedRecords, workers: int, *, node: Node = ALONE
 ) -> Estimate:
-    """Say what `build` with the same arguments would do. Raise UserError where it would do so before it starts."""
+    """Estimate what `build` would do with the same arguments. Raise the UserErrors that it raises before it starts."""
     plan, out = planned.plan, open_storage(location, "--out")
     with disk_faults(out):
-        held = read_plan(out)
-        if held is not None:
-            check_plan(out, plan, held)
-        shards = _left(out, plan, node) if held else list(node.shards(plan))
+        existing = read_plan(out)
+        if existing is not None:
+            check_plan(out, plan, existing)
+        shards = _unfinished(out, plan, node) if existing else list(node.shards(plan))
     records = [record for shard in shards for record in planned.records[shard.name]]
     by_split: Counter[str] = Counter()
     for shard in shards:
@@ -78,14 +78,14 @@ def estimate(
     )
 
 
-def _left(out: Storage, plan: Plan, node: Node) -> list[PlannedShard]:
+def _unfinished(out: Storage, plan: Plan, node: Node) -> list[PlannedShard]:
     shards = node.shards(plan)
     done = {index.name for index in done_indices(out, shards)}
     return [shard for shard in shards if shard.name not in done]
 
 
 def _sample(records: Sequence[Record]) -> list[Record]:
-    """Return a few runs of neighbours, evenly spread; all records where there are no more than that."""
+    """Return a few runs of consecutive records, evenly spread; all records if there are no more than that."""
     if len(records) <= _RUNS * _RUN_LENGTH:
         return list(records)
     starts = (round(run * (len(records) - _RUN_LENGTH) / (_RUNS - 1)) for run in range(_RUNS))

@@ -1,4 +1,4 @@
-"""The files of a folder of shards beside the tars: plan, indices, rejects, manifest."""
+"""The files of a folder of shards other than the tars: plan, indices, rejects, manifest."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from common.storage import Storage
 from schemas import (
     INDEX_SUFFIX,
     MANIFEST,
+    NEAR_DUPLICATES,
     PLAN,
     REJECTS,
-    TWINS,
     Manifest,
+    NearDuplicates,
     Plan,
     PlannedShard,
     Reject,
     ShardEntry,
     ShardIndex,
-    Twins,
 )
 
 
 @dataclass(frozen=True)
 class Done:
-    """What the manifest says about a shard that is done."""
+    """The manifest's information about a finished shard."""
 
     entry: ShardEntry
     rejects: tuple[Reject, ...]
-    mended: dict[str, int]
+    repaired: dict[str, int]
 
 
 def summary_of(index: ShardIndex) -> Done:
-    """Return what the manifest needs of an index."""
+    """Return the part of an index that the manifest needs."""
     entry = ShardEntry(
         name=index.name,
         split=index.split,
@@ -44,22 +44,22 @@ def summary_of(index: ShardIndex) -> Done:
         bytes=index.bytes,
         sha256=index.sha256,
     )
-    return Done(entry, index.rejects, index.mended)
+    return Done(entry, index.rejects, index.repaired)
 
 
 def index_name(shard: str) -> str:
-    """Return the name of the index of a shard."""
+    """Return the name of a shard's index."""
     return shard.removesuffix(".tar") + INDEX_SUFFIX
 
 
 def names_of(shards: Iterable[PlannedShard]) -> set[str]:
-    """Return the names of all files that a finished folder of these shards holds."""
+    """Return the names of all files in a finished folder of these shards."""
     tars = [shard.name for shard in shards]
-    return {PLAN, MANIFEST, REJECTS, TWINS, *tars, *map(index_name, tars)}
+    return {PLAN, MANIFEST, REJECTS, NEAR_DUPLICATES, *tars, *map(index_name, tars)}
 
 
 def read_plan(out: Storage) -> Plan | None:
-    """Return the folder's plan, None where it has none. Raise UserError where it cannot be read."""
+    """Return the folder's plan, None if it has none. Raise UserError if it cannot be read."""
     try:
         return Plan.model_validate_json(out.read(PLAN))
     except FileNotFoundError:
@@ -68,39 +68,39 @@ def read_plan(out: Storage) -> Plan | None:
         raise UserError(f"--out {out}: {PLAN} cannot be read; give another --out, or remove the folder") from error
 
 
-def read_twins(out: Storage) -> Twins | None:
-    """Return what an earlier run has found out about twins, None where that cannot be read."""
+def read_near_duplicates(out: Storage) -> NearDuplicates | None:
+    """Return the near-duplicates that an earlier run found, None if they cannot be read."""
     try:
-        return Twins.model_validate_json(out.read(TWINS))
+        return NearDuplicates.model_validate_json(out.read(NEAR_DUPLICATES))
     except (OSError, ValueError):
         return None
 
 
-def claim(out: Storage, plan: Plan, twins: Twins | None) -> None:
-    """Write the plan, or check that the folder holds this very one. Raise UserError where it holds another."""
+def claim(out: Storage, plan: Plan, near_duplicates: NearDuplicates | None) -> None:
+    """Write the plan, or check that the folder already has this plan. Raise UserError if it has another."""
     out.prepare()
-    held = read_plan(out)
-    if held is not None:
-        check_plan(out, plan, held)
-    if twins is not None and twins != read_twins(out):
-        out.write(TWINS, pretty(twins))
-    if held is None:
+    existing = read_plan(out)
+    if existing is not None:
+        check_plan(out, plan, existing)
+    if near_duplicates is not None and near_duplicates != read_near_duplicates(out):
+        out.write(NEAR_DUPLICATES, pretty(near_duplicates))
+    if existing is None:
         out.write(PLAN, pretty(plan))
 
 
-def check_plan(out: Storage, plan: Plan, held: Plan | None) -> None:
-    """Raise UserError unless the plan ``held`` by the folder is this run's."""
-    found = held.fingerprint if held else "missing"
-    if found != plan.fingerprint:
+def check_plan(out: Storage, plan: Plan, existing: Plan | None) -> None:
+    """Raise UserError unless the folder's ``existing`` plan is this run's."""
+    fingerprint = existing.fingerprint if existing else "missing"
+    if fingerprint != plan.fingerprint:
         raise UserError(
-            f"--out {out}: holds shards of other inputs or options (plan {found[:12]}, this run's is "
-            f"{plan.fingerprint[:12]}); give another --out, or remove the folder to build anew, "
-            "or give --retry-rejects if files of rejected records were mended"
+            f"--out {out}: holds shards of other inputs or options (plan {fingerprint[:12]}, this run's is "
+            f"{plan.fingerprint[:12]}); give another --out, or remove the folder to rebuild, "
+            "or give --retry-rejects after repairing files of rejected records"
         )
 
 
 def read_index(out: Storage, shard: PlannedShard) -> ShardIndex | None:
-    """Return the index of a shard that is done as planned, None where it has to be built (again)."""
+    """Return the index of a shard that was built as planned, None if it has to be built (again)."""
     try:
         index = ShardIndex.model_validate_json(out.read(index_name(shard.name)))
         whole = out.size(shard.name) == index.bytes
@@ -110,18 +110,18 @@ def read_index(out: Storage, shard: PlannedShard) -> ShardIndex | None:
 
 
 def done_indices(out: Storage, shards: Iterable[PlannedShard]) -> Iterator[ShardIndex]:
-    """Yield the indices of those shards that are done; names are listed once, which is a request where S3 is."""
-    there = set(out.names())
+    """Yield the indices of the finished shards; names are listed once, which is a single request on S3."""
+    existing = set(out.names())
     for shard in shards:
-        if index_name(shard.name) in there and (index := read_index(out, shard)):
+        if index_name(shard.name) in existing and (index := read_index(out, shard)):
             yield index
 
 
 def find_done(out: Storage, plan: Plan, shards: Iterable[PlannedShard]) -> Iterator[Done]:
-    """Yield those shards that are done.
+    """Yield the finished shards.
 
-    After a retry the folder has a new plan, of which shards without rejects are a part as they stand: their indices
-    then get the new plan's fingerprint.
+    After a retry the folder has a new plan, which includes the shards without rejects unchanged; their indices are
+    updated with the new plan's fingerprint.
     """
     for index in done_indices(out, shards):
         if index.fingerprint != plan.fingerprint:
@@ -131,18 +131,18 @@ def find_done(out: Storage, plan: Plan, shards: Iterable[PlannedShard]) -> Itera
 
 
 def write_index(out: Storage, index: ShardIndex) -> None:
-    """Write the index of a shard: from now on the shard is done."""
+    """Write the index of a shard, which marks it as done."""
     out.write(index_name(index.name), index.model_dump_json().encode())
 
 
 def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
-    """Count what the shards hold; where some of the plan's are not among them, so far."""
+    """Return the manifest of the finished shards, which may be only some of the plan's."""
     shards = list(done)
     reasons = Counter(reject.reason for shard in shards for reject in shard.rejects)
-    mended: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
     by_split: Counter[str] = Counter()
     for shard in shards:
-        mended.update(shard.mended)
+        repaired.update(shard.repaired)
         by_split[shard.entry.split] += shard.entry.samples
     return Manifest(
         fingerprint=plan.fingerprint,
@@ -151,29 +151,28 @@ def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
         samples=sum(by_split.values()),
         rejects=sum(reasons.values()),
         rejects_by_reason=dict(sorted(reasons.items())),
-        mended=dict(sorted(mended.items())),
+        repaired=dict(sorted(repaired.items())),
         samples_by_split=dict(by_split),
         shards=tuple(shard.entry for shard in shards),
     )
 
 
 def reject_lines(done: Iterable[Done]) -> bytes:
-    """Return what rejects.jsonl holds."""
+    """Return the content of rejects.jsonl."""
     return "".join(f"{reject.model_dump_json()}\n" for shard in done for reject in shard.rejects).encode()
 
 
-def pretty(document: Plan | Manifest | Twins) -> bytes:
-    """Return what plan.json, twins.json or manifest.json holds."""
+def pretty(document: Plan | Manifest | NearDuplicates) -> bytes:
+    """Return the content of plan.json, twins.json or manifest.json."""
     return (document.model_dump_json(indent=2) + "\n").encode()
 
 
 @contextmanager
 def disk_faults(out: Storage) -> Iterator[None]:
-    """Turn what the disk of ``out`` refuses into a UserError."""
+    """Turn an OSError in the block into a UserError about ``out``."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"--out {out}: {error.strerror}; give a folder with room that can be written to, "
-            "and run the same command again"
+            f"--out {out}: {error.strerror}; give a writable folder with enough space, and run the same command again"
         ) from error

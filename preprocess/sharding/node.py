@@ -22,9 +22,9 @@ class Node:
             )
 
     def shards(self, plan: Plan) -> tuple[PlannedShard, ...]:
-        """Return the shards that are this node's: every ``count``-th, from the ``rank``-th on."""
+        """Return this node's shards: every ``count``-th, starting at ``rank``."""
         return plan.shards[self.rank :: self.count]
 
 
 ALONE = Node()
-"""The only one."""
+"""The only node."""

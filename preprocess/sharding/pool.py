@@ -1,4 +1,4 @@
-"""Processes that build shards: single-threaded inside, each with its own copy of the data set's listing."""
+"""Worker processes that build shards: single-threaded, each with its own copy of the dataset's listing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from preprocess.workers import make_ready, open_pool, start_worker
 T = TypeVar("T")
 
 _BEAT = 1.0
-"""Seconds between two looks at the counts while no shard ends."""
+"""Seconds between updates of the counts while no shard finishes."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all shards of a run have in common; handed to each worker once, as it starts."""
+    """What all shards of a run share; sent to each worker once, when it starts."""
 
     files: Files
     out: Storage
@@ -37,7 +37,8 @@ class Job:
 
 
 Engine = Callable[[Job, Sequence[ShardWork], int], Generator[Future[Done] | None]]
-"""Builds shards with at most so many workers; yields their futures as they end, and None when a second goes by without.
+"""Builds shards with at most the given number of workers; yields their futures as they finish, and None after every
+second without one.
 
 It counts the records in the job's tally, and ends early once that is stopped.
 """
@@ -47,29 +48,29 @@ _job: list[Job] = []
 
 @contextmanager
 def worker_pool(count: int, job: Job) -> Iterator[Executor]:
-    """Yield a pool of ``count`` processes that know the job; what they have not begun at the end is dropped.
+    """Yield a pool of ``count`` processes with the job; tasks that have not started at the end are cancelled.
 
-    One may be a thread of this process (`open_pool`). Raise UserError where a worker was killed.
+    A single worker may be a thread of this process (`open_pool`). Raise UserError if a worker was killed.
     """
     pool = open_pool(count, make_ready(), _start, (job, dict(os.environ)))
     try:
         yield pool
     except BrokenProcessPool as error:
         raise UserError(
-            f"--out {job.out}: a worker was killed, perhaps for want of memory; "
-            "run the same command again to go on, with fewer --workers"
+            f"--out {job.out}: a worker was killed, perhaps out of memory; "
+            "run the same command again with fewer --workers to resume"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def current_job() -> Job:
-    """Return the job of the worker process that this is called in."""
+    """Return the job of the current worker process."""
     return _job[0]
 
 
 def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
-    """Yield the futures as they end, and None whenever a second goes by without."""
+    """Yield the futures as they finish, and None after every second without one."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=_BEAT, return_when=FIRST_COMPLETED)

@@ -1,7 +1,8 @@
-"""Shards built by a Ray cluster: one task a planned shard, the same function as in the worker processes of one machine.
+"""Builds shards on a Ray cluster: one task per planned shard, with the same function as the local worker processes.
 
-The driver, which alone counts and writes plan, rejects and manifest, is this process. A task whose node dies is run
-again on another; what it had begun is a temporary file, or aborted, and what it had finished has the same bytes.
+This process is the driver; it alone counts records and writes plan, rejects and manifest. If a node dies, its task is
+run again on another node: unfinished output is a temporary file or an aborted upload, and a finished shard gets the
+same bytes again.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from preprocess.sources import Files
 from preprocess.workers import prepare_environment, settle
 
 _RETRIES = 3
-"""How often a task is run again whose worker or node was killed."""
+"""Retries of a task whose worker or node was killed."""
 _STORE = 100_000_000
-"""Bytes of the object store of a cluster that this process starts: it holds the data set's listing, no pictures."""
+"""Bytes of the object store of a cluster started by this process: it holds the dataset's listing, no images."""
 
-_PATIENCE = 10.0
-"""Seconds that the cluster's head is given to accept a connection."""
+_TIMEOUT = 10.0
+"""Seconds to wait for the cluster's head to accept a connection."""
 
 _Shared = tuple[Files, Storage]
 
@@ -39,8 +40,8 @@ _shared: dict[str, _Shared] = {}
 def ray_engine(address: str | None) -> Engine:
     """Return the engine that builds on the cluster at ``address``.
 
-    None is that of RAY_ADDRESS or, where this is not set, one on this machine alone for as long as the build takes.
-    Raise UserError where Ray is not installed.
+    None means RAY_ADDRESS or, if that is not set, a local cluster that is started for the build. Raise UserError if Ray
+    is not installed.
     """
     try:
         import ray
@@ -70,17 +71,17 @@ def ray_engine(address: str | None) -> Engine:
 
 @contextmanager
 def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
-    """Be connected to a cluster. Raise UserError where there is none at the address."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else Ray reports to its makers
+    """Connect to a cluster for the duration of the block. Raise UserError if there is none at the address."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else Ray reports usage statistics
     prepare_environment()
-    found = address or os.environ.get("RAY_ADDRESS")
-    if found and found != "auto":
-        _check_listens(found)
-    own = {} if found else {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
+    target = address or os.environ.get("RAY_ADDRESS")
+    if target and target != "auto":
+        _check_listens(target)
+    own = {} if target else {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
     try:
-        ray.init(address=found, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(address=target, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"--ray-address {found}: {one_line(error)}; give the address of a cluster that runs") from error
+        raise UserError(f"--ray-address {target}: {one_line(error)}; give the address of a running cluster") from error
     try:
         yield
     finally:
@@ -91,24 +92,24 @@ def _check_listens(address: str) -> None:
     """Raise UserError unless something listens at the address: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"--ray-address {address}: no cluster there ({error}); give HOST:PORT as ray start --head has told it"
+            f"--ray-address {address}: no cluster there ({error}); give HOST:PORT as printed by ray start --head"
         ) from error
 
 
 def _counted(ray: Any, job: Job, future: Future[Done | Exception]) -> Future[Done]:
-    """Return the future of what a task returned, or of the error that it returned; count its records."""
+    """Return a future of the task's result, or of the error that it returned; count its records."""
     result: Future[Done] = Future()
     try:
         done = future.result()
-    except ray.exceptions.RayTaskError:  # a bug, told with the task's own traceback
+    except ray.exceptions.RayTaskError:  # a bug, shown with the task's own traceback
         raise
     except ray.exceptions.RayError as error:
         done = UserError(
-            f"--out {job.out}: a worker was killed {_RETRIES + 1} times ({type(error).__name__}), perhaps for want of "
-            "memory; run the same command again to go on, with more memory a processor"
+            f"--out {job.out}: a worker was killed {_RETRIES + 1} times ({type(error).__name__}), perhaps out of "
+            "memory; run the same command again with more memory per CPU to resume"
         )
     if isinstance(done, Exception):
         result.set_exception(done)
@@ -119,7 +120,7 @@ def _counted(ray: Any, job: Job, future: Future[Done | Exception]) -> Future[Don
 
 
 def _build(shared: list[Any], name: str, work: ShardWork) -> Done | Exception:
-    """Build a shard in a task; what the user can mend is returned, as Ray would wrap what is raised."""
+    """Build a shard in a task; errors that the user can fix are returned, as Ray would wrap a raised exception."""
     if name not in _shared:  # a worker process runs many tasks, and the listing is large
         import ray
 

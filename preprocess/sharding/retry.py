@@ -13,27 +13,27 @@ from schemas import MANIFEST, PLAN, Plan, ShardIndex
 
 
 def prepare_retry(out: Storage, planned: PlannedRecords, node: Node) -> None:
-    """Give the folder the new plan and unmark the shards that are to be built anew; the others' tars stay as they are.
+    """Write the new plan to the folder and unmark the shards that must be rebuilt; the other tars are not touched.
 
-    Repairing files changes their sizes and so the plan's fingerprint. The new plan is taken on if the configuration is
-    the same and every record that had become a sample is still planned, with all inputs of the same size. Rejected
-    records may have changed, and may have gone or been joined by new ones (a repaired annotation can name another
-    view). Built anew are the shards that hold rejects and those that the new plan cuts otherwise.
+    Repairing files changes their sizes and so the plan's fingerprint. The new plan is accepted if the configuration is
+    the same and every record that became a sample is still planned, with all inputs of the same size. Rejected records
+    may have changed, disappeared, or been joined by new ones (a repaired annotation can name another view). Rebuilt are
+    shards with rejects, and shards whose records differ in the new plan.
 
-    Order of steps: manifest away, indices away, plan exchanged; after a crash anywhere, a shard without an index has
-    nothing to lose, and the same call goes on. Raise UserError where there is nothing to retry, samples would change,
-    or several nodes are at work (the retry would take away what another one has just built).
+    Order of steps: remove the manifest, remove the indices, replace the plan. After a crash at any point, a shard
+    without an index has nothing to lose, and the same call resumes. Raise UserError if there is nothing to retry,
+    samples would change, or there are several nodes (the retry would remove what another one has just built).
     """
     if node.count > 1:
-        raise UserError("--retry-rejects: runs on one node; leave --num-nodes away, or start the others after it")
-    held = read_plan(out)
-    if held is None:
+        raise UserError("--retry-rejects: runs on one node; omit --num-nodes, or start the other nodes after it")
+    old = read_plan(out)
+    if old is None:
         raise UserError(f"--out {out}: no shards to retry in it; run without --retry-rejects")
     plan = planned.plan
-    if held.configuration != plan.configuration:
+    if old.configuration != plan.configuration:
         raise UserError(f"--out {out}: built with other options; retry with the same ones, or give another --out")
-    stale = _stale_shards(out, held, planned)
-    if not stale and held == plan:
+    stale = _stale_shards(out, old, planned)
+    if not stale and old == plan:
         return
     out.remove(MANIFEST)
     names = {shard.name for shard in plan.shards}
@@ -42,15 +42,15 @@ def prepare_retry(out: Storage, planned: PlannedRecords, node: Node) -> None:
         if name not in names:
             out.remove(name)
     out.settle()
-    if held != plan:
+    if old != plan:
         out.write(PLAN, pretty(plan))
 
 
-def _stale_shards(out: Storage, held: Plan, planned: PlannedRecords) -> list[str]:
-    """Return those of the held plan's shards that have to go; the samples of all are checked first."""
+def _stale_shards(out: Storage, old: Plan, planned: PlannedRecords) -> list[str]:
+    """Return the old plan's shards that must be rebuilt or removed; check that the samples of all are unchanged."""
     kept = {(shard.name, shard.digest) for shard in planned.plan.shards}
     stale: list[str] = []
-    for shard in held.shards:
+    for shard in old.shards:
         index = read_index(out, shard)
         if index is not None:
             _check_samples(out, index, planned.digests)
@@ -64,6 +64,6 @@ def _check_samples(out: Storage, index: ShardIndex, digests: Mapping[str, str]) 
         if digests.get(sample.key) != sample.digest:
             change = "changed" if sample.key in digests else "gone"
             raise UserError(
-                f"--out {out}: inputs of {sample.key} in {index.name} have {change}, and it was no reject; "
-                "put them back, or build into another --out"
+                f"--out {out}: inputs of {sample.key} in {index.name} have {change}, and it was not a reject; "
+                "restore them, or build into another --out"
             )

@@ -1,4 +1,4 @@
-"""One sample: the members that a record becomes, as bytes."""
+"""One sample: turns a record into the bytes of its members."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from schemas import (
 )
 
 _PEOPLE, _GARMENTS = 4, 24
-"""How many results are kept of either, two for each: its image, and its side of the tuple, of at most 4 MB.
+"""Cache sizes; each person or garment has two entries, its image and its side of the tuple, of at most 4 MB.
 
-A person's records follow one another. A garment is worn in several frames of a look, and by neighbouring looks too.
+A person's records are consecutive. A garment is worn in several frames of a look, and in neighbouring looks too.
 """
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Members:
-    """A sample and the bytes of each of its members, by their ending."""
+    """A sample and the bytes of its members, by extension."""
 
     sample: Sample
     members: dict[str, bytes]
@@ -57,7 +57,7 @@ class Members:
 
 @dataclass(frozen=True)
 class _PersonMembers:
-    """The members that are the person's, encoded, and what else is needed of it."""
+    """The person's encoded members, and its side of the tuple."""
 
     side: PersonSide
     members: dict[str, bytes]
@@ -65,7 +65,7 @@ class _PersonMembers:
 
 @dataclass(frozen=True)
 class _GarmentMembers:
-    """The members that are the garment's, encoded."""
+    """The garment's encoded members, and its crop."""
 
     crop: Crop
     members: dict[str, bytes]
@@ -74,7 +74,7 @@ class _GarmentMembers:
 def make_samples(
     files: Files, records: Sequence[Record], configuration: Configuration
 ) -> Iterator[Members | Reject]:  # fmt: skip
-    """Make every record's sample, in order; what neighbouring records share is decoded, computed and encoded once."""
+    """Make every record's sample, in order; neighbouring records share decoded, computed and encoded results."""
     people, garments = _Recent(_PEOPLE), _Recent(_GARMENTS)
     for record in records:
         try:
@@ -84,26 +84,26 @@ def make_samples(
 
 
 class _Recent:
-    """The results, and faults, that were asked for last, by what they are of."""
+    """An LRU cache of results and RecordErrors."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._results: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 
     def get(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
-        """Return what ``make`` gave for the key. Raise RecordError, each time, where it did."""
-        if key not in self._held:
+        """Return the result of ``make`` for the key. If it raised RecordError, raise that each time."""
+        if key not in self._results:
             try:
-                self._held[key] = make()
+                self._results[key] = make()
             except RecordError as error:
-                self._held[key] = error
-            while len(self._held) > self._most:
-                self._held.popitem(last=False)
-        self._held.move_to_end(key)
-        found: T | RecordError = self._held[key]
-        if isinstance(found, RecordError):
-            raise RecordError(found.reason, found.path, found.detail)
-        return found
+                self._results[key] = error
+            while len(self._results) > self._max_entries:
+                self._results.popitem(last=False)
+        self._results.move_to_end(key)
+        result: T | RecordError = self._results[key]
+        if isinstance(result, RecordError):
+            raise RecordError(result.reason, result.path, result.detail)
+        return result
 
 
 def _make(
@@ -140,7 +140,7 @@ def _garment_members(product: Subject, record: Record, configuration: Configurat
 
 
 def _annotation(labels: Pose | AnyParse, path: str, derived_from: str = "") -> Annotation:
-    """Say where an annotation came from: a file, or what it was derived from where there is none."""
+    """Return the provenance of an annotation: its file, or if there is none, the file it was derived from."""
     return Annotation(path=path, origin=labels.origin) if path else Annotation(path=derived_from, origin="derived")
 
 
@@ -168,7 +168,7 @@ def _describe(
         person_parse=_annotation(person.parse, record.person_parse),
         product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
         product_parse=product_parse,
-        mended=tuple(fault.value for fault in dict.fromkeys((*person.faults, *product.faults))),
+        repaired=tuple(fault.value for fault in dict.fromkeys((*person.faults, *product.faults))),
     )
 
 
@@ -180,5 +180,5 @@ def _npy_header() -> bytes:
 
 
 def _npy(pose: NDArray[np.float32]) -> bytes:
-    """Return what np.save writes of a pose (17, 3), whose header it would put together anew each time."""
+    """Return the bytes that np.save writes for a pose (17, 3), with a cached header."""
     return _npy_header() + pose.tobytes()

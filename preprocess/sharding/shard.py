@@ -1,4 +1,4 @@
-"""One shard: its records become a tar and an index beside it."""
+"""One shard: turns its records into a tar and an index."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from preprocess.sharding.shared_counts import GivenUpError, Tally
 from preprocess.sources import Files, Record
 from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
 
-_AT_ONCE = 1 << 24
-"""Bytes of a member that are written at once: all of them, where tarfile's own 16 KiB take it many calls."""
+_COPY_BUFFER = 1 << 24
+"""Bytes written per call: large enough for a whole member, while tarfile's default of 16 KiB takes many calls."""
 
 
 @dataclass(frozen=True)
 class ShardWork:
-    """What a worker needs to know to build one shard; ``digests`` are those of its records, by key."""
+    """What a worker needs to build one shard; ``digests`` are those of its records, by key."""
 
     shard: PlannedShard
     records: tuple[Record, ...]
@@ -33,22 +33,22 @@ class ShardWork:
 
 
 def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> ShardIndex:
-    """Build one shard and commit it: temporary name, fsync, rename, and the index, which marks it done, last.
+    """Build one shard and commit it: temporary name, fsync, rename; the index, which marks it as done, is written last.
 
-    Raise GivenUpError where the run as a whole has too many rejects.
+    Raise GivenUpError if the run as a whole has too many rejects.
     """
     samples: list[ShardSample] = []
     rejects: list[Reject] = []
-    mended: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
     out.remove(index_name(work.shard.name))
     with out.writing(work.shard.name) as raw:
         stream = _Hashed(raw)
-        with tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_AT_ONCE) as tar:
+        with tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_COPY_BUFFER) as tar:
             for made in make_samples(files, work.records, work.configuration):
                 if isinstance(made, Reject):
                     rejects.append(made)
                 else:
-                    mended.update(made.sample.mended)
+                    repaired.update(made.sample.repaired)
                     samples.append(_append(tar, made, work.digests[made.sample.key]))
                 tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
                 if tally.stopped:
@@ -62,14 +62,14 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> Sh
         sha256=stream.digest.hexdigest(),
         samples=tuple(samples),
         rejects=tuple(rejects),
-        mended=dict(sorted(mended.items())),
+        repaired=dict(sorted(repaired.items())),
     )
     write_index(out, index)
     return index
 
 
 def _append(tar: tarfile.TarFile, made: Members, digest: str) -> ShardSample:
-    """Append a sample's members; mtime, owner and mode are fixed, so that the bytes are too."""
+    """Append a sample's members; mtime, owner and mode are fixed, so that the bytes are deterministic."""
     places: dict[str, tuple[int, int]] = {}
     for name in MEMBERS:
         data = made.members[name]
@@ -83,7 +83,7 @@ def _append(tar: tarfile.TarFile, made: Members, digest: str) -> ShardSample:
 
 
 class _Hashed(io.RawIOBase):
-    """A file that knows the size and sha256 of what was written to it."""
+    """A file wrapper that tracks the size and sha256 of the data written to it."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw

@@ -1,4 +1,4 @@
-"""Counts that all workers share: how many records were seen and rejected, and when that is too many."""
+"""Counters shared by all workers: records processed and rejected, and whether the limit on rejects is exceeded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from preprocess.workers import shared_memory_fault
 
 _ENOUGH = 100
-"""Records that have to be seen before a rate of rejects means anything."""
+"""Minimum number of records before the limit on rejects applies."""
 _TOP = 3
 
 
 class RejectLimitError(Exception):
-    """More records were rejected than `--max-reject-rate` allows; the message names the commonest reasons."""
+    """More records were rejected than `--max-reject-rate` allows; the message names the most common reasons."""
 
     def __init__(self, records: int, rejects: int, limit: float, reasons: Counter[str]) -> None:
         super().__init__(records, rejects, limit, reasons)
@@ -34,7 +34,7 @@ class RejectLimitError(Exception):
 
 
 class GivenUpError(Exception):
-    """A shard was given up because the run rejects too much; carries the reasons met in it."""
+    """A shard was given up because the run has too many rejects; ``reasons`` are those of its rejects so far."""
 
     def __init__(self, reasons: Counter[str]) -> None:
         super().__init__(reasons)
@@ -42,17 +42,17 @@ class GivenUpError(Exception):
 
 
 class Tally:
-    """Records seen and rejected, counted by all processes that were started with this object.
+    """Counters of records processed and rejected, shared by all processes started with this object.
 
-    Where processes cannot share memory all work is done in this one (`open_pool`), which then counts alone.
-    ``limit`` is the highest share of rejects, in [0, 1], None for no limit.
+    If processes cannot share memory, all work is done in this one (`open_pool`), which then counts alone. ``limit`` is
+    the maximum share of rejects, in [0, 1], None for no limit.
     """
 
     def __init__(self, limit: float | None, seen: int, rejected: int) -> None:
         self._counts: Any = [seen, rejected, 0]
         self._lock: AbstractContextManager[Any] = threading.Lock()
         if shared_memory_fault() is None:
-            # The default's lock would go to children of a fork of this process alone.
+            # The default context's lock could only be inherited by forks of this process.
             self._counts = multiprocessing.get_context("spawn").Array("q", self._counts)
             self._lock = self._counts.get_lock()
         self._limit = limit
@@ -60,17 +60,17 @@ class Tally:
 
     @property
     def seen(self) -> int:
-        """Records that became a sample or a reject."""
+        """Records processed: samples and rejects."""
         return int(self._counts[0])
 
     @property
     def rejected(self) -> int:
-        """Records that became a reject."""
+        """Records rejected."""
         return int(self._counts[1])
 
     @property
     def stopped(self) -> bool:
-        """Whether there have been too many rejects at any moment."""
+        """Whether the limit was exceeded at any time."""
         return bool(self._counts[2])
 
     def count(self, samples: int, rejects: int) -> None:

@@ -1,8 +1,8 @@
-"""AI-Hub 78, "fashion items and wearing images": both releases, unpacked or in the zips as delivered.
+"""AI-Hub 78, "fashion items and wearing images": both releases, unpacked or in the original zips.
 
-Folders are found by the name of the leaf (`Model-Image`, `item-pose_f`, `Model-Image_deid`, …), whatever lies above
-it; the wearing lists say which items a look wears. Where a file is there twice, the newest delivery's counts, and of
-the same delivery the unpacked one; the other is an `older-duplicate`.
+Folders are recognised by their own name (`Model-Image`, `item-pose_f`, `Model-Image_deid`, …), wherever they are; the
+wearing lists name the items that each look wears. Of duplicate files the one from the newest delivery is used, within
+one delivery the unpacked one; the other is an `older-duplicate`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from preprocess.sources.files import Files, normal
 from schemas import Split
 
 SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
-"""What a wearing list names for every look."""
+"""The slots that a wearing list fills for every look."""
 
-_PICTURES = (".jpg", ".jpeg", ".png")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _ALIASES = {"top_out": "main_top", "top_in": "inner_top"}
 
 
@@ -45,10 +45,10 @@ class Part:
     worn: dict[str, dict[str, str]] = field(default_factory=dict)
     worn_by_look: dict[str, dict[str, str]] = field(default_factory=dict)
     reaches_knee: dict[str, bool] = field(default_factory=dict)
-    """By item; filled as items are met, since one is worn in several frames"""
+    """By item; a cache, since an item is worn in several frames"""
 
     def path(self, leaf: Leaf, stem: str) -> str:
-        """Return the file's path, "" where it is missing."""
+        """Return the file's path, "" if it is missing."""
         return self.files.get(leaf, {}).get(stem, "")
 
 
@@ -64,12 +64,12 @@ class AIHub:
 
     @property
     def left_out(self) -> Counter[str]:
-        """Code → how often: of each fault, and of what the options excluded."""
+        """Code → count: of every fault, and of every exclusion by the options."""
         return Counter[str](dict([*self.found.counts.items(), *self.excluded.items()]))
 
 
 def is_aihub(files: Files) -> bool:
-    """Return whether a folder of model images and a wearing list lie anywhere below."""
+    """Return whether there are a folder of model images and a wearing list at any depth."""
     model = wearing = False
     for folder, names in files.walk():
         model = model or leaf_of(folder) == "model-image"
@@ -80,7 +80,7 @@ def is_aihub(files: Files) -> bool:
 
 
 def open_aihub(files: Files) -> AIHub:
-    """List the files and read the wearing lists. Raise UserError where the layout is not AI-Hub's."""
+    """List the files and read the wearing lists. Raise UserError if the layout is not AI-Hub's."""
     parts: dict[Split, Part] = {"train": Part(), "val": Part()}
     wearing: dict[Split, dict[str, str]] = {"train": {}, "val": {}}
     found = Tally()
@@ -99,15 +99,15 @@ def open_aihub(files: Files) -> AIHub:
             _read_wearing(files, path, part, found)
     if not any(part.worn for part in parts.values()):
         raise UserError(
-            f"--src {files.root}: no winfo*.json or wearing_info*.json with pairs below it; "
-            "put the label archives (라벨링데이터) beside the images"
+            f"--src {files.root}: no winfo*.json or wearing_info*.json with pairs in it or its subfolders; "
+            "put the label archives (라벨링데이터) next to the images"
         )
     return AIHub(files, parts, _release(parts, lists), found)
 
 
 def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Tally) -> None:
     stem, suffix = splitext(normal(name))
-    if suffix.lower() not in (_PICTURES if leaf.endswith("image") else (".json",)):
+    if suffix.lower() not in (_IMAGE_SUFFIXES if leaf.endswith("image") else (".json",)):
         return
     if not is_usable_stem(stem):
         found.note(Fault.BAD_NAME, path)
@@ -118,7 +118,7 @@ def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Ta
 
 
 def _add(paths: dict[str, str], name: str, path: str, found: Tally) -> None:
-    """Keep one path per name: the newest delivery's where an older folder holds the same file again."""
+    """Keep one path per name: that of the newest delivery, if an older folder has the same file."""
     if name in paths:
         newer = is_newest(path) and not is_newest(paths[name])
         found.note(Fault.OLDER_DUPLICATE, paths[name] if newer else path)
@@ -128,7 +128,7 @@ def _add(paths: dict[str, str], name: str, path: str, found: Tally) -> None:
 
 
 def _drop_other_release(part: Part, found: Tally) -> None:
-    """Leave out release 1's copy of an image and its labels where release 2's are there too."""
+    """Drop release 1's copies of images and labels that release 2 has as well."""
     for leaf, stems in part.files.items():
         if leaf.startswith("model"):
             for stem in [stem for stem in stems if short_stem(stem) != stem and short_stem(stem) in stems]:
@@ -136,8 +136,8 @@ def _drop_other_release(part: Part, found: Tally) -> None:
 
 
 def _newest(paths: list[str]) -> list[str]:
-    found = sorted(paths)
-    return [path for path in found if is_newest(path)] or found
+    in_order = sorted(paths)
+    return [path for path in in_order if is_newest(path)] or in_order
 
 
 def _release(parts: dict[Split, Part], lists: dict[Split, list[str]]) -> Release:
@@ -149,7 +149,7 @@ def _release(parts: dict[Split, Part], lists: dict[Split, list[str]]) -> Release
 
 
 def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
-    """Add a wearing list to the part; a look's frames that are not listed wear what its listed ones wear."""
+    """Add a wearing list to the part; unlisted frames of a look wear the same as its listed ones."""
     try:
         rows = load_json(files.read(path))
     except (RecordError, ValueError) as error:
@@ -158,14 +158,14 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
         raise UserError(
             f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file again"
         )
-    pictures = part.files.get("model-image", {})
+    images = part.files.get("model-image", {})
     for row in rows:
         wearing = row.get("wearing") if isinstance(row, dict) else None
         stem = normal(splitext(wearing)[0]) if isinstance(wearing, str) else ""
         if not is_usable_stem(stem):
             found.note(Fault.BAD_PAIR, path)
             continue
-        if stem not in pictures and short_stem(stem) in pictures:
+        if stem not in images and short_stem(stem) in images:
             stem = short_stem(stem)
         slots = _slots(row, path, found)
         if stem in part.worn:
@@ -175,7 +175,7 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
 
 
 def _slots(row: dict[str, Any], path: str, found: Tally) -> dict[str, str]:
-    """Return the row's items by slot, under today's names of the slots."""
+    """Return the row's items by slot, with old slot names replaced by the current ones."""
     named = {_ALIASES.get(slot, slot): item for slot, item in row.items() if item not in (None, "")}
     slots: dict[str, str] = {}
     for slot in SLOTS:

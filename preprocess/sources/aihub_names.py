@@ -1,4 +1,4 @@
-"""The names of AI-Hub 78: which folder holds what, of which split, of which release; which look an image shows."""
+"""Naming conventions of AI-Hub 78: content, split and release of a folder, and the look that an image shows."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _LEAF = re.compile(r"^(model|item)-(image|pose|parse)(_f|_deid)?$", re.IGNORECAS
 _WEARING = re.compile(r"^(winfo|wearing_info).*\.json$", re.IGNORECASE)
 _NEWEST = re.compile(r"_add(/|$)|v230428", re.IGNORECASE)
 _LONG = re.compile(r"^(\d{4})_\d{4}_\d+_[A-Z]_(?:.+_)?([A-Z]\d{3})_(\d{3})$")
-"""Release 1's name of a model's image: day, day, width, studio, look, perhaps items, look, frame."""
+"""Release 1's name of a model's image: day, day, width, studio, look, optional items, look, frame."""
 
 _USABLE = re.compile(r"^[\w.,()\[\] +-]{1,56}$")
-"""What an image's stem may be: it becomes part of a sample's key, which has to fit into a tar."""
+"""Allowed stems of images: the stem becomes part of a sample's key, whose length a tar limits."""
 
 _ITEM = re.compile(r"^[\w.-]{1,16}$")
 
 
 def leaf_of(folder: str) -> Leaf | None:
-    """Return what the folder holds, by the last part of its name; None for another folder."""
+    """Return the folder's content by the last part of its path; None for other folders."""
     match = _LEAF.match(folder.rsplit("/", 1)[-1])
     return f"{match[1].lower()}-{match[2].lower()}" if match else None  # type: ignore[return-value]
 
 
 def split_of(folder: str) -> Split:
-    """Return the split that the folder or one above it is named after, the outermost first; else train."""
+    """Return the split named by the outermost path component that names one; train if none does."""
     for part in folder.lower().split("/"):
         if re.search(r"valid|(^|[^a-z])val([^a-z]|$)", part):
             return "val"
@@ -40,12 +40,12 @@ def split_of(folder: str) -> Split:
 
 
 def is_wearing_list(name: str) -> bool:
-    """Return whether a file of this name lists who wears what."""
+    """Return whether a file of this name is a wearing list."""
     return _WEARING.match(name) is not None
 
 
 def is_newest(path: str) -> bool:
-    """Return whether the path is of the delivery of May 2023, which replaces older folders beside it."""
+    """Return whether the path belongs to the delivery of May 2023, which replaces older folders next to it."""
     return _NEWEST.search(path) is not None
 
 
@@ -60,15 +60,15 @@ def is_usable_item(item: str) -> bool:
 
 
 def short_stem(stem: str) -> str:
-    """Return release 2's name of a model's image for release 1's; any other stem as it is."""
+    """Convert release 1's name of a model's image to release 2's; other stems are unchanged."""
     match = _LONG.match(stem)
     return f"{match[1]}_{match[2]}_{match[3]}" if match else stem
 
 
 def release_of(stems: list[str], folders: set[str], wearing_lists: list[str]) -> Release:
-    """Tell the release by majority of: the images' stems, the folders' names, the wearing lists' names.
+    """Determine the release by majority vote of the images' stems, the folders' names and the wearing lists' names.
 
-    Release 2 where the votes are even.
+    A tie is release 2.
     """
     votes = 0
     if stems:

@@ -1,8 +1,8 @@
-"""A zip that is read in place: it appears as a folder beside it, named after its stem.
+"""A zip that is read in place: it appears as a folder next to it, named after its stem.
 
-``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. What is skipped: absolute
-names, names with '..', a drive or a backslash, links, zips in zips. What is listed but cannot be read: encrypted
-members, members that would be absurdly large when unpacked (they are never inflated), damaged ones.
+``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. Skipped are absolute names,
+names with '..', a drive or a backslash, links, and zips in zips. Listed but unreadable are encrypted members, members
+that would be absurdly large when unpacked (they are never inflated), and damaged ones.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from preprocess.sources.parts import Joined
 from preprocess.sources.zips import Member, members
 
 JSON_LIMIT = 64 << 20
-"""Bytes; the largest label files are about 100 kB, the pair lists a few MB."""
+"""Bytes; the largest label files are about 100 kB, the lists of pairs a few MB."""
 
 PICTURE_LIMIT = 256 << 20
 _SMALL = 1 << 20
 _RATIO = 200
-"""What is larger than a megabyte and was packed to less than a 200th is a bomb: JSON shrinks to a tenth."""
+"""A member above 1 MiB with a higher compression ratio is taken for a zip bomb; JSON compresses about 10:1."""
 
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _STORED, _DEFLATED = 0, 8
 
 
 def size_limit(path: str) -> int:
-    """Return how many bytes a file may have, by its name."""
+    """Return the size limit in bytes of a file with this name."""
     return JSON_LIMIT if path.lower().endswith(".json") else PICTURE_LIMIT
 
 
 def is_junk(part: str) -> bool:
-    """Return whether a part of a path is none of the dataset: hidden, or macOS' leftovers."""
+    """Return whether a path component is hidden or left by macOS, and so not part of the dataset."""
     return part.startswith(".") or part == "__MACOSX"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip and the folder as which it appears, relative to the dataset. Hashable and small: workers get it sent."""
+    """A zip and the folder that it appears as, relative to the dataset. Hashable, and small to send to workers."""
 
     folder: str
     source: Joined
@@ -71,12 +71,12 @@ class Archive:
             yield folder, sorted(folders[folder])
 
     def find(self, path: str) -> Member | None:
-        """Return the member that appears under ``path``; of several with one name the last. Raise UserError."""
+        """Return the member that appears as ``path``, the last one if several have the name. Raise UserError."""
         prefix = f"{self.folder}/"
         return _index(self).find(path[len(prefix) :]) if path.startswith(prefix) else None
 
     def read(self, member: Member, path: str) -> bytes:
-        """Return the member's bytes, checked. Raise RecordError. It may be locked, too large, or damaged."""
+        """Return the member's verified bytes. Raise RecordError if it is encrypted, too large or damaged."""
         if refused := _refusal(member, path):
             raise refused
         try:
@@ -84,13 +84,13 @@ class Archive:
         except (OSError, ValueError, zlib.error) as error:
             raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}; fetch {self._file} again") from error
         if zlib.crc32(data) != member.crc:
-            raise RecordError(Fault.UNREADABLE_FILE, path, f"its checksum does not fit; fetch {self._file} again")
+            raise RecordError(Fault.UNREADABLE_FILE, path, f"wrong checksum; fetch {self._file} again")
         return data
 
     def _packed(self, member: Member) -> bytes:
         header = self.source.read(member.offset, _LOCAL.size)
         if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
-            raise ValueError("not where the zip says")
+            raise ValueError("not at the offset that the zip states")
         fields = _LOCAL.unpack(header)
         return self.source.read(member.offset + _LOCAL.size + fields[10] + fields[11], member.packed)
 
@@ -100,7 +100,7 @@ class Archive:
 
 
 class _Index:
-    """Where each member lies, in about 40 bytes a member: arrays, sorted by the hash of the name."""
+    """Offsets of all members in about 40 bytes each: arrays sorted by the hash of the name."""
 
     def __init__(self, archive: Archive) -> None:
         keys = array("q")
@@ -135,19 +135,19 @@ def _index(archive: Archive) -> _Index:
 
 
 def _refusal(member: Member, path: str) -> RecordError | None:
-    """Return why a member is not even tried."""
+    """Return the reason why a member must not be read, None if it may be."""
     if member.encrypted:
-        return RecordError(Fault.ENCRYPTED_MEMBER, path, "locked by a password; unpack the zip beside it")
+        return RecordError(Fault.ENCRYPTED_MEMBER, path, "protected by a password; unpack the zip next to it")
     limit = size_limit(path)
     if max(member.size, member.packed) > limit:
-        return RecordError(Fault.TOO_LARGE, path, f"{member.size} bytes unpacked, {limit} are allowed; take it away")
+        return RecordError(Fault.TOO_LARGE, path, f"{member.size} bytes unpacked, {limit} are allowed; remove it")
     if member.size > _SMALL and member.size > _RATIO * member.packed:
-        return RecordError(Fault.TOO_LARGE, path, f"{member.packed} bytes would become {member.size}; take it away")
+        return RecordError(Fault.TOO_LARGE, path, f"{member.packed} bytes would become {member.size}; remove it")
     return None
 
 
 def _inflate(packed: bytes, member: Member) -> bytes:
-    """Return ``member.size`` bytes. Raise ValueError or zlib.error, without inflating more than that."""
+    """Return ``member.size`` bytes, never inflating more than that. Raise ValueError or zlib.error."""
     if len(packed) != member.packed:
         raise ValueError("cut short")
     if member.method == _STORED:
@@ -157,5 +157,5 @@ def _inflate(packed: bytes, member: Member) -> bytes:
     else:
         raise ValueError(f"packed by method {member.method}, only 0 and 8 can be read here: unpack it, or")
     if len(data) != member.size:
-        raise ValueError("not of the size that the zip says")
+        raise ValueError("not of the size that the zip states")
     return data

@@ -1,8 +1,8 @@
 """Dress Code: categories upper_body, lower_body and dresses, each with all its images in one folder.
 
-The number before a name's last `_` joins what belongs together, the one after it says what it is: 0 the person, 1 the
-garment, 2 the keypoints, 4 the label map. The lists say which split a pair is of; those at the root name the category
-in a third column, those inside of a category need not.
+File names are NUMBER_KIND: files of one pair share the number, and the kind is 0 for the person, 1 for the garment,
+2 for the keypoints, 4 for the label map. Each list belongs to a split; lists at the root name the category in a third
+column, lists inside a category may omit it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from preprocess.sources.listed import PICTURES, Kind, Listed, Pair, Row, list_sp
 from schemas import Garment, Split
 
 CATEGORIES: dict[str, Garment] = {"upper_body": "upper", "lower_body": "lower", "dresses": "dress"}
-"""Name of a category → what is worn there; in the order of their numbers in the lists."""
+"""Name of a category → kind of garment; in the order of the category numbers in the lists."""
 
 _FILES: dict[tuple[str, str], Kind] = {
     ("images", "0"): "person-image",
@@ -25,7 +25,7 @@ _FILES: dict[tuple[str, str], Kind] = {
     ("keypoints", "2"): "person-pose",
     ("label_maps", "4"): "person-parse",
 }
-"""(folder, what a name ends with) → what the file is."""
+"""(folder, last part of the stem) → kind of file."""
 
 _FOLDERS = {folder for folder, _ in _FILES}
 _NAME = re.compile(r"^(\w{1,40})_(\d)$")
@@ -33,12 +33,12 @@ _PAINTED = re.compile(r"_vis$")
 
 
 def is_dress_code(folders: set[str]) -> bool:
-    """Return whether a category's folder of images is among the names of folders."""
+    """Return whether the folder names include a category's folder of images."""
     return any(_category(folder) and folder.endswith("/images") for folder in folders)
 
 
 def open_dress_code(files: Files) -> Listed:
-    """List the files and read the lists. Raise UserError where there is no list of pairs."""
+    """List the files and read the lists. Raise UserError if there is no list of pairs."""
     data = Listed("dress-code", files, "dress-code", ("person-image", "person-pose", "person-parse", "product-image"))
     lists: list[tuple[Split, str]] = []
     for folder, names in files.walk(data.found):
@@ -51,7 +51,7 @@ def open_dress_code(files: Files) -> Listed:
                 _add_file(data, category, leaf, name, path)
     if not lists:
         raise UserError(
-            f"--src {files.root}: no train_pairs.txt or test_pairs_paired.txt; put them beside the categories"
+            f"--src {files.root}: no train_pairs.txt or test_pairs_paired.txt; put them next to the categories"
         )
     for split, path in sorted(lists):
         for row in read_list(files, path, data.found):
@@ -60,7 +60,7 @@ def open_dress_code(files: Files) -> Listed:
 
 
 def _category(folder: str) -> str:
-    """Return the category whose folder this is or lies in, "" for none."""
+    """Return the category whose folder this is or is in, "" for none."""
     return next((part for part in folder.lower().split("/")[-2:] if part in CATEGORIES), "")
 
 
@@ -93,7 +93,7 @@ def _add_row(data: Listed, split: Split, row: Row, path: str) -> None:
 
 
 def _listed_category(column: str) -> str:
-    """Return the category that a list's third column names, by number or by name; "" for none."""
+    """Return the category given by a list's third column, as a number or a name; "" for none."""
     if column in CATEGORIES:
         return column
     return tuple(CATEGORIES)[int(column)] if column in ("0", "1", "2") else ""

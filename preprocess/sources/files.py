@@ -1,7 +1,7 @@
-"""The files of a dataset below one folder, zips as delivered among them: their relative names, sizes and bytes.
+"""The files of a dataset in one folder, including those inside zips: their relative names, sizes and bytes.
 
-A zip appears as a folder beside it that is named after its stem; see `archives`. Where a file lies both unpacked and
-in a zip under the same name, the unpacked one counts.
+A zip appears as a folder next to it that is named after its stem; see `archives`. If a file exists both unpacked and
+in a zip under the same name, the unpacked one is used.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from preprocess.sources.zips import Member
 
 
 class Files:
-    """Read access to a folder, by names relative to it with '/' between parts; nothing outside it can be reached.
+    """Read access to a folder by relative paths with '/' as separator; nothing outside it can be reached.
 
-    Picklable and small: a worker opens zips anew, once per process.
+    Small to pickle: each worker process opens the zips itself.
     """
 
     def __init__(self, root: Path) -> None:
@@ -34,9 +34,9 @@ class Files:
         self._about_archives = Tally()
 
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
-        """Yield each folder's relative name and the names of its files, both sorted: folders first, then zips.
+        """Yield each folder's relative path and the names of its files, both sorted: folders first, then zips.
 
-        Links to folders are not followed; hidden files and the zips themselves are not listed. What is skipped is
+        Links to folders are not followed; hidden files and the zips themselves are not listed. Skipped entries are
         counted in ``tally``. Raise UserError for a damaged zip or one with a part missing.
         """
         tally = Tally() if tally is None else tally
@@ -60,8 +60,8 @@ class Files:
     def read(self, path: str) -> bytes:
         """Return a file's bytes.
 
-        Raise RecordError for a link or a name that leads out of the dataset, and for what is too large, locked, damaged
-        or not there.
+        Raise RecordError for a link or a name that leads out of the dataset, and for a file that is too large,
+        encrypted, damaged or missing.
         """
         found = self._stat(path)
         if found is None:
@@ -83,13 +83,13 @@ class Files:
             ) from error
 
     def size(self, path: str) -> int:
-        """Return a file's size in bytes, unpacked, -1 where it cannot be had."""
+        """Return a file's uncompressed size in bytes, -1 if it is missing."""
         return self.stamp(path)[0]
 
     def stamp(self, path: str) -> tuple[int, ...]:
-        """Return what tells a file from another without reading it: size in bytes, and in a zip its CRC-32.
+        """Return what identifies a file's content without reading it: its size in bytes and, in a zip, its CRC-32.
 
-        (-1,) where it cannot be had.
+        (-1,) if it is missing.
         """
         try:
             found = self._stat(path)
@@ -101,7 +101,7 @@ class Files:
         return (member[1].size, member[1].crc) if member else (-1,)
 
     def _stat(self, path: str) -> os.stat_result | None:
-        """Return the state of an unpacked file, None where there is none. Raise RecordError `outside`."""
+        """Return the stat of an unpacked file, None if there is none. Raise RecordError `outside`."""
         if path.startswith("/") or path[1:2] == ":" or "\0" in path or "\\" in path or ".." in path.split("/"):
             raise RecordError(Fault.OUTSIDE, path, "leads out of the dataset; remove it")
         full = f"{self.root}/{path}"
@@ -134,7 +134,7 @@ class Files:
 
 
 def _folders(root: Path, tally: Tally) -> Iterator[tuple[str, list[str]]]:
-    """Yield every folder on disk and its files, sorted; count links to folders and what is no file."""
+    """Yield every folder on disk and its files, sorted; count links to folders and special files."""
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -164,14 +164,14 @@ def _checked(folder: str) -> str:
     except UnicodeEncodeError as error:
         raise UserError(
             f"{shown(folder)}: the folder's name is not UTF-8, perhaps cp949; rename it "
-            "(convmv -r -f cp949 -t utf8 --notest), or give the zips as delivered"
+            "(convmv -r -f cp949 -t utf8 --notest), or give the original zips"
         ) from error
     return folder
 
 
 @lru_cache(maxsize=4096)
 def _is_inside(folder: str, root: str) -> bool:
-    """Return whether a folder lies below the root when links are followed; few folders hold all the files."""
+    """Return whether a folder is inside the root when links are followed; cached, as folders are few."""
     return _leads_inside(folder, root)
 
 
@@ -181,5 +181,5 @@ def _leads_inside(path: str, root: str) -> bool:
 
 
 def normal(name: str) -> str:
-    """Return the name in composed Unicode: some file systems and unzip programs hand Korean out decomposed."""
+    """Return the name in composed Unicode: some file systems and unzip programs decompose Korean."""
     return unicodedata.normalize("NFC", name)

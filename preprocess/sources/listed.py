@@ -1,13 +1,13 @@
-"""What VITON-HD and Dress Code have in common: files of people and garments by a group and a stem, and lists of pairs.
+"""Shared by VITON-HD and Dress Code: files of people and garments by group and stem, and lists of pairs.
 
-A group is what stems are unique in: a split's folder of VITON-HD, a category of Dress Code. A list may pair a person
-with another person's garment, to be dressed in it. No image shows that, so for such a row the person in the garment
-that is worn is used.
+Stems are unique within a group: a split's folder of VITON-HD, a category of Dress Code. A list may pair a person with
+another person's garment (an unpaired try-on). No image shows that, so such a row is replaced by the person with the
+garment that is worn.
 
-A list is text, one pair a row, in columns separated by spaces or tabs. The names in use: `train_pairs.txt`,
-`test_pairs.txt`, `test_pairs_paired.txt`, `test_pairs_unpaired.txt`, and the same with `val` or `valid`. A row is
-PERSON GARMENT or PERSON GARMENT CATEGORY; with or without folders before the names, blank lines between, a newline at
-the end, a byte order mark.
+A list is a text file with one pair per row, in columns separated by spaces or tabs. Its name is `train_pairs.txt`,
+`test_pairs.txt`, `test_pairs_paired.txt`, `test_pairs_unpaired.txt`, or one of these with `val` or `valid`. A row is
+PERSON GARMENT or PERSON GARMENT CATEGORY. Folders before the names, blank lines, a missing newline at the end and a
+byte order mark are accepted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LIST = re.compile(r"^(train|test|val|valid|validation)_?[a-z]*_?pairs.*\.txt$",
 
 
 class Pair(NamedTuple):
-    """A person in the garment that is worn, by group and stem, and what the record calls them."""
+    """A person in the worn garment, by group and stem, and their ids in the record."""
 
     split: Split
     group: str
@@ -56,7 +56,7 @@ class Listed:
     files: Files
     labels: Pixelwise
     needs: tuple[Kind, ...]
-    """What a pair has to have a file of"""
+    """Kinds of files that every pair must have"""
     paths: dict[Kind, dict[tuple[str, str], str]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     """Kind → (group, stem) → path"""
     pairs: dict[tuple[str, str, str, str], Pair] = field(default_factory=dict)
@@ -66,26 +66,26 @@ class Listed:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Code → how often: of each fault, and of what the options excluded."""
+        """Code → count: of every fault, and of every exclusion by the options."""
         return {str(code): count for code, count in (*self.found.counts.items(), *self.excluded.items())}
 
     def add_file(self, kind: Kind, group: str, stem: str, path: str) -> None:
-        """Add a file; of two with one name the first one counts."""
+        """Add a file; if two have the same name, the first is used."""
         if self.paths[kind].setdefault((group, stem), path) != path:
             self.found.note(Fault.OLDER_DUPLICATE, path)
 
     def add_pair(self, pair: Pair) -> None:
-        """Add a pair unless it is there already: several lists name the same pairs."""
+        """Add a pair unless it is already present: several lists may name the same pair."""
         self.pairs.setdefault((pair.split, pair.group, pair.person, pair.product), pair)
 
     def path(self, kind: Kind, group: str, stem: str) -> str:
-        """Return a file's path, "" where it is missing."""
+        """Return a file's path, "" if it is missing."""
         return self.paths[kind].get((group, stem), "")
 
     def records(
         self, garment: Garment | Literal["all"], pairing: Pairing | Literal["both"], _views: Views
     ) -> Iterator[Record]:
-        """Yield a record for every wanted pair; all views are front views, and every person has one frame."""
+        """Yield a record for every selected pair; all views are front views, and every person has one frame."""
         if pairing == "view":
             return
         for pair in self.pairs.values():
@@ -113,7 +113,7 @@ class Listed:
 
 
 class Row(NamedTuple):
-    """One row: the stems of a person's and of a garment's image, and what the third column says, "" without."""
+    """One row: the stems of the person's and the garment's image, and the third column, "" without one."""
 
     person: str
     garment: str
@@ -121,21 +121,21 @@ class Row(NamedTuple):
 
 
 def list_split(name: str) -> Split | None:
-    """Return the split that a file of this name lists the pairs of, None for another file."""
+    """Return the split whose pairs a file of this name lists, None for other files."""
     match = _LIST.match(name)
     return None if match is None else "train" if match[1].lower() == "train" else "val"
 
 
 def read_list(files: Files, path: str, found: Tally) -> Iterator[Row]:
-    """Yield the rows of a list, each once. Rows that cannot be used, and those that are repeated, are counted.
+    """Yield the distinct rows of a list; unusable and repeated rows are counted in ``found``.
 
-    Raise UserError where the list cannot be read.
+    Raise UserError if the list cannot be read.
     """
     seen: set[Row] = set()
     try:
         text = files.read(path).decode("utf-8-sig")
     except (RecordError, UnicodeDecodeError) as error:
-        raise UserError(f"{files.root / path}: not a text of pairs ({error}); fetch the file again") from error
+        raise UserError(f"{files.root / path}: not a text file of pairs ({error}); fetch the file again") from error
     for number, line in enumerate(text.splitlines(), 1):
         columns = line.split()
         if not columns:

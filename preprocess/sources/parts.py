@@ -1,7 +1,7 @@
-"""Zips as they are delivered: whole, or cut into parts that are read as one file.
+"""Zips as delivered: whole, or split into parts that are read as one file.
 
-`NAME.zip.part0, NAME.zip.part1073741824, …` carry the byte offset of each part; plain `NAME.zip.part1, .part2, …` (or
-from 0) are numbered. Parts are put in order by number, not by name.
+`NAME.zip.part0, NAME.zip.part1073741824, …` are named by the byte offset of each part; `NAME.zip.part1, .part2, …` (or
+from 0) are numbered. Parts are ordered by number, not by name.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from preprocess.faults import Fault, Tally, shown
 
 _ZIP = re.compile(r"^(.+)\.zip(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
 _MOST_PARTS = 1000
-"""Numbers from here on are byte offsets: nobody cuts a zip into that many numbered parts."""
+"""Numbers from here on are taken for byte offsets: no zip has that many numbered parts."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """One file, or all parts of one in order: their paths, sizes in bytes, and times of change in ns."""
+    """A file, or all its parts in order: their paths, sizes in bytes, and modification times in ns."""
 
     paths: tuple[Path, ...]
     sizes: tuple[int, ...]
     changed: tuple[int, ...]
     next_part: str
-    """Name of the part that is missing where the last one here is not the end, "" for a whole file."""
+    """Name of the part that would follow the last one, for messages; "" for a whole file."""
 
     @property
     def size(self) -> int:
-        """Bytes of all parts together."""
+        """Total bytes of all parts."""
         return sum(self.sizes)
 
     def read(self, offset: int, count: int) -> bytes:
@@ -53,9 +53,9 @@ def is_archive(name: str) -> bool:
 
 
 def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joined]:
-    """Return the zips of a folder by the stem of their name. Raise UserError where a part is missing.
+    """Return the zips of a folder by the stem of their name. Raise UserError if a part is missing.
 
-    A zip that is there whole and in parts is taken whole, and the parts are counted as an `older-duplicate`.
+    If a zip exists both whole and in parts, the whole one is used and the parts count as an `older-duplicate`.
     """
     whole: dict[str, str] = {}
     parts: dict[str, dict[int, str]] = {}
@@ -98,6 +98,6 @@ def _join_parts(folder: Path, numbered: dict[int, str]) -> Joined:
         following = numbers[-1] + 1
     if missing is not None:
         raise UserError(
-            f"{shown(str(folder / prefix))}{missing} is missing, or the part before it is cut short; fetch it again"
+            f"{shown(str(folder / prefix))}{missing} is missing, or the part before it is truncated; fetch it again"
         )
     return Joined(joined.paths, joined.sizes, joined.changed, f"{prefix}{following}")

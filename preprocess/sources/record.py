@@ -1,4 +1,4 @@
-"""What a source yields: one pair of a person and a garment, as paths and ids."""
+"""The record that a source yields: one pair of a person and a garment, as paths and ids."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ UNWANTED_GARMENT: dict[Garment, Exclusion] = {
     "lower": Exclusion.LOWER_GARMENT,
     "dress": Exclusion.DRESS_GARMENT,
 }
-"""What a pair is counted as where --garment asks for another kind."""
+"""How a pair is counted if --garment selects another kind."""
 
 
 class Product(NamedTuple):
-    """The files of one image; paths relative to the dataset, "" where a file is missing."""
+    """The files of one image; paths relative to the dataset, "" if a file is missing."""
 
     image: str
     pose: str
@@ -41,17 +41,17 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One pair that is to become one sample. Paths are relative to the dataset; "" where the file is missing."""
+    """One pair, which becomes one sample. Paths are relative to the dataset; "" if the file is missing."""
 
     part: Split
-    """The part of the dataset that it is from"""
+    """The dataset's own split of the pair"""
     split: Split
-    """What it is used for: its part's, unless it would leak (see `splits`)"""
+    """The split it is used in: `part`, unless that would leak (see `splits`)"""
     look: str
     frame: str
     item: str
     side: str
-    """F or B of a product photograph; the frame that the garment is cut out of"""
+    """F or B of a product photograph, or the frame that the garment is cut out of"""
     garment: Garment
     view: View
     pairing: Pairing
@@ -59,16 +59,16 @@ class Record:
     person_pose: str
     person_parse: str
     product_image: str
-    """The garment's image: a product photograph, or another frame of the look; so are its pose and parse"""
+    """The garment's image: a product photograph, or another frame of the look; likewise its pose and parse"""
     product_pose: str
     product_parse: str
     beneath_image: str = ""
-    """The product photograph of the top listed beneath this one, to tell the layers by"""
+    """The product photograph of the top listed beneath this one, used to tell the layers apart"""
     beneath_parse: str = ""
     layers: int = 1
-    """How many tops are listed"""
+    """Number of tops listed"""
     labels: Labels = "aihub"
-    """How the person's parse is labelled; all but AI-Hub's are label maps, and their garments have no landmarks"""
+    """Label table of the person's parse; all but AI-Hub's are label maps, and their garments have no landmarks"""
 
     @property
     def key(self) -> str:
@@ -77,7 +77,7 @@ class Record:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """All paths that the sample is made from."""
+        """Paths of all files that the sample is made from."""
         beneath = (self.beneath_image, self.beneath_parse) if self.layers > 1 else ()
         return (
             self.person_image, self.person_pose, self.person_parse,

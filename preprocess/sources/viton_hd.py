@@ -1,7 +1,8 @@
-"""VITON-HD, and the older VITON: people and garments in folders of one split, joined by their stems.
+"""VITON-HD and the older VITON: people and garments in folders per split, matched by their stems.
 
-The folders go by the names met, the newest first: where one stem is in several of a kind, the first counts. A person's
-own garment has the person's name: in VITON-HD 00006_00.jpg and 00006_00.jpg, in VITON 000001_0.jpg and 000001_1.jpg.
+Folder names vary between copies; they are listed newest first, and if several folders of a kind have the same stem, the
+first is used. A person's own garment has the person's name: 00006_00.jpg and 00006_00.jpg in VITON-HD, 000001_0.jpg and
+000001_1.jpg in VITON.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _FOLDERS: dict[str, Kind] = {
     "openpose-json": "person-pose",
     "pose": "person-pose",
 }
-"""Name of a folder → what it holds."""
+"""Name of a folder → kind of its files."""
 
 _RANK = {name: place for place, name in enumerate(_FOLDERS)}
 _POSE_SUFFIX = "_keypoints"
@@ -38,7 +39,7 @@ _OLD_POSES = "pose"
 
 
 def is_viton_hd(folders: set[str]) -> bool:
-    """Return whether folders `image` and `cloth` lie beside each other among the names of folders."""
+    """Return whether the folder names include `image` and `cloth` next to each other."""
     return any(
         folder == "image" or folder.endswith("/image")
         for folder in folders
@@ -47,7 +48,7 @@ def is_viton_hd(folders: set[str]) -> bool:
 
 
 def open_viton_hd(files: Files) -> Listed:
-    """List the files and read the lists. Raise UserError where there is no list of pairs."""
+    """List the files and read the lists. Raise UserError if there is no list of pairs."""
     data = Listed("viton-hd", files, "cihp", KINDS)
     lists: list[tuple[Split, str]] = []
     folders: list[tuple[str, list[str]]] = []
@@ -55,10 +56,10 @@ def open_viton_hd(files: Files) -> Listed:
         if _leaf(folder) in _FOLDERS:
             folders.append((folder, names))
         lists += [(split, f"{folder}/{name}" if folder else name) for name in names if (split := list_split(name))]
-    for folder, names in sorted(folders, key=lambda found: (_RANK[_leaf(found[0])], found[0])):
+    for folder, names in sorted(folders, key=lambda entry: (_RANK[_leaf(entry[0])], entry[0])):
         _add_folder(data, folder, names)
     if not lists:
-        raise UserError(f"--src {files.root}: no train_pairs.txt or test_pairs.txt; put them beside train/ and test/")
+        raise UserError(f"--src {files.root}: no train_pairs.txt or test_pairs.txt; put them next to train/ and test/")
     groups = {group for paths in data.paths.values() for group, _ in paths}
     for split, path in sorted(lists):
         for row in read_list(files, path, data.found):
@@ -72,7 +73,7 @@ def _leaf(folder: str) -> str:
 
 
 def _group(folder: str) -> str:
-    """Return the split whose folder this one lies in; images without such a folder above are of both lists."""
+    """Return the split whose folder this one is in; "" if there is none, as the images then belong to both lists."""
     above = folder.lower().split("/")[:-1]
     return next((("train" if part == "train" else "val") for part in reversed(above) if part in _SPLITS), "")
 
@@ -112,7 +113,7 @@ def _add_row(data: Listed, split: Split, group: str, row: Row, path: str) -> Non
 
 
 def _labels(data: Listed) -> Pixelwise:
-    """Tell the older VITON, whose labels are LIP's, by its folder of poses or the size of its parses."""
+    """Recognise the older VITON, which has LIP labels, by its folder of poses or the size of its parses."""
     if any(_leaf(path.rpartition("/")[0]) == _OLD_POSES for path in data.paths["person-pose"].values()):
         return "lip"
     for path in data.paths["person-parse"].values():

@@ -1,6 +1,6 @@
-"""The central directory of a zip, read as a stream: a few bytes are held for each of 300,000 members, not an object.
+"""The central directory of a zip, read as a stream: no object is kept for each of up to 300,000 members.
 
-Nothing in a zip is trusted: every length is checked against what is there before it is used.
+Nothing in a zip is trusted: every length is checked against the available data before it is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UTF_8 = 0x800
 
 
 class Member(NamedTuple):
-    """One entry: its decoded name, where its local header lies, and its sizes in bytes, packed and unpacked."""
+    """One entry: its decoded name, the offset of its local header, and its sizes in bytes, packed and unpacked."""
 
     name: str
     offset: int
@@ -42,7 +42,7 @@ class Member(NamedTuple):
 
     @property
     def fault(self) -> Fault | None:
-        """Return why the entry is skipped: its name, a link, a zip in a zip; None for a good one."""
+        """Return why the entry is skipped: its name, a link, a zip in a zip; None for a usable one."""
         name = self.name
         if "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
             return Fault.UNSAFE_NAME
@@ -58,11 +58,11 @@ class _Directory:
     start: int
     size: int
     shift: int
-    """Bytes that were put before the zip; all offsets in it are short by them."""
+    """Bytes that precede the zip; all its offsets are too small by this."""
 
 
 def members(source: Joined) -> Iterator[Member]:
-    """Yield every entry but folders, in the zip's own order. Raise UserError where the zip is cut short or damaged."""
+    """Yield every entry except folders, in the zip's order. Raise UserError if the zip is truncated or damaged."""
     try:
         directory = _directory(source)
         data = source.read(directory.start, directory.size)
@@ -102,21 +102,21 @@ def _member(fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> M
 
 
 def _long(extra: bytes, *values: int) -> list[int]:
-    """Return the sizes and the offset with those that need 8 bytes taken from the extra field."""
+    """Return the sizes and the offset, with those that need 8 bytes read from the zip64 extra field."""
     place = 0
     while place + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, place)
         if kind == 1:
             field = extra[place + 4 : place + 4 + length]
             wide = iter(struct.unpack(f"<{len(field) // 8}Q", field[: len(field) // 8 * 8]))
-            # Offsets are held in 8 signed bytes further on; nothing that large can be in any file.
+            # Offsets are later stored as signed 64-bit integers; no file is that large.
             return [min(next(wide, value), 1 << 62) if value == _FULL else value for value in values]
         place += 4 + length
     return list(values)
 
 
 def _decode(name: bytes, *, utf_8: bool) -> str:
-    """Decode a name. Korean Windows writes cp949 without saying so; some programs write UTF-8 without saying so."""
+    """Decode a name. Korean Windows writes cp949, and some programs UTF-8, without setting the flag."""
     for encoding in ("utf-8", "cp949"):
         try:
             return name.decode(encoding)
@@ -130,8 +130,8 @@ def _directory(source: Joined) -> _Directory:
     tail = source.read(tail_start, source.size - tail_start)
     mark = tail.rfind(_END_MARK, 0, max(0, len(tail) - _END.size + 4))
     if mark < 0:
-        missing = f"{source.next_part} is missing" if source.next_part else "the download broke off"
-        raise UserError(f"{_name(source)}: the end of the zip is not there: {missing}; fetch it again")
+        cause = f"{source.next_part} is missing" if source.next_part else "the download was interrupted"
+        raise UserError(f"{_name(source)}: the end of the zip is missing: {cause}; fetch it again")
     end = tail_start + mark
     fields = _END.unpack_from(tail, mark)
     size, start = fields[5], fields[6]
@@ -139,12 +139,12 @@ def _directory(source: Joined) -> _Directory:
         end, size, start = long
     shift = end - size - start
     if shift < 0:
-        raise UserError(f"{_name(source)}: damaged: its list of files would lie before its begin; fetch it again")
+        raise UserError(f"{_name(source)}: damaged: its list of files would start before the file does; fetch it again")
     return _Directory(start + shift, size, shift)
 
 
 def _directory_64(source: Joined, place: int) -> tuple[int, int, int] | None:
-    """Return (where the long end record lies, size and offset of the directory), None for a zip without."""
+    """Return (offset of the zip64 end record, size and offset of the directory), None for a zip without one."""
     locator = source.read(place, _LOCATOR.size)
     if len(locator) < _LOCATOR.size or locator[:4] != b"PK\x06\x07":
         return None

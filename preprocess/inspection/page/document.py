@@ -14,7 +14,7 @@ from preprocess.inspection.page.entry import Damage
 from preprocess.inspection.page.figures import Histogram, Known, Table
 from preprocess.inspection.page.leaks import Leaks
 from preprocess.inspection.page.sheet import CELL, Card
-from schemas import Plan, Reject, Twins
+from schemas import NearDuplicates, Plan, Reject
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -43,7 +43,7 @@ class Content:
     histograms: Sequence[Histogram]
     known: Sequence[Known]
     leaks: Leaks
-    twins: Twins | None
+    near_duplicates: NearDuplicates | None
     damages: Sequence[Damage]
     choice: Choice
     cards: Sequence[tuple[Card, tuple[str, ...]]]

@@ -69,7 +69,7 @@ def doubts_of(entry: Entry, leaks: bool) -> tuple[str, ...]:
     """Return the names of the doubts about a sample, gravest first; ``leaks``: whether it is part of a leak."""
     names = [LEAK] if leaks else []
     names += [doubt.name for doubt, holds in _RULES if holds(entry)]
-    return (*names, *(_fault_name(code) for code in entry.mended))
+    return (*names, *(_fault_name(code) for code in entry.repaired))
 
 
 def meaning(name: str) -> str:

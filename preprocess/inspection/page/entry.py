@@ -38,7 +38,7 @@ class Entry:
     """Those of Jg."""
     estimated: bool
     """Whether a pose or a parse was estimated by a network."""
-    mended: tuple[str, ...]
+    repaired: tuple[str, ...]
 
 
 @dataclass(frozen=True)

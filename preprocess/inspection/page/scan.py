@@ -97,7 +97,7 @@ def _entry(index: ShardIndex, sample: Sample, decoded: Decoded) -> Entry:
         jp=_bits(decoded.poses[JP]),
         jg=_bits(decoded.poses[JG]),
         estimated=any(annotation.origin == "estimated" for annotation in annotations),
-        mended=sample.mended,
+        repaired=sample.repaired,
     )
 
 

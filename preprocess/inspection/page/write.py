@@ -19,7 +19,7 @@ from preprocess.inspection.page.leaks import find_leaks
 from preprocess.inspection.page.scan import scan_shard
 from preprocess.inspection.page.sheet import make_cards
 from preprocess.inspection.verification import open_plan
-from preprocess.sharding.folder import read_twins
+from preprocess.sharding.folder import read_near_duplicates
 from preprocess.workers import in_processes
 from schemas import Plan
 
@@ -86,7 +86,7 @@ def _content(folder: Storage, plan: Plan, scans: Sequence[ShardScan]) -> Content
         histograms=histograms(entries),
         known=known_keypoints(entries),
         leaks=leaks,
-        twins=read_twins(folder),
+        near_duplicates=read_near_duplicates(folder),
         damages=[damage for scan in scans for damage in scan.damages],
         choice=choice,
         cards=[(cards[entry.key], doubts[entry.key]) for entry in choice.entries if entry.key in cards],

@@ -143,10 +143,11 @@ def _check_manifest(folder: Storage, expected: Manifest) -> Iterator[Problem]:
     except ValueError as error:
         yield Problem(MANIFEST, "", "", f"does not fit the schema: {' '.join(str(error).split())}")
         return
-    for name in Manifest.model_fields:
+    for name, field in Manifest.model_fields.items():
         ours, theirs = getattr(expected, name), getattr(existing, name)
         if name != "shards" and ours != theirs:
-            yield Problem(MANIFEST, "", "", f"{name} is {theirs}, but {ours} by the indices")
+            key = field.serialization_alias or name
+            yield Problem(MANIFEST, "", "", f"{key} is {theirs}, but {ours} by the indices")
     entries = {entry.name: entry for entry in existing.shards}
     for entry in expected.shards:
         if entries.pop(entry.name, None) != entry:

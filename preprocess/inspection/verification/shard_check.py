@@ -69,23 +69,21 @@ def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> Shar
     index = _index(folder, shard, problems)
     groups: list[Group] = []
     described: list[tuple[Sample, Look, Look]] = []
-    mended: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
     try:
         with folder.open(shard.name) as file:
             groups = _structure(file, shard.name, index, problems)
             for found in groups:
                 if one := _sample(file, shard, found, problems):
                     described.append(one)
-                    mended.update(one[0].mended)
+                    repaired.update(one[0].repaired)
     except OSError as error:
         problems.append(Problem(shard.name, "", "", f"cannot be read: {error.strerror}"))
     if index is not None:
         problems.extend(_against_plan(index, shard, fingerprint))
         problems.extend(_against_tar(index, groups))
-        if len(described) == len(index.samples) and dict(sorted(mended.items())) != index.mended:
-            problems.append(
-                Problem(shard.name, "", "", "the index's counts of repaired faults differ from its samples'")
-            )
+        if len(described) == len(index.samples) and dict(sorted(repaired.items())) != index.repaired:
+            problems.append(Problem(shard.name, "", "", "the index counts other repaired faults than its samples name"))
     rejected = tuple(reject.key for reject in index.rejects) if index else ()
     keys = (*(found.key for found in groups), *rejected)
     done = summary_of(index) if index else None

@@ -71,7 +71,7 @@ def test_build_shards_accepts_the_folder_and_verify_finds_no_problem(
     arguments = ("build-shards", "--src", str(studio.out), "--out", str(shards), "--workers", "1")
     assert prep(*arguments, monkeypatch=monkeypatch) == 0
     manifest = Manifest.model_validate_json((shards / "manifest.json").read_bytes())
-    assert (manifest.samples_by_split, manifest.rejects, manifest.mended) == ({"val": 3}, 0, {})
+    assert (manifest.samples_by_split, manifest.rejects, manifest.repaired) == ({"val": 3}, 0, {})
     assert prep("verify", "--shards", str(shards), "--workers", "1", monkeypatch=monkeypatch) == 0
     assert prep("inspect", "--src", str(studio.out), "--workers", "1", monkeypatch=monkeypatch) == 0
 

@@ -93,7 +93,7 @@ def test_two_nodes_fill_one_folder(aihub: Path, tmp_path: Path) -> None:
     assert prep("verify", "--shards", "shards", cwd=tmp_path).returncode == 0
 
 
-def test_rejects_are_retried_after_the_file_was_mended(aihub: Path, tmp_path: Path) -> None:
+def test_rejects_are_retried_after_the_file_was_repaired(aihub: Path, tmp_path: Path) -> None:
     pose = next(aihub.rglob("Model-Pose/1008_A001_000.json"))
     content = pose.read_bytes()
     pose.write_bytes(b"{")

@@ -64,11 +64,11 @@ def test_mended_landmarks_are_named(landmarks: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "mended"), [("utf-8", ()), ("utf-8-sig", ("utf-8-bom",)), ("cp949", ("cp949-text",))]
+    ("encoding", "repaired"), [("utf-8", ()), ("utf-8-sig", ("utf-8-bom",)), ("cp949", ("cp949-text",))]
 )
-def test_encodings(encoding: str, mended: tuple[str, ...]) -> None:
+def test_encodings(encoding: str, repaired: tuple[str, ...]) -> None:
     read = read_pose(as_bytes(pose(FLAT, note="착용영상"), encoding), "p.json")
-    assert (read.points[0, 0], read.faults) == (100, mended)
+    assert (read.points[0, 0], read.faults) == (100, repaired)
 
 
 @pytest.mark.parametrize("size", [None, {}, {"width": 0, "height": 9}, {"width": 10**400, "height": 9}, [720, 1280]])
@@ -118,7 +118,7 @@ def test_a_persons_swapped_sides_are_exchanged(stored: Any, true: Any, view_poin
 
 
 @pytest.mark.parametrize(
-    ("stored", "view_point", "mended"),
+    ("stored", "view_point", "repaired"),
     [
         (PERSON, 0, ()),
         (swapped(HEADLESS), 1, ()),
@@ -131,9 +131,9 @@ def test_a_persons_swapped_sides_are_exchanged(stored: Any, true: Any, view_poin
     ],
     ids=["front", "back", "side", "unknown", "no-face", "back-with-a-face", "shoulders-only", "nearly-sideways"],
 )
-def test_sides_are_left_alone_where_the_pose_is_not_sure(stored: Any, view_point: Any, mended: Any) -> None:
+def test_sides_are_left_alone_where_the_pose_is_not_sure(stored: Any, view_point: Any, repaired: Any) -> None:
     read = read_points(stored, "1008_A001_000.json", view_point=view_point)
-    assert (points_of(read), read.faults) == (stored, mended)
+    assert (points_of(read), read.faults) == (stored, repaired)
 
 
 @pytest.mark.parametrize("points", [GARMENT, TROUSERS], ids=["top", "trousers"])
@@ -177,7 +177,7 @@ def test_a_view_point_of_0_in_a_backs_file_is_only_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "name", "points", "category", "mended"),
+    ("number", "name", "points", "category", "repaired"),
     [
         (2, "tops", GARMENT, "tops", ()),
         (1, "outerwear", GARMENT, "outerwear", ()),
@@ -189,13 +189,13 @@ def test_a_view_point_of_0_in_a_backs_file_is_only_counted() -> None:
     ],
 )
 def test_a_category_counts_where_number_and_name_agree(
-    number: Any, name: Any, points: Any, category: str | None, mended: Any
+    number: Any, name: Any, points: Any, category: str | None, repaired: Any
 ) -> None:
     read = read_points(points, "1008001_F.json", category_id=number, category_name=name)
-    assert (read.category, read.faults) == (category, mended)
+    assert (read.category, read.faults) == (category, repaired)
     parse = {"region1": region([TRIANGLE], product_type="torso"), "image_size": SIZE}
     document = parse | {"category_id": number, "category_name": name}
-    assert read_item_parse(as_bytes(document), "1008001_F.json").faults == mended
+    assert read_item_parse(as_bytes(document), "1008001_F.json").faults == repaired
 
 
 def test_the_category_human_is_no_mismatch() -> None:

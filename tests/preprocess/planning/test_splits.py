@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.planning.splits import find_twins, keep_together
+from preprocess.planning.splits import find_near_duplicates, keep_together
 from preprocess.sources import Files, Record
-from schemas import Split, Twins
+from schemas import NearDuplicates, Split
 
 RECORD = Record(
     part="train", split="train", pairing="item", look="L", frame="000", item="I", side="F", garment="upper",
     view="front", person_image="", person_pose="", person_parse="", product_image="", product_pose="",
     product_parse="",
 )  # fmt: skip
-NONE = Twins(inputs="", pairs=())
+NONE = NearDuplicates(inputs="", pairs=())
 
 
 def record(part: Split, look: str, item: str, **more: Any) -> Record:
@@ -41,7 +41,7 @@ def picture(tmp_path: Path) -> Callable[[str, int], None]:
 
 def splits(root: Path, records: list[Record]) -> list[Split]:
     files = Files(root)
-    found = find_twins(files, records, 1, lambda done, total: None)
+    found = find_near_duplicates(files, records, 1, lambda done, total: None)
     return [one.split for one in keep_together(files, records, found)]
 
 
@@ -90,7 +90,7 @@ def test_one_look_is_one_look(tmp_path: Path) -> None:
 
 
 def test_the_garment_of_a_frame_links_looks_not_items(tmp_path: Path) -> None:
-    pair = Twins(inputs="", pairs=(("val/x.jpg", "train/y.jpg"),))
+    pair = NearDuplicates(inputs="", pairs=(("val/x.jpg", "train/y.jpg"),))
     records = [
         record("train", "A", "1", pairing="view", product_image="train/y.jpg"),
         record("val", "B", "2", pairing="view", product_image="val/x.jpg"),
@@ -104,12 +104,12 @@ def test_what_was_found_is_kept_for_the_same_pictures_only(tmp_path: Path, pictu
     for seed, path in enumerate(("train/A.jpg", "train/1.jpg", "val/B.jpg", "val/2.jpg")):
         picture(path, seed)
     files, calls = Files(tmp_path), []
-    first = find_twins(files, records, 1, lambda done, total: calls.append(done))
+    first = find_near_duplicates(files, records, 1, lambda done, total: calls.append(done))
     made = len(calls)
-    assert find_twins(files, records, 1, lambda done, total: calls.append(done), first) == first
+    assert find_near_duplicates(files, records, 1, lambda done, total: calls.append(done), first) == first
     assert len(calls) == made
     (tmp_path / "val/2.jpg").write_bytes((tmp_path / "train/1.jpg").read_bytes() + b"more")
-    again = find_twins(files, records, 1, lambda done, total: None, first)
+    again = find_near_duplicates(files, records, 1, lambda done, total: None, first)
     assert again.pairs == (("val/2.jpg", "train/1.jpg"),)
 
 
@@ -121,6 +121,6 @@ def test_the_number_of_threads_changes_nothing(
     for path in ("train/A.jpg", "train/1.jpg", "val/B.jpg", "val/2.jpg"):
         picture(path, 5 if path.endswith(("1.jpg", "2.jpg")) else len(path) + ord(path[-5]))
     files = Files(tmp_path)
-    one, two = (find_twins(files, records, workers, lambda done, total: None) for workers in (1, 2))
+    one, two = (find_near_duplicates(files, records, workers, lambda done, total: None) for workers in (1, 2))
     assert one == two
     assert one.pairs == (("val/2.jpg", "train/1.jpg"),)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocess.planning.thumbnails import candidate_matches, rough_thumb, thumb, twins, upper_thumb
+from preprocess.planning.thumbnails import candidate_matches, near_duplicates, rough_thumb, thumb, upper_thumb
 from preprocess.synthetic.garments.garment import garment
 from preprocess.synthetic.people.look import draw_look
 from preprocess.synthetic.people.person import person
@@ -27,7 +27,7 @@ PICTURES = looks(6)
 
 
 def found(one: bytes, others: list[bytes]) -> list[tuple[int, int]]:
-    """Compare roughly first, as `find_twins` does."""
+    """Compare roughly first, as `find_near_duplicates` does."""
     rows = np.arange(len(others))
     for rough in (upper_thumb, rough_thumb):
         ours, theirs = (np.array([rough(data) for data in part]) for part in ([one], [others[row] for row in rows]))
@@ -36,7 +36,7 @@ def found(one: bytes, others: list[bytes]) -> list[tuple[int, int]]:
             return []
         rows = rows[alike]
     close = np.array([thumb(others[row]) for row in rows])
-    return [(here, int(rows[there])) for here, there in twins(np.array([thumb(one)]), close)]
+    return [(here, int(rows[there])) for here, there in near_duplicates(np.array([thumb(one)]), close)]
 
 
 def scaled(pixels: np.ndarray, width: int, height: int) -> bytes:
@@ -66,7 +66,7 @@ def test_a_copy_is_found_in_another_file(change) -> None:  # type: ignore[no-unt
     assert found(change(PICTURES[3]), [encoded(pixels) for pixels in PICTURES]) == [(0, 3)]
 
 
-def test_other_people_in_other_clothes_are_no_twins() -> None:
+def test_other_people_in_other_clothes_are_no_near_duplicates() -> None:
     assert found(encoded(PICTURES[0]), [encoded(pixels) for pixels in PICTURES[1:]]) == []
 
 
@@ -143,7 +143,7 @@ def test_the_search_finds_what_comparing_all_with_all_finds() -> None:
     shift = rng.integers(-4, 5, ours.shape)
     moved = np.clip(ours.astype(int) + shift, 0, 255).astype(np.uint8)
     distance = np.abs(moved[:, None].astype(int) - theirs[None]).max(axis=-1)
-    assert list(twins(moved, theirs)) == [(int(a), int(b)) for a, b in np.argwhere(distance <= 4)]
+    assert list(near_duplicates(moved, theirs)) == [(int(a), int(b)) for a, b in np.argwhere(distance <= 4)]
     assert len(theirs[::7]) > 40
 
 
@@ -163,6 +163,6 @@ def test_what_cannot_be_decoded_has_no_thumbnail(data: bytes) -> None:
     assert upper_thumb(data) is None
 
 
-def test_nothing_has_no_twins() -> None:
+def test_nothing_has_no_near_duplicates() -> None:
     none, one = np.empty((0, 768), np.uint8), np.zeros((1, 768), np.uint8)
-    assert list(twins(none, one)) == list(twins(one, none)) == []
+    assert list(near_duplicates(none, one)) == list(near_duplicates(one, none)) == []

@@ -133,11 +133,11 @@ def test_a_retry_on_a_disk_that_fails_at_any_operation(
     looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = looks(5)
-    mended = next(root.rglob("Item-Image/1008003_F.jpg"))
-    good = mended.read_bytes()
-    mended.write_bytes(b"")
+    repaired = next(root.rglob("Item-Image/1008003_F.jpg"))
+    good = repaired.read_bytes()
+    repaired.write_bytes(b"")
     before = plan_of(root)
-    mended.write_bytes(good)
+    repaired.write_bytes(good)
     after = plan_of(root)
     run(root, tmp_path / "whole", after)
     whole = tree(tmp_path / "whole")
@@ -147,9 +147,9 @@ def test_a_retry_on_a_disk_that_fails_at_any_operation(
         number += 1
         out = tmp_path / f"out-{number}"
         disk.fail = lambda call: False
-        mended.write_bytes(b"")
+        repaired.write_bytes(b"")
         run(root, out, before)
-        mended.write_bytes(good)
+        repaired.write_bytes(good)
         disk.calls, disk.fail = 0, lambda call, n=number: call == n  # type: ignore[misc]
         try:
             run(root, out, after, retry_rejects=True)

@@ -66,7 +66,7 @@ def test_mended_records_join_and_other_shards_keep_their_bytes(
 def test_a_reject_that_goes_moves_the_records_behind_it(
     looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, edit: Callable[[Path, Callable[[Any], None]], None]
 ) -> None:
-    """The pose was missing, so the view was guessed; mended, it tells a side view, which is left out."""
+    """The pose was missing, so the view was guessed; repaired, it shows a side view, which is excluded."""
     root, out = looks(6), tmp_path / "out"
     mend = remove_file(root, "Model-Pose/1008_A003_000.json")
     assert run(root, out, plan_of(root)).manifest.rejects_by_reason == {"missing-person-pose": 1}
@@ -105,7 +105,7 @@ def test_mended_files_without_the_option_are_another_plan(looks: Looks, plan_of:
     mend = break_file(root, "Item-Image/1008002_F.jpg")
     run(root, out, plan_of(root))
     mend()
-    with pytest.raises(UserError, match="--retry-rejects if files of rejected records were mended"):
+    with pytest.raises(UserError, match="--retry-rejects after repairing files of rejected records"):
         run(root, out, plan_of(root))
 
 

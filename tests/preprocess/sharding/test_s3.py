@@ -95,12 +95,12 @@ def test_retried_rejects_are_built_anew_there_too(
     s3: S3Server, looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path
 ) -> None:
     root = looks(5)
-    mended = next(root.rglob("Item-Image/1008003_F.jpg"))
-    good = mended.read_bytes()
-    mended.write_bytes(b"")
+    repaired = next(root.rglob("Item-Image/1008003_F.jpg"))
+    good = repaired.read_bytes()
+    repaired.write_bytes(b"")
     for out in (URL, tmp_path / "out"):
         run(root, out, plan_of(root))
-    mended.write_bytes(good)
+    repaired.write_bytes(good)
     for out in (URL, tmp_path / "out"):
         assert run(root, out, plan_of(root), retry_rejects=True).manifest.rejects == 0
     assert s3.objects("some/shards") == tree(tmp_path / "out")
@@ -134,7 +134,7 @@ def test_uploads_that_a_killed_run_left_are_aborted_and_others_are_not(
     [
         ("s3://nobodys/shards", (), "--out s3://nobodys/shards: there is no bucket nobodys"),
         (URL, ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        ("memory://bucket/shards", (), "--out memory://bucket/shards: only s3:// URLs are written to"),
+        ("memory://bucket/shards", (), "--out memory://bucket/shards: only s3:// URLs can be written"),
         ("nonsense://bucket", (), "--out nonsense://bucket: Protocol not known"),
     ],
 )

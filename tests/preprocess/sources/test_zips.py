@@ -114,7 +114,7 @@ def test_a_missing_part_is_named(tmp_path: Path, parts: list[str], gone: int, sa
 def test_a_zip_that_is_cut_short_is_the_users_mistake(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "x.zip", {"1.jpg": b"1" * 1000, "2.jpg": b"2"})
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UserError, match=r"x\.zip: the end of the zip is not there.*fetch it again"):
+    with pytest.raises(UserError, match=r"x\.zip: the end of the zip is missing.*fetch it again"):
         listed(Files(tmp_path))
 
 

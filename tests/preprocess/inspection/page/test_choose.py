@@ -12,7 +12,7 @@ from schemas import View
 ENTRY = Entry(
     key="k", shard="train-000000.tar", split="train", garment="upper", view="front", pairing="item",
     person_path="p.jpg", product_path="g.jpg", person_crop=700, product_crop=500, person_size=600, beyond=0.0,
-    hidden=0.3, shown=0.4, jp=0x1FFF, jg=0x1FE0, estimated=False, mended=(),
+    hidden=0.3, shown=0.4, jp=0x1FFF, jg=0x1FE0, estimated=False, repaired=(),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from preprocess.inspection.page.entry import Entry
 SOUND = Entry(
     key="k", shard="train-000000.tar", split="train", garment="upper", view="front", pairing="item",
     person_path="p.jpg", product_path="g.jpg", person_crop=256, product_crop=128, person_size=600, beyond=1 / 3,
-    hidden=0.3, shown=0.4, jp=0x1FFF, jg=0xF, estimated=False, mended=(),
+    hidden=0.3, shown=0.4, jp=0x1FFF, jg=0xF, estimated=False, repaired=(),
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_a_sound_sample_has_no_doubt() -> None:
         ({"hidden": 0.04}, "little hidden"),
         ({"hidden": 0.71}, "much hidden"),
         ({"shown": 0.09}, "little garment"),
-        ({"mended": ("turned-image",)}, "repaired: turned-image"),
+        ({"repaired": ("turned-image",)}, "repaired: turned-image"),
     ],
 )
 def test_each_doubt_is_found_alone(change: dict[str, Any], name: str) -> None:

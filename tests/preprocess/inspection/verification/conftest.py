@@ -68,7 +68,7 @@ def sample_of(key: str, split: Split, look: str, item: str, seed: int) -> Files:
     meta = Sample(
         key=key, source="aihub", split=split, garment="upper", view="front", pairing="item", look=look, frame="000",
         item=item, person=picture, product=picture, person_pose=label, person_parse=label, product_pose=label,
-        product_parse=label, mended=(),
+        product_parse=label, repaired=(),
     )  # fmt: skip
     pose = np.zeros((17, 3), np.float32)
     members = {
@@ -177,7 +177,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reject = Reject(key="train_R", reason="bad-image", path="b.jpg", detail="cannot be decoded")
         index = ShardIndex(
             fingerprint=FINGERPRINT, digest=shard.digest, name=shard.name, split=shard.split, bytes=0, sha256="",
-            samples=tuple(samples), rejects=(reject,) if shard.records > len(samples) else (), mended={},
+            samples=tuple(samples), rejects=(reject,) if shard.records > len(samples) else (), repaired={},
         )  # fmt: skip
         (out / index_name(shard.name)).write_text(index.model_dump_json())
     Folder(out).seal()

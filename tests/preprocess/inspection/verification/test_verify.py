@@ -199,7 +199,7 @@ def test_a_missing_file(name: str, what: str, folder: Any, check: Check) -> None
         ("train-000001.index.json", lambda d: d["rejects"].clear(), "samples + rejects = 1: records are lost"),
         ("train-000001.index.json", lambda d: d.update(fingerprint="e"), "belongs to another plan (e)"),
         ("train-000001.index.json", lambda d: d.update(digest="e"), "belongs to another shard than the planned one"),
-        ("train-000001.index.json", lambda d: d.update(mended={"turned-image": 1}), "counts of repaired faults differ"),
+        ("train-000001.index.json", lambda d: d.update(mended={"turned-image": 1}), "counts other repaired faults"),
         ("train-000001.index.json", lambda d: d.update(more=1), "does not fit the schema"),
         ("plan.json", lambda d: d.update(records=6), "plan.json: 6 records, but its shards have a different total"),
     ],
