@@ -8,10 +8,13 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
+FAST := $(addprefix tests/,common schemas docs/test_names.py \
+	$(addprefix preprocess/,formats sources planning conditioning loading) \
+	$(addprefix train/,models diffusion configuration runs hardware reporting inference/test_pair_selection.py))
 DEMO := demo
 LOOKS := 200
 
-.PHONY: help install demo test test-slow test-lowest lint docs format schemas bench learn card clean
+.PHONY: help install demo test test-fast test-slow test-lowest lint docs format schemas bench learn card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -30,16 +33,17 @@ demo: install  ## Draw a data set, build shards, train the nano cascade, dress p
 	$(BIN)/trainer fit --shards $(DEMO)/shards --runs $(DEMO)/runs --preset nano
 	$(BIN)/trainer sample --runs $(DEMO)/runs --shards $(DEMO)/shards --out $(DEMO)/samples
 
-test: install  ## Run the tests (minutes)
-	$(BIN)/pytest -n auto -m "not slow"
+test: install  ## Run all tests but the slow ones, in parallel: about 8 minutes on two cores
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
-test-slow: install  ## Run the tests that take longer
-	$(BIN)/pytest -m slow
+test-fast: install  ## Run the tests that neither start programs nor train: the inner loop
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(FAST)
 
-test-lowest: $(LOWEST)/.installed  ## Run the quick tests with the lowest versions that pyproject.toml declares
-	PYTHONPATH=. $(LOWEST)/bin/python -m pytest -n auto -m "not slow" tests/common tests/schemas tests/preprocess/formats \
-		tests/preprocess/conditioning tests/preprocess/sources tests/train/configuration tests/train/diffusion \
-		tests/train/models tests/train/reporting tests/train/runs
+test-slow: install  ## Run the slow tests; SLOW_MINUTES=30 starts none after half an hour
+	SLOW_MINUTES=$(SLOW_MINUTES) $(BIN)/pytest -n auto --dist loadfile -m slow
+
+test-lowest: $(LOWEST)/.installed  ## Run the fast tests with the lowest versions that pyproject.toml declares
+	PYTHONPATH=. $(LOWEST)/bin/python -m pytest -n auto --dist loadfile -m "not slow" $(FAST)
 
 # Everything else comes from .venv: only what is declared is older.
 $(LOWEST)/.installed: $(VENV)/.installed .ci/lowest_versions.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from configurations import CONFIGURATION
+from shared_folders import OncePerRun, once_per_run
 
 from schemas import Configuration
 
@@ -27,12 +29,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[_COLLECTED] = {item.path for item in items}
 
 
+_STARTED = time.monotonic()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start no slow test once SLOW_MINUTES are over; those that are left out are named in the summary."""
+    minutes = os.environ.get("SLOW_MINUTES")
+    if minutes and item.get_closest_marker("slow") and time.monotonic() - _STARTED > 60 * float(minutes):
+        pytest.skip(f"not started within SLOW_MINUTES={minutes}")
+
+
 @pytest.fixture(scope="session")
 def collected_files(pytestconfig: pytest.Config) -> set[Path]:
     """The files of which this run collected tests; the test is skipped where it was told to collect a part only."""
     if {(pytestconfig.invocation_params.dir / one).resolve() for one in pytestconfig.args} != {Path(__file__).parent}:
         pytest.skip("only part of the tests was collected")
     return pytestconfig.stash[_COLLECTED]
+
+
+@pytest.fixture(scope="session", name="once_per_run")
+def _once_per_run(tmp_path_factory: pytest.TempPathFactory) -> OncePerRun:
+    """Make a folder once for all workers: (name, what fills it) → the folder, which tests read or copy."""
+    return once_per_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from shared_folders import OncePerRun
 
 from preprocess.planning.pairing import records
 from preprocess.planning.plan import make_plan
@@ -104,17 +105,19 @@ def draw_shards(configuration: Configuration) -> DrawShards:
 
 
 @pytest.fixture(scope="session")
-def shards(tmp_path_factory: pytest.TempPathFactory, draw_shards: DrawShards) -> Path:
+def shards(once_per_run: OncePerRun, draw_shards: DrawShards) -> Path:
     """Shards of twelve drawn looks, training and validation."""
-    return draw_shards(tmp_path_factory.mktemp("drawn"), 12)
+    return once_per_run("twelve-looks", lambda folder: draw_shards(folder, 12)) / "shards"
 
 
 @pytest.fixture(scope="session")
-def trained(shards: Path, tiny: TinyConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(shards: Path, tiny: TinyConfig, once_per_run: OncePerRun) -> Path:
     """Run folders of three tiny stages, trained for two steps."""
-    runs = tmp_path_factory.mktemp("trained") / "runs"
-    data = ShardFolder(shards, "train")
-    for stage in STAGES:
-        config = tiny(stage, "steps=2")
-        assert fit_stage(config, data, runs / stage, report=lambda status: None, stop=lambda: False)
-    return runs
+
+    def train(runs: Path) -> None:
+        data = ShardFolder(shards, "train")
+        for stage in STAGES:
+            config = tiny(stage, "steps=2")
+            assert fit_stage(config, data, runs / stage, report=lambda status: None, stop=lambda: False)
+
+    return once_per_run("tiny-cascade", train)

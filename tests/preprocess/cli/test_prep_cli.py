@@ -7,18 +7,25 @@ from pathlib import Path
 
 import click
 import pytest
+from in_process import Ended, run_here
 
-from preprocess.cli import cli
+from preprocess.cli import cli, main
 
 
-def prep(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def prep(*arguments: str, cwd: Path) -> Ended:
+    """Run the command line in this process; a process of its own shows no more, but for `program`."""
+    return run_here(main, *arguments, cwd=cwd)
+
+
+def program(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
     command = [sys.executable, "-m", "preprocess", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_build_shards_ends_with_a_summary_and_finds_itself_done(aihub: Path, tmp_path: Path) -> None:
     next(aihub.rglob("Item-Image/1008002_F.jpg")).write_bytes(b"")
-    done = prep("build-shards", "--src", str(aihub), cwd=tmp_path)
+    done = program("build-shards", "--src", str(aihub), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 samples (1 train) in 1 shards: shards/manifest.json" in done.stdout
     assert "rejected: 1 bad-image" in done.stdout
@@ -77,6 +84,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(aihub: Path, tmp_path: Path, argu
     assert said in done.stderr
 
 
+def test_a_mistake_ends_the_process_alike(tmp_path: Path) -> None:
+    done = program("build-shards", "--src", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("prep: ")
+    assert done.stderr.count("\n") == 1
+    assert "nowhere: no such folder" in done.stderr
+
+
 def test_a_dry_run_writes_nothing(aihub: Path, tmp_path: Path) -> None:
     done = prep("build-shards", "--src", str(aihub), "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -117,7 +132,7 @@ def test_a_folder_for_temporary_files_with_a_long_name_is_none_too_many(
     long = tmp_path / ("long" * 30)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))
-    done = prep("build-shards", "--src", str(aihub), cwd=tmp_path)
+    done = program("build-shards", "--src", str(aihub), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 

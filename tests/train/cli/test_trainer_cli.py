@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import Ended, run_here
 from PIL import Image
 from safetensors.numpy import load_file
 
+from train.cli import main
 from train.configuration.stage_config import STAGES
 
 Settings = dict[str, list[str]]
@@ -23,8 +25,9 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "train", *arguments]
 
 
-def trainer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False)
+def trainer(*arguments: str, cwd: Path) -> Ended:
+    """Run the command line in this process; what a process alone can show is run by `command`."""
+    return run_here(main, *arguments, cwd=cwd)
 
 
 def fit(shards: Path, runs: str, stage: str, settings: Settings, *more: str) -> list[str]:
@@ -61,7 +64,9 @@ def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> N
     raise AssertionError("the run ended or hung before it had made its steps")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", ["base", pytest.param("sr256", marks=pytest.mark.slow), pytest.param("sr1024", marks=pytest.mark.slow)]
+)
 def test_a_run_killed_by_force_ends_with_the_same_bits(
     shards: Path, tmp_path: Path, tiny_settings: Settings, stage: str
 ) -> None:  # fmt: skip
@@ -145,7 +150,7 @@ def runs(shards: Path, tmp_path_factory: pytest.TempPathFactory, tiny_settings: 
     return folder / "runs"
 
 
-def sample(runs: Path, shards: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def sample(runs: Path, shards: Path, out: Path, *more: str) -> Ended:
     return trainer("sample", "--runs", str(runs), "--shards", str(shards), "--out", str(out), *more, cwd=out.parent)
 
 
@@ -334,6 +339,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_pat
     assert done.stderr.startswith("trainer: ")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
+
+
+def test_a_mistake_ends_the_process_alike(tmp_path: Path) -> None:
+    arguments = command("fit", "--shards", "nowhere")
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("trainer: ")
+    assert done.stderr.count("\n") == 1
+    assert "run prep build-shards" in done.stderr
 
 
 def test_damaged_samples_stop_the_run_unless_they_may_be_skipped(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_folders import OncePerRun
 
 from preprocess.inspection.page import write_report
 from preprocess.planning.pairing import records
@@ -20,16 +21,18 @@ from schemas import Configuration
 
 
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
+def drawn(once_per_run: OncePerRun, configuration: Configuration) -> Path:
     """Shards of six drawn looks: training and validation, and a reject."""
-    root = tmp_path_factory.mktemp("report")
+    return once_per_run("six-looks", lambda root: _draw(root, configuration)) / "shards"
+
+
+def _draw(root: Path, configuration: Configuration) -> None:
     write_dataset(root / "aihub", looks=6, seed=0, workers=1)
     next((root / "aihub").rglob("1.Training/**/Model-Parse/*_000.json")).write_text("{}")
     files = Files(root / "aihub")
     settings = configuration.model_copy(update={"garment": "all"})
     planned = make_plan(files, list(records(open_aihub(files), "all")), settings)
     build(files, root / "shards", planned, 1, lambda done, total: None)
-    return root / "shards"
 
 
 @pytest.fixture
