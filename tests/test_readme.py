@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHORTER = {"sample-data": ["--looks", "12"], "fit": ["--preset", "nano", "--steps", "1", "--set", "data.batch=2"]}
+SHORTER = {
+    "sample-data": ["--looks", "12"],
+    "fit": ["--preset", "nano", "--steps", "1", "--set", "data.batch=2", "--set", "validation.every=0"],
+    "sample": ["--pairs", "1", "--steps", "2"],
+}
 """What is added to a command so that it fits a test's time."""
 
 

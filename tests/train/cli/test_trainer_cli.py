@@ -64,9 +64,8 @@ def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> N
     raise AssertionError("the run ended or hung before it had made its steps")
 
 
-@pytest.mark.parametrize(
-    "stage", ["base", pytest.param("sr256", marks=pytest.mark.slow), pytest.param("sr1024", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_run_killed_by_force_ends_with_the_same_bits(
     shards: Path, tmp_path: Path, tiny_settings: Settings, stage: str
 ) -> None:  # fmt: skip
@@ -85,7 +84,7 @@ def test_a_run_killed_by_force_ends_with_the_same_bits(
     assert numbers(tmp_path / "whole" / stage) == numbers(tmp_path / "killed" / stage)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_ends_the_run_at_a_checkpoint(
     shards: Path, tmp_path: Path, tiny_settings: Settings, number: signal.Signals
 ) -> None:  # fmt: skip
@@ -95,7 +94,7 @@ def test_a_signal_ends_the_run_at_a_checkpoint(
         process.send_signal(number)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "run the same command again to go on" in told
+    assert "run the same command again to resume" in told
     (checkpoint,) = (tmp_path / "runs/base/checkpoints").iterdir()
     state = json.loads((checkpoint / "state.json").read_text())
     steps = [json.loads(line)["step"] for line in (tmp_path / "runs/base/metrics.jsonl").read_text().splitlines()]
@@ -108,6 +107,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("what", "number"), [("validation", signal.SIGINT), ("sheet", signal.SIGTERM)])
 def test_a_signal_ends_what_is_looked_at_too_and_it_is_made_up_for(
     shards: Path, tmp_path: Path, tiny_settings: Settings, what: str, number: signal.Signals

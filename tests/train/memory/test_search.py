@@ -58,6 +58,7 @@ def test_a_large_card_needs_no_savings() -> None:
     )
 
 
+@pytest.mark.slow
 def test_less_memory_gets_leaner_settings_that_stay_within_it() -> None:
     plans = [nano_plan(size * MIB, batch=64) for size in (80, 60, 34)]
     for plan, size in zip(plans, (80, 60, 34), strict=True):
