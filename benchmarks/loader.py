@@ -40,7 +40,7 @@ from train.configuration.stage_config import STAGES, StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.batches import to_size
 from train.diffusion.schedule import make_schedule
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 
 BATCH = 16
 PRESETS: tuple[Preset, ...] = ("nano", "paper")
@@ -169,7 +169,7 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 def waiting(shards: Path, config: StageConfig, steps: int) -> None:
     """Print how long a nano step is, and how much of it passes until its batch is there: all samples decoded anew."""
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
     batches = BatchLoader(ShardFolder(shards, "train"), config).batches(0)
     train_step(training, next(batches), stepper)

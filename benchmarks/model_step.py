@@ -3,7 +3,7 @@
     python benchmarks/model_step.py [--compiled] [--rounds 5] [--only medium,nano]
 
 The step is that of `trainer fit` (`train_step`), on random images, with Adam. FLOPs are those of the forward and
-backward pass without checkpointing (`train.training.arithmetic`); the rate of fp32 matrix multiplication is measured
+backward pass without checkpointing (`train.training.flops`); the rate of fp32 matrix multiplication is measured
 between the steps, on the same threads. Seconds are the median of the rounds; the rows of a network take turns in each
 round. Memory is the peak of live tensors (`train.memory.live`), including weights, gradients, optimizer state and EMA
 weights. ``--compiled`` adds rows for torch.compile, which takes minutes on a CPU. Prints a Markdown table.
@@ -27,8 +27,8 @@ from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.memory.trace import blank_batch
-from train.training.arithmetic import flops_per_image
-from train.training.step import Stepper, begin, train_step
+from train.training.flops import flops_per_image
+from train.training.step import Stepper, init_training, train_step
 
 BATCHES = {"nano": {"base": 16, "sr256": 8, "sr1024": 16}, "small": {"base": 4, "sr256": 2, "sr1024": 1}}
 SIZE = 2048
@@ -90,7 +90,7 @@ class Steps:
         self.batch = blank_batch(config, config.data.batch)
         self.stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
         with LiveMemory() as memory:
-            self.training = begin(config, CPU)
+            self.training = init_training(config, CPU)
             for _ in range(2):
                 self.step()
             self.peak = memory.device_peak

@@ -26,7 +26,7 @@ from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, GridName
 from train.diffusion.schedule import ScheduleName, make_schedule
 from train.models import PRESETS, GarmentReuse, ModelConfig, ParallelUNet, ParallelUNetConfig, count_parameters
 from train.models.condition import Condition
-from train.training.arithmetic import forward_flops
+from train.training.flops import forward_flops
 
 STDS = torch.tensor([1.0, 0.5, 0.2, 0.1, 0.05, 0.02], dtype=torch.float64)
 

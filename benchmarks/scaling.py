@@ -14,7 +14,7 @@ from train.configuration.presets import Preset, preset_config
 from train.configuration.stage_config import STAGES
 from train.hardware.cards import CARDS, Card, CardName
 from train.hardware.precision import Precision
-from train.training.arithmetic import flops_per_image
+from train.training.flops import flops_per_image
 
 BATCH, STEPS = 256, 500_000
 UTILISATION = 0.35

@@ -112,10 +112,10 @@ def start_worker(environment: Mapping[str, str]) -> None:
     # The fork server may have started before the run's own variables (e.g. a store's address) were set.
     os.environ.clear()
     os.environ.update(environment)
-    settle()
+    configure_worker()
 
 
-def settle() -> None:
+def configure_worker() -> None:
     """Configure this process as a worker: a single thread, and rare garbage collection."""
     import cv2  # not at the top: the command imports this module early, to start the fork server meanwhile
 

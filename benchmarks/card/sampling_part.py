@@ -14,7 +14,7 @@ from card.workloads import cell_names, given, synchronize
 from torch import Tensor
 
 from train.configuration.presets import Preset
-from train.configuration.settings import checked
+from train.configuration.settings import validated_config
 from train.configuration.stage_config import Stage, StageConfig
 from train.diffusion.conditioning import TryOnInputs
 from train.inference.cascade import (
@@ -25,7 +25,7 @@ from train.inference.cascade import (
     sample_stage,
     sampling_precision,
 )
-from train.inference.dress import at_a_time
+from train.inference.dress import batch_size_for
 from train.models import build_model
 
 
@@ -41,11 +41,11 @@ def sampling_part() -> Part:
 def seconds_an_image(site: Site, preset: Preset, stage: Stage) -> Result:
     """Sample as many random inputs as `trainer sample` takes at a time; random weights cost what trained ones do."""
     precision = "bf16" if site.device.type == "cuda" else "fp32"
-    config = checked({**given(site, preset, stage), "precision": precision}, stage)
+    config = validated_config({**given(site, preset, stage), "precision": precision}, stage)
     torch.manual_seed(0)
     weights = {name: value.detach().clone() for name, value in build_model(config.model).state_dict().items()}
     trained = assemble_stage(config, weights, 0, site.device)
-    count = at_a_time([trained], site.device)
+    count = batch_size_for([trained], site.device)
     inputs = random_inputs(config, count, site.device)
     few = Overrides(steps=2)
     _seconds(trained, inputs, count, few, site.device)  # kernels are chosen

@@ -15,7 +15,7 @@ from train.configuration.presets import Preset
 from train.configuration.stage_config import Stage
 from train.hardware.cards import peak_tflops, prepare
 from train.hardware.world import ALONE
-from train.training.arithmetic import flops_per_image
+from train.training.flops import flops_per_image
 from train.training.metrics import peak_memory
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.atomic import write_atomically
 from train.configuration.presets import Preset
-from train.configuration.settings import checked, given_settings
+from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import Batch
 from train.data.batch import moved
@@ -25,7 +25,7 @@ from train.hardware.world import ALONE
 from train.memory.automatic import choose
 from train.memory.trace import blank_batch
 from train.training.state import Training
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 
 PRESETS: tuple[Preset, ...] = ("small", "nano", "paper")
 """The one that most people train first comes first."""
@@ -41,12 +41,12 @@ def cell_names() -> list[tuple[Preset, Stage]]:
 
 def given(site: Site, preset: Preset, stage: Stage, *settings: str) -> dict[str, Any]:
     """Return what a user's `--set` would give; a rehearsal's batch is tiny."""
-    return given_settings(preset, stage, None, [*settings, *(_REHEARSED if site.is_rehearsal else ())])
+    return merge_settings(preset, stage, None, [*settings, *(_REHEARSED if site.is_rehearsal else ())])
 
 
 def configured(site: Site, preset: Preset, stage: Stage, *settings: str) -> StageConfig:
     """Return settings of which nothing is chosen for the machine."""
-    return checked(given(site, preset, stage, *settings), stage)
+    return validated_config(given(site, preset, stage, *settings), stage)
 
 
 def chosen(site: Site, preset: Preset, stage: Stage, *, compiled: bool) -> StageConfig:
@@ -84,7 +84,7 @@ class Steps:
     device: torch.device
 
     def __post_init__(self) -> None:
-        self.training: Training = begin(self.config, self.device)
+        self.training: Training = init_training(self.config, self.device)
         self.stepper = Stepper(self.config, make_schedule(self.config.diffusion.schedule), self.device)
         self.batch = random_batch(self.config, self.config.data.batch, self.device)
 

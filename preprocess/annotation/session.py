@@ -39,7 +39,7 @@ class Report:
 
     outcomes: tuple[Outcome, ...]
     pairs: int
-    pairs_left_out: int
+    pairs_skipped: int
     """Pairs with a rejected image"""
     review: Path
     """Path of the review list"""
@@ -50,7 +50,7 @@ class Report:
         return sum(outcome.reason is not None for outcome in self.outcomes)
 
     @property
-    def to_look_at(self) -> int:
+    def to_review(self) -> int:
         """Images that were annotated, but need review."""
         return sum(outcome.reason is None and bool(outcome.notes) for outcome in self.outcomes)
 

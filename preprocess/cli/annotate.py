@@ -11,7 +11,7 @@ import click
 from common.options import FOLDER, examples
 from common.progress import progress_bar
 from preprocess.annotation.estimators.weights import load_estimators
-from preprocess.annotation.labels.confidence import LEAST
+from preprocess.annotation.labels.confidence import MIN_CONFIDENCE
 from preprocess.annotation.session import Report, annotate
 
 _LISTED = 10
@@ -26,7 +26,7 @@ _LISTED = 10
     help="Weights of the estimators; repeatable.  [default: rembg's cache folder]",
 )  # fmt: skip
 @click.option(
-    "--min-confidence", type=click.FloatRange(0, 1), default=LEAST, show_default=True,
+    "--min-confidence", type=click.FloatRange(0, 1), default=MIN_CONFIDENCE, show_default=True,
     help="Reject images with an estimate below this confidence.",
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="Reject images of several people instead of using the largest.")
@@ -47,7 +47,7 @@ def annotate_photographs(src: Path, out: Path, weights: tuple[Path, ...], min_co
 
 def _print(report: Report, out: Path, seconds: float) -> None:
     done = len(report.outcomes) - report.kept - report.rejected
-    skipped = f", {report.pairs_left_out} pairs skipped" if report.pairs_left_out else ""
+    skipped = f", {report.pairs_skipped} pairs skipped" if report.pairs_skipped else ""
     click.echo(f"{report.pairs} pairs in {out}{skipped}; {done} images annotated, {report.kept} kept ({seconds:.0f} s)")
     doubtful = sorted(
         (item for item in report.outcomes if item.reason or item.notes), key=lambda item: item.reason is None
@@ -55,4 +55,4 @@ def _print(report: Report, out: Path, seconds: float) -> None:
     for outcome in doubtful[:_LISTED]:
         click.echo(f"{outcome.photo.name}: {outcome.reason or '; '.join(outcome.notes)}")
     if doubtful:
-        click.echo(f"review {report.review}: {report.rejected} images rejected, {report.to_look_at} doubtful")
+        click.echo(f"review {report.review}: {report.rejected} images rejected, {report.to_review} doubtful")

@@ -15,7 +15,7 @@ from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
 from preprocess.faults import Exclusion
-from preprocess.planning.datasets import DataSet, open_data_set, recognise
+from preprocess.planning.datasets import Dataset, open_dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
 from preprocess.planning.splits import find_near_duplicates, keep_together
 from preprocess.sharding import (
@@ -197,9 +197,9 @@ def build_shards(
 
 def _plan(
     files: Files, out: Storage, configuration: Configuration, workers: int
-) -> tuple[DataSet, PlannedRecords]:  # fmt: skip
+) -> tuple[Dataset, PlannedRecords]:  # fmt: skip
     """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
-    data = open_data_set(files, configuration.source)
+    data = open_dataset(files, configuration.source)
     records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
     if not records:
         raise UserError(

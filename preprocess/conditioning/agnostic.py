@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
-from preprocess.conditioning.masks import box_of, dilated, eroded, thinned, without
+from preprocess.conditioning.masks import box_of, dilated, eroded, subsampled, without
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.conditioning.skin_or_cloth import likelihood, paint_from, repaint, shows_cloth
 from preprocess.formats.images import Mask, Pixels
@@ -118,7 +118,7 @@ def shown(
     if whole_half:
         repainted = _paint_margin(image, kept, pixels_of(labels, _HALF[garment]))
         kept |= repainted
-    small, masks = thinned(square, (worn, face), _STEP)
+    small, masks = subsampled(square, (worn, face), _STEP)
     cloth, skin = (likelihood(small, mask) for mask in masks)
     hair = pixels_of(labels, _HAIR)
     for part, alike in ((hair, None), *((end, skin) for end in _ends(labels, points, garment))):

@@ -22,7 +22,7 @@ def histogram(pixels: Pixels, mask: Mask, bins: tuple[int, int, int]) -> Counts:
     return np.asarray(found, np.float32)
 
 
-def smeared(counts: Counts, kernels: tuple[Kernel, ...]) -> Counts:
+def smoothed(counts: Counts, kernels: tuple[Kernel, ...]) -> Counts:
     """Convolve with one odd, symmetric kernel per axis; values beyond the range are dropped.
 
     Kernels whose weights are multiples of a power of two give the same bits on every processor: float64 represents

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.colours import distribution, histogram, smeared
-from preprocess.conditioning.masks import thinned
+from preprocess.conditioning.colours import distribution, histogram, smoothed
+from preprocess.conditioning.masks import subsampled
 from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, LabelMap, garment_mask, names_of, pixels_of
 from preprocess.formats.images import Mask, Pixels
 from schemas import Crop, Garment
@@ -102,9 +102,9 @@ def palette(pixels: Pixels, mask: Mask) -> Palette | None:
     """Return the smoothed distribution of colours inside the mask, flat, sums to 1; None for an empty mask."""
     if not mask.any():
         return None
-    small, (small_mask,) = thinned(pixels, (mask,), _STEP)
+    small, (small_mask,) = subsampled(pixels, (mask,), _STEP)
     lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
-    return distribution(smeared(histogram(lab, small_mask, _BINS), _KERNELS))
+    return distribution(smoothed(histogram(lab, small_mask, _BINS), _KERNELS))
 
 
 def is_clearly_more_like(

@@ -67,7 +67,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
-def thinned(image: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
+def subsampled(image: Pixels, masks: Sequence[Mask], step: int) -> tuple[Pixels, list[Mask]]:
     """Return every ``step``-th pixel of every ``step``-th row of the image and of masks of its size."""
     height, width = (size // step * step or size for size in image.shape[:2])
     small_masks = [np.ascontiguousarray(mask[:height:step, :width:step]) for mask in masks]

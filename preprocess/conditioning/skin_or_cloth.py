@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.colours import distribution, histogram, smeared
+from preprocess.conditioning.colours import distribution, histogram, smoothed
 from preprocess.conditioning.masks import box_of
 from preprocess.formats.images import Mask, Pixels
 
@@ -24,7 +24,7 @@ _BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 def likelihood(square: Pixels, mask: Mask) -> NDArray[np.float32]:
     """Return the likelihood of each colour inside ``mask``, flat, sums to 1; all zeros for an empty mask."""
-    return distribution(smeared(histogram(square, mask, (_BINS,) * 3), (_BLUR,) * 3))
+    return distribution(smoothed(histogram(square, mask, (_BINS,) * 3), (_BLUR,) * 3))
 
 
 def shows_cloth(

@@ -44,7 +44,7 @@ _NEAR = 0.03
 def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subject:
     """Read and decode the person of a record. Raise RecordError."""
     paths: dict[File, str] = {"image": record.person_image, "pose": record.person_pose, "parse": record.person_parse}
-    check_there(paths, "person", f"{record.look}_{record.frame}")
+    check_present(paths, "person", f"{record.look}_{record.frame}")
     pose = read_keypoints(files.read(record.person_pose), record.person_pose, GRIDS[labels])
     if not pose.points.any():
         raise RecordError(Fault.NO_PERSON_POSE, record.person_pose, "no person in it; estimate the pose again")
@@ -63,11 +63,11 @@ def load_mapped_product(files: Files, record: Record, labels: Pixelwise) -> Subj
     """Read and decode the garment of a record, and derive its landmarks. Raise RecordError."""
     name = f"{record.item}_{record.side}"
     if labels == "dress-code":
-        check_there({"image": record.product_image}, "product", name)
+        check_present({"image": record.product_image}, "product", name)
         pixels, odd = _image(files, record.product_image, None)
         parse = mask_parse(garment_before(pixels, record.product_image), record.product_image)
     else:
-        check_there({"image": record.product_image, "parse": record.product_parse}, "product", name)
+        check_present({"image": record.product_image, "parse": record.product_parse}, "product", name)
         parse = read_mask(files.read(record.product_parse), record.product_parse)
         pixels, odd = _image(files, record.product_image, parse.image_size)
         _check_size(parse, pixels, record.product_parse)
@@ -77,7 +77,7 @@ def load_mapped_product(files: Files, record: Record, labels: Pixelwise) -> Subj
     return Subject(pixels, parse.image_size, 1, pose, parse, record.product_parse, faults)
 
 
-def check_there(paths: Mapping[File, str], what: Kind, name: str) -> None:
+def check_present(paths: Mapping[File, str], what: Kind, name: str) -> None:
     """Raise RecordError for the first missing file of the person or product ``name``."""
     for part, path in paths.items():
         if not path:

@@ -11,7 +11,7 @@ from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose, read_item_parse, read_model_parse, read_pose
 from preprocess.formats.images import Pixels, decode, decode_above
-from preprocess.loading.label_map_subjects import check_there, load_mapped_person, load_mapped_product
+from preprocess.loading.label_map_subjects import check_present, load_mapped_person, load_mapped_product
 from preprocess.sources import Files, Record
 from preprocess.sources.record import Subject as Kind
 from schemas import CONDITIONING_SIZE, Garment
@@ -78,7 +78,7 @@ def _load(
     needed: _Selector = lambda *_: _ALL,
 ) -> Subject:
     image_path, pose_path, parse_path = paths
-    check_there({"image": image_path, "pose": pose_path, "parse": parse_path}, what, name)
+    check_present({"image": image_path, "pose": pose_path, "parse": parse_path}, what, name)
     pose = read_pose(files.read(pose_path), pose_path)
     if not pose.points.any():
         raise RecordError(_NO_POSE[what], pose_path, "all keypoints are absent; label the image again")

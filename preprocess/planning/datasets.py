@@ -23,7 +23,7 @@ LAYOUTS = (
 """How each dataset is recognised, for error messages."""
 
 
-class DataSet(Protocol):
+class Dataset(Protocol):
     """A dataset whose pairs can be listed."""
 
     @property
@@ -42,7 +42,7 @@ class DataSet(Protocol):
 
 @dataclass(frozen=True)
 class AIHubPairs:
-    """AI-Hub's dataset behind the DataSet protocol."""
+    """AI-Hub's dataset behind the Dataset protocol."""
 
     data: AIHub
     source: Source = "aihub"
@@ -81,7 +81,7 @@ def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> List
     return open_viton_hd(files) if source == "viton-hd" else open_dress_code(files)
 
 
-def open_data_set(files: Files, source: Source) -> DataSet:
+def open_dataset(files: Files, source: Source) -> Dataset:
     """Open a dataset of the given kind. Raise UserError if the layout does not match."""
     if source == "aihub":
         return AIHubPairs(open_aihub(files))

@@ -29,7 +29,7 @@ from preprocess.sharding.node import ALONE, Node
 from preprocess.sharding.pool import Engine, Job, completed, current_job, worker_pool
 from preprocess.sharding.retry import prepare_retry
 from preprocess.sharding.shard import ShardWork, build_shard
-from preprocess.sharding.shared_counts import GivenUpError, Tally
+from preprocess.sharding.shared_counts import ShardAbandonedError, Tally
 from preprocess.sources import Files
 from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
@@ -130,7 +130,7 @@ def _collect(futures: Iterable[Future[Done] | None], done: dict[str, Done], beat
             continue
         try:
             shard = future.result()
-        except GivenUpError as stopped:
+        except ShardAbandonedError as stopped:
             given_up.update(stopped.reasons)
         else:
             done[shard.entry.name] = shard
@@ -140,7 +140,7 @@ def _collect(futures: Iterable[Future[Done] | None], done: dict[str, Done], beat
 def _build_one(work: ShardWork) -> Done:
     job = current_job()
     if job.tally.stopped:
-        raise GivenUpError(Counter())
+        raise ShardAbandonedError(Counter())
     return summary_of(build_shard(job.files, job.out, work, job.tally))
 
 

@@ -22,7 +22,7 @@ from preprocess.sharding.pool import Engine, Job, completed
 from preprocess.sharding.shard import ShardWork, build_shard
 from preprocess.sharding.shared_counts import Tally
 from preprocess.sources import Files
-from preprocess.workers import prepare_environment, settle
+from preprocess.workers import configure_worker, prepare_environment
 
 _RETRIES = 3
 """Retries of a task whose worker or node was killed."""
@@ -124,7 +124,7 @@ def _build(shared: list[Any], name: str, work: ShardWork) -> Done | Exception:
     if name not in _shared:  # a worker process runs many tasks, and the listing is large
         import ray
 
-        settle()
+        configure_worker()
         _shared.clear()
         _shared[name] = ray.get(shared[0])
     files, out = _shared[name]

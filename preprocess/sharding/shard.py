@@ -13,7 +13,7 @@ from typing import BinaryIO
 from common.storage import Storage
 from preprocess.sharding.folder import index_name, write_index
 from preprocess.sharding.sample import Members, make_samples
-from preprocess.sharding.shared_counts import GivenUpError, Tally
+from preprocess.sharding.shared_counts import ShardAbandonedError, Tally
 from preprocess.sources import Files, Record
 from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
 
@@ -35,7 +35,7 @@ class ShardWork:
 def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> ShardIndex:
     """Build one shard and commit it: temporary name, fsync, rename; the index, which marks it as done, is written last.
 
-    Raise GivenUpError if the run as a whole has too many rejects.
+    Raise ShardAbandonedError if the run as a whole has too many rejects.
     """
     samples: list[ShardSample] = []
     rejects: list[Reject] = []
@@ -52,7 +52,7 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> Sh
                     samples.append(_append(tar, made, work.digests[made.sample.key]))
                 tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
                 if tally.stopped:
-                    raise GivenUpError(Counter(reject.reason for reject in rejects))
+                    raise ShardAbandonedError(Counter(reject.reason for reject in rejects))
     index = ShardIndex(
         fingerprint=work.fingerprint,
         digest=work.shard.digest,

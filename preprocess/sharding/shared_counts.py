@@ -33,7 +33,7 @@ class RejectLimitError(Exception):
         )
 
 
-class GivenUpError(Exception):
+class ShardAbandonedError(Exception):
     """A shard was given up because the run has too many rejects; ``reasons`` are those of its rejects so far."""
 
     def __init__(self, reasons: Counter[str]) -> None:

@@ -23,7 +23,7 @@ from train.diffusion.schedule import make_schedule
 from train.hardware.precision import Precision
 from train.inference.cascade import Overrides, assemble_stage, sample_stage
 from train.training.state import Training
-from train.training.step import Stepper, begin, sample_losses
+from train.training.step import Stepper, init_training, sample_losses
 
 ARITHMETIC = ("fp32", "tf32", "bf16", "fp16")
 LOSS = {"fp32": 1e-4, "tf32": 5e-3, "bf16": 3e-2, "fp16": 5e-3}
@@ -49,7 +49,7 @@ def wake(training: Training) -> None:
 
 def loss_and_gradient(config: StageConfig, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the losses (B,) and all gradients in one row, both float64 on the CPU."""
-    training = begin(config, device)
+    training = init_training(config, device)
     wake(training)
     batch = moved(random_batch(config, 2, CPU), device)
     noise, t = SampleNoise(config.seed, config.stage, batch.positions), torch.tensor([0.3, 0.7])
@@ -94,7 +94,7 @@ def test_losses_and_gradients_are_those_of_the_cpu(
 
 
 def sampled(config: StageConfig, device: torch.device, settle: Callable[[], None]) -> Tensor:
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     wake(training)
     stage = assemble_stage(config, training.model.state_dict(), 0, device)
     settle()

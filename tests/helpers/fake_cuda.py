@@ -33,7 +33,7 @@ from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.memory.trace import blank_batch
 from train.models import set_fused_attention
-from train.training.step import Stepper, begin, sample_losses
+from train.training.step import Stepper, init_training, sample_losses
 
 CUDA = torch.device("cuda")
 _attention_on_cpu = F.scaled_dot_product_attention
@@ -260,7 +260,7 @@ def kept_per_sample(config: StageConfig, device: torch.device) -> int:
     What is kept whatever the batch is (weights cast by autocast) is not in it. On a CPU attention is the fused one, as
     `trainer plan` counts it.
     """
-    training = begin(config, device)
+    training = init_training(config, device)
     set_fused_attention(training.model, enabled=True)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
     totals = []

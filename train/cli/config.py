@@ -5,18 +5,18 @@ from __future__ import annotations
 import click
 
 from common.options import examples
-from train.cli.options import SETTINGS, GivenSettings
-from train.configuration.settings import as_yaml, checked, given_settings
+from train.cli.options import SETTINGS, SettingOptions
+from train.configuration.settings import as_yaml, merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage
 
 
 @click.command("config", epilog=examples("trainer config --stage base --preset small > base.yaml"))
 @click.option("--stage", type=click.Choice(STAGES), default="base", show_default=True, help="Stage to print.")
 @SETTINGS
-def config(stage: Stage, settings: GivenSettings) -> None:
+def config(stage: Stage, settings: SettingOptions) -> None:
     """Print all settings of a stage as YAML, to be passed to --config.
 
     Settings shown as auto are chosen for the machine when training starts.
     """
-    given = given_settings(settings.size, stage, settings.config, settings.assignments)
-    click.echo(as_yaml(checked(given, stage), given), nl=False)
+    given = merge_settings(settings.size, stage, settings.config, settings.assignments)
+    click.echo(as_yaml(validated_config(given, stage), given), nl=False)

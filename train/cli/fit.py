@@ -16,13 +16,13 @@ import click
 from common.errors import UserError
 from common.options import examples
 from common.progress import progress_bar
-from train.cli.options import RUNS, SETTINGS, SHARDS, GivenSettings
-from train.configuration.settings import checked, given_settings
+from train.cli.options import RUNS, SETTINGS, SHARDS, SettingOptions
+from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import ShardFolder, open_shards
 from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
-from train.hardware.world import ALONE, Elsewhere, Parallel, World, join, lost_another
+from train.hardware.world import ALONE, Parallel, PeerFailed, World, is_peer_failure, join
 from train.memory.automatic import Choice, choose
 from train.memory.rehearse import as_table, rehearse
 from train.training.loop import Diverged, fit_stage
@@ -57,7 +57,7 @@ def fit(
     shards: Path | str,
     runs: Path,
     stage: Stage | Literal["all"],
-    settings: GivenSettings,
+    settings: SettingOptions,
     steps: int | None,
     dry_run: bool,
     skip_damaged: bool,
@@ -82,7 +82,7 @@ class _Request:
     shards: Path | str
     runs: Path
     stages: tuple[Stage, ...]
-    settings: GivenSettings
+    settings: SettingOptions
     steps: int | None
     skip_damaged: bool
 
@@ -91,8 +91,8 @@ class _Request:
         size, assignments = self.settings.size, self.settings.assignments
         if self.steps:
             assignments = (*assignments, f"steps={self.steps}")
-        given = [given_settings(size, name, self.settings.config, assignments) for name in self.stages]
-        configs = [checked(values, name) for values, name in zip(given, self.stages, strict=True)]
+        given = [merge_settings(size, name, self.settings.config, assignments) for name in self.stages]
+        configs = [validated_config(values, name) for values, name in zip(given, self.stages, strict=True)]
         for config in configs:
             refuse_impossible(config, world)
         data = open_shards(self.shards, "train", configs[0].data, _warn if self.skip_damaged else None)
@@ -129,7 +129,7 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
         prepare(world.device)
         prepared = world.agree(lambda: request.prepared(world))
         for values, name in zip(prepared.given, request.stages, strict=True):
-            choice = world.told(lambda values=values, name=name: request.chosen(values, name, world))  # type: ignore[misc]
+            choice = world.broadcast_from_main(lambda values=values, name=name: request.chosen(values, name, world))  # type: ignore[misc]
             if choice.told:
                 _print_once(choice.told, err=True)
             run = request.runs / name
@@ -158,13 +158,13 @@ def _one_line_errors() -> Iterator[None]:
     """Exit quietly with 2 if a peer process failed, and with 1 and one line if a run diverged."""
     try:
         yield
-    except Elsewhere:
+    except PeerFailed:
         sys.exit(2)
     except Diverged as error:
         _print_once(f"trainer: {error}", err=True)
         sys.exit(1)
     except RuntimeError as error:
-        if not lost_another(error):
+        if not is_peer_failure(error):
             raise
         text = " ".join(str(error).split())[:200]
         raise UserError(
@@ -192,7 +192,7 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _training_progress(world: World) -> Iterator[Callable[[Status], None]]:
     """Show step, loss, images/s and time left: a progress bar on a terminal, otherwise a line every 15 s."""
-    if not world.leads:
+    if not world.is_main:
         yield lambda _status: None
         return
     with progress_bar("training") as update:

@@ -34,7 +34,7 @@ JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON ob
 
 
 @dataclass(frozen=True)
-class GivenSettings:
+class SettingOptions:
     """A stage's settings as given on the command line."""
 
     preset: Preset | None
@@ -50,7 +50,7 @@ class GivenSettings:
 
 
 SETTINGS = options_of(
-    GivenSettings,
+    SettingOptions,
     "settings",
     click.option(
         "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,

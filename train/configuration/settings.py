@@ -29,10 +29,10 @@ def stage_config(preset: Preset, stage: Stage, file: Path | None, assignments: S
 
     Automatic settings get their defaults, which suit a CPU.
     """
-    return checked(given_settings(preset, stage, file, assignments), stage)
+    return validated_config(merge_settings(preset, stage, file, assignments), stage)
 
 
-def given_settings(
+def merge_settings(
     preset: Preset, stage: Stage, file: Path | None, assignments: Sequence[str]
 ) -> dict[str, Any]:  # fmt: skip
     """Merge preset ← file ← assignments; automatic settings are absent from the result. Raise UserError."""
@@ -51,7 +51,7 @@ def given_settings(
     return values
 
 
-def is_given(values: dict[str, Any], name: str) -> bool:
+def has_setting(values: dict[str, Any], name: str) -> bool:
     """Return whether nested ``values`` contain the setting with this dotted name."""
     value: Any = values
     for part in name.split("."):
@@ -61,7 +61,7 @@ def is_given(values: dict[str, Any], name: str) -> bool:
     return True
 
 
-def checked(values: dict[str, Any], stage: Stage) -> StageConfig:
+def validated_config(values: dict[str, Any], stage: Stage) -> StageConfig:
     """Validate nested values as a configuration. Raise UserError naming the setting that is unknown or invalid."""
     try:
         config = StageConfig.model_validate(values)
@@ -70,7 +70,7 @@ def checked(values: dict[str, Any], stage: Stage) -> StageConfig:
     if config.stage != stage:
         raise UserError(f"the settings are for stage {config.stage}, not {stage}: use --stage {config.stage}")
     if config.diffusion.drop == 0 and config.sampling.guidance != 1:
-        if is_given(values, "sampling.guidance"):
+        if has_setting(values, "sampling.guidance"):
             raise UserError(f"sampling.guidance={config.sampling.guidance:g}: {NO_GUIDANCE}")
         return config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})
     return config
@@ -84,7 +84,7 @@ def as_yaml(config: StageConfig, given: dict[str, Any] | None = None) -> str:
     values = _all_values(config)
     for name in AUTOMATIC if given is not None else ():
         *parents, last = name.split(".")
-        if not is_given(given or {}, name):
+        if not has_setting(given or {}, name):
             (values[parents[0]] if parents else values)[last] = AUTO
     return yaml.safe_dump(values, sort_keys=False, default_flow_style=None)
 

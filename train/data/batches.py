@@ -137,15 +137,15 @@ class BatchLoader:
         return item
 
     def _decode_person(self, which: int, bottom: int | None) -> Item:
-        return Item(x=self._shards.picture(which, PERSON, self._config.size, bottom))
+        return Item(x=self._shards.image(which, PERSON, self._config.size, bottom))
 
     def _decode_tuple(self, which: int) -> Item:
         shards, size = self._shards, self._config.size
         x, Ia, Ic, Jp, Jg = shards.read(which, PERSON_256, AGNOSTIC, GARMENT, JP, JG)
         return Item(
-            x=shards.decoded_picture(which, PERSON_256, x, size),
-            Ia=shards.decoded_picture(which, AGNOSTIC, Ia, size),
-            Ic=shards.decoded_picture(which, GARMENT, Ic, size),
+            x=shards.decoded_image(which, PERSON_256, x, size),
+            Ia=shards.decoded_image(which, AGNOSTIC, Ia, size),
+            Ic=shards.decoded_image(which, GARMENT, Ic, size),
             Jp=shards.decoded_pose(which, JP, Jp),
             Jg=shards.decoded_pose(which, JG, Jg),
         )

@@ -29,7 +29,7 @@ _MCU = 16
 """Rows that a JPEG is coded in at a time; the rows beside a cut are needed to enlarge the colours across it."""
 
 
-def decode_picture(data: Pixels, side: int, size: int, bottom: int | None = None) -> Pixels:
+def decode_image(data: Pixels, side: int, size: int, bottom: int | None = None) -> Pixels:
     """Decode a square PNG or JPEG that is ``side`` pixels wide, and scale it to ``size``, RGB uint8 (size, size, 3).
 
     With ``bottom``, rows from this one on (of ``size``) may be left out; they are where that saves time. The rows above

@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from train.diffusion.randomness import named
+from train.diffusion.randomness import encode_key
 
 _ROUNDS = 10
 _MULTIPLIERS = tuple(np.uint64(m) for m in (0xD2E7470EE14C6C93, 0xCA5A826395121157))
@@ -42,7 +42,7 @@ def uniform_pairs(seed: int, stage: str, positions: Iterable[int], *purpose: str
 
     The first of each two is also what it returns for the shape ``()``.
     """
-    names = (named(seed, stage, position, *purpose) for position in positions)
+    names = (encode_key(seed, stage, position, *purpose) for position in positions)
     digests = b"".join(blake2b(name, digest_size=16).digest() for name in names)
     words = _first_words(np.frombuffer(digests, "<u8").astype(np.uint64).reshape(-1, 2))
     halves = np.stack((words & _LOW, words >> _HALF), axis=1)  # NumPy hands out the lower half first

@@ -16,7 +16,7 @@ from common.text import one_line
 from schemas import META, PERSON, Sample, ShardEntry, Split
 from train.data.cache import BlockCache, ShardRanges
 from train.data.decode import Pixels as Pixels
-from train.data.decode import decode_picture, decode_pose
+from train.data.decode import decode_image, decode_pose
 from train.data.index import read_index, read_manifest
 
 _AT_ONCE = 16
@@ -87,22 +87,22 @@ class ShardFolder:
             values.append(data)
         return values
 
-    def picture(self, position: int, member: str, size: int | None = None, bottom: int | None = None) -> Pixels:
-        """Return an image, RGB uint8 (size, size, 3), whole by default; see `decode_picture`. Raise UserError."""
-        return self.decoded_picture(position, member, self.read(position, member)[0], size, bottom)
+    def image(self, position: int, member: str, size: int | None = None, bottom: int | None = None) -> Pixels:
+        """Return an image, RGB uint8 (size, size, 3), whole by default; see `decode_image`. Raise UserError."""
+        return self.decoded_image(position, member, self.read(position, member)[0], size, bottom)
 
     def pose(self, position: int, member: str) -> NDArray[np.float32]:
         """Return a pose, float32 (17, 3). Raise UserError where it is damaged."""
         return self.decoded_pose(position, member, self.read(position, member)[0])
 
-    def decoded_picture(
+    def decoded_image(
         self, position: int, member: str, data: bytes, size: int | None = None, bottom: int | None = None
     ) -> Pixels:
         """Return `picture` from bytes that are already read. Raise DamagedError."""
         configuration = self.manifest.configuration
         side = configuration.target_size if member == PERSON else configuration.conditioning_size
         try:
-            return decode_picture(np.frombuffer(data, np.uint8), side, size or side, bottom)
+            return decode_image(np.frombuffer(data, np.uint8), side, size or side, bottom)
         except (ValueError, OSError) as error:
             raise self._damaged(position, member, str(error)) from error
 

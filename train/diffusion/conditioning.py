@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.diffusion import hem
-from train.diffusion.schedule import CosineSchedule, per_sample
+from train.diffusion.schedule import CosineSchedule, expand_like
 from train.models.condition import Condition
 
 _AUGMENTATION = CosineSchedule()
@@ -69,9 +69,9 @@ def augment(image: Tensor, level: Tensor, noise: Tensor | None) -> Tensor:
     if noise is None:
         return image
     alpha, sigma = _AUGMENTATION.alpha_sigma(level)
-    noisy = per_sample(alpha, image) * image + per_sample(sigma, image) * noise
+    noisy = expand_like(alpha, image) * image + expand_like(sigma, image) * noise
     # A level of 0 means "unchanged", not the schedule's smallest σ.
-    return torch.where(per_sample(level, image) > 0, noisy, image)
+    return torch.where(expand_like(level, image) > 0, noisy, image)
 
 
 def build_condition(

@@ -18,7 +18,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from train.diffusion.randomness import named, share_below
+from train.diffusion.randomness import bernoulli_mask, encode_key
 
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -53,11 +53,11 @@ class DeviceNoise:
 
     def bernoulli(self, probability: float, *purpose: str | int) -> Tensor:
         """Return one boolean per sample (B,), true with ``probability``; raises ValueError outside [0, 1]."""
-        return share_below(probability, self.uniform((), *purpose))
+        return bernoulli_mask(probability, self.uniform((), *purpose))
 
     def _counters(self, shape: tuple[int, ...], purpose: tuple[str | int, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Return positions (B, 1), indices of blocks of four numbers (1, blocks), and the key (2,), all int64."""
-        name = named(self.seed, self.stage, *purpose)
+        name = encode_key(self.seed, self.stage, *purpose)
         key = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
         # Filled, not copied from the host: a copy would wait for all work queued on the device.
         halves = [torch.full((1,), half, dtype=torch.int64, device=self.device) for half in (key & _MASK, key >> 32)]

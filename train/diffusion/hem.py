@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from train.models.body import ELBOWS, SHOULDERS, WRISTS, pixel_centres, points_of, trunk
+from train.models.body import ELBOWS, SHOULDERS, WRISTS, keypoints_at, pixel_centres, trunk
 
 ALONG, ACROSS = (0.6, 1.25), 0.5
 """The masked band, in trunk lengths (mid-shoulders to mid-hips): its range along the trunk, from above the waist to
@@ -36,7 +36,7 @@ def hide_hem(Ia: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
         beyond, beside = _in_frame(centres, Jp[:, wrist, :2], forearm, length)
         visible = ((Jp[:, wrist, 2] > 0) & (Jp[:, elbow, 2] > 0))[:, None, None]
         hidden &= ~((beyond > -0.05) & (beyond < HAND_LENGTH) & (beside.abs() < HAND_WIDTH) & visible)
-    applies = (points_of(Jg, SHOULDERS)[..., 2] > 0).all(1) & known
+    applies = (keypoints_at(Jg, SHOULDERS)[..., 2] > 0).all(1) & known
     return Ia.masked_fill((hidden & applies[:, None, None])[:, None], 0.0)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from train.diffusion.schedule import Schedule, per_sample
+from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
 
 Prediction = Literal["eps", "v", "x"]
@@ -26,7 +26,7 @@ class DenoiserOutput(NamedTuple):
 def q_sample(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
     """Return z_t = α(t) x + σ(t) ε for images x and noise ε (B, 3, H, W) at times t (B,) in [0, 1]."""
     alpha, sigma = schedule.alpha_sigma(t)
-    return per_sample(alpha, x) * x + per_sample(sigma, x) * eps
+    return expand_like(alpha, x) * x + expand_like(sigma, x) * eps
 
 
 def target(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule, prediction: Prediction) -> Tensor:
@@ -36,12 +36,12 @@ def target(x: Tensor, eps: Tensor, t: Tensor, schedule: Schedule, prediction: Pr
     if prediction == "x":
         return x
     alpha, sigma = schedule.alpha_sigma(t)
-    return per_sample(alpha, x) * eps - per_sample(sigma, x) * x
+    return expand_like(alpha, x) * eps - expand_like(sigma, x) * x
 
 
 def interpret(output: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule, prediction: Prediction) -> DenoiserOutput:
     """Convert a model's output for z_t (B, 3, H, W) at t (B,) into an estimate of image and noise."""
-    alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
+    alpha, sigma = (expand_like(value, z_t) for value in schedule.alpha_sigma(t))
     if prediction == "eps":
         return DenoiserOutput((z_t - sigma * output) / alpha, output)
     if prediction == "x":
@@ -51,7 +51,7 @@ def interpret(output: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule, predic
 
 def with_x0(x0: Tensor, z_t: Tensor, t: Tensor, schedule: Schedule) -> DenoiserOutput:
     """Return the estimate with image ``x0``, and the noise that z_t then implies (used after thresholding)."""
-    alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
+    alpha, sigma = (expand_like(value, z_t) for value in schedule.alpha_sigma(t))
     return DenoiserOutput(x0, (z_t - alpha * x0) / sigma)
 
 

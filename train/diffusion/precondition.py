@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.diffusion.diffusion_config import DiffusionConfig
-from train.diffusion.schedule import Schedule, per_sample
+from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
 
 _GREY = 1.5 / 127.5
@@ -45,8 +45,8 @@ class Preconditioned:
 
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
         """Predict x or v from z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, with no division by σ."""
-        alpha, sigma = (per_sample(value, z_t) for value in self.schedule.alpha_sigma(t))
-        centre = centre_of(condition)
+        alpha, sigma = (expand_like(value, z_t) for value in self.schedule.alpha_sigma(t))
+        centre = known_image(condition)
         std = self._std(condition, centre)
         spread = (std * alpha).square() + sigma.square()
         residual = z_t - alpha * centre
@@ -84,7 +84,7 @@ def make_denoiser(network: Denoiser, diffusion: DiffusionConfig, schedule: Sched
     return Preconditioned(network, schedule, diffusion.residual_std, diffusion.shown_std, diffusion.prediction)
 
 
-def centre_of(condition: Condition) -> Tensor:
+def known_image(condition: Condition) -> Tensor:
     """Return the known image μ (B, 3, H, W): low_res, or Ia in the base stage."""
     centre = condition.low_res if condition.low_res is not None else condition.Ia
     assert centre is not None, "a condition has low_res or Ia"

@@ -55,20 +55,20 @@ class SampleNoise:
 
     def bernoulli(self, probability: float, *purpose: str | int) -> Tensor:
         """Return one boolean per sample (B,), true with ``probability``; raises ValueError outside [0, 1]."""
-        return share_below(probability, self.uniform((), *purpose))
+        return bernoulli_mask(probability, self.uniform((), *purpose))
 
     def _generator(self, position: int, purpose: tuple[str | int, ...]) -> np.random.Generator:
-        name = named(self.seed, self.stage, position, *purpose)
+        name = encode_key(self.seed, self.stage, position, *purpose)
         key = np.frombuffer(hashlib.blake2b(name, digest_size=16).digest(), dtype="<u8")
         return np.random.Generator(np.random.Philox(key=key))
 
 
-def named(*parts: str | int) -> bytes:
+def encode_key(*parts: str | int) -> bytes:
     """Encode parts unambiguously: unlike a plain join, ("a", 11) differs from ("a1", 1), and 1 from "1"."""
     return repr([part if isinstance(part, str) else int(part) for part in parts]).encode()
 
 
-def share_below(probability: float, uniform: Tensor) -> Tensor:
+def bernoulli_mask(probability: float, uniform: Tensor) -> Tensor:
     """Return which numbers, uniform in [0, 1), are below ``probability``; raises ValueError if it is outside [0, 1]."""
     if not 0.0 <= probability <= 1.0:
         raise ValueError(f"probability {probability} is not in [0, 1]")

@@ -41,7 +41,7 @@ class _LogSnrSchedule:
         return torch.sigmoid(log_snr).sqrt().to(t.dtype), torch.sigmoid(-log_snr).sqrt().to(t.dtype)
 
 
-def shifted(u: Tensor, shift: float) -> Tensor:
+def shift_times(u: Tensor, shift: float) -> Tensor:
     """Map times u in [0, 1] to s·u / (1 + (s - 1)·u), also in [0, 1]: with s > 1 more of them are near 1.
 
     As in Esser et al. 2024, §5.3.2.
@@ -108,6 +108,6 @@ def time_at(log_snr: Tensor, schedule: Schedule) -> Tensor:
     return 0.5 * (early + late)
 
 
-def per_sample(values: Tensor, like: Tensor) -> Tensor:
+def expand_like(values: Tensor, like: Tensor) -> Tensor:
     """Reshape one number per sample (B,) to broadcast with ``like`` (B, ...), in its dtype."""
     return values.reshape(-1, *[1] * (like.ndim - 1)).to(like.dtype)

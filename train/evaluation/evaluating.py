@@ -17,7 +17,7 @@ from train.diffusion.conditioning import from_uint8
 from train.evaluation.distribution import distances
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
-from train.evaluation.paired import enlarged, hidden, picture_quality
+from train.evaluation.paired import enlarged, hidden, image_quality
 from train.evaluation.swaps import Size, SwapFigures, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
@@ -33,7 +33,7 @@ class Evaluation:
     pairs: int
     """People dressed: once in their own garment, and once in another if FID and KID are computed."""
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Stage → means over its own images: what ``picture_quality`` returns, and `lpips`."""
+    """Stage → means over its own images: what ``image_quality`` returns, and `lpips`."""
     bicubic: dict[str, dict[str, float]] = field(default_factory=dict)
     """Stage → the same metrics for its low-resolution input, bicubically upsampled."""
     distances: dict[str, float] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def _compare(
     own: dict[str, Means] = {name: Means() for name in names}
     bicubic: dict[str, Means] = {name: Means() for name in names[1:]}
     for pair, pictures in made:
-        Ia = shards.picture(pair.person, AGNOSTIC)
+        Ia = shards.image(pair.person, AGNOSTIC)
         for index, stage in enumerate(stages):
             truth = photograph(shards, pair.person, stage)
             inside = hidden(Ia, stage.config.size)
@@ -132,7 +132,7 @@ def _compare(
             if index:
                 candidates.append((bicubic, enlarged(pictures[index - 1], stage.config.size)))
             for means, picture in candidates:
-                figures = picture_quality(picture, truth, inside)
+                figures = image_quality(picture, truth, inside)
                 if lpips is not None:
                     figures["lpips"] = lpips(_signed([picture]), _signed([truth])).item()
                 means[stage.config.stage].add(figures)
@@ -143,7 +143,7 @@ def _compare(
 def photograph(shards: ShardFolder, position: int, stage: TrainedStage) -> Pixels:
     """Return Ip at the stage's size, from the image that the stage is trained on."""
     member = PERSON_256 if stage.config.is_try_on else PERSON
-    return to_size(shards.picture(position, member), stage.config.size)
+    return to_size(shards.image(position, member), stage.config.size)
 
 
 def _distances(

@@ -25,7 +25,7 @@ def hidden(Ia: Pixels, size: int) -> Mask:
     return np.asarray(cv2.resize(grey, (size, size), interpolation=how) >= 0.5)
 
 
-def picture_quality(picture: Pixels, truth: Pixels, inside: Mask) -> dict[str, float]:
+def image_quality(picture: Pixels, truth: Pixels, inside: Mask) -> dict[str, float]:
     """Compare an image with the ground truth, both uint8 (H, H, 3), H ≥ 11.
 
     Returns `psnr` in dB and `ssim` (Gaussian window, σ = 1.5), and both with `_inside` and `_outside`, over the

@@ -56,7 +56,7 @@ class Dressable:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GroundTruth:
     """The ground truth of one swap at a stage's size."""
 
     picture: Pixels
@@ -99,7 +99,7 @@ def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
     return dressable
 
 
-def answer(folder: Path, person: Dressable, candidate: Candidate, size: int, *, large: bool) -> Answer:
+def ground_truth(folder: Path, person: Dressable, candidate: Candidate, size: int, *, large: bool) -> GroundTruth:
     """Return the ground truth of a person in a garment at ``size``.
 
     ``large``: resized from 1024² as for the last stage, otherwise from 256² as for the first two. Raise UserError if a
@@ -111,7 +111,7 @@ def answer(folder: Path, person: Dressable, candidate: Candidate, size: int, *, 
     picture = _scaled(picture, TARGET_SIZE)
     if not large:
         picture = to_size(picture, CONDITIONING_SIZE)
-    return Answer(to_size(picture, size), _share(mask == MASK_GARMENT, size), _share(mask == MASK_KEPT, size))
+    return GroundTruth(to_size(picture, size), _share(mask == MASK_GARMENT, size), _share(mask == MASK_KEPT, size))
 
 
 def chosen_swaps(people: Sequence[Dressable], count: int, seed: int) -> list[tuple[Dressable, int]]:

@@ -15,8 +15,8 @@ from train.data import ShardFolder
 from train.data.batches import to_size
 from train.data.shards import Pixels
 from train.evaluation.means import Means
-from train.evaluation.paired import enlarged, picture_quality
-from train.evaluation.swap_truth import Answer, Candidate, Dressable, answer, chosen_swaps, dressable_people
+from train.evaluation.paired import enlarged, image_quality
+from train.evaluation.swap_truth import Candidate, Dressable, GroundTruth, chosen_swaps, dressable_people, ground_truth
 from train.inference.dress import Outfit
 from train.inference.sampling import Pair, outfit_of
 
@@ -79,7 +79,7 @@ def measure_swaps(
         outfits = [outfit_of(shards, Pair(person.position, garment)) for garment in garments]
         made = dresser(outfits)
         for at, size in enumerate(sizes):
-            answers = [answer(folder, person, each, size.size, large=size.large) for each in person.candidates]
+            answers = [ground_truth(folder, person, each, size.size, large=size.large) for each in person.candidates]
             for outfit, pictures, (_, number) in zip(outfits, made, some, strict=True):
                 for row, picture in _rows(outfit, pictures, at, size.size).items():
                     figures = swap_quality(picture, answers, person.candidates, number)
@@ -90,11 +90,11 @@ def measure_swaps(
 
 
 def swap_quality(
-    picture: Pixels, answers: Sequence[Answer], candidates: Sequence[Candidate], right: int
+    picture: Pixels, answers: Sequence[GroundTruth], candidates: Sequence[Candidate], right: int
 ) -> dict[str, float]:  # fmt: skip
     """Compare an image with all ground truths, of which ``right`` is its own; returns one swap's metrics."""
     truth = answers[right]
-    quality = picture_quality(picture, truth.picture, truth.garment)
+    quality = image_quality(picture, truth.picture, truth.garment)
     figures = {name: value for name, value in quality.items() if name not in ("psnr", "ssim")}
     if truth.kept.any():
         error = float(np.square((picture[truth.kept].astype(float) - truth.picture[truth.kept]) / 255).mean())

@@ -27,7 +27,7 @@ T = TypeVar("T")
 _NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 
 
-class Elsewhere(Exception):  # noqa: N818  another process raises and reports the error itself
+class PeerFailed(Exception):  # noqa: N818  another process raises and reports the error itself
     """Another process failed, so this one stops too."""
 
 
@@ -43,7 +43,7 @@ class World:
     """Rank among the processes of this machine."""
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is rank 0, which writes files and reports."""
         return self.rank == 0
 
@@ -57,7 +57,7 @@ class World:
     def agree(self, action: Callable[[], T]) -> T:
         """Run an action that may fail on some processes; it then fails on all of them.
 
-        The lowest failing rank raises its error, all others raise Elsewhere. ``action`` must not communicate.
+        The lowest failing rank raises its error, all others raise PeerFailed. ``action`` must not communicate.
         """
         return self.agree_and_sum(lambda: (action(), ()))[0]
 
@@ -78,17 +78,17 @@ class World:
         dist.all_reduce(first, dist.ReduceOp.MIN)
         if error is not None and first == self.rank:
             raise error
-        raise Elsewhere
+        raise PeerFailed
 
-    def first(self, action: Callable[[], T]) -> T | None:
+    def run_on_main(self, action: Callable[[], T]) -> T | None:
         """Run an action on rank 0 while the others wait; return None on the others."""
-        return self.agree(lambda: action() if self.leads else None)
+        return self.agree(lambda: action() if self.is_main else None)
 
-    def told(self, action: Callable[[], T]) -> T:
+    def broadcast_from_main(self, action: Callable[[], T]) -> T:
         """Run an action on rank 0 and return its result on all processes (broadcast)."""
         if self.kind is None:
             return action()
-        result = [self.first(action)]
+        result = [self.run_on_main(action)]
         dist.broadcast_object_list(result, src=0)
         return result[0]  # type: ignore[return-value]
 
@@ -108,7 +108,7 @@ class World:
 ALONE = World()
 
 
-def lost_another(error: RuntimeError) -> bool:
+def is_peer_failure(error: RuntimeError) -> bool:
     """Return whether a collective operation failed because another process of the run ended."""
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return False

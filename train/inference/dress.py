@@ -64,7 +64,7 @@ def dress(
     small batches leave the card idle, images are batched and are identical up to that rounding.
     ``on_step`` is called before every sampling step; an exception from it ends the sampling.
     """
-    batch = at_a_time(stages, device)
+    batch = batch_size_for(stages, device)
     steps = cascade_steps(stages, overrides)
     total = steps * math.ceil(len(outfits) / batch)
     pictures: list[list[Pixels]] = []
@@ -78,7 +78,7 @@ def dress(
     return pictures
 
 
-def at_a_time(stages: Sequence[TrainedStage], device: torch.device) -> int:
+def batch_size_for(stages: Sequence[TrainedStage], device: torch.device) -> int:
     """Return the batch size: one on the CPU, on a GPU what fits 16 GB at the paper's size."""
     if device.type == "cpu":
         return 1

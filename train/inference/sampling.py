@@ -119,16 +119,16 @@ def provenance(
 
 def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
     """Read (Ia, Jp) of the pair's person and (Ic, Jg) of its garment."""
-    return joined(half_of(shards, "person", pair.person), half_of(shards, "garment", pair.garment))
+    return join_halves(read_half(shards, "person", pair.person), read_half(shards, "garment", pair.garment))
 
 
-def half_of(shards: ShardFolder, role: Role, position: int) -> Half:
+def read_half(shards: ShardFolder, role: Role, position: int) -> Half:
     """Read a sample's (Ia, Jp) or (Ic, Jg). Raise UserError if they are damaged."""
     picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
-    return shards.picture(position, picture), shards.pose(position, pose)
+    return shards.image(position, picture), shards.pose(position, pose)
 
 
-def joined(person: Half, garment: Half) -> Outfit:
+def join_halves(person: Half, garment: Half) -> Outfit:
     """Return c_tryon of a person in a garment."""
     (Ia, Jp), (Ic, Jg) = person, garment
     return Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
@@ -143,10 +143,10 @@ def pair_inputs(
 
 def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]:
     return [
-        shards.picture(pair.person, PERSON_256),
-        shards.picture(pair.person, AGNOSTIC),
-        shards.picture(pair.garment, PERSON_256),
-        shards.picture(pair.garment, GARMENT),
+        shards.image(pair.person, PERSON_256),
+        shards.image(pair.person, AGNOSTIC),
+        shards.image(pair.garment, PERSON_256),
+        shards.image(pair.garment, GARMENT),
         *results,
     ]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from common.errors import UserError
 from train.configuration.presets import merged
-from train.configuration.settings import checked, is_given
+from train.configuration.settings import has_setting, validated_config
 from train.configuration.stage_config import Stage, StageConfig
 from train.hardware.cards import Card
 from train.hardware.precision import Precision
@@ -42,14 +42,14 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     where no settings that compute the same result fit the card.
     """
     if card is None:
-        return Choice(checked(values, stage), None, may_halve=False)
+        return Choice(validated_config(values, stage), None, may_halve=False)
     begun_with = _begun_with(run)
     base = merged(values, {"precision": _precision(values, card, begun_with)})
-    if not is_given(values, "compile"):
+    if not has_setting(values, "compile"):
         # FSDP gathers weights in hooks, at each of which a graph of the whole network would break.
         base["compile"] = world.kind != "fsdp" and why_not_compiled() is None
-    config = checked(base, stage)
-    given = {name: values["memory"][name] for name in _MEMORY if is_given(values, f"memory.{name}")}
+    config = validated_config(base, stage)
+    given = {name: values["memory"][name] for name in _MEMORY if has_setting(values, f"memory.{name}")}
     if "micro_batch" in given and given["micro_batch"] is None:
         given["micro_batch"] = config.data.batch
     if len(given) >= len(_MEMORY) - 1 or given.get("optimizer_in_backward") or config.optim.name == "adafactor":
@@ -65,7 +65,7 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     )  # fmt: skip
     if plan.micro_batch == 0 and "micro_batch" not in given:
         raise UserError(_too_small(plan, card))
-    chosen = checked(merged(base, plan.settings), stage)
+    chosen = validated_config(merged(base, plan.settings), stage)
     return Choice(chosen, _line(chosen, plan, card), may_halve="micro_batch" not in given)
 
 
@@ -89,7 +89,7 @@ def _begun_with(run: Path) -> StageConfig | None:
 
 
 def _precision(values: dict[str, Any], card: Card, begun_with: StageConfig | None) -> Precision:
-    if is_given(values, "precision"):
+    if has_setting(values, "precision"):
         if values["precision"] == "bf16" and not card.has_bf16:
             raise UserError(f"precision=bf16: {card.name} has no bf16 arithmetic; precision=fp16 or auto would fit")
         return values["precision"]  # type: ignore[no-any-return]

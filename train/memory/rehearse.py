@@ -14,7 +14,7 @@ from train.data import BatchLoader, ShardFolder
 from train.data.batch import on_device
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import trace
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 from train.training.step_memory import out_of_memory
 
 _STEPS = 3
@@ -40,7 +40,7 @@ class Rehearsal:
 def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> Rehearsal:
     """Run a few steps of a fresh run and discard them; nothing is written."""
     footprint = trace(config, device.type == "cuda")
-    training = begin(config, device)
+    training = init_training(config, device)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
     on_card = device.type == "cuda"
     batches = on_device(BatchLoader(shards, config, on_card=on_card, pin=on_card).batches(0), device)

@@ -21,10 +21,10 @@ from train.data.batch import tensors_of
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.models import set_fused_attention
-from train.models.blocks import set_as_on_card
-from train.training.optim.update import release, step_optimizer
+from train.models.blocks import set_gpu_path
+from train.training.optim.update import free_gradients, step_optimizer
 from train.training.state import Training
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 
 _CPU = torch.device("cpu")
 
@@ -56,13 +56,13 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
     config = config.model_copy(update={"compile": False})
     waiting = (2 * batch - micro) * _sample_bytes(config) if on_card else 0
     with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
-        training = begin(config, _CPU)
+        training = init_training(config, _CPU)
         if on_card:
             set_fused_attention(training.model, enabled=True)
-            set_as_on_card(training.model)
+            set_gpu_path(training.model)
         _give_gradients(training)
         step_optimizer(training)
-        release(training.model)
+        free_gradients(training.model)
         if micro < batch:
             _give_gradients(training)
         stepper = Stepper(config, make_schedule(config.diffusion.schedule), _CPU, draws_on_device=on_card)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from schemas.keypoints import NUM_KEYPOINTS, Keypoint
-from train.models.body import ANKLES, HIPS, KNEES, SHOULDERS, points_of, slots_of, trunk
+from train.models.body import ANKLES, HIPS, KNEES, SHOULDERS, keypoint_indices, keypoints_at, trunk
 
 PARTS = (
     SHOULDERS + HIPS + KNEES + ANKLES,
-    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
-    slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+    keypoint_indices(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+    keypoint_indices(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
 )
 """Groups of keypoints that are warped together: trunk and legs, left arm, right arm. A sleeve in front of the body then
 neither distorts the body's warp nor is distorted by it."""
@@ -54,7 +54,7 @@ class Anchors(nn.Module):
         offsets = offsets[..., :1] * across + offsets[..., 1:] * along
         anchors, first = [], 0
         for part in PARTS:
-            joints = points_of(Jp, part)
+            joints = keypoints_at(Jp, part)
             moved = joints[..., :2] + offsets[:, first : first + len(part)]
             anchors.append(torch.cat([moved, joints[..., 2:]], dim=-1))
             first += len(part)

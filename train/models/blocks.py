@@ -109,7 +109,7 @@ class ResBlock(nn.Module):
 class Upsample(nn.Module):
     """Nearest-neighbour ×2, then a 3×3 convolution."""
 
-    as_on_card: bool = False
+    gpu_path: bool = False
     """As for GroupNorm."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
@@ -118,26 +118,26 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, C_in, H, W) to (B, C_out, 2H, 2W)."""
-        if x.device.type == "cpu" and not self.as_on_card:
+        if x.device.type == "cpu" and not self.gpu_path:
             upsampled = F.interpolate(x, scale_factor=2.0, mode="nearest")
         else:  # on CUDA, autocast would run interpolate in float32
-            upsampled = doubled(x)
+            upsampled = upsample_nearest_2x(x)
         out: Tensor = self.conv(upsampled)
         return out
 
 
-def doubled(x: Tensor) -> Tensor:
+def upsample_nearest_2x(x: Tensor) -> Tensor:
     """Repeat each pixel of x (B, C, H, W) twice in both directions; the result is channels-last."""
     batch, channels, height, width = x.shape
     pixels = x.permute(0, 2, 3, 1)[:, :, None, :, None].expand(-1, -1, 2, -1, 2, -1)
     return pixels.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
-def set_as_on_card(model: nn.Module) -> None:
+def set_gpu_path(model: nn.Module) -> None:
     """Make every layer of ``model`` that has a separate implementation for GPUs use it on a CPU too."""
     for module in model.modules():
         if isinstance(module, (GroupNorm, Upsample)):
-            module.as_on_card = True
+            module.gpu_path = True
 
 
 class Head(nn.Module):

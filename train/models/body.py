@@ -13,17 +13,17 @@ Slots = tuple[int, ...]
 """Where in a pose keypoints lie: plain numbers, since torch.compile and torch.export know no others."""
 
 
-def slots_of(*keypoints: Keypoint) -> Slots:
+def keypoint_indices(*keypoints: Keypoint) -> Slots:
     """Return where in a pose these keypoints lie."""
     return tuple(int(keypoint) for keypoint in keypoints)
 
 
-SHOULDERS = slots_of(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER)
-ELBOWS = slots_of(Keypoint.LEFT_ELBOW, Keypoint.RIGHT_ELBOW)
-WRISTS = slots_of(Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST)
-HIPS = slots_of(Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP)
-KNEES = slots_of(Keypoint.LEFT_KNEE, Keypoint.RIGHT_KNEE)
-ANKLES = slots_of(Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE)
+SHOULDERS = keypoint_indices(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER)
+ELBOWS = keypoint_indices(Keypoint.LEFT_ELBOW, Keypoint.RIGHT_ELBOW)
+WRISTS = keypoint_indices(Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST)
+HIPS = keypoint_indices(Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP)
+KNEES = keypoint_indices(Keypoint.LEFT_KNEE, Keypoint.RIGHT_KNEE)
+ANKLES = keypoint_indices(Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE)
 """The slots of both, left first."""
 
 
@@ -40,11 +40,11 @@ class Trunk(NamedTuple):
 
 def trunk(pose: Tensor) -> Trunk:
     """Return the trunk of each pose (B, 17, 3); where ``known`` is false, top and axis are meaningless."""
-    top, bottom = (points_of(pose, ends)[..., :2].mean(1) for ends in (SHOULDERS, HIPS))
-    return Trunk(top, bottom - top, (points_of(pose, SHOULDERS + HIPS)[..., 2] > 0).all(1))
+    top, bottom = (keypoints_at(pose, ends)[..., :2].mean(1) for ends in (SHOULDERS, HIPS))
+    return Trunk(top, bottom - top, (keypoints_at(pose, SHOULDERS + HIPS)[..., 2] > 0).all(1))
 
 
-def points_of(pose: Tensor, slots: Slots) -> Tensor:
+def keypoints_at(pose: Tensor, slots: Slots) -> Tensor:
     """Return these keypoints (B, n, 3) of a pose; no index tensor, which would cause a torch.compile graph break."""
     return torch.stack([pose[:, slot] for slot in slots], dim=1)
 

@@ -12,23 +12,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from schemas.keypoints import Keypoint
-from train.models.body import pixel_centres, slots_of
+from train.models.body import keypoint_indices, pixel_centres
 
 LIMBS = (
-    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW),
-    slots_of(Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
-    slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW),
-    slots_of(Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
-    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER),
-    slots_of(Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP),
-    slots_of(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_HIP),
-    slots_of(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_HIP),
-    slots_of(Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE),
-    slots_of(Keypoint.RIGHT_HIP, Keypoint.RIGHT_KNEE),
-    slots_of(Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE),
-    slots_of(Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
-    slots_of(Keypoint.NOSE, Keypoint.LEFT_SHOULDER),
-    slots_of(Keypoint.NOSE, Keypoint.RIGHT_SHOULDER),
+    keypoint_indices(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW),
+    keypoint_indices(Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+    keypoint_indices(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW),
+    keypoint_indices(Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+    keypoint_indices(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER),
+    keypoint_indices(Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP),
+    keypoint_indices(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_HIP),
+    keypoint_indices(Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_HIP),
+    keypoint_indices(Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE),
+    keypoint_indices(Keypoint.RIGHT_HIP, Keypoint.RIGHT_KNEE),
+    keypoint_indices(Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE),
+    keypoint_indices(Keypoint.RIGHT_KNEE, Keypoint.RIGHT_ANKLE),
+    keypoint_indices(Keypoint.NOSE, Keypoint.LEFT_SHOULDER),
+    keypoint_indices(Keypoint.NOSE, Keypoint.RIGHT_SHOULDER),
 )
 """Pairs of keypoints with a straight part of the body between them."""
 

@@ -20,14 +20,14 @@ class GroupNorm(nn.GroupNorm):
     Statistics are computed in float32 either way.
     """
 
-    as_on_card: bool = False
+    gpu_path: bool = False
     """Whether to use the GPU implementation on a CPU as well: `trainer plan` measures it, and tests compare it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (B, C, H, W)."""
         if torch.compiler.is_compiling():
             return _normalise_compiled(x, self.weight, self.bias, self.num_groups, self.eps)
-        on_card = x.device.type != "cpu" or self.as_on_card
+        on_card = x.device.type != "cpu" or self.gpu_path
         last = x.is_contiguous(memory_format=torch.channels_last)
         if on_card and not last:  # torch's kernel; reached with FSDP, whose weights are contiguous
             weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)

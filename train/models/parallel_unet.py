@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from train.models.anchors import PARTS, Anchors
 from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
-from train.models.body import points_of
+from train.models.body import keypoints_at
 from train.models.condition import Condition, check_shapes
 from train.models.embedding import TryOnEmbedding
 from train.models.geometry import POSE_MAPS, limb_maps, warped_garment
@@ -188,7 +188,7 @@ class ParallelUNet(nn.Module):
             images.append(Ic)
         if self.anchors is not None:
             points = zip(self.anchors(Jp, Jg), PARTS, strict=True)
-            images.extend(warped_garment(Ic, anchors, points_of(Jg, part)) for anchors, part in points)
+            images.extend(warped_garment(Ic, anchors, keypoints_at(Jg, part)) for anchors, part in points)
         patches = F.pixel_unshuffle(torch.cat(images, dim=1), self.config.patch)
         if not self.config.pose_maps:
             return patches

@@ -139,7 +139,7 @@ def hold_run(run: Path, world: World, stop: Callable[[], bool] = lambda: False) 
     Of several processes rank 0 holds it; the others get None. Raise UserError where another training holds it, or the
     folder cannot be written to. ``stop`` ends the waiting for a holder on another machine.
     """
-    lock = world.first(lambda: take(run, stop=stop))
+    lock = world.run_on_main(lambda: take(run, stop=stop))
     try:
         if lock is not None:
             lock.start()

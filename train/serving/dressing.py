@@ -14,7 +14,7 @@ from schemas import Garment
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import dress
-from train.inference.sampling import Half, Role, half_of, joined, png_text, provenance
+from train.inference.sampling import Half, Role, join_halves, png_text, provenance, read_half
 from train.serving.catalogue import Catalogue
 from train.serving.jobs import Result
 from train.serving.uploads import Photographs
@@ -50,7 +50,7 @@ class Dressing:
 
         ``on_step`` is called before every sampling step. Raise UserError for a photograph that cannot be used.
         """
-        outfit = joined(
+        outfit = join_halves(
             self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)
         )
         (pictures,) = dress(
@@ -68,7 +68,7 @@ class Dressing:
 
     def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
         if isinstance(chosen, int):
-            return half_of(self.catalogue.shards, role, chosen)
+            return read_half(self.catalogue.shards, role, chosen)
         return self.photographs.half(role, kind, chosen)
 
     def _name(self, chosen: int | bytes) -> str:

@@ -30,7 +30,7 @@ class QueueFullError(Exception):
     """The maximum number of jobs is waiting."""
 
 
-class UnwantedError(Exception):
+class JobCancelledError(Exception):
     """The running job was cancelled."""
 
 
@@ -56,9 +56,9 @@ class Job:
     error: str = ""
 
     def on_step(self, _step: int, _steps: int) -> None:
-        """Raise UnwantedError if the job was cancelled; called before every sampling step."""
+        """Raise JobCancelledError if the job was cancelled; called before every sampling step."""
         if self.unwanted.is_set():
-            raise UnwantedError
+            raise JobCancelledError
 
     @property
     def seconds(self) -> float:
@@ -164,7 +164,7 @@ def _made(job: Job) -> tuple[State, Result | None, str]:
     """Run the job; return its final state, the result, and the error message."""
     try:
         return "done", job.make(job.on_step), ""
-    except UnwantedError:
+    except JobCancelledError:
         return "cancelled", None, ""
     except UserError as refused:
         return "failed", None, str(refused)

@@ -33,7 +33,7 @@ from train.inference.photographs import (
     shards_of,
     work_folder,
 )
-from train.inference.sampling import Half, Role, half_of
+from train.inference.sampling import Half, Role, read_half
 from train.serving.catalogue import Catalogue
 
 State = Literal["checking", "ready", "off"]
@@ -108,7 +108,7 @@ class Photographs:
         work = work_folder(request, self.folder)
         try:
             put_labels(partner, other, work / "annotated")
-            return half_of(ShardFolder(shards_of(request, self.folder, quiet=True), "val"), role, 0)
+            return read_half(ShardFolder(shards_of(request, self.folder, quiet=True), "val"), role, 0)
         except (PrepError, UserError) as error:
             why = next(_reasons(work), "") or getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
             raise UserError(f"the photograph of the {role} cannot be used: {why}") from error

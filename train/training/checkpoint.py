@@ -48,7 +48,7 @@ def save_checkpoint(
     """
     values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
     tensors = {name: gathered(values[name], world) for name in PARTS}
-    return world.told(lambda: _save(run.checkpoints, training, tensors, keep, validation or {}))
+    return world.broadcast_from_main(lambda: _save(run.checkpoints, training, tensors, keep, validation or {}))
 
 
 def _save(
@@ -105,7 +105,7 @@ def restore(run: RunFolder, training: Training, world: World = ALONE) -> bool:
     Of several processes rank 0 chooses it, and each reads it. Raise UserError where a process cannot, where all
     checkpoints are damaged, or where the last one is not of this configuration.
     """
-    if (last := world.told(run.checkpoints.last_whole)) is None:
+    if (last := world.broadcast_from_main(run.checkpoints.last_whole)) is None:
         return False
     world.agree(lambda: _load(*last, training))
     return True
@@ -153,7 +153,7 @@ def _misfit(part: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Ten
 
 
 def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str | None:
-    parameters, expected = training.stepped, _MOMENTS.get(type(training.optimizer))
+    parameters, expected = training.optimized_parameters, _MOMENTS.get(type(training.optimizer))
     present: dict[str, set[str]] = {}
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
@@ -184,13 +184,13 @@ def _moments(training: Training) -> dict[str, Tensor]:
     state = training.optimizer.state
     return {
         f"{name}/{key}": torch.as_tensor(value)
-        for name, parameter in training.stepped.items()
+        for name, parameter in training.optimized_parameters.items()
         for key, value in state[parameter].items()
     }
 
 
 def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
-    parameters = training.stepped
+    parameters = training.optimized_parameters
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)
         target = parameters[parameter]

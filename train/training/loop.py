@@ -18,7 +18,7 @@ from train.training.metrics import Meter, Status, open_metrics
 from train.training.outcomes import Outcomes
 from train.training.parallel import refuse_impossible
 from train.training.profiling import Profiler
-from train.training.step import Stepper, begin
+from train.training.step import Stepper, init_training
 from train.training.step_memory import MemoryGuard
 from train.training.validation.validator import Validator
 
@@ -75,9 +75,9 @@ def _fit(
     adapt: Callable[[str], None] | None,
     profile: int,
 ) -> bool:
-    world.first(lambda: run.claim(config, shards))
+    world.run_on_main(lambda: run.claim(config, shards))
 
-    training = begin(config, world.device, world)
+    training = init_training(config, world.device, world)
     restore(run, training, world)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), world.device, world)
     metrics = open_metrics(run, config.log, training.step, world)

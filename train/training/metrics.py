@@ -17,7 +17,7 @@ from train.configuration.stage_config import LogConfig, StageConfig
 from train.data import Batch
 from train.hardware.world import World
 from train.runs.run_folder import RunFolder
-from train.training.arithmetic import flops_per_image
+from train.training.flops import flops_per_image
 from train.training.outcomes import Outcome
 from train.training.sinks import open_sinks
 
@@ -162,7 +162,7 @@ class NullMetrics(Metrics):
 
 def open_metrics(run: RunFolder, log: LogConfig, step: int, world: World) -> Metrics:
     """Open the run's metrics on rank 0; other ranks get `NullMetrics`."""
-    return world.first(lambda: Metrics(run, log, step)) or NullMetrics()
+    return world.run_on_main(lambda: Metrics(run, log, step)) or NullMetrics()
 
 
 def _finite(value: float | None) -> float | None:

@@ -84,6 +84,6 @@ def gathered(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
     on_main: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         full = whole(tensor)
-        if world.leads:
+        if world.is_main:
             on_main[name] = full.to("cpu")
     return on_main

@@ -22,7 +22,7 @@ class Profiler:
     def __init__(self, run: RunFolder, count: int, step: int, world: World) -> None:
         self._folder, self._last = run.profiles, step + WARM + count
         self._profile: torch.profiler.profile | None = None
-        self._first = step + WARM if count and world.leads else None
+        self._first = step + WARM if count and world.is_main else None
         if self._first == step:
             self._start()
 

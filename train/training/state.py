@@ -43,11 +43,11 @@ class Training:
     """The (compiled) model wrapped in DistributedDataParallel."""
 
     @property
-    def learner(self) -> nn.Module:
+    def forward_module(self) -> nn.Module:
         """The module for a step's forward pass: wrapped or compiled, if it is; everything else uses ``model``."""
         return next(one for one in (self.ddp, self.compiled, self.model) if one is not None)
 
     @property
-    def stepped(self) -> dict[str, nn.Parameter]:
+    def optimized_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that the optimizer steps, by name."""
         return self.masters or dict(self.model.named_parameters())

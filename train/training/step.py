@@ -16,13 +16,13 @@ from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
 from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
-from train.diffusion.schedule import Schedule, shifted
+from train.diffusion.schedule import Schedule, shift_times
 from train.hardware.precision import DTYPES, autocast
 from train.hardware.world import ALONE, World
 from train.models import build_model, set_checkpointing, set_fused_attention
 from train.training.loss_scale import LossScale
 from train.training.optim.host import host_memory
-from train.training.optim.update import begin_optimizer, device_gradients, release, step_optimizer
+from train.training.optim.update import device_gradients, free_gradients, init_optimizer, step_optimizer
 from train.training.parallel import accumulating, replicate, shard, whole
 from train.training.state import Training
 
@@ -46,7 +46,7 @@ class Stepper:
         return DeviceNoise(config.seed, config.stage, positions, self.device, config.compile)
 
 
-def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
+def init_training(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
     """Return the state before the first step: weights initialised from the seed, EMA weights equal to them."""
     torch.manual_seed(config.seed)
     model = build_model(config.model)
@@ -64,13 +64,13 @@ def begin(config: StageConfig, device: torch.device, world: World = ALONE) -> Tr
             ema = {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
     else:
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
-    training = begin_optimizer(model, config, ema)
+    training = init_optimizer(model, config, ema)
     training.scale = LossScale.initial(device) if config.precision == "fp16" else None
     if config.compile:
         compiled = torch.compile(model, dynamic=False)
         assert isinstance(compiled, nn.Module), "torch.compile of a module returns a module"
         training.compiled = compiled
-    training.ddp = replicate(training.learner, world)
+    training.ddp = replicate(training.forward_module, world)
     return training
 
 
@@ -91,7 +91,7 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
     parts = list(micro_batches(batch, config.memory.micro_batch))
     for part in parts:
         with accumulating(training, last=part is parts[-1]):
-            loss = sample_losses(training.learner, part, stepper).sum() / len(batch.positions)
+            loss = sample_losses(training.forward_module, part, stepper).sum() / len(batch.positions)
             losses.append(loss.detach())
             training.loss_is_finite = losses[-1].isfinite()
             (loss if scale is None else loss * scale.scale).backward()  # type: ignore[no-untyped-call]
@@ -129,7 +129,7 @@ def _clip_and_step(training: Training, clip: float | None, finite: Tensor) -> Te
         nn.utils.clip_grads_with_norm_(training.model.parameters(), clip, training.norm)
     del gradients
     step_optimizer(training, finite)
-    release(training.model)
+    free_gradients(training.model)
     return finite
 
 
@@ -168,7 +168,7 @@ def sample_losses(
         drop=noise.bernoulli(drop, "drop").to(device),
         hide_hem=config.diffusion.hide_hem,
     )
-    t = (shifted(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
+    t = (shift_times(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config.precision, device):
         denoiser = make_denoiser(model, config.diffusion, schedule)
         losses = diffusion_loss(
@@ -218,7 +218,7 @@ def update_ema(training: Training, decay: float, finite: Tensor) -> None:
     share = 1 - min(decay, (1 + training.step) / (10 + training.step))
     ema = list(training.ema.values())
     device = ema[0].device
-    copies = [list(one) for one in (training.stepped.values(), training.model.parameters())]
+    copies = [list(one) for one in (training.optimized_parameters.values(), training.model.parameters())]
     parameters = [p.detach().to(device) for p in next((one for one in copies if one[0].device == device), copies[0])]
     finite = finite.to(device)
     if device.type == "cpu":

@@ -12,7 +12,7 @@ from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
 from train.runs.run_folder import RunFolder
-from train.training.optim.update import release
+from train.training.optim.update import free_gradients
 from train.training.state import Training
 from train.training.step import Stepper, train_step
 
@@ -35,7 +35,7 @@ class MemoryGuard:
         while (loss := _attempt(training, batch, self._stepper)) is None:
             if fresh:  # partially allocated moments would be taken for complete ones
                 training.optimizer.state.clear()
-            release(training.model)
+            free_gradients(training.model)
             torch.cuda.empty_cache()
             self._halve(len(batch.positions))
         self._made += 1

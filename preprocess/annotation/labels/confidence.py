@@ -13,9 +13,9 @@ from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask
 from preprocess.synthetic.drawing.annotated import Drawing
 
-LEAST: Final = 0.5
+MIN_CONFIDENCE: Final = 0.5
 """Confidence below which a photo is rejected."""
-LOOK: Final = 0.75
+REVIEW_BELOW: Final = 0.75
 """Confidence below which a person should check the photo."""
 _UNSURE: Final = {
     "pose": Fault.UNSURE_POSE,
@@ -49,7 +49,7 @@ def check(confidences: Mapping[str, float], least: float, name: str) -> tuple[st
             raise RecordError(
                 _UNSURE[what], name, f"confidence of the {what} {value:.2f} is below {least:g}; take another photo"
             )
-    return tuple(f"unsure {what} ({value:.2f})" for what, value in confidences.items() if value < LOOK)
+    return tuple(f"unsure {what} ({value:.2f})" for what, value in confidences.items() if value < REVIEW_BELOW)
 
 
 def certainty(probability: NDArray[np.float32], mask: Mask) -> float:

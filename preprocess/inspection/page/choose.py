@@ -44,12 +44,14 @@ def choose(entries: Sequence[Entry], doubts: Mapping[str, Sequence[str]], most: 
     room = max(most // 2, most - len(others))
     chosen = list(islice(_kinds_in_turn(doubtful, doubts), room))
     chosen.sort(key=lambda entry: (-len(doubts[entry.key]), doubts[entry.key], entry.key))
-    drawn = islice(in_turn((_kind(entry), entry) for entry in sorted(others, key=_random_order)), most - len(chosen))
+    drawn = islice(
+        round_robin((_kind(entry), entry) for entry in sorted(others, key=_random_order)), most - len(chosen)
+    )
     rest = sorted(drawn, key=lambda entry: (_kind(entry), entry.key))
     return Choice((*chosen, *rest), len(chosen), len(doubtful), len(others))
 
 
-def in_turn(pairs: Iterable[tuple[Hashable, T]]) -> Iterable[T]:
+def round_robin(pairs: Iterable[tuple[Hashable, T]]) -> Iterable[T]:
     """Yield the values of (group, value): the first of every group, the second of every group, and so on."""
     groups: defaultdict[Hashable, list[T]] = defaultdict(list)
     for group, value in pairs:
@@ -61,7 +63,7 @@ def in_turn(pairs: Iterable[tuple[Hashable, T]]) -> Iterable[T]:
 
 def _kinds_in_turn(entries: Iterable[Entry], doubts: Mapping[str, Sequence[str]]) -> Iterable[Entry]:
     worst = sorted(entries, key=lambda entry: (-len(doubts[entry.key]), _random_order(entry)))
-    return dict.fromkeys(in_turn((name, entry) for entry in worst for name in doubts[entry.key]))
+    return dict.fromkeys(round_robin((name, entry) for entry in worst for name in doubts[entry.key]))
 
 
 def _kind(entry: Entry) -> tuple[str, str, str]:

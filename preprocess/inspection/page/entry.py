@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from preprocess.inspection.verification.shard_check import Facts
+from preprocess.inspection.verification.shard_check import LeakageFacts
 from schemas import Garment, Pairing, Reject, Split, View
 
 
@@ -57,6 +57,6 @@ class ShardScan:
     name: str
     split: Split
     entries: tuple[Entry, ...]
-    facts: Facts
+    facts: LeakageFacts
     rejects: tuple[Reject, ...]
     damages: tuple[Damage, ...]

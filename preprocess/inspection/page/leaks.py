@@ -9,7 +9,7 @@ from functools import cached_property
 
 from preprocess.inspection.page.entry import ShardScan
 from preprocess.inspection.verification import Problem
-from preprocess.inspection.verification.leakage import id_leaks, picture_leaks, repeated_keys
+from preprocess.inspection.verification.leakage import id_leaks, image_leaks, repeated_keys
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def find_leaks(scans: Sequence[ShardScan]) -> Leaks:
     """Compare all shards with each other."""
     facts = [(scan.name, scan.facts) for scan in scans]
     keys = [(scan.name, [entry.key for entry in scan.entries] + [one.key for one in scan.rejects]) for scan in scans]
-    leaks = [*id_leaks(facts), *picture_leaks(facts)]
+    leaks = [*id_leaks(facts), *image_leaks(facts)]
     return Leaks(
         proven=tuple(sorted({*repeated_keys(keys), *(problem for problem, proven in leaks if proven)})),
         likely=tuple(sorted({problem for problem, proven in leaks if not proven})),

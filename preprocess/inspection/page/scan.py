@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from common.storage import Storage
 from preprocess.inspection.page.entry import Damage, Entry, ShardScan
 from preprocess.inspection.verification.members import Decoded, decode_members
-from preprocess.inspection.verification.near_duplicates import Look
-from preprocess.inspection.verification.shard_check import Facts
+from preprocess.inspection.verification.near_duplicates import ImageFingerprint
+from preprocess.inspection.verification.shard_check import LeakageFacts
 from preprocess.sharding.folder import read_index
 from schemas import (
     AGNOSTIC,
@@ -41,7 +41,7 @@ def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
     if index is None:
         return _unfinished(shard)
     entries: list[Entry] = []
-    described: list[tuple[Sample, Look, Look]] = []
+    described: list[tuple[Sample, ImageFingerprint, ImageFingerprint]] = []
     damages: list[Damage] = []
     with folder.open(shard.name) as file:
         for one in index.samples:
@@ -51,7 +51,7 @@ def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
                 entries.append(_entry(index, decoded.sample, decoded))
                 described.append((decoded.sample, *decoded.looks))
     return ShardScan(
-        shard.name, shard.split, tuple(entries), Facts.of(shard.split, described), index.rejects, tuple(damages)
+        shard.name, shard.split, tuple(entries), LeakageFacts.of(shard.split, described), index.rejects, tuple(damages)
     )
 
 
@@ -73,7 +73,7 @@ def read_members(file: BinaryIO, index: ShardIndex, sample: ShardSample) -> Deco
 
 def _unfinished(shard: PlannedShard) -> ShardScan:
     damage = Damage(shard.name, "", "not finished, or its index does not match the tar")
-    return ShardScan(shard.name, shard.split, (), Facts.of(shard.split, []), (), (damage,))
+    return ShardScan(shard.name, shard.split, (), LeakageFacts.of(shard.split, []), (), (damage,))
 
 
 def _entry(index: ShardIndex, sample: Sample, decoded: Decoded) -> Entry:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.page import write_page
 from common.storage import Storage, open_storage
-from preprocess.inspection.page.choose import choose, in_turn
+from preprocess.inspection.page.choose import choose, round_robin
 from preprocess.inspection.page.document import MOST_REJECTS, Content, open_templates, render
 from preprocess.inspection.page.doubts import doubts_of
 from preprocess.inspection.page.entry import ShardScan
@@ -81,7 +81,7 @@ def _content(folder: Storage, plan: Plan, scans: Sequence[ShardScan]) -> Content
         by_split=by_split,
         counts=count_tables(scans),
         rejects=reject_table(scans),
-        rejects_shown=list(islice(in_turn(rejects), MOST_REJECTS)),
+        rejects_shown=list(islice(round_robin(rejects), MOST_REJECTS)),
         doubts=doubt_table(scans, doubts),
         histograms=histograms(entries),
         known=known_keypoints(entries),

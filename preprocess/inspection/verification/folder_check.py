@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.storage import Storage, open_storage
-from preprocess.inspection.verification.leakage import id_leaks, picture_leaks, repeated_keys
+from preprocess.inspection.verification.leakage import id_leaks, image_leaks, repeated_keys
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.shard_check import ShardReport, start_worker, verify_shard
 from preprocess.sharding.folder import Done, make_manifest, names_of, reject_lines
@@ -71,7 +71,7 @@ def verify(location: Path | str | Storage, workers: int, progress: ProgressCall)
     by_name = list(zip(names, reports, strict=True))
     problems += repeated_keys([(name, report.keys) for name, report in by_name])
     facts = [(name, report.facts) for name, report in by_name]
-    leaks = [*id_leaks(facts), *picture_leaks(facts)]
+    leaks = [*id_leaks(facts), *image_leaks(facts)]
     problems += [problem for problem, proven in leaks if proven]
     return Report(
         samples=sum(report.samples for report in reports),

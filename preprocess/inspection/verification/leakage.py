@@ -8,7 +8,7 @@ from itertools import combinations
 
 from preprocess.inspection.verification.near_duplicates import Pictures, twins
 from preprocess.inspection.verification.problem import Problem
-from preprocess.inspection.verification.shard_check import Facts
+from preprocess.inspection.verification.shard_check import LeakageFacts
 
 _SIDE = re.compile(r"_[FB]$")
 """Front and back of one garment are one item."""
@@ -23,11 +23,11 @@ def repeated_keys(keys: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Problem
                 yield Problem(shard, key, "", f"the key is in {first[key]} too")
 
 
-def id_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, bool]]:
+def id_leaks(shards: Sequence[tuple[str, LeakageFacts]]) -> Iterator[tuple[Problem, bool]]:
     """Yield each look and item whose id is in two splits, and whether that alone proves a leak.
 
     It does for looks. Some copies of the dataset number their items anew in each part, so only the images can show
-    whether one id is one garment (`picture_leaks`). ``shards`` are (name, facts).
+    whether one id is one garment (`image_leaks`). ``shards`` are (name, facts).
     """
     names = [name for name, facts in shards for _ in facts.keys]
     keys = [key for _, facts in shards for key in facts.keys]
@@ -43,7 +43,7 @@ def id_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, boo
                 yield Problem(names[position], keys[position], "", text), what == "look"
 
 
-def picture_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem, bool]]:
+def image_leaks(shards: Sequence[tuple[str, LeakageFacts]]) -> Iterator[tuple[Problem, bool]]:
     """Yield images that are in two splits, and whether they are identical (True) or near-duplicates (False).
 
     Each image of the smaller split is compared with all of the larger.
@@ -55,7 +55,7 @@ def picture_leaks(shards: Sequence[tuple[str, Facts]]) -> Iterator[tuple[Problem
 
 
 def _compare(
-    small: Sequence[tuple[str, Facts]], large: Sequence[tuple[str, Facts]]
+    small: Sequence[tuple[str, LeakageFacts]], large: Sequence[tuple[str, LeakageFacts]]
 ) -> Iterator[tuple[Problem, bool]]:  # fmt: skip
     places = [(name, key) for name, facts in small for key in facts.keys]
     theirs = [key for _, facts in large for key in facts.keys]
@@ -67,9 +67,9 @@ def _compare(
             yield Problem(*places[here], "", text), exact
 
 
-def _persons(facts: Facts) -> Pictures:
+def _persons(facts: LeakageFacts) -> Pictures:
     return facts.persons
 
 
-def _garments(facts: Facts) -> Pictures:
+def _garments(facts: LeakageFacts) -> Pictures:
     return facts.garments

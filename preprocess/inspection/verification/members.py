@@ -15,7 +15,7 @@ from PIL import Image
 
 from common.text import one_line
 from preprocess.formats.images import decode_as
-from preprocess.inspection.verification.near_duplicates import Look
+from preprocess.inspection.verification.near_duplicates import ImageFingerprint
 from schemas import (
     AGNOSTIC,
     CONDITIONING_SIZE,
@@ -55,7 +55,7 @@ class Decoded:
     sample: Sample | None = None
 
     @property
-    def looks(self) -> tuple[Look, Look] | None:
+    def looks(self) -> tuple[ImageFingerprint, ImageFingerprint] | None:
         """Fingerprints of the person's and the garment's image, None unless both were decoded."""
         if not {PERSON_256, GARMENT} <= self.pictures.keys():
             return None
@@ -81,7 +81,7 @@ def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decode
 
 def check_members(
     key: str, split: str, members: Mapping[str, bytes]
-) -> tuple[list[tuple[str, str]], Sample | None, tuple[Look, Look] | None]:
+) -> tuple[list[tuple[str, str]], Sample | None, tuple[ImageFingerprint, ImageFingerprint] | None]:
     """Return (ending, problem) of each damaged member, the sample's metadata, and the images' fingerprints."""
     decoded = decode_members(key, split, members)
     return decoded.problems, decoded.sample, decoded.looks
@@ -127,9 +127,9 @@ def _meta(data: bytes, key: str, split: str) -> Sample:
     return sample
 
 
-def _look(pixels: NDArray[np.uint8]) -> Look:
+def _look(pixels: NDArray[np.uint8]) -> ImageFingerprint:
     exact = int.from_bytes(hashlib.sha256(pixels.tobytes()).digest()[:8], "little")
     grey = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
     bits = np.packbits(grey[:, 1:] > grey[:, :-1])
     thumb = np.asarray(cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA), np.uint8)
-    return Look(exact, int.from_bytes(bits.tobytes(), "little"), thumb.ravel())
+    return ImageFingerprint(exact, int.from_bytes(bits.tobytes(), "little"), thumb.ravel())

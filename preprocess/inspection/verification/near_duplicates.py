@@ -17,7 +17,7 @@ _CHUNK = 32
 _THUMB = 8 * 8 * 3
 
 
-class Look(NamedTuple):
+class ImageFingerprint(NamedTuple):
     """Fingerprint of an image: 64 bits of the SHA-256 of its pixels, its 64-bit dHash, 8 × 8 RGB levels (192,)."""
 
     exact: int
@@ -34,7 +34,7 @@ class Pictures:
     thumbs: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, looks: Sequence[Look]) -> Pictures:
+    def of(cls, looks: Sequence[ImageFingerprint]) -> Pictures:
         """Stack fingerprints into arrays."""
         return cls(
             np.array([look.exact for look in looks], np.uint64),

@@ -14,7 +14,7 @@ from common.storage import Storage
 from common.text import one_line
 from preprocess.inspection.verification.groups import Group, check_groups, group, split_name
 from preprocess.inspection.verification.members import check_members
-from preprocess.inspection.verification.near_duplicates import Look, Pictures
+from preprocess.inspection.verification.near_duplicates import ImageFingerprint, Pictures
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.tar import Damage, Member, walk
 from preprocess.sharding.folder import Done, index_name, summary_of
@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Facts:
+class LeakageFacts:
     """Input of the leakage check: keys, looks, items and image fingerprints of a shard's samples, in one order."""
 
     split: Split
@@ -35,7 +35,7 @@ class Facts:
     garments: Pictures
 
     @classmethod
-    def of(cls, split: Split, described: Sequence[tuple[Sample, Look, Look]]) -> Facts:
+    def of(cls, split: Split, described: Sequence[tuple[Sample, ImageFingerprint, ImageFingerprint]]) -> LeakageFacts:
         """Collect samples with the fingerprints of their person's and garment's images."""
         return cls(
             split,
@@ -54,7 +54,7 @@ class ShardReport:
     problems: tuple[Problem, ...]
     samples: int
     keys: tuple[str, ...]
-    facts: Facts
+    facts: LeakageFacts
     done: Done | None
 
 
@@ -68,7 +68,7 @@ def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> Shar
     problems: list[Problem] = []
     index = _index(folder, shard, problems)
     groups: list[Group] = []
-    described: list[tuple[Sample, Look, Look]] = []
+    described: list[tuple[Sample, ImageFingerprint, ImageFingerprint]] = []
     repaired: Counter[str] = Counter()
     try:
         with folder.open(shard.name) as file:
@@ -87,7 +87,7 @@ def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> Shar
     rejected = tuple(reject.key for reject in index.rejects) if index else ()
     keys = (*(found.key for found in groups), *rejected)
     done = summary_of(index) if index else None
-    return ShardReport(tuple(problems), len(groups), keys, Facts.of(shard.split, described), done)
+    return ShardReport(tuple(problems), len(groups), keys, LeakageFacts.of(shard.split, described), done)
 
 
 def _index(folder: Storage, shard: PlannedShard, problems: list[Problem]) -> ShardIndex | None:
@@ -124,7 +124,7 @@ def _structure(file: BinaryIO, name: str, index: ShardIndex | None, problems: li
 
 def _sample(
     file: BinaryIO, shard: PlannedShard, found: Group, problems: list[Problem]
-) -> tuple[Sample, Look, Look] | None:
+) -> tuple[Sample, ImageFingerprint, ImageFingerprint] | None:
     data: dict[str, bytes] = {}
     for ending in MEMBERS:
         if member := found.members.get(ending):

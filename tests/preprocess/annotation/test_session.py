@@ -158,7 +158,7 @@ def test_partial_output_of_a_killed_run_is_not_taken_for_manual_work(studio: Stu
     for name in ("people/anna.jpg", "people/anna.pose.json"):
         (studio.out / name).unlink()
     report = studio.annotate()
-    assert (report.kept, report.to_look_at) == (3, 0)
+    assert (report.kept, report.to_review) == (3, 0)
     assert snapshot(studio.out) == before
 
 
@@ -187,9 +187,9 @@ def test_corrected_labels_are_never_overwritten(studio: Studio) -> None:
 
 def test_a_corrected_image_is_no_longer_listed_for_review(studio: Studio) -> None:
     studio.masks.confidence = 0.6
-    assert studio.annotate().to_look_at == 4
+    assert studio.annotate().to_review == 4
     edit(studio.out / "people/anna.parse.json", note="corrected")
-    assert studio.annotate().to_look_at == 3
+    assert studio.annotate().to_review == 3
     assert studio.annotate(least=0.7).rejected == 3
 
 
@@ -238,7 +238,7 @@ def test_an_unsure_person_is_rejected_with_its_reason(studio: Studio, what: str,
     report = studio.annotate(least=0.6 if what == "masks" else 0.5)
     rejected = {row["picture"]: row["why"] for row in reviewed(studio.out) if row["state"] == "rejected"}
     assert rejected["people/anna.png"].startswith(f"{reason}: ")
-    assert report.pairs_left_out >= 1
+    assert report.pairs_skipped >= 1
     assert not (studio.out / "people/anna.parse.json").exists()
 
 
@@ -246,7 +246,7 @@ def test_an_undetected_garment_is_rejected(studio: Studio) -> None:
     studio.add("garments/red.png", np.full((500, 400, 3), 230, np.uint8))
     report = studio.annotate()
     assert [row["why"].split(":")[0] for row in reviewed(studio.out)] == ["no-garment"]
-    assert (report.pairs, report.pairs_left_out) == (1, 1)
+    assert (report.pairs, report.pairs_skipped) == (1, 1)
 
 
 def test_a_rejected_photo_is_retried_after_it_was_replaced(studio: Studio) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from preprocess.conditioning.masks import box_of, dilated, eroded, thinned
+from preprocess.conditioning.masks import box_of, dilated, eroded, subsampled
 
 
 @pytest.mark.parametrize(("margin", "expected"), [(0, (3, 5, 4, 8)), (2, (1, 7, 2, 9)), (50, (0, 9, 0, 9))])
@@ -33,7 +33,7 @@ def test_thinning_takes_every_third_pixel_of_every_third_row(shape: tuple[int, i
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (*shape, 3), np.uint8)
     mask = picture[..., 0] > 99
-    few, (few_of_mask,) = thinned(picture, (mask,), 3)
+    few, (few_of_mask,) = subsampled(picture, (mask,), 3)
     rows, columns = (max(1, size // 3) for size in shape)
     np.testing.assert_array_equal(few, picture[::3, ::3][:rows, :columns])
     np.testing.assert_array_equal(few_of_mask, mask[::3, ::3][:rows, :columns])

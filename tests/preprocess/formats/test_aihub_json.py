@@ -98,7 +98,7 @@ def read_points(points: dict[int, tuple[int, int]], path: str, **more: Any) -> P
     return read_pose(as_bytes(pose(flat, **more)), path)
 
 
-def points_of(read: Pose) -> dict[int, tuple[float, float]]:
+def keypoints_at(read: Pose) -> dict[int, tuple[float, float]]:
     return {slot: (x, y) for slot, (x, y, known) in enumerate(read.points.tolist()) if known}
 
 
@@ -114,7 +114,7 @@ def points_of(read: Pose) -> dict[int, tuple[float, float]]:
 )
 def test_a_persons_swapped_sides_are_exchanged(stored: Any, true: Any, view_point: Any) -> None:
     read = read_points(stored, "1008_A001_000.json", view_point=view_point)
-    assert (points_of(read), read.faults) == (true, ("swapped-sides",))
+    assert (keypoints_at(read), read.faults) == (true, ("swapped-sides",))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_persons_swapped_sides_are_exchanged(stored: Any, true: Any, view_poin
 )
 def test_sides_are_left_alone_where_the_pose_is_not_sure(stored: Any, view_point: Any, repaired: Any) -> None:
     read = read_points(stored, "1008_A001_000.json", view_point=view_point)
-    assert (points_of(read), read.faults) == (stored, repaired)
+    assert (keypoints_at(read), read.faults) == (stored, repaired)
 
 
 @pytest.mark.parametrize("points", [GARMENT, TROUSERS], ids=["top", "trousers"])
@@ -143,7 +143,7 @@ def test_a_garments_swapped_sides_are_exchanged(points: Any) -> None:
     assert read_points(swapped(points), back, view_point=1).faults == ()
     for read in (read_points(swapped(points), front), read_points(points, back, view_point=1)):
         assert read.faults == ("swapped-sides",)
-        assert points_of(read) == (points if read.view == "front" else swapped(points))
+        assert keypoints_at(read) == (points if read.view == "front" else swapped(points))
 
 
 def test_one_swapped_pair_of_a_garment_is_left_alone() -> None:

@@ -13,7 +13,7 @@ from preprocess.formats.images import cut, decode
 from preprocess.formats.label_maps import read_mask
 from preprocess.loading.plain_background import find_garment
 from preprocess.loading.subjects import load_person
-from preprocess.planning.datasets import open_data_set, recognise
+from preprocess.planning.datasets import open_dataset, recognise
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sources import Files, Record
 from schemas import Configuration, Reject
@@ -28,7 +28,7 @@ def real_records(real_data: Path) -> tuple[Files, dict[str, Record]]:
         pytest.skip(f"no viton-hd in {real_data}")
     files = Files(real_data / "viton-hd")
     assert recognise(files) == "viton-hd"
-    found = open_data_set(files, "viton-hd").records("upper", "item", "matching")
+    found = open_dataset(files, "viton-hd").records("upper", "item", "matching")
     return files, {f"{record.look}_{record.frame}": record for record in found}
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from drawn_sets import write_viton_hd
 from PIL import Image
 
-from preprocess.planning.datasets import open_data_set
+from preprocess.planning.datasets import open_dataset
 from preprocess.planning.splits import find_near_duplicates, keep_together
 from preprocess.sources import Files, Record
 
 
 def splits(root: Path) -> dict[str, str]:
     files = Files(root)
-    found: list[Record] = list(open_data_set(files, "viton-hd").records("upper", "item", "matching"))
+    found: list[Record] = list(open_dataset(files, "viton-hd").records("upper", "item", "matching"))
     near_duplicates = find_near_duplicates(files, found, 1, lambda done, total: None)
     return {record.look: record.split for record in keep_together(files, found, near_duplicates)}
 

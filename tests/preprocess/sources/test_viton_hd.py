@@ -7,7 +7,7 @@ import pytest
 from drawn_sets import write_map
 
 from common.errors import UserError
-from preprocess.planning.datasets import open_data_set, recognise
+from preprocess.planning.datasets import open_dataset, recognise
 from preprocess.sources import Files, Record
 from preprocess.sources.listed import Listed
 from preprocess.sources.viton_hd import open_viton_hd
@@ -123,7 +123,7 @@ def test_painted_parses_are_not_taken_for_labels(tmp_path: Path) -> None:
 def test_other_garments_and_pairings_are_not_there(tmp_path: Path) -> None:
     person(tmp_path, "train", "00006_00")
     (tmp_path / "train_pairs.txt").write_text("00006_00.jpg 00006_00.jpg")
-    data = open_data_set(Files(tmp_path), "viton-hd")
+    data = open_dataset(Files(tmp_path), "viton-hd")
     assert list(data.records("lower", "item", "all")) == []
     assert data.left_out == {"upper-garment": 1}
     assert list(data.records("upper", "view", "all")) == []

@@ -42,7 +42,7 @@ def same(a: Batch, b: Batch) -> bool:
 def picture(data: ShardFolder, config: StageConfig, which: int, position: int, member: str = PERSON_256) -> Pixels:
     """Return an image that is served for a sample at a position, cropped and mirrored one by one."""
     noise = SampleNoise(config.seed, config.stage, [position])
-    image = data.picture(which, PERSON if config.crop else member, config.size)
+    image = data.image(which, PERSON if config.crop else member, config.size)
     if config.crop:
         top, left = (int(u * (config.size - config.crop + 1)) for u in noise.uniform((2,), "crop")[0])
         image = image[top : top + config.crop, left : left + config.crop]

@@ -7,7 +7,7 @@ import pytest
 
 from schemas import AGNOSTIC, JP, PERSON, PERSON_256
 from train.data import ShardFolder, decode
-from train.data.decode import Pixels, decode_picture, decode_pose
+from train.data.decode import Pixels, decode_image, decode_pose
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def large(shards: Path) -> Pixels:
 
 @pytest.mark.parametrize("size", [512, 256, 128, 100, 32])
 def test_a_smaller_picture_is_close_to_the_area_average(large: Pixels, size: int) -> None:
-    whole = decode_picture(large, 1024, 1024)
-    small = decode_picture(large, 1024, size)
+    whole = decode_image(large, 1024, 1024)
+    small = decode_image(large, 1024, size)
     averaged = cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA)
     assert small.shape == (size, size, 3)
     assert np.abs(small.astype(int) - averaged).mean() < 0.5
@@ -30,8 +30,8 @@ def test_a_smaller_picture_is_close_to_the_area_average(large: Pixels, size: int
 @pytest.mark.parametrize("share", [0.1, 0.34, 0.5, 0.97, 1.0])
 def test_rows_that_are_left_out_do_not_change_those_above(large: Pixels, size: int, share: float) -> None:
     bottom = round(share * size)
-    part = decode_picture(large, 1024, size, bottom)
-    assert np.array_equal(part[:bottom], decode_picture(large, 1024, size)[:bottom])
+    part = decode_image(large, 1024, size, bottom)
+    assert np.array_equal(part[:bottom], decode_image(large, 1024, size)[:bottom])
     assert part.shape[0] < size or share > 0.9 or size == 300
 
 
@@ -46,10 +46,10 @@ def test_every_bottom_gives_the_rows_of_the_whole(
         monkeypatch.setattr(decode, "_decoders_agree", lambda: False)
     noise = np.random.default_rng(size).integers(0, 256, (256, 256, 3), np.uint8)
     data = np.asarray(cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])[1], np.uint8)
-    whole = decode_picture(data, 256, size, size)
+    whole = decode_image(data, 256, size, size)
     assert whole.shape == (size, size, 3)
     for bottom in range(1, size, 1 + size // 16):
-        assert np.array_equal(decode_picture(data, 256, size, bottom)[:bottom], whole[:bottom])
+        assert np.array_equal(decode_image(data, 256, size, bottom)[:bottom], whole[:bottom])
 
 
 def test_the_decoders_of_this_installation_agree() -> None:
@@ -62,12 +62,12 @@ def test_the_decoders_of_this_installation_agree() -> None:
 def test_what_is_not_the_whole_picture_is_refused(shards: Path, member: str, bottom: int | None) -> None:
     data = np.frombuffer(ShardFolder(shards, "train").read(0, member)[0], np.uint8)
     for size in (256, 64):
-        assert decode_picture(data, 256, size, bottom).shape == (size, size, 3)
+        assert decode_image(data, 256, size, bottom).shape == (size, size, 3)
         for broken in (data[: len(data) // 2], np.zeros_like(data), data[:3]):
             with pytest.raises((ValueError, OSError)):
-                decode_picture(broken, 256, size, bottom and size)
+                decode_image(broken, 256, size, bottom and size)
     with pytest.raises(ValueError, match="not 512 x 512 pixels"):
-        decode_picture(data, 512, 512)
+        decode_image(data, 512, 512)
 
 
 def test_a_pose_is_never_unpickled(shards: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_pose_is_never_unpickled(shards: Path) -> None:
     np.save(trapped, np.array([Trap()] * 51, dtype=object).reshape(17, 3), allow_pickle=True)
     with pytest.raises(ValueError, match="not float32"):
         decode_pose(trapped.getvalue())
-    doubled = io.BytesIO()
-    np.save(doubled, np.zeros((17, 3), np.float64))
+    upsample_nearest_2x = io.BytesIO()
+    np.save(upsample_nearest_2x, np.zeros((17, 3), np.float64))
     with pytest.raises(ValueError, match="not float32"):
-        decode_pose(doubled.getvalue())
+        decode_pose(upsample_nearest_2x.getvalue())
     assert decode_pose(ShardFolder(shards, "train").read(0, JP)[0]).shape == (17, 3)

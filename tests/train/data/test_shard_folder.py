@@ -16,8 +16,8 @@ def test_members_are_read_by_their_place(shards: Path) -> None:
     data = ShardFolder(shards, "train")
     assert len(data) == len(set(data.keys)) > 10
     last = len(data) - 1
-    assert data.picture(last, PERSON).shape == (1024, 1024, 3)
-    assert (data.picture(last, AGNOSTIC) == MID_GREY).all(axis=-1).mean() > 0.1
+    assert data.image(last, PERSON).shape == (1024, 1024, 3)
+    assert (data.image(last, AGNOSTIC) == MID_GREY).all(axis=-1).mean() > 0.1
     assert data.pose(last, JP).shape == (17, 3)
     assert isinstance(data.sample(last), Sample)
     assert data.sample(last).key == data.keys[last]
@@ -69,7 +69,7 @@ def test_a_damaged_member_is_named(shards: Path, tmp_path: Path, member: str) ->
         tar.write(b"\x01" * size)
     data = ShardFolder(folder, "train")
     reader: dict[str, Callable[[], Any]] = {
-        PERSON: lambda: data.picture(0, PERSON),
+        PERSON: lambda: data.image(0, PERSON),
         JP: lambda: data.pose(0, JP),
         "json": lambda: data.sample(0),
     }

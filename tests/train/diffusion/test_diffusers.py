@@ -18,7 +18,7 @@ from torch import Tensor
 from train.diffusion.guidance import guided_denoiser
 from train.diffusion.objective import Prediction
 from train.diffusion.samplers import SAMPLERS
-from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule, per_sample
+from train.diffusion.schedule import CosineSchedule, LinearSchedule, Schedule, expand_like
 from train.models.condition import Condition
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers")
@@ -47,8 +47,8 @@ def model_of(schedule: Schedule, prediction: Prediction) -> Callable[[Tensor, Te
     """A model whose output, for this prediction target, corresponds to x̂0 = tanh(0.7 z + sin(5 t))."""
 
     def model(z_t: Tensor, t: Tensor, _condition: Condition) -> Tensor:
-        alpha, sigma = (per_sample(value, z_t) for value in schedule.alpha_sigma(t))
-        x0 = torch.tanh(0.7 * z_t + per_sample(torch.sin(5.0 * t), z_t))
+        alpha, sigma = (expand_like(value, z_t) for value in schedule.alpha_sigma(t))
+        x0 = torch.tanh(0.7 * z_t + expand_like(torch.sin(5.0 * t), z_t))
         eps = (z_t - alpha * x0) / sigma
         return eps if prediction == "eps" else alpha * eps - sigma * x0
 

@@ -13,9 +13,9 @@ from train.diffusion.schedule import (
     LinearSchedule,
     Schedule,
     ScheduleName,
+    expand_like,
     make_schedule,
-    per_sample,
-    shifted,
+    shift_times,
     time_at,
 )
 
@@ -69,7 +69,7 @@ def test_an_unknown_schedule_is_refused() -> None:
 
 def test_per_sample_multiplies_samples_not_columns() -> None:
     x = torch.ones(2, 3, 2, 2)
-    assert (per_sample(torch.tensor([1.0, 2.0]), x) * x).mean((1, 2, 3)).tolist() == [1.0, 2.0]
+    assert (expand_like(torch.tensor([1.0, 2.0]), x) * x).mean((1, 2, 3)).tolist() == [1.0, 2.0]
 
 
 def test_time_at_inverts_the_log_snr_and_clamps_at_the_ends(schedule: Schedule) -> None:
@@ -80,9 +80,9 @@ def test_time_at_inverts_the_log_snr_and_clamps_at_the_ends(schedule: Schedule) 
 
 def test_shifted_times_keep_their_order_and_ends() -> None:
     u = torch.linspace(0.0, 1.0, 101)
-    assert torch.equal(shifted(u, 1.0), u)
-    late = shifted(u, 3.0)
+    assert torch.equal(shift_times(u, 1.0), u)
+    late = shift_times(u, 3.0)
     assert late[[0, -1]].tolist() == [0.0, 1.0]
     assert (late.diff() > 0).all()
     assert late[50] == pytest.approx(0.75)
-    torch.testing.assert_close(shifted(late, 1 / 3.0), u)
+    torch.testing.assert_close(shift_times(late, 1 / 3.0), u)

@@ -17,7 +17,7 @@ from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.evaluation.evaluating import Evaluation, evaluate, photograph
 from train.evaluation.networks import ALEXNET, INCEPTION
-from train.evaluation.paired import hidden, picture_quality
+from train.evaluation.paired import hidden, image_quality
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.dress import dress
 from train.inference.sampling import Pair, outfit_of, swapped_pairs
@@ -49,7 +49,7 @@ def test_figures_are_those_of_the_pictures(measure: Measure, stages: list[Traine
         (pictures,) = dress(stages, [own], seed=4, overrides=Overrides(), device=CPU)
         truth = photograph(data, pair.person, stages[1])
         assert truth.shape == pictures[1].shape == (128, 128, 3)
-        expected.append(picture_quality(pictures[1], truth, hidden(own.Ia, 128)))
+        expected.append(image_quality(pictures[1], truth, hidden(own.Ia, 128)))
     assert len(expected) == result.pairs
     for name, value in result.stages["sr256"].items():
         assert value == pytest.approx(np.mean([figures[name] for figures in expected])), name

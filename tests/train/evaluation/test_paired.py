@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from schemas import MID_GREY
-from train.evaluation.paired import enlarged, hidden, picture_quality
+from train.evaluation.paired import enlarged, hidden, image_quality
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(60, 190, (32, 32, 3), dtype=np.uint8)
@@ -22,7 +22,7 @@ def psnr(error: float) -> float:
 
 def test_psnr_is_told_inside_and_outside_of_the_box() -> None:
     picture = TRUTH + np.where(BOX, 20, 5).astype(np.uint8)[:, :, None]
-    quality = picture_quality(picture, TRUTH, BOX)
+    quality = image_quality(picture, TRUTH, BOX)
     assert quality["psnr_inside"] == pytest.approx(psnr(20))
     assert quality["psnr_outside"] == pytest.approx(psnr(5))
     share = BOX.mean()
@@ -30,11 +30,11 @@ def test_psnr_is_told_inside_and_outside_of_the_box() -> None:
 
 
 def test_ssim_is_one_for_the_same_and_falls_where_something_changed() -> None:
-    same = picture_quality(TRUTH, TRUTH, BOX)
+    same = image_quality(TRUTH, TRUTH, BOX)
     assert [same["ssim"], same["ssim_inside"]] == pytest.approx([1, 1])
     assert np.isinf(same["psnr"])
     noisy = np.where(BOX[:, :, None], RNG.integers(0, 255, TRUTH.shape), TRUTH).astype(np.uint8)
-    quality = picture_quality(noisy, TRUTH, BOX)
+    quality = image_quality(noisy, TRUTH, BOX)
     assert quality["ssim_inside"] < 0.3 < 0.8 < quality["ssim_outside"] < 1
     share = BOX.mean()
     mixed = share * quality["ssim_inside"] + (1 - share) * quality["ssim_outside"]
@@ -44,7 +44,7 @@ def test_ssim_is_one_for_the_same_and_falls_where_something_changed() -> None:
 def test_a_constant_picture_has_the_ssim_of_its_brightness() -> None:
     one, other = (np.full((16, 16, 3), value, np.uint8) for value in (100, 150))
     a, b, c1 = 100 / 255, 150 / 255, 0.01**2
-    quality = picture_quality(one, other, np.ones((16, 16), bool))
+    quality = image_quality(one, other, np.ones((16, 16), bool))
     assert quality["ssim"] == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), rel=1e-6)
     assert {"psnr_outside", "ssim_outside"}.isdisjoint(quality)
 

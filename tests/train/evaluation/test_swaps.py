@@ -25,7 +25,7 @@ from schemas import AGNOSTIC, MID_GREY, PERSON, PERSON_256, SWAPS, Configuration
 from train.cli import cli
 from train.data import ShardFolder
 from train.data.shards import Pixels
-from train.evaluation.swap_truth import Answer, Candidate, answer, chosen_swaps, dressable_people
+from train.evaluation.swap_truth import Candidate, GroundTruth, chosen_swaps, dressable_people, ground_truth
 from train.evaluation.swaps import Size, SwapFigures, mean_colour, measure_swaps, swap_quality
 from train.inference.dress import Outfit
 from train.inference.sampling import Pair, outfit_of
@@ -77,7 +77,7 @@ def test_the_truth_itself_is_perfect_and_another_truth_is_wrong(truth: Path, val
     known: dict[tuple[int, bytes], list[list[Pixels]]] = {}
     for person in dressable_people(truth, val):
         answers = [
-            [answer(truth, person, each, size.size, large=size.large).picture for size in SIZES]
+            [ground_truth(truth, person, each, size.size, large=size.large).picture for size in SIZES]
             for each in person.candidates
         ]
         for number, each in enumerate(person.candidates):
@@ -114,10 +114,10 @@ def test_the_cut_is_that_of_the_shards(aihub: Path, truth: Path, val: ShardFolde
     sample, candidate = val.sample(person.position), person.candidates[0]
     folder = _copy(truth, tmp_path / "truth", _listed(truth))
     shutil.copy(aihub / sample.person.path, folder / candidate.swap.picture)
-    large = answer(folder, person, candidate, 1024, large=True).picture
-    small = answer(folder, person, candidate, 256, large=False).picture
+    large = ground_truth(folder, person, candidate, 1024, large=True).picture
+    small = ground_truth(folder, person, candidate, 256, large=False).picture
     for made, member in ((large, PERSON), (small, PERSON_256)):
-        stored = val.picture(person.position, member)  # a JPEG
+        stored = val.image(person.position, member)  # a JPEG
         assert np.abs(made.astype(int) - stored).mean() < 1
     pixels = np.asarray(cv2.imread(str(aihub / sample.person.path), cv2.IMREAD_COLOR_RGB), np.uint8)
     ours = resize(cut(pixels, sample.person.crop), 1024)
@@ -128,9 +128,9 @@ def test_the_cut_is_that_of_the_shards(aihub: Path, truth: Path, val: ShardFolde
 def test_masks_lie_on_the_cut(truth: Path, val: ShardFolder) -> None:
     """Ia is grey where the garment will be, all but what sticks out; nothing of the garment is kept."""
     for person in dressable_people(truth, val):
-        grey = (val.picture(person.position, AGNOSTIC) == MID_GREY).all(axis=2)
+        grey = (val.image(person.position, AGNOSTIC) == MID_GREY).all(axis=2)
         for candidate in person.candidates:
-            found = answer(truth, person, candidate, 256, large=False)
+            found = ground_truth(truth, person, candidate, 256, large=False)
             assert not (found.garment & found.kept).any()
             assert found.kept.any()
             assert grey[found.garment].mean() > 0.8
@@ -138,7 +138,7 @@ def test_masks_lie_on_the_cut(truth: Path, val: ShardFolder) -> None:
 
 def test_a_mask_is_scaled_by_its_share(truth: Path, val: ShardFolder) -> None:
     person = dressable_people(truth, val)[0]
-    whole, small = (answer(truth, person, person.candidates[0], size, large=True) for size in (1024, 32))
+    whole, small = (ground_truth(truth, person, person.candidates[0], size, large=True) for size in (1024, 32))
     share = whole.garment.reshape(32, 32, 32, 32).mean(axis=(1, 3))
     assert small.garment[share > 0.6].all()
     assert not small.garment[share < 0.4].any()
@@ -156,10 +156,10 @@ def test_figures_of_hand_made_pictures() -> None:
     garment, kept = np.zeros((2, 16, 16), bool)
     garment[4:8], kept[12:] = True, True
 
-    def flat(value: int) -> Answer:
+    def flat(value: int) -> GroundTruth:
         picture = np.zeros((16, 16, 3), np.uint8)
         picture[garment] = value
-        return Answer(picture, garment, kept)
+        return GroundTruth(picture, garment, kept)
 
     answers = [flat(50), flat(100), flat(200)]
     candidates = [_swap("1", "long"), _swap("2", "long"), _swap("3", "short")]

@@ -11,7 +11,7 @@ import torch
 
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
-from train.inference.dress import Outfit, at_a_time, dress
+from train.inference.dress import Outfit, batch_size_for, dress
 from train.inference.sampling import Pair, outfit_of
 
 CPU = torch.device("cpu")
@@ -45,15 +45,15 @@ def test_alone_or_among_others_a_picture_has_the_same_bits(stages: list[TrainedS
 @pytest.mark.parametrize(("size", "expected"), [(1024, 1), (512, 4), (256, 8), (32, 8)])
 def test_a_gpu_gets_what_its_memory_holds(stages: list[TrainedStage], size: int, expected: int) -> None:
     last = replace(stages[-1], config=stages[-1].config.model_copy(update={"size": size}))
-    assert at_a_time([*stages[:1], last], torch.device("cuda")) == expected
-    assert at_a_time([*stages[:1], last], CPU) == 1
+    assert batch_size_for([*stages[:1], last], torch.device("cuda")) == expected
+    assert batch_size_for([*stages[:1], last], CPU) == 1
 
 
 def test_in_one_batch_pictures_differ_by_rounding_alone(
     stages: list[TrainedStage], outfits: list[Outfit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = dress(stages, outfits, seed=3, overrides=RANDOM, device=CPU)
-    monkeypatch.setattr("train.inference.dress.at_a_time", lambda stages, device: 2)
+    monkeypatch.setattr("train.inference.dress.batch_size_for", lambda stages, device: 2)
     together = dress(stages, outfits, seed=3, overrides=RANDOM, device=CPU)
     for one, other in zip(alone, together, strict=True):
         for a, b in zip(one, other, strict=True):

@@ -79,7 +79,7 @@ def test_three_commands_dress_photographed_people(
     for place in range(len(data)):
         assert data.sample(place).person_pose.origin == "estimated"
         assert data.pose(place, JP)[:, 2].sum() >= 10
-        hidden = (data.picture(place, AGNOSTIC) == 127).all(axis=2).mean()
+        hidden = (data.image(place, AGNOSTIC) == 127).all(axis=2).mean()
         assert 0.05 < hidden < 0.7
     pictures = [path for path in (tmp_path / "pictures").glob("*.png") if path.name != "sheet.png"]
     assert len(pictures) == PEOPLE**2

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from common.errors import UserError
-from train.configuration.settings import as_yaml, checked, given_settings, stage_config
+from train.configuration.settings import as_yaml, merge_settings, stage_config, validated_config
 from train.hardware.cards import CARDS, Card, peaks_of
 from train.hardware.world import ALONE, World
 from train.memory.automatic import Choice, choose
@@ -24,7 +24,7 @@ T4, A100 = CARDS["t4"], CARDS["a100-40"]
 
 
 def settings(*assignments: str) -> dict[str, Any]:
-    return given_settings("nano", "base", None, ["data.batch=64", *assignments])
+    return merge_settings("nano", "base", None, ["data.batch=64", *assignments])
 
 
 def chosen(card: Card | None, *assignments: str, run: Path = Path("none"), world: World = ALONE) -> Choice:
@@ -104,11 +104,11 @@ def test_shares_of_weights_are_not_compiled_and_not_on_the_host() -> None:
 def test_a_configuration_that_is_printed_leaves_to_the_machine_what_was_left(tmp_path: Path) -> None:
     given = settings("memory.checkpointing=true")
     file = tmp_path / "stage.yaml"
-    file.write_text(as_yaml(checked(given, "base"), given))
+    file.write_text(as_yaml(validated_config(given, "base"), given))
     printed = yaml.safe_load(file.read_text())
     assert (printed["precision"], printed["compile"], printed["memory"]["micro_batch"]) == ("auto", "auto", "auto")
     assert printed["memory"]["checkpointing"] is True
-    again = given_settings("nano", "base", file, [])
+    again = merge_settings("nano", "base", file, [])
     assert choose(again, "base", A100, ALONE, tmp_path).config == choose(given, "base", A100, ALONE, tmp_path).config
 
 

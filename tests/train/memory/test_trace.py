@@ -7,7 +7,7 @@ from train.configuration.settings import stage_config
 from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import blank_batch, trace
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ UNFOLDING = ("aten::_slow_conv2d_forward", "aten::_slow_conv2d_backward")
 def measured_peak(config: StageConfig) -> int:
     """Return the most bytes that were allocated at a time over two real steps, but for what UNFOLDING takes inside."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        training = begin(config, CPU)
+        training = init_training(config, CPU)
         stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
         for _ in range(2):
             train_step(training, blank_batch(config, config.data.batch), stepper)

@@ -156,7 +156,7 @@ def test_the_gpu_upsampling_equals_nearest_neighbour() -> None:
     x = randn(2, 8, 3, 5).to(memory_format=torch.channels_last).requires_grad_()
     grad = randn(2, 4, 6, 10)
     plain, gradient = upsample(x), torch.autograd.grad(upsample(x), x, grad)[0]
-    upsample.as_on_card = True
+    upsample.gpu_path = True
     torch.testing.assert_close(upsample(x), plain)
     torch.testing.assert_close(torch.autograd.grad(upsample(x), x, grad)[0], gradient)
     assert upsample(x).is_contiguous(memory_format=torch.channels_last)

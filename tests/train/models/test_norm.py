@@ -60,7 +60,7 @@ ON_CARD = [(2, 16, 8, 8), (3, 12, 5, 7), (2, 96, 4, 4), (1, 256, 16, 16)]
 
 def with_weights(channels: int) -> GroupNorm:
     norm = group_norm(channels)
-    norm.as_on_card = True
+    norm.gpu_path = True
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
     return norm

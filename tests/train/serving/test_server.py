@@ -25,7 +25,7 @@ from train.inference.sampling import Pair, provenance, sample_pairs
 from train.serving import open_socket
 from train.serving.catalogue import MOST_OFFERED
 from train.serving.dressing import Choice
-from train.serving.jobs import MOST_WAITING, UnwantedError
+from train.serving.jobs import MOST_WAITING, JobCancelledError
 from train.serving.server import _is_own_name
 from train.serving.uploads import MOST_BYTES
 
@@ -208,7 +208,7 @@ def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
     def on_step(step: int, steps: int) -> None:
         asked.append((step, steps))
         if len(asked) == 3:
-            raise UnwantedError
+            raise JobCancelledError
 
     choice, dressing, jobs = Choice("upper", person, garment, 0), site.served.dressing, site.served.jobs
     given_up = jobs.add(lambda _: dressing.dress(choice, on_step))

@@ -46,7 +46,7 @@ def test_a_photograph_becomes_the_half_that_its_sample_has(
     label_by_hand(photographs, role, "upper", sent, partners["upper"][other])
     picture, pose = photographs.half(role, "upper", sent.image.read_bytes())
     np.testing.assert_array_equal(pose, data.pose(place, JP if role == "person" else JG))
-    true = data.picture(place, AGNOSTIC if role == "person" else GARMENT)
+    true = data.image(place, AGNOSTIC if role == "person" else GARMENT)
     assert picture.shape == (256, 256, 3)
     assert np.abs(picture.astype(float) - true).mean() < 1.5
     assert not list(photographs.folder.iterdir())  # nothing of it stays on disk

@@ -12,7 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import blank_batch
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[CompileCounterWithBacken
 
 
 def losses(config: StageConfig, steps: int = 3) -> tuple[list[float], list[torch.Tensor]]:
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
     found = [float(train_step(training, blank_batch(config, config.data.batch), stepper)) for _ in range(steps)]
     return found, [parameter.detach() for parameter in training.model.parameters()]
@@ -75,8 +75,8 @@ def test_each_size_of_micro_batch_is_compiled_once(tiny: TinyConfig, graphs: Com
 def test_what_is_compiled_shares_its_weights_and_their_names(
     tiny: TinyConfig, graphs: CompileCounterWithBackend
 ) -> None:
-    plain, compiled = (begin(tiny("base", f"compile={choice}"), CPU) for choice in ("false", "true"))
-    assert compiled.learner is compiled.compiled is not compiled.model
+    plain, compiled = (init_training(tiny("base", f"compile={choice}"), CPU) for choice in ("false", "true"))
+    assert compiled.forward_module is compiled.compiled is not compiled.model
     assert list(compiled.model.state_dict()) == list(plain.model.state_dict())
     assert list(compiled.ema) == list(plain.ema)
     assert graphs.frame_count == 0  # until the first step

@@ -35,9 +35,9 @@ from train.models import build_model
 from train.runs.run_folder import RunFolder
 from train.training.checkpoint import restore, save_checkpoint
 from train.training.loss_scale import LossScale
-from train.training.optim.update import release, step_optimizer
+from train.training.optim.update import free_gradients, step_optimizer
 from train.training.state import Training
-from train.training.step import Stepper, begin, train_step, update_ema
+from train.training.step import Stepper, init_training, train_step, update_ema
 from train.training.validation.loss import validate
 
 CPU = torch.device("cpu")
@@ -98,12 +98,12 @@ def give_gradients(training: Training) -> None:
 def begun(config: StageConfig) -> tuple[Training, Traffic]:
     """Begin a training on the card; its optimizer has made its first step, and so has its moments."""
     with fake_cuda(), CardWatch() as watch:
-        training = begin(config, CUDA)
+        training = init_training(config, CUDA)
         give_gradients(training)
         watch.taken()
         step_optimizer(training)
         update_ema(training, config.ema, torch.ones((), dtype=torch.bool, device=CUDA))
-        release(training.model)
+        free_gradients(training.model)
         return training, watch.taken()
 
 
@@ -191,9 +191,9 @@ def test_what_saves_memory_works_on_the_card(name: str) -> None:
     state = step.training
     assert devices(*state.model.parameters(), step.loss) == {"cuda"}
     assert devices(*state.ema.values()) == {"cpu" if config.memory.ema_on_host else "cuda"}
-    assert devices(*state.stepped.values()) == {"cpu" if config.memory.optimizer_on_host else "cuda"}
+    assert devices(*state.optimized_parameters.values()) == {"cpu" if config.memory.optimizer_on_host else "cuda"}
     if config.optim.name != "adafactor":
-        assert devices(*moments(state)) == devices(*state.stepped.values())
+        assert devices(*moments(state)) == devices(*state.optimized_parameters.values())
     assert cpu_outputs(step.whole) == ON_HOST.get(name, set())
     assert copies(step.whole, "host") <= ON_HOST.get(name, set())
     plain = made(configured("nano", "sr1024", "precision=fp32")).peak
@@ -276,7 +276,7 @@ def test_a_validation_computes_on_the_card(preset: str, stage: Stage, precision:
 
 def written(run: Path, config: StageConfig) -> None:
     """Write the checkpoint that a CPU makes after one step."""
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     for parameter in training.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     step_optimizer(training)
@@ -294,7 +294,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def restored(run: Path, config: StageConfig) -> tuple[Training, Traffic]:
     """Return a training on the card that has been resumed from the checkpoint, and the traffic of that."""
     with fake_cuda(), CardWatch() as watch:
-        training = begin(config, CUDA)
+        training = init_training(config, CUDA)
         watch.taken()
         assert restore(RunFolder(run), training)
         assert training.step == 1

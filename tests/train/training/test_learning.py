@@ -23,7 +23,7 @@ from train.evaluation.swaps import Size, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
 from train.training.state import Training
-from train.training.step import Stepper, begin, sample_losses, train_step
+from train.training.step import Stepper, init_training, sample_losses, train_step
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ def config() -> StageConfig:
 
 @pytest.fixture(scope="module")
 def trained(shards: Path, config: StageConfig) -> Training:
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
     batches = BatchLoader(ShardFolder(shards, "train"), config).batches(0)
     for _ in range(config.steps):

@@ -16,7 +16,7 @@ from train.runs.run_folder import CONFIG, METRICS, RunFolder
 from train.runs.run_lock import LOCK, RunLock
 from train.training.loop import Diverged, fit_stage
 from train.training.metrics import Metrics, Status
-from train.training.step import begin, learning_rate, stage_inputs, update_ema
+from train.training.step import init_training, learning_rate, stage_inputs, update_ema
 
 TinyConfig = Callable[..., StageConfig]
 
@@ -340,7 +340,7 @@ def test_learning_rate_can_fall_to_nothing(tiny: TinyConfig) -> None:
 
 
 def test_ema_warms_up_and_follows_the_weights(tiny: TinyConfig) -> None:
-    state = begin(tiny("base"), torch.device("cpu"))
+    state = init_training(tiny("base"), torch.device("cpu"))
     with torch.no_grad():
         for parameter in state.model.parameters():
             parameter.add_(1.0)

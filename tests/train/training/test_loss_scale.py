@@ -6,7 +6,7 @@ from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import blank_batch
 from train.training.loss_scale import INTERVAL, LossScale
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 
 
 def test_it_moves_as_torchs_own() -> None:
@@ -31,7 +31,7 @@ def tiny(*settings: str) -> StageConfig:
 @pytest.mark.parametrize("on_host", ["true", "false"])
 def test_a_step_with_an_overflow_changes_nothing_and_is_counted(on_host: str) -> None:
     config = tiny(f"memory.optimizer_on_host={on_host}")
-    training = begin(config, torch.device("cpu"))
+    training = init_training(config, torch.device("cpu"))
     assert training.scale is not None
     training.scale.scale = torch.tensor(2.0**120)  # times the loss it leaves fp16's range
     before = [p.detach().clone() for p in training.model.parameters()]

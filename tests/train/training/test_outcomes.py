@@ -12,7 +12,7 @@ from train.configuration.stage_config import StageConfig
 from train.training.metrics import Meter
 from train.training.outcomes import Outcomes
 from train.training.state import Training
-from train.training.step import begin
+from train.training.step import init_training
 
 TinyConfig = Callable[..., StageConfig]
 CPU, CARD = torch.device("cpu"), torch.device("cuda")
@@ -20,7 +20,7 @@ CPU, CARD = torch.device("cpu"), torch.device("cuda")
 
 @pytest.fixture
 def training(tiny: TinyConfig) -> Training:
-    return begin(tiny("sr1024", "precision=fp16"), CPU)
+    return init_training(tiny("sr1024", "precision=fp16"), CPU)
 
 
 def step(training: Training, outcomes: Outcomes, number: int) -> None:

@@ -10,7 +10,7 @@ from train.data import Batch
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import blank_batch
 from train.training.state import Training
-from train.training.step import Stepper, begin, micro_batches, sample_losses, train_step
+from train.training.step import Stepper, init_training, micro_batches, sample_losses, train_step
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ def drawn_batch(config: StageConfig) -> Batch:
 
 
 def stepped(config: StageConfig) -> tuple[Training, float]:
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     loss = train_step(training, drawn_batch(config), Stepper(config, make_schedule("cosine"), CPU))
     return training, float(loss)
 
@@ -42,7 +42,7 @@ def test_micro_batches_add_up_to_the_batch(tiny: TinyConfig, micro: int) -> None
     parts, divided = stepped(tiny("base", *settings, f"memory.micro_batch={micro}"))
     assert divided == pytest.approx(loss, rel=1e-5)
     for before, first, second in zip(
-        *(training.model.parameters() for training in (begin(tiny("base"), CPU), whole, parts)), strict=True
+        *(training.model.parameters() for training in (init_training(tiny("base"), CPU), whole, parts)), strict=True
     ):
         assert torch.allclose(first - before, second - before, rtol=1e-3, atol=1e-6)
 
@@ -89,7 +89,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
     tiny: TinyConfig, precision: str, clip: str, where: str
 ) -> None:
     config = tiny("base", f"precision={precision}", f"optim.clip={clip}")
-    training, stepper = begin(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
+    training, stepper = init_training(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
     if training.scale is not None:
         training.scale.scale = torch.tensor(64.0)  # far inside of fp16's range
     train_step(training, drawn_batch(config), stepper)
@@ -112,7 +112,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_inside_of_backward_only_what_is_finite_is_stepped(tiny: TinyConfig, where: str) -> None:
     config = tiny("base", "memory.optimizer_in_backward=true", "optim.clip=null")
-    training, stepper = begin(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
+    training, stepper = init_training(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
     before = [p.detach().clone() for p in training.model.parameters()]
     first = next(training.model.parameters())
     if where == "loss":

@@ -12,7 +12,7 @@ from train.training.optim.host import host_memory
 from train.training.state import Training
 
 
-def begin_optimizer(model: nn.Module, config: StageConfig, ema: dict[str, Tensor]) -> Training:
+def init_optimizer(model: nn.Module, config: StageConfig, ema: dict[str, Tensor]) -> Training:
     """Return the training state of ``model`` before its first step.
 
     With ``optimizer_on_host`` the optimizer steps a second copy of the weights, in host memory. With
@@ -78,7 +78,7 @@ def device_gradients(model: nn.Module) -> list[Tensor]:
     return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
 
-def release(model: nn.Module) -> None:
+def free_gradients(model: nn.Module) -> None:
     """Free the model's gradients."""
     for parameter in model.parameters():
         parameter.grad = None

@@ -48,7 +48,7 @@ def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
     noise = _noise(config, range(count))
 
     def images(member: str) -> Tensor:
-        return to_tensor([to_size(held_out.picture(place, member), size) for place in places])
+        return to_tensor([to_size(held_out.image(place, member), size) for place in places])
 
     def poses(member: str) -> Tensor:
         return torch.from_numpy(np.stack([held_out.pose(place, member) for place in places]))
@@ -59,7 +59,7 @@ def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
     side = config.crop or size
     corners = (noise.uniform((2,), "crop") * (size - side + 1)).long().tolist()
     crops = [
-        to_size(held_out.picture(place, PERSON), size)[top : top + side, left : left + side]
+        to_size(held_out.image(place, PERSON), size)[top : top + side, left : left + side]
         for place, (top, left) in zip(places, corners, strict=True)
     ]
     return Batch(tuple(range(count)), to_tensor(crops), None, None, None, None)

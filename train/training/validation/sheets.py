@@ -56,7 +56,7 @@ def draw_sheet(
             inputs = pair_inputs(stage, held_out, [pair], device)
             shown: list[Pixels] = []
             if config.low_res:
-                truth = to_size(held_out.picture(pair.person, PERSON), config.size)
+                truth = to_size(held_out.image(pair.person, PERSON), config.size)
                 small = downsample(from_uint8(to_tensor([truth])).to(device), config.scale)
                 inputs = replace(inputs, low_res=small)
                 shown.append(_pixels(small))
@@ -71,15 +71,15 @@ def draw_sheet(
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, file.getvalue())
 
-    world.first(write)
+    world.run_on_main(write)
 
 
 def _inputs_shown(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
     return [
-        held_out.picture(pair.person, PERSON_256),
-        held_out.picture(pair.person, AGNOSTIC),
-        held_out.picture(pair.garment, PERSON_256),
-        held_out.picture(pair.garment, GARMENT),
+        held_out.image(pair.person, PERSON_256),
+        held_out.image(pair.person, AGNOSTIC),
+        held_out.image(pair.garment, PERSON_256),
+        held_out.image(pair.garment, GARMENT),
     ]
 
 

@@ -39,10 +39,14 @@ class Validator:
         settings, sheet = stepper.config.validation, self._run.sheet_path(step)
         recorded = self._metrics.validation
         try:
-            if self._samples and _due(step, settings.every) and world.told(lambda: step not in recorded):
+            if self._samples and _due(step, settings.every) and world.broadcast_from_main(lambda: step not in recorded):
                 validation = validate(training, self._samples, stepper, stop)
                 self._metrics.validated(step, validation.loss, validation.by_time)
-            if self._held_out and _due(step, settings.sheet_every) and world.told(lambda: not sheet.exists()):
+            if (
+                self._held_out
+                and _due(step, settings.sheet_every)
+                and world.broadcast_from_main(lambda: not sheet.exists())
+            ):
                 draw_sheet(training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet, world)
         except Stopped:
             return

@@ -14,7 +14,7 @@ from train.runs.metrics_file import TIME_RANGES
 from train.runs.run_folder import METRICS, RunFolder
 from train.training.loop import fit_stage
 from train.training.state import Training
-from train.training.step import Stepper, begin, train_step
+from train.training.step import Stepper, init_training, train_step
 from train.training.validation.ema_weights import Stopped, ema_weights
 from train.training.validation.loss import fixed_samples, fixed_times, validate
 
@@ -28,7 +28,7 @@ def never() -> bool:
 
 def trained(config: StageConfig, held_out: ShardFolder) -> Training:
     """Return a training whose EMA weights differ from its weights and from the initial ones."""
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     train_step(training, fixed_samples(held_out, config), Stepper(config, make_schedule("cosine"), CPU))
     with torch.no_grad():
         for parameter in training.model.parameters():
@@ -69,7 +69,7 @@ def test_the_loss_is_the_mean_of_its_ranges_and_an_empty_one_is_none(shards: Pat
     for count in (TIME_RANGES * 2, 3):
         config = tiny("base", f"validation.samples={count}")
         stepper = Stepper(config, make_schedule("cosine"), CPU)
-        found = validate(begin(config, CPU), fixed_samples(held_out, config), stepper, never)
+        found = validate(init_training(config, CPU), fixed_samples(held_out, config), stepper, never)
         some = [loss for loss in found.by_time if loss is not None]
         assert len(found.by_time) == TIME_RANGES
         assert len(some) == min(count, TIME_RANGES)
@@ -78,7 +78,7 @@ def test_the_loss_is_the_mean_of_its_ranges_and_an_empty_one_is_none(shards: Pat
 
 @pytest.mark.parametrize("on_host", ["false", "true"])
 def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -> None:
-    training = begin(tiny("base", f"memory.ema_on_host={on_host}"), CPU)
+    training = init_training(tiny("base", f"memory.ema_on_host={on_host}"), CPU)
     own = dict(training.model.named_parameters())
     places = {name: parameter.data_ptr() for name, parameter in own.items()}
     for value in training.ema.values():
@@ -93,7 +93,7 @@ def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -
 
 def test_it_stops_at_the_next_evaluation(shards: Path, tiny: TinyConfig) -> None:
     config = tiny("base", "validation.samples=40")
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     calls: list[int] = []
     training.model.register_forward_hook(lambda *_: calls.append(1))
     samples = fixed_samples(ShardFolder(shards, "val"), config)

@@ -12,7 +12,7 @@ from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.runs.run_folder import RunFolder
 from train.training.state import Training
-from train.training.step import begin
+from train.training.step import init_training
 from train.training.validation.ema_weights import Stopped
 from train.training.validation.sheets import draw_sheet, fixed_pairs
 
@@ -33,7 +33,7 @@ def test_a_sheet_shows_the_ema_weights(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str, columns: int
 ) -> None:  # fmt: skip
     held_out, config = ShardFolder(shards, "val"), tiny(stage, "validation.sheet_pairs=2")
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     first = drawn(training, config, held_out, tmp_path / "a.png")
     assert first.shape[1] == columns * 198 + 6
     assert first.shape[0] == 2 * 198 + 28 + 6
@@ -56,7 +56,7 @@ def test_the_base_stage_swaps_garments_and_the_others_enlarge_the_truth(shards: 
 
 def test_a_sheet_that_is_stopped_leaves_no_file(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     held_out, config = ShardFolder(shards, "val"), tiny("base", "sampling.steps=50", "model.garment_film=static")
-    training = begin(config, CPU)
+    training = init_training(config, CPU)
     calls: list[int] = []
     training.model.register_forward_hook(lambda *_: calls.append(1))
     path = RunFolder(tmp_path).sheet_path(7)

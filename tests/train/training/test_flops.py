@@ -9,7 +9,7 @@ from train.configuration.presets import preset_config
 from train.configuration.stage_config import STAGES, Stage
 from train.models import build_model
 from train.models.model_config import EfficientUNetConfig
-from train.training.arithmetic import flops_per_image, forward_flops
+from train.training.flops import flops_per_image, forward_flops
 
 
 def test_a_network_small_enough_to_count_by_hand() -> None:
