@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		--constraint constraints.txt --editable '.[train,dev,docs]'
 	touch $@
 
-demo: install  ## Draw a data set, build shards, train the nano cascade, dress people: a picture in under 8 minutes
+demo: install  ## Draw a dataset, build shards, train the nano cascade, dress people: an image in under 8 minutes
 	$(BIN)/prep sample-data --out $(DEMO)/aihub --looks $(LOOKS)
 	$(BIN)/prep build-shards --src $(DEMO)/aihub --out $(DEMO)/shards
 	$(BIN)/trainer fit --shards $(DEMO)/shards --runs $(DEMO)/runs --preset nano
@@ -54,7 +54,7 @@ $(LOWEST)/.installed: $(VENV)/.installed .ci/lowest_versions.py
 		$$($(BIN)/python .ci/lowest_versions.py | grep -v '^torch==')
 	touch $@
 
-lint: install  ## Check format, style, types, and who imports whom
+lint: install  ## Check format, style, types and import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -63,17 +63,17 @@ lint: install  ## Check format, style, types, and who imports whom
 docs: install  ## Build the documentation into site/, strictly: a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-format: install  ## Format the code and mend what ruff can mend
+format: install  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: install  ## Write the JSON Schema of the shards' files anew
+schemas: install  ## Write the JSON Schema of the shards' files
 	$(BIN)/python -m schemas
 
 bench: install  ## Run the benchmarks; each prints a table
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
-learn: install  ## Train the cascade for an hour on drawn people and measure it on swaps with a known truth
+learn: install  ## Train the cascade for an hour on drawn people and measure swaps against their ground truth
 	$(BIN)/python benchmarks/learning/study.py
 
 ifdef CARD_PYTHON

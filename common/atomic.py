@@ -63,9 +63,8 @@ def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
     while True:
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}{_SUFFIX}")
         file = temporary.open("xb")
-        with suppress(
-            OSError
-        ):  # no locks on this file system: others cannot lock it either, so they will not remove it
+        # Without locks on this file system, others cannot lock it either, so they will not remove it.
+        with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         if temporary.exists():  # else it was removed as a dead writer's before it was locked
             return temporary, file

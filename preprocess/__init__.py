@@ -2,7 +2,7 @@
 
 sources      files of a dataset → Records: paths and ids
 planning     Records → pairs, splits, shard boundaries
-loading      Record → Subject: files read, labels held against the image; repaired or rejected (faults.py)
+loading      Record → Subject: files read, labels checked against the image; repaired or rejected (faults.py)
 conditioning Subject → tuple: pure functions
 sharding     tuples → shards
 inspection   what a dataset or a folder of shards holds, and what is wrong with it

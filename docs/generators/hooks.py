@@ -27,7 +27,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "faults": fault_reference,
     "shards": lambda: shard_reference(ROOT),
 }
-MARK = re.compile(r"<!-- generated: (\w+) -->")
+MARK = re.compile(r"<!-- generated: (\w+) -->(?:\n_.*_)?")
+"""A mark, and the line behind it that is for readers of the file itself."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

@@ -3,9 +3,8 @@
 Import this first. Measured on a 2-core machine: by default, glibc returns large blocks to the kernel after every use,
 and a training step takes 1.3 times as long. By default, OpenMP threads spin for milliseconds while they wait, which
 slows torch down many times over as soon as another process is busy; without spinning, a small network runs at half the
-speed. A few thousand spins just bridge the gap between two layers (docs/design/decisions.md).
-On a GPU, expandable
-segments reduce fragmentation, for which `trainer plan` leaves little room.
+speed. A few thousand spins just bridge the gap between two layers (docs/design/decisions.md). On a GPU,
+expandable segments reduce fragmentation, for which `trainer plan` leaves little room.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Search for settings that make a stage fit a GPU.
 
-They are tried in this order. All but the last are numerically equivalent; each takes less memory than the previous one
-and costs more time or transfers:
+They are tried in this order, roughly from the fastest to the leanest. All but the last are numerically equivalent:
 
 1. everything on the device;
 2. the EMA weights in host memory: one transfer of the weights a step;
-3. activation checkpointing too: the forward pass is computed twice;
-4. the optimizer in host memory, without and then with checkpointing: gradients go to the host and weights come back
-   once a step, where Adam runs on the CPU;
+3. activation checkpointing, without and then with 2: the forward pass is computed twice;
+4. the optimizer and the EMA weights in host memory, without and then with checkpointing: gradients go to the host and
+   weights come back once a step, where Adam runs on the CPU;
 5. Adafactor inside the backward pass, without clipping: not the paper's optimizer, and only without gradient
    accumulation. The last resort.
 
