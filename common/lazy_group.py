@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+
+from common.extras import needs
 
 
 class Lazy(NamedTuple):
@@ -18,22 +21,27 @@ class Lazy(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only when it is called: importing all of them takes seconds, listing none."""
+    """A group that imports a command only when it is called: importing all of them takes seconds, listing none.
 
-    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **options: Any) -> None:
+    ``extra`` is the extra of tryon-cascade that installs what the commands import.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], extra: str | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.lazy = lazy
+        self.extra = extra
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names, in order."""
         return sorted(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command; None if there is none of this name."""
+        """Import and return the command; None if there is none of this name. Raise UserError without the extra."""
         if cmd_name not in self.lazy:
             return None
         module, function, _ = self.lazy[cmd_name]
-        command: click.Command = getattr(import_module(module), function)
+        with needs(self.extra) if self.extra else nullcontext():
+            command: click.Command = getattr(import_module(module), function)
         return command
 
     def resolve_command(

@@ -26,7 +26,7 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, extra="train", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tryon-cascade")
 @traceback_option
 def cli() -> None:

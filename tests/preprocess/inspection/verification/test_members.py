@@ -60,7 +60,7 @@ def huge_npy() -> bytes:
         ("person_256.jpg", picture("JPEG", (256, 256), "CMYK"), "JPEG 256x256 CMYK, not JPEG 256x256 RGB"),
         ("jp.npy", b"", "no .npy file"),
         ("jp.npy", npy(np.zeros((17, 3))), "a pose is float32 (17, 3), not float64 (17, 3)"),
-        ("jp.npy", npy(np.full((17, 3), np.nan, np.float32)), "a pose holds NaN or infinity"),
+        ("jp.npy", npy(np.full((17, 3), np.nan, np.float32)), "a pose contains NaN or infinity"),
         ("jp.npy", npy(np.zeros((17, 3), np.float32))[:-4], None),
         ("jp.npy", huge_npy(), None),
         ("jg.npy", npy(np.zeros((1000, 3), np.float32)), "12128 bytes are no pose"),
