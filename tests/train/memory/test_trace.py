@@ -1,5 +1,7 @@
 """Predicted and measured memory: the step really runs, and torch's profiler counts what the allocator hands out."""
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -41,9 +43,17 @@ def assert_agree(config: StageConfig) -> None:
     assert predicted == pytest.approx(measured, rel=0.1)
 
 
-@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-@pytest.mark.parametrize("checkpointing", ["true", "false"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+QUICK = {
+    ("base", "false", "fp32"),
+    *(("sr1024", *rest) for rest in product(("true", "false"), ("fp32", "bf16", "fp16"))),
+}
+CASES = [
+    pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+    for case in product(("base", "sr256", "sr1024"), ("true", "false"), ("fp32", "bf16", "fp16"))
+]
+
+
+@pytest.mark.parametrize(("stage", "checkpointing", "precision"), CASES)
 def test_the_peak_is_the_measured_one(stage: str, checkpointing: str, precision: str) -> None:
     assert_agree(nano(stage, f"memory.checkpointing={checkpointing}", f"precision={precision}"))
 
