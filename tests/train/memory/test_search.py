@@ -89,7 +89,7 @@ def test_the_words_make_fit_use_the_settings() -> None:
 
 
 def test_json_holds_what_others_rely_on() -> None:
-    plan = nano_plan(60 * MIB)
+    plan = nano_plan(1 << 30)
     stage = as_json([plan], 1 << 30)["stages"]["base"]
     assert stage["parameters"] == count_parameters(plan.config.model)
     assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")
