@@ -88,17 +88,17 @@ def test_perfect_pictures_have_no_distance_from_photographs(
 
 
 def test_one_person_has_no_distribution(measure: Measure, networks: Path) -> None:
-    assert measure(1, 0, networks).left_out["fid"] == "takes two people at least; give --pairs 2 or more"
+    assert measure(1, 0, networks).left_out["fid"] == "needs at least two people; give --pairs 2 or more"
 
 
 def test_the_command_prints_one_object_or_a_table(trained: Path, shards: Path, networks: Path) -> None:
-    arguments = ["evaluate", "--runs", str(trained), "--shards", str(shards), "--pairs", "1"]
+    arguments = ["evaluate", "--runs", str(trained), "--shards", str(shards), "--pairs", "2"]
     done = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
     assert done.exit_code == 0
     told = json.loads(done.stdout)
     assert {"psnr", "ssim"} <= set(told["metrics"])
     assert told["stages"]["sr256"]["bicubic"]["psnr"] > 0
-    assert (told["pairs"], told["how"]["seed"], told["how"]["base.checkpoint"]) == (1, "0", "2")
+    assert (told["pairs"], told["how"]["seed"], told["how"]["base.checkpoint"]) == (2, "0", "2")
     assert set(told["left_out"]) == {"lpips", "fid", "kid"}
     assert done.stderr.count(" skipped: ") == 3
     done = CliRunner().invoke(cli, [*arguments, "--weights", str(networks)], catch_exceptions=False)
