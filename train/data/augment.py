@@ -1,4 +1,4 @@
-"""What is randomly done to a tuple before a step sees it; every draw is keyed by the sample's position."""
+"""Random augmentation of a sample: crop, shift, mirror. Every draw is keyed by the sample's position."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from train.data.decode import Pixels
 from train.data.draws import uniform_pairs
 
 Poses = NDArray[np.float32]
-Pairs = NDArray[np.int64]
+Offsets = NDArray[np.int64]
 
 _OVERHEAD = 1024
-"""Bytes that an item's objects take besides its pixels, about."""
+"""Approximate bytes of a sample's Python objects, besides its arrays."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DecodedSample:
     """One decoded sample: images uint8 (H, W, 3), poses float32 (17, 3); None for what the stage does not read."""
 
     x: Pixels
@@ -34,32 +34,32 @@ class Item:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that it takes."""
+        """Bytes of memory, approximately."""
         arrays = (self.x, self.Ia, self.Ic, self.Jp, self.Jg)
         return _OVERHEAD + sum(array.nbytes for array in arrays if array is not None)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What is done to each of a batch's samples: cropped, then shifted, then mirrored."""
+    """The augmentation of each sample of a batch: first the crop, then the shift, then the mirroring."""
 
     flip: NDArray[np.bool_]
-    """(B,): mirror the whole tuple; left and right keypoints change places."""
-    corner: Pairs | None = None
-    """(B, 2): top and left of the crop; None keeps the whole."""
-    person: Pairs | None = None
-    """(B, 2): pixels to the right and down that x, Ia and Jp are shifted by; None leaves them."""
-    garment: Pairs | None = None
+    """(B,): mirror the whole tuple; left and right keypoints are exchanged."""
+    corner: Offsets | None = None
+    """(B, 2): top and left of the crop; None keeps the whole image."""
+    person: Offsets | None = None
+    """(B, 2): shift of x, Ia and Jp in pixels, right and down; None: no shift."""
+    garment: Offsets | None = None
     """(B, 2): the same for Ic and Jg."""
 
 
 def draw(config: BatchSettings, positions: Sequence[int]) -> Draws:
-    """Return what is done to the samples at these positions."""
+    """Draw the augmentation of the samples at these positions."""
 
     def pairs(*purpose: str) -> NDArray[np.float32]:
         return uniform_pairs(config.seed, config.stage, positions, *purpose)
 
-    def shifts(which: str) -> Pairs:
+    def shifts(which: str) -> Offsets:
         pixels = np.rint((pairs("jitter", which) * 2 - 1) * config.data.jitter * config.size)
         return np.asarray(pixels, np.int64)
 
@@ -72,14 +72,14 @@ def draw(config: BatchSettings, positions: Sequence[int]) -> Draws:
 
 
 def flip_pose(pose: Poses) -> Poses:
-    """Mirror poses (…, 17, 3): x becomes 1 - x, left and right change places; absent points stay zero."""
+    """Mirror poses (…, 17, 3): x becomes 1 - x, left and right are exchanged; absent points stay zero."""
     flipped = pose[..., list(FLIP), :]
     flipped[..., 0] = np.where(flipped[..., 2] > 0, 1 - flipped[..., 0], 0)
     return flipped
 
 
 def moved_pose(pose: Poses, shift: NDArray[np.floating[Any]]) -> Poses:
-    """Move every point of poses (…, 17, 3) by ``shift`` (…, 2), x and y in parts of the side; who leaves is absent."""
+    """Move poses (…, 17, 3) by ``shift`` (…, 2), fractions of the side; points outside become absent."""
     moved = pose.copy()
     moved[..., :2] += shift.astype(np.float32)[..., None, :]
     inside = ((moved[..., :2] >= 0) & (moved[..., :2] <= 1)).all(axis=-1) & (pose[..., 2] > 0)
@@ -89,8 +89,8 @@ def moved_pose(pose: Poses, shift: NDArray[np.floating[Any]]) -> Poses:
 def moved_image(image: Pixels, right: int, down: int) -> Pixels:
     """Shift a square image by less than its side.
 
-    By whole pixels, so that nothing is blurred: what a network is shown blurred it learns to make blurred. What comes
-    in from beyond an edge repeats it, as the crops of the shards do.
+    The shift is in whole pixels, so nothing is blurred: a network trained on blurred images generates blurred ones.
+    Beyond an edge its pixels are repeated, as in the crops of the shards.
     """
     side = image.shape[0]
     left = image[max(0, -down) : side - max(0, down), max(0, -right) : side - max(0, right)]

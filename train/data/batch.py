@@ -1,4 +1,4 @@
-"""One batch: the memory that it is assembled in, and its way to the device ahead of the step that needs it."""
+"""A batch: assembled in place by several threads, and copied to the device ahead of the step that uses it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.data.augment import Draws, Item, Pairs, flip_pose, moved_image, moved_pose
+from train.data.augment import DecodedSample, Draws, Offsets, flip_pose, moved_image, moved_pose
 from train.data.data_config import BatchSettings
 
 _PERSON = ("x", "Ia", "Jp")
-"""What is shifted with the person; everything else is shifted with the garment."""
+"""Inputs that are shifted with the person; the others are shifted with the garment."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch as it is in the shards: images uint8 (B, 3, H, W), poses float32 (B, 17, 3).
+    """A batch with the values of the shards: images uint8 (B, 3, H, W), poses float32 (B, 17, 3).
 
-    ``positions`` count the samples seen since the run began: they key everything that is random about a sample.
+    ``positions`` count the samples since the start of the run; they key all random draws of a sample.
     """
 
     positions: tuple[int, ...]
@@ -31,13 +31,13 @@ class Batch:
     Jp: Tensor | None
     Jg: Tensor | None
     replaced: int = 0
-    """In how many places another sample stands in for a damaged one."""
+    """Number of damaged samples that were replaced by others."""
 
 
-class Frame:
-    """The arrays of one batch, whose rows several threads may fill at a time, each row once.
+class BatchBuffer:
+    """The arrays of one batch; several threads may fill its rows concurrently, each row once.
 
-    ``pin`` puts them in page-locked memory, from which a card copies while it computes.
+    ``pin`` allocates page-locked memory, from which a GPU copies while it computes.
     """
 
     def __init__(self, config: BatchSettings, positions: Sequence[int], draws: Draws, *, pin: bool) -> None:
@@ -45,15 +45,15 @@ class Frame:
         self._draws = draws
         self._size = config.size
         self.side = side = config.crop or config.size
-        """Pixels of an image's side, as it is served."""
+        """Side of the batch's images in pixels."""
         count = len(positions)
         images = ("x", "Ia", "Ic") if config.is_try_on else ("x",)
         self._images = {name: _empty((count, side, side, 3), torch.uint8, pin) for name in images}
         self._poses = {name: _empty((count, 17, 3), torch.float32, pin) for name in ("Jp", "Jg") if config.is_try_on}
         self._arrays = {name: tensor.numpy() for name, tensor in (self._images | self._poses).items()}
 
-    def put(self, row: int, item: Item) -> None:
-        """Fill a row: images cropped, shifted and mirrored as drawn, poses as they are until `batch`."""
+    def put(self, row: int, item: DecodedSample) -> None:
+        """Fill a row: images are augmented as drawn; poses are copied, and augmented by `batch`."""
         for name in self._images:
             image, target = getattr(item, name), self._arrays[name][row]
             if self._draws.corner is not None:
@@ -63,7 +63,7 @@ class Frame:
             if shifts is not None:
                 image = moved_image(image, *shifts[row].tolist())
             if self._draws.flip[row]:
-                assert image.shape == target.shape  # else OpenCV would write elsewhere
+                assert image.shape == target.shape  # otherwise OpenCV would allocate another output
                 cv2.flip(image, 1, target)
             else:
                 np.copyto(target, image)
@@ -71,7 +71,7 @@ class Frame:
             self._arrays[name][row] = getattr(item, name)
 
     def batch(self, replaced: int) -> Batch:
-        """Return the batch, once all rows are filled."""
+        """Return the batch; call it once all rows are filled."""
         for name in self._poses:
             poses, shifts = self._arrays[name], self._shifts(name)
             if shifts is not None:
@@ -81,7 +81,7 @@ class Frame:
         Ia, Ic, Jp, Jg = (tensors.get(name) for name in ("Ia", "Ic", "Jp", "Jg"))
         return Batch(tuple(self._positions), tensors["x"], Ia, Ic, Jp, Jg, replaced)
 
-    def _shifts(self, name: str) -> Pairs | None:
+    def _shifts(self, name: str) -> Offsets | None:
         return self._draws.person if name in _PERSON else self._draws.garment
 
 
@@ -90,10 +90,10 @@ def _empty(shape: tuple[int, ...], dtype: torch.dtype, pin: bool) -> Tensor:
 
 
 def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batch]:
-    """Yield the batches with their tensors on ``device``; on a CPU as they are. Closing it closes ``batches``.
+    """Yield the batches with their tensors on ``device``, on a CPU unchanged. Closing it closes ``batches``.
 
-    The next batch is copied on a stream of its own, from pinned memory, as soon as the step that got the last one has
-    been launched: the copy overlaps that step, and neither waits for the other until the batch is used.
+    The next batch is copied from pinned memory on a separate stream as soon as the step on the previous one has been
+    launched: the copy overlaps that step, and neither waits for the other until the batch is used.
     """
     try:
         if device.type != "cuda":
@@ -106,14 +106,14 @@ def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batc
                 on_card = moved(batch, device)
             steps.wait_stream(copies)
             for tensor in tensors_of(on_card):
-                tensor.record_stream(steps)  # freed for the copies' stream only once the step is done with it
+                tensor.record_stream(steps)  # its memory is reused only after the step
             yield on_card
     finally:
         batches.close()
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
-    """Return the batch with its tensors on ``device``; from pinned memory the copies do not wait."""
+    """Return the batch with its tensors on ``device``; copies from pinned memory are asynchronous."""
     tensors = {name: value.to(device, non_blocking=True) for name, value in _named_tensors(batch).items()}
     return replace(batch, **tensors)  # type: ignore[arg-type]
 

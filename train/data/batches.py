@@ -1,4 +1,4 @@
-"""Batches of one stage: decoded ahead of the step that needs them, the same whatever the number of threads."""
+"""The data loader of one stage: decodes batches ahead of time; the number of threads does not change them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from torch import Tensor
 
 from common.errors import UserError
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256
-from train.data.augment import Item, draw
-from train.data.batch import Batch, Frame
+from train.data.augment import DecodedSample, draw
+from train.data.batch import Batch, BatchBuffer
 from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
 from train.data.draws import order_at
-from train.data.kept import KeptItems
+from train.data.memory_cache import DecodedCache
 from train.data.shards import DamagedError, ShardFolder
 from train.hardware.machine import decoding_threads, image_memory
 
 _AHEAD = 3
-"""Batches that are decoded before they are asked for."""
+"""Number of batches to prefetch."""
 _ROWS = 32
-"""Samples that a thread takes at a time, at most: handing one over costs as much as copying it."""
+"""Maximum samples per task of a thread: submitting a task costs as much as copying a sample."""
 
 
 class BatchLoader:
-    """Serves the batch that begins at any position; decodes the next ones meanwhile, in threads.
+    """Yields batches from any position on; threads decode the next ones meanwhile.
 
-    Of ``world`` processes each has a loader, which serves its ``rank``-th share of every batch: the shares, one after
-    the other, are the batch that a single process would be served, positions included. ``on_card`` says that a card
-    computes the step, so that the processors are free to decode; ``pin`` has batches in page-locked memory. Neither
-    changes what is served. Raises UserError where the batch cannot be divided evenly.
+    Each of ``world`` processes has a loader that yields the ``rank``-th share of every batch; the concatenated shares
+    are the batch of a single process, including positions. ``on_card``: a GPU computes the step, so the CPU is free to
+    decode. ``pin``: batches are in page-locked memory. Neither changes the batches. Raises UserError if the batch
+    cannot be divided evenly.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class BatchLoader:
         self._share = share_of_batch(config.data.batch, world)
         self._pin = pin
         self._threads = decoding_threads(config.data.threads, on_card=on_card)
-        self._kept = KeptItems(image_memory(config.data.cache_memory))
+        self._kept = DecodedCache(image_memory(config.data.cache_memory))
 
     def batches(self, start: int) -> Generator[Batch]:
-        """Yield batches without end, the first one of all processes beginning at sample position ``start``."""
-        again = self._comes_again(start)
+        """Yield batches without end; the first (of all processes together) begins at sample position ``start``."""
+        again = self._repeats(start)
         with (
             ThreadPoolExecutor(self._threads) as decoders,
             ThreadPoolExecutor(_AHEAD) as assemblers,
@@ -76,15 +76,15 @@ class BatchLoader:
                 for pool in (assemblers, decoders):
                     pool.shutdown(wait=False, cancel_futures=True)
 
-    def _comes_again(self, start: int) -> bool:
-        """Say whether this process comes by most samples twice before the run ends."""
+    def _repeats(self, start: int) -> bool:
+        """Return whether this process will use most samples at least twice before the run ends."""
         left = self._config.steps * self._config.data.batch - start
         return left >= 2 * len(self._shards) * self._world
 
     def _assemble(self, decoders: ThreadPoolExecutor, positions: range, again: bool) -> Batch:
-        """Have a batch's samples decoded into it: in a thread of its own, so that the step need not wait."""
+        """Decode a batch's samples into it; runs in its own thread, so that the step does not wait."""
         draws = draw(self._config, positions)
-        frame = Frame(self._config, positions, draws, pin=self._pin)
+        frame = BatchBuffer(self._config, positions, draws, pin=self._pin)
 
         def fill(rows: range) -> int:
             replaced = 0
@@ -100,11 +100,11 @@ class BatchLoader:
         parts = (range(first, min(first + at_once, count)) for first in range(0, count, at_once))
         return frame.batch(sum(decoders.map(fill, parts)))
 
-    def _item(self, position: int, bottom: int | None, again: bool) -> tuple[Item, bool]:
-        """Return the sample at a position, and whether another one stands for it.
+    def _item(self, position: int, bottom: int | None, again: bool) -> tuple[DecodedSample, bool]:
+        """Return the sample at a position, and whether it replaces a damaged one.
 
-        In the place of a damaged sample comes the next sound one of the epoch's order, after its end those at its
-        beginning: a function of seed, position and data, whatever was read before.
+        A damaged sample is replaced by the next readable one in the epoch's order (cyclically): a function of seed,
+        position and data alone, independent of what was read before.
         """
         count, seed = len(self._shards), self._config.seed
         epoch, place = divmod(position, count)
@@ -118,10 +118,10 @@ class BatchLoader:
                 self._shards.skip(which, error)
         raise UserError(f"--shards {self._shards.folder}: every sample is damaged; build the shards again")
 
-    def _decoded(self, which: int, bottom: int | None, again: bool) -> Item:
-        """Return a sample at the stage's size: the rows above ``bottom``, or all of them where that is None.
+    def _decoded(self, which: int, bottom: int | None, again: bool) -> DecodedSample:
+        """Return a sample at the stage's size: the rows above ``bottom``, or all of them if it is None.
 
-        To keep a sample takes all of its rows, which pays where they are wanted again. The rows above are the same.
+        Caching a sample requires decoding all rows, which pays off if it is used again. The upper rows are identical.
         """
         item = self._kept.get(which)
         if item is not None:
@@ -136,13 +136,13 @@ class BatchLoader:
         self._kept.put(which, item)
         return item
 
-    def _decode_person(self, which: int, bottom: int | None) -> Item:
-        return Item(x=self._shards.image(which, PERSON, self._config.size, bottom))
+    def _decode_person(self, which: int, bottom: int | None) -> DecodedSample:
+        return DecodedSample(x=self._shards.image(which, PERSON, self._config.size, bottom))
 
-    def _decode_tuple(self, which: int) -> Item:
+    def _decode_tuple(self, which: int) -> DecodedSample:
         shards, size = self._shards, self._config.size
         x, Ia, Ic, Jp, Jg = shards.read(which, PERSON_256, AGNOSTIC, GARMENT, JP, JG)
-        return Item(
+        return DecodedSample(
             x=shards.decoded_image(which, PERSON_256, x, size),
             Ia=shards.decoded_image(which, AGNOSTIC, Ia, size),
             Ic=shards.decoded_image(which, GARMENT, Ic, size),
@@ -152,19 +152,19 @@ class BatchLoader:
 
 
 def share_of_batch(batch: int, world: int) -> int:
-    """Return how many of a batch's samples each of ``world`` processes gets. Raise UserError where that is uneven."""
+    """Return each process's number of samples per batch. Raise UserError if ``world`` does not divide ``batch``."""
     if batch % world:
-        raise UserError(f"data.batch={batch} cannot be divided among {world} processes; give a multiple of {world}")
+        raise UserError(f"data.batch={batch} cannot be divided among {world} processes; use a multiple of {world}")
     return batch // world
 
 
-def to_size(picture: Pixels, size: int) -> Pixels:
-    """Scale a square picture to ``size`` a side by area average."""
-    if picture.shape[0] == size:
-        return picture
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+def to_size(image: Pixels, size: int) -> Pixels:
+    """Scale a square image to side ``size`` by area averaging."""
+    if image.shape[0] == size:
+        return image
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def to_tensor(pictures: list[Pixels]) -> Tensor:
-    """Stack pictures (H, W, 3) to uint8 (B, 3, H, W)."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+def to_tensor(images: list[Pixels]) -> Tensor:
+    """Stack images (H, W, 3) to uint8 (B, 3, H, W)."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""What was read from shards at a URL, kept on this machine: a folder of bounded size that processes may share."""
+"""A disk cache for shards at a URL: a folder of bounded size that processes may share."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from common.storage import Storage
 from schemas import ShardEntry
 
 SUFFIX = ".block"
-"""Ending of the names of blocks: nothing else in the folder is counted, or ever removed."""
+"""Suffix of block files; no other file in the folder is counted or removed."""
 
 _LEDGER = "held-bytes"
-"""The file that holds the sum of all sizes."""
+"""The file with the total size of all blocks."""
 _FILL = 0.9
 
 
 class ShardRanges:
-    """Byte ranges of the shards in a storage, from the cache where one is given and holds them."""
+    """Byte ranges of the shards in a storage, read through a cache if there is one."""
 
     def __init__(self, storage: Storage, cache: BlockCache | None) -> None:
         self._storage = storage
@@ -33,7 +33,7 @@ class ShardRanges:
         """Return ``size`` bytes of a shard from ``offset`` on. Raise OSError or UserError, as the storage does."""
         if self._cache is None:
             return self._storage.read_range(shard.name, offset, size)
-        # Named by what the shard holds: the same range of a copy is the same, that of a rebuilt shard is another.
+        # Named by the shard's content: a copy shares its blocks, a rebuilt shard does not.
         name = f"{shard.sha256[:32]}-{offset}-{size}{SUFFIX}"
         data = self._cache.get(name, size)
         if data is None:
@@ -45,9 +45,9 @@ class ShardRanges:
 class BlockCache:
     """Blocks of bytes by name (which ends with ``SUFFIX``), at most ``limit`` bytes together.
 
-    The least recently used are dropped; a block's file was last modified when the block was last used. A block is on
-    disk whole or not at all. Writers take turns by a lock on the file that holds the sum of all sizes, so that the
-    bound holds for all processes together; readers need no lock.
+    The least recently used ones are evicted; a block's file has the time of its last use as its modification time.
+    Blocks are written atomically. Writers lock the file with the total size, so that the limit holds for all processes
+    together; readers need no lock.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -57,7 +57,7 @@ class BlockCache:
             self._note(ledger, self._make_room(limit))
 
     def get(self, name: str, size: int) -> bytes | None:
-        """Return a block of ``size`` bytes, or None where it is not cached."""
+        """Return a block of ``size`` bytes, or None if it is not cached."""
         path = self._folder / name
         try:
             data = path.read_bytes()
@@ -67,7 +67,7 @@ class BlockCache:
         return data if len(data) == size else None
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a block, dropping others for it if need be. Raise UserError where the folder cannot be written to."""
+        """Store a block, evicting others if necessary. Raise UserError if the folder is not writable."""
         if len(data) > self._limit:
             return
         with self._turn() as ledger:
@@ -76,7 +76,7 @@ class BlockCache:
             held = self._held(ledger) + len(data)
             if held > self._limit:
                 held = self._make_room(int(_FILL * self._limit) - len(data)) + len(data)
-            self._note(ledger, held)  # before the block: a kill in between leaves the sum too high, not too low
+            self._note(ledger, held)  # before the block: if killed in between, the total is too high, not too low
             write_atomically(self._folder / name, data)
 
     @contextmanager
@@ -101,7 +101,7 @@ class BlockCache:
         ledger.flush()
 
     def _make_room(self, most: int) -> int:
-        """Drop the least recently used blocks until at most ``most`` bytes are left; return how many are."""
+        """Evict the least recently used blocks until at most ``most`` bytes remain; return how many remain."""
         remove_stale(self._folder, {path.stem.rpartition(".")[0] for path in self._folder.glob(f"*{SUFFIX}.*.tmp")})
         blocks = [(path.stat(), path) for path in self._folder.glob(f"*{SUFFIX}")]
         held = sum(status.st_size for status, _ in blocks)

@@ -1,4 +1,4 @@
-"""What batches are set to, and what of a stage's settings decides them."""
+"""Configuration of batches, and the stage settings that they depend on."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from common.config_section import ConfigSection
 
 
 class DataConfig(ConfigSection):
-    """Batches."""
+    """Batches, augmentation and caching."""
 
     batch: int = Field(256, gt=0)
-    """Samples a step (paper: 256)."""
+    """Samples per step (paper: 256)."""
     flip: bool = True
-    """Mirror half of the tuples, left and right keypoints exchanged."""
+    """Mirror half of the samples, exchanging left and right keypoints."""
     jitter: float = Field(0.0, ge=0, le=0.25)
-    """Shift person and garment, each on its own, whole pixels up to this share of the side; not in stage 3."""
+    """Maximum random shift of person and of garment (independently), as a fraction of the side; not in stage 3."""
     threads: int | None = Field(None, gt=0)
-    """Threads that read and decode ahead of the step; null: one for each processor on a card, 2 on a CPU. For shards at
-    a URL, how many requests are under way."""
+    """Threads that read and decode ahead of the step, for shards at a URL also the number of concurrent requests; null:
+    one per processor with a GPU, 2 on a CPU."""
     cache: Path | None = None
-    """Folder that keeps what was read of shards at a URL; null: tryon-cascade/shards in ~/.cache."""
+    """Folder that caches shards at a URL; null: tryon-cascade/shards in ~/.cache."""
     cache_bytes: int = Field(10 * 2**30, ge=0)
-    """Most that this folder holds, all processes together; what was used longest ago goes first. 0 keeps nothing."""
+    """Maximum size of this folder in bytes, for all processes together; least recently used first out. 0: no cache."""
     cache_memory: int | None = Field(None, ge=0)
-    """Bytes of decoded images that each process keeps in memory; null: a third of what is available. 0 keeps none."""
+    """Bytes of decoded images that each process caches in memory; null: a third of the available memory. 0: none."""
 
 
 class BatchSettings(Protocol):
-    """What batches depend on; a StageConfig is one."""
+    """Settings that batches depend on; StageConfig implements it."""
 
     @property
     def stage(self) -> str:
-        """The stage's name, which draws are keyed by."""
+        """The stage's name, part of the key of all draws."""
 
     @property
     def size(self) -> int:
@@ -51,12 +51,12 @@ class BatchSettings(Protocol):
 
     @property
     def seed(self) -> int:
-        """Decides order and draws."""
+        """Seed of the order and of all draws."""
 
     @property
     def data(self) -> DataConfig:
-        """The section `data`."""
+        """The section `data` of the settings."""
 
     @property
     def is_try_on(self) -> bool:
-        """Whether Ia, Ic, Jp and Jg are read."""
+        """Whether the stage reads Ia, Ic, Jp and Jg."""

@@ -1,7 +1,7 @@
-"""From the bytes of a member to pixels: no more of them than a stage needs.
+"""Decode members only at the resolution and the rows that a stage needs.
 
-A JPEG is decoded at a half, a quarter or an eighth where the stage wants no more (the decoder leaves out frequencies
-and comes within 0.2 of 255 levels of the area average of the whole), and only down to the last row that is wanted.
+A JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough for the stage (the decoder drops frequencies; the result is
+within 0.2 of 255 levels of the area average of the full image), and only down to the last row needed.
 """
 
 from __future__ import annotations
@@ -20,25 +20,24 @@ Pixels = NDArray[np.uint8]
 
 _REDUCED = {
     1: cv2.IMREAD_COLOR_RGB,
-    # OpenCV refuses its own IMREAD_REDUCED_COLOR_n beside IMREAD_COLOR_RGB; without the bit of BGR both hold.
+    # OpenCV refuses IMREAD_REDUCED_COLOR_n with IMREAD_COLOR_RGB; without the BGR bit the combination works.
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
 }
 _MCU = 16
-"""Rows that a JPEG is coded in at a time; the rows beside a cut are needed to enlarge the colours across it."""
+"""Rows of a JPEG's coding unit; the rows next to a cut are needed for chroma upsampling across it."""
 
 
 def decode_image(data: Pixels, side: int, size: int, bottom: int | None = None) -> Pixels:
-    """Decode a square PNG or JPEG that is ``side`` pixels wide, and scale it to ``size``, RGB uint8 (size, size, 3).
+    """Decode a square PNG or JPEG of side ``side`` and scale it to ``size``: RGB uint8 (size, size, 3).
 
-    With ``bottom``, rows from this one on (of ``size``) may be left out; they are where that saves time. The rows above
-    are the same whatever ``bottom`` is.
-    Raise ValueError where it is no such picture, or its end is missing.
+    With ``bottom``, rows from this one on (of ``size``) are omitted where that saves time; the rows above it do not
+    depend on it. Raise ValueError if it is no such image or is truncated.
     """
     if _is_jpeg(data):
         if data[-2:].tobytes() != b"\xff\xd9":
-            raise ValueError("its end is missing")  # the decoder would fill the rest with grey and say nothing
+            raise ValueError("its end is missing")  # the decoder would silently fill the rest with grey
         factor = next((f for f in (8, 4, 2) if side % (f * size) == 0), 1)
         if bottom is not None and side % size == 0:
             rows = min(side, -(-bottom * side // size // _MCU) * _MCU + _MCU)
@@ -56,7 +55,7 @@ def decode_image(data: Pixels, side: int, size: int, bottom: int | None = None) 
 
 
 def decode_pose(data: bytes) -> NDArray[np.float32]:
-    """Return a pose, float32 (17, 3), from .npy version 1.0; nothing is ever unpickled. Raise ValueError."""
+    """Return a pose, float32 (17, 3), from .npy version 1.0; nothing is unpickled. Raise ValueError."""
     header = 10 + int.from_bytes(data[8:10], "little")
     if b"'<f4'" not in data[:header]:
         raise ValueError("not float32")
@@ -66,7 +65,7 @@ def decode_pose(data: bytes) -> NDArray[np.float32]:
 
 
 def _scaled(pixels: Pixels, whole: tuple[int, int], factor: int, size: int) -> Pixels:
-    """Scale what was decoded at 1/factor to ``size`` a row. Raise ValueError unless it is of ``whole`` before that."""
+    """Scale pixels decoded at 1/factor to width ``size``. Raise ValueError if they are not 1/factor of ``whole``."""
     if pixels.shape != (*(-(-side // factor) for side in whole), 3):
         raise ValueError(f"not {whole[1]} x {whole[1]} pixels")
     if pixels.shape[1] == size:
@@ -80,20 +79,20 @@ def _is_jpeg(data: Pixels) -> bool:
 
 
 def _decode_above(data: Pixels, rows: int, factor: int) -> Pixels:
-    """Decode the upper ``rows`` of a baseline JPEG: its header is made to promise no more, so that the decoder stops.
+    """Decode the upper ``rows`` of a baseline JPEG by reducing the height in its header, so that the decoder stops.
 
-    By Pillow: the decoder behind OpenCV is the same, but prints a warning of the bytes that are left.
+    With Pillow: OpenCV uses the same decoder, but warns of the remaining bytes.
     """
-    with Image.open(io.BytesIO(_with_height(data, rows))) as picture:
-        picture.draft("RGB", (picture.width // factor, rows // factor))
-        return np.asarray(picture)
+    with Image.open(io.BytesIO(_with_height(data, rows))) as image:
+        image.draft("RGB", (image.width // factor, rows // factor))
+        return np.asarray(image)
 
 
 @cache
 def _decoders_agree() -> bool:
-    """Say whether OpenCV and Pillow decode alike here, as they do where libjpeg-turbo is in both.
+    """Return whether OpenCV and Pillow decode identically here, as they do if both use libjpeg-turbo.
 
-    OpenCV decodes the whole without Python's lock, of which Pillow takes a few tenths of a millisecond.
+    OpenCV decodes a whole image without the GIL; Pillow holds it for a few tenths of a millisecond.
     """
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     data = np.asarray(cv2.imencode(".jpg", noise)[1], np.uint8)

@@ -1,9 +1,9 @@
-"""What is random about the data: which sample comes when, and the numbers that its augmentation is drawn from.
+"""Randomness of the data: the order of the samples, and the numbers for their augmentation.
 
-Both are pure functions of the seed and the position, counted over all epochs, so that neither depends on workers or on
-where a run was interrupted. The numbers are those of `SampleNoise`, without a generator for each sample: a generator
-holds Python's lock for 40 µs and two or three numbers are needed of it, which is longer than everything else done to a
-small image that is already decoded. Here one block of Philox is computed for all samples together.
+Both are pure functions of the seed and the position (counted over all epochs), so they depend neither on workers nor on
+interruptions. The numbers equal those of `SampleNoise`, but without a generator per sample: creating one holds the GIL
+for 40 µs to yield two or three numbers, longer than all other work on a small cached image. Here one Philox block is
+computed for all samples at once.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ Words = NDArray[np.uint64]
 
 
 def order_at(seed: int, count: int, position: int) -> int:
-    """Return which of ``count`` samples is the ``position``-th to be seen, counted over all epochs."""
+    """Return the index (of ``count`` samples) of the sample at ``position``, counted over all epochs."""
     epoch, place = divmod(position, count)
     return int(_shuffled(seed, count, epoch)[place])
 
 
-@lru_cache(maxsize=2)  # a batch may reach from one epoch into the next
+@lru_cache(maxsize=2)  # a batch may span two epochs
 def _shuffled(seed: int, count: int, epoch: int) -> NDArray[np.int64]:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
 
 
 def uniform_pairs(seed: int, stage: str, positions: Iterable[int], *purpose: str | int) -> NDArray[np.float32]:
-    """Return what ``SampleNoise(seed, stage, positions).uniform((2,), *purpose)`` does: (B, 2) in [0, 1), float32.
+    """Return the same as ``SampleNoise(seed, stage, positions).uniform((2,), *purpose)``: (B, 2) in [0, 1), float32.
 
-    The first of each two is also what it returns for the shape ``()``.
+    The first number of each pair is also its result for the shape ``()``.
     """
     names = (encode_key(seed, stage, position, *purpose) for position in positions)
     digests = b"".join(blake2b(name, digest_size=16).digest() for name in names)
     words = _first_words(np.frombuffer(digests, "<u8").astype(np.uint64).reshape(-1, 2))
-    halves = np.stack((words & _LOW, words >> _HALF), axis=1)  # NumPy hands out the lower half first
+    halves = np.stack((words & _LOW, words >> _HALF), axis=1)  # NumPy returns the lower half first
     return (halves >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)
 
 
 def _first_words(keys: Words) -> Words:
     """Return the first 64 bits of Philox 4x64 with the keys (B, 2)."""
     zero = np.zeros(len(keys), np.uint64)
-    counter = [zero + np.uint64(1), zero, zero, zero]  # NumPy counts up before it draws
+    counter = [zero + np.uint64(1), zero, zero, zero]  # NumPy increments the counter before it draws
     for _ in range(_ROUNDS):
         (high0, low0), (high1, low1) = (_product(m, counter[2 * n]) for n, m in enumerate(_MULTIPLIERS))
         counter = [high1 ^ counter[1] ^ keys[:, 0], low1, high0 ^ counter[3] ^ keys[:, 1], low0]

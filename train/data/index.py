@@ -1,4 +1,4 @@
-"""The checks before the first sample is read: that manifest, indices and shards belong together."""
+"""Read manifest and indices, and check that they and the shards belong together."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, S
 _BUILD = "prep build-shards --out"
 
 _EXECUTABLE = {".pkl", ".pickle", ".pyd", ".pth", ".pt", ".joblib", ".dill"}
-"""Endings of members that webdataset and others unpickle, which runs whatever code they hold."""
+"""Suffixes of members that webdataset and others unpickle, which would execute arbitrary code."""
 
 
 def read_manifest(storage: Storage, location: object) -> Manifest:
-    """Return the folder's manifest. Raise UserError where there is none, or none of this version."""
+    """Return the manifest. Raise UserError if it is missing or of another version."""
     try:
         data = storage.read(MANIFEST)
     except OSError as error:
         advice = (
-            "copy there what prep build-shards wrote" if "://" in str(location) else f"run {_BUILD} {location} first"
+            "copy the output of prep build-shards there" if "://" in str(location) else f"run {_BUILD} {location} first"
         )
         raise UserError(f"--shards {location}: no {MANIFEST} in it; {advice}") from error
     try:
@@ -35,8 +35,8 @@ def read_manifest(storage: Storage, location: object) -> Manifest:
 def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> ShardIndex:
     """Return the index of a shard of the manifest.
 
-    Raise UserError unless index and shard are of the manifest's plan, with the size and the number of samples that it
-    gives, and every sample has all the members of the contract, inside the shard, and none that would be unpickled.
+    Raise UserError unless index and shard match the manifest (plan, size, number of samples), and every sample has all
+    members of the contract within the shard and none that readers would unpickle.
     """
     path = storage.where(entry.name.removesuffix(".tar") + INDEX_SUFFIX)
     try:
@@ -56,7 +56,9 @@ def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> Shard
 def _check_members(sample: str, members: dict[str, tuple[int, int]], size: int) -> None:
     for name in members.keys() - set(MEMBERS):
         if PurePath(f"_.{name}").suffix in _EXECUTABLE:
-            raise UserError(f"{sample}.{name} is a pickle, which runs code when it is read; leave it out of the shards")
+            raise UserError(
+                f"{sample}.{name} is a pickle, which executes code when it is read; remove it from the shards"
+            )
     for name in MEMBERS:
         offset, length = members.get(name, (-1, 0))
         if offset < 0 or length <= 0 or offset + length > size:

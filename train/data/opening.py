@@ -1,4 +1,4 @@
-"""Opening shards as the settings say."""
+"""Open a shard folder or URL with the configured cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.data.shards import ShardFolder
 def open_shards(
     location: Path | str, split: Split, settings: DataConfig, skip_damaged: Callable[[str], None] | None = None
 ) -> ShardFolder:
-    """Open a folder or a URL; what is read from a URL is kept in ``settings.cache``. Raise UserError as ShardFolder."""
+    """Open a folder, or a URL through the cache in ``settings.cache``. Raise UserError as ShardFolder does."""
     cache = None
     if "://" in str(location) and settings.cache_bytes:
         cache = BlockCache(settings.cache or _default_cache(), settings.cache_bytes)

@@ -1,4 +1,4 @@
-"""Random access to the samples of a folder of shards: only the members that are asked for, at their offsets."""
+"""Random access to the samples of a folder of shards: reads only the requested members, by offset."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _AT_ONCE = 16
 
 
 class DamagedError(UserError):
-    """A member of one sample is not what it should be."""
+    """A member of a sample is damaged."""
 
 
 class ShardFolder:
     """The samples of one split, in the order of the plan.
 
-    ``location`` is a folder or a URL; what is read from it is kept in ``cache``. With ``skip_damaged``, samples that
-    turn out to be damaged may be skipped: it is called with a line for each of them, once.
-    Raises UserError where the folder holds no finished shards, or files that do not belong together.
+    ``location`` is a folder or a URL, read through ``cache``. With ``skip_damaged``, damaged samples are skipped, and
+    it is called once for each of them with a message. Raises UserError if the folder holds no complete shards, or
+    files that do not belong together.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class ShardFolder:
         return len(self.keys)
 
     def read(self, position: int, *members: str) -> list[bytes]:
-        """Return the bytes of some members of the sample at ``position``: one read of the large Ip, one of all others.
+        """Return members of the sample at ``position`` as bytes: one read for the large Ip, one for all others.
 
-        Raise UserError where they cannot be read.
+        Raise UserError if they cannot be read.
         """
         shard, places = self._places[position]
         values: list[bytes] = []
@@ -92,13 +92,13 @@ class ShardFolder:
         return self.decoded_image(position, member, self.read(position, member)[0], size, bottom)
 
     def pose(self, position: int, member: str) -> NDArray[np.float32]:
-        """Return a pose, float32 (17, 3). Raise UserError where it is damaged."""
+        """Return a pose, float32 (17, 3). Raise UserError if it is damaged."""
         return self.decoded_pose(position, member, self.read(position, member)[0])
 
     def decoded_image(
         self, position: int, member: str, data: bytes, size: int | None = None, bottom: int | None = None
     ) -> Pixels:
-        """Return `picture` from bytes that are already read. Raise DamagedError."""
+        """Like `image`, from bytes already read. Raise DamagedError."""
         configuration = self.manifest.configuration
         side = configuration.target_size if member == PERSON else configuration.conditioning_size
         try:
@@ -107,34 +107,34 @@ class ShardFolder:
             raise self._damaged(position, member, str(error)) from error
 
     def decoded_pose(self, position: int, member: str, data: bytes) -> NDArray[np.float32]:
-        """Return `pose` from bytes that are already read. Raise DamagedError."""
+        """Like `pose`, from bytes already read. Raise DamagedError."""
         try:
             return decode_pose(data)
         except ValueError as error:
             raise self._damaged(position, member, str(error)) from error
 
     def sample(self, position: int) -> Sample:
-        """Return the sample's description. Raise UserError where it is damaged."""
+        """Return the sample's JSON description. Raise UserError if it is damaged."""
         try:
             return Sample.model_validate_json(self.read(position, META)[0])
         except ValueError as error:
             raise self._damaged(position, META, "does not fit the schema") from error
 
     def skip(self, position: int, error: DamagedError) -> None:
-        """Skip a damaged sample from now on, or raise the error where samples may not be skipped."""
+        """Skip a damaged sample from now on, or raise the error if samples must not be skipped."""
         if self._skip_damaged is None:
             raise error
         with self._skipping:
             if position not in self._skipped:
                 self._skipped.add(position)
-                self._skip_damaged(f"left out: {error}")
+                self._skip_damaged(f"skipped: {error}")
 
     def is_skipped(self, position: int) -> bool:
-        """Say whether the sample is known to be damaged."""
+        """Return whether the sample is skipped as damaged."""
         return position in self._skipped
 
     def _block(self, position: int, large: bool) -> tuple[int, bytes]:
-        """Return the offset and the bytes of the large Ip, or of the members before it, which lie side by side."""
+        """Return offset and bytes of the large Ip, or of the members before it, which are contiguous."""
         shard, places = self._places[position]
         members = [place for name, place in places.items() if (name == PERSON) == large]
         start, end = min(offset for offset, _ in members), max(offset + size for offset, size in members)

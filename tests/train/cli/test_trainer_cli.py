@@ -387,7 +387,8 @@ def test_the_traceback_is_printed_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_bug_is_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.cli.plan.planned_card", lambda text: {}["deep"])
+    nothing: dict[str, object] = {}
+    monkeypatch.setattr("train.cli.plan.planned_card", lambda text: nothing["deep"])
     done = trainer("plan", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

@@ -9,8 +9,8 @@ import torch
 from schemas import MID_GREY, check_pose
 from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
-from train.data.augment import Item, draw, moved_image, moved_pose
-from train.data.batch import Batch, Frame
+from train.data.augment import DecodedSample, draw, moved_image, moved_pose
+from train.data.batch import Batch, BatchBuffer
 from train.diffusion.randomness import SampleNoise
 
 SIDE = 64
@@ -37,12 +37,12 @@ def pose_at(row: int, column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.fl
 
 
 @pytest.fixture
-def jitter(tiny: Callable[..., StageConfig]) -> Callable[[Item, int], Batch]:
+def jitter(tiny: Callable[..., StageConfig]) -> Callable[[DecodedSample, int], Batch]:
     """(item, position) → a batch of the item alone, shifted as drawn for the position and not mirrored."""
     config = tiny("base", "data.jitter=0.1", "data.flip=false")
 
-    def served(item: Item, position: int) -> Batch:
-        frame = Frame(config, [position], draw(config, [position]), pin=False)
+    def served(item: DecodedSample, position: int) -> Batch:
+        frame = BatchBuffer(config, [position], draw(config, [position]), pin=False)
         frame.put(0, item)
         return frame.batch(0)
 
@@ -56,9 +56,9 @@ def image_of(images: torch.Tensor | None) -> np.ndarray[tuple[int, ...], np.dtyp
 
 @pytest.mark.parametrize("position", range(8))
 def test_points_move_with_what_they_mark_and_person_and_garment_apart(
-    jitter: Callable[[Item, int], Batch], position: int
+    jitter: Callable[[DecodedSample, int], Batch], position: int
 ) -> None:  # fmt: skip
-    item = Item(dot(24, 36), dot(24, 36), dot(40, 20), pose_at(24, 36), pose_at(40, 20))
+    item = DecodedSample(dot(24, 36), dot(24, 36), dot(40, 20), pose_at(24, 36), pose_at(40, 20))
     batch = jitter(item, position)
     assert batch.Jp is not None
     assert batch.Jg is not None
@@ -80,11 +80,11 @@ def test_a_point_that_leaves_the_picture_becomes_absent() -> None:
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_nothing_is_blurred(jitter: Callable[[Item, int], Batch], position: int) -> None:
+def test_nothing_is_blurred(jitter: Callable[[DecodedSample, int], Batch], position: int) -> None:
     """Training pictures softer than those that are asked for later would teach to make soft ones."""
     picture = np.random.default_rng(position).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     pose = pose_at(30, 30)
-    moved = image_of(jitter(Item(picture, picture, picture, pose, pose), position).x)
+    moved = image_of(jitter(DecodedSample(picture, picture, picture, pose, pose), position).x)
     inner = slice(8, SIDE - 8)
     places = [(row, column) for row in range(-7, 8) for column in range(-7, 8)]
     found = [at for at in places if np.array_equal(moved[inner, inner], np.roll(picture, at, (0, 1))[inner, inner])]

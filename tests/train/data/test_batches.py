@@ -207,7 +207,7 @@ def test_the_shares_of_all_ranks_are_the_batch_of_one_process(
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(shards: Path, tiny: TinyConfig) -> None:
-    with pytest.raises(UserError, match="cannot be divided among 4 processes; give a multiple of 4"):
+    with pytest.raises(UserError, match="cannot be divided among 4 processes; use a multiple of 4"):
         BatchLoader(ShardFolder(shards, "train"), tiny("base"), 0, 4)
 
 

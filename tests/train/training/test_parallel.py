@@ -37,5 +37,5 @@ def test_copies_may_lie_on_the_host(tiny: TinyConfig, settings: list[str]) -> No
 
 
 def test_a_batch_that_does_not_divide_is_refused(tiny: TinyConfig) -> None:
-    with pytest.raises(UserError, match=r"data\.batch=5 cannot be divided among 2 processes; give a multiple of 2"):
+    with pytest.raises(UserError, match=r"data\.batch=5 cannot be divided among 2 processes; use a multiple of 2"):
         refuse_impossible(tiny("base", "data.batch=5"), World(0, 2, "ddp"))

@@ -149,7 +149,7 @@ def test_a_signal_to_torchrun_ends_all_at_a_checkpoint(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--set", "data.batch=5"], "data.batch=5 cannot be divided among 2 processes; give a multiple of 2"),
+        (["--set", "data.batch=5"], "data.batch=5 cannot be divided among 2 processes; use a multiple of 2"),
         (["--set", "seed=1"], "was begun with other settings (seed was 0, is 1)"),  # found by the first process alone
     ],
 )

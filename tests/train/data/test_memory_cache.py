@@ -2,12 +2,12 @@ import threading
 
 import numpy as np
 
-from train.data.augment import Item
-from train.data.kept import KeptItems
+from train.data.augment import DecodedSample
+from train.data.memory_cache import DecodedCache
 
 
-def item(side: int) -> Item:
-    return Item(np.zeros((side, side, 3), np.uint8), Jp=np.zeros((17, 3), np.float32))
+def item(side: int) -> DecodedSample:
+    return DecodedSample(np.zeros((side, side, 3), np.uint8), Jp=np.zeros((17, 3), np.float32))
 
 
 def test_an_item_takes_the_bytes_of_its_arrays_and_a_little_more() -> None:
@@ -16,7 +16,7 @@ def test_an_item_takes_the_bytes_of_its_arrays_and_a_little_more() -> None:
 
 def test_items_are_kept_until_the_bytes_are_spent() -> None:
     one = item(64)
-    kept = KeptItems(2 * one.nbytes + 10)
+    kept = DecodedCache(2 * one.nbytes + 10)
     for which in range(4):
         kept.put(which, one)
     assert (len(kept), kept.nbytes) == (2, 2 * one.nbytes)
@@ -27,7 +27,7 @@ def test_items_are_kept_until_the_bytes_are_spent() -> None:
 
 
 def test_an_item_is_counted_once() -> None:
-    kept, one = KeptItems(1 << 20), item(8)
+    kept, one = DecodedCache(1 << 20), item(8)
     kept.put(3, one)
     kept.put(3, item(8))
     assert kept.nbytes == one.nbytes
@@ -36,7 +36,7 @@ def test_an_item_is_counted_once() -> None:
 
 def test_threads_do_not_exceed_the_bound_together() -> None:
     one = item(8)
-    kept = KeptItems(100 * one.nbytes)
+    kept = DecodedCache(100 * one.nbytes)
 
     def put(first: int) -> None:
         for which in range(first, 400, 8):
@@ -51,6 +51,6 @@ def test_threads_do_not_exceed_the_bound_together() -> None:
 
 
 def test_nothing_is_kept_where_nothing_may_be() -> None:
-    kept = KeptItems(0)
+    kept = DecodedCache(0)
     kept.put(0, item(8))
     assert len(kept) == 0
