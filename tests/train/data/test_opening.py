@@ -47,7 +47,7 @@ def edit_version(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (edit_index(lambda d: first(d).update({"x.pkl": [512, 10]})), r"x\.pkl is a pickle, which runs code"),
+        (edit_index(lambda d: first(d).update({"x.pkl": [512, 10]})), r"x\.pkl is a pickle, which executes code"),
         (edit_index(lambda d: first(d).update({"pth": [512, 10]})), r"\.pth is a pickle"),
         (edit_index(lambda d: first(d).pop("jp.npy")), r"jp\.npy is missing or outside"),
         (edit_index(lambda d: first(d).update({"jp.npy": [10**12, 332]})), r"jp\.npy is missing or outside"),

@@ -79,5 +79,5 @@ def test_a_shard_that_is_gone_is_one_line(in_memory: str) -> None:
     memory.rm("/bucket/shards", recursive=True)
     with pytest.raises(UserError, match=r"memory://bucket/shards/train-000000.tar: No such file"):
         data.read(0, PERSON)
-    with pytest.raises(UserError, match=r"no manifest.json in it; copy there what prep"):
+    with pytest.raises(UserError, match=r"no manifest.json in it; copy the output of prep"):
         ShardFolder(in_memory, "train")
