@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from train.evaluation import distribution
 from train.evaluation.distribution import distances
 
 
@@ -44,7 +45,7 @@ def test_kid_of_all_pictures_is_the_unbiased_estimate() -> None:
 
 
 def test_random_subsets_are_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.evaluation.distribution.KID_SUBSET_SIZE", 6)
+    monkeypatch.setattr(distribution, "KID_SUBSET_SIZE", 6)
     real, made = (gaussian(12, torch.full((3,), m).double(), torch.eye(3).double(), m) for m in (0, 1))
     state = torch.get_rng_state()
     figures = [distances(real, made, seed)["kid"] for seed in (0, 0, 1)]
