@@ -11,6 +11,7 @@ from preprocess.faults import Fault, RecordError, Tally
 from preprocess.formats.images import is_cut_short, read_header
 from preprocess.formats.keypoint_files import read_keypoints
 from preprocess.formats.label_maps import PixelParse, read_label_map, read_mask
+from preprocess.inspection.dataset.overview import FILE_FAULTS
 from preprocess.label_tables import Pixelwise
 from preprocess.loading.label_map_subjects import GRIDS, check_fit
 from preprocess.planning.datasets import open_listed
@@ -50,18 +51,7 @@ LISTED_FAULTS = (
     Fault.SIXTEEN_BIT_IMAGE,
     Fault.OLDER_DUPLICATE,
     Fault.BAD_NAME,
-    Fault.UTF_8_BOM,
-    Fault.CP949_TEXT,
-    Fault.TOO_LARGE,
-    Fault.OUTSIDE,
-    Fault.UNREADABLE_FILE,
-    Fault.ENCRYPTED_MEMBER,
-    Fault.UNSAFE_NAME,
-    Fault.LINKED_MEMBER,
-    Fault.LINKED_FOLDER,
-    Fault.NOT_A_FILE,
-    Fault.NESTED_ZIP,
-    Fault.REPEATED_MEMBER,
+    *FILE_FAULTS,
 )
 """Faults that a report can hold, in its order."""
 

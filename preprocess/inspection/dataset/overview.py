@@ -16,6 +16,22 @@ from preprocess.sources.aihub_names import LEAVES, Release
 from preprocess.sources.files import Files
 from schemas import Split
 
+FILE_FAULTS = (
+    Fault.UTF_8_BOM,
+    Fault.CP949_TEXT,
+    Fault.TOO_LARGE,
+    Fault.OUTSIDE,
+    Fault.UNREADABLE_FILE,
+    Fault.ENCRYPTED_MEMBER,
+    Fault.UNSAFE_NAME,
+    Fault.LINKED_MEMBER,
+    Fault.LINKED_FOLDER,
+    Fault.NOT_A_FILE,
+    Fault.NESTED_ZIP,
+    Fault.REPEATED_MEMBER,
+)
+"""Faults of files and zips, whatever dataset they belong to."""
+
 AIHUB_FAULTS = (
     Fault.MISSING_PERSON_IMAGE,
     Fault.MISSING_PERSON_POSE,
@@ -49,18 +65,7 @@ AIHUB_FAULTS = (
     Fault.NORMALISED_LANDMARKS,
     Fault.NESTED_LANDMARKS,
     Fault.MISSING_IMAGE_SIZE,
-    Fault.UTF_8_BOM,
-    Fault.CP949_TEXT,
-    Fault.TOO_LARGE,
-    Fault.OUTSIDE,
-    Fault.UNREADABLE_FILE,
-    Fault.ENCRYPTED_MEMBER,
-    Fault.UNSAFE_NAME,
-    Fault.LINKED_MEMBER,
-    Fault.LINKED_FOLDER,
-    Fault.NOT_A_FILE,
-    Fault.NESTED_ZIP,
-    Fault.REPEATED_MEMBER,
+    *FILE_FAULTS,
 )
 """Faults that a report can hold, in its order; EXIF-rotated images are found only when images are decoded."""
 
