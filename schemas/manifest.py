@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from schemas.sample import REPAIRED_KEY, Garment, Pairing, Source, Split
+from schemas.sample import REPAIRED_KEY, Garment, Pairing, Source, Split, Strict
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
@@ -18,11 +18,7 @@ Views = Literal["front", "matching", "all"]
 """Which views are paired: front views only; views of the same or a neighbouring side; all."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Configuration(_Strict):
+class Configuration(Strict):
     """Every option that, together with the inputs, determines the bytes of the shards."""
 
     source: Source
@@ -35,7 +31,7 @@ class Configuration(_Strict):
     jpeg_quality: int = Field(ge=1, le=100)
 
 
-class PlannedShard(_Strict):
+class PlannedShard(Strict):
     """One shard as planned; each of its records becomes a sample or a reject."""
 
     name: str = Field(pattern=r"^[a-z]+-[0-9]{6}\.tar$")
@@ -46,7 +42,7 @@ class PlannedShard(_Strict):
     )
 
 
-class Plan(_Strict):
+class Plan(Strict):
     """`plan.json`: written before the first shard; a folder never holds two plans."""
 
     schema_version: Literal[1] = 1
@@ -57,7 +53,7 @@ class Plan(_Strict):
     shards: tuple[PlannedShard, ...]
 
 
-class NearDuplicates(_Strict):
+class NearDuplicates(Strict):
     """`twins.json`: near-duplicate images across the dataset's `val` and `train`, found by comparing decoded pixels."""
 
     schema_version: Literal[1] = 1
@@ -67,7 +63,7 @@ class NearDuplicates(_Strict):
     )
 
 
-class Reject(_Strict):
+class Reject(Strict):
     """One line of `rejects.jsonl`: a record that did not become a sample."""
 
     key: str
@@ -76,7 +72,7 @@ class Reject(_Strict):
     detail: str = Field(description="what is wrong and how to repair it")
 
 
-class ShardSample(_Strict):
+class ShardSample(Strict):
     """Where the members of one sample are in their tar."""
 
     key: str
@@ -86,10 +82,8 @@ class ShardSample(_Strict):
     )
 
 
-class ShardIndex(_Strict):
+class ShardIndex(Strict):
     """`<shard>.index.json`: written after its tar; without it the shard counts as not done."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     fingerprint: str = Field(description="fingerprint of the plan")
@@ -105,7 +99,7 @@ class ShardIndex(_Strict):
     )
 
 
-class ShardEntry(_Strict):
+class ShardEntry(Strict):
     """One shard's entry in the manifest."""
 
     name: str
@@ -116,10 +110,8 @@ class ShardEntry(_Strict):
     sha256: str
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """`manifest.json`: written last; where it exists, the folder is complete."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     fingerprint: str

@@ -37,11 +37,15 @@ Source = Literal["aihub", "viton-hd", "dress-code"]
 Origin = Literal["annotated", "derived", "estimated"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Strict(BaseModel):
+    """Base of the contract's models: unknown keys are refused; fields with another name on disk take either name."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
 
-class Crop(_Strict):
+class Crop(Strict):
     """The square that was cropped from a source image; it may extend beyond the image's edges."""
 
     x: int = Field(description="left edge in pixels of the upright source image")
@@ -49,7 +53,7 @@ class Crop(_Strict):
     side: int = Field(gt=0, description="side in pixels of the upright source image")
 
 
-class Picture(_Strict):
+class Picture(Strict):
     """A source image, made upright (EXIF, then a quarter turn if the labels require it), and its crop."""
 
     path: str = Field(description="relative to the dataset's folder, '/' as separator")
@@ -58,7 +62,7 @@ class Picture(_Strict):
     crop: Crop
 
 
-class Annotation(_Strict):
+class Annotation(Strict):
     """Where a pose or a parse came from."""
 
     path: str = Field(description="relative to the dataset's folder, '/' as separator")
@@ -74,10 +78,8 @@ The key is the old word for it: shards that exist hold it, and a new key would c
 """
 
 
-class Sample(_Strict):
+class Sample(Strict):
     """The `json` member of a sample."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; contains no dot")

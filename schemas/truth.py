@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from schemas.sample import Garment
+from schemas.sample import Garment, Strict
 
 SWAPS = "swaps.json"
 """Name of the list of swaps in the folder; written last."""
@@ -21,11 +21,7 @@ MASK_KEPT = 128
 """Mask value of pixels that show the same part of person or outfit before and after: head, hands, other garments."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Swap(_Strict):
+class Swap(Strict):
     """One person in another person's garment; pose, view and the rest of the outfit are those of the photograph."""
 
     look: str = Field(description="id of the person in the clothes of the photograph, as in a sample")
@@ -41,7 +37,7 @@ class Swap(_Strict):
     mask: str = Field(pattern=r"^[A-Za-z0-9_-]+\.png$", description="file name; 8-bit grey, 0, 128 or 255")
 
 
-class Truth(_Strict):
+class Truth(Strict):
     """`swaps.json`: all swaps of a folder, grouped by person and part of the body."""
 
     schema_version: Literal[1] = 1
