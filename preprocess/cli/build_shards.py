@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import click
 
@@ -14,6 +14,7 @@ from common.errors import UserError
 from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
+from preprocess.cli.options import SOURCE, WORKERS
 from preprocess.faults import Exclusion
 from preprocess.planning.datasets import Dataset, open_dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
@@ -88,10 +89,7 @@ class Machines:
 _SELECTION = options_of(
     DataSelection,
     "selection",
-    click.option(
-        "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
-        help="Kind of dataset; auto: recognise it.",
-    ),
+    SOURCE,
     click.option(
         "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
         help="Garments to try on.",
@@ -110,10 +108,7 @@ _SELECTION = options_of(
 _MACHINES = options_of(
     Machines,
     "machines",
-    click.option(
-        "--workers", type=click.IntRange(min=1), default=None,
-        help="Worker processes.  [default: one per core]",
-    ),
+    WORKERS,
     click.option(
         "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
         help="Build in processes on this machine, or on a Ray cluster.",

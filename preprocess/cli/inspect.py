@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import click
 from rich.cells import cell_len
 
-from common.options import examples
+from common.options import FOLDER, examples
 from common.progress import progress_bar
+from preprocess.cli.options import SOURCE, WORKERS
 from preprocess.faults import Fault, Tally
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
@@ -27,15 +28,12 @@ _WIDTH = 100
 @click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
 @click.option(
     "--src",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     required=True,
     help="Folder with the dataset, or its zips.",
 )
-@click.option(
-    "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
-    help="Kind of dataset; auto: recognise it.",
-)  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
+@SOURCE
+@WORKERS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(src: Path, source: Source | Literal["auto"], workers: int | None, as_json: bool) -> None:
     """List what a dataset contains, how its parts match, and its faults; decodes no images."""

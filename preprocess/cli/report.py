@@ -7,22 +7,20 @@ from pathlib import Path
 
 import click
 
-from common.options import Location, examples
+from common.options import FILE, examples
 from common.progress import progress_bar
+from preprocess.cli.options import SHARDS, WORKERS
 from preprocess.inspection.page import write_report
 from preprocess.workers import cores
 
 
 @click.command("report", epilog=examples("prep report --shards shards/ --out shards.html"))
+@SHARDS
 @click.option(
-    "--shards", type=Location(), required=True,
-    help="Output of prep build-shards: a folder or URL.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
+    "--out", type=FILE, default=Path("report.html"), show_default=True,
     help="HTML file to write.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
+@WORKERS
 def report_command(shards: Path | str, out: Path, workers: int | None) -> None:
     """Summarise shards on one HTML page: counts, sizes, poses, leakage, example samples."""
     started = time.monotonic()

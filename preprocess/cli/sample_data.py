@@ -10,6 +10,7 @@ import click
 from common.errors import UserError, writing
 from common.options import FOLDER, SEED_RANGE, examples
 from common.progress import progress_bar
+from preprocess.cli.options import WORKERS
 from preprocess.synthetic.dataset_writer import write_dataset
 from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.swap_truth import FOLDER as TRUTH_FOLDER
@@ -36,7 +37,7 @@ from preprocess.workers import cores
     "--truth", type=click.IntRange(min=0), default=0, show_default=True,
     help="Validation looks to draw in 20 other garments too: ground truth in OUT/truth for trainer evaluate.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
+@WORKERS
 def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | None) -> None:
     """Draw synthetic people and garments in the layout of AI-Hub 78, to try the project without its data."""
     started = time.monotonic()

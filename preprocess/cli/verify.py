@@ -10,16 +10,17 @@ from pathlib import Path
 
 import click
 
-from common.options import Location, examples
+from common.options import examples
 from common.progress import progress_bar
+from preprocess.cli.options import SHARDS, WORKERS
 from preprocess.inspection.verification import Report, verify
 from preprocess.workers import cores
 
 
 @click.command("verify", epilog=examples("prep verify --shards shards/"))
-@click.option("--shards", type=Location(), required=True, help="Output of prep build-shards: a folder or URL.")
+@SHARDS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]")
+@WORKERS
 def verify_shards(shards: Path | str, as_json: bool, workers: int | None) -> None:
     """Check that shards are complete and valid: checksums, structure, every member, counts, leakage."""
     started = time.monotonic()

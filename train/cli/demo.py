@@ -11,7 +11,7 @@ import click
 
 from common.errors import UserError
 from common.extras import needs
-from common.options import examples
+from common.options import FOLDER, examples
 from train.cli.options import FAST, RUNS, WEIGHTS
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
@@ -25,7 +25,7 @@ _SHUTDOWN_TIMEOUT = 5.0
 @click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/"))
 @RUNS
 @click.option(
-    "--shards", type=click.Path(file_okay=False, path_type=Path), default=Path("shards"), show_default=True,
+    "--shards", type=FOLDER, default=Path("shards"), show_default=True,
     help="Shards with the people and garments to choose from.",
 )  # fmt: skip
 @WEIGHTS

@@ -15,7 +15,7 @@ import click
 
 from common.errors import UserError
 from common.options import examples
-from common.progress import progress_bar
+from common.progress import notice, progress_bar
 from train.cli.options import RUNS, SETTINGS, SHARDS, SettingOptions
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
@@ -102,7 +102,7 @@ class _Request:
         """Choose the settings that are left to auto, for this machine."""
         card = card_of(world.device)
         if card is not None:
-            click.echo(f"trainer: planning {name} for {card.name}", err=True)
+            _warn(f"planning {name} for {card.name}")
         return choose(values, name, card, world, self.runs / name)
 
 
@@ -224,7 +224,7 @@ def status_line(status: Status) -> str:
 
 
 def _warn(line: str) -> None:
-    click.echo(f"trainer: {line}", err=True)
+    notice("trainer", line)
 
 
 def _print_once(message: str, err: bool = False) -> None:

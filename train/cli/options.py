@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from common.options import FOLDER, SEED_RANGE, Location, options_of
+from common.options import FILE, FOLDER, SEED_RANGE, Location, options_of
 from train.configuration.presets import Preset
 
 RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders.")
@@ -57,7 +57,7 @@ SETTINGS = options_of(
         help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
     ),
     click.option(
-        "--config", type=click.Path(dir_okay=False, path_type=Path), default=None,
+        "--config", type=FILE, default=None,
         help="YAML file of settings; see trainer config.",
     ),
     click.option(

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from common.options import examples
+from common.options import FILE, FOLDER, examples
 from train.reporting import write_report
 
 
 @click.command("report", epilog=examples("trainer report --runs runs/ --out runs.html"))
 @click.option(
-    "--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+    "--runs", type=FOLDER, default=Path("runs"), show_default=True,
     help="Folder with the run folders, up to three levels deep.",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
+    "--out", type=FILE, default=Path("report.html"), show_default=True,
     help="HTML file to write.",
 )  # fmt: skip
 def report_command(runs: Path, out: Path) -> None:
