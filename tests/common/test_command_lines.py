@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
-from command_lines import parsed
+from command_lines import PROGRAMS, command_of, examples_of, parsed
 
-import preprocess.cli
-import train.cli
-from common.lazy_group import LazyGroup
-
-PROGRAMS: dict[str, LazyGroup] = {
-    "prep": preprocess.cli.cli,
-    "trainer": train.cli.cli,
-}
 COMMANDS = [(program, name) for program, group in PROGRAMS.items() for name in group.lazy]
 MOST_PARAMETERS = 10
-
-
-def command(program: str, name: str) -> click.Command:
-    found = PROGRAMS[program].get_command(click.Context(PROGRAMS[program]), name)
-    assert found is not None
-    return found
-
-
-def examples() -> Iterator[str]:
-    for program, name in COMMANDS:
-        for line in (command(program, name).epilog or "").splitlines()[2:]:
-            yield line.strip()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -47,16 +25,15 @@ def test_summaries_fit_their_line(program: str) -> None:
 
 @pytest.mark.parametrize(("program", "name"), COMMANDS)
 def test_a_command_has_its_name_an_example_and_few_parameters(program: str, name: str) -> None:
-    found = command(program, name)
+    found = command_of(program, name)
     assert found.name == name
     assert f"Examples:\n  {program} {name} " in (found.epilog or "")
     assert found.callback is not None
     assert len(inspect.signature(found.callback).parameters) <= MOST_PARAMETERS  # of the function that is wrapped
 
 
-@pytest.mark.parametrize("line", list(examples()))
-def test_examples_are_understood(line: str) -> None:
-    words = shlex.split(line.split(" > ")[0])
+@pytest.mark.parametrize("words", [words for named in COMMANDS for words in examples_of(*named)], ids=" ".join)
+def test_examples_are_understood(words: list[str]) -> None:
     assert parsed(words).params
 
 

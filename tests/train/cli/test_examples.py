@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
-
-import preprocess.cli
-import train.cli
-from common.lazy_group import LazyGroup
+from command_lines import PROGRAMS, examples_of
 
 ROOM = {
     "prep": ("sample-data", "inspect", "build-shards", "verify", "report"),
@@ -25,10 +20,6 @@ SLOW = {"trainer": ("evaluate", "fit", "plan")}
 ELSEWHERE = {
     "prep": {"annotate"},  # needs estimators' weights: tests/preprocess/annotation/test_session.py
     "trainer": {"demo", "try-on"},  # a server, tests/train/serving; and weights, test_real_photographs.py
-}
-GROUPS: dict[str, LazyGroup] = {
-    "prep": preprocess.cli.cli,
-    "trainer": train.cli.cli,
 }
 
 
@@ -42,22 +33,14 @@ def room(shards: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return tmp_path
 
 
-def examples(program: str, name: str) -> list[list[str]]:
-    """Return the example command lines without the redirections of a shell."""
-    command = GROUPS[program].get_command(click.Context(GROUPS[program]), name)
-    assert command is not None
-    lines = (command.epilog or "").splitlines()[2:]
-    return [shlex.split(line.split(" > ")[0]) for line in lines]
-
-
 def run(words: list[str]) -> None:
     """Run a command line of ours in this process."""
-    ended = CliRunner().invoke(GROUPS[words[0]], words[1:])
+    ended = CliRunner().invoke(PROGRAMS[words[0]], words[1:])
     assert ended.exit_code == 0, (words, ended.output, ended.exception)
 
 
 def test_every_command_is_accounted_for() -> None:
-    for program, group in GROUPS.items():
+    for program, group in PROGRAMS.items():
         accounted = {*ROOM[program], *SLOW.get(program, ()), *ELSEWHERE[program]}
         assert accounted == set(group.lazy)
 
@@ -67,7 +50,7 @@ def test_examples_run(program: str, room: Path) -> None:
     if program == "prep":
         shutil.rmtree(room / "shards")
     for name in ROOM[program]:
-        for words in examples(program, name):
+        for words in examples_of(program, name):
             if not any(word.startswith("s3://") for word in words):  # needs a server: tests/train/data/test_s3.py
                 run(words)
     assert (room / ("shards.html" if program == "prep" else "cascade")).exists()
@@ -78,7 +61,7 @@ def test_examples_run(program: str, room: Path) -> None:
 def test_long_examples_run(name: str, room: Path) -> None:
     if name == "fit":
         shutil.rmtree(room / "runs")
-    for words in examples("trainer", name):
+    for words in examples_of("trainer", name):
         if words[0] == "torchrun":  # its words are checked by tests/common; it wants four GPUs
             continue
         if name == "fit" and "--dry-run" not in words:
