@@ -82,6 +82,13 @@ def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.memory.search._largest_block", lambda config: 1 << 20)
 
 
+@pytest.fixture(params=["made up", pytest.param("real", marks=pytest.mark.slow)])
+def either_traces(request: pytest.FixtureRequest) -> None:
+    """Have the search find made-up footprints, and among the slow tests real ones."""
+    if request.param == "made up":
+        request.getfixturevalue("made_up_traces")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()

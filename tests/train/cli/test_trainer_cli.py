@@ -227,7 +227,7 @@ def test_plan_prints_one_object(tmp_path: Path) -> None:
     assert (stage["micro_batch"], stage["precision"]) == (16, "bf16")
 
 
-@pytest.mark.usefixtures("made_up_traces")
+@pytest.mark.usefixtures("either_traces")
 def test_plan_ends_with_1_where_a_stage_does_not_fit(tmp_path: Path) -> None:
     done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--memory", "719MiB", cwd=tmp_path)
     assert done.returncode == 1

@@ -69,7 +69,7 @@ def test_less_memory_gets_leaner_settings_that_stay_within_it() -> None:
     assert plans[-1].config.memory.checkpointing
 
 
-@pytest.mark.usefixtures("made_up_traces")
+@pytest.mark.usefixtures("either_traces")
 def test_what_does_not_fit_is_said_together_with_what_would() -> None:
     plan = nano_plan(1 * MIB)
     assert (plan.micro_batch, as_json([plan], 1 << 30)["stages"]["base"]["fits"]) == (0, False)
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_said_together_with_what_would() -> None:
     assert nano_plan(budget_of(plan.needed)).micro_batch == 1
 
 
-@pytest.mark.usefixtures("made_up_traces")
+@pytest.mark.usefixtures("either_traces")
 def test_the_words_make_fit_use_the_settings() -> None:
     plan = nano_plan(60 * MIB)
     (line,) = (line for line in as_text([plan], 1 << 30).splitlines() if line.startswith("trainer fit"))
