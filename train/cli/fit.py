@@ -16,6 +16,7 @@ import click
 from common.errors import UserError
 from common.options import examples
 from common.progress import notice, progress_bar
+from common.text import one_line
 from train.cli.options import RUNS, SETTINGS, SHARDS, SettingOptions
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
@@ -166,7 +167,7 @@ def _one_line_errors() -> Iterator[None]:
     except RuntimeError as error:
         if not is_peer_failure(error):
             raise
-        text = " ".join(str(error).split())[:200]
+        text = one_line(error)[:200]
         raise UserError(
             f"communication with the other processes failed ({text}); if one of them has ended, see its last line"
         ) from error

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from common.errors import UserError
+from common.text import one_line
 from train.configuration.presets import Preset, merged, preset_values
 from train.configuration.stage_config import Stage, StageConfig
 from train.diffusion.diffusion_config import NO_GUIDANCE
@@ -105,7 +106,7 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"--config {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {file}: not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"--config {file}: not YAML: {one_line(error)}") from error
     if not isinstance(document, dict):
         raise UserError(f"--config {file}: expected a mapping of settings, for instance `optim: {{lr: 1e-4}}`")
     return document
@@ -128,7 +129,7 @@ def _scalar(text: str) -> Any:
     except ValueError:
         return text
     except yaml.YAMLError as error:
-        raise UserError(f"--set: {text!r} is not a YAML value: {' '.join(str(error).split())}") from error
+        raise UserError(f"--set: {text!r} is not a YAML value: {one_line(error)}") from error
 
 
 def _explain(error: ValidationError, stage: Stage) -> str:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from common.errors import UserError
+from common.text import one_line
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -31,7 +32,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: cannot be read: {one_line(error)}") from error
 
 
 def is_complete(path: Path) -> bool:

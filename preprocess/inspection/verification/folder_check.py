@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.storage import Storage, open_storage
+from common.text import one_line
 from preprocess.inspection.verification.leakage import id_leaks, image_leaks, repeated_keys
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.shard_check import ShardReport, start_worker, verify_shard
@@ -141,7 +142,7 @@ def _check_manifest(folder: Storage, expected: Manifest) -> Iterator[Problem]:
         yield Problem(MANIFEST, "", "", "missing: the build was not finished")
         return
     except ValueError as error:
-        yield Problem(MANIFEST, "", "", f"does not fit the schema: {' '.join(str(error).split())}")
+        yield Problem(MANIFEST, "", "", f"does not fit the schema: {one_line(error)}")
         return
     for name, field in Manifest.model_fields.items():
         ours, theirs = getattr(expected, name), getattr(existing, name)
