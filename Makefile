@@ -19,7 +19,7 @@ LOOKS := 200
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
-install: $(VENV)/.installed  ## Make .venv with both programs and what developing them needs
+install: $(VENV)/.installed  ## Make .venv with both programs and the development tools
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,13 +33,13 @@ demo: install  ## Draw a dataset, build shards, train the nano cascade, dress pe
 	$(BIN)/trainer fit --shards $(DEMO)/shards --runs $(DEMO)/runs --preset nano
 	$(BIN)/trainer sample --runs $(DEMO)/runs --shards $(DEMO)/shards --out $(DEMO)/samples
 
-test: install  ## Run all tests but the slow ones, in parallel: about 8 minutes on two cores
+test: install  ## Run all tests except the slow ones, in parallel: about 8 minutes on two cores
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
-test-fast: install  ## Run the tests that neither start programs nor train: the inner loop
+test-fast: install  ## Run only tests that neither start programs nor train, for the inner loop
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(FAST)
 
-test-slow: install  ## Run the slow tests; SLOW_MINUTES=30 starts none after half an hour
+test-slow: install  ## Run the slow tests; with SLOW_MINUTES=30 none is started after 30 minutes
 	SLOW_MINUTES=$(SLOW_MINUTES) $(BIN)/pytest -n auto --dist loadfile -m slow
 
 test-lowest: $(LOWEST)/.installed  ## Run the fast tests with the lowest versions that pyproject.toml declares
@@ -60,7 +60,7 @@ lint: install  ## Check format, style, types and import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: install  ## Build the documentation into site/, strictly: a broken link is an error
+docs: install  ## Build the documentation into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 format: install  ## Format the code and fix what ruff can fix

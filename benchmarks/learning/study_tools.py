@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 DOCUMENT = ROOT / "docs/measurements/learning.md"
 STAGES = ("base", "sr256", "sr1024")
 COLUMNS = {
-    "psnr_inside": "inside, dB", "ssim_inside": "SSIM inside", "retrieval@1": "right of 20", "sleeve@1": "sleeve",
+    "psnr_inside": "inside, dB", "ssim_inside": "SSIM inside", "retrieval@1": "R@1 of 20", "sleeve@1": "sleeve",
     "kind@1": "kind", "kept_psnr": "kept, dB", "psnr_outside": "outside, dB",
 }  # fmt: skip
 

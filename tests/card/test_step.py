@@ -59,7 +59,7 @@ def test_every_memory_setting_gives_the_same_losses(
     exact_fp32()
     in_backward = settings == MEMORY["optimizer in the backward pass"]
     if in_backward and precision == "fp16":
-        pytest.skip("memory.optimizer_in_backward does not go with fp16")
+        pytest.skip("memory.optimizer_in_backward is incompatible with fp16")
     common = [f"precision={precision}", "compile=false", *(["optim.clip=null"] if in_backward else [])]
     expected = losses_of(tiny(stage, *common), device)
     found = losses_of(tiny(stage, *common, *settings), device)

@@ -70,7 +70,7 @@ def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool
         ended = jobs.stop(_SHUTDOWN_TIMEOUT)
         photographs.close()
     if not ended:
-        click.echo("trainer: the job in progress is dropped", err=True)
+        click.echo("trainer: the job in progress was dropped", err=True)
         sys.stderr.flush()
         os._exit(0)  # the worker thread is inside a network evaluation, or waiting for prep
 

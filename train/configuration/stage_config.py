@@ -145,7 +145,7 @@ class StageConfig(ConfigSection):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.low_res is None) != (self.stage == "base"):
-            raise ValueError(f"low_res={self.low_res} does not go with stage={self.stage}: null is for base alone")
+            raise ValueError(f"low_res={self.low_res} is incompatible with stage={self.stage}: null is for base alone")
         if self.low_res and self.diffusion.shown_std is not None:
             raise ValueError(
                 f"diffusion.shown_std={self.diffusion.shown_std} with low_res={self.low_res}: null would fit"
@@ -175,5 +175,5 @@ class StageConfig(ConfigSection):
         }
         for what, is_refused in refused.items():
             if is_refused:
-                raise ValueError(f"memory.optimizer_in_backward=true does not go with {what} would fit")
+                raise ValueError(f"memory.optimizer_in_backward=true is incompatible with {what} would fit")
         return self

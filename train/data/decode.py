@@ -48,9 +48,9 @@ def decode_image(data: Pixels, side: int, size: int, bottom: int | None = None) 
     try:
         pixels = cv2.imdecode(data, _REDUCED[factor])
     except cv2.error as error:
-        raise ValueError("not a picture") from error
+        raise ValueError("not an image") from error
     if pixels is None:
-        raise ValueError("not a picture")
+        raise ValueError("not an image")
     return _scaled(np.asarray(pixels, np.uint8), (side, side), factor, size)
 
 

@@ -133,10 +133,10 @@ def _read(folder: Path) -> tuple[Swap, ...]:
         return Truth.model_validate_json(path.read_bytes()).swaps
     except OSError as error:
         raise UserError(
-            f"--truth {folder}: no {SWAPS} can be read ({error.strerror}); give the folder truth"
+            f"--truth {folder}: cannot read {SWAPS} ({error.strerror}); pass the dataset's truth/ folder"
         ) from error
     except ValidationError as error:
-        raise UserError(f"{path}: not a list of swaps; draw it again with prep sample-data --truth") from error
+        raise UserError(f"{path}: not a list of swaps; regenerate it with prep sample-data --truth") from error
 
 
 def _decode(path: Path, what: Literal["colour", "grey"], shape: tuple[int, int]) -> Pixels:
@@ -145,7 +145,7 @@ def _decode(path: Path, what: Literal["colour", "grey"], shape: tuple[int, int])
     pixels = cv2.imdecode(data, flags) if data.size else None
     if pixels is None or pixels.shape[:2] != shape:
         raise UserError(
-            f"{path}: not a picture of {shape[1]}x{shape[0]} pixels; draw it again with prep sample-data --truth"
+            f"{path}: not an image of {shape[1]}x{shape[0]} pixels; regenerate it with prep sample-data --truth"
         )
     return np.asarray(pixels, np.uint8)
 

@@ -21,9 +21,9 @@ _COLUMNS = {
 _SWAP_COLUMNS = {
     "psnr_inside": ("inside", 2), "psnr_outside": ("outside", 2), "kept_psnr": ("kept", 2),
     "ssim_inside": ("SSIM in", 4), "ssim_outside": ("out", 4),
-    "retrieval@1": ("right", 3), "sleeve@1": ("sleeve", 3), "kind@1": ("kind", 3),
+    "retrieval@1": ("R@1", 3), "sleeve@1": ("sleeve", 3), "kind@1": ("kind", 3),
 }  # fmt: skip
-_ROWS = {"bicubic": "  bicubic instead", "mean colour": "  mean colour", "Ia": "  Ia"}
+_ROWS = {"bicubic": "  bicubic baseline", "mean colour": "  mean colour", "Ia": "  Ia"}
 
 
 def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
@@ -44,15 +44,13 @@ def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
 
 def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFolder) -> str:
     """Return a table: one row per stage, followed by bicubic upsampling of its input as a baseline."""
-    lines = [
-        f"{result.pairs} people of {shards.folder}, each in the garment of their own sample, against their photograph"
-    ]
+    lines = [f"{result.pairs} people of {shards.folder}, each in their own garment, compared with their photograph"]
     lines.append(_line("", [title for title, _ in _COLUMNS.values()]))
     for stage in stages:
         name = stage.config.stage
         lines.append(_line(f"{name}, {stage.config.size}²", _cells(result.stages[name], _COLUMNS)))
         if name in result.bicubic:
-            lines.append(_line("  bicubic instead", _cells(result.bicubic[name], _COLUMNS)))
+            lines.append(_line("  bicubic baseline", _cells(result.bicubic[name], _COLUMNS)))
     lines.append("inside, outside: of the region masked in Ia; PSNR in dB")
     if result.distances:
         fid, kid = result.distances["fid"], result.distances["kid"]
@@ -66,16 +64,16 @@ def _swap_lines(swaps: SwapFigures, stages: Sequence[TrainedStage]) -> list[str]
     fewest, most = swaps.candidates
     among = f"{most}" if fewest == most else f"{fewest} to {most}"
     lines = [
-        f"{swaps.people} people in garments that they never wear, {swaps.swaps} swaps against their truth; the right "
-        f"one among {among}, chance {swaps.chance:.3f}",
+        f"{swaps.people} people in garments they never wear, {swaps.swaps} swaps compared with ground truth; "
+        f"R@1 among {among} candidates, chance {swaps.chance:.3f}",
         _line("", [title for title, _ in _SWAP_COLUMNS.values()]),
     ]
     for stage in stages:
         for row, figures in swaps.stages[stage.config.stage].items():
             name = _ROWS.get(row, f"{stage.config.stage}, {stage.config.size}²")
             lines.append(_line(name, _cells(figures, _SWAP_COLUMNS)))
-    lines.append("inside, outside: of the true garment, kept: head, hands, other garments; PSNR in dB")
-    lines.append("right, sleeve, kind: share of pictures whose nearest truth is the right one, or has the right one's")
+    lines.append("inside, outside: of the garment in the ground truth; kept: head, hands, other garments; PSNR in dB")
+    lines.append("R@1: share of images whose nearest ground truth is their own; sleeve, kind: has the same")
     return lines
 
 

@@ -80,11 +80,11 @@ def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> 
             break
         stages.append(_load_stage(run, config, device, weights))
     if not stages:
-        raise UserError(f"--runs {runs}: no run folder {STAGES[0]} in it; run trainer fit first")
+        raise UserError(f"--runs {runs}: there is no run folder {STAGES[0]} in it; run trainer fit first")
     for lower, upper in pairwise(stages):
         if upper.config.low_res != lower.config.size:
             raise UserError(
-                f"--runs {runs}: {upper.config.stage} enlarges pictures of {upper.config.low_res}², but "
+                f"--runs {runs}: {upper.config.stage} upsamples images of {upper.config.low_res}², but  "
                 f"{lower.config.stage} makes {lower.config.size}²; train both with one preset"
             )
     return stages
@@ -206,8 +206,8 @@ def _load_stage(run: RunFolder, config: StageConfig, device: torch.device, which
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise UserError(
-            f"{run}: the checkpoint of step {step} does not hold the weights of {CONFIG}'s network; "
-            "give the run folder as trainer fit has written it"
+            f"{run}: the checkpoint of step {step} does not have the weights of {CONFIG}'s network; "
+            "use the run folder as trainer fit wrote it"
         ) from error
 
 

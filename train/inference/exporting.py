@@ -83,7 +83,9 @@ def import_cascade(folder: Path, device: torch.device) -> list[TrainedStage]:
     except OSError as error:
         raise UserError(f"{folder}: no {CASCADE} in it; give a folder that trainer export wrote") from error
     except ValidationError as error:
-        raise UserError(f"{folder / CASCADE}: not of this version; export the cascade again") from error
+        raise UserError(
+            f"{folder / CASCADE}: damaged or from an incompatible version; export the cascade again"
+        ) from error
     return [_load(folder, stage, device) for stage in exported.stages]
 
 

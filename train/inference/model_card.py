@@ -10,9 +10,9 @@ from train.inference.cascade import TrainedStage
 _CARD = """\
 # A try-on cascade
 
-Dresses a photographed person in the garment of another image: TryOnDiffusion's cascade
+Generates an image of a photographed person in the garment of another image, with TryOnDiffusion's cascade
 ([arXiv 2306.08276](https://arxiv.org/abs/2306.08276)), trained with tryon-cascade. This card was written by
-`trainer export`; add to it what you know.
+`trainer export`; complete it with what you know.
 
 ## Stages
 
@@ -26,7 +26,7 @@ Dresses a photographed person in the garment of another image: TryOnDiffusion's 
 
 ## How to use it
 
-With `pip install 'tryon-cascade[train]'`, next to this folder, here called `export`:
+Install `pip install 'tryon-cascade[train]'` and run this next to the folder, here called `export`:
 
 ```python
 import numpy as np
@@ -42,20 +42,20 @@ image = cascade.dress(Ia, Ic, Jp, Jg, seed=0)
 Image.fromarray(image).save("dressed.png")
 ```
 
-The four files are members of a sample, as `prep build-shards` writes them: the person without the garment (Ia), the
+The four input files are members of a sample written by `prep build-shards`: the person without the garment (Ia), the
 garment cut out (Ic), and the poses of both, (17, 3) in [0, 1]. Images are uint8 RGB and square. Each stage's
 sampler, steps and guidance are in `cascade.json`.
 
 ## Intended use and limits
 
-Research on virtual try-on, and demonstrations that label the images as generated. It shows neither how a garment
-fits nor what size to buy. Where Ia hides a tattoo, jewellery or fine hair, it is lost. Do not dress people without
-their consent. This card does not state the quality of the images: `trainer evaluate` measures it.
+Research on virtual try-on, and demonstrations that label the images as generated. The images show neither how
+a garment fits nor what size to buy. Tattoos, jewellery and fine hair that Ia hides are lost. Do not dress people
+without their consent. This card does not state the quality of the images: `trainer evaluate` measures it.
 
 ## Licence
 
-The code is Apache-2.0. The weights were learnt from the data above, and their use is subject to its terms;
-AI-Hub's have to be accepted by everyone who uses its data. Name a licence here before you share the weights.
+The code is Apache-2.0. The weights were trained on the data above, and their use is subject to its terms;
+AI-Hub's terms must be accepted by everyone who uses its data. Name a licence here before you share the weights.
 """
 
 
@@ -77,8 +77,8 @@ def _row(stage: TrainedStage) -> str:
 def _data(trained_on: Manifest | None) -> str:
     if trained_on is None:
         return (
-            "Not known: a run folder does not record its shards. `trainer export --shards DIR` adds the shards' "
-            "description here."
+            "Unknown: a run folder does not record a description of its shards. `trainer export --shards DIR` adds it "
+            "here."
         )
     how = trained_on.configuration
     samples = trained_on.samples_by_split.get("train", 0)

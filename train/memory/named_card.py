@@ -21,7 +21,7 @@ def parse_memory(text: str) -> int:
     size = int(float(match[1]) * _UNITS[match[2].lower()])
     if budget_of(size) <= 0:
         taken = (CONTEXT + WORKSPACES) >> 20
-        raise UserError(f"--memory {text}: {taken} MiB of it are left to CUDA itself; give more than that")
+        raise UserError(f"--memory {text}: CUDA itself takes {taken} MiB of it; give more than that")
     return size
 
 

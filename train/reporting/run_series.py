@@ -70,7 +70,7 @@ def read_runs(folder: Path) -> list[Run]:
     """
     runs = [_read(run, folder) for run in RunFolder.find(folder, _DEPTH)]
     if not runs:
-        raise UserError(f"--runs {folder}: no run folder in it; give one that trainer fit has written, or above it")
+        raise UserError(f"--runs {folder}: no run folder in it; give one that trainer fit wrote, or a folder above it")
     order = {stage: place for place, stage in enumerate(STAGES)}
     return sorted(runs, key=lambda run: (order.get(run.stage, len(order)), run.stage, run.name))  # type: ignore[call-overload]
 

@@ -83,15 +83,15 @@ class CheckpointFolder:
             return folder, state
         if damaged:
             raise UserError(
-                f"{self.path}: no checkpoint in it is whole ({_list(damaged)}); put back a whole copy of one, or "
-                "remove them to begin at step 0, or give another --runs"
+                f"{self.path}: every checkpoint is damaged ({_list(damaged)}); restore an intact copy, "
+                "remove them to restart from step 0, or use another --runs"
             )
         return None
 
     def load_weights(self, part: str) -> tuple[dict[str, Tensor], int]:
         """Return the tensors of one of `PARTS` and the step of the last whole checkpoint. Raise UserError for none."""
         if (last := self.last_whole()) is None:
-            raise UserError(f"{self.path.parent}: no whole checkpoint in it; run trainer fit first")
+            raise UserError(f"{self.path.parent}: no intact checkpoint; run trainer fit first")
         folder, state = last
         return load_tensors(folder / f"{part}.safetensors"), int(state["step"])
 

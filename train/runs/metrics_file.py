@@ -113,7 +113,7 @@ class MetricsFile:
         lines = [_line(text) for text in texts]
         damaged = sum(line is None and text.strip() != b"" for line, text in zip(lines[:-1], texts[:-1], strict=True))
         if damaged:
-            notice("trainer", f"{self.path}: {damaged} damaged line{'s' if damaged > 1 else ''} left out")
+            notice("trainer", f"{self.path}: {damaged} damaged line{'s' if damaged > 1 else ''} skipped")
         latest = {(line.step, line.validation is not None): line for line in lines if line and line.step <= step}
         return [latest[key] for key in sorted(latest)]
 

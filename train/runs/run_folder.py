@@ -121,12 +121,12 @@ class RunFolder:
         Settings may differ where they do not affect what the steps compute, and so may those of memory, so that a run
         can resume on another card: there they change rounding at most. Raise UserError with the differences.
         """
-        if (begun_with := self.read_config("give another --runs")) is not None:
+        if (begun_with := self.read_config("use another --runs")) is not None:
             before, now = _decisive(begun_with, config), _decisive(config, config)
             differences = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
             if differences:
                 raise UserError(
-                    f"{self}: was begun with other settings ({differences}); give another --runs, or the same settings"
+                    f"{self}: was started with different settings ({differences}); use another --runs, or the same settings"
                 )
         with writing(f"--runs {self}"):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{self.config_path}: cannot be read ({reason(error)}); {advice}") from error
         except ValidationError as error:
-            raise UserError(f"{self.config_path}: not a configuration of this version; {advice}") from error
+            raise UserError(f"{self.config_path}: damaged or from an incompatible version; {advice}") from error
 
     def claim_data(self, shards: ShardFolder) -> None:
         """Write the identity of the shards, or check it against the one that the run was begun with.
@@ -159,13 +159,13 @@ class RunFolder:
             with writing(path):
                 write_atomically(path, (mine.model_dump_json(indent=2) + "\n").encode())
         except ValidationError as error:
-            raise UserError(f"{path}: not of this version; give another --runs") from error
+            raise UserError(f"{path}: damaged or from an incompatible version; use another --runs") from error
         else:
             if begun_with != mine:
                 raise UserError(
-                    f"{self}: was begun with other shards ({begun_with.samples} samples, plan "
+                    f"{self}: was started with different shards ({begun_with.samples} samples, plan "
                     f"{begun_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
-                    "give another --runs, or the same shards"
+                    "use another --runs, or the same shards"
                 )
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:

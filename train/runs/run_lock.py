@@ -106,7 +106,7 @@ class RunLock:
         if self.lost:
             found = _read(self._path)[1]
             by = f"taken over ({found})" if found else "removed"
-            raise UserError(f"{self._path}: this run's lock was {by}; nothing more is written here")
+            raise UserError(f"{self._path}: this run's lock was {by}; stopped writing to the folder")
 
     def release(self) -> None:
         """Remove it, if it is still this process's."""
@@ -225,13 +225,13 @@ def _watch(
     clock: Callable[[], float],
 ) -> None:
     """Return after a minute without a change to the lock, or once it is removed. Raise UserError otherwise."""
-    who = str(holder) if holder else "a holder that cannot be read"
-    notice("trainer", f"{run / LOCK}: left by {who}; watching for {_PATIENCE:.0f} s whether that is still at work")
+    who = str(holder) if holder else "an unreadable holder"
+    notice("trainer", f"{run / LOCK}: held by {who}; waiting {_PATIENCE:.0f} s to see whether it is still running")
     started = clock()
     while clock() - started < _PATIENCE:
         wait(_LOOK)
         if stop():
-            raise UserError(f"{run}: stopped while watching {LOCK}; run the same command again")
+            raise UserError(f"{run}: stopped while waiting for {LOCK}; run the same command again")
         now, by = _read(run / LOCK)
         if now is None:
             return
@@ -260,14 +260,14 @@ def _take_over(
             aside.unlink(missing_ok=True)
         lock = _create(path, wait)
     if lock is not None:
-        who = str(holder) if holder else "a holder that cannot be read"
-        notice("trainer", f"{path}: taken over from a training that has ended without removing it ({who})")
+        who = str(holder) if holder else "an unreadable holder"
+        notice("trainer", f"{path}: taken over from a run that ended without removing it ({who})")
     return lock
 
 
 def _taken(run: Path, who: str) -> UserError:
     return UserError(
-        f"{run}: another trainer fit is at work there ({who}; {run / LOCK}); wait for its end, or give another --runs"
+        f"{run}: another trainer fit is using this folder ({who}; {run / LOCK}); wait until it finishes, or use another --runs"
     )
 
 

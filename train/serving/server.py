@@ -78,7 +78,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=64)
     except OSError as error:
         said = str(error.strerror).partition(" (")[0]
-        raise UserError(f"--host {host} --port {port}: {said}; give another --port, or stop what uses it") from error
+        raise UserError(
+            f"--host {host} --port {port}: {said}; use another --port, or stop the program that uses it"
+        ) from error
 
 
 def make_app(served: Served, host: str) -> web.Application:
@@ -104,9 +106,9 @@ def _guard(host: str) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not _is_own_name(request.host, host):
-            answer: web.StreamResponse = _refusal(421, "this is not the name that the page is served under")
+            answer: web.StreamResponse = _refusal(421, "the Host header does not name this server")
         elif request.method not in ("GET", "HEAD") and not _is_own_page(request):
-            answer = _refusal(403, "this was sent from another page")
+            answer = _refusal(403, "the request came from another page")
         else:
             answer = await handler(request)
         answer.headers.update(_HEADERS)
@@ -191,19 +193,19 @@ async def _add(request: web.Request) -> web.Response:
     try:
         job = served.jobs.add(partial(served.dressing.dress, choice))
     except QueueFullError:
-        return _refusal(503, f"{MOST_WAITING} images are waiting already; try again later")
+        return _refusal(503, f"{MOST_WAITING} images are already waiting; try again later")
     return web.json_response({"id": job.id}, status=202)
 
 
 async def _read_form(request: web.Request) -> _Form:
     """Read the parts one by one, each up to its size limit. Raise HTTPRequestEntityTooLarge, HTTPBadRequest."""
     if not request.content_type.startswith("multipart/"):
-        raise web.HTTPUnsupportedMediaType(reason="a form with photographs is expected")
+        raise web.HTTPUnsupportedMediaType(reason="expected multipart form data")
     form = _Form()
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
-                raise web.HTTPBadRequest(reason="parts within parts are not expected")
+                raise web.HTTPBadRequest(reason="nested multipart data is not supported")
             role = next((role for role in _ROLES if part.name == f"{role}_photograph"), None)
             data = await _read_part(part, MOST_BYTES if role else _LONGEST_FIELD)
             if role:
@@ -211,7 +213,7 @@ async def _read_form(request: web.Request) -> _Form:
             else:
                 form.fields[str(part.name)] = data.decode("utf-8", errors="replace")
     except ValueError as error:
-        raise web.HTTPBadRequest(reason="this is no form that can be read") from error
+        raise web.HTTPBadRequest(reason="malformed form data") from error
     return form
 
 
@@ -220,8 +222,8 @@ async def _read_part(part: BodyPartReader, most: int) -> bytes:
     while chunk := await part.read_chunk():
         data += chunk
         if len(data) > most:
-            said = f"{most // 2**20} MB a picture" if most > 2**20 else f"{most} letters a field"
-            raise web.HTTPRequestEntityTooLarge(most, len(data), reason=f"too large; {said} are taken at most")
+            said = f"{most // 2**20} MB per image" if most > 2**20 else f"{most} bytes per field"
+            raise web.HTTPRequestEntityTooLarge(most, len(data), reason=f"too large; the maximum is {said}")
     return bytes(data)
 
 
@@ -229,18 +231,18 @@ def _choice(served: Served, form: _Form) -> Choice:
     """Return the choice. Raise UserError for an entry that is not offered or a file that is not an image."""
     kind = next((kind for kind in served.catalogue.offered if kind == form.fields.get("kind")), None)
     if kind is None:
-        raise UserError("choose a kind of garment that is offered")
+        raise UserError("choose a kind of garment from the list")
     chosen: dict[Role, int | bytes] = {}
     for role in _ROLES:
         if role in form.photographs:
             if served.photographs.state != "ready":
-                raise UserError(f"photographs cannot be used here: {served.photographs.why or 'not ready yet'}")
+                raise UserError(f"uploads are not available here: {served.photographs.why or 'not ready yet'}")
             suffix_of(form.photographs[role])
             chosen[role] = form.photographs[role]
         else:
             given = form.fields.get(role, "")
             if not re.fullmatch(r"[0-9]{1,9}", given) or not served.catalogue.has(role, kind, int(given)):
-                raise UserError(f"choose a {role} that is offered")
+                raise UserError(f"choose a {role} from the list")
             chosen[role] = int(given)
     seed = form.fields.get("seed", "0")
     if not re.fullmatch(r"[0-9]{1,9}", seed):
@@ -267,7 +269,7 @@ async def _state(request: web.Request) -> web.Response:
 async def _cancel(request: web.Request) -> web.Response:
     job = _job(request)
     if not request.app[_SERVED].jobs.cancel(job):
-        return _refusal(409, "it has ended already")
+        return _refusal(409, "the job has already ended")
     return web.json_response({"state": job.state})
 
 
@@ -282,5 +284,5 @@ async def _picture(request: web.Request) -> web.Response:
 def _job(request: web.Request) -> Job:
     job = request.app[_SERVED].jobs.find(request.match_info["id"])
     if job is None:
-        raise web.HTTPNotFound(reason="there is no such picture any more")
+        raise web.HTTPNotFound(reason="no such job, or its result was discarded")
     return job

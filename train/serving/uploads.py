@@ -80,13 +80,13 @@ class Photographs:
             message = getattr(error, "last_line", "") or str(error)
             self.state, self.why = "off", message.removeprefix("prep: ")
         except Exception:
-            _log.exception("uploads could not be made ready")
+            _log.exception("preparing uploads failed")
             self.state, self.why = "off", "internal error; see the program's log"
 
     def half(self, role: Role, kind: Garment, data: bytes) -> Half:
         """Return (Ia, Jp) of the photograph of a person, or (Ic, Jg) of that of a garment.
 
-        Raise UserError, to be shown to whoever sent it, where it cannot be used.
+        Raise UserError, to be shown to the sender, if it cannot be used.
         """
         key = role, kind, hashlib.sha256(data).hexdigest()
         if key not in self._kept:
@@ -100,7 +100,7 @@ class Photographs:
         other: Role = "garment" if role == "person" else "person"
         partner = self._partners.get(kind, {}).get(other)
         if partner is None:
-            raise UserError(f"no partner was drawn for a photograph of the kind {kind}; choose one of the list")
+            raise UserError(f"there is no synthetic partner for the garment kind {kind}; choose one from the list")
         photograph = self.folder / f"photograph{suffix_of(data)}"
         photograph.write_bytes(data)
         files = {role: photograph, other: partner.image}
@@ -136,26 +136,28 @@ class Photographs:
 
 
 def suffix_of(data: bytes) -> str:
-    """Return the file name suffix of a picture by its content; Raise UserError where it is none, or too large."""
+    """Return the file name suffix of an image by its content. Raise UserError if it is not an image or is too large."""
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             suffix = _SUFFIXES[image.format or ""]
             pixels = image.width * image.height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError("this file is no picture that can be read; send a JPEG, PNG, WebP, AVIF or TIFF") from error
+        raise UserError("cannot read this file as an image; send a JPEG, PNG, WebP, AVIF or TIFF") from error
     if pixels > _MOST_PIXELS:
-        raise UserError(f"the picture has {pixels / 1e6:.0f} million pixels, {_MOST_PIXELS / 1e6:.0f} at most are read")
+        raise UserError(
+            f"the image has {pixels / 1e6:.0f} million pixels; the maximum is {_MOST_PIXELS / 1e6:.0f} million"
+        )
     return suffix
 
 
 def _formats() -> list[str]:
-    """Return the formats that this Pillow reads; MPO is a JPEG that more pictures follow, and is opened as one."""
+    """Return the formats that this Pillow reads; MPO is a JPEG followed by more images, opened as its first."""
     Image.init()
     return [name for name in _SUFFIXES if name in Image.OPEN]
 
 
 def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:
-    """Return for each kind of garment a person of a drawn data set who wears one over nothing, and that garment."""
+    """Return for each kind of garment a drawn person who wears one as a single layer, and that garment."""
     files = {path.name: path for path in drawn.rglob("*") if path.is_file() and "Parse" not in path.parent.name}
     parses = {path.name: path for path in drawn.rglob("*.json") if "Parse" in path.parent.name}
 
@@ -176,7 +178,7 @@ def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:
 
 
 def _kind(pose: dict[str, Any]) -> Garment | None:
-    """Return the kind that the landmarks of a garment say; a dress is filed under tops, and goes to the knees."""
+    """Return the kind by a garment's landmarks; a dress has the category tops, and reaches to the knees."""
     if pose["category_name"] == "bottoms":
         return "lower"
     if pose["category_name"] != "tops":
@@ -186,7 +188,7 @@ def _kind(pose: dict[str, Any]) -> Garment | None:
 
 
 def _reasons(work: Path) -> Iterator[str]:
-    """Yield why a picture, or the pair, was rejected, by the files that `prep` has left."""
+    """Yield why an image or the pair was rejected, from the files that `prep` wrote."""
     review, rejects = work / "annotated" / "review.csv", work / "shards" / "rejects.jsonl"
     if review.is_file():
         with review.open(encoding="utf-8", newline="") as file:

@@ -113,7 +113,7 @@ def restore(run: RunFolder, training: Training, world: World = ALONE) -> bool:
 
 def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
-        raise UserError(f"{folder}: not there on every machine; give a --runs that all of them share")
+        raise UserError(f"{folder}: not visible on every machine; use a --runs that all of them share")
     weights, ema, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
     expected = training.model.state_dict()
     misfit = (
@@ -124,7 +124,7 @@ def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     )
     if misfit:
         raise UserError(
-            f"{folder}: not a checkpoint of this configuration ({misfit}); give the --runs and the settings that it "
+            f"{folder}: not a checkpoint of this configuration ({misfit}); use the --runs and the settings that it "
             "was trained with"
         )
     training.model.load_state_dict({name: share(value, expected.get(name)) for name, value in weights.items()})

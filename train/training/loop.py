@@ -139,7 +139,7 @@ def _fit(
 def _divergence_message(run: RunFolder, config: StageConfig) -> str:
     good = run.checkpoints.last_good()
     return (
-        f"{config.stage}: loss or gradients of {config.optim.max_skipped} steps in a row were not finite; "
-        + (f"the last checkpoint from before them is {good}" if good else "there is no checkpoint from before them")
-        + "; a smaller optim.lr or another precision, in a new --runs, may help"
+        f"{config.stage}: loss or gradients were not finite for {config.optim.max_skipped} consecutive steps; "
+        + (f"the last good checkpoint is {good}" if good else "there is no good checkpoint")
+        + "; try a smaller optim.lr or another precision in a new --runs folder"
     )

@@ -33,7 +33,7 @@ def refuse_impossible(config: StageConfig, world: World) -> None:
     }
     for what, is_refused in refused.items():
         if is_refused:
-            raise UserError(f"{config.stage}: --parallel {world.kind} does not go with {what} would fit")
+            raise UserError(f"{config.stage}: --parallel {world.kind} is incompatible with {what} would fit")
 
 
 def shard(model: nn.Module, world: World, dtype: torch.dtype) -> None:

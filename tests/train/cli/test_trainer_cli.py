@@ -136,7 +136,7 @@ def test_a_run_that_diverges_ends_with_1(shards: Path, tmp_path: Path, tiny_sett
     more = ("--steps", "50", "--set", "optim.lr=1e30", "--set", "optim.max_skipped=2")
     done = trainer(*fit(shards, "runs", "base", tiny_settings, *more), cwd=tmp_path)
     assert done.returncode == 1
-    assert "trainer: base: loss or gradients of 2 steps in a row were not finite" in done.stderr.splitlines()[-1]
+    assert "trainer: base: loss or gradients were not finite for 2 consecutive steps" in done.stderr.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +327,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
     ),
     "other": (
         lambda shards, runs: ["fit", "--shards", str(shards), "--runs", str(runs), "--stage", "base"],
-        "begun with other settings",
+        "started with different settings",
     ),
 }
 

@@ -115,7 +115,7 @@ def test_an_invalid_file_is_named(tmp_path: Path, content: str, message: str) ->
     ],
 )
 def test_optimizer_in_backward_refuses_conflicting_settings(setting: str, message: str) -> None:
-    with pytest.raises(UserError, match="optimizer_in_backward=true does not go with") as caught:
+    with pytest.raises(UserError, match="optimizer_in_backward=true is incompatible with") as caught:
         stage_config("nano", "base", None, ["optim.clip=null", "memory.optimizer_in_backward=true", setting])
     assert message in str(caught.value)
 

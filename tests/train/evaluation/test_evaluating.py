@@ -104,7 +104,7 @@ def test_the_command_prints_one_object_or_a_table(trained: Path, shards: Path, n
     done = CliRunner().invoke(cli, [*arguments, "--weights", str(networks)], catch_exceptions=False)
     assert done.exit_code == 0
     assert f"{told['stages']['sr1024']['psnr']:.2f}" in done.stdout
-    assert "bicubic instead" in done.stdout
+    assert "bicubic baseline" in done.stdout
     assert "KID × 1000" in done.stdout
     assert done.stderr == ""
 

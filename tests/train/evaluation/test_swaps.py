@@ -254,7 +254,7 @@ def test_the_command_prints_both(truth: Path, built: Path, trained: Path) -> Non
     assert set(swaps["stages"]["sr256"]) == {"dressed", "bicubic", "mean colour", "Ia"}
     assert {"psnr_inside", "ssim_outside", "retrieval@1", "kept_psnr"} <= set(swaps["stages"]["base"]["dressed"])
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert "1 swaps against their truth; the right one among 2, chance 0.500" in done.stdout
+    assert "1 swaps compared with ground truth; R@1 among 2 candidates, chance 0.500" in done.stdout
     assert done.stdout.count("  mean colour") == 3
     assert f"{swaps['stages']['base']['dressed']['psnr_inside']:.2f}" in done.stdout
 
@@ -262,10 +262,10 @@ def test_the_command_prints_both(truth: Path, built: Path, trained: Path) -> Non
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        ("no-list", "no swaps.json can be read"),
+        ("no-list", "cannot read swaps.json"),
         ("broken-list", "not a list of swaps"),
-        ("no-picture", "not a picture of 720x1280 pixels"),
-        ("small-mask", "not a picture of 720x1280 pixels"),
+        ("no-picture", "not an image of 720x1280 pixels"),
+        ("small-mask", "not an image of 720x1280 pixels"),
     ],
 )
 def test_a_harmed_folder_is_named(

@@ -21,10 +21,10 @@ def test_a_run_is_kept_to_the_shards_that_it_was_begun_with(shards: Path, tmp_pa
     run = RunFolder(tmp_path)
     run.claim_data(ShardFolder(shards, "train"))
     run.claim_data(ShardFolder(shards, "train"))
-    with pytest.raises(UserError, match=r"was begun with other shards \(\d+ samples"):
+    with pytest.raises(UserError, match=r"was started with different shards \(\d+ samples"):
         run.claim_data(ShardFolder(shards, "val"))
     (tmp_path / DATA).write_text("{}")
-    with pytest.raises(UserError, match="not of this version"):
+    with pytest.raises(UserError, match="damaged or from an incompatible version"):
         run.claim_data(ShardFolder(shards, "train"))
 
 

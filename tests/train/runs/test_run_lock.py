@@ -63,7 +63,7 @@ def test_a_run_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
         assert lock is not None
         lock.check()
         told = (
-            rf"runs/base: another trainer fit is at work there \(host \S+, process {os.getpid()}, since 20.*fit\.lock\)"
+            rf"runs/base: another trainer fit is using this folder \(host \S+, process {os.getpid()}, since 20.*fit\.lock\)"
         )
         with pytest.raises(UserError, match=told), hold_run(run, ALONE):
             pass
@@ -153,9 +153,9 @@ def test_another_machines_holder_that_shows_no_sign_for_a_minute_is_succeeded(
     assert sum(clock.waits) == 60
     lock.check()
     watching, taken = capsys.readouterr().err.splitlines()
-    assert "left by host other, process" in watching
-    assert "watching for 60 s" in watching
-    assert "taken over from a training that has ended" in taken
+    assert "held by host other, process" in watching
+    assert "waiting 60 s to see" in watching
+    assert "taken over from a run that ended" in taken
 
 
 @pytest.mark.parametrize("at", [2.0, 58.0])
@@ -181,7 +181,7 @@ def test_another_machines_holder_that_ends_meanwhile_is_followed(left: Path) -> 
 
 def test_watching_can_be_stopped(left: Path) -> None:
     rewrite(left, boot="theirs")
-    with pytest.raises(UserError, match="stopped while watching"):
+    with pytest.raises(UserError, match="stopped while waiting"):
         Clock().take(left, stop=lambda: True)
 
 

@@ -42,7 +42,7 @@ def choose(tab: Any, person: int = 0, garment: int = 1) -> None:
 
 
 def dress(tab: Any) -> None:
-    tab.page.get_by_role("button", name="Dress").click()
+    tab.page.get_by_role("button", name="Try on").click()
     tab.page.locator("#dress:not(:disabled)").wait_for()
 
 
@@ -64,7 +64,7 @@ def test_it_is_quiet_fits_and_can_be_read(off: Any, open_tab: OpenTab, width: in
 
 def test_a_picture_comes_with_its_stages_and_what_made_it(off: Any, open_tab: OpenTab) -> None:
     tab = open_tab(url(off))
-    button = tab.page.get_by_role("button", name="Dress")
+    button = tab.page.get_by_role("button", name="Try on")
     tab.page.locator(".tile").first.wait_for()
     assert button.is_disabled()
     choose(tab)
@@ -74,7 +74,7 @@ def test_a_picture_comes_with_its_stages_and_what_made_it(off: Any, open_tab: Op
     tab.page.get_by_label("first, 64²").check()
     assert tab.page.locator("#caption").text_content().startswith("64 × 64 pixels")
     with tab.page.expect_download() as saved:
-        tab.page.get_by_text("Save the picture").click()
+        tab.page.get_by_text("Save the image").click()
     assert saved.value.suggested_filename == "dressed-64.png"
     assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
     tab.page.get_by_text("How it was made").click()
@@ -130,7 +130,7 @@ def test_a_photograph_that_cannot_be_used_says_why(ready: Any, open_tab: OpenTab
     (tmp_path / "cut.jpg").write_bytes(partner.image.read_bytes()[:20_000])
     (tmp_path / "none.jpg").write_bytes(b"no picture at all")
     tab = open_tab(url(ready))
-    for file, said in (("cut.jpg", "bad-image"), ("none.jpg", "This file is no picture")):
+    for file, said in (("cut.jpg", "bad-image"), ("none.jpg", "Cannot read this file as an image")):
         tab.page.locator("#person-file").set_input_files(tmp_path / file)
         tab.page.locator("[data-role=garment] .tile").first.click()
         dress(tab)
@@ -143,7 +143,7 @@ def test_a_photograph_that_is_too_large_is_not_even_sent(ready: Any, open_tab: O
     tab = open_tab(url(ready))
     tab.page.locator(".tile").first.wait_for()
     tab.page.locator("#person-file").set_input_files(tmp_path / "large.jpg")
-    assert "11.0 MB; 10 MB are taken at most" in tab.page.get_by_role("alert").text_content()
+    assert "11.0 MB; 10 MB is the maximum" in tab.page.get_by_role("alert").text_content()
     assert tab.page.get_by_label("your photograph of the person").count() == 0
 
 
@@ -154,7 +154,7 @@ def test_a_full_queue_and_a_place_in_it(serve: Callable[..., Any], open_tab: Ope
     for tab in tabs:
         tab.page.locator(".tile").first.wait_for()
         choose(tab)
-        tab.page.get_by_role("button", name="Dress").click()
+        tab.page.get_by_role("button", name="Try on").click()
         tab.page.locator("#cancel").wait_for()
     assert tabs[1].page.get_by_role("status").text_content() == "1 ahead of yours"
     tabs[1].page.locator("#cancel").click()

@@ -192,7 +192,7 @@ def test_a_full_queue_says_so_and_waiting_pictures_can_be_taken_back(serve: Serv
     parts = {"kind": "upper", "person": person, "garment": garment}
     names = [site.send(parts).said["id"] for _ in range(MOST_WAITING)]
     full = site.send(parts)
-    assert (full.status, "waiting already" in full.said["error"]) == (503, True)
+    assert (full.status, "already waiting" in full.said["error"]) == (503, True)
     assert [site.ask("GET", f"/api/jobs/{name}").said["place"] for name in names] == list(range(MOST_WAITING))
     assert site.ask("DELETE", f"/api/jobs/{names[0]}").said == {"state": "cancelled"}
     assert site.ask("GET", f"/api/jobs/{names[0]}").said["state"] == "cancelled"
@@ -221,7 +221,7 @@ def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
 def test_an_address_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
     with open_socket("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
-        with pytest.raises(UserError, match=f"^--host 127.0.0.1 --port {port}: .*give another --port"):
+        with pytest.raises(UserError, match=f"^--host 127.0.0.1 --port {port}: .*use another --port"):
             demo_command(["--runs", str(tmp_path / "none"), "--port", port], standalone_mode=False)
 
 

@@ -304,7 +304,7 @@ def test_falling_back_to_nothing_is_refused(tmp_path: Path, damage: Callable[[Pa
         lambda: restore(RunFolder(tmp_path), training(0)),
         lambda: RunFolder(tmp_path).checkpoints.load_weights("ema"),
     ):
-        with pytest.raises(UserError, match=r"no checkpoint in it is whole \(step-00000002: ema.*step-00000001: ema"):
+        with pytest.raises(UserError, match=r"every checkpoint is damaged \(step-00000002: ema.*step-00000001: ema"):
             attempt()
     assert names(tmp_path) == before
 

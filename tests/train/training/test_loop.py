@@ -118,7 +118,7 @@ def test_a_run_of_an_earlier_version_goes_on(shards: Path, tmp_path: Path, tiny:
     (tmp_path / CONFIG).write_text(json.dumps(config))
     assert fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
     (tmp_path / CONFIG).write_text("{}")
-    with pytest.raises(UserError, match="not a configuration of this version"):
+    with pytest.raises(UserError, match="damaged or from an incompatible version"):
         fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
 
 
@@ -179,7 +179,7 @@ def test_damaged_lines_of_the_metrics_do_not_block_resuming(
     again = b'{"step": 2, "loss": 9.0}\n'
     (tmp_path / METRICS).write_bytes(b"".join([again, first, *broken, again, third, first, second, b'{"st']))
     assert fit_stage(tiny("base", "steps=4"), data, tmp_path, quiet, never)
-    assert capsys.readouterr().err == f"trainer: {tmp_path / METRICS}: 5 damaged lines left out\n"
+    assert capsys.readouterr().err == f"trainer: {tmp_path / METRICS}: 5 damaged lines skipped\n"
     lines = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
     assert lines[:3] == [first, second, third]
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
@@ -208,7 +208,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(shards: Path, tmp_pa
     fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
     (RunFolder(tmp_path).checkpoints.all()[0] / "ema.safetensors").write_bytes(b"")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="no checkpoint in it is whole"):
+    with pytest.raises(UserError, match="every checkpoint is damaged"):
         fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != CONFIG} == {
         path: data for path, data in before.items() if path.name != CONFIG
@@ -221,7 +221,7 @@ def test_a_second_training_in_the_folder_is_refused_and_the_first_goes_on(
     data, config = ShardFolder(shards, "train"), tiny("base", "steps=2")
 
     def second(_status: Status) -> None:
-        with pytest.raises(UserError, match="another trainer fit is at work there"):
+        with pytest.raises(UserError, match="another trainer fit is using this folder"):
             fit_stage(config, data, tmp_path, quiet, never)
 
     assert fit_stage(config, data, tmp_path, second, never)
@@ -238,7 +238,7 @@ def test_a_run_whose_lock_is_gone_writes_no_checkpoint(
         if status.step == 2:
             (tmp_path / LOCK).unlink()
 
-    with pytest.raises(UserError, match="this run's lock was removed; nothing more is written"):
+    with pytest.raises(UserError, match="this run's lock was removed; stopped writing"):
         fit_stage(tiny("base", "checkpoint.every=2"), ShardFolder(shards, "train"), tmp_path, remove, never)
     assert RunFolder(tmp_path).checkpoints.all() == []
 
@@ -278,10 +278,12 @@ def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=6", "checkpoint.every=1")
-    with pytest.raises(Diverged, match=r"6 steps in a row were not finite; .*checkpoints/step-00000\d\d\d;") as caught:
+    with pytest.raises(
+        Diverged, match=r"not finite for 6 consecutive steps; .*checkpoints/step-00000\d\d\d;"
+    ) as caught:
         fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
     good, *within = RunFolder(tmp_path).checkpoints.all()
-    assert f"the last checkpoint from before them is {good};" in str(caught.value)
+    assert f"the last good checkpoint is {good};" in str(caught.value)
     assert len(within) == config.checkpoint.keep
     assert json.loads((good / "state.json").read_text())["step"] == len(losses(tmp_path)) - 6
     assert losses(tmp_path)[-6:] == [None] * 6
@@ -292,7 +294,7 @@ def test_a_run_that_diverges_before_its_first_checkpoint_says_so(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=3", "checkpoint.every=3")
-    with pytest.raises(Diverged, match="there is no checkpoint from before them"):
+    with pytest.raises(Diverged, match="there is no good checkpoint"):
         fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
 
 
@@ -302,7 +304,7 @@ def test_skipped_steps_are_counted_over_an_interruption(shards: Path, tmp_path: 
     with pytest.raises(Diverged):
         fit_stage(tiny(*settings, "optim.max_skipped=3"), data, tmp_path, quiet, never)
     before = len(losses(tmp_path))
-    with pytest.raises(Diverged, match="5 steps in a row"):
+    with pytest.raises(Diverged, match="5 consecutive steps"):
         fit_stage(tiny(*settings, "optim.max_skipped=5"), data, tmp_path, quiet, never)
     assert len(losses(tmp_path)) == before + 2
 

@@ -26,7 +26,7 @@ IN_BACKWARD = ["memory.optimizer_in_backward=true", "optim.clip=null"]
 def test_what_cannot_be_shared_is_refused_with_what_would_fit(
     tiny: TinyConfig, kind: Parallel, settings: list[str]
 ) -> None:  # fmt: skip
-    with pytest.raises(UserError, match=f"--parallel {kind} does not go with {settings[0]}: .* would fit"):
+    with pytest.raises(UserError, match=f"--parallel {kind} is incompatible with {settings[0]}: .* would fit"):
         refuse_impossible(tiny("base", *settings), World(0, 2, kind))
     refuse_impossible(tiny("base", *settings), ALONE)
 

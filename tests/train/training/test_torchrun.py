@@ -150,7 +150,10 @@ def test_a_signal_to_torchrun_ends_all_at_a_checkpoint(
     ("more", "said"),
     [
         (["--set", "data.batch=5"], "data.batch=5 cannot be divided among 2 processes; use a multiple of 2"),
-        (["--set", "seed=1"], "was begun with other settings (seed was 0, is 1)"),  # found by the first process alone
+        (
+            ["--set", "seed=1"],
+            "was started with different settings (seed was 0, is 1)",
+        ),  # found by the first process alone
     ],
 )
 def test_a_mistake_is_told_once_and_ends_all_processes(

@@ -105,7 +105,7 @@ function takePhotograph(role, file) {
   showError("");
   if (!file) return;
   if (file.size > catalogue.uploads.bytes)
-    return showError(`the photograph has ${(file.size / 2 ** 20).toFixed(1)} MB; ${catalogue.uploads.bytes / 2 ** 20} MB are taken at most`);
+    return showError(`the photograph has ${(file.size / 2 ** 20).toFixed(1)} MB; ${catalogue.uploads.bytes / 2 ** 20} MB is the maximum`);
   photographs[role] = file;
   URL.revokeObjectURL(previews[role]);
   previews[role] = URL.createObjectURL(file);

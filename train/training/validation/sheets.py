@@ -1,4 +1,4 @@
-"""Sheets: the same held-out pairs sampled with the EMA weights every so many steps, one image file a step."""
+"""Sheets: the same held-out pairs sampled with the EMA weights at regular steps, one image file each."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def draw_sheet(
                 shown.append(_pixels(small))
             sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides(), lambda *_: raise_if(stop))
             rows.append([*_inputs_shown(held_out, pair), *shown, _pixels(sampled)])
-    titles = ["person", "Ia", "garment, as worn", "Ic", *(["made small"] if config.low_res else []), "sampled"]
+    titles = ["person", "Ia", "garment, as worn", "Ic", *(["downsampled"] if config.low_res else []), "sampled"]
 
     def write() -> None:
         file = io.BytesIO()
