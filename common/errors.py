@@ -2,14 +2,14 @@
 
 Exception
 ├── UserError              the user's mistake: one line on stderr, exit code 2
-│   └── DamagedError       train/data: a sample that cannot be read; counted, and replaced by the next readable one
+│   └── DamagedSampleError train/data: an unreadable sample; counted, and replaced by the next readable one
 ├── RecordError            preprocess: a fault of a record; a line of rejects.jsonl (annotate: review.csv), no exit
 ├── RejectLimitError       preprocess: more rejects than --max-reject-rate; one line, exit code 1, whole shards are kept
 ├── ShardAbandonedError    preprocess: a worker abandons its shard for that reason; the build raises RejectLimitError
-├── Diverged               train: the loss stayed non-finite; one line, exit code 1, the last whole checkpoint is kept
+├── Diverged               train: the loss stayed non-finite; one line, exit code 1, the last good checkpoint is kept
 ├── PeerFailed             train: another rank failed and says why; exit code 2 without a line
 ├── Stopped                train: a validation was interrupted; caught there, the run ends after saving
-├── DamagedError           train/runs: an incomplete checkpoint; the one before it is loaded, or UserError
+├── DamagedCheckpointError train/runs: an incomplete checkpoint; the one before it is loaded, or UserError
 ├── PrepError              train: a `prep` command failed; its exit code (serving: its last line is the reply)
 ├── QueueFullError         train/serving: too many requests wait; HTTP 503
 ├── JobCancelledError      train/serving: a request was cancelled; its sampling stops, nothing is shown

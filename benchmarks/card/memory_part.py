@@ -16,7 +16,7 @@ from train.configuration.presets import Preset
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.hardware.cards import card_of, prepare
 from train.hardware.precision import Precision
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.memory.search import CONTEXT, FRAGMENTATION, WORKSPACES, budget_of, peak_on
 
 MICRO_BATCH = {"nano": 8, "small": 4, "paper": 2}
@@ -51,7 +51,7 @@ def chosen_batch(site: Site, preset: Preset, stage: Stage) -> Result:
 
 def measured(site: Site, config: StageConfig) -> Result:
     """Return bytes: what the plan predicts, and the peaks of a step in the midst of a run."""
-    predicted = peak_on(config, ALONE)
+    predicted = peak_on(config, SINGLE_PROCESS)
     found: dict[str, Any] = {
         "precision": config.precision,
         "micro_batch": config.memory.micro_batch or config.data.batch,

@@ -14,7 +14,7 @@ from card.workloads import Steps, cell_names, chosen, seconds_each
 from train.configuration.presets import Preset
 from train.configuration.stage_config import Stage
 from train.hardware.cards import peak_tflops, prepare
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.training.flops import flops_per_image
 from train.training.metrics import peak_memory
 
@@ -51,7 +51,7 @@ def speed(site: Site, preset: Preset, stage: Stage, *, compiled: bool) -> Result
     seconds = seconds_each(steps.make, rounds=1 if site.is_rehearsal else 5, round_seconds=2.0)
     images = config.data.batch / seconds
     tflops = images * flops_per_image(config) / 1e12
-    peak = peak_tflops(config.precision, ALONE)
+    peak = peak_tflops(config.precision, SINGLE_PROCESS)
     return {
         "precision": config.precision,
         "batch": config.data.batch,

@@ -17,11 +17,11 @@ from train.configuration.presets import Preset
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import Batch
-from train.data.batch import moved
+from train.data.batch import to_device
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import card_of
 from train.hardware.precision import Precision
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.memory.automatic import choose
 from train.memory.trace import blank_batch
 from train.training.state import Training
@@ -56,7 +56,7 @@ def chosen(site: Site, preset: Preset, stage: Stage, *, compiled: bool) -> Stage
         config = StageConfig.model_validate_json(path.read_bytes())
     else:
         values = given(site, preset, stage)
-        config = choose(values, stage, card_of(site.device), ALONE, site.folder / "none").config
+        config = choose(values, stage, card_of(site.device), SINGLE_PROCESS, site.folder / "none").config
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, config.model_dump_json().encode())
     return config.model_copy(update={"compile": compiled})
@@ -73,7 +73,7 @@ def random_batch(config: StageConfig, size: int, device: torch.device) -> Batch:
     blank = blank_batch(config, size)
     values = {field.name: getattr(blank, field.name) for field in fields(blank)}
     images = {name: filled(value) for name, value in values.items() if isinstance(value, Tensor)}
-    return moved(replace(blank, **images), device)  # type: ignore[arg-type]
+    return to_device(replace(blank, **images), device)  # type: ignore[arg-type]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from study_tools import COLUMNS, cells, header, write
 from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.diffusion.diffusion_config import SamplerName, SamplingConfig
-from train.evaluation.swaps import Size, measure_swaps
+from train.evaluation.swaps import MeasuredSize, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.dress import Outfit, dress
 
@@ -41,7 +41,7 @@ def _row(
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
         return dress([stage], outfits, seed=0, overrides=overrides, device=CPU)
 
-    size = Size("base", stage.config.size, large=False)
+    size = MeasuredSize("base", stage.config.size, large=False)
     started = time.monotonic()
     found = measure_swaps(folder / "aihub/truth", shards, dresser, [size], SWAPS, 0, lambda *_: None)
     seconds = (time.monotonic() - started) / found.swaps

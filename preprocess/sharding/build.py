@@ -29,7 +29,7 @@ from preprocess.sharding.node import ALONE, Node
 from preprocess.sharding.pool import Engine, Job, completed, current_job, worker_pool
 from preprocess.sharding.retry import prepare_retry
 from preprocess.sharding.shard import ShardWork, build_shard
-from preprocess.sharding.shared_counts import ShardAbandonedError, Tally
+from preprocess.sharding.shared_counts import RejectCounter, ShardAbandonedError
 from preprocess.sources import Files
 from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
@@ -96,7 +96,7 @@ def build(
         if already_done < len(plan.shards):
             out.remove(MANIFEST)
         work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
-        tally = Tally(max_reject_rate, *_counts(done))
+        tally = RejectCounter(max_reject_rate, *_counts(done))
         seen_before = tally.seen
         with closing(engine(Job(files, out, tally), work, workers)) as futures:  # closed: no task outlives a failed run
             given_up = _collect(futures, done, lambda: progress(tally.seen, plan.records))

@@ -15,7 +15,7 @@ from preprocess.sharding.folder import check_plan, disk_faults, done_indices, re
 from preprocess.sharding.node import ALONE, Node
 from preprocess.sharding.pool import Job, current_job, worker_pool
 from preprocess.sharding.sample import Members, make_samples
-from preprocess.sharding.shared_counts import Tally
+from preprocess.sharding.shared_counts import RejectCounter
 from preprocess.sources import Files, Record
 from schemas import Configuration, Plan, PlannedShard
 
@@ -62,7 +62,7 @@ def estimate(
     for shard in shards:
         by_split[shard.split] += shard.records
     sample = _sample(records)
-    job = Job(files, out, Tally(None, 0, 0))
+    job = Job(files, out, RejectCounter(None, 0, 0))
     with worker_pool(1, job) as pool:
         trial = pool.submit(_try, sample, plan.configuration).result() if sample else _Trial(0, 0.0, 0)
     share = len(records) / max(1, len(sample))

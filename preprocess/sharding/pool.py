@@ -17,7 +17,7 @@ from common.errors import UserError
 from common.storage import Storage
 from preprocess.sharding.folder import Done
 from preprocess.sharding.shard import ShardWork
-from preprocess.sharding.shared_counts import Tally
+from preprocess.sharding.shared_counts import RejectCounter
 from preprocess.sources import Files
 from preprocess.workers import make_ready, open_pool, start_worker
 
@@ -33,7 +33,7 @@ class Job:
 
     files: Files
     out: Storage
-    tally: Tally
+    tally: RejectCounter
 
 
 Engine = Callable[[Job, Sequence[ShardWork], int], Generator[Future[Done] | None]]

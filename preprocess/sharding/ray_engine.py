@@ -20,7 +20,7 @@ from common.text import one_line
 from preprocess.sharding.folder import Done, summary_of
 from preprocess.sharding.pool import Engine, Job, completed
 from preprocess.sharding.shard import ShardWork, build_shard
-from preprocess.sharding.shared_counts import Tally
+from preprocess.sharding.shared_counts import RejectCounter
 from preprocess.sources import Files
 from preprocess.workers import configure_worker, prepare_environment
 
@@ -129,6 +129,6 @@ def _build(shared: list[Any], name: str, work: ShardWork) -> Done | Exception:
         _shared[name] = ray.get(shared[0])
     files, out = _shared[name]
     try:
-        return summary_of(build_shard(files, out, work, Tally(None, 0, 0)))
+        return summary_of(build_shard(files, out, work, RejectCounter(None, 0, 0)))
     except (OSError, UserError) as error:
         return error

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from common.storage import Storage
 from preprocess.sharding.folder import index_name, write_index
 from preprocess.sharding.sample import Members, make_samples
-from preprocess.sharding.shared_counts import ShardAbandonedError, Tally
+from preprocess.sharding.shared_counts import RejectCounter, ShardAbandonedError
 from preprocess.sources import Files, Record
 from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
 
@@ -32,7 +32,7 @@ class ShardWork:
     fingerprint: str
 
 
-def build_shard(files: Files, out: Storage, work: ShardWork, tally: Tally) -> ShardIndex:
+def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounter) -> ShardIndex:
     """Build one shard and commit it: temporary name, fsync, rename; the index, which marks it as done, is written last.
 
     Raise ShardAbandonedError if the run as a whole has too many rejects.

@@ -41,7 +41,7 @@ class ShardAbandonedError(Exception):
         self.reasons = reasons
 
 
-class Tally:
+class RejectCounter:
     """Counters of records processed and rejected, shared by all processes started with this object.
 
     If processes cannot share memory, all work is done in this one (`open_pool`), which then counts alone. ``limit`` is

@@ -17,7 +17,7 @@ from torch import Tensor
 from train.configuration.presets import Preset
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
-from train.data.batch import moved
+from train.data.batch import to_device
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.schedule import make_schedule
 from train.hardware.precision import Precision
@@ -51,7 +51,7 @@ def loss_and_gradient(config: StageConfig, device: torch.device) -> tuple[Tensor
     """Return the losses (B,) and all gradients in one row, both float64 on the CPU."""
     training = init_training(config, device)
     wake(training)
-    batch = moved(random_batch(config, 2, CPU), device)
+    batch = to_device(random_batch(config, 2, CPU), device)
     noise, t = SampleNoise(config.seed, config.stage, batch.positions), torch.tensor([0.3, 0.7])
     losses = sample_losses(
         training.model, batch, Stepper(config, make_schedule(config.diffusion.schedule), device), noise, t

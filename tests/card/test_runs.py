@@ -16,7 +16,7 @@ from card.machine import ROOT
 
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import BatchLoader, ShardFolder
-from train.data.batch import on_device, tensors_of
+from train.data.batch import prefetch_to_device, tensors_of
 from train.hardware.precision import Precision
 from train.runs.run_folder import RunFolder
 from train.training.loop import fit_stage
@@ -72,7 +72,7 @@ def test_batches_on_the_card_are_those_of_the_loader(
     on_card = device.type == "cuda"
     pinned = BatchLoader(data, config, on_card=on_card, pin=on_card)
     assert all(tensor.is_pinned() == on_card for tensor in tensors_of(next(pinned.batches(0))))
-    prefetched = on_device(pinned.batches(0), device)
+    prefetched = prefetch_to_device(pinned.batches(0), device)
     for _ in range(6):
         expected, found = next(plain), next(prefetched)
         assert found.positions == expected.positions

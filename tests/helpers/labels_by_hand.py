@@ -9,10 +9,12 @@ from schemas import JG, Garment, Sample
 from train.data import ShardFolder
 from train.inference.photographs import Labelled, TryOnRequest, put_labels, work_folder
 from train.inference.sampling import Role
-from train.serving import Photographs
+from train.serving import UploadedPhotographs
 
 
-def label_by_hand(photographs: Photographs, role: Role, kind: Garment, sent: Labelled, partner: Labelled) -> None:
+def label_by_hand(
+    photographs: UploadedPhotographs, role: Role, kind: Garment, sent: Labelled, partner: Labelled
+) -> None:
     """Label a photograph that is going to be sent to the page, beside the partner that it will get."""
     photograph = photographs.folder / "photograph.jpg"
     shutil.copy(sent.image, photograph)

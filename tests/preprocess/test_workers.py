@@ -8,14 +8,14 @@ import pytest
 from common.errors import UserError
 from common.storage import LocalStorage
 from preprocess.sharding.pool import Job, worker_pool
-from preprocess.sharding.shared_counts import Tally
+from preprocess.sharding.shared_counts import RejectCounter
 from preprocess.sources import Files
 from preprocess.workers import ENVIRONMENT, in_processes, make_ready, prepare_environment, shared_memory_fault
 
 
 def test_a_worker_has_the_environment_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_ready()
-    job = Job(Files(tmp_path), LocalStorage(tmp_path), Tally(None, 0, 0))
+    job = Job(Files(tmp_path), LocalStorage(tmp_path), RejectCounter(None, 0, 0))
     for value in ("one", "other"):
         monkeypatch.setenv("TRYON_TOLD", value)
         with worker_pool(1, job) as pool:
@@ -43,7 +43,7 @@ def no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_shared_memory_one_worker_is_a_thread_and_more_are_refused(
     no_shared_memory: None, tmp_path: Path
 ) -> None:  # fmt: skip
-    tally = Tally(0.5, 100, 40)
+    tally = RejectCounter(0.5, 100, 40)
     job = Job(Files(tmp_path), LocalStorage(tmp_path), tally)
     with worker_pool(1, job) as pool:
         assert pool.submit(os.getpid).result() == os.getpid()

@@ -15,7 +15,7 @@ from common.options import FOLDER, examples
 from train.cli.options import FAST, RUNS, WEIGHTS
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
 
 _SHUTDOWN_TIMEOUT = 5.0
@@ -51,14 +51,14 @@ def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool
     with needs("train,demo"):
         from aiohttp import web
 
-        from train.serving import Dressing, Jobs, Photographs, Served, make_app, open_socket, read_catalogue
+        from train.serving import AppState, Dressing, Jobs, UploadedPhotographs, make_app, open_socket, read_catalogue
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
-    stages = load_cascade(runs, ALONE.device)
+    stages = load_cascade(runs, SINGLE_PROCESS.device)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
-    photographs = Photographs(weights)
+    photographs = UploadedPhotographs(weights)
     jobs = Jobs()
-    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), ALONE.device)
-    app = make_app(Served(jobs, dressing), host)
+    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), SINGLE_PROCESS.device)
+    app = make_app(AppState(jobs, dressing), host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
     jobs.start()
     threading.Thread(target=photographs.check, args=(catalogue,), daemon=True).start()

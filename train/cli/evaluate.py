@@ -13,7 +13,7 @@ from common.progress import progress_bar
 from schemas import Split
 from train.cli.options import JSON, RUNS, SEED, SHARDS, SPLIT
 from train.data import open_shards
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.sampling import provenance
 
@@ -47,14 +47,18 @@ def evaluate(
         from train.evaluation import table
         from train.evaluation.evaluating import evaluate as measure
         from train.evaluation.evaluating import evaluate_swaps
-    stages = load_cascade(runs, ALONE.device)
+    stages = load_cascade(runs, SINGLE_PROCESS.device)
     data = open_shards(shards, split, stages[0].config.data)
     swaps = None
     if truth is not None:
         with progress_bar("swapping") as progress:
-            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=ALONE.device, progress=progress)
+            swaps = evaluate_swaps(
+                stages, data, truth, pairs, seed=seed, device=SINGLE_PROCESS.device, progress=progress
+            )
     with progress_bar("evaluating") as progress:
-        result = measure(stages, data, pairs, seed=seed, device=ALONE.device, weights=weights, progress=progress)
+        result = measure(
+            stages, data, pairs, seed=seed, device=SINGLE_PROCESS.device, weights=weights, progress=progress
+        )
     result.swaps = swaps
     for figure, why in result.left_out.items():
         click.echo(f"trainer: {figure} skipped: {why}", err=True)

@@ -23,7 +23,7 @@ from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import ShardFolder, open_shards
 from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
-from train.hardware.world import ALONE, Parallel, PeerFailed, World, is_peer_failure, join
+from train.hardware.world import SINGLE_PROCESS, Parallel, PeerFailed, World, is_peer_failure, join
 from train.memory.automatic import Choice, choose
 from train.memory.rehearse import as_table, rehearse
 from train.training.loop import Diverged, fit_stage
@@ -117,12 +117,15 @@ class _Prepared:
 
 
 def _dry_run(request: _Request) -> None:
-    prepare(ALONE.device)
-    prepared = request.prepared(ALONE)
-    choices = [request.chosen(values, name, ALONE) for values, name in zip(prepared.given, request.stages, strict=True)]
-    for choice in filter(lambda choice: choice.told, choices):
-        click.echo(choice.told, err=True)
-    click.echo(as_table([rehearse(choice.config, prepared.data, ALONE.device) for choice in choices]))
+    prepare(SINGLE_PROCESS.device)
+    prepared = request.prepared(SINGLE_PROCESS)
+    choices = [
+        request.chosen(values, name, SINGLE_PROCESS)
+        for values, name in zip(prepared.given, request.stages, strict=True)
+    ]
+    for choice in filter(lambda choice: choice.message, choices):
+        click.echo(choice.message, err=True)
+    click.echo(as_table([rehearse(choice.config, prepared.data, SINGLE_PROCESS.device) for choice in choices]))
 
 
 def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
@@ -131,8 +134,8 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
         prepared = world.agree(lambda: request.prepared(world))
         for values, name in zip(prepared.given, request.stages, strict=True):
             choice = world.broadcast_from_main(lambda values=values, name=name: request.chosen(values, name, world))  # type: ignore[misc]
-            if choice.told:
-                _print_once(choice.told, err=True)
+            if choice.message:
+                _print_once(choice.message, err=True)
             run = request.runs / name
             with _training_progress(world) as report:
                 whole = fit_stage(

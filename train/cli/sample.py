@@ -14,7 +14,7 @@ from schemas import Split
 from train.cli.options import FAST, RUNS, SEED, SHARDS, SPLIT
 from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.inference.sampling import Pair, sample_pairs, swapped_pairs
@@ -112,13 +112,13 @@ def sample(
     selection.refuse_conflicts()
     if overrides.fast and (overrides.sampler or overrides.steps):
         raise UserError("--fast sets sampler and steps itself; remove --sampler and --steps, or --fast")
-    stages = load_cascade(runs, ALONE.device, "ema" if ema else "model")
+    stages = load_cascade(runs, SINGLE_PROCESS.device, "ema" if ema else "model")
     data = open_shards(shards, selection.split, stages[0].config.data)
     overrides.refuse_impossible(stages)
     pairs = selection.of(data)
     with progress_bar("sampling") as progress:
         sheet = sample_pairs(
-            stages, data, pairs, out, seed=seed, overrides=overrides, device=ALONE.device, progress=progress
+            stages, data, pairs, out, seed=seed, overrides=overrides, device=SINGLE_PROCESS.device, progress=progress
         )  # fmt: skip
     click.echo(f"{len(pairs)} images of {stages[-1].config.size}² in {out}")
     click.echo(f"contact sheet: {sheet}")

@@ -12,9 +12,9 @@ from common.progress import progress_bar
 from schemas import Garment
 from train.cli.options import RUNS, SEED, WEIGHTS
 from train.data import open_shards
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
-from train.inference.photographs import PrepError, TryOnRequest, shards_of
+from train.inference.photographs import PrepError, TryOnRequest, build_shards_for
 from train.inference.sampling import Pair, sample_pairs
 
 
@@ -39,16 +39,17 @@ def try_on(
 
     Needs the estimators: pip install 'tryon-cascade[estimate]'.
     """
-    stages = load_cascade(runs, ALONE.device)
+    stages = load_cascade(runs, SINGLE_PROCESS.device)
     try:
-        shards = shards_of(TryOnRequest(person, garment, kind, weights), out)
+        shards = build_shards_for(TryOnRequest(person, garment, kind, weights), out)
     except PrepError as error:
         click.echo(f"trainer: {error}; see above and {out}", err=True)
         sys.exit(error.code)
     data = open_shards(shards, "val", stages[0].config.data)
     with progress_bar("sampling") as progress:
         sheet = sample_pairs(
-            stages, data, [Pair(0, 0)], out, seed=seed, overrides=Overrides(), device=ALONE.device, progress=progress
+            stages, data, [Pair(0, 0)], out,
+            seed=seed, overrides=Overrides(), device=SINGLE_PROCESS.device, progress=progress,
         )  # fmt: skip
     click.echo(f"image of {stages[-1].config.size}²: {out / f'{data.keys[0]}__{data.keys[0]}.png'}")
     click.echo(f"contact sheet: {sheet}")

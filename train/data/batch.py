@@ -89,7 +89,7 @@ def _empty(shape: tuple[int, ...], dtype: torch.dtype, pin: bool) -> Tensor:
     return torch.empty(shape, dtype=dtype, pin_memory=pin)
 
 
-def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batch]:
+def prefetch_to_device(batches: Generator[Batch], device: torch.device) -> Generator[Batch]:
     """Yield the batches with their tensors on ``device``, on a CPU unchanged. Closing it closes ``batches``.
 
     The next batch is copied from pinned memory on a separate stream as soon as the step on the previous one has been
@@ -103,7 +103,7 @@ def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batc
         steps = torch.cuda.current_stream(device)
         for batch in batches:
             with torch.cuda.stream(copies):
-                on_card = moved(batch, device)
+                on_card = to_device(batch, device)
             steps.wait_stream(copies)
             for tensor in tensors_of(on_card):
                 tensor.record_stream(steps)  # its memory is reused only after the step
@@ -112,7 +112,7 @@ def on_device(batches: Generator[Batch], device: torch.device) -> Generator[Batc
         batches.close()
 
 
-def moved(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch with its tensors on ``device``; copies from pinned memory are asynchronous."""
     tensors = {name: value.to(device, non_blocking=True) for name, value in _named_tensors(batch).items()}
     return replace(batch, **tensors)  # type: ignore[arg-type]

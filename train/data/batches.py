@@ -19,7 +19,7 @@ from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
 from train.data.draws import order_at
 from train.data.memory_cache import DecodedCache
-from train.data.shards import DamagedError, ShardFolder
+from train.data.shards import DamagedSampleError, ShardFolder
 from train.hardware.machine import decoding_threads, image_memory
 
 _AHEAD = 3
@@ -114,7 +114,7 @@ class BatchLoader:
                 continue
             try:
                 return self._decoded(which, bottom, again), further > 0
-            except DamagedError as error:
+            except DamagedSampleError as error:
                 self._shards.skip(which, error)
         raise UserError(f"--shards {self._shards.folder}: every sample is damaged; build the shards again")
 

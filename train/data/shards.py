@@ -22,7 +22,7 @@ from train.data.index import read_index, read_manifest
 _AT_ONCE = 16
 
 
-class DamagedError(UserError):
+class DamagedSampleError(UserError):
     """A member of a sample is damaged."""
 
 
@@ -98,7 +98,7 @@ class ShardFolder:
     def decoded_image(
         self, position: int, member: str, data: bytes, size: int | None = None, bottom: int | None = None
     ) -> Pixels:
-        """Like `image`, from bytes already read. Raise DamagedError."""
+        """Like `image`, from bytes already read. Raise DamagedSampleError."""
         configuration = self.manifest.configuration
         side = configuration.target_size if member == PERSON else configuration.conditioning_size
         try:
@@ -107,7 +107,7 @@ class ShardFolder:
             raise self._damaged(position, member, str(error)) from error
 
     def decoded_pose(self, position: int, member: str, data: bytes) -> NDArray[np.float32]:
-        """Like `pose`, from bytes already read. Raise DamagedError."""
+        """Like `pose`, from bytes already read. Raise DamagedSampleError."""
         try:
             return decode_pose(data)
         except ValueError as error:
@@ -120,7 +120,7 @@ class ShardFolder:
         except ValueError as error:
             raise self._damaged(position, META, "does not fit the schema") from error
 
-    def skip(self, position: int, error: DamagedError) -> None:
+    def skip(self, position: int, error: DamagedSampleError) -> None:
         """Skip a damaged sample from now on, or raise the error if samples must not be skipped."""
         if self._skip_damaged is None:
             raise error
@@ -146,8 +146,8 @@ class ShardFolder:
                 f"{self._storage.where(entry.name)}: {error.strerror}; build or copy the shards again"
             ) from error
 
-    def _damaged(self, position: int, member: str, what: str) -> DamagedError:
+    def _damaged(self, position: int, member: str, what: str) -> DamagedSampleError:
         shard = self._storage.where(self._shards[self._places[position][0]].name)
-        return DamagedError(
+        return DamagedSampleError(
             f"{shard}: {self.keys[position]}.{member} is damaged ({one_line(what)}); build the shards again"
         )

@@ -19,7 +19,7 @@ from torch import Tensor
 from train.diffusion.guidance import Denoise
 from train.diffusion.schedule import Schedule, time_at
 
-Noise = Callable[[int], Tensor]
+StepNoise = Callable[[int], Tensor]
 """(step) → standard normal tensor of z_1's shape."""
 OnStep = Callable[[int, int], None]
 """(step from 0, steps): called before each network evaluation; an exception ends the sampling."""
@@ -41,7 +41,7 @@ class Sampler(Protocol):
         z_1: Tensor,
         times: Tensor,
         schedule: Schedule,
-        noise: Noise,
+        noise: StepNoise,
         on_step: OnStep | None = None,
     ) -> Tensor:
         """Return images of z_1's shape (B, 3, H, W)."""
@@ -99,7 +99,7 @@ def log_snr_grid(steps: int, schedule: Schedule) -> Tensor:
 
 
 def ddpm(
-    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise, on_step: OnStep | None = None
+    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: StepNoise, on_step: OnStep | None = None
 ) -> Tensor:
     """Sample ancestrally: each step draws from q(z_s | z_t, x̂0) with its exact variance (DDPM eq. 6 and 7)."""
     z = x0 = z_1
@@ -116,7 +116,7 @@ def ddpm(
 
 
 def ddim(
-    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise, on_step: OnStep | None = None
+    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: StepNoise, on_step: OnStep | None = None
 ) -> Tensor:
     """Sample deterministically (DDIM with η = 0); first order. ``noise`` is not called."""
     z = x0 = z_1
@@ -129,7 +129,7 @@ def ddim(
 
 
 def dpmpp_2m(
-    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: Noise, on_step: OnStep | None = None
+    denoise: Denoise, z_1: Tensor, times: Tensor, schedule: Schedule, noise: StepNoise, on_step: OnStep | None = None
 ) -> Tensor:
     """Sample with DPM-Solver++(2M) (Lu et al. 2022, alg. 2): second order. ``noise`` is not called."""
     z = x0 = z_1

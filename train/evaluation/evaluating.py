@@ -18,7 +18,7 @@ from train.evaluation.distribution import distances
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
 from train.evaluation.paired import enlarged, hidden, image_quality
-from train.evaluation.swaps import Size, SwapFigures, measure_swaps
+from train.evaluation.swaps import MeasuredSize, SwapMetrics, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
 from train.inference.sampling import Pair, outfit_of, swapped_pairs
@@ -38,7 +38,7 @@ class Evaluation:
     """Stage → the same metrics for its low-resolution input, bicubically upsampled."""
     distances: dict[str, float] = field(default_factory=dict)
     """`fid` and `kid` of the last stage, unpaired as in the paper (§4)."""
-    swaps: SwapFigures | None = None
+    swaps: SwapMetrics | None = None
     """Metrics of swaps against ground truth, if there is any."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Metric → why it was skipped and how to get it."""
@@ -107,9 +107,9 @@ def evaluate_swaps(
     seed: int,
     device: torch.device,
     progress: Progress,
-) -> SwapFigures:
+) -> SwapMetrics:
     """Measure ``count`` swaps of people in the folder ``truth`` with new garments (``measure_swaps``)."""
-    sizes = [Size(stage.config.stage, stage.config.size, not stage.config.is_try_on) for stage in stages]
+    sizes = [MeasuredSize(stage.config.stage, stage.config.size, not stage.config.is_try_on) for stage in stages]
 
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
         return dress(stages, outfits, seed=seed, overrides=Overrides(), device=device)

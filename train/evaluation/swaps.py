@@ -25,7 +25,7 @@ Dresser = Callable[[Sequence[Outfit]], list[list[Pixels]]]
 
 
 @dataclass(frozen=True)
-class Size:
+class MeasuredSize:
     """One image size at which swaps are measured."""
 
     name: str
@@ -37,7 +37,7 @@ class Size:
 
 
 @dataclass
-class SwapFigures:
+class SwapMetrics:
     """Metrics as means over the swaps.
 
     `psnr_inside`, `ssim_inside`, `psnr_outside`, `ssim_outside` of the garment's mask, `kept_psnr` of the kept part
@@ -60,11 +60,11 @@ def measure_swaps(
     folder: Path,
     shards: ShardFolder,
     dresser: Dresser,
-    sizes: Sequence[Size],
+    sizes: Sequence[MeasuredSize],
     count: int,
     seed: int,
     progress: Callable[[int, int], None],
-) -> SwapFigures:
+) -> SwapMetrics:
     """Generate ``count`` swaps of the folder with ``dresser`` and compare them with the ground truth.
 
     ``seed`` picks the garments. Raise UserError if nobody can be dressed, or a file is missing.
@@ -124,12 +124,12 @@ def _rows(outfit: Outfit, pictures: Sequence[Pixels], at: int, size: int) -> dic
     return rows | {"mean colour": to_size(mean_colour(outfit), size), "Ia": to_size(outfit.Ia, size)}
 
 
-def _figures(swaps: Sequence[tuple[Dressable, int]], means: dict[tuple[str, str], Means]) -> SwapFigures:
+def _figures(swaps: Sequence[tuple[Dressable, int]], means: dict[tuple[str, str], Means]) -> SwapMetrics:
     counts = [len(person.candidates) for person, _ in swaps]
     stages: dict[str, dict[str, dict[str, float]]] = {}
     for (name, row), held in means.items():
         stages.setdefault(name, {})[row] = held.values()
-    return SwapFigures(
+    return SwapMetrics(
         people=len({person.candidates[0].swap.look for person, _ in swaps}),
         swaps=len(swaps),
         candidates=(min(counts), max(counts)),

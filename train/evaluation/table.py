@@ -8,7 +8,7 @@ from typing import Any
 
 from train.data import ShardFolder
 from train.evaluation.evaluating import Evaluation
-from train.evaluation.swaps import SwapFigures
+from train.evaluation.swaps import SwapMetrics
 from train.inference.cascade import TrainedStage
 
 _COLUMNS = {
@@ -60,7 +60,7 @@ def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFol
     return "\n".join(lines)
 
 
-def _swap_lines(swaps: SwapFigures, stages: Sequence[TrainedStage]) -> list[str]:
+def _swap_lines(swaps: SwapMetrics, stages: Sequence[TrainedStage]) -> list[str]:
     fewest, most = swaps.candidates
     among = f"{most}" if fewest == most else f"{fewest} to {most}"
     lines = [

@@ -105,7 +105,7 @@ class World:
         return value
 
 
-ALONE = World()
+SINGLE_PROCESS = World()
 
 
 def is_peer_failure(error: RuntimeError) -> bool:
@@ -129,7 +129,7 @@ def join(kind: Parallel | None) -> Iterator[World]:
         )
     rank, size, local_rank = (int(os.environ[name]) for name in _NAMES) if started else (0, 1, 0)
     if size == 1 and not kind:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     gpus = torch.cuda.device_count()
     if gpus and local_rank >= gpus:

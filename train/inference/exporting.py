@@ -42,7 +42,7 @@ class ExportedStage(BaseModel):
     """Of `<stage>.safetensors`."""
 
 
-class Exported(BaseModel):
+class ExportedCascade(BaseModel):
     """`cascade.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,7 +79,7 @@ def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest |
 def import_cascade(folder: Path, device: torch.device) -> list[TrainedStage]:
     """Load what ``export_cascade`` wrote. Raise UserError if a file is missing or damaged."""
     try:
-        exported = Exported.model_validate_json((folder / CASCADE).read_bytes())
+        exported = ExportedCascade.model_validate_json((folder / CASCADE).read_bytes())
     except OSError as error:
         raise UserError(f"{folder}: no {CASCADE} in it; give a folder that trainer export wrote") from error
     except ValidationError as error:
@@ -97,7 +97,7 @@ def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         exported.append(ExportedStage(config=stage.config, step=stage.step, sha256=digest))
-    cascade = Exported(shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
+    cascade = ExportedCascade(shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
     (folder / CASCADE).write_text(cascade.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(stages, trained_on), encoding="utf-8")
     for path in folder.glob("*.safetensors"):  # written readable by the owner only, but the folder is to be shared

@@ -51,7 +51,7 @@ class Labelled:
     parse: Path
 
 
-def shards_of(request: TryOnRequest, out: Path, *, quiet: bool = False) -> Path:
+def build_shards_for(request: TryOnRequest, out: Path, *, quiet: bool = False) -> Path:
     """Build shards with one sample from two photographs, in a subfolder of ``out`` named after these photographs.
 
     So the same photographs are not annotated twice, and labels corrected there are used. With ``quiet`` the output of
@@ -77,7 +77,7 @@ def shards_of(request: TryOnRequest, out: Path, *, quiet: bool = False) -> Path:
 
 
 def annotate(request: TryOnRequest, out: Path, *, quiet: bool = False) -> Path:
-    """Annotate the two photographs: the first half of `shards_of`. Raises the same errors."""
+    """Annotate the two photographs: the first half of `build_shards_for`. Raises the same errors."""
     for path in (request.person, request.garment):
         if not path.is_file():
             raise UserError(f"{path}: no such file; give a photograph")

@@ -27,7 +27,7 @@ _AT_ONCE = 8
 
 
 Role = Literal["person", "garment"]
-Half = tuple[Pixels, NDArray[np.float32]]
+Conditioning = tuple[Pixels, NDArray[np.float32]]
 """(Ia, Jp) of a person, or (Ic, Jg) of a garment."""
 
 
@@ -81,7 +81,7 @@ def sample_pairs(
     """
     with writing(f"--out {out}"):
         out.mkdir(parents=True, exist_ok=True)
-    told = provenance(stages, shards, seed, overrides)
+    metadata = provenance(stages, shards, seed, overrides)
     rows: list[list[Pixels]] = []
     for start in range(0, len(pairs), _AT_ONCE):
         progress(start, len(pairs))
@@ -90,13 +90,13 @@ def sample_pairs(
         results = dress(stages, outfits, seed=seed, overrides=overrides, device=device)
         for pair, pictures in zip(some, results, strict=True):
             person, garment = shards.keys[pair.person], shards.keys[pair.garment]
-            text = png_text({"person": person, "garment": garment, **told})
+            text = png_text({"person": person, "garment": garment, **metadata})
             _save(Image.fromarray(pictures[-1]), out / f"{person}__{garment}.png", text)
             rows.append(_row(shards, pair, pictures))
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
-    _save(contact_sheet(titles, rows), sheet, png_text(told))
+    _save(contact_sheet(titles, rows), sheet, png_text(metadata))
     return sheet
 
 
@@ -108,27 +108,29 @@ def provenance(
     Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema or model),
     and `<stage>.<setting>` for all of ``SamplingConfig``.
     """
-    told = {"seed": str(seed), "shards": shards.manifest.fingerprint}
+    metadata = {"seed": str(seed), "shards": shards.manifest.fingerprint}
     for stage in stages:
         name = stage.config.stage
-        told |= {f"{name}.checkpoint": str(stage.step), f"{name}.weights": stage.weights}
+        metadata |= {f"{name}.checkpoint": str(stage.step), f"{name}.weights": stage.weights}
         settings = overrides.applied_to(stage.config.sampling).model_dump()
-        told |= {f"{name}.{setting}": str(value) for setting, value in settings.items()}
-    return told
+        metadata |= {f"{name}.{setting}": str(value) for setting, value in settings.items()}
+    return metadata
 
 
 def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
     """Read (Ia, Jp) of the pair's person and (Ic, Jg) of its garment."""
-    return join_halves(read_half(shards, "person", pair.person), read_half(shards, "garment", pair.garment))
+    return make_outfit(
+        read_conditioning(shards, "person", pair.person), read_conditioning(shards, "garment", pair.garment)
+    )
 
 
-def read_half(shards: ShardFolder, role: Role, position: int) -> Half:
+def read_conditioning(shards: ShardFolder, role: Role, position: int) -> Conditioning:
     """Read a sample's (Ia, Jp) or (Ic, Jg). Raise UserError if they are damaged."""
     picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
     return shards.image(position, picture), shards.pose(position, pose)
 
 
-def join_halves(person: Half, garment: Half) -> Outfit:
+def make_outfit(person: Conditioning, garment: Conditioning) -> Outfit:
     """Return c_tryon of a person in a garment."""
     (Ia, Jp), (Ic, Jg) = person, garment
     return Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
@@ -156,9 +158,9 @@ def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
         picture.save(path, pnginfo=text)
 
 
-def png_text(told: Mapping[str, str]) -> PngInfo:
+def png_text(metadata: Mapping[str, str]) -> PngInfo:
     """Return PNG text chunks that record how the image was made."""
     info = PngInfo()
-    for key, value in told.items():
+    for key, value in metadata.items():
         info.add_text(key, value)
     return info

@@ -29,7 +29,7 @@ class Choice:
     """A stage's complete settings."""
 
     config: StageConfig
-    told: str | None
+    message: str | None
     """One line that says what was chosen; None where there was nothing to choose."""
     may_halve: bool
     """Whether the micro-batch was chosen here, so that it may be halved when memory runs out."""

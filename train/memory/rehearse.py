@@ -11,7 +11,7 @@ import torch
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
-from train.data.batch import on_device
+from train.data.batch import prefetch_to_device
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import trace
 from train.training.step import Stepper, init_training, train_step
@@ -43,7 +43,7 @@ def rehearse(config: StageConfig, shards: ShardFolder, device: torch.device) -> 
     training = init_training(config, device)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), device)
     on_card = device.type == "cuda"
-    batches = on_device(BatchLoader(shards, config, on_card=on_card, pin=on_card).batches(0), device)
+    batches = prefetch_to_device(BatchLoader(shards, config, on_card=on_card, pin=on_card).batches(0), device)
     try:
         train_step(training, next(batches), stepper).item()
         started = time.monotonic()

@@ -26,7 +26,7 @@ import torch
 from train.configuration.presets import merged
 from train.configuration.stage_config import StageConfig
 from train.hardware.precision import Precision
-from train.hardware.world import ALONE, World
+from train.hardware.world import SINGLE_PROCESS, World
 from train.memory.trace import Footprint, trace
 from train.models import build_model, count_parameters
 from train.models.blocks import Checkpointed
@@ -106,7 +106,7 @@ def plan_stage(
     batch: int,
     *,
     given: dict[str, Any] | None = None,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
     last_resort: bool = True,
     exact: bool = True,
 ) -> StagePlan:
@@ -142,7 +142,7 @@ def plan_stage(
     return StagePlan(final, settings, trace(final).weights // 4, micro, trace(final))
 
 
-def peak_on(config: StageConfig, world: World = ALONE) -> int:
+def peak_on(config: StageConfig, world: World = SINGLE_PROCESS) -> int:
     """Return the bytes of a step's peak on one of the cards of ``world``.
 
     With fsdp each keeps its share of weights, gradients, moments and average, and two whole blocks while they compute.

@@ -19,7 +19,7 @@ MAX_RUNS: Final = 24
 
 
 @dataclass(frozen=True)
-class Written:
+class ReportSummary:
     """Counts of what the page shows."""
 
     runs: int
@@ -28,7 +28,7 @@ class Written:
     bytes: int
 
 
-def write_report(folder: Path, out: Path) -> Written:
+def write_report(folder: Path, out: Path) -> ReportSummary:
     """Write the page about the runs in a folder, without changing anything in it.
 
     Raise UserError where there is no run, a package is missing, or the page cannot be written.
@@ -40,7 +40,7 @@ def write_report(folder: Path, out: Path) -> Written:
     left_out = [run.name for run in runs if run.name not in names]
     page = render(templates, Content(folder.resolve().name, _sections(shown), left_out), plotly)
     write_page(out, page)
-    return Written(len(shown), len(left_out), sum(run.unreadable for run in shown), len(page))
+    return ReportSummary(len(shown), len(left_out), sum(run.unreadable for run in shown), len(page))
 
 
 def _latest(runs: Sequence[Run]) -> list[Run]:

@@ -34,7 +34,7 @@ _NAMED = 3
 """How many damaged checkpoints a message names."""
 
 
-class DamagedError(Exception):
+class DamagedCheckpointError(Exception):
     """A checkpoint is not as it was written; the message says which file."""
 
 
@@ -63,7 +63,7 @@ class CheckpointFolder:
         """Return the folder of a step's checkpoint, which need not exist."""
         return self.path / f"step-{step:08d}"
 
-    def last_whole(self) -> tuple[Path, dict[str, Any]] | None:
+    def last_intact(self) -> tuple[Path, dict[str, Any]] | None:
         """Return the folder and the state of the last whole checkpoint, None where the run has no checkpoint at all.
 
         A notice names damaged ones that come later. Raise UserError where there are checkpoints and all are damaged.
@@ -72,7 +72,7 @@ class CheckpointFolder:
         for folder in reversed(self.all()):
             try:
                 state = verify(folder)
-            except DamagedError as error:
+            except DamagedCheckpointError as error:
                 damaged.append(f"{folder.name}: {error}")
                 continue
             if damaged:
@@ -90,7 +90,7 @@ class CheckpointFolder:
 
     def load_weights(self, part: str) -> tuple[dict[str, Tensor], int]:
         """Return the tensors of one of `PARTS` and the step of the last whole checkpoint. Raise UserError for none."""
-        if (last := self.last_whole()) is None:
+        if (last := self.last_intact()) is None:
             raise UserError(f"{self.path.parent}: no intact checkpoint; run trainer fit first")
         folder, state = last
         return load_tensors(folder / f"{part}.safetensors"), int(state["step"])
@@ -129,39 +129,39 @@ class CheckpointFolder:
         for folder in self.all():
             try:
                 states[folder] = read_state(folder)
-            except DamagedError:
+            except DamagedCheckpointError:
                 continue
         return states
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Return a checkpoint's state. Raise DamagedError where it is not whole, by the length of its files."""
+    """Return a checkpoint's state. Raise DamagedCheckpointError if it is not whole, by the length of its files."""
     try:
         state: Any = json.loads((folder / STATE).read_bytes())
     except OSError as error:
-        raise DamagedError(f"{STATE}: {error.strerror}") from error
+        raise DamagedCheckpointError(f"{STATE}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{STATE} is cut or damaged") from error
+        raise DamagedCheckpointError(f"{STATE} is cut or damaged") from error
     sums = state.get("sha256") if isinstance(state, dict) else None
     if not isinstance(sums, dict) or state.get("step") != step_of(folder):
-        raise DamagedError(f"{STATE} is not this checkpoint's")
+        raise DamagedCheckpointError(f"{STATE} is not this checkpoint's")
     for name in (f"{part}.safetensors" for part in PARTS):
         if name not in sums or not is_complete(folder / name):
-            raise DamagedError(f"{name} is missing or cut")
+            raise DamagedCheckpointError(f"{name} is missing or cut")
     return dict(state)
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Return a checkpoint's state. Raise DamagedError where a file is not the one that was written."""
+    """Return a checkpoint's state. Raise DamagedCheckpointError if a file is not the one that was written."""
     state = read_state(folder)
     for part in PARTS:
         name = f"{part}.safetensors"
         try:
             digest = sha256_of(folder / name)
         except OSError as error:
-            raise DamagedError(f"{name}: {reason(error)}") from error
+            raise DamagedCheckpointError(f"{name}: {reason(error)}") from error
         if digest != state["sha256"][name]:
-            raise DamagedError(f"{name} is not the file that was written")
+            raise DamagedCheckpointError(f"{name} is not the file that was written")
     return dict(state)
 
 

@@ -67,7 +67,7 @@ class Holder:
         return f"host {self.host}, process {self.pid}, since {self.since}"
 
     @classmethod
-    def here(cls, token: str, flock: bool) -> Self:
+    def current(cls, token: str, flock: bool) -> Self:
         """Return this process."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         pid = os.getpid()
@@ -210,7 +210,7 @@ def _fill(descriptor: int, token: str) -> Holder:
         flock = True
     except OSError:
         flock = False
-    holder = Holder.here(token, flock)
+    holder = Holder.current(token, flock)
     os.pwrite(descriptor, _contents(holder, 0), 0)
     os.fsync(descriptor)
     return holder

@@ -3,7 +3,7 @@
 from train.serving.catalogue import read_catalogue
 from train.serving.dressing import Dressing
 from train.serving.jobs import Jobs
-from train.serving.server import Served, make_app, open_socket
-from train.serving.uploads import Photographs
+from train.serving.server import AppState, make_app, open_socket
+from train.serving.uploads import UploadedPhotographs
 
-__all__ = ["Dressing", "Jobs", "Photographs", "Served", "make_app", "open_socket", "read_catalogue"]
+__all__ = ["AppState", "Dressing", "Jobs", "UploadedPhotographs", "make_app", "open_socket", "read_catalogue"]

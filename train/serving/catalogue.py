@@ -10,9 +10,9 @@ from schemas import GARMENT, PERSON_256, Garment
 from train.data import ShardFolder
 from train.inference.sampling import Role
 
-MOST_OFFERED: Final = 48
+MAX_OFFERED: Final = 48
 """Maximum number of people, and of garments, per kind on the page."""
-_MOST_READ: Final = 1500
+_MAX_READ: Final = 1500
 """Maximum number of samples whose metadata is read, spread over the split."""
 _MEMBERS: Final[dict[Role, str]] = {"person": PERSON_256, "garment": GARMENT}
 _TYPES: Final[dict[Role, str]] = {"person": "image/jpeg", "garment": "image/png"}
@@ -61,7 +61,7 @@ def read_catalogue(shards: ShardFolder) -> Catalogue:
 
     Front views are preferred. Raise UserError if a sample's metadata is damaged.
     """
-    step = max(1, len(shards) // _MOST_READ)
+    step = max(1, len(shards) // _MAX_READ)
     samples = [(position, shards.sample(position)) for position in range(0, len(shards), step)]
     offered: dict[Garment, Offered] = {}
     for kind in ("upper", "lower", "dress"):
@@ -76,5 +76,5 @@ def read_catalogue(shards: ShardFolder) -> Catalogue:
 
 def _spread(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     ordered = sorted(entries, key=lambda entry: entry.position)
-    count = min(MOST_OFFERED, len(ordered))
+    count = min(MAX_OFFERED, len(ordered))
     return tuple(ordered[number * len(ordered) // count] for number in range(count))

@@ -14,10 +14,10 @@ from schemas import Garment
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import dress
-from train.inference.sampling import Half, Role, join_halves, png_text, provenance, read_half
+from train.inference.sampling import Conditioning, Role, make_outfit, png_text, provenance, read_conditioning
 from train.serving.catalogue import Catalogue
 from train.serving.jobs import Result
-from train.serving.uploads import Photographs
+from train.serving.uploads import UploadedPhotographs
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Dressing:
 
     stages: Sequence[TrainedStage]
     catalogue: Catalogue
-    photographs: Photographs
+    photographs: UploadedPhotographs
     overrides: Overrides
     device: torch.device
 
@@ -50,26 +50,27 @@ class Dressing:
 
         ``on_step`` is called before every sampling step. Raise UserError for a photograph that cannot be used.
         """
-        outfit = join_halves(
-            self._half("person", choice.kind, choice.person), self._half("garment", choice.kind, choice.garment)
+        outfit = make_outfit(
+            self._conditioning("person", choice.kind, choice.person),
+            self._conditioning("garment", choice.kind, choice.garment),
         )
         (pictures,) = dress(
             self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device, on_step=on_step
         )
         shards = self.catalogue.shards
         named = {"person": self._name(choice.person), "garment": self._name(choice.garment)}
-        told = named | provenance(self.stages, shards, choice.seed, self.overrides)
+        metadata = named | provenance(self.stages, shards, choice.seed, self.overrides)
         encoded: dict[str, bytes] = {}
         for stage, picture in zip(self.sizes, pictures, strict=True):
             buffer = io.BytesIO()
-            Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(told))
+            Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(metadata))
             encoded[stage] = buffer.getvalue()
-        return Result(encoded, told)
+        return Result(encoded, metadata)
 
-    def _half(self, role: Role, kind: Garment, chosen: int | bytes) -> Half:
+    def _conditioning(self, role: Role, kind: Garment, chosen: int | bytes) -> Conditioning:
         if isinstance(chosen, int):
-            return read_half(self.catalogue.shards, role, chosen)
-        return self.photographs.half(role, kind, chosen)
+            return read_conditioning(self.catalogue.shards, role, chosen)
+        return self.photographs.conditioning(role, kind, chosen)
 
     def _name(self, chosen: int | bytes) -> str:
         if isinstance(chosen, int):

@@ -16,9 +16,9 @@ from train.diffusion.samplers import OnStep
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
-MOST_WAITING: Final = 8
+MAX_WAITING: Final = 8
 """Maximum number of waiting jobs."""
-MOST_KEPT: Final = 32
+MAX_KEPT: Final = 32
 """Maximum number of finished jobs whose images are kept."""
 _TIMED: Final = 3
 """Number of finished jobs whose median is the expected time."""
@@ -39,7 +39,7 @@ class Result:
     """One PNG per stage, by the stage's name, and how they were made."""
 
     pictures: Mapping[str, bytes]
-    told: Mapping[str, str]
+    metadata: Mapping[str, str]
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Job:
     """One requested image."""
 
     make: Callable[[OnStep], Result]
-    unwanted: threading.Event = field(default_factory=threading.Event)
+    cancel_requested: threading.Event = field(default_factory=threading.Event)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     began: float = 0.0
@@ -57,7 +57,7 @@ class Job:
 
     def on_step(self, _step: int, _steps: int) -> None:
         """Raise JobCancelledError if the job was cancelled; called before every sampling step."""
-        if self.unwanted.is_set():
+        if self.cancel_requested.is_set():
             raise JobCancelledError
 
     @property
@@ -88,7 +88,7 @@ class Jobs:
         with self._changed:
             self._stopped = True
             for job in self._jobs.values():
-                job.unwanted.set()
+                job.cancel_requested.set()
             self._changed.notify_all()
         self._thread.join(patience)
         return not self._thread.is_alive()
@@ -96,7 +96,7 @@ class Jobs:
     def add(self, make: Callable[[OnStep], Result]) -> Job:
         """Append a job to the queue. Raise QueueFullError if it is full."""
         with self._changed:
-            if len(self._waiting) >= MOST_WAITING:
+            if len(self._waiting) >= MAX_WAITING:
                 raise QueueFullError
             job = Job(make)
             self._jobs[job.id] = job
@@ -110,7 +110,7 @@ class Jobs:
         with self._changed:
             return self._jobs.get(name)
 
-    def place(self, job: Job) -> int:
+    def jobs_ahead(self, job: Job) -> int:
         """Return the number of jobs ahead of this one."""
         with self._changed:
             if job not in self._waiting:
@@ -131,7 +131,7 @@ class Jobs:
                 job.state = "cancelled"
             elif job.state != "running":
                 return False
-            job.unwanted.set()
+            job.cancel_requested.set()
         return True
 
     def _work(self) -> None:
@@ -156,7 +156,7 @@ class Jobs:
     def _forget(self) -> None:
         """Discard the oldest finished jobs beyond the limit."""
         over = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
-        for job in over[: max(0, len(over) - MOST_KEPT)]:
+        for job in over[: max(0, len(over) - MAX_KEPT)]:
             del self._jobs[job.id]
 
 

@@ -21,12 +21,12 @@ from common.page import base_style
 from train.inference.sampling import Role
 from train.serving.catalogue import Catalogue
 from train.serving.dressing import Choice, Dressing
-from train.serving.jobs import MOST_WAITING, Job, Jobs, QueueFullError
-from train.serving.uploads import MOST_BYTES, Photographs, suffix_of
+from train.serving.jobs import MAX_WAITING, Job, Jobs, QueueFullError
+from train.serving.uploads import MAX_BYTES, UploadedPhotographs, suffix_of
 
 _PARTS: Final = {"": "demo.html", "demo.css": "demo.css", "demo.js": "demo.js"}
 _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_LONGEST_FIELD: Final = 64
+_MAX_FIELD_BYTES: Final = 64
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -43,7 +43,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class Served:
+class AppState:
     """State shared by the handlers."""
 
     jobs: Jobs
@@ -55,7 +55,7 @@ class Served:
         return self.dressing.catalogue
 
     @property
-    def photographs(self) -> Photographs:
+    def photographs(self) -> UploadedPhotographs:
         """The handler of uploaded photographs."""
         return self.dressing.photographs
 
@@ -68,7 +68,7 @@ class _Form:
     photographs: dict[Role, bytes] = field(default_factory=dict)
 
 
-_SERVED: Final = web.AppKey("served", Served)
+_APP_STATE: Final = web.AppKey("app_state", AppState)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -83,10 +83,10 @@ def open_socket(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def make_app(served: Served, host: str) -> web.Application:
+def make_app(app_state: AppState, host: str) -> web.Application:
     """Return the application, to be run on ``host``; requests must name it in their Host header."""
-    app = web.Application(middlewares=[_guard(host), _errors], client_max_size=2 * MOST_BYTES + 2**16)
-    app[_SERVED] = served
+    app = web.Application(middlewares=[_guard(host), _errors], client_max_size=2 * MAX_BYTES + 2**16)
+    app[_APP_STATE] = app_state
     app.router.add_get("/{part:demo\\.css|demo\\.js|}", _part)
     app.router.add_get("/api/catalogue", _catalogue)
     app.router.add_get("/api/{role:person|garment}/{position:\\d{1,9}}", _thumbnail)
@@ -165,19 +165,19 @@ async def _part(request: web.Request) -> web.Response:
 
 
 async def _catalogue(request: web.Request) -> web.Response:
-    served = request.app[_SERVED]
+    app_state = request.app[_APP_STATE]
     kinds = {
         kind: {
             role: [{"id": entry.position, "name": entry.name} for entry in getattr(offered, role)] for role in _ROLES
         }
-        for kind, offered in served.catalogue.offered.items()
+        for kind, offered in app_state.catalogue.offered.items()
     }
-    uploads = {"state": served.photographs.state, "why": served.photographs.why, "bytes": MOST_BYTES}
-    return web.json_response({"kinds": kinds, "uploads": uploads, "stages": served.dressing.sizes})
+    uploads = {"state": app_state.photographs.state, "why": app_state.photographs.why, "bytes": MAX_BYTES}
+    return web.json_response({"kinds": kinds, "uploads": uploads, "stages": app_state.dressing.sizes})
 
 
 async def _thumbnail(request: web.Request) -> web.Response:
-    catalogue = request.app[_SERVED].catalogue
+    catalogue = request.app[_APP_STATE].catalogue
     position = int(request.match_info["position"])
     role = next(role for role in _ROLES if role == request.match_info["role"])
     if not any(catalogue.has(role, kind, position) for kind in catalogue.offered):
@@ -187,13 +187,13 @@ async def _thumbnail(request: web.Request) -> web.Response:
 
 
 async def _add(request: web.Request) -> web.Response:
-    served = request.app[_SERVED]
+    app_state = request.app[_APP_STATE]
     form = await _read_form(request)
-    choice = _choice(served, form)
+    choice = _choice(app_state, form)
     try:
-        job = served.jobs.add(partial(served.dressing.dress, choice))
+        job = app_state.jobs.add(partial(app_state.dressing.dress, choice))
     except QueueFullError:
-        return _refusal(503, f"{MOST_WAITING} images are already waiting; try again later")
+        return _refusal(503, f"{MAX_WAITING} images are already waiting; try again later")
     return web.json_response({"id": job.id}, status=202)
 
 
@@ -207,7 +207,7 @@ async def _read_form(request: web.Request) -> _Form:
             if not isinstance(part, BodyPartReader):
                 raise web.HTTPBadRequest(reason="nested multipart data is not supported")
             role = next((role for role in _ROLES if part.name == f"{role}_photograph"), None)
-            data = await _read_part(part, MOST_BYTES if role else _LONGEST_FIELD)
+            data = await _read_part(part, MAX_BYTES if role else _MAX_FIELD_BYTES)
             if role:
                 form.photographs[role] = data
             else:
@@ -227,21 +227,21 @@ async def _read_part(part: BodyPartReader, most: int) -> bytes:
     return bytes(data)
 
 
-def _choice(served: Served, form: _Form) -> Choice:
+def _choice(app_state: AppState, form: _Form) -> Choice:
     """Return the choice. Raise UserError for an entry that is not offered or a file that is not an image."""
-    kind = next((kind for kind in served.catalogue.offered if kind == form.fields.get("kind")), None)
+    kind = next((kind for kind in app_state.catalogue.offered if kind == form.fields.get("kind")), None)
     if kind is None:
         raise UserError("choose a kind of garment from the list")
     chosen: dict[Role, int | bytes] = {}
     for role in _ROLES:
         if role in form.photographs:
-            if served.photographs.state != "ready":
-                raise UserError(f"uploads are not available here: {served.photographs.why or 'not ready yet'}")
+            if app_state.photographs.state != "ready":
+                raise UserError(f"uploads are not available here: {app_state.photographs.why or 'not ready yet'}")
             suffix_of(form.photographs[role])
             chosen[role] = form.photographs[role]
         else:
             given = form.fields.get(role, "")
-            if not re.fullmatch(r"[0-9]{1,9}", given) or not served.catalogue.has(role, kind, int(given)):
+            if not re.fullmatch(r"[0-9]{1,9}", given) or not app_state.catalogue.has(role, kind, int(given)):
                 raise UserError(f"choose a {role} from the list")
             chosen[role] = int(given)
     seed = form.fields.get("seed", "0")
@@ -251,24 +251,24 @@ def _choice(served: Served, form: _Form) -> Choice:
 
 
 async def _state(request: web.Request) -> web.Response:
-    job, jobs = _job(request), request.app[_SERVED].jobs
+    job, jobs = _job(request), request.app[_APP_STATE].jobs
     said: dict[str, Any] = {
-        "state": job.state, "place": jobs.place(job), "seconds": round(job.seconds, 1),
+        "state": job.state, "place": jobs.jobs_ahead(job), "seconds": round(job.seconds, 1),
         "expected": jobs.expected_seconds(), "error": job.error,
     }  # fmt: skip
     if job.result:
-        sizes: Mapping[str, int] = request.app[_SERVED].dressing.sizes
+        sizes: Mapping[str, int] = request.app[_APP_STATE].dressing.sizes
         said["pictures"] = [
             {"stage": stage, "size": sizes[stage], "url": f"/api/jobs/{job.id}/{stage}.png"}
             for stage in job.result.pictures
         ]
-        said["told"] = dict(job.result.told)
+        said["told"] = dict(job.result.metadata)
     return web.json_response(said)
 
 
 async def _cancel(request: web.Request) -> web.Response:
     job = _job(request)
-    if not request.app[_SERVED].jobs.cancel(job):
+    if not request.app[_APP_STATE].jobs.cancel(job):
         return _refusal(409, "the job has already ended")
     return web.json_response({"state": job.state})
 
@@ -282,7 +282,7 @@ async def _picture(request: web.Request) -> web.Response:
 
 
 def _job(request: web.Request) -> Job:
-    job = request.app[_SERVED].jobs.find(request.match_info["id"])
+    job = request.app[_APP_STATE].jobs.find(request.match_info["id"])
     if job is None:
         raise web.HTTPNotFound(reason="no such job, or its result was discarded")
     return job

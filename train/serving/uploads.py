@@ -28,19 +28,19 @@ from train.inference.photographs import (
     PrepError,
     TryOnRequest,
     annotate,
+    build_shards_for,
     put_labels,
     run_prep,
-    shards_of,
     work_folder,
 )
-from train.inference.sampling import Half, Role, read_half
+from train.inference.sampling import Conditioning, Role, read_conditioning
 from train.serving.catalogue import Catalogue
 
 State = Literal["checking", "ready", "off"]
 
-MOST_BYTES: Final = 10 * 2**20
+MAX_BYTES: Final = 10 * 2**20
 """Maximum size of one photograph."""
-_MOST_PIXELS: Final = 60_000_000
+_MAX_PIXELS: Final = 60_000_000
 _SUFFIXES: Final = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
 }  # fmt: skip
@@ -52,7 +52,7 @@ _KEPT: Final = 16
 _log = logging.getLogger(__name__)
 
 
-class Photographs:
+class UploadedPhotographs:
     """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` deletes.
 
     ``state`` is `checking` until `check` has tested if `prep`'s estimators work here; ``why`` is the reason if not.
@@ -64,7 +64,7 @@ class Photographs:
         self._weights = tuple(weights)
         self.folder = Path(tempfile.mkdtemp(prefix="tryon-demo-"))
         self._partners: dict[Garment, dict[Role, Labelled]] = {}
-        self._kept: OrderedDict[tuple[Role, Garment, str], Half] = OrderedDict()
+        self._kept: OrderedDict[tuple[Role, Garment, str], Conditioning] = OrderedDict()
 
     def close(self) -> None:
         """Delete all photographs and derived files."""
@@ -83,7 +83,7 @@ class Photographs:
             _log.exception("preparing uploads failed")
             self.state, self.why = "off", "internal error; see the program's log"
 
-    def half(self, role: Role, kind: Garment, data: bytes) -> Half:
+    def conditioning(self, role: Role, kind: Garment, data: bytes) -> Conditioning:
         """Return (Ia, Jp) of the photograph of a person, or (Ic, Jg) of that of a garment.
 
         Raise UserError, to be shown to the sender, if it cannot be used.
@@ -96,7 +96,7 @@ class Photographs:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _estimate(self, role: Role, kind: Garment, data: bytes) -> Half:
+    def _estimate(self, role: Role, kind: Garment, data: bytes) -> Conditioning:
         other: Role = "garment" if role == "person" else "person"
         partner = self._partners.get(kind, {}).get(other)
         if partner is None:
@@ -108,7 +108,7 @@ class Photographs:
         work = work_folder(request, self.folder)
         try:
             put_labels(partner, other, work / "annotated")
-            return read_half(ShardFolder(shards_of(request, self.folder, quiet=True), "val"), role, 0)
+            return read_conditioning(ShardFolder(build_shards_for(request, self.folder, quiet=True), "val"), role, 0)
         except (PrepError, UserError) as error:
             why = next(_reasons(work), "") or getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
             raise UserError(f"the photograph of the {role} cannot be used: {why}") from error
@@ -143,9 +143,9 @@ def suffix_of(data: bytes) -> str:
             pixels = image.width * image.height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError("cannot read this file as an image; send a JPEG, PNG, WebP, AVIF or TIFF") from error
-    if pixels > _MOST_PIXELS:
+    if pixels > _MAX_PIXELS:
         raise UserError(
-            f"the image has {pixels / 1e6:.0f} million pixels; the maximum is {_MOST_PIXELS / 1e6:.0f} million"
+            f"the image has {pixels / 1e6:.0f} million pixels; the maximum is {_MAX_PIXELS / 1e6:.0f} million"
         )
     return suffix
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from common.atomic import sync_folder
 from common.errors import UserError, writing
-from train.hardware.world import ALONE, World
+from train.hardware.world import SINGLE_PROCESS, World
 from train.runs.checkpoint_folder import PARTS, STATE, CheckpointFolder, sha256_of, temporary_of
 from train.runs.run_folder import RunFolder
 from train.runs.tensors import load_tensors, save_tensors
@@ -39,7 +39,11 @@ _MOMENTS: dict[type[torch.optim.Optimizer], set[str]] = {
 
 
 def save_checkpoint(
-    run: RunFolder, training: Training, keep: int, validation: Mapping[int, float] | None = None, world: World = ALONE
+    run: RunFolder,
+    training: Training,
+    keep: int,
+    validation: Mapping[int, float] | None = None,
+    world: World = SINGLE_PROCESS,
 ) -> Path:
     """Write the state; once it is durable, remove others (`CheckpointFolder.prune`). Returns the checkpoint's folder.
 
@@ -99,13 +103,13 @@ def _write(folder: Path, training: Training, tensors: dict[str, dict[str, Tensor
     sync_folder(folder)
 
 
-def restore(run: RunFolder, training: Training, world: World = ALONE) -> bool:
+def restore(run: RunFolder, training: Training, world: World = SINGLE_PROCESS) -> bool:
     """Load the last whole checkpoint into ``training``; return whether the run has any.
 
     Of several processes rank 0 chooses it, and each reads it. Raise UserError where a process cannot, where all
     checkpoints are damaged, or where the last one is not of this configuration.
     """
-    if (last := world.broadcast_from_main(run.checkpoints.last_whole)) is None:
+    if (last := world.broadcast_from_main(run.checkpoints.last_intact)) is None:
         return False
     world.agree(lambda: _load(*last, training))
     return True

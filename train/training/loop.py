@@ -7,10 +7,10 @@ from pathlib import Path
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder
-from train.data.batch import on_device
+from train.data.batch import prefetch_to_device
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import peak_tflops
-from train.hardware.world import ALONE, World
+from train.hardware.world import SINGLE_PROCESS, World
 from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
 from train.training.checkpoint import restore, save_checkpoint
@@ -36,7 +36,7 @@ def fit_stage(
     report: Report,
     stop: Callable[[], bool],
     held_out: ShardFolder | None = None,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
     *,
     adapt: Callable[[str], None] | None = None,
     profile: int = 0,
@@ -90,7 +90,7 @@ def _fit(
 
     on_card = world.device.type == "cuda"
     loader = BatchLoader(shards, config, world.rank, world.size, on_card=on_card, pin=on_card)
-    batches = on_device(loader.batches(training.step * config.data.batch), world.device)
+    batches = prefetch_to_device(loader.batches(training.step * config.data.batch), world.device)
     meter = Meter(config, training.step, world.device, peak_tflops(config.precision, world))
     outcomes, guard = Outcomes(world.device), MemoryGuard(stepper, run, adapt)
     profiler = Profiler(run, profile, training.step, world)
@@ -100,13 +100,13 @@ def _fit(
         """Return the next batch, whether this process is to stop, and how many samples were replaced."""
         if stopping:
             return None, (1, 0)
-        batch = meter.waiting(batches)
+        batch = meter.next_batch(batches)
         return batch, (0, batch.replaced)
 
     def record(everything: bool) -> None:
         for outcome in outcomes.ready(everything):
             status = meter.status(outcome)
-            metrics.step(status)
+            metrics.record_step(status)
             report(status)
             if outcome.skipped_in_a_row >= config.optim.max_skipped:
                 raise Diverged(_divergence_message(run, config))

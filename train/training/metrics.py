@@ -73,7 +73,7 @@ class Meter:
         if self.device.type == "cuda":  # so that each stage reports its own peak
             torch.cuda.reset_peak_memory_stats(self.device)
 
-    def waiting(self, batches: Iterator[Batch]) -> Batch:
+    def next_batch(self, batches: Iterator[Batch]) -> Batch:
         """Return the next batch."""
         before = time.monotonic()
         batch = next(batches)
@@ -125,7 +125,7 @@ class Metrics:
         self.validation = self._file.truncate(step)
         """The validation losses by their step."""
 
-    def step(self, status: Status) -> None:
+    def record_step(self, status: Status) -> None:
         """Record a step."""
         values = asdict(status)
         for name in ("stage", "step", "steps", "seconds", "seconds_left"):
@@ -137,7 +137,7 @@ class Metrics:
         for sink in self._sinks:
             sink(status.step, {name: value for name, value in values.items() if value is not None})
 
-    def validated(self, step: int, loss: float, by_time: list[float | None]) -> None:
+    def record_validation(self, step: int, loss: float, by_time: list[float | None]) -> None:
         """Record a validation: the mean loss, and that of each range of t, None where it had no sample."""
         self.validation[step] = loss
         self._append({"step": step, "validation": loss, "validation_by_t": by_time})

@@ -18,7 +18,7 @@ from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shift_times
 from train.hardware.precision import DTYPES, autocast
-from train.hardware.world import ALONE, World
+from train.hardware.world import SINGLE_PROCESS, World
 from train.models import build_model, set_checkpointing, set_fused_attention
 from train.training.loss_scale import LossScale
 from train.training.optim.host import host_memory
@@ -34,7 +34,7 @@ class Stepper:
     config: StageConfig
     schedule: Schedule
     device: torch.device
-    world: World = ALONE
+    world: World = SINGLE_PROCESS
     draws_on_device: bool | None = None
     """Whether noise, times and dropout are drawn on the device; None: only on a GPU, as NumPy is faster on a CPU."""
 
@@ -46,7 +46,7 @@ class Stepper:
         return DeviceNoise(config.seed, config.stage, positions, self.device, config.compile)
 
 
-def init_training(config: StageConfig, device: torch.device, world: World = ALONE) -> Training:
+def init_training(config: StageConfig, device: torch.device, world: World = SINGLE_PROCESS) -> Training:
     """Return the state before the first step: weights initialised from the seed, EMA weights equal to them."""
     torch.manual_seed(config.seed)
     model = build_model(config.model)

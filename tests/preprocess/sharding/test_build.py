@@ -23,7 +23,7 @@ from preprocess.sharding import RejectLimitError, Summary, build, estimate
 from preprocess.sharding.build import in_worker_processes
 from preprocess.sharding.pool import Job
 from preprocess.sharding.shard import ShardWork, build_shard
-from preprocess.sharding.shared_counts import Tally
+from preprocess.sharding.shared_counts import RejectCounter
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from schemas import MEMBERS, Manifest, PlannedShard, Sample, ShardIndex, check_pose
@@ -45,8 +45,8 @@ def work_of(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
     return ShardWork(shard, planned.records[shard.name], planned.digests, plan.configuration, plan.fingerprint)
 
 
-def tally() -> Tally:
-    return Tally(None, 0, 0)
+def tally() -> RejectCounter:
+    return RejectCounter(None, 0, 0)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

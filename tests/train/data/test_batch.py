@@ -9,7 +9,7 @@ import torch
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
-from train.data.batch import moved, on_device, tensors_of
+from train.data.batch import prefetch_to_device, tensors_of, to_device
 from train.memory.trace import blank_batch
 
 TinyConfig = Callable[..., StageConfig]
@@ -18,7 +18,9 @@ CPU = torch.device("cpu")
 
 def test_on_a_cpu_they_are_the_loaders_own(tiny: TinyConfig) -> None:
     made = [blank_batch(tiny("base"), 2) for _ in range(3)]
-    assert all(one is other for one, other in zip(on_device((batch for batch in made), CPU), made, strict=True))
+    assert all(
+        one is other for one, other in zip(prefetch_to_device((batch for batch in made), CPU), made, strict=True)
+    )
 
 
 def test_closing_closes_the_loader(tiny: TinyConfig) -> None:
@@ -31,7 +33,7 @@ def test_closing_closes_the_loader(tiny: TinyConfig) -> None:
         finally:
             closed.append(True)
 
-    served = on_device(batches(), CPU)
+    served = prefetch_to_device(batches(), CPU)
     next(served)
     served.close()
     assert closed == [True]
@@ -40,7 +42,7 @@ def test_closing_closes_the_loader(tiny: TinyConfig) -> None:
 @pytest.mark.parametrize(("stage", "count"), [("base", 5), ("sr1024", 1)])
 def test_every_tensor_of_a_batch_moves_and_nothing_else_changes(tiny: TinyConfig, stage: str, count: int) -> None:
     batch = blank_batch(tiny(stage), 2)
-    there = moved(batch, torch.device("meta"))
+    there = to_device(batch, torch.device("meta"))
     assert len(tensors_of(batch)) == len(tensors_of(there)) == count
     assert {tensor.device.type for tensor in tensors_of(there)} == {"meta"}
     assert [tensor.stride() for tensor in tensors_of(there)] == [tensor.stride() for tensor in tensors_of(batch)]

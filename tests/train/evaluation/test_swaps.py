@@ -26,11 +26,11 @@ from train.cli import cli
 from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.evaluation.swap_truth import Candidate, GroundTruth, chosen_swaps, dressable_people, ground_truth
-from train.evaluation.swaps import Size, SwapFigures, mean_colour, measure_swaps, swap_quality
+from train.evaluation.swaps import MeasuredSize, SwapMetrics, mean_colour, measure_swaps, swap_quality
 from train.inference.dress import Outfit
 from train.inference.sampling import Pair, outfit_of
 
-SIZES = (Size("base", 32, False), Size("sr1024", 64, True))
+SIZES = (MeasuredSize("base", 32, False), MeasuredSize("sr1024", 64, True))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def val(built: Path) -> ShardFolder:
     return ShardFolder(built, "val")
 
 
-def _measured(truth: Path, val: ShardFolder, dresser: object, count: int = 4, seed: int = 0) -> SwapFigures:
+def _measured(truth: Path, val: ShardFolder, dresser: object, count: int = 4, seed: int = 0) -> SwapMetrics:
     return measure_swaps(truth, val, dresser, SIZES, count, seed, lambda done, total: None)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ from preprocess.synthetic.garments.garment import garment
 from preprocess.synthetic.garments.item import draw_item
 from schemas import AGNOSTIC, JP
 from train.data import ShardFolder
-from train.serving import Photographs, read_catalogue
+from train.serving import UploadedPhotographs, read_catalogue
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # what the packages warn of is theirs
 
@@ -106,18 +106,18 @@ def test_the_demos_page_takes_photographs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", with_torchvision_ops["PYTHONPATH"])
-    photographs = Photographs([estimator_weights])
+    photographs = UploadedPhotographs([estimator_weights])
     try:
         photographs.check(read_catalogue(ShardFolder(shards, "val")))
         assert (photographs.state, photographs.why) == ("ready", "")
         sent = (photos / "people/p1.jpg").read_bytes()
-        Ia, Jp = photographs.half("person", "upper", sent)
+        Ia, Jp = photographs.conditioning("person", "upper", sent)
         assert Jp[:, 2].sum() >= 10
         with Image.open(photos / "people/p1.jpg") as image:
             person = cv2.resize(np.asarray(image), (144, 256), interpolation=cv2.INTER_AREA)
         assert (Ia == 127).all(axis=2).mean() > 0.05
         assert np.abs(np.median(Ia[:8, :8], axis=(0, 1)) - np.median(person[:8, :8], axis=(0, 1))).max() < 8
-        Ic, Jg = photographs.half("garment", "upper", (photos / "garments/g0.jpg").read_bytes())
+        Ic, Jg = photographs.conditioning("garment", "upper", (photos / "garments/g0.jpg").read_bytes())
         assert (Ic[:4] == 127).all()
         assert Jg[5:13, 2].all()
     finally:
@@ -128,12 +128,12 @@ def test_a_photograph_of_nobody_is_refused_by_the_page(
     estimator_weights: Path, with_torchvision_ops: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", with_torchvision_ops["PYTHONPATH"])
-    photographs = Photographs([estimator_weights])
+    photographs = UploadedPhotographs([estimator_weights])
     try:
         photographs._draw_partners()
         path = photographs.folder / "wall.jpg"
         save(path, np.full((600, 400, 3), 200, np.uint8))
         with pytest.raises(UserError, match="photograph of the person cannot be used: no-person"):
-            photographs.half("person", "upper", path.read_bytes())
+            photographs.conditioning("person", "upper", path.read_bytes())
     finally:
         photographs.close()

@@ -12,7 +12,7 @@ import yaml
 from common.errors import UserError
 from train.configuration.settings import as_yaml, merge_settings, stage_config, validated_config
 from train.hardware.cards import CARDS, Card, peaks_of
-from train.hardware.world import ALONE, World
+from train.hardware.world import SINGLE_PROCESS, World
 from train.memory.automatic import Choice, choose
 from train.memory.search import WORKSPACES, peak_on
 from train.runs.run_folder import RunFolder
@@ -27,7 +27,7 @@ def settings(*assignments: str) -> dict[str, Any]:
     return merge_settings("nano", "base", None, ["data.batch=64", *assignments])
 
 
-def chosen(card: Card | None, *assignments: str, run: Path = Path("none"), world: World = ALONE) -> Choice:
+def chosen(card: Card | None, *assignments: str, run: Path = Path("none"), world: World = SINGLE_PROCESS) -> Choice:
     return choose(settings(*assignments), "base", card, world, run)
 
 
@@ -62,9 +62,9 @@ def test_the_memory_that_is_free_decides_the_micro_batch() -> None:
     for choice, mib in ((ample, 200), (tight, 90), (lean, 45)):
         assert peak_on(choice.config) <= mib * MIB
         assert choice.may_halve
-    assert ample.told is not None
-    assert ample.told.startswith("base: bf16, micro-batch 64 of 64")
-    assert "\n" not in ample.told
+    assert ample.message is not None
+    assert ample.message.startswith("base: bf16, micro-batch 64 of 64")
+    assert "\n" not in ample.message
 
 
 def test_what_is_set_stays() -> None:
@@ -109,7 +109,10 @@ def test_a_configuration_that_is_printed_leaves_to_the_machine_what_was_left(tmp
     assert (printed["precision"], printed["compile"], printed["memory"]["micro_batch"]) == ("auto", "auto", "auto")
     assert printed["memory"]["checkpointing"] is True
     again = merge_settings("nano", "base", file, [])
-    assert choose(again, "base", A100, ALONE, tmp_path).config == choose(given, "base", A100, ALONE, tmp_path).config
+    assert (
+        choose(again, "base", A100, SINGLE_PROCESS, tmp_path).config
+        == choose(given, "base", A100, SINGLE_PROCESS, tmp_path).config
+    )
 
 
 def test_guidance_needs_conditions_that_are_dropped() -> None:
@@ -135,14 +138,14 @@ def test_a_card_is_compiled_for_where_triton_can(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("train.memory.automatic.sysconfig.get_path", lambda name: str(tmp_path))
     (tmp_path / "Python.h").touch()
     assert chosen(A100).config.compile
-    assert ", compiled, " in (chosen(A100).told or "")
+    assert ", compiled, " in (chosen(A100).message or "")
     found["cc"] = False
     choice = chosen(A100)
     assert not choice.config.compile
-    assert "not compiled, as there is no C compiler, which Triton needs" in (choice.told or "")
+    assert "not compiled, as there is no C compiler, which Triton needs" in (choice.message or "")
     found |= {"cc": True, "triton": False}
-    assert "not compiled, as there is no Triton" in (chosen(A100).told or "")
+    assert "not compiled, as there is no Triton" in (chosen(A100).message or "")
     found["triton"] = True
     (tmp_path / "Python.h").unlink()
-    assert "no Python.h" in (chosen(A100).told or "")
+    assert "no Python.h" in (chosen(A100).message or "")
     assert chosen(A100, "compile=true").config.compile  # what is set stays

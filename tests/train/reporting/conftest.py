@@ -39,7 +39,7 @@ def write_run(runs: Path) -> WriteRun:
         run.claim_config(stage_config("nano", stage, None, ["steps=100", *settings]))
         metrics = Metrics(run, LogConfig(), 0)
         for step in range(1, steps + 1):
-            metrics.step(
+            metrics.record_step(
                 Status(
                     stage=stage, step=step, steps=100, loss=1 / step, images_per_second=7.0, seconds=1.0 * step,
                     seconds_left=9.0, data_wait=0.25, memory_bytes=3 * 2**30, skipped=step // 10, replaced=step % 2,
@@ -47,7 +47,7 @@ def write_run(runs: Path) -> WriteRun:
                 )
             )  # fmt: skip
             if step in validated:
-                metrics.validated(step, 2 / step, [*(1 / (step + place) for place in range(9)), None])
+                metrics.record_validation(step, 2 / step, [*(1 / (step + place) for place in range(9)), None])
         for step in sheets:
             path = run.sheet_path(step)
             path.parent.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ import pytest
 
 from common.errors import UserError
 from train.runs import run_lock
-from train.hardware.world import ALONE
+from train.hardware.world import SINGLE_PROCESS
 from train.runs.run_lock import LOCK, RunLock, hold_run, take
 
 
@@ -59,23 +59,23 @@ def left(tmp_path: Path) -> Path:
 
 def test_a_run_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     run = tmp_path / "runs/base"
-    with hold_run(run, ALONE) as lock:
+    with hold_run(run, SINGLE_PROCESS) as lock:
         assert lock is not None
         lock.check()
         told = (
             rf"runs/base: another trainer fit is using this folder \(host \S+, process {os.getpid()}, since 20.*fit\.lock\)"
         )
-        with pytest.raises(UserError, match=told), hold_run(run, ALONE):
+        with pytest.raises(UserError, match=told), hold_run(run, SINGLE_PROCESS):
             pass
         assert (run / LOCK).exists()
     assert list(run.iterdir()) == []
-    with hold_run(run, ALONE):
+    with hold_run(run, SINGLE_PROCESS):
         assert contents(run)["pid"] == os.getpid()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_the_lock_goes_with_an_error_too(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), hold_run(tmp_path, ALONE):
+    with pytest.raises(error), hold_run(tmp_path, SINGLE_PROCESS):
         raise error
     assert list(tmp_path.iterdir()) == []
 
@@ -216,7 +216,7 @@ def test_the_thread_refreshes_until_the_end(tmp_path: Path, monkeypatch: pytest.
             enough.set()
 
     monkeypatch.setattr(RunLock, "beat", beat)
-    with hold_run(tmp_path, ALONE):
+    with hold_run(tmp_path, SINGLE_PROCESS):
         assert enough.wait(30)
     assert "run lock" not in [thread.name for thread in threading.enumerate()]
 

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
-from train.serving import Dressing, Jobs, Photographs, Served, make_app, open_socket, read_catalogue
+from train.serving import AppState, Dressing, Jobs, UploadedPhotographs, make_app, open_socket, read_catalogue
 
 Parts = dict[str, str | bytes]
 
@@ -39,15 +39,15 @@ class Site:
     """A page that is served, and what it is served from."""
 
     port: int
-    served: Served
+    app_state: AppState
 
     @property
     def stages(self) -> Sequence[TrainedStage]:
-        return self.served.dressing.stages
+        return self.app_state.dressing.stages
 
     @property
     def shards(self) -> ShardFolder:
-        return self.served.catalogue.shards
+        return self.app_state.catalogue.shards
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -78,11 +78,11 @@ def serve(trained: Path, shards: Path) -> Iterator[Callable[..., Site]]:
 
     def start(*, work: bool = True) -> Site:
         device = torch.device("cpu")
-        catalogue, photographs, jobs = read_catalogue(ShardFolder(shards, "val")), Photographs(()), Jobs()
-        served = Served(jobs, Dressing(load_cascade(trained, device), catalogue, photographs, Overrides(), device))
+        catalogue, photographs, jobs = read_catalogue(ShardFolder(shards, "val")), UploadedPhotographs(()), Jobs()
+        app_state = AppState(jobs, Dressing(load_cascade(trained, device), catalogue, photographs, Overrides(), device))
         listening = open_socket("127.0.0.1", 0)
         loop, ready = asyncio.new_event_loop(), threading.Event()
-        runner = web.AppRunner(make_app(served, "127.0.0.1"), access_log=None)
+        runner = web.AppRunner(make_app(app_state, "127.0.0.1"), access_log=None)
 
         async def begin() -> None:
             await runner.setup()
@@ -109,7 +109,7 @@ def serve(trained: Path, shards: Path) -> Iterator[Callable[..., Site]]:
             photographs.close()
 
         ends.append(end)
-        return Site(listening.getsockname()[1], served)
+        return Site(listening.getsockname()[1], app_state)
 
     yield start
     for end in ends:

@@ -23,16 +23,16 @@ def url(site: Any) -> str:
 @pytest.fixture
 def off(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A page without estimators."""
-    monkeypatch.setattr(site.served.photographs, "state", "off")
-    monkeypatch.setattr(site.served.photographs, "why", "weights are missing; put them there")
+    monkeypatch.setattr(site.app_state.photographs, "state", "off")
+    monkeypatch.setattr(site.app_state.photographs, "why", "weights are missing; put them there")
     return site
 
 
 @pytest.fixture
 def ready(site: Any, monkeypatch: pytest.MonkeyPatch, shards: Path) -> Any:
     """A page that takes photographs."""
-    monkeypatch.setattr(site.served.photographs, "state", "ready")
-    monkeypatch.setattr(site.served.photographs, "_partners", find_partners(shards.parent / "aihub"))
+    monkeypatch.setattr(site.app_state.photographs, "state", "ready")
+    monkeypatch.setattr(site.app_state.photographs, "_partners", find_partners(shards.parent / "aihub"))
     return site
 
 
@@ -112,7 +112,7 @@ def test_where_photographs_cannot_be_used_it_says_why(off: Any, open_tab: OpenTa
 def test_a_photograph_of_ones_own_is_dressed(ready: Any, open_tab: OpenTab, shards: Path) -> None:
     aihub = shards.parent / "aihub"
     sent = labelled(ready.shards.sample(front_in_one_layer(ready.shards, aihub)), "person", aihub)
-    photographs = ready.served.photographs
+    photographs = ready.app_state.photographs
     label_by_hand(photographs, "person", "upper", sent, photographs._partners["upper"]["garment"])
     tab = open_tab(url(ready))
     tab.page.locator("#person-file").set_input_files(sent.image)
@@ -126,7 +126,7 @@ def test_a_photograph_of_ones_own_is_dressed(ready: Any, open_tab: OpenTab, shar
 
 
 def test_a_photograph_that_cannot_be_used_says_why(ready: Any, open_tab: OpenTab, tmp_path: Path) -> None:
-    partner = ready.served.photographs._partners["upper"]["person"]
+    partner = ready.app_state.photographs._partners["upper"]["person"]
     (tmp_path / "cut.jpg").write_bytes(partner.image.read_bytes()[:20_000])
     (tmp_path / "none.jpg").write_bytes(b"no picture at all")
     tab = open_tab(url(ready))
@@ -149,7 +149,7 @@ def test_a_photograph_that_is_too_large_is_not_even_sent(ready: Any, open_tab: O
 
 def test_a_full_queue_and_a_place_in_it(serve: Callable[..., Any], open_tab: OpenTab) -> None:
     site = serve(work=False)
-    site.served.photographs.state = "off"
+    site.app_state.photographs.state = "off"
     tabs = [open_tab(url(site)) for _ in range(2)]
     for tab in tabs:
         tab.page.locator(".tile").first.wait_for()

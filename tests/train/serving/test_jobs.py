@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import UserError
 from train.diffusion.samplers import OnStep
-from train.serving.jobs import MOST_KEPT, MOST_WAITING, Job, Jobs, QueueFullError, Result
+from train.serving.jobs import MAX_KEPT, MAX_WAITING, Job, Jobs, QueueFullError, Result
 
 RESULT = Result({"base": b"png"}, {"seed": "0"})
 
@@ -54,7 +54,7 @@ def test_pictures_are_made_in_the_order_they_were_asked_for(jobs: Jobs) -> None:
     first = jobs.add(gate.make)
     assert gate.begun.wait(30)
     waiting = [jobs.add(partial(noted, made, name)) for name in "abc"]
-    assert [jobs.place(job) for job in (first, *waiting)] == [0, 1, 2, 3]
+    assert [jobs.jobs_ahead(job) for job in (first, *waiting)] == [0, 1, 2, 3]
     assert first.state == "running"
     gate.open.set()
     finished(jobs, lambda _: RESULT)
@@ -66,7 +66,7 @@ def test_no_more_than_a_few_wait(jobs: Jobs) -> None:
     gate = Gate()
     jobs.add(gate.make)
     assert gate.begun.wait(30)
-    for _ in range(MOST_WAITING):
+    for _ in range(MAX_WAITING):
         last = jobs.add(lambda _: RESULT)
     with pytest.raises(QueueFullError):
         jobs.add(lambda _: RESULT)
@@ -124,7 +124,7 @@ def test_a_fault_of_the_program_is_logged_and_the_next_picture_is_made(
 
 def test_the_last_pictures_are_kept_and_older_ones_forgotten(jobs: Jobs) -> None:
     first = finished(jobs, lambda _: RESULT)
-    for _ in range(MOST_KEPT):
+    for _ in range(MAX_KEPT):
         last = finished(jobs, lambda _: RESULT)
     assert jobs.find(first.id) is None
     assert jobs.find(last.id) is last

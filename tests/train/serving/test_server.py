@@ -23,11 +23,11 @@ from train.cli.demo import demo_command
 from train.inference.cascade import Overrides
 from train.inference.sampling import Pair, provenance, sample_pairs
 from train.serving import open_socket
-from train.serving.catalogue import MOST_OFFERED
+from train.serving.catalogue import MAX_OFFERED
 from train.serving.dressing import Choice
-from train.serving.jobs import MOST_WAITING, JobCancelledError
+from train.serving.jobs import MAX_WAITING, JobCancelledError
 from train.serving.server import _is_own_name
-from train.serving.uploads import MOST_BYTES
+from train.serving.uploads import MAX_BYTES
 
 Serve = Callable[..., Any]
 
@@ -77,7 +77,7 @@ def test_people_and_garments_of_the_split_are_offered_once_with_their_pictures(s
     samples = [site.shards.sample(position) for position in range(len(site.shards))]
     for role, name in (("person", "look"), ("garment", "item")):
         entries = kinds["upper"][role]
-        assert len(entries) <= MOST_OFFERED
+        assert len(entries) <= MAX_OFFERED
         fronts = [sample for sample in samples if sample.view == "front"]
         assert sorted(entry["name"] for entry in entries) == sorted({getattr(sample, name) for sample in fronts})
         for entry in entries:
@@ -157,10 +157,10 @@ def test_what_is_not_offered_is_refused_in_words(site: Any, changed: dict[str, s
 
 
 def test_photographs_are_limited_and_looked_at(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.served.photographs, "state", "ready")
+    monkeypatch.setattr(site.app_state.photographs, "state", "ready")
     _, garment = offered(site)
     parts = {"kind": "upper", "garment": garment}
-    large = site.send({**parts, "person_photograph": b"\xff\xd8" + bytes(MOST_BYTES)})
+    large = site.send({**parts, "person_photograph": b"\xff\xd8" + bytes(MAX_BYTES)})
     assert (large.status, "10 MB" in large.said["error"]) == (413, True)
     for data in (b"", b"no picture", b"\xff\xd8\xff\xe0 nor this", b"GIF89a" + bytes(100)):
         refused = site.send({**parts, "person_photograph": data})
@@ -171,8 +171,8 @@ def test_photographs_are_limited_and_looked_at(site: Any, monkeypatch: pytest.Mo
 
 
 def test_photographs_are_refused_where_they_cannot_be_used(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.served.photographs, "state", "off")
-    monkeypatch.setattr(site.served.photographs, "why", "weights are missing")
+    monkeypatch.setattr(site.app_state.photographs, "state", "off")
+    monkeypatch.setattr(site.app_state.photographs, "why", "weights are missing")
     _, garment = offered(site)
     answer = site.send({"kind": "upper", "garment": garment, "person_photograph": jpeg()})
     assert answer.status == 400
@@ -190,10 +190,10 @@ def test_a_full_queue_says_so_and_waiting_pictures_can_be_taken_back(serve: Serv
     site = serve(work=False)
     person, garment = offered(site)
     parts = {"kind": "upper", "person": person, "garment": garment}
-    names = [site.send(parts).said["id"] for _ in range(MOST_WAITING)]
+    names = [site.send(parts).said["id"] for _ in range(MAX_WAITING)]
     full = site.send(parts)
     assert (full.status, "already waiting" in full.said["error"]) == (503, True)
-    assert [site.ask("GET", f"/api/jobs/{name}").said["place"] for name in names] == list(range(MOST_WAITING))
+    assert [site.ask("GET", f"/api/jobs/{name}").said["place"] for name in names] == list(range(MAX_WAITING))
     assert site.ask("DELETE", f"/api/jobs/{names[0]}").said == {"state": "cancelled"}
     assert site.ask("GET", f"/api/jobs/{names[0]}").said["state"] == "cancelled"
     assert site.ask("DELETE", f"/api/jobs/{names[0]}").status == 409
@@ -210,7 +210,7 @@ def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
         if len(asked) == 3:
             raise JobCancelledError
 
-    choice, dressing, jobs = Choice("upper", person, garment, 0), site.served.dressing, site.served.jobs
+    choice, dressing, jobs = Choice("upper", person, garment, 0), site.app_state.dressing, site.app_state.jobs
     given_up = jobs.add(lambda _: dressing.dress(choice, on_step))
     assert wait_for(site, given_up.id)["state"] == "cancelled"
     assert [step for step, _ in asked] == [0, 1, 2]

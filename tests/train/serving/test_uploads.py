@@ -16,7 +16,7 @@ from schemas import AGNOSTIC, GARMENT, JG, JP, Garment
 from train.data import ShardFolder
 from train.inference.photographs import Labelled
 from train.inference.sampling import Role
-from train.serving import Photographs, read_catalogue
+from train.serving import UploadedPhotographs, read_catalogue
 from train.serving.uploads import find_partners, suffix_of
 
 
@@ -26,8 +26,8 @@ def partners(shards: Path) -> dict[Garment, dict[Role, Labelled]]:
 
 
 @pytest.fixture
-def photographs(partners: dict[Garment, dict[Role, Labelled]]) -> Iterator[Photographs]:
-    made = Photographs(())
+def photographs(partners: dict[Garment, dict[Role, Labelled]]) -> Iterator[UploadedPhotographs]:
+    made = UploadedPhotographs(())
     made._partners = partners
     yield made
     made.close()
@@ -36,7 +36,7 @@ def photographs(partners: dict[Garment, dict[Role, Labelled]]) -> Iterator[Photo
 
 @pytest.mark.parametrize("role", ["person", "garment"])
 def test_a_photograph_becomes_the_half_that_its_sample_has(
-    photographs: Photographs, partners: dict[Garment, dict[Role, Labelled]], shards: Path, role: Role
+    photographs: UploadedPhotographs, partners: dict[Garment, dict[Role, Labelled]], shards: Path, role: Role
 ) -> None:
     """The half of the very picture in the shards, but for a JPEG more; keypoints are the same to the bit."""
     data = ShardFolder(shards, "val")
@@ -44,22 +44,22 @@ def test_a_photograph_becomes_the_half_that_its_sample_has(
     sent = labelled(data.sample(place), role, shards.parent / "aihub")
     other: Role = "garment" if role == "person" else "person"
     label_by_hand(photographs, role, "upper", sent, partners["upper"][other])
-    picture, pose = photographs.half(role, "upper", sent.image.read_bytes())
+    picture, pose = photographs.conditioning(role, "upper", sent.image.read_bytes())
     np.testing.assert_array_equal(pose, data.pose(place, JP if role == "person" else JG))
     true = data.image(place, AGNOSTIC if role == "person" else GARMENT)
     assert picture.shape == (256, 256, 3)
     assert np.abs(picture.astype(float) - true).mean() < 1.5
     assert not list(photographs.folder.iterdir())  # nothing of it stays on disk
-    again, _ = photographs.half(role, "upper", sent.image.read_bytes())
+    again, _ = photographs.conditioning(role, "upper", sent.image.read_bytes())
     assert again is picture
 
 
 def test_a_broken_photograph_is_refused_with_preps_reason(
-    photographs: Photographs, partners: dict[Garment, dict[Role, Labelled]]
+    photographs: UploadedPhotographs, partners: dict[Garment, dict[Role, Labelled]]
 ) -> None:
     data = partners["upper"]["person"].image.read_bytes()
     with pytest.raises(UserError, match="photograph of the person cannot be used: bad-image"):
-        photographs.half("person", "upper", data[: len(data) // 3])
+        photographs.conditioning("person", "upper", data[: len(data) // 3])
     assert not list(photographs.folder.iterdir())
 
 
@@ -68,14 +68,14 @@ def test_without_weights_uploads_are_off_and_say_what_is_missing(
 ) -> None:
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
     monkeypatch.setenv("REMBG_HOME", str(tmp_path))
-    photographs = Photographs(())
+    photographs = UploadedPhotographs(())
     photographs.check(read_catalogue(ShardFolder(shards, "val")))
     photographs.close()
     assert photographs.state == "off"
     assert photographs.why.startswith("weights are missing")
 
 
-def test_there_is_a_partner_for_every_kind(tmp_path: Path, photographs: Photographs) -> None:
+def test_there_is_a_partner_for_every_kind(tmp_path: Path, photographs: UploadedPhotographs) -> None:
     photographs._partners = {}
     photographs._draw_partners()
     assert set(photographs._partners) == {"upper", "lower", "dress"}

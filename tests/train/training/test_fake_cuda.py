@@ -26,7 +26,7 @@ from torch import Tensor
 
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
-from train.data.batch import moved, tensors_of
+from train.data.batch import tensors_of, to_device
 from train.diffusion.conditioning import TryOnInputs
 from train.diffusion.schedule import make_schedule
 from train.inference.cascade import Overrides, TrainedStage, assemble_stage, sample_stage
@@ -119,7 +119,7 @@ def made(config: StageConfig) -> Step:
     with fake_cuda():
         stepper.schedule.log_snr(torch.zeros(1, device=CUDA))  # its table is copied once a run
         training.scale = LossScale.initial(CUDA) if config.precision == "fp16" else None
-        batch = moved(blank_batch(config, micro), CUDA)
+        batch = to_device(blank_batch(config, micro), CUDA)
     with fake_cuda(), CardWatch() as watch:
         watch.hold(tensors_of(batch))
         watch.hold([*training.model.parameters(), *training.ema.values(), *moments(training)])

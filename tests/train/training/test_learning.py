@@ -19,7 +19,7 @@ from train.configuration.stage_config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder
 from train.data.shards import Pixels
 from train.diffusion.schedule import make_schedule
-from train.evaluation.swaps import Size, measure_swaps
+from train.evaluation.swaps import MeasuredSize, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
 from train.training.state import Training
@@ -82,7 +82,7 @@ def test_people_are_dressed_in_the_right_one_of_four(trained: Training, shards: 
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
         return dress([stage], outfits, seed=0, overrides=Overrides(), device=CPU)
 
-    size = Size("base", config.size, large=False)
+    size = MeasuredSize("base", config.size, large=False)
     found = measure_swaps(
         shards.parent / "aihub/truth", ShardFolder(shards, "val"), dresser, [size], 24, 0, lambda *_: None
     )

@@ -4,7 +4,7 @@ import pytest
 
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
-from train.hardware.world import ALONE, Parallel, World
+from train.hardware.world import SINGLE_PROCESS, Parallel, World
 from train.training.parallel import refuse_impossible
 
 TinyConfig = Callable[..., StageConfig]
@@ -28,7 +28,7 @@ def test_what_cannot_be_shared_is_refused_with_what_would_fit(
 ) -> None:  # fmt: skip
     with pytest.raises(UserError, match=f"--parallel {kind} is incompatible with {settings[0]}: .* would fit"):
         refuse_impossible(tiny("base", *settings), World(0, 2, kind))
-    refuse_impossible(tiny("base", *settings), ALONE)
+    refuse_impossible(tiny("base", *settings), SINGLE_PROCESS)
 
 
 @pytest.mark.parametrize("settings", [["memory.optimizer_on_host=true"], ["memory.ema_on_host=true"]])

@@ -23,8 +23,8 @@ def test_tensorboard_reads_what_was_written_and_not_what_a_killed_run_wrote(tmp_
     log = LogConfig(tensorboard=True)
     killed = Metrics(RunFolder(tmp_path), log, 0)
     for step in (2, 4, 6):
-        killed.validated(step, float(step), [0.5, None])
-    Metrics(RunFolder(tmp_path), log, 4).validated(6, 60.0, [0.5, None])
+        killed.record_validation(step, float(step), [0.5, None])
+    Metrics(RunFolder(tmp_path), log, 4).record_validation(6, 60.0, [0.5, None])
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("validation")] == [(2, 2.0), (4, 4.0), (6, 60.0)]

@@ -17,7 +17,7 @@ from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import downsample, from_uint8, to_uint8
-from train.hardware.world import ALONE, World
+from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.inference.contact_sheet import contact_sheet
 from train.inference.sampling import Pair, pair_inputs, swapped_pairs
@@ -43,7 +43,7 @@ def draw_sheet(
     device: torch.device,
     stop: Callable[[], bool],
     path: Path,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> None:
     """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` returns True.
 

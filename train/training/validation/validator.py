@@ -41,7 +41,7 @@ class Validator:
         try:
             if self._samples and _due(step, settings.every) and world.broadcast_from_main(lambda: step not in recorded):
                 validation = validate(training, self._samples, stepper, stop)
-                self._metrics.validated(step, validation.loss, validation.by_time)
+                self._metrics.record_validation(step, validation.loss, validation.by_time)
             if (
                 self._held_out
                 and _due(step, settings.sheet_every)
