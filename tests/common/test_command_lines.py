@@ -24,7 +24,7 @@ def test_summaries_fit_their_line(program: str) -> None:
 
 
 @pytest.mark.parametrize(("program", "name"), COMMANDS)
-def test_a_command_has_its_name_an_example_and_few_parameters(program: str, name: str) -> None:
+def test_commands_have_their_name_an_example_and_few_parameters(program: str, name: str) -> None:
     found = command_of(program, name)
     assert found.name == name
     assert f"Examples:\n  {program} {name} " in (found.epilog or "")
@@ -33,12 +33,12 @@ def test_a_command_has_its_name_an_example_and_few_parameters(program: str, name
 
 
 @pytest.mark.parametrize("words", [words for named in COMMANDS for words in examples_of(*named)], ids=" ".join)
-def test_examples_are_understood(words: list[str]) -> None:
+def test_examples_are_parsed(words: list[str]) -> None:
     assert parsed(words).params
 
 
 @pytest.mark.parametrize("package", ["preprocess", "train"])
-def test_the_list_of_commands_imports_no_network_and_no_images(package: str) -> None:
+def test_listing_the_commands_imports_neither_torch_nor_opencv(package: str) -> None:
     code = (
         f"import sys; from {package}.cli import cli; cli(['--help'], standalone_mode=False);"
         "print([name for name in ('torch', 'cv2', 'numpy', 'pydantic') if name in sys.modules], file=sys.stderr)"
@@ -48,7 +48,7 @@ def test_the_list_of_commands_imports_no_network_and_no_images(package: str) -> 
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_misspelt_command_is_suggested(program: str) -> None:
+def test_a_misspelt_command_gets_a_suggestion(program: str) -> None:
     name = next(iter(PROGRAMS[program].lazy))
     with pytest.raises(click.UsageError, match=rf"No such command '{name}x'\. \(Did you mean {name}\?\)"):
         PROGRAMS[program].main([f"{name}x"], standalone_mode=False)

@@ -55,7 +55,7 @@ def test_every_exception_is_drawn_under_its_base() -> None:
     assert drawn == found
 
 
-def test_of_each_it_is_said_what_becomes_of_it() -> None:
+def test_every_exception_has_its_handling_described() -> None:
     for name, places in drawn_classes().items():
         for _, fate in places:
             assert name in BUILT_IN or ": " in fate, name

@@ -44,7 +44,7 @@ ENDS: dict[str, tuple[BaseException, int, str]] = {
 
 
 @pytest.mark.parametrize("what", ENDS)
-def test_what_the_user_can_put_right_is_one_line(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_errors_are_one_line(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     error, code, line = ENDS[what]
     assert ended(raising(error)) == code
     assert capsys.readouterr() == ("", line)
@@ -61,12 +61,12 @@ def test_a_bug_is_one_line_that_asks_for_a_report(error: Exception, capsys: pyte
     assert "`prog --traceback …`" in line
 
 
-def test_a_child_process_that_is_missing_is_not_taken_for_a_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_child_process_is_not_reported_as_a_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raising(OSError(errno.EACCES, "Permission denied"))) == 1
     assert "this is a bug" in capsys.readouterr().err
 
 
-def test_where_another_process_tells_this_one_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_main_process_reports_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raising(click.UsageError("x")), is_main=False) == 2
     assert ended(raising(click.exceptions.Abort()), is_main=False) == 130
     assert capsys.readouterr().err == ""
@@ -100,7 +100,7 @@ def test_the_traceback_is_printed_when_asked_for(
     assert told.splitlines()[-1].startswith("prog ")
 
 
-def test_what_is_written_and_why_it_cannot_be_is_said(tmp_path: Path) -> None:
+def test_write_errors_name_the_target_and_the_reason(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(UserError, match=r"--out x: Not a directory \(.*file/below\); give a folder"),

@@ -11,5 +11,5 @@ def test_long_text_is_cut_off_within_its_bound() -> None:
     assert clip("abcdef", 4) == "abc…"
 
 
-def test_thousands_are_grouped_by_a_space_that_does_not_break() -> None:
+def test_thousands_are_grouped_by_a_no_break_space() -> None:
     assert [grouped(number) for number in (999, 1000, 1234567.4)] == ["999", "1\u202f000", "1\u202f234\u202f567"]

@@ -20,7 +20,7 @@ def rules(style: str) -> list[str]:
     return [line for line in style.splitlines() if re.fullmatch(r"\S.*\{.*\}", line)]
 
 
-def test_no_rule_of_a_style_stands_in_two_places() -> None:
+def test_no_style_rule_is_duplicated() -> None:
     demo = files("train.serving").joinpath("static", "demo.css").read_text("utf-8")
     shared = [rules(base_style()), rules(read_part("common.page", "reports.css"))]
     own = [*(rules(read_part(package, "report.css")) for package in REPORTS), rules(demo)]
@@ -30,12 +30,12 @@ def test_no_rule_of_a_style_stands_in_two_places() -> None:
 
 
 @pytest.mark.parametrize("package", REPORTS)
-def test_every_colour_that_a_style_names_is_defined(package: str) -> None:
+def test_every_colour_used_by_a_style_is_defined(package: str) -> None:
     style = report_style(package)
     assert set(re.findall(r"var\((--[a-z-]+)\)", style)) <= set(re.findall(r"(--[a-z-]+):", style))
 
 
-def test_a_page_is_framed_escaped_and_bound_to_its_own_scripts(tmp_path: Path) -> None:
+def test_a_page_is_complete_escaped_and_allows_only_its_own_scripts(tmp_path: Path) -> None:
     engine = open_templates("common.page")
     page = engine.from_string(
         '{% extends "common/base.html" %}{% from "common/macros.html" import region, rest %}'

@@ -24,7 +24,7 @@ def storage(tmp_path: Path) -> LocalStorage:
     return storage
 
 
-def test_a_path_is_a_folder_however_it_is_written_and_a_storage_stays_one(storage: LocalStorage) -> None:
+def test_str_path_and_storage_open_the_same_folder(storage: LocalStorage) -> None:
     for location in (str(storage), Path(str(storage)), storage):
         opened = open_storage(location, "--shards")
         assert isinstance(opened, LocalStorage)
@@ -57,9 +57,7 @@ def _descriptors_of(path: Path) -> int:
     return sum(os.path.realpath(link) == str(path.resolve()) for link in Path("/proc/self/fd").iterdir())
 
 
-def test_threads_read_ranges_by_one_descriptor_and_another_process_by_its_own(
-    storage: LocalStorage, tmp_path: Path
-) -> None:
+def test_threads_share_a_descriptor_and_pickled_copies_open_their_own(storage: LocalStorage, tmp_path: Path) -> None:
     offsets = range(0, len(DATA), 997)
     file = tmp_path / "shards" / NAME
     assert _descriptors_of(file) == 0
@@ -73,7 +71,7 @@ def test_threads_read_ranges_by_one_descriptor_and_another_process_by_its_own(
         storage.read_range("missing.tar", 0, 1)
 
 
-def test_a_block_that_raises_leaves_nothing(storage: LocalStorage) -> None:
+def test_an_exception_while_writing_leaves_no_file(storage: LocalStorage) -> None:
     def fail() -> None:
         with storage.writing("plan.json") as file:
             file.write(b"half")

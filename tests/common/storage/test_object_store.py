@@ -44,7 +44,7 @@ def test_files_are_listed_measured_and_removed(s3: S3Server) -> None:
 
 
 @pytest.mark.parametrize("breaks", [1, 3])
-def test_parts_that_break_off_are_sent_again(s3: S3Server, breaks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_parts_are_uploaded_again(s3: S3Server, breaks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "PART", _PART)
     data = bytes(range(256)) * (3 * _PART // 256 + 1)
     s3.proxy.break_off(times=breaks, after=2_000_000)
@@ -56,7 +56,7 @@ def test_parts_that_break_off_are_sent_again(s3: S3Server, breaks: int, monkeypa
     assert not s3.uploads()
 
 
-def test_an_upload_that_never_succeeds_ends_with_one_line_and_leaves_nothing(
+def test_a_failed_upload_raises_a_one_line_error_and_leaves_no_object(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "PART", _PART)
@@ -76,7 +76,7 @@ def test_an_upload_that_never_succeeds_ends_with_one_line_and_leaves_nothing(
     assert not s3.uploads()
 
 
-def test_an_object_is_read_whole_or_again(s3: S3Server) -> None:
+def test_a_truncated_read_is_retried(s3: S3Server) -> None:
     data = bytes(range(256)) * 8192
     folder = RemoteStorage(URL, "--shards")
     folder.write("a.tar", data)

@@ -44,7 +44,7 @@ def test_files_are_read_whole_and_by_ranges(server: HttpServer) -> None:
 
 
 @pytest.mark.parametrize("drops", [1, ATTEMPTS - 1])
-def test_a_connection_that_breaks_is_made_again(server: HttpServer, drops: int) -> None:
+def test_a_broken_connection_is_retried(server: HttpServer, drops: int) -> None:
     waits: list[float] = []
     server.drops = drops
     data = RemoteStorage(server.url, "--shards", waits.append).read_range(NAME, 512, 70_000)
@@ -53,7 +53,7 @@ def test_a_connection_that_breaks_is_made_again(server: HttpServer, drops: int) 
     assert waits == sorted(set(waits))
 
 
-def test_a_connection_that_breaks_every_time_ends_the_run_with_one_line(server: HttpServer) -> None:
+def test_a_connection_that_keeps_breaking_raises_a_one_line_error(server: HttpServer) -> None:
     waits: list[float] = []
     server.drops = ATTEMPTS
     with pytest.raises(UserError, match=rf"{NAME}: cannot be read, {ATTEMPTS} attempts") as caught:
@@ -62,7 +62,7 @@ def test_a_connection_that_breaks_every_time_ends_the_run_with_one_line(server: 
     assert len(waits) == ATTEMPTS - 1
 
 
-def test_a_server_that_ignores_the_range_gives_no_wrong_bytes(server: HttpServer) -> None:
+def test_a_server_that_ignores_ranges_returns_no_wrong_bytes(server: HttpServer) -> None:
     server.ranges = False
     with pytest.raises(UserError, match="cannot be read"):
         RemoteStorage(server.url, "--shards", lambda _: None).read_range(NAME, 512, 70_000)
@@ -77,7 +77,7 @@ def test_a_server_that_ignores_the_range_gives_no_wrong_bytes(server: HttpServer
         ("nonsense://bucket", "Protocol not known"),
     ],
 )
-def test_what_is_no_folder_is_refused(location: Path | str, said: str) -> None:
+def test_urls_that_are_not_folders_are_refused(location: Path | str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         open_storage(location, "--shards")
 

@@ -66,7 +66,7 @@ def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_run_killed_by_force_ends_with_the_same_bits(
+def test_a_killed_run_resumes_bit_for_bit(
     shards: Path, tmp_path: Path, tiny_settings: Settings, stage: str
 ) -> None:  # fmt: skip
     more = ("--steps", "20", "--set", "checkpoint.every=3", "--set", "validation.every=4")
@@ -85,7 +85,7 @@ def test_a_run_killed_by_force_ends_with_the_same_bits(
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
-def test_a_signal_ends_the_run_at_a_checkpoint(
+def test_a_signal_stops_the_run_at_a_checkpoint(
     shards: Path, tmp_path: Path, tiny_settings: Settings, number: signal.Signals
 ) -> None:  # fmt: skip
     arguments = command(*fit(shards, "runs", "base", tiny_settings, "--steps", "100000"))
@@ -109,7 +109,7 @@ LONG = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("what", "number"), [("validation", signal.SIGINT), ("sheet", signal.SIGTERM)])
-def test_a_signal_ends_what_is_looked_at_too_and_it_is_made_up_for(
+def test_a_signal_interrupts_validation_which_is_repeated_on_resume(
     shards: Path, tmp_path: Path, tiny_settings: Settings, what: str, number: signal.Signals
 ) -> None:
     sets = [part for setting in LONG[what] for part in ("--set", setting)]
@@ -132,7 +132,7 @@ def test_a_signal_ends_what_is_looked_at_too_and_it_is_made_up_for(
         assert [(step, loss is None) for step, loss, *_ in numbers(run)] == [(1, False), (1, True)]
 
 
-def test_a_run_that_diverges_ends_with_1(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
+def test_a_diverged_run_exits_with_1(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
     more = ("--steps", "50", "--set", "optim.lr=1e30", "--set", "optim.max_skipped=2")
     done = trainer(*fit(shards, "runs", "base", tiny_settings, *more), cwd=tmp_path)
     assert done.returncode == 1
@@ -154,7 +154,7 @@ def sample(runs: Path, shards: Path, out: Path, *more: str) -> Ended:
     return trainer("sample", "--runs", str(runs), "--shards", str(shards), "--out", str(out), *more, cwd=out.parent)
 
 
-def test_sample_writes_pictures_and_a_sheet(runs: Path, shards: Path, tmp_path: Path) -> None:
+def test_sample_writes_images_and_a_sheet(runs: Path, shards: Path, tmp_path: Path) -> None:
     done = sample(runs, shards, tmp_path / "out", "--pairs", "2")
     assert done.returncode == 0, done.stderr
     assert f"contact sheet: {tmp_path / 'out/sheet.png'}" in done.stdout
@@ -169,7 +169,7 @@ def test_sample_writes_pictures_and_a_sheet(runs: Path, shards: Path, tmp_path: 
     assert size(tmp_path / "out/sheet.png")[0] > 7 * 192
 
 
-def test_the_same_seed_gives_the_same_pictures_whatever_else_is_sampled(
+def test_the_same_seed_gives_the_same_image_regardless_of_other_pairs(
     runs: Path, shards: Path, tmp_path: Path
 ) -> None:  # fmt: skip
     for out, *more in (("a", "--pairs", "1"), ("b", "--pairs", "1"), ("c", "--pairs", "1", "--seed", "1")):
@@ -180,7 +180,7 @@ def test_the_same_seed_gives_the_same_pictures_whatever_else_is_sampled(
     assert not np.array_equal(a, c)
 
 
-def test_fast_sampling_writes_pictures_too(runs: Path, shards: Path, tmp_path: Path) -> None:
+def test_fast_sampling_writes_images(runs: Path, shards: Path, tmp_path: Path) -> None:
     done = sample(runs, shards, tmp_path / "out", "--pairs", "1", "--fast")
     assert done.returncode == 0, done.stderr
     (picture,) = (path for path in (tmp_path / "out").iterdir() if path.name != "sheet.png")
@@ -188,7 +188,7 @@ def test_fast_sampling_writes_pictures_too(runs: Path, shards: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("way", ["keys", "file", "all"])
-def test_who_is_dressed_can_be_said(runs: Path, shards: Path, tmp_path: Path, way: str) -> None:
+def test_pairs_can_be_selected(runs: Path, shards: Path, tmp_path: Path, way: str) -> None:
     entries = json.loads((shards / "manifest.json").read_text())["shards"]
     (index,) = (shards / entry["name"].replace(".tar", ".index.json") for entry in entries if entry["split"] == "val")
     a, b = (sample["key"] for sample in json.loads(index.read_text())["samples"][:2])
@@ -210,7 +210,7 @@ def test_who_is_dressed_can_be_said(runs: Path, shards: Path, tmp_path: Path, wa
         assert picture.text["base.weights"] == ("model" if way == "keys" else "ema")  # type: ignore[attr-defined]
 
 
-def test_stages_that_are_not_trained_yet_are_left_out(runs: Path, shards: Path, tmp_path: Path) -> None:
+def test_untrained_stages_are_skipped(runs: Path, shards: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs/base").symlink_to(runs / "base")
     assert sample(tmp_path / "runs", shards, tmp_path / "out", "--pairs", "1").returncode == 0
@@ -228,20 +228,22 @@ def test_plan_prints_one_object(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("either_traces")
-def test_plan_ends_with_1_where_a_stage_does_not_fit(tmp_path: Path) -> None:
+def test_plan_exits_with_1_if_a_stage_does_not_fit(tmp_path: Path) -> None:
     done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--memory", "719MiB", cwd=tmp_path)
     assert done.returncode == 1
     assert "sr1024: does not fit 0.70 GiB" in done.stdout
 
 
-def test_a_dry_run_says_what_it_takes_and_writes_nothing(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
+def test_a_dry_run_reports_memory_and_time_and_writes_nothing(
+    shards: Path, tmp_path: Path, tiny_settings: Settings
+) -> None:
     done = trainer(*fit(shards, "runs", "sr256", tiny_settings, "--dry-run"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["stage", "sr256"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_config_prints_can_be_given_back(tmp_path: Path) -> None:
+def test_printed_configuration_is_accepted_by_config_option(tmp_path: Path) -> None:
     first = trainer("config", "--preset", "paper", "--stage", "sr256", "--set", "optim.lr=3e-5", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "lr: 3.0e-05" in first.stdout
@@ -333,7 +335,7 @@ MISTAKES: dict[str, tuple[Callable[[Path, Path], list[str]], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_path: Path, mistake: str) -> None:
+def test_a_user_error_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_path: Path, mistake: str) -> None:
     arguments, said = MISTAKES[mistake]
     done = trainer(*arguments(shards, runs), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -342,7 +344,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_pat
     assert said in done.stderr
 
 
-def test_a_mistake_ends_the_process_alike(tmp_path: Path) -> None:
+def test_a_user_error_in_a_subprocess_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     arguments = command("fit", "--shards", "nowhere")
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -351,7 +353,7 @@ def test_a_mistake_ends_the_process_alike(tmp_path: Path) -> None:
     assert "run prep build-shards" in done.stderr
 
 
-def test_damaged_samples_stop_the_run_unless_they_may_be_skipped(
+def test_damaged_samples_stop_the_run_without_skip_damaged(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
     shutil.copytree(shards, tmp_path / "shards")
@@ -372,7 +374,7 @@ def test_damaged_samples_stop_the_run_unless_they_may_be_skipped(
     assert sum(json.loads(line)["replaced"] for line in lines) >= 1
 
 
-def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_extra_is_reported(tmp_path: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from train.__main__ import main; sys.argv[1:] = ['plan']; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -386,7 +388,7 @@ def test_the_traceback_is_printed_when_asked_for(tmp_path: Path) -> None:
     assert "run prep build-shards" in done.stderr.splitlines()[-1]
 
 
-def test_a_bug_is_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: dict[str, object] = {}
     monkeypatch.setattr("train.cli.plan.planned_card", lambda text: nothing["deep"])
     done = trainer("plan", cwd=tmp_path)
@@ -395,7 +397,7 @@ def test_a_bug_is_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "KeyError: 'deep'; this is a bug; run again as `trainer --traceback …`" in done.stderr
 
 
-def test_a_checkpoint_of_another_network_is_one_line(runs: Path, shards: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_a_user_error(runs: Path, shards: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "base", tmp_path / "runs/base")
     shutil.rmtree(tmp_path / "runs/base/checkpoints")
     shutil.copytree(runs / "sr1024/checkpoints", tmp_path / "runs/base/checkpoints")

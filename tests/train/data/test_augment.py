@@ -55,7 +55,7 @@ def image_of(images: torch.Tensor | None) -> np.ndarray[tuple[int, ...], np.dtyp
 
 
 @pytest.mark.parametrize("position", range(8))
-def test_points_move_with_what_they_mark_and_person_and_garment_apart(
+def test_keypoints_shift_with_their_image_and_person_and_garment_independently(
     jitter: Callable[[DecodedSample, int], Batch], position: int
 ) -> None:  # fmt: skip
     item = DecodedSample(dot(24, 36), dot(24, 36), dot(40, 20), pose_at(24, 36), pose_at(40, 20))
@@ -72,7 +72,7 @@ def test_points_move_with_what_they_mark_and_person_and_garment_apart(
     assert not np.allclose(shifts[0], np.asarray(middle(Ic)) - middle(dot(40, 20)), atol=0.1 / SIDE)
 
 
-def test_a_point_that_leaves_the_picture_becomes_absent() -> None:
+def test_a_keypoint_outside_the_image_becomes_absent() -> None:
     pose = pose_at(2, 60)
     assert moved_pose(pose, np.array([0.04, 0]))[5].tolist() == pytest.approx([0.9853, 0.0391, 1], abs=1e-3)
     assert not moved_pose(pose, np.array([0.1, 0])).any()
@@ -93,20 +93,20 @@ def test_nothing_is_blurred(jitter: Callable[[DecodedSample, int], Batch], posit
 
 @pytest.mark.parametrize("right", [-16, -3, 0, 5, 16])
 @pytest.mark.parametrize("down", [-16, 0, 1, 16])
-def test_what_comes_in_repeats_the_edge(right: int, down: int) -> None:
+def test_shifts_pad_with_the_edge(right: int, down: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     rows, columns = (np.clip(np.arange(SIDE) - by, 0, SIDE - 1) for by in (down, right))
     assert np.array_equal(moved_image(picture, right, down), picture[rows][:, columns])
 
 
-def test_a_part_of_an_image_is_shifted_as_if_there_were_nothing_around_it() -> None:
+def test_a_view_is_shifted_like_a_copy() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     part = picture[8:40, 16:48]
     assert np.array_equal(moved_image(part, 3, -2), moved_image(part.copy(), 3, -2))
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**40])
-def test_draws_are_those_of_the_sample_noise_of_each_position(tiny: Callable[..., StageConfig], seed: int) -> None:
+def test_draws_match_sample_noise_at_each_position(tiny: Callable[..., StageConfig], seed: int) -> None:
     positions = [0, 1, 5, 1000, 10**12]
     noise = [SampleNoise(seed, stage, positions) for stage in ("base", "sr1024")]
     found = draw(tiny("base", f"seed={seed}", "data.jitter=0.2"), positions)
@@ -123,7 +123,7 @@ def test_draws_are_those_of_the_sample_noise_of_each_position(tiny: Callable[...
     assert not draw(tiny("base", "data.flip=false"), positions).flip.any()
 
 
-def test_jittered_batches_are_sound_and_a_function_of_the_position(
+def test_jittered_batches_are_valid_and_keyed_by_position(
     shards: Path, tiny: Callable[..., StageConfig]
 ) -> None:  # fmt: skip
     data = ShardFolder(shards, "train")

@@ -16,7 +16,7 @@ TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
 
 
-def test_on_a_cpu_they_are_the_loaders_own(tiny: TinyConfig) -> None:
+def test_on_a_cpu_batches_are_passed_through(tiny: TinyConfig) -> None:
     made = [blank_batch(tiny("base"), 2) for _ in range(3)]
     assert all(
         one is other for one, other in zip(prefetch_to_device((batch for batch in made), CPU), made, strict=True)
@@ -40,7 +40,7 @@ def test_closing_closes_the_loader(tiny: TinyConfig) -> None:
 
 
 @pytest.mark.parametrize(("stage", "count"), [("base", 5), ("sr1024", 1)])
-def test_every_tensor_of_a_batch_moves_and_nothing_else_changes(tiny: TinyConfig, stage: str, count: int) -> None:
+def test_to_device_moves_every_tensor_and_changes_nothing_else(tiny: TinyConfig, stage: str, count: int) -> None:
     batch = blank_batch(tiny(stage), 2)
     there = to_device(batch, torch.device("meta"))
     assert len(tensors_of(batch)) == len(tensors_of(there)) == count

@@ -50,7 +50,7 @@ def picture(data: ShardFolder, config: StageConfig, which: int, position: int, m
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_a_batch_is_what_each_sample_is_by_itself(shards: Path, tiny: TinyConfig, stage: str) -> None:
+def test_a_batch_equals_its_samples_decoded_one_by_one(shards: Path, tiny: TinyConfig, stage: str) -> None:
     data, config = ShardFolder(shards, "train"), tiny(stage, "data.batch=6", "data.threads=2")
     for batch in take(BatchLoader(data, config), 0, 8):
         order = [order_at(config.seed, len(data), position) for position in batch.positions]
@@ -69,7 +69,7 @@ def test_a_batch_is_what_each_sample_is_by_itself(shards: Path, tiny: TinyConfig
 @pytest.mark.parametrize("stage", ["base", "sr1024"])
 @pytest.mark.parametrize("threads", [1, 5])
 @pytest.mark.parametrize("room", [0.0, 3.5, 1e6])
-def test_what_is_kept_changes_no_batch(
+def test_caching_changes_no_batch(
     shards: Path, tiny: TinyConfig, stage: str, threads: int, room: float
 ) -> None:  # fmt: skip
     data = ShardFolder(shards, "train")
@@ -85,7 +85,7 @@ def test_what_is_kept_changes_no_batch(
     assert all(same(a, b) for a, b in zip(plain[5:], take(loader, 20, count - 5), strict=True))
 
 
-def test_the_third_stage_decodes_whole_images_only_if_it_comes_by_them_again(shards: Path, tiny: TinyConfig) -> None:
+def test_the_third_stage_decodes_whole_images_only_if_it_reuses_them(shards: Path, tiny: TinyConfig) -> None:
     data = ShardFolder(shards, "train")
     for steps, kept in ((len(data) - 1, 0), (len(data), len(data))):
         loader = BatchLoader(data, tiny("sr1024", f"steps={steps}", "data.batch=2"))
@@ -97,7 +97,7 @@ def test_the_third_stage_decodes_whole_images_only_if_it_comes_by_them_again(sha
 
 
 @pytest.mark.parametrize("pin", [False, True])
-def test_memory_is_page_locked_only_if_asked(
+def test_memory_is_pinned_only_on_request(
     shards: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch, pin: bool
 ) -> None:  # fmt: skip
     asked: list[bool] = []
@@ -134,7 +134,7 @@ def test_a_try_on_batch(loader: Loader) -> None:
 
 
 @pytest.mark.parametrize("member", [PERSON_256, AGNOSTIC, GARMENT, JP, JG])
-def test_mistake_5_no_zeros_are_handed_out_for_what_cannot_be_read(
+def test_mistake_5_unreadable_members_are_not_replaced_by_zeros(
     shards: Path, tmp_path: Path, tiny: TinyConfig, member: str
 ) -> None:  # fmt: skip
     folder = tmp_path / "shards"
@@ -156,7 +156,7 @@ def test_the_third_stage_reads_crops_of_the_person_alone(loader: Loader) -> None
     assert not torch.equal(first.x, second.x)
 
 
-def test_half_of_the_tuples_are_mirrored_as_a_whole(loader: Loader) -> None:
+def test_half_of_the_samples_are_flipped_consistently(loader: Loader) -> None:
     plain = take(loader("base", "data.flip=false"), 0, 20)
     mixed = take(loader(), 0, 20)
     mirrored = 0
@@ -177,7 +177,7 @@ def test_half_of_the_tuples_are_mirrored_as_a_whole(loader: Loader) -> None:
     assert 8 <= mirrored <= 32
 
 
-def test_flip_pose_exchanges_sides_and_keeps_absent_points_zero() -> None:
+def test_flip_pose_swaps_sides_and_keeps_absent_keypoints_zero() -> None:
     pose = np.zeros((17, 3), np.float32)
     pose[5] = (0.75, 0.5, 1)
     flipped = flip_pose(pose)
@@ -188,7 +188,7 @@ def test_flip_pose_exchanges_sides_and_keeps_absent_points_zero() -> None:
 
 @pytest.mark.parametrize("stage", ["base", "sr1024"])
 @pytest.mark.parametrize("world", [1, 2, 4])
-def test_the_shares_of_all_ranks_are_the_batch_of_one_process(
+def test_the_ranks_batches_concatenate_to_the_single_process_batch(
     shards: Path, tiny: TinyConfig, stage: str, world: int
 ) -> None:  # fmt: skip
     config = tiny(stage, "data.batch=4")
@@ -215,7 +215,7 @@ Damage = Callable[[str, str], str]
 
 
 @pytest.mark.parametrize(("stage", "member"), [("base", AGNOSTIC), ("sr1024", PERSON)])
-def test_the_next_sound_sample_comes_for_a_damaged_one(
+def test_a_damaged_sample_is_replaced_by_the_next_valid_one(
     shards: Path, copied: Path, damage: Damage, tiny: TinyConfig, stage: str, member: str
 ) -> None:  # fmt: skip
     bad = {damage("train-000000", member), damage("train-000001", member)}
@@ -242,7 +242,7 @@ def _x(image: Pixels) -> torch.Tensor:
     return torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
 
 
-def test_where_every_sample_is_damaged_the_run_stops(copied: Path, tiny: TinyConfig) -> None:
+def test_if_every_sample_is_damaged_the_run_stops(copied: Path, tiny: TinyConfig) -> None:
     for path in copied.glob("train-*.tar"):
         path.write_bytes(bytes(path.stat().st_size))
     data = ShardFolder(copied, "train", skip_damaged=lambda line: None)

@@ -13,7 +13,7 @@ def held(folder: Path) -> dict[str, int]:
     return {path.name.removesuffix(SUFFIX): path.stat().st_size for path in folder.glob(f"*{SUFFIX}")}
 
 
-def test_what_was_put_is_found_and_nothing_else(tmp_path: Path) -> None:
+def test_cached_blocks_are_found_and_no_others(tmp_path: Path) -> None:
     cache = BlockCache(tmp_path, 100)
     cache.put(f"a{SUFFIX}", b"x" * 40)
     assert cache.get(f"a{SUFFIX}", 40) == b"x" * 40
@@ -21,13 +21,13 @@ def test_what_was_put_is_found_and_nothing_else(tmp_path: Path) -> None:
     assert BlockCache(tmp_path, 100).get(f"a{SUFFIX}", 40) == b"x" * 40
 
 
-def test_a_block_of_another_size_is_not_handed_out(tmp_path: Path) -> None:
+def test_a_block_of_another_size_is_not_returned(tmp_path: Path) -> None:
     cache = BlockCache(tmp_path, 100)
     (tmp_path / f"a{SUFFIX}").write_bytes(b"short")
     assert cache.get(f"a{SUFFIX}", 40) is None
 
 
-def test_the_least_recently_used_goes_first_and_the_bound_holds(tmp_path: Path) -> None:
+def test_the_least_recently_used_block_is_evicted_first(tmp_path: Path) -> None:
     cache = BlockCache(tmp_path, 100)
     for number, name in enumerate("abc"):
         cache.put(name + SUFFIX, bytes(30))
@@ -39,7 +39,7 @@ def test_the_least_recently_used_goes_first_and_the_bound_holds(tmp_path: Path) 
     assert "e" not in held(tmp_path)
 
 
-def test_files_of_others_are_neither_counted_nor_removed(tmp_path: Path) -> None:
+def test_foreign_files_are_neither_counted_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_bytes(bytes(500))
     (tmp_path / "letter.tmp").write_bytes(bytes(500))
     cache = BlockCache(tmp_path, 100)
@@ -50,7 +50,7 @@ def test_files_of_others_are_neither_counted_nor_removed(tmp_path: Path) -> None
     assert (tmp_path / "letter.tmp").exists()
 
 
-def test_a_smaller_limit_and_a_dead_writer_are_seen_to_when_it_is_opened(tmp_path: Path) -> None:
+def test_opening_applies_a_smaller_limit_and_removes_leftover_files(tmp_path: Path) -> None:
     cache = BlockCache(tmp_path, 100)
     for name in "abc":
         cache.put(name + SUFFIX, bytes(30))
@@ -60,7 +60,7 @@ def test_a_smaller_limit_and_a_dead_writer_are_seen_to_when_it_is_opened(tmp_pat
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_processes_share_one_folder_within_one_bound(tmp_path: Path) -> None:
+def test_processes_share_a_folder_within_one_limit(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from train.data.cache import SUFFIX, BlockCache\n"
         "folder = Path(sys.argv[1]); cache = BlockCache(folder, 5000)\n"
@@ -81,7 +81,7 @@ def test_processes_share_one_folder_within_one_bound(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match=r"set data\.cache to another folder"):
         BlockCache(tmp_path / "file" / "cache", 100)

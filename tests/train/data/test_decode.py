@@ -17,7 +17,7 @@ def large(shards: Path) -> Pixels:
 
 
 @pytest.mark.parametrize("size", [512, 256, 128, 100, 32])
-def test_a_smaller_picture_is_close_to_the_area_average(large: Pixels, size: int) -> None:
+def test_reduced_decoding_is_close_to_the_area_average(large: Pixels, size: int) -> None:
     whole = decode_image(large, 1024, 1024)
     small = decode_image(large, 1024, size)
     averaged = cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA)
@@ -28,7 +28,7 @@ def test_a_smaller_picture_is_close_to_the_area_average(large: Pixels, size: int
 
 @pytest.mark.parametrize("size", [1024, 512, 256, 128, 300])
 @pytest.mark.parametrize("share", [0.1, 0.34, 0.5, 0.97, 1.0])
-def test_rows_that_are_left_out_do_not_change_those_above(large: Pixels, size: int, share: float) -> None:
+def test_omitted_rows_do_not_change_those_above(large: Pixels, size: int, share: float) -> None:
     bottom = round(share * size)
     part = decode_image(large, 1024, size, bottom)
     assert np.array_equal(part[:bottom], decode_image(large, 1024, size)[:bottom])
@@ -38,7 +38,7 @@ def test_rows_that_are_left_out_do_not_change_those_above(large: Pixels, size: i
 @pytest.mark.parametrize("agree", [True, False])
 @pytest.mark.parametrize("sampling", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420])
 @pytest.mark.parametrize("size", [256, 128, 64, 16])
-def test_every_bottom_gives_the_rows_of_the_whole(
+def test_every_cut_gives_the_rows_of_the_whole_image(
     monkeypatch: pytest.MonkeyPatch, agree: bool, sampling: int, size: int
 ) -> None:  # fmt: skip
     """On noise, the worst of images; where the decoders differ, Pillow alone decodes what is cropped."""
@@ -59,7 +59,7 @@ def test_the_decoders_of_this_installation_agree() -> None:
 
 @pytest.mark.parametrize("bottom", [None, 256])
 @pytest.mark.parametrize("member", [PERSON_256, AGNOSTIC])
-def test_what_is_not_the_whole_picture_is_refused(shards: Path, member: str, bottom: int | None) -> None:
+def test_incomplete_images_are_refused(shards: Path, member: str, bottom: int | None) -> None:
     data = np.frombuffer(ShardFolder(shards, "train").read(0, member)[0], np.uint8)
     for size in (256, 64):
         assert decode_image(data, 256, size, bottom).shape == (size, size, 3)

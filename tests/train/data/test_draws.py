@@ -7,7 +7,7 @@ from train.diffusion.randomness import SampleNoise
 
 @pytest.mark.parametrize("seed", [0, 1, 2**63])
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_they_are_the_numbers_that_each_generator_begins_with(seed: int, stage: str) -> None:
+def test_draws_equal_the_first_numbers_of_each_generator(seed: int, stage: str) -> None:
     positions = [*range(300), 10**9, 2**40]
     noise = SampleNoise(seed, stage, positions)
     for purpose in (("crop",), ("flip",), ("jitter", "person"), ("ddpm", 3)):
@@ -17,11 +17,11 @@ def test_they_are_the_numbers_that_each_generator_begins_with(seed: int, stage: 
         assert np.array_equal(pairs[:, 0], noise.uniform((), *purpose).numpy())
 
 
-def test_no_positions_are_no_numbers() -> None:
+def test_no_positions_give_no_numbers() -> None:
     assert uniform_pairs(0, "base", [], "flip").shape == (0, 2)
 
 
-def test_every_epoch_sees_every_sample_once_in_another_order() -> None:
+def test_every_epoch_visits_every_sample_once_in_a_new_order() -> None:
     epochs = [[order_at(0, 10, epoch * 10 + place) for place in range(10)] for epoch in range(3)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
@@ -35,5 +35,5 @@ def test_the_order_is_a_function_of_seed_and_position() -> None:
 
 
 @pytest.mark.parametrize("position", [0, 99, 100])
-def test_one_sample_is_always_that_one(position: int) -> None:
+def test_a_single_sample_is_always_drawn(position: int) -> None:
     assert order_at(7, 1, position) == 0

@@ -10,11 +10,11 @@ def item(side: int) -> DecodedSample:
     return DecodedSample(np.zeros((side, side, 3), np.uint8), Jp=np.zeros((17, 3), np.float32))
 
 
-def test_an_item_takes_the_bytes_of_its_arrays_and_a_little_more() -> None:
+def test_an_item_counts_its_arrays_bytes_plus_overhead() -> None:
     assert 3 * 64**2 + 204 < item(64).nbytes < 3 * 64**2 + 204 + 2048
 
 
-def test_items_are_kept_until_the_bytes_are_spent() -> None:
+def test_items_are_cached_until_the_limit() -> None:
     one = item(64)
     kept = DecodedCache(2 * one.nbytes + 10)
     for which in range(4):
@@ -34,7 +34,7 @@ def test_an_item_is_counted_once() -> None:
     assert kept.get(3) is one
 
 
-def test_threads_do_not_exceed_the_bound_together() -> None:
+def test_threads_together_stay_within_the_limit() -> None:
     one = item(8)
     kept = DecodedCache(100 * one.nbytes)
 
@@ -50,7 +50,7 @@ def test_threads_do_not_exceed_the_bound_together() -> None:
     assert (len(kept), kept.nbytes) == (100, 100 * one.nbytes)
 
 
-def test_nothing_is_kept_where_nothing_may_be() -> None:
+def test_a_limit_of_zero_caches_nothing() -> None:
     kept = DecodedCache(0)
     kept.put(0, item(8))
     assert len(kept) == 0

@@ -9,7 +9,7 @@ from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 
 
-def test_the_cache_is_for_urls_alone_and_where_the_settings_say(
+def test_only_urls_are_cached_in_the_configured_folder(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
@@ -57,7 +57,7 @@ def edit_version(folder: Path) -> None:
         (edit_version, "version 7, not a manifest of this version"),
     ],
 )
-def test_what_does_not_fit_is_found_before_the_first_sample(
+def test_inconsistent_shards_are_reported_on_opening(
     copied: Path, change: Callable[[Path], None], said: str
 ) -> None:  # fmt: skip
     change(copied)

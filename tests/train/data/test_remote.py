@@ -43,7 +43,7 @@ def in_memory(shards: Path) -> str:
 
 
 @pytest.mark.parametrize("stage", ["base", "sr1024"])
-def test_batches_are_those_of_the_folder(
+def test_batches_equal_the_folders(
     shards: Path, in_memory: str, server: HttpServer, tmp_path: Path, tiny: TinyConfig, stage: str
 ) -> None:  # fmt: skip
     cache = BlockCache(tmp_path, 10**9)
@@ -56,7 +56,7 @@ def test_batches_are_those_of_the_folder(
                 assert (a.Ia is b.Ia is None) or (a.Ia is not None and b.Ia is not None and torch.equal(a.Ia, b.Ia))
 
 
-def test_one_request_brings_what_a_try_on_stage_needs_and_the_cache_spares_the_next(
+def test_a_sample_takes_one_request_and_none_once_cached(
     server: HttpServer, tmp_path: Path
 ) -> None:  # fmt: skip
     data = ShardFolder(server.url, "train", cache=BlockCache(tmp_path, 10**9))
@@ -73,7 +73,7 @@ def test_one_request_brings_what_a_try_on_stage_needs_and_the_cache_spares_the_n
     assert not server.requests
 
 
-def test_a_shard_that_is_gone_is_one_line(in_memory: str) -> None:
+def test_a_missing_shard_is_a_user_error(in_memory: str) -> None:
     data = ShardFolder(in_memory, "train")
     memory = fsspec.filesystem("memory")
     memory.rm("/bucket/shards", recursive=True)

@@ -27,7 +27,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, shards: Path) -> Iterator[S3Server]:
         yield server
 
 
-def test_batches_are_those_of_the_folder_though_connections_break(s3: S3Server, shards: Path, tiny: TinyConfig) -> None:
+def test_batches_equal_the_folders_despite_broken_connections(s3: S3Server, shards: Path, tiny: TinyConfig) -> None:
     config = tiny("base")
     there = ShardFolder(f"s3://{BUCKET}/shards", "train")
     s3.proxy.break_off(times=2, after=20_000)
@@ -37,7 +37,9 @@ def test_batches_are_those_of_the_folder_though_connections_break(s3: S3Server, 
     assert s3.proxy.broken == 2
 
 
-def test_a_missing_bucket_and_missing_credentials_are_one_line(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_bucket_and_missing_credentials_are_user_errors(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError, match=r"--shards s3://nobodys: no manifest.json in it"):
         ShardFolder("s3://nobodys", "train")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")

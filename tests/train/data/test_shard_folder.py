@@ -12,7 +12,7 @@ from schemas import AGNOSTIC, JP, MID_GREY, PERSON, Sample
 from train.data import ShardFolder
 
 
-def test_members_are_read_by_their_place(shards: Path) -> None:
+def test_members_are_read_by_offset(shards: Path) -> None:
     data = ShardFolder(shards, "train")
     assert len(data) == len(set(data.keys)) > 10
     last = len(data) - 1

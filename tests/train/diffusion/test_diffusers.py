@@ -115,7 +115,7 @@ def test_the_second_order_formula_is_the_midpoint_one() -> None:
     assert max(heun[0], heun[-1]) < 1e-5  # the first and the last step are of first order in both
 
 
-def test_the_linear_schedule_is_ddpms() -> None:
+def test_the_linear_schedule_matches_ddpm() -> None:
     theirs = importlib.import_module("diffusers").DDPMScheduler(beta_start=1e-4, beta_end=0.02)
     alpha, _ = LinearSchedule().alpha_sigma(CHAIN)
     torch.testing.assert_close(theirs.alphas_cumprod.double(), alpha**2, rtol=1e-4, atol=0)

@@ -56,7 +56,7 @@ def test_hands_next_to_the_hips_stay_visible() -> None:
     assert not visible[int((wrist[1] - 0.06) * SIDE), int(hand_x * SIDE)], "the forearm has a sleeve, or had one"
 
 
-def test_trousers_and_unknown_trunks_mask_nothing_more() -> None:
+def test_trousers_and_unknown_trunks_add_no_mask() -> None:
     assert torch.equal(hide_hem(WHITE, person(), garment("hip", "knee", "ankle")), WHITE)
     cut = person()
     cut[:, KEYPOINTS.index("left_hip")] = 0

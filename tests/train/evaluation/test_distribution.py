@@ -33,7 +33,7 @@ def test_fid_is_the_closed_form_between_gaussians() -> None:
     assert figures["fid"] == pytest.approx(expected.item(), rel=1e-9)
 
 
-def test_kid_of_all_pictures_is_the_unbiased_estimate() -> None:
+def test_kid_of_all_images_is_the_unbiased_estimate() -> None:
     real, made = (gaussian(12, torch.full((3,), m).double(), torch.eye(3).double(), 3 + m) for m in (0, 1))
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def test_kid_of_all_pictures_is_the_unbiased_estimate() -> None:
     assert distances(real, made, 0)["kid"] == pytest.approx(expected.item(), rel=1e-9)
 
 
-def test_random_subsets_are_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_subsets_depend_on_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distribution, "KID_SUBSET_SIZE", 6)
     real, made = (gaussian(12, torch.full((3,), m).double(), torch.eye(3).double(), m) for m in (0, 1))
     state = torch.get_rng_state()

@@ -1,4 +1,4 @@
-"""A whole evaluation: figures of known pictures, the same with the same seed, what is left out."""
+"""Whole evaluations: metrics of known images, the same with the same seed, and skipped metrics."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measure(stages: list[TrainedStage], shards: Path) -> Measure:
     return run
 
 
-def test_figures_are_those_of_the_pictures(measure: Measure, stages: list[TrainedStage], shards: Path) -> None:
+def test_metrics_match_the_images(measure: Measure, stages: list[TrainedStage], shards: Path) -> None:
     result = measure(2, seed=4)
     data = ShardFolder(shards, "val")
     expected = []
@@ -58,7 +58,7 @@ def test_figures_are_those_of_the_pictures(measure: Measure, stages: list[Traine
     assert set(result.left_out) == {"lpips", "fid", "kid"}
 
 
-def test_all_figures_with_all_networks_and_the_seed_decides(measure: Measure, networks: Path) -> None:
+def test_all_networks_give_all_metrics_reproducibly_by_seed(measure: Measure, networks: Path) -> None:
     one, again, other = (measure(2, seed, networks) for seed in (0, 0, 1))
     assert one == again
     assert one.metrics != other.metrics
@@ -69,7 +69,7 @@ def test_all_figures_with_all_networks_and_the_seed_decides(measure: Measure, ne
     assert all("lpips" in figures for figures in (*one.stages.values(), *one.bicubic.values()))
 
 
-def test_perfect_pictures_have_no_distance_from_photographs(
+def test_perfect_images_have_zero_distance(
     measure: Measure, networks: Path, stages: list[TrainedStage], shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ShardFolder(shards, "val")
@@ -87,7 +87,7 @@ def test_perfect_pictures_have_no_distance_from_photographs(
     assert 15 < result.bicubic["sr1024"]["psnr"] < 50
 
 
-def test_one_person_has_no_distribution(measure: Measure, networks: Path) -> None:
+def test_one_person_gives_no_fid_or_kid(measure: Measure, networks: Path) -> None:
     assert measure(1, 0, networks).left_out["fid"] == "needs at least two people; give --pairs 2 or more"
 
 
@@ -109,7 +109,7 @@ def test_the_command_prints_one_object_or_a_table(trained: Path, shards: Path, n
     assert done.stderr == ""
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_a_missing_extra_is_reported(
     trained: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     import sys

@@ -26,13 +26,13 @@ def test_lpips_is_torchmetrics_own(networks: Path, monkeypatch: pytest.MonkeyPat
     assert not lpips(one, one).any()
 
 
-def test_the_extractor_is_asked_for_features(networks: Path) -> None:
+def test_the_extractor_returns_features(networks: Path) -> None:
     features = load_inception(networks / INCEPTION)(torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
     assert (features.shape, features.dtype) == ((2, 4), torch.float64)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\x03\x04"])
-def test_another_file_is_a_mistake(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_weights_file_is_a_user_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UserError, match="not the weights of AlexNet; get them from https"):
         load_lpips(tmp_path / "file")
@@ -40,13 +40,13 @@ def test_another_file_is_a_mistake(tmp_path: Path, content: bytes) -> None:
         load_inception(tmp_path / "file")
 
 
-def test_another_network_is_a_mistake(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_a_user_error(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "file")
     with pytest.raises(UserError, match="not the weights of AlexNet"):
         load_lpips(tmp_path / "file")
 
 
-def test_what_is_missing_is_told_with_where_to_get_it(networks: Path, tmp_path: Path) -> None:
+def test_missing_networks_are_reported_with_their_source(networks: Path, tmp_path: Path) -> None:
     assert missing(networks) == {}
     assert set(checksums(networks)) == {ALEXNET, INCEPTION}
     assert (set(missing(None)), checksums(None)) == ({"lpips", "fid", "kid"}, {})

@@ -20,7 +20,7 @@ def psnr(error: float) -> float:
     return 20 * math.log10(255 / error)
 
 
-def test_psnr_is_told_inside_and_outside_of_the_box() -> None:
+def test_psnr_is_reported_inside_and_outside_the_mask() -> None:
     picture = TRUTH + np.where(BOX, 20, 5).astype(np.uint8)[:, :, None]
     quality = image_quality(picture, TRUTH, BOX)
     assert quality["psnr_inside"] == pytest.approx(psnr(20))
@@ -29,7 +29,7 @@ def test_psnr_is_told_inside_and_outside_of_the_box() -> None:
     assert quality["psnr"] == pytest.approx(psnr(np.sqrt(share * 20**2 + (1 - share) * 5**2)))
 
 
-def test_ssim_is_one_for_the_same_and_falls_where_something_changed() -> None:
+def test_ssim_is_one_for_equal_images_and_falls_where_they_differ() -> None:
     same = image_quality(TRUTH, TRUTH, BOX)
     assert [same["ssim"], same["ssim_inside"]] == pytest.approx([1, 1])
     assert np.isinf(same["psnr"])
@@ -41,7 +41,7 @@ def test_ssim_is_one_for_the_same_and_falls_where_something_changed() -> None:
     assert quality["ssim"] == pytest.approx(mixed)
 
 
-def test_a_constant_picture_has_the_ssim_of_its_brightness() -> None:
+def test_a_constant_image_has_the_ssim_of_its_brightness() -> None:
     one, other = (np.full((16, 16, 3), value, np.uint8) for value in (100, 150))
     a, b, c1 = 100 / 255, 150 / 255, 0.01**2
     quality = image_quality(one, other, np.ones((16, 16), bool))

@@ -1,4 +1,4 @@
-"""Swaps against their truth: the truth itself is perfect, the baselines are what they say, strangers are left out."""
+"""Swaps against ground truth: perfect for the truth itself, baselines, and people who are skipped."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _listed(truth: Path) -> tuple[Swap, ...]:
     return Truth.model_validate_json((truth / SWAPS).read_bytes()).swaps
 
 
-def test_the_truth_itself_is_perfect_and_another_truth_is_wrong(truth: Path, val: ShardFolder) -> None:
+def test_ground_truth_scores_perfectly_and_another_truth_does_not(truth: Path, val: ShardFolder) -> None:
     known: dict[tuple[int, bytes], list[list[Pixels]]] = {}
     for person in dressable_people(truth, val):
         answers = [
@@ -108,7 +108,7 @@ def test_the_truth_itself_is_perfect_and_another_truth_is_wrong(truth: Path, val
     assert "bicubic" not in right.stages["base"]
 
 
-def test_the_cut_is_that_of_the_shards(aihub: Path, truth: Path, val: ShardFolder, tmp_path: Path) -> None:
+def test_ground_truth_is_cropped_like_the_shards(aihub: Path, truth: Path, val: ShardFolder, tmp_path: Path) -> None:
     """A photograph in the truth's place comes out as the stored Ip does."""
     person = dressable_people(truth, val)[0]
     sample, candidate = val.sample(person.position), person.candidates[0]
@@ -125,7 +125,7 @@ def test_the_cut_is_that_of_the_shards(aihub: Path, truth: Path, val: ShardFolde
     np.testing.assert_array_equal(small, resize(ours, 256))
 
 
-def test_masks_lie_on_the_cut(truth: Path, val: ShardFolder) -> None:
+def test_masks_align_with_the_crop(truth: Path, val: ShardFolder) -> None:
     """Ia is grey where the garment will be, all but what sticks out; nothing of the garment is kept."""
     for person in dressable_people(truth, val):
         grey = (val.image(person.position, AGNOSTIC) == MID_GREY).all(axis=2)
@@ -136,7 +136,7 @@ def test_masks_lie_on_the_cut(truth: Path, val: ShardFolder) -> None:
             assert grey[found.garment].mean() > 0.8
 
 
-def test_a_mask_is_scaled_by_its_share(truth: Path, val: ShardFolder) -> None:
+def test_a_mask_is_scaled_by_area(truth: Path, val: ShardFolder) -> None:
     person = dressable_people(truth, val)[0]
     whole, small = (ground_truth(truth, person, person.candidates[0], size, large=True) for size in (1024, 32))
     share = whole.garment.reshape(32, 32, 32, 32).mean(axis=(1, 3))
@@ -152,7 +152,7 @@ def _swap(item: str, sleeve: str = "none", kind: str = "top") -> Candidate:
     return Candidate(swap, 0)
 
 
-def test_figures_of_hand_made_pictures() -> None:
+def test_metrics_of_constructed_images() -> None:
     garment, kept = np.zeros((2, 16, 16), bool)
     garment[4:8], kept[12:] = True, True
 
@@ -204,7 +204,7 @@ def test_rows_without_a_network_do_not_depend_on_one(truth: Path, val: ShardFold
         assert one.stages[name]["mean colour"]["psnr_inside"] != one.stages[name]["Ia"]["psnr_inside"]
 
 
-def test_swaps_are_spread_and_the_seed_decides(truth: Path, val: ShardFolder) -> None:
+def test_swaps_are_spread_over_people_by_seed(truth: Path, val: ShardFolder) -> None:
     people = dressable_people(truth, val)
     assert len(people) == 4
 
@@ -218,7 +218,7 @@ def test_swaps_are_spread_and_the_seed_decides(truth: Path, val: ShardFolder) ->
     assert sorted(told(1000, 0)) == sorted((p.position, n) for p in people for n in range(2))
 
 
-def test_whom_training_has_seen_is_not_dressed(built: Path, truth: Path, val: ShardFolder, tmp_path: Path) -> None:
+def test_training_people_are_not_dressed(built: Path, truth: Path, val: ShardFolder, tmp_path: Path) -> None:
     """prep moves what looks like training; here the list names a person and a garment of the training split."""
     train = ShardFolder(built, "train")
     swaps, people = _listed(truth), dressable_people(truth, val)
@@ -236,12 +236,12 @@ def test_whom_training_has_seen_is_not_dressed(built: Path, truth: Path, val: Sh
         dressable_people(truth, train)
 
 
-def test_a_person_with_one_garment_left_is_left_out(truth: Path, val: ShardFolder, tmp_path: Path) -> None:
+def test_people_with_a_single_candidate_are_skipped(truth: Path, val: ShardFolder, tmp_path: Path) -> None:
     folder = _copy(truth, tmp_path / "truth", _listed(truth)[1:])
     assert len(dressable_people(folder, val)) == len(dressable_people(truth, val)) - 1
 
 
-def test_the_command_prints_both(truth: Path, built: Path, trained: Path) -> None:
+def test_the_command_prints_photographs_and_swaps(truth: Path, built: Path, trained: Path) -> None:
     arguments = ["evaluate", "--runs", str(trained), "--shards", str(built), "--truth", str(truth), "--pairs", "1"]
     done = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
     assert done.exit_code == 0
@@ -268,7 +268,7 @@ def test_the_command_prints_both(truth: Path, built: Path, trained: Path) -> Non
         ("small-mask", "not an image of 720x1280 pixels"),
     ],
 )
-def test_a_harmed_folder_is_named(
+def test_a_damaged_truth_folder_is_reported(
     harm: str, said: str, truth: Path, built: Path, trained: Path, tmp_path: Path
 ) -> None:
     folder = _copy(truth, tmp_path / "truth", _listed(truth))

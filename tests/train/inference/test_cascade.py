@@ -44,7 +44,7 @@ def inputs(size: int) -> TryOnInputs:
 
 
 @pytest.mark.parametrize(("film", "expected"), [("t", 4), ("static", 1)])
-def test_a_static_garment_is_computed_once_a_picture(tiny: TinyConfig, film: str, expected: int) -> None:
+def test_static_garment_features_are_computed_once_per_image(tiny: TinyConfig, film: str, expected: int) -> None:
     stage = untrained(tiny("base", f"model.garment_film={film}", "sampling.steps=4"))
     calls: dict[str, int] = {"garment": 0, "person": 0}
     for name in calls:
@@ -56,7 +56,7 @@ def test_a_static_garment_is_computed_once_a_picture(tiny: TinyConfig, film: str
     assert calls == {"garment": expected, "person": 4}
 
 
-def test_reuse_changes_no_picture(tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reuse_changes_no_image(tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = untrained(tiny("base", "model.garment_film=static", "sampling.steps=4", "sampling.sampler=ddpm"))
     reused = sample_stage(stage, inputs(64), 0, range(2), Overrides())
     monkeypatch.setattr("train.inference.cascade.GarmentReuse", lambda model: model)
@@ -73,14 +73,14 @@ def test_fast_is_the_second_order_sampler_in_few_steps(preset: str, stage: Stage
     assert fast.model_copy(update={"sampler": own.sampler, "grid": own.grid, "steps": own.steps}) == own
 
 
-def test_what_is_not_given_stays_the_stages_own() -> None:
+def test_missing_overrides_keep_the_stages_settings() -> None:
     own = SamplingConfig(sampler="ddim", steps=7, guidance=3.0)
     assert Overrides().applied_to(own) == own
     changed = Overrides(sampler="ddpm", guidance=0.0).applied_to(own)
     assert changed == SamplingConfig(sampler="ddpm", steps=7, guidance=0.0)
 
 
-def test_a_fast_stage_evaluates_its_network_so_often(tiny: TinyConfig) -> None:
+def test_number_of_network_evaluations_of_a_fast_stage(tiny: TinyConfig) -> None:
     stage = untrained(tiny("base", "sampling.sampler=ddpm", "sampling.steps=60"))
     calls: list[int] = []
     stage.model.register_forward_hook(lambda *_: calls.append(1))
@@ -96,7 +96,7 @@ def test_a_fast_stage_evaluates_its_network_so_often(tiny: TinyConfig) -> None:
         ("fp16", "cuda", False, "fp16"), ("fp32", "cuda", False, "fp32"),
     ],
 )  # fmt: skip
-def test_the_machine_decides_what_is_sampled_in(
+def test_sampling_precision_depends_on_the_machine(
     monkeypatch: pytest.MonkeyPatch, trained: Precision, device: str, native: bool, sampled: Precision
 ) -> None:
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: native)
@@ -104,7 +104,7 @@ def test_the_machine_decides_what_is_sampled_in(
     assert sampling_precision(trained, torch.device(device)) == sampled
 
 
-def test_guidance_that_was_never_trained_is_refused_and_no_longer_kept(tiny: TinyConfig) -> None:
+def test_guidance_without_condition_dropout_is_refused(tiny: TinyConfig) -> None:
     config = tiny("sr1024", "diffusion.drop=0", "sampling.guidance=1")
     weights = build_model(config.model).state_dict()
     kept = config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 2.0})})

@@ -33,7 +33,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_alone_or_among_others_a_picture_has_the_same_bits(stages: list[TrainedStage], outfits: list[Outfit]) -> None:
+def test_an_image_does_not_depend_on_its_batch(stages: list[TrainedStage], outfits: list[Outfit]) -> None:
     among = dress(stages, outfits, seed=3, overrides=RANDOM, device=CPU)
     for index in (2, 0, 1):
         (alone,) = dress(stages, [outfits[index]], seed=3, overrides=RANDOM, device=CPU)
@@ -43,13 +43,13 @@ def test_alone_or_among_others_a_picture_has_the_same_bits(stages: list[TrainedS
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1024, 1), (512, 4), (256, 8), (32, 8)])
-def test_a_gpu_gets_what_its_memory_holds(stages: list[TrainedStage], size: int, expected: int) -> None:
+def test_a_gpu_batch_fits_its_memory(stages: list[TrainedStage], size: int, expected: int) -> None:
     last = replace(stages[-1], config=stages[-1].config.model_copy(update={"size": size}))
     assert batch_size_for([*stages[:1], last], torch.device("cuda")) == expected
     assert batch_size_for([*stages[:1], last], CPU) == 1
 
 
-def test_in_one_batch_pictures_differ_by_rounding_alone(
+def test_batching_changes_images_by_rounding_only(
     stages: list[TrainedStage], outfits: list[Outfit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = dress(stages, outfits, seed=3, overrides=RANDOM, device=CPU)
@@ -60,7 +60,7 @@ def test_in_one_batch_pictures_differ_by_rounding_alone(
             assert np.abs(a.astype(int) - b).max() <= 1
 
 
-def test_seed_person_and_garment_change_the_picture(stages: list[TrainedStage], outfits: list[Outfit]) -> None:
+def test_seed_person_and_garment_change_the_image(stages: list[TrainedStage], outfits: list[Outfit]) -> None:
     def picture(outfit: Outfit, seed: int) -> np.ndarray:
         return dress(stages[:1], [outfit], seed=seed, overrides=RANDOM, device=CPU)[0][0]
 

@@ -37,7 +37,7 @@ def exported(stages: list[TrainedStage], shards: Path, tmp_path_factory: pytest.
     return folder
 
 
-def test_the_cards_code_dresses_as_sampling_does(
+def test_the_model_cards_code_gives_the_sampled_image(
     exported: Path, stages: list[TrainedStage], shards: Path, tmp_path: Path
 ) -> None:  # fmt: skip
     data, pair = ShardFolder(shards, "val"), Pair(2, 1)
@@ -60,7 +60,7 @@ def test_the_cards_code_dresses_as_sampling_does(
         assert np.array_equal(np.array(dressed), np.array(sampled))
 
 
-def test_the_readmes_lines_are_the_cards(exported: Path) -> None:
+def test_the_readmes_example_matches_the_model_card(exported: Path) -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     lines = [line.partition("#")[0].strip() for line in block.splitlines() if line]
@@ -69,13 +69,13 @@ def test_the_readmes_lines_are_the_cards(exported: Path) -> None:
     assert set(lines) <= set(card)
 
 
-def test_who_may_read_the_card_may_read_the_weights(exported: Path) -> None:
+def test_weights_are_as_readable_as_the_card(exported: Path) -> None:
     modes = {path.name: path.stat().st_mode for path in exported.iterdir()}
     assert set(modes) == {CARD, CASCADE, "base.safetensors", "sr256.safetensors", "sr1024.safetensors"}
     assert set(modes.values()) == {modes[CARD]}
 
 
-def test_the_card_says_what_it_was_trained_on(exported: Path, shards: Path) -> None:
+def test_the_card_names_the_training_data(exported: Path, shards: Path) -> None:
     card = (exported / CARD).read_text(encoding="utf-8")
     manifest = ShardFolder(shards, "train").manifest
     assert manifest.fingerprint in card
@@ -84,7 +84,7 @@ def test_the_card_says_what_it_was_trained_on(exported: Path, shards: Path) -> N
     assert "| sr1024 | nano | 128² → 256² |" in card
 
 
-def test_a_card_without_shards_says_so(stages: list[TrainedStage], tmp_path: Path) -> None:
+def test_a_card_without_shards_states_unknown_data(stages: list[TrainedStage], tmp_path: Path) -> None:
     export_cascade(stages[:1], tmp_path, None)  # an empty folder is as good as none
     assert "Unknown: a run folder does not record a description of its shards" in (tmp_path / CARD).read_text(
         encoding="utf-8"
@@ -92,14 +92,14 @@ def test_a_card_without_shards_says_so(stages: list[TrainedStage], tmp_path: Pat
     assert [stage.config.stage for stage in TryOnCascade.load(tmp_path, "cpu").stages] == ["base"]
 
 
-def test_a_folder_that_holds_something_is_left_alone(stages: list[TrainedStage], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(stages: list[TrainedStage], tmp_path: Path) -> None:
     (tmp_path / "note").write_text("mine")
     with pytest.raises(UserError, match="not an empty folder"):
         export_cascade(stages, tmp_path, None)
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
 
 
-def test_a_failure_leaves_nothing_behind(
+def test_a_failed_export_leaves_nothing(
     stages: list[TrainedStage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     def full(*_: object) -> str:
@@ -111,7 +111,7 @@ def test_a_failure_leaves_nothing_behind(
     assert not list(tmp_path.iterdir())
 
 
-def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
+def test_damaged_exports_are_reported(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"no {CASCADE} in it"):
         TryOnCascade.load(tmp_path, "cpu")
     (tmp_path / CASCADE).write_bytes((exported / CASCADE).read_bytes())
@@ -125,7 +125,7 @@ def test_damage_is_told(exported: Path, tmp_path: Path) -> None:
         TryOnCascade.load(tmp_path, "cpu")
 
 
-def test_a_view_is_as_good_as_a_copy(exported: Path) -> None:
+def test_array_views_are_accepted(exported: Path) -> None:
     cascade = TryOnCascade.load(exported, "cpu")
     bgr = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     pose = np.zeros((17, 3))

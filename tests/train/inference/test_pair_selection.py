@@ -22,7 +22,7 @@ def test_keys_are_paired_in_order(data: ShardFolder) -> None:
     assert keyed_pairs(data, [first, third], [second, first]) == [Pair(0, 1), Pair(2, 0)]
 
 
-def test_an_unknown_key_is_told_what_is_near(data: ShardFolder) -> None:
+def test_an_unknown_key_gets_similar_keys(data: ShardFolder) -> None:
     wrong = data.keys[1] + "x"
     with pytest.raises(UserError, match=rf"--garment {wrong}: no such key .* similar keys: .*\b{data.keys[1]}\b"):
         keyed_pairs(data, [data.keys[0]], [wrong])
@@ -35,7 +35,7 @@ def test_a_person_needs_a_garment(data: ShardFolder) -> None:
 
 @pytest.mark.parametrize("separator", [",", "\t", ", "])
 @pytest.mark.parametrize("header", ["", "person{}garment\n", "﻿Person{}Garment\n\n"])
-def test_a_file_of_pairs(data: ShardFolder, tmp_path: Path, separator: str, header: str) -> None:
+def test_pairs_are_read_from_a_file(data: ShardFolder, tmp_path: Path, separator: str, header: str) -> None:
     a, b = data.keys[:2]
     path = tmp_path / "pairs"
     path.write_text(header.format(separator) + f"{a}{separator}{b}\n\n{b}{separator}{b}\n", encoding="utf-8")
@@ -51,7 +51,7 @@ def test_a_file_of_pairs(data: ShardFolder, tmp_path: Path, separator: str, head
         ("{b}9\t{b}", "line 3: {b}9: no such key in this split of .*similar keys: {b}"),
     ],
 )
-def test_a_mistake_in_a_file_names_its_line(data: ShardFolder, tmp_path: Path, line: str, said: str) -> None:
+def test_an_error_in_a_file_names_its_line(data: ShardFolder, tmp_path: Path, line: str, said: str) -> None:
     a, b = data.keys[:2]
     path = tmp_path / "pairs.csv"
     path.write_text(f"person,garment\n{a},{b}\n{line.format(a=a, b=b)}\n")
@@ -59,7 +59,7 @@ def test_a_mistake_in_a_file_names_its_line(data: ShardFolder, tmp_path: Path, l
         pairs_from_file(data, path)
 
 
-def test_a_file_without_pairs_or_no_file(data: ShardFolder, tmp_path: Path) -> None:
+def test_an_empty_or_missing_file_is_a_user_error(data: ShardFolder, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("person,garment\n")
     with pytest.raises(UserError, match="no pair in it"):
         pairs_from_file(data, tmp_path / "empty")
@@ -70,7 +70,7 @@ def test_a_file_without_pairs_or_no_file(data: ShardFolder, tmp_path: Path) -> N
         pairs_from_file(data, tmp_path / "binary")
 
 
-def test_all_against_all_is_bounded_and_spread(data: ShardFolder) -> None:
+def test_all_pairs_are_limited_and_spread_evenly(data: ShardFolder) -> None:
     n = len(data)
     whole, total = all_pairs(data, n * n)
     assert total == n * n
@@ -81,7 +81,7 @@ def test_all_against_all_is_bounded_and_spread(data: ShardFolder) -> None:
     assert len(all_pairs(data, None)[0]) == min(ALL_BOUND, n * n)
 
 
-def test_all_against_all_keeps_to_the_kind_of_garment(data: ShardFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_pairs_stay_within_a_kind_of_garment(data: ShardFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = ["lower" if position % 3 == 1 else "upper" for position in range(len(data))]
     real = data.sample
     monkeypatch.setattr(data, "sample", lambda at: real(at).model_copy(update={"garment": kinds[at]}))

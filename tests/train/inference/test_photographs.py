@@ -39,7 +39,7 @@ def labelled(drawn: Path, subject: str, image: Path) -> Labelled:
     return Labelled(image, pose, parse)
 
 
-def test_two_photographs_become_a_picture(photos: Path, trained: Path) -> None:
+def test_two_photographs_give_an_image(photos: Path, trained: Path) -> None:
     arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--runs", str(trained))
     done = try_on(photos, *arguments)
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_two_photographs_become_a_picture(photos: Path, trained: Path) -> None:
     assert pictures[1].read_bytes() == before
 
 
-def test_what_prep_cannot_do_is_passed_on(photos: Path, trained: Path) -> None:
+def test_preps_errors_are_passed_on(photos: Path, trained: Path) -> None:
     """Another kind of garment has no labels by hand, so weights are needed, and there are none."""
     arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--kind", "dress", "--runs", str(trained))
     done = try_on(photos, *arguments, U2NET_HOME=str(photos / "none"), REMBG_HOME=str(photos / "none"))
@@ -59,6 +59,6 @@ def test_what_prep_cannot_do_is_passed_on(photos: Path, trained: Path) -> None:
     assert "prep: weights are missing" in done.stderr
 
 
-def test_a_missing_photograph_is_one_line(photos: Path, trained: Path) -> None:
+def test_a_missing_photograph_is_a_user_error(photos: Path, trained: Path) -> None:
     done = try_on(photos, "--person", "c.jpg", "--garment", "b.jpg", "--runs", str(trained))
     assert (done.returncode, done.stderr) == (2, "trainer: c.jpg: no such file; give a photograph\n")

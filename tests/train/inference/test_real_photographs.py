@@ -98,7 +98,7 @@ def test_one_command_dresses_one_person(
     assert size_of(path) == (256, 256)
 
 
-def test_the_demos_page_takes_photographs(
+def test_the_demo_page_accepts_photographs(
     photos: Path,
     estimator_weights: Path,
     shards: Path,

@@ -39,7 +39,7 @@ def sample(runs: Path, shards: Path, out: Path, pairs: list[Pair], weights: str 
     return data
 
 
-def test_pictures_say_how_they_were_made(trained: Path, shards: Path, tmp_path: Path) -> None:
+def test_images_record_their_provenance(trained: Path, shards: Path, tmp_path: Path) -> None:
     data = sample(trained, shards, tmp_path, PAIRS)
     person, garment = data.keys[2], data.keys[1]
     told = text(tmp_path / f"{person}__{garment}.png")
@@ -51,7 +51,7 @@ def test_pictures_say_how_they_were_made(trained: Path, shards: Path, tmp_path: 
     assert text(tmp_path / "sheet.png") == {key: told[key] for key in told if key not in ("person", "garment")}
 
 
-def test_a_picture_has_the_same_bits_in_any_company(trained: Path, shards: Path, tmp_path: Path) -> None:
+def test_an_image_does_not_depend_on_other_pairs(trained: Path, shards: Path, tmp_path: Path) -> None:
     data = sample(trained, shards, tmp_path / "two", PAIRS)
     sample(trained, shards, tmp_path / "one", PAIRS[1:])
     name = f"{data.keys[2]}__{data.keys[1]}.png"
@@ -59,7 +59,7 @@ def test_a_picture_has_the_same_bits_in_any_company(trained: Path, shards: Path,
 
 
 @pytest.mark.parametrize("weights", ["ema", "model"])
-def test_weights_are_those_that_were_asked_for(trained: Path, weights: str) -> None:
+def test_ema_and_model_weights_can_be_selected(trained: Path, weights: str) -> None:
     from safetensors.torch import load_file
 
     for stage in load_cascade(trained, CPU, weights):  # type: ignore[arg-type]

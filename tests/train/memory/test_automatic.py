@@ -42,7 +42,7 @@ def test_a_cpu_keeps_the_defaults() -> None:
     assert (choice.config.precision, choice.config.memory.micro_batch, choice.config.compile) == ("fp32", None, False)
 
 
-def test_a_card_gets_the_precision_that_it_computes() -> None:
+def test_the_precision_matches_the_gpu() -> None:
     assert chosen(A100).config.precision == "bf16"
     assert chosen(T4).config.precision == "fp16"
     assert chosen(T4, "precision=fp32").config.precision == "fp32"
@@ -51,7 +51,7 @@ def test_a_card_gets_the_precision_that_it_computes() -> None:
         chosen(T4, "precision=bf16")
 
 
-def test_the_memory_that_is_free_decides_the_micro_batch() -> None:
+def test_free_memory_determines_the_micro_batch() -> None:
     ample, tight, lean = (chosen(with_memory(A100, mib)) for mib in (200, 90, 45))
     assert ample.config.memory.micro_batch == 64
     # 50 MiB stay and 40 are left: two even passes of the batch's 64.
@@ -67,7 +67,7 @@ def test_the_memory_that_is_free_decides_the_micro_batch() -> None:
     assert "\n" not in ample.message
 
 
-def test_what_is_set_stays() -> None:
+def test_explicit_settings_are_kept() -> None:
     choice = chosen(with_memory(A100, 60), "memory.micro_batch=48", "memory.checkpointing=false")
     assert choice.config.memory.micro_batch == 48
     assert not choice.config.memory.checkpointing
@@ -77,12 +77,12 @@ def test_what_is_set_stays() -> None:
     assert chosen(A100, "compile=true").config.compile
 
 
-def test_what_does_not_fit_is_refused_with_what_would() -> None:
+def test_settings_that_do_not_fit_are_refused_with_a_suggestion() -> None:
     with pytest.raises(UserError, match=r"base: does not fit the 0.3 GiB that are free on A100 40 GB.*GiB; free some"):
         chosen(with_memory(A100, 15))
 
 
-def test_a_run_keeps_what_it_was_begun_with_where_the_card_can(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_settings_if_the_gpu_allows(tmp_path: Path) -> None:
     RunFolder(tmp_path).claim_config(
         stage_config("nano", "base", None, ["data.batch=64", "precision=bf16", "memory.micro_batch=7"])
     )
@@ -94,14 +94,14 @@ def test_a_run_keeps_what_it_was_begun_with_where_the_card_can(tmp_path: Path) -
         RunFolder(tmp_path).claim_config(chosen(T4, run=tmp_path).config)
 
 
-def test_shares_of_weights_are_not_compiled_and_not_on_the_host() -> None:
+def test_fsdp_neither_compiles_nor_offloads() -> None:
     shared = chosen(with_memory(A100, 45), world=World(0, 2, "fsdp")).config
     assert not shared.compile
     assert not shared.memory.optimizer_on_host
     assert not shared.memory.ema_on_host
 
 
-def test_a_configuration_that_is_printed_leaves_to_the_machine_what_was_left(tmp_path: Path) -> None:
+def test_printed_configuration_keeps_auto_settings(tmp_path: Path) -> None:
     given = settings("memory.checkpointing=true")
     file = tmp_path / "stage.yaml"
     file.write_text(as_yaml(validated_config(given, "base"), given))
@@ -115,7 +115,7 @@ def test_a_configuration_that_is_printed_leaves_to_the_machine_what_was_left(tmp
     )
 
 
-def test_guidance_needs_conditions_that_are_dropped() -> None:
+def test_guidance_requires_condition_dropout() -> None:
     with pytest.raises(UserError, match=r"sampling.guidance=2: diffusion.drop=0 never trains"):
         stage_config("small", "base", None, ["diffusion.drop=0", "sampling.guidance=2"])
     assert stage_config("small", "base", None, ["diffusion.drop=0"]).sampling.guidance == 1
@@ -127,11 +127,11 @@ def test_guidance_needs_conditions_that_are_dropped() -> None:
     [("NVIDIA H100 80GB HBM3", 989.0), ("NVIDIA A100-SXM4-40GB", 312.0), ("Tesla T4", None), ("NVIDIA L4", 121.0),
      ("NVIDIA GeForce RTX 4090", 165.2), ("NVIDIA A10", 125.0), ("NVIDIA L40S", None), ("something new", None)],
 )  # fmt: skip
-def test_cards_are_known_by_their_drivers_names(name: str, peak: float | None) -> None:
+def test_gpus_are_identified_by_driver_name(name: str, peak: float | None) -> None:
     assert peaks_of(name).get("bf16") == peak
 
 
-def test_a_card_is_compiled_for_where_triton_can(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_gpu_is_compiled_for_if_triton_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = {"triton": True, "cc": True}
     monkeypatch.setattr("train.memory.automatic.find_spec", lambda name: object() if found["triton"] else None)
     monkeypatch.setattr("train.memory.automatic.shutil.which", lambda name: name if found["cc"] else None)

@@ -16,7 +16,7 @@ TinyConfig = Callable[..., StageConfig]
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_a_rehearsal_measures(
+def test_a_rehearsal_measures_memory_and_time(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -28,7 +28,7 @@ def test_a_rehearsal_measures(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_table_says_how_long_the_run_takes(tiny: TinyConfig) -> None:
+def test_the_table_reports_the_expected_run_time(tiny: TinyConfig) -> None:
     rehearsal = Rehearsal(tiny("base", "steps=9000", "data.batch=4"), 12_300_000, 3 << 29, 10.0)
     head, line = as_table([rehearsal]).splitlines()
     assert len(head) == len(line)

@@ -29,7 +29,7 @@ MIB = 1 << 20
         (lambda size: 10, 9, 0),
     ],
 )
-def test_largest_is_the_last_that_fits(peak: Callable[[int], int], budget: int, fits: int) -> None:
+def test_largest_finds_the_last_size_that_fits(peak: Callable[[int], int], budget: int, fits: int) -> None:
     assert largest(peak, budget, 8, 64) == fits
 
 
@@ -70,7 +70,7 @@ def test_less_memory_gets_leaner_settings_that_stay_within_it() -> None:
 
 
 @pytest.mark.usefixtures("either_traces")
-def test_what_does_not_fit_is_said_together_with_what_would() -> None:
+def test_a_plan_that_does_not_fit_suggests_one_that_does() -> None:
     plan = nano_plan(1 * MIB)
     assert (plan.micro_batch, as_json([plan], 1 << 30)["stages"]["base"]["fits"]) == (0, False)
     told = as_text([plan], 1 << 29)
@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_said_together_with_what_would() -> None:
 
 
 @pytest.mark.usefixtures("either_traces")
-def test_the_words_make_fit_use_the_settings() -> None:
+def test_the_plans_options_reproduce_its_settings() -> None:
     plan = nano_plan(60 * MIB)
     (line,) = (line for line in as_text([plan], 1 << 30).splitlines() if line.startswith("trainer fit"))
     words = line.split()
@@ -88,7 +88,7 @@ def test_the_words_make_fit_use_the_settings() -> None:
     assert stage_config("nano", "base", None, sets) == plan.config
 
 
-def test_json_holds_what_others_rely_on() -> None:
+def test_json_output_has_its_documented_keys() -> None:
     plan = nano_plan(1 << 30)
     stage = as_json([plan], 1 << 30)["stages"]["base"]
     assert stage["parameters"] == count_parameters(plan.config.model)
@@ -98,19 +98,19 @@ def test_json_holds_what_others_rely_on() -> None:
     assert stage["peak_bytes"] == sum(stage[f"{part}_bytes"] for part in parts)
 
 
-def test_memory_is_read_as_people_write_it() -> None:
+def test_memory_sizes_are_parsed() -> None:
     assert parse_memory("16GiB") == parse_memory("16 gib") == 16 << 30
     assert parse_memory("15900MiB") == 15900 << 20
     assert parse_memory("1.5GB") == 1_500_000_000
 
 
 @pytest.mark.parametrize("text", ["16", "much", "-3GiB", "16TiB", "0.5GiB", ""])
-def test_a_wrong_memory_is_named(text: str) -> None:
+def test_an_invalid_memory_size_is_reported(text: str) -> None:
     with pytest.raises(UserError, match="--memory"):
         parse_memory(text)
 
 
-def test_what_is_left_of_a_card_is_less_where_nothing_runs_on_it_yet() -> None:
+def test_the_budget_subtracts_the_cuda_context_of_an_idle_gpu() -> None:
     size = 16 << 30
     assert size - budget_of(size) == pytest.approx(CONTEXT + WORKSPACES + 0.02 * size, abs=1)
     assert budget_of(size, running=True) - budget_of(size) == CONTEXT
@@ -119,7 +119,7 @@ def test_what_is_left_of_a_card_is_less_where_nothing_runs_on_it_yet() -> None:
 
 @pytest.mark.usefixtures("made_up_traces")
 @pytest.mark.parametrize(("size", "fits"), [(60, True), (40, False)])
-def test_a_micro_batch_that_is_given_stays(size: int, fits: bool) -> None:
+def test_an_explicit_micro_batch_is_kept(size: int, fits: bool) -> None:
     plan = nano_plan(size * MIB, micro_batch=8, checkpointing=False, optimizer_on_host=False, ema_on_host=False)
     assert plan.config.memory.micro_batch == 8
     assert not plan.config.memory.checkpointing
@@ -127,7 +127,7 @@ def test_a_micro_batch_that_is_given_stays(size: int, fits: bool) -> None:
 
 
 @pytest.mark.usefixtures("made_up_traces")
-def test_what_is_given_is_kept_and_the_rest_chosen() -> None:
+def test_explicit_settings_are_kept_and_the_rest_chosen() -> None:
     plan = nano_plan(46 * MIB, batch=64, optimizer_on_host=False, checkpointing=True)
     assert plan.config.memory.checkpointing
     assert plan.config.memory.ema_on_host
@@ -136,13 +136,13 @@ def test_what_is_given_is_kept_and_the_rest_chosen() -> None:
 
 
 @pytest.mark.usefixtures("made_up_traces")
-def test_micro_batches_are_as_even_as_can_be() -> None:
+def test_micro_batches_are_even() -> None:
     plan = nano_plan(97 * MIB, batch=50)
     assert (plan.accumulation, plan.micro_batch) == (2, 25)
 
 
 @pytest.mark.usefixtures("made_up_traces")
-def test_processes_share_a_batch_and_with_fsdp_the_weights() -> None:
+def test_processes_split_the_batch_and_with_fsdp_the_weights() -> None:
     assert nano_plan(1 << 30, world=World(0, 4, "ddp")).micro_batch == 4
     shared = World(0, 4, "fsdp")
     whole = nano_plan(1 << 30).config

@@ -54,7 +54,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("stage", "checkpointing", "precision"), CASES)
-def test_the_peak_is_the_measured_one(stage: str, checkpointing: str, precision: str) -> None:
+def test_the_traced_peak_matches_the_measured_one(stage: str, checkpointing: str, precision: str) -> None:
     assert_agree(nano(stage, f"memory.checkpointing={checkpointing}", f"precision={precision}"))
 
 
@@ -66,14 +66,14 @@ def test_the_peak_is_the_measured_one(stage: str, checkpointing: str, precision:
         ["optim.name=adafactor"],
     ],
 )
-def test_the_peak_is_the_measured_one_with(settings: list[str]) -> None:
+def test_the_traced_peak_matches_the_measured_one_with(settings: list[str]) -> None:
     assert_agree(nano("sr1024", *settings))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", ["true", "false"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_the_peak_of_the_small_preset_is_the_measured_one(checkpointing: str, precision: str) -> None:
+def test_the_traced_peak_of_the_small_preset_matches_the_measured_one(checkpointing: str, precision: str) -> None:
     settings = [f"memory.checkpointing={checkpointing}", f"precision={precision}"]
     assert_agree(stage_config("small", "base", None, ["data.batch=4", "memory.micro_batch=2", *settings]))
 
@@ -82,7 +82,7 @@ def nano(stage: str, *settings: str) -> StageConfig:
     return stage_config("nano", stage, None, ["data.batch=8", "memory.micro_batch=4", *settings])  # type: ignore[arg-type]
 
 
-def test_what_is_on_the_host_is_not_on_the_device() -> None:
+def test_host_tensors_do_not_count_as_device_memory() -> None:
     plain, lean = trace(nano("base")), trace(nano("base", "memory.optimizer_on_host=true", "memory.ema_on_host=true"))
     assert plain.optimizer == pytest.approx(2 * plain.weights, rel=1e-3)
     assert plain.ema == plain.weights
@@ -91,12 +91,12 @@ def test_what_is_on_the_host_is_not_on_the_device() -> None:
     assert lean.peak < plain.peak - 2 * plain.weights
 
 
-def test_checkpointing_and_smaller_micro_batches_take_less() -> None:
+def test_checkpointing_and_smaller_micro_batches_take_less_memory() -> None:
     whole = trace(nano("base", "memory.micro_batch=null")).peak
     assert trace(nano("base")).peak < whole
     assert trace(nano("base", "memory.micro_batch=null", "memory.checkpointing=true")).peak < whole
 
 
-def test_the_trace_leaves_no_mark_on_torch() -> None:
+def test_tracing_leaves_torchs_state_unchanged() -> None:
     trace(nano("sr256"))
     assert float(torch.ones(2).sum()) == 2.0

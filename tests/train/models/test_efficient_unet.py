@@ -70,7 +70,7 @@ def test_no_parameter_is_without_gradient() -> None:
 
 
 @pytest.mark.parametrize("name", ["low_res", "t_na"])
-def test_each_input_matters(name: str) -> None:
+def test_every_input_affects_the_output(name: str) -> None:
     model = trained()
     z_t, t, condition = inputs(2, 16, 16)
     changed = condition._replace(**{name: 1.0 - getattr(condition, name)})
@@ -88,7 +88,7 @@ def test_samples_of_a_batch_do_not_mix() -> None:
     torch.testing.assert_close(permuted, out[order], rtol=1e-4, atol=1e-5)
 
 
-def test_it_is_convolutional() -> None:
+def test_the_network_is_translation_equivariant() -> None:
     """Only group statistics are global: shifting the input by the stride shifts the output's interior."""
     model = EfficientUNet(TINY).eval()
     z_t, t, condition = inputs(1, 64, 64)

@@ -73,7 +73,7 @@ def test_with_patches_the_levels_are_smaller_and_the_bottom_is_deeper() -> None:
         pytest.param({"dropout": 0.1}, "Extra inputs", id="unknown field"),
     ],
 )
-def test_mistake_9_an_impossible_config_names_what_would_fit(change: dict[str, Any], message: str) -> None:
+def test_mistake_9_an_impossible_config_suggests_a_valid_one(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ParallelUNetConfig(**(FITTING | change))
 

@@ -155,7 +155,7 @@ def test_samples_of_a_batch_do_not_mix(
 
 @examples
 @given(config=CONFIGS, bottom=BOTTOMS)
-def test_every_input_matters_after_one_step(config: ModelConfig, bottom: tuple[int, int]) -> None:
+def test_every_input_affects_the_output_after_one_step(config: ModelConfig, bottom: tuple[int, int]) -> None:
     """A new network may ignore its condition; after one training step it depends on it, in every sample.
 
     Only what says something of the garment stays without effect where the garment is to be hidden.

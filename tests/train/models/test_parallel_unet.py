@@ -90,7 +90,7 @@ def test_no_parameter_is_without_gradient(low_res: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ia", "Ic", "Jp", "Jg", "low_res", "t_na"])
-def test_each_input_matters_after_one_step(name: str) -> None:
+def test_every_input_affects_the_output_after_one_step(name: str) -> None:
     torch.manual_seed(0)
     model = ParallelUNet(tiny(3))
     z_t, t, condition = inputs(2, 16, 16, True)

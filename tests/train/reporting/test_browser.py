@@ -32,7 +32,9 @@ def traces(tab: Any, plot: str) -> list[bool]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")])
-def test_it_is_quiet_fits_and_can_be_read(path: Path, open_tab: OpenTab, width: int, scheme: str) -> None:
+def test_the_page_has_no_console_errors_no_overflow_and_is_accessible(
+    path: Path, open_tab: OpenTab, width: int, scheme: str
+) -> None:
     tab = open_tab(path, width, scheme)
     for details in tab.page.query_selector_all("details"):
         details.evaluate("details => { details.open = true }")
@@ -51,14 +53,14 @@ def test_every_plot_is_drawn(path: Path, open_tab: OpenTab) -> None:
     assert lines.count() == 2
 
 
-def test_a_name_that_is_markup_is_shown_as_text(path: Path, open_tab: OpenTab) -> None:
+def test_markup_in_a_name_is_shown_as_text(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     legend = tab.page.locator("[data-plot=s0-loss] .legendtext")
     assert f"{HOSTILE}/base" in legend.all_text_contents()
     assert tab.page.locator("[data-plot] a").count() == 0
 
 
-def test_runs_can_be_chosen_and_show_all_brings_them_back(path: Path, open_tab: OpenTab) -> None:
+def test_runs_can_be_filtered_and_reset(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     assert traces(tab, "s0-loss") == [True, True]
     tab.page.get_by_role("checkbox", name="one/base").uncheck()
@@ -70,14 +72,14 @@ def test_runs_can_be_chosen_and_show_all_brings_them_back(path: Path, open_tab: 
     assert traces(tab, "s0-loss") == [True, True]
 
 
-def test_a_plot_without_a_chosen_run_goes_away(path: Path, open_tab: OpenTab) -> None:
+def test_a_plot_without_a_selected_run_is_hidden(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     tab.page.get_by_label("one/sr256").uncheck()
     assert not tab.page.locator("[data-plot=s1-loss]").is_visible()
     assert tab.page.locator("[data-plot=s0-loss]").is_visible()
 
 
-def test_the_loss_can_be_seen_without_logarithm(path: Path, open_tab: OpenTab) -> None:
+def test_the_logarithmic_loss_axis_can_be_turned_off(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     axis = "plot => plot.layout.yaxis.type"
     assert tab.page.eval_on_selector("[data-plot=s0-loss]", axis) == "log"
@@ -85,7 +87,7 @@ def test_the_loss_can_be_seen_without_logarithm(path: Path, open_tab: OpenTab) -
     assert tab.page.eval_on_selector("[data-plot=s0-loss]", axis) == "linear"
 
 
-def test_sheets_go_through_time_by_keyboard(path: Path, open_tab: OpenTab) -> None:
+def test_the_sheet_slider_works_by_keyboard(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     sheets = tab.page.locator(".sheets figure")
     assert [sheet.is_visible() for sheet in sheets.all()] == [False, False, True]
@@ -95,7 +97,7 @@ def test_sheets_go_through_time_by_keyboard(path: Path, open_tab: OpenTab) -> No
     assert tab.page.locator(".sheets output").inner_text() == "step 10"
 
 
-def test_choices_work_by_keyboard(path: Path, open_tab: OpenTab) -> None:
+def test_filters_work_by_keyboard(path: Path, open_tab: OpenTab) -> None:
     tab = open_tab(path)
     tab.tab_to("[name=run]")
     tab.page.keyboard.press("Space")

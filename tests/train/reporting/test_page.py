@@ -46,7 +46,7 @@ def table(page: Any, title: str) -> list[list[str]]:
     return found
 
 
-def test_a_run_in_numbers(write_run: Any, page_of: PageOf) -> None:
+def test_the_summary_shows_a_runs_numbers(write_run: Any, page_of: PageOf) -> None:
     write_run("base", validated=(5, 10, 20))
     head, row = table(page_of(), "Run")
     assert dict(zip(head, row, strict=True)) == {
@@ -56,14 +56,14 @@ def test_a_run_in_numbers(write_run: Any, page_of: PageOf) -> None:
     }  # fmt: skip
 
 
-def test_the_last_validation_in_numbers(write_run: Any, page_of: PageOf) -> None:
+def test_the_table_shows_the_last_validation(write_run: Any, page_of: PageOf) -> None:
     write_run("base", validated=(10, 20))
     [(head, row)] = [rows for rows in page_of().tables if rows[0][:2] == ["Run", "step"]]
     assert head[2:] == ["mean", *(f"t 0.{place}" for place in range(10))]
     assert row == ["base", "20", "0.1000", *(f"{1 / (20 + place):.4f}" for place in range(9)), "–"]
 
 
-def test_many_validations_become_no_longer_a_curve(write_run: Any, page_of: PageOf) -> None:
+def test_many_validations_do_not_lengthen_a_curve(write_run: Any, page_of: PageOf) -> None:
     run = write_run("base", steps=1, validated=())
     line = {"validation": 0.5, "validation_by_t": [0.5] * 1000}
     with (run / "metrics.jsonl").open("a") as file:
@@ -74,7 +74,7 @@ def test_many_validations_become_no_longer_a_curve(write_run: Any, page_of: Page
     assert len(values(figures["s0-over-time-0"]["data"][0]["y"])) <= MAX_POINTS
 
 
-def test_each_curve_is_what_the_run_wrote(write_run: Any, page_of: PageOf) -> None:
+def test_curves_match_the_runs_metrics(write_run: Any, page_of: PageOf) -> None:
     write_run("base", steps=4, validated=(2, 4))
     figures = figures_of(page_of())
     assert set(figures) == {
@@ -109,7 +109,7 @@ def values(of: Any) -> Any:
     return np.frombuffer(base64.b64decode(of["bdata"]), of["dtype"]).tolist()
 
 
-def test_stages_come_in_order_and_each_by_itself(write_run: Any, page_of: PageOf) -> None:
+def test_stages_are_ordered_sections(write_run: Any, page_of: PageOf) -> None:
     for stage in ("sr256", "sr1024", "base"):
         write_run(stage, stage=stage)
     page = page_of()
@@ -118,7 +118,7 @@ def test_stages_come_in_order_and_each_by_itself(write_run: Any, page_of: PageOf
     assert "Settings that differ" not in page.text
 
 
-def test_runs_are_found_below_and_what_they_differ_in_is_named(write_run: Any, page_of: PageOf) -> None:
+def test_nested_runs_are_found_and_their_differing_settings_listed(write_run: Any, page_of: PageOf) -> None:
     write_run("slow/base", settings=["optim.lr=1e-5"])
     older = write_run("quick/base", settings=["data.batch=4"])
     config = json.loads((older / "config.json").read_text())
@@ -131,7 +131,7 @@ def test_runs_are_found_below_and_what_they_differ_in_is_named(write_run: Any, p
     ]  # fmt: skip
 
 
-def test_sheets_through_time_are_few_and_have_the_first_and_the_last(write_run: Any, page_of: PageOf) -> None:
+def test_shown_sheets_are_limited_and_include_first_and_last(write_run: Any, page_of: PageOf) -> None:
     run = write_run("base", sheets=range(1, 101))
     (run / "sheets/step-00000001.png").write_bytes(b"no picture")
     (run / "sheets/notes.png").write_bytes(b"")
@@ -144,7 +144,7 @@ def test_sheets_through_time_are_few_and_have_the_first_and_the_last(write_run: 
     assert len(page.all("img")) == len(shown)
 
 
-def test_nothing_is_fetched(write_run: Any, page_of: PageOf) -> None:
+def test_the_page_loads_nothing_from_the_network(write_run: Any, page_of: PageOf) -> None:
     write_run("base", sheets=[10])
     page_of().assert_nothing_is_fetched()
 
@@ -166,7 +166,7 @@ def test_names_and_values_are_escaped(write_run: Any, page_of: PageOf) -> None:
     ]
 
 
-def test_lines_that_cannot_be_read_are_counted_and_left_out(write_run: Any, page_of: PageOf) -> None:
+def test_unreadable_lines_are_counted_and_skipped(write_run: Any, page_of: PageOf) -> None:
     run = write_run("base", steps=3)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('[]\n{"step": "x"}\n{"step": NaN}\n{"step": 4, "loss": null}\n{"step": 5, "loss": Infinity}\n{"st')
@@ -177,7 +177,7 @@ def test_lines_that_cannot_be_read_are_counted_and_left_out(write_run: Any, page
     assert np.isnan(losses[3:]).all()
 
 
-def test_a_folder_with_nothing_but_damage_is_still_a_run(runs: Path, page_of: PageOf) -> None:
+def test_a_folder_with_only_damaged_files_is_still_a_run(runs: Path, page_of: PageOf) -> None:
     (runs / "base").mkdir(parents=True)
     (runs / "base/config.json").write_text("{")
     page = page_of()
@@ -185,7 +185,7 @@ def test_a_folder_with_nothing_but_damage_is_still_a_run(runs: Path, page_of: Pa
     assert table(page, "Run")[1][:3] == ["base", "0", "–"]
 
 
-def test_the_page_does_not_grow_with_the_steps_and_runs(write_run: Any, runs: Path, page_of: PageOf) -> None:
+def test_the_page_size_is_bounded_in_steps_and_runs(write_run: Any, runs: Path, page_of: PageOf) -> None:
     run = write_run("run00/base", steps=1)
     line = (run / "metrics.jsonl").read_text()
     (run / "metrics.jsonl").write_text("".join(line.replace('"step": 1', f'"step": {n}') for n in range(1, 10_001)))
@@ -200,7 +200,7 @@ def test_the_page_does_not_grow_with_the_steps_and_runs(write_run: Any, runs: Pa
     assert "3 runs are not shown (the least recently updated): run01/base, run02/base, run03/base" in page.text
 
 
-def test_the_command_says_what_it_found(write_run: Any, runs: Path, tmp_path: Path) -> None:
+def test_the_command_reports_runs_and_unreadable_lines(write_run: Any, runs: Path, tmp_path: Path) -> None:
     write_run("base")
     out = tmp_path / "page.html"
     result = CliRunner().invoke(report_command, ["--runs", str(runs), "--out", str(out)])
@@ -208,7 +208,7 @@ def test_the_command_says_what_it_found(write_run: Any, runs: Path, tmp_path: Pa
     assert result.output.startswith(f"1 runs: {out} (")
 
 
-def test_no_runs_and_no_room_are_the_users_mistake(write_run: Any, runs: Path, tmp_path: Path) -> None:
+def test_missing_runs_and_a_full_disk_are_user_errors(write_run: Any, runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run folder in it"):
         write_report(tmp_path / "nowhere", tmp_path / "page.html")
     write_run("base")
@@ -217,7 +217,7 @@ def test_no_runs_and_no_room_are_the_users_mistake(write_run: Any, runs: Path, t
 
 
 @pytest.mark.parametrize("package", ["plotly", "jinja2"])
-def test_without_the_extra_it_says_what_to_install(
+def test_a_missing_extra_is_reported(
     write_run: Any, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     write_run("base")

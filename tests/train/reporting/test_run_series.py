@@ -7,13 +7,13 @@ import numpy as np
 from train.reporting.run_series import MAX_POINTS, curve, last_mean
 
 
-def test_few_steps_are_shown_as_they_are() -> None:
+def test_few_steps_are_shown_individually() -> None:
     steps = np.arange(1.0, 5.0)
     found = curve(steps, steps**2)
     assert (found.x.tolist(), found.y.tolist(), found.stride) == ([1, 2, 3, 4], [1, 4, 9, 16], 1)
 
 
-def test_many_steps_become_means_of_as_many_each_and_the_last_of_what_is_left() -> None:
+def test_many_steps_are_averaged_over_strides_and_a_shorter_last_one() -> None:
     steps = np.arange(1.0, 2 * MAX_POINTS)
     found = curve(steps, np.where(steps % 2, 1.0, 3.0))
     assert found.stride == 2
@@ -23,7 +23,7 @@ def test_many_steps_become_means_of_as_many_each_and_the_last_of_what_is_left() 
     assert (found.x[-1], found.y[-1]) == (2 * MAX_POINTS - 1, 1.0)
 
 
-def test_steps_without_a_number_are_left_out_of_a_mean() -> None:
+def test_missing_values_are_excluded_from_means() -> None:
     values = np.full(2 * MAX_POINTS, 5.0)
     values[0] = values[2] = values[3] = np.nan
     found = curve(np.arange(2.0 * MAX_POINTS), values)
@@ -31,11 +31,11 @@ def test_steps_without_a_number_are_left_out_of_a_mean() -> None:
     assert np.isnan(found.y[1])
 
 
-def test_no_steps_are_no_points() -> None:
+def test_no_steps_give_no_points() -> None:
     assert len(curve(np.empty(0), np.empty(0)).x) == 0
     assert np.isnan(last_mean(np.empty(0)))
 
 
-def test_the_last_mean_is_of_a_twentieth_and_of_one_at_least() -> None:
+def test_the_last_mean_covers_a_twentieth_and_at_least_one_step() -> None:
     assert last_mean(np.array([1.0, 9.0])) == 9.0
     assert last_mean(np.r_[np.zeros(95), np.full(5, 2.0)]) == 2.0

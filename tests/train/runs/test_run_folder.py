@@ -17,7 +17,7 @@ from train.runs.run_folder import CONFIG, DATA, METRICS, RunFolder
 TinyConfig = Callable[..., StageConfig]
 
 
-def test_a_run_is_kept_to_the_shards_that_it_was_begun_with(shards: Path, tmp_path: Path) -> None:
+def test_a_run_refuses_shards_other_than_its_own(shards: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.claim_data(ShardFolder(shards, "train"))
     run.claim_data(ShardFolder(shards, "train"))
@@ -28,7 +28,7 @@ def test_a_run_is_kept_to_the_shards_that_it_was_begun_with(shards: Path, tmp_pa
         run.claim_data(ShardFolder(shards, "train"))
 
 
-def test_the_configuration_is_read_as_it_was_claimed(tmp_path: Path, tiny: TinyConfig) -> None:
+def test_the_configuration_reads_back_as_claimed(tmp_path: Path, tiny: TinyConfig) -> None:
     run = RunFolder(tmp_path / "base")
     assert run.read_config() is None
     assert RunFolder(tmp_path / "base" / CONFIG / "below").read_config() is None
@@ -42,7 +42,7 @@ def test_the_configuration_is_read_as_it_was_claimed(tmp_path: Path, tiny: TinyC
         run.read_config()
 
 
-def test_run_folders_are_found_but_not_inside_of_run_folders(tmp_path: Path) -> None:
+def test_run_folders_are_found_but_not_below_other_run_folders(tmp_path: Path) -> None:
     for name in ("b/base", "a/base", "a/base/checkpoints/step-00000001", "a/base/sheets", "x/y/z/deep"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / CONFIG).touch()

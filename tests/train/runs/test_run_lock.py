@@ -74,19 +74,19 @@ def test_a_run_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_the_lock_goes_with_an_error_too(tmp_path: Path, error: type[BaseException]) -> None:
+def test_the_lock_is_released_on_an_error(tmp_path: Path, error: type[BaseException]) -> None:
     with pytest.raises(error), hold_run(tmp_path, SINGLE_PROCESS):
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"--runs .*file/base: Not a directory .*give a folder"):
         take(tmp_path / "file/base")
 
 
-def test_another_process_that_lives_is_named(tmp_path: Path) -> None:
+def test_a_live_holder_is_named(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from train.runs.run_lock import take; take(Path(sys.argv[1])); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -103,7 +103,7 @@ def test_another_process_that_lives_is_named(tmp_path: Path) -> None:
     assert clock.waits == []
 
 
-def test_a_dead_process_of_this_machine_is_succeeded_at_once(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_holder_on_this_machine_is_replaced_at_once(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     lock = clock.take(left)
     assert clock.waits == []
@@ -114,7 +114,7 @@ def test_a_dead_process_of_this_machine_is_succeeded_at_once(left: Path, capsys:
     assert list(left.iterdir()) == []
 
 
-def test_a_process_that_was_given_the_same_number_is_not_taken_for_the_holder(left: Path) -> None:
+def test_a_reused_process_id_is_not_taken_for_the_holder(left: Path) -> None:
     rewrite(left, pid=1, started=-1)
     Clock().take(left).check()
 
@@ -130,7 +130,7 @@ def test_a_zombie_is_dead(left: Path) -> None:
     os.waitpid(child, 0)
 
 
-def test_in_another_container_the_kernels_lock_decides(tmp_path: Path) -> None:
+def test_flock_decides_for_a_holder_in_another_container(tmp_path: Path) -> None:
     lock = Clock().take(tmp_path)
     data = (tmp_path / LOCK).read_bytes()
     other = data.replace(b'"pid:[', b'"pid:(')
@@ -144,7 +144,7 @@ def test_in_another_container_the_kernels_lock_decides(tmp_path: Path) -> None:
     assert clock.waits == []
 
 
-def test_another_machines_holder_that_shows_no_sign_for_a_minute_is_succeeded(
+def test_a_remote_holder_silent_for_a_minute_is_replaced(
     left: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewrite(left, host="other", boot="theirs")
@@ -159,7 +159,7 @@ def test_another_machines_holder_that_shows_no_sign_for_a_minute_is_succeeded(
 
 
 @pytest.mark.parametrize("at", [2.0, 58.0])
-def test_another_machines_holder_that_lives_is_named(left: Path, at: float) -> None:
+def test_a_live_remote_holder_is_named(left: Path, at: float) -> None:
     rewrite(left, host="other", boot="theirs")
 
     def refresh(now: float) -> None:
@@ -172,21 +172,21 @@ def test_another_machines_holder_that_lives_is_named(left: Path, at: float) -> N
     assert clock.now == at
 
 
-def test_another_machines_holder_that_ends_meanwhile_is_followed(left: Path) -> None:
+def test_the_lock_is_taken_when_a_remote_holder_ends(left: Path) -> None:
     rewrite(left, boot="theirs")
     clock = Clock(lambda now: (left / LOCK).unlink() if now == 10 else None)
     clock.take(left).check()
     assert clock.now == 10
 
 
-def test_watching_can_be_stopped(left: Path) -> None:
+def test_waiting_for_the_lock_can_be_interrupted(left: Path) -> None:
     rewrite(left, boot="theirs")
     with pytest.raises(UserError, match="stopped while waiting"):
         Clock().take(left, stop=lambda: True)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\x00", b"[]", b'{"host": 3}', b"null"])
-def test_a_lock_that_cannot_be_read_is_watched_too(tmp_path: Path, data: bytes) -> None:
+def test_an_unreadable_lock_is_waited_for(tmp_path: Path, data: bytes) -> None:
     (tmp_path / LOCK).write_bytes(data)
     clock = Clock()
     clock.take(tmp_path).check()
@@ -205,7 +205,7 @@ def test_the_holder_refreshes_its_lock_in_place(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_the_thread_refreshes_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_refreshes_until_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_lock, "_BEAT", 0.001)
     enough = threading.Event()
     real = RunLock.beat
@@ -236,7 +236,7 @@ def test_the_holder_notices_that_it_lost_its_lock(tmp_path: Path, how: str) -> N
     assert (tmp_path / LOCK).exists() == (how == "taken")
 
 
-def test_a_lock_that_is_put_back_was_not_lost(tmp_path: Path) -> None:
+def test_a_restored_lock_is_not_lost(tmp_path: Path) -> None:
     clock = Clock()
     lock = clock.take(tmp_path)
     (tmp_path / LOCK).rename(tmp_path / "aside")
@@ -245,7 +245,7 @@ def test_a_lock_that_is_put_back_was_not_lost(tmp_path: Path) -> None:
     assert clock.waits == [1.0]
 
 
-def test_a_file_system_that_refuses_for_a_while_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_file_system_errors_do_not_lose_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = Clock().take(tmp_path)
 
     def refuse(*_: object) -> int:
@@ -261,7 +261,7 @@ def test_a_file_system_that_refuses_for_a_while_ends_nothing(tmp_path: Path, mon
     assert not lock.lost
 
 
-def test_a_file_system_without_hard_links_has_locks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locking_works_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -274,7 +274,7 @@ def test_a_file_system_without_hard_links_has_locks_too(tmp_path: Path, monkeypa
     Clock().take(tmp_path).check()
 
 
-def test_a_newcomer_that_comes_too_late_puts_back_what_it_moved(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_contender_restores_the_lock_it_moved(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the folder cannot be locked: another newcomer takes over between this one's look and its rename."""
     winner: list[RunLock] = []
     real = Path.rename
@@ -306,7 +306,7 @@ def contend(run: Path, go: Any, told: Any, end: Any) -> None:
     os._exit(0)
 
 
-def test_of_many_newcomers_one_takes_over(left: Path) -> None:
+def test_one_of_many_contenders_takes_over(left: Path) -> None:
     context = multiprocessing.get_context("fork")
     for _ in range(3):
         rewrite(left, pid=os.getpid(), started=1, token="theirs")

@@ -47,7 +47,9 @@ def dress(tab: Any) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")])
-def test_it_is_quiet_fits_and_can_be_read(off: Any, open_tab: OpenTab, width: int, scheme: str) -> None:
+def test_the_page_has_no_console_errors_no_overflow_and_is_accessible(
+    off: Any, open_tab: OpenTab, width: int, scheme: str
+) -> None:
     tab = open_tab(url(off), width, scheme)
     tab.page.locator(".tile").first.wait_for()
     tab.assert_accessible()
@@ -62,7 +64,7 @@ def test_it_is_quiet_fits_and_can_be_read(off: Any, open_tab: OpenTab, width: in
     assert all(asked.startswith((url(off), "data:")) for asked in tab.requests)
 
 
-def test_a_picture_comes_with_its_stages_and_what_made_it(off: Any, open_tab: OpenTab) -> None:
+def test_a_result_shows_its_stages_and_provenance(off: Any, open_tab: OpenTab) -> None:
     tab = open_tab(url(off))
     button = tab.page.get_by_role("button", name="Try on")
     tab.page.locator(".tile").first.wait_for()
@@ -88,7 +90,7 @@ def test_a_picture_comes_with_its_stages_and_what_made_it(off: Any, open_tab: Op
     assert tab.page.locator("#picture").get_attribute("src") == first.replace("base", "sr1024")
 
 
-def test_the_keyboard_is_enough(off: Any, open_tab: OpenTab) -> None:
+def test_the_page_works_by_keyboard(off: Any, open_tab: OpenTab) -> None:
     tab = open_tab(url(off))
     tab.page.locator(".tile").first.wait_for()
     for role in ("person", "garment"):
@@ -102,14 +104,14 @@ def test_the_keyboard_is_enough(off: Any, open_tab: OpenTab) -> None:
     assert tab.page.evaluate("document.activeElement.id") == "result"
 
 
-def test_where_photographs_cannot_be_used_it_says_why(off: Any, open_tab: OpenTab) -> None:
+def test_the_reason_for_disabled_uploads_is_shown(off: Any, open_tab: OpenTab) -> None:
     tab = open_tab(url(off))
     tab.page.get_by_text("Uploads are not available here").click()
     assert tab.page.get_by_text("Weights are missing; put them there.").is_visible()
     assert not tab.page.locator("#person-file").is_visible()
 
 
-def test_a_photograph_of_ones_own_is_dressed(ready: Any, open_tab: OpenTab, shards: Path) -> None:
+def test_an_uploaded_photograph_is_dressed(ready: Any, open_tab: OpenTab, shards: Path) -> None:
     aihub = shards.parent / "aihub"
     sent = labelled(ready.shards.sample(front_in_one_layer(ready.shards, aihub)), "person", aihub)
     photographs = ready.app_state.photographs
@@ -125,7 +127,7 @@ def test_a_photograph_of_ones_own_is_dressed(ready: Any, open_tab: OpenTab, shar
     assert not tab.complaints
 
 
-def test_a_photograph_that_cannot_be_used_says_why(ready: Any, open_tab: OpenTab, tmp_path: Path) -> None:
+def test_an_unusable_photograph_is_reported(ready: Any, open_tab: OpenTab, tmp_path: Path) -> None:
     partner = ready.app_state.photographs._partners["upper"]["person"]
     (tmp_path / "cut.jpg").write_bytes(partner.image.read_bytes()[:20_000])
     (tmp_path / "none.jpg").write_bytes(b"no picture at all")
@@ -138,7 +140,7 @@ def test_a_photograph_that_cannot_be_used_says_why(ready: Any, open_tab: OpenTab
     tab.assert_accessible()
 
 
-def test_a_photograph_that_is_too_large_is_not_even_sent(ready: Any, open_tab: OpenTab, tmp_path: Path) -> None:
+def test_a_photograph_that_is_too_large_is_not_uploaded(ready: Any, open_tab: OpenTab, tmp_path: Path) -> None:
     (tmp_path / "large.jpg").write_bytes(b"\xff\xd8" + bytes(11 * 2**20))
     tab = open_tab(url(ready))
     tab.page.locator(".tile").first.wait_for()
@@ -147,7 +149,7 @@ def test_a_photograph_that_is_too_large_is_not_even_sent(ready: Any, open_tab: O
     assert tab.page.get_by_label("your photograph of the person").count() == 0
 
 
-def test_a_full_queue_and_a_place_in_it(serve: Callable[..., Any], open_tab: OpenTab) -> None:
+def test_the_position_in_the_queue_is_shown(serve: Callable[..., Any], open_tab: OpenTab) -> None:
     site = serve(work=False)
     site.app_state.photographs.state = "off"
     tabs = [open_tab(url(site)) for _ in range(2)]

@@ -49,7 +49,7 @@ def finished(jobs: Jobs, make: Callable[[OnStep], Result]) -> Job:
     return job
 
 
-def test_pictures_are_made_in_the_order_they_were_asked_for(jobs: Jobs) -> None:
+def test_jobs_run_in_order(jobs: Jobs) -> None:
     gate, made = Gate(), list[str]()
     first = jobs.add(gate.make)
     assert gate.begun.wait(30)
@@ -62,7 +62,7 @@ def test_pictures_are_made_in_the_order_they_were_asked_for(jobs: Jobs) -> None:
     assert {job.state for job in waiting} == {"done"}
 
 
-def test_no_more_than_a_few_wait(jobs: Jobs) -> None:
+def test_the_queue_is_limited(jobs: Jobs) -> None:
     gate = Gate()
     jobs.add(gate.make)
     assert gate.begun.wait(30)
@@ -75,7 +75,7 @@ def test_no_more_than_a_few_wait(jobs: Jobs) -> None:
     gate.open.set()
 
 
-def test_what_waits_can_be_cancelled_and_is_not_made(jobs: Jobs) -> None:
+def test_a_cancelled_waiting_job_does_not_run(jobs: Jobs) -> None:
     gate, made = Gate(), list[str]()
     jobs.add(gate.make)
     assert gate.begun.wait(30)
@@ -87,7 +87,7 @@ def test_what_waits_can_be_cancelled_and_is_not_made(jobs: Jobs) -> None:
     assert (waiting.state, made) == ("cancelled", [])
 
 
-def test_what_is_being_made_is_given_up_when_it_next_asks(jobs: Jobs) -> None:
+def test_a_running_job_is_cancelled_at_its_next_step(jobs: Jobs) -> None:
     gate = Gate()
 
     def make(on_step: OnStep) -> Result:
@@ -105,7 +105,7 @@ def test_what_is_being_made_is_given_up_when_it_next_asks(jobs: Jobs) -> None:
     assert not jobs.cancel(done)
 
 
-def test_a_photograph_that_cannot_be_used_says_why(jobs: Jobs) -> None:
+def test_an_unusable_photograph_is_reported(jobs: Jobs) -> None:
     def make(_: OnStep) -> Result:
         raise UserError("nobody on it")
 
@@ -113,16 +113,14 @@ def test_a_photograph_that_cannot_be_used_says_why(jobs: Jobs) -> None:
     assert (job.state, job.error, job.result) == ("failed", "nobody on it", None)
 
 
-def test_a_fault_of_the_program_is_logged_and_the_next_picture_is_made(
-    jobs: Jobs, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_bug_is_logged_and_the_next_job_runs(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
     job = finished(jobs, lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
     assert job.state == "failed"
     assert "internal error" in job.error
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_the_last_pictures_are_kept_and_older_ones_forgotten(jobs: Jobs) -> None:
+def test_only_the_last_results_are_kept(jobs: Jobs) -> None:
     first = finished(jobs, lambda _: RESULT)
     for _ in range(MAX_KEPT):
         last = finished(jobs, lambda _: RESULT)
@@ -130,7 +128,7 @@ def test_the_last_pictures_are_kept_and_older_ones_forgotten(jobs: Jobs) -> None
     assert jobs.find(last.id) is last
 
 
-def test_the_expected_time_is_that_of_the_last_few(jobs: Jobs) -> None:
+def test_the_expected_time_is_the_median_of_the_last_jobs(jobs: Jobs) -> None:
     assert jobs.expected_seconds() is None
     job = finished(jobs, lambda _: RESULT)
     expected = jobs.expected_seconds()
@@ -139,7 +137,7 @@ def test_the_expected_time_is_that_of_the_last_few(jobs: Jobs) -> None:
     assert job.seconds <= 30
 
 
-def test_names_cannot_be_guessed(jobs: Jobs) -> None:
+def test_job_ids_cannot_be_guessed(jobs: Jobs) -> None:
     names = {jobs.add(lambda _: RESULT).id for _ in range(5)}
     assert len(names) == 5
     assert min(map(len, names)) >= 22

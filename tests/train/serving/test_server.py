@@ -52,7 +52,7 @@ def wait_for(site: Any, name: str) -> Any:
     raise AssertionError("no picture came")
 
 
-def test_a_picture_is_that_of_trainer_sample(site: Any, tmp_path: Path) -> None:
+def test_an_image_equals_that_of_trainer_sample(site: Any, tmp_path: Path) -> None:
     person, garment = offered(site)
     answer = site.send({"kind": "upper", "person": person, "garment": garment, "seed": "3"})
     assert answer.status == 202
@@ -72,7 +72,7 @@ def test_a_picture_is_that_of_trainer_sample(site: Any, tmp_path: Path) -> None:
     assert sizes == [one["size"] for one in said["pictures"]] == [64, 128, 256]
 
 
-def test_people_and_garments_of_the_split_are_offered_once_with_their_pictures(site: Any) -> None:
+def test_each_person_and_garment_of_the_split_is_offered_once(site: Any) -> None:
     kinds = site.ask("GET", "/api/catalogue").said["kinds"]
     samples = [site.shards.sample(position) for position in range(len(site.shards))]
     for role, name in (("person", "look"), ("garment", "item")):
@@ -87,7 +87,7 @@ def test_people_and_garments_of_the_split_are_offered_once_with_their_pictures(s
             assert picture.headers["content-type"] in ("image/jpeg", "image/png")
 
 
-def test_the_page_brings_all_it_needs_and_nothing_inline(site: Any) -> None:
+def test_the_page_is_self_contained_without_inline_scripts(site: Any) -> None:
     page = site.ask("GET", "/")
     policy = page.headers["content-security-policy"]
     assert (page.status, page.headers["x-content-type-options"]) == (200, "nosniff")
@@ -103,24 +103,24 @@ def test_the_page_brings_all_it_needs_and_nothing_inline(site: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1", "192.0.2.1", ""])
-def test_another_name_is_refused(site: Any, host: str) -> None:
+def test_a_foreign_host_header_is_refused(site: Any, host: str) -> None:
     """So a page elsewhere cannot read this one by giving its own name this address."""
     assert site.ask("GET", "/api/catalogue", Host=host).status == 421
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
-def test_the_machines_own_names_are_served(site: Any, host: str) -> None:
+def test_the_machines_own_host_names_are_accepted(site: Any, host: str) -> None:
     assert site.ask("GET", "/api/catalogue", Host=f"{host}:{site.port}").status == 200
 
 
-def test_on_all_addresses_names_that_could_be_pointed_here_are_refused() -> None:
+def test_foreign_names_are_refused_when_listening_on_all_addresses() -> None:
     for named in ("192.0.2.7:8000", "[2001:db8::1]:8000", "localhost:8000", socket.gethostname()):
         assert _is_own_name(named, "0.0.0.0")
     for named in ("evil.example:8000", "192.0.2.7.evil.example", ""):
         assert not _is_own_name(named, "0.0.0.0")
 
 
-def test_what_another_page_sends_is_refused(site: Any) -> None:
+def test_requests_of_a_foreign_origin_are_refused(site: Any) -> None:
     person, garment = offered(site)
     parts = {"kind": "upper", "person": person, "garment": garment}
     for origin in ("http://evil.example", "null", f"http://127.0.0.1:{site.port + 1}"):
@@ -135,7 +135,7 @@ def test_what_another_page_sends_is_refused(site: Any) -> None:
         "/static", "/../demo_cli.py", "/%2e%2e/demo_cli.py", "/demo.py", "/api/other/0",
     ],
 )  # fmt: skip
-def test_what_is_not_there_is_404(site: Any, path: str) -> None:
+def test_unknown_paths_are_404(site: Any, path: str) -> None:
     answer = site.ask("GET", path)
     assert answer.status == 404
     assert answer.said["error"]
@@ -149,14 +149,14 @@ def test_what_is_not_there_is_404(site: Any, path: str) -> None:
         ({"seed": "1e9"}, "seed"),
     ],
 )  # fmt: skip
-def test_what_is_not_offered_is_refused_in_words(site: Any, changed: dict[str, str], said: str) -> None:
+def test_invalid_choices_are_refused_with_a_message(site: Any, changed: dict[str, str], said: str) -> None:
     person, garment = offered(site)
     answer = site.send({"kind": "upper", "person": person, "garment": garment, **changed})
     assert answer.status == 400
     assert said in answer.said["error"]
 
 
-def test_photographs_are_limited_and_looked_at(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photographs_are_checked_for_size_and_content(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.app_state.photographs, "state", "ready")
     _, garment = offered(site)
     parts = {"kind": "upper", "garment": garment}
@@ -170,7 +170,7 @@ def test_photographs_are_limited_and_looked_at(site: Any, monkeypatch: pytest.Mo
     assert many.status == 413
 
 
-def test_photographs_are_refused_where_they_cannot_be_used(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photographs_are_refused_while_uploads_are_off(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.app_state.photographs, "state", "off")
     monkeypatch.setattr(site.app_state.photographs, "why", "weights are missing")
     _, garment = offered(site)
@@ -180,13 +180,13 @@ def test_photographs_are_refused_where_they_cannot_be_used(site: Any, monkeypatc
     assert site.ask("GET", "/api/catalogue").said["uploads"]["why"] == "weights are missing"
 
 
-def test_what_is_no_form_is_refused(site: Any) -> None:
+def test_malformed_forms_are_refused(site: Any) -> None:
     assert site.ask("POST", "/api/jobs", b"{}", Content_Type="application/json").status == 415
     assert site.ask("POST", "/api/jobs", b"x", Content_Type="multipart/form-data").status == 400
     assert site.ask("PUT", "/api/jobs", b"x").status == 405
 
 
-def test_a_full_queue_says_so_and_waiting_pictures_can_be_taken_back(serve: Serve) -> None:
+def test_a_full_queue_is_reported_and_waiting_jobs_can_be_cancelled(serve: Serve) -> None:
     site = serve(work=False)
     person, garment = offered(site)
     parts = {"kind": "upper", "person": person, "garment": garment}
@@ -201,7 +201,7 @@ def test_a_full_queue_says_so_and_waiting_pictures_can_be_taken_back(serve: Serv
     assert site.send(parts).status == 202
 
 
-def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
+def test_a_job_is_cancelled_between_two_evaluations(site: Any) -> None:
     person, garment = map(int, offered(site))
     asked: list[tuple[int, int]] = []
 
@@ -218,25 +218,25 @@ def test_a_picture_is_given_up_between_two_evaluations(site: Any) -> None:
     assert len(asked) == 3
 
 
-def test_an_address_in_use_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_an_address_in_use_is_reported_before_loading(tmp_path: Path) -> None:
     with open_socket("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])
         with pytest.raises(UserError, match=f"^--host 127.0.0.1 --port {port}: .*use another --port"):
             demo_command(["--runs", str(tmp_path / "none"), "--port", port], standalone_mode=False)
 
 
-def test_a_host_that_is_none_is_one_line() -> None:
+def test_an_unknown_host_is_a_user_error() -> None:
     with pytest.raises(UserError, match=r"--host no\.such\.host\.invalid"):
         open_socket("no.such.host.invalid", 0)
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     with pytest.raises(UserError, match=r"^aiohttp is not installed; pip install 'tryon-cascade\[train,demo\]'$"):
         demo_command([], standalone_mode=False)
 
 
-def test_it_says_where_it_is_and_an_interrupt_ends_it(trained: Path, shards: Path) -> None:
+def test_the_address_is_printed_and_an_interrupt_stops_the_server(trained: Path, shards: Path) -> None:
     command = [sys.executable, "-m", "train", "demo", "--runs", str(trained), "--shards", str(shards), "--port", "0"]
     environment = {**os.environ, "U2NET_HOME": str(trained), "REMBG_HOME": str(trained)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:

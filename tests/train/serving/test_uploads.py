@@ -35,7 +35,7 @@ def photographs(partners: dict[Garment, dict[Role, Labelled]]) -> Iterator[Uploa
 
 
 @pytest.mark.parametrize("role", ["person", "garment"])
-def test_a_photograph_becomes_the_half_that_its_sample_has(
+def test_a_photograph_gives_the_conditioning_of_its_sample(
     photographs: UploadedPhotographs, partners: dict[Garment, dict[Role, Labelled]], shards: Path, role: Role
 ) -> None:
     """The half of the very picture in the shards, but for a JPEG more; keypoints are the same to the bit."""
@@ -54,7 +54,7 @@ def test_a_photograph_becomes_the_half_that_its_sample_has(
     assert again is picture
 
 
-def test_a_broken_photograph_is_refused_with_preps_reason(
+def test_a_damaged_photograph_is_refused_with_preps_reason(
     photographs: UploadedPhotographs, partners: dict[Garment, dict[Role, Labelled]]
 ) -> None:
     data = partners["upper"]["person"].image.read_bytes()
@@ -63,7 +63,7 @@ def test_a_broken_photograph_is_refused_with_preps_reason(
     assert not list(photographs.folder.iterdir())
 
 
-def test_without_weights_uploads_are_off_and_say_what_is_missing(
+def test_without_weights_uploads_are_off_with_the_reason(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("U2NET_HOME", str(tmp_path))
@@ -75,7 +75,7 @@ def test_without_weights_uploads_are_off_and_say_what_is_missing(
     assert photographs.why.startswith("weights are missing")
 
 
-def test_there_is_a_partner_for_every_kind(tmp_path: Path, photographs: UploadedPhotographs) -> None:
+def test_every_kind_has_a_synthetic_partner(tmp_path: Path, photographs: UploadedPhotographs) -> None:
     photographs._partners = {}
     photographs._draw_partners()
     assert set(photographs._partners) == {"upper", "lower", "dress"}
@@ -83,7 +83,7 @@ def test_there_is_a_partner_for_every_kind(tmp_path: Path, photographs: Uploaded
     assert len({both["garment"] for both in names.values()}) == 3
 
 
-def test_pictures_are_told_by_their_content(tmp_path: Path) -> None:
+def test_image_types_are_detected_by_content(tmp_path: Path) -> None:
     for kind, suffix in (("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("TIFF", ".tif")):
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, kind)

@@ -32,7 +32,7 @@ BASELINES = {
 
 
 @pytest.mark.parametrize("garment", BASELINES)
-def test_a_baseline_is_trained_and_handed_on(garment: str, tiny: TinyConfig, shards: Path, tmp_path: Path) -> None:
+def test_a_baseline_is_trained_and_exported(garment: str, tiny: TinyConfig, shards: Path, tmp_path: Path) -> None:
     config = tiny("base", "steps=2", *BASELINES[garment])
     data = ShardFolder(shards, "val")
     assert fit_stage(

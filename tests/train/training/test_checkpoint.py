@@ -39,7 +39,7 @@ def weights(state: Training) -> list[torch.Tensor]:
     return [p.detach().clone() for p in state.model.parameters()]
 
 
-def test_a_restored_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_a_restored_run_continues_bit_for_bit(tmp_path: Path) -> None:
     first = training(0)
     for _ in range(3):
         step(first)
@@ -53,7 +53,7 @@ def test_a_restored_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert all(torch.equal(first.ema[name], second.ema[name]) for name in first.ema)
 
 
-def test_the_last_ones_are_kept(tmp_path: Path) -> None:
+def test_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
     state = training(0)
     for _ in range(4):
         step(state)
@@ -63,7 +63,7 @@ def test_the_last_ones_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, file: str, damage: str) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(tmp_path: Path, file: str, damage: str) -> None:
     state = training(0)
     step(state)
     save_checkpoint(RunFolder(tmp_path), state, keep=3)
@@ -81,7 +81,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path, file: 
     assert RunFolder(tmp_path).checkpoints.load_weights("ema")[1] == 1
 
 
-def test_a_failure_while_writing_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = training(0)
     step(state)
     save_checkpoint(RunFolder(tmp_path), state, keep=1)
@@ -99,7 +99,7 @@ def test_a_failure_while_writing_leaves_the_one_before(tmp_path: Path, monkeypat
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
 
 
-def test_nothing_to_restore(tmp_path: Path) -> None:
+def test_without_checkpoints_nothing_is_restored(tmp_path: Path) -> None:
     assert not restore(RunFolder(tmp_path), training(0))
     with pytest.raises(UserError, match="run trainer fit first"):
         RunFolder(tmp_path).checkpoints.load_weights("ema")
@@ -142,7 +142,7 @@ def state_after(folder: Path, steps: int) -> Training:
     return state
 
 
-def test_killed_before_any_file_operation_the_checkpoint_before_or_the_new_one_is_used(
+def test_killed_before_any_file_operation_a_complete_checkpoint_remains(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -170,7 +170,7 @@ def test_killed_before_any_file_operation_the_checkpoint_before_or_the_new_one_i
     assert found == sorted(found)
 
 
-def test_all_is_durable_before_it_gets_its_name_and_that_before_another_goes(
+def test_files_are_durable_before_renaming_and_renamed_before_pruning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = state_after(tmp_path, 2)
@@ -188,7 +188,7 @@ def test_all_is_durable_before_it_gets_its_name_and_that_before_another_goes(
     assert later > first + 2
 
 
-def test_a_process_killed_while_it_saves_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+def test_a_process_killed_while_saving_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     code = f"""
 import os, signal, sys
 from pathlib import Path
@@ -209,7 +209,7 @@ save_checkpoint(RunFolder(run), state, keep=1)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
 
 
-def test_the_best_by_validation_stays_besides_the_last_ones(tmp_path: Path) -> None:
+def test_the_best_checkpoint_by_validation_is_kept_too(tmp_path: Path) -> None:
     state = training(0)
     validation: dict[int, float] = {}
     for loss in (float("nan"), 0.3, float("nan"), 0.5, 0.4):
@@ -251,7 +251,7 @@ def names(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "checkpoints").iterdir())
 
 
-def test_what_the_user_keeps_beside_checkpoints_is_none_and_stays(tmp_path: Path) -> None:
+def test_the_users_own_folders_are_ignored_and_kept(tmp_path: Path) -> None:
     state = saved(tmp_path, 1)
     folder = tmp_path / "checkpoints"
     mine = ["step-00000001 (copy)", "step-best", "step-1", "step-00000009.bak", "step-0000000\u0661", "step-000000001"]
@@ -269,7 +269,7 @@ def test_what_the_user_keeps_beside_checkpoints_is_none_and_stays(tmp_path: Path
     assert resumed.step == 2
 
 
-def test_steps_beyond_eight_digits_are_in_order(tmp_path: Path) -> None:
+def test_steps_beyond_eight_digits_are_ordered(tmp_path: Path) -> None:
     state = training(0)
     for number in (99_999_999, 100_000_000):
         state.step = number
@@ -278,7 +278,7 @@ def test_steps_beyond_eight_digits_are_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, flip])
-def test_falling_back_is_said(
+def test_falling_back_is_reported(
     tmp_path: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved(tmp_path, 3)
@@ -295,7 +295,7 @@ def test_falling_back_is_said(
 
 
 @pytest.mark.parametrize("damage", [cut, flip])
-def test_falling_back_to_nothing_is_refused(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_an_error_is_raised_if_every_checkpoint_is_damaged(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     saved(tmp_path, 2)
     for folder in RunFolder(tmp_path).checkpoints.all():
         damage(folder)
@@ -309,7 +309,7 @@ def test_falling_back_to_nothing_is_refused(tmp_path: Path, damage: Callable[[Pa
     assert names(tmp_path) == before
 
 
-def test_a_checkpoint_under_another_name_is_not_taken_for_that_step(tmp_path: Path) -> None:
+def test_a_renamed_checkpoint_is_not_taken_for_that_step(tmp_path: Path) -> None:
     saved(tmp_path, 2)
     shutil.copytree(RunFolder(tmp_path).checkpoints.all()[0], tmp_path / "checkpoints/step-00000009")
     resumed = training(0)
@@ -317,7 +317,7 @@ def test_a_checkpoint_under_another_name_is_not_taken_for_that_step(tmp_path: Pa
     assert resumed.step == 2
 
 
-def test_damaged_checkpoints_do_not_count_when_others_are_removed(tmp_path: Path) -> None:
+def test_damaged_checkpoints_do_not_count_when_pruning(tmp_path: Path) -> None:
     state = saved(tmp_path, 4)
     for folder in RunFolder(tmp_path).checkpoints.all()[2:]:
         cut(folder)
@@ -333,7 +333,7 @@ def test_damaged_checkpoints_do_not_count_when_others_are_removed(tmp_path: Path
     assert names(tmp_path) == ["step-00000005"]
 
 
-def test_the_one_just_written_stays_where_later_ones_only_seem_whole(tmp_path: Path) -> None:
+def test_the_checkpoint_just_written_survives_damaged_later_ones(tmp_path: Path) -> None:
     saved(tmp_path, 4)
     for folder in RunFolder(tmp_path).checkpoints.all()[1:]:
         flip(folder)
@@ -347,7 +347,7 @@ def test_the_one_just_written_stays_where_later_ones_only_seem_whole(tmp_path: P
     assert again.step == 2
 
 
-def test_saving_reads_no_checksum_of_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_does_not_verify_existing_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = saved(tmp_path, 3)
     read: list[Path] = []
     monkeypatch.setattr("train.runs.checkpoint_folder.sha256_of", read.append)
@@ -357,7 +357,7 @@ def test_saving_reads_no_checksum_of_what_is_there(tmp_path: Path, monkeypatch: 
     assert names(tmp_path) == ["step-00000003", "step-00000004"]
 
 
-def test_the_last_good_checkpoint_is_from_before_the_streak_and_stays(tmp_path: Path) -> None:
+def test_the_last_checkpoint_before_nonfinite_steps_is_kept(tmp_path: Path) -> None:
     state = training(0)
     assert RunFolder(tmp_path).checkpoints.last_good() is None
     for streak in (0, 0, 1, 2, 3):
@@ -394,7 +394,7 @@ FOREIGN: dict[str, tuple[str, Callable[[dict[str, torch.Tensor]], object], str]]
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_a_checkpoint_of_another_network_is_one_line_and_changes_nothing(tmp_path: Path, what: str) -> None:
+def test_a_checkpoint_of_another_network_is_refused_and_changes_nothing(tmp_path: Path, what: str) -> None:
     saved(tmp_path, 1)
     part, change, told = FOREIGN[what]
     rewritten(RunFolder(tmp_path).checkpoints.all()[0], part, change)
@@ -419,7 +419,7 @@ def test_a_checkpoint_without_the_loss_scale_is_refused_in_fp16(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(("flag", "where"), [("fused", "meta"), ("capturable", "meta"), (None, "cpu")])
-def test_the_count_of_steps_lies_where_the_optimizer_wants_it(flag: str | None, where: str) -> None:
+def test_the_step_counter_is_on_the_optimizers_device(flag: str | None, where: str) -> None:
     """Adam's fused kernel on CUDA reads it there; meta stands for a device other than the CPU."""
     parameters = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.empty(2, device="meta"))]
     optimizer = torch.optim.AdamW([{"params": parameters[:1]}, {"params": parameters[1:]}])

@@ -53,7 +53,7 @@ def losses(config: StageConfig, steps: int = 3) -> tuple[list[float], list[torch
         ("sr1024", "true"),
     ],
 )
-def test_a_compiled_step_is_the_eager_one_in_one_graph(
+def test_a_compiled_step_matches_eager_in_one_graph(
     tiny: TinyConfig, graphs: CompileCounterWithBackend, stage: str, checkpointing: str
 ) -> None:
     settings = (stage, "data.batch=2", f"memory.checkpointing={checkpointing}")
@@ -72,9 +72,7 @@ def test_each_size_of_micro_batch_is_compiled_once(tiny: TinyConfig, graphs: Com
     assert graphs.frame_count == 2
 
 
-def test_what_is_compiled_shares_its_weights_and_their_names(
-    tiny: TinyConfig, graphs: CompileCounterWithBackend
-) -> None:
+def test_the_compiled_model_shares_weights_and_names(tiny: TinyConfig, graphs: CompileCounterWithBackend) -> None:
     plain, compiled = (init_training(tiny("base", f"compile={choice}"), CPU) for choice in ("false", "true"))
     assert compiled.forward_module is compiled.compiled is not compiled.model
     assert list(compiled.model.state_dict()) == list(plain.model.state_dict())

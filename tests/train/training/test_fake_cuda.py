@@ -139,7 +139,7 @@ def devices(*tensors: Tensor) -> set[str]:
 
 
 @every_step
-def test_a_step_stays_on_the_card(preset: str, stage: Stage, precision: str) -> None:
+def test_a_step_stays_on_the_gpu(preset: str, stage: Stage, precision: str) -> None:
     """Weights, averaged weights, moments (Adam's count of steps, too) and the loss."""
     step = made(configured(preset, stage, f"precision={precision}"))
     state = step.training
@@ -148,12 +148,12 @@ def test_a_step_stays_on_the_card(preset: str, stage: Stage, precision: str) -> 
 
 
 @every_step
-def test_the_optimizer_has_nothing_to_do_with_the_host(preset: str, stage: Stage, precision: str) -> None:
+def test_the_optimizer_step_does_not_use_the_host(preset: str, stage: Stage, precision: str) -> None:
     assert made(configured(preset, stage, f"precision={precision}")).optimizer == Traffic()
 
 
 @every_step
-def test_the_host_neither_computes_nor_copies_nor_waits(preset: str, stage: Stage, precision: str) -> None:
+def test_the_host_neither_computes_nor_copies_nor_synchronises(preset: str, stage: Stage, precision: str) -> None:
     """Noise, times and dropout are drawn on the card; whether the step was finite stays there."""
     traffic = made(configured(preset, stage, f"precision={precision}")).whole
     assert traffic == Traffic()
@@ -185,7 +185,7 @@ ON_HOST = {
 
 
 @pytest.mark.parametrize("name", MEMORY)
-def test_what_saves_memory_works_on_the_card(name: str) -> None:
+def test_memory_savings_work_on_the_gpu(name: str) -> None:
     config = configured("nano", "sr1024", *MEMORY[name])
     step = made(config)
     state = step.training
@@ -201,7 +201,7 @@ def test_what_saves_memory_works_on_the_card(name: str) -> None:
     assert step.peak <= plain if name == "optimizer_in_backward" else step.peak < plain
 
 
-def test_checkpointed_blocks_keep_less_on_the_card_for_the_parallel_unet_too() -> None:
+def test_checkpointing_saves_gpu_memory_in_the_parallel_unet() -> None:
     whole = made(configured("nano", "base", "precision=bf16"))
     assert made(configured("nano", "base", "precision=bf16", "memory.checkpointing=true")).peak < whole.peak
 
@@ -236,7 +236,7 @@ def sampled(stage: TrainedStage) -> tuple[Tensor, Traffic]:
 
 
 @every_use
-def test_a_stage_samples_on_the_card(preset: str, stage: Stage, precision: str) -> None:
+def test_a_stage_samples_on_the_gpu(preset: str, stage: Stage, precision: str) -> None:
     config = configured(preset, stage, f"precision={precision}")
     images, traffic = sampled(TrainedStage(config, made(config).training.model, 1))
     assert (images.device.type, images.dtype) == ("cuda", torch.float32)
@@ -248,7 +248,7 @@ def test_a_stage_samples_on_the_card(preset: str, stage: Stage, precision: str) 
 
 
 @pytest.mark.parametrize("garment_film", ["t", "static"])
-def test_loaded_weights_go_to_the_card(garment_film: str) -> None:
+def test_loaded_weights_are_on_the_gpu(garment_film: str) -> None:
     config = configured("nano", "sr256", f"model.garment_film={garment_film}", "precision=bf16")
     with fake_cuda():
         weights = {name: torch.empty_like(value) for name, value in build_model(config.model).state_dict().items()}
@@ -260,7 +260,7 @@ def test_loaded_weights_go_to_the_card(garment_film: str) -> None:
 
 
 @every_use
-def test_a_validation_computes_on_the_card(preset: str, stage: Stage, precision: str) -> None:
+def test_a_validation_runs_on_the_gpu(preset: str, stage: Stage, precision: str) -> None:
     """It fetches the losses of every evaluation, and waits for nothing else."""
     config = configured(preset, stage, f"precision={precision}")
     training = made(config).training
@@ -306,7 +306,7 @@ def resumed(checkpoint: tuple[Path, StageConfig]) -> Training:
     return restored(*checkpoint)[0]
 
 
-def test_a_checkpoint_is_restored_to_the_card(resumed: Training) -> None:
+def test_a_checkpoint_is_restored_to_the_gpu(resumed: Training) -> None:
     states = resumed.optimizer.state
     assert len(states) == len(list(resumed.model.parameters()))
     for parameter, state in states.items():
@@ -315,7 +315,7 @@ def test_a_checkpoint_is_restored_to_the_card(resumed: Training) -> None:
     assert devices(*resumed.model.parameters(), *resumed.ema.values()) == {"cuda"}
 
 
-def test_a_restored_training_steps_on_the_card(resumed: Training) -> None:
+def test_a_restored_run_steps_on_the_gpu(resumed: Training) -> None:
     assert devices(*(state["step"] for state in resumed.optimizer.state.values())) == {"cuda"}
     with fake_cuda(), CardWatch() as watch:
         give_gradients(resumed)
@@ -324,7 +324,7 @@ def test_a_restored_training_steps_on_the_card(resumed: Training) -> None:
         assert watch.taken() == Traffic()
 
 
-def test_a_count_of_steps_on_the_wrong_device_is_found() -> None:
+def test_a_step_counter_on_the_wrong_device_is_detected() -> None:
     """Fake tensors themselves do not notice what fused AdamW on a card refuses."""
     with fake_cuda(), CardWatch():
         weight = torch.nn.Parameter(torch.empty(3, device=CUDA))
@@ -352,7 +352,7 @@ def mib(size: int) -> str:
 
 
 @every_use
-def test_the_plan_is_of_the_card(preset: str, stage: Stage, precision: str) -> None:
+def test_the_plan_is_for_the_gpu(preset: str, stage: Stage, precision: str) -> None:
     config = configured(preset, stage, f"precision={precision}")
     # The batch that comes next, which is copied while the step is computed, is on the card as well.
     following = sum(tensor.nbytes for tensor in tensors_of(blank_batch(config, config.data.batch)))
@@ -365,7 +365,7 @@ def test_the_plan_is_of_the_card(preset: str, stage: Stage, precision: str) -> N
     ("preset", "stage"),
     [("nano", "sr1024"), *(pytest.param("small", stage, marks=pytest.mark.slow) for stage in STAGES)],
 )
-def test_no_more_is_kept_on_the_card_than_on_a_cpu(preset: str, stage: Stage) -> None:
+def test_activations_take_no_more_memory_on_the_gpu_than_on_a_cpu(preset: str, stage: Stage) -> None:
     config = configured(preset, stage, "precision=bf16")
     with fake_cuda():
         card, cpu = kept_per_sample(config, CUDA), kept_per_sample(config, CPU)
@@ -373,7 +373,7 @@ def test_no_more_is_kept_on_the_card_than_on_a_cpu(preset: str, stage: Stage) ->
     assert card == pytest.approx(cpu, rel=0.02)
 
 
-def test_outside_torch_is_as_it_was() -> None:
+def test_the_fake_restores_torch() -> None:
     attention = torch.nn.functional.scaled_dot_product_attention
     with fake_cuda():
         assert torch.empty(1, device="cuda").is_cuda

@@ -12,7 +12,7 @@ from train.models.model_config import EfficientUNetConfig
 from train.training.flops import flops_per_image, forward_flops
 
 
-def test_a_network_small_enough_to_count_by_hand() -> None:
+def test_flops_of_a_network_counted_by_hand() -> None:
     config = EfficientUNetConfig(channels=(8,), blocks=(1,), emb_dim=4)
     full, half = 16 * 16, 8 * 8
     convolutions = (
@@ -27,7 +27,7 @@ def test_a_network_small_enough_to_count_by_hand() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_nothing_is_computed_and_training_is_three_passes(stage: Stage) -> None:
+def test_flops_are_traced_without_computing_and_training_is_three_passes(stage: Stage) -> None:
     config = preset_config("nano", stage)
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in build_model(config.model).parameters())

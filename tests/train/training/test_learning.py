@@ -65,7 +65,7 @@ def loss_from_noise(training: Training, batch: Batch, config: StageConfig) -> Te
     return sample_losses(training.model, batch, stepper, t=torch.ones(len(batch.positions)))
 
 
-def test_the_garment_is_taken_from_its_picture(trained: Training, unseen: Batch, config: StageConfig) -> None:
+def test_the_network_learns_to_use_the_garment_image(trained: Training, unseen: Batch, config: StageConfig) -> None:
     assert unseen.Ic is not None
     assert unseen.Jg is not None
     right = loss_from_noise(trained, unseen, config)
@@ -76,7 +76,9 @@ def test_the_garment_is_taken_from_its_picture(trained: Training, unseen: Batch,
     assert (right < wrong).float().mean() >= 0.8  # 0.94
 
 
-def test_people_are_dressed_in_the_right_one_of_four(trained: Training, shards: Path, config: StageConfig) -> None:
+def test_people_are_dressed_in_the_correct_one_of_four_garments(
+    trained: Training, shards: Path, config: StageConfig
+) -> None:
     stage = TrainedStage(config, trained.model, trained.step)
 
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:

@@ -40,7 +40,7 @@ def losses(run: Path) -> list[float | None]:
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_an_interrupted_run_ends_with_the_same_bits(
+def test_an_interrupted_run_resumes_bit_for_bit(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str
 ) -> None:  # fmt: skip
     data = ShardFolder(shards, "train")
@@ -73,7 +73,7 @@ OPTIONS: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_with_every_option_an_interrupted_run_ends_with_the_same_bits(
+def test_with_every_option_an_interrupted_run_resumes_bit_for_bit(
     shards: Path, tmp_path: Path, tiny: TinyConfig, option: str
 ) -> None:  # fmt: skip
     data = ShardFolder(shards, "train")
@@ -93,7 +93,7 @@ EXACT = {
 
 
 @pytest.mark.parametrize("option", EXACT)
-def test_where_the_memory_is_does_not_change_a_bit_and_may_change_on_the_way(
+def test_memory_settings_change_no_bit_and_may_change_on_resume(
     shards: Path, tmp_path: Path, tiny: TinyConfig, option: str
 ) -> None:  # fmt: skip
     data = ShardFolder(shards, "train")
@@ -110,7 +110,7 @@ def files(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in RunFolder(run).checkpoints.all()[-1].iterdir()}
 
 
-def test_a_run_of_an_earlier_version_goes_on(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_a_run_of_an_earlier_version_resumes(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     data = ShardFolder(shards, "train")
     fit_stage(tiny("base", "steps=1"), data, tmp_path, quiet, never)
     config = json.loads((tmp_path / CONFIG).read_text())
@@ -122,7 +122,7 @@ def test_a_run_of_an_earlier_version_goes_on(shards: Path, tmp_path: Path, tiny:
         fit_stage(tiny("base", "steps=3"), data, tmp_path, quiet, never)
 
 
-def test_a_finished_run_is_not_trained_further(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_a_finished_run_is_not_trained_again(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     data = ShardFolder(shards, "train")
     fit_stage(tiny("base"), data, tmp_path, quiet, never)
     before = losses(tmp_path)
@@ -130,14 +130,14 @@ def test_a_finished_run_is_not_trained_further(shards: Path, tmp_path: Path, tin
     assert losses(tmp_path) == before
 
 
-def test_more_steps_go_on_from_where_it_ended(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_more_steps_continue_a_finished_run(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     data = ShardFolder(shards, "train")
     fit_stage(tiny("base", "steps=4"), data, tmp_path, quiet, never)
     fit_stage(tiny("base", "steps=6"), data, tmp_path, quiet, never)
     assert len(losses(tmp_path)) == 6
 
 
-def test_with_cosine_decay_the_number_of_steps_is_part_of_the_run(
+def test_with_cosine_decay_the_number_of_steps_is_fixed(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     data = ShardFolder(shards, "train")
@@ -146,7 +146,7 @@ def test_with_cosine_decay_the_number_of_steps_is_part_of_the_run(
         fit_stage(tiny("base", "steps=3", "optim.decay=cosine"), data, tmp_path, quiet, never)
 
 
-def test_the_number_of_threads_is_not_part_of_the_run(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_the_number_of_threads_may_change(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     data = ShardFolder(shards, "train")
     fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
     assert fit_stage(tiny("base", "steps=2", "data.threads=2"), data, tmp_path, quiet, never)
@@ -185,7 +185,7 @@ def test_damaged_lines_of_the_metrics_do_not_block_resuming(
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
-def test_validations_are_read_again(tmp_path: Path) -> None:
+def test_validations_are_read_back(tmp_path: Path) -> None:
     lines = [
         {"step": 1, "loss": None}, {"step": 1, "validation": 0.5}, {"step": 2, "loss": 1.0},
         {"step": 2, "validation": float("nan")}, {"step": 2, "validation": "low"}, {"step": True, "validation": 1.0},
@@ -197,13 +197,15 @@ def test_validations_are_read_again(tmp_path: Path) -> None:
     assert len((tmp_path / METRICS).read_text().splitlines()) == 4
 
 
-def test_metrics_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+def test_unwritable_metrics_are_a_user_error(tmp_path: Path) -> None:
     (tmp_path / METRICS).mkdir()
     with pytest.raises(UserError, match=r"metrics\.jsonl: Is a directory"):
         Metrics(RunFolder(tmp_path), LogConfig(), 0)
 
 
-def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_if_every_checkpoint_is_damaged_the_run_does_not_restart(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:
     data = ShardFolder(shards, "train")
     fit_stage(tiny("base", "steps=2"), data, tmp_path, quiet, never)
     (RunFolder(tmp_path).checkpoints.all()[0] / "ema.safetensors").write_bytes(b"")
@@ -215,7 +217,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(shards: Path, tmp_pa
     }
 
 
-def test_a_second_training_in_the_folder_is_refused_and_the_first_goes_on(
+def test_a_second_run_in_the_folder_is_refused_and_the_first_continues(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     data, config = ShardFolder(shards, "train"), tiny("base", "steps=2")
@@ -229,7 +231,7 @@ def test_a_second_training_in_the_folder_is_refused_and_the_first_goes_on(
     assert len(losses(tmp_path)) == 2
 
 
-def test_a_run_whose_lock_is_gone_writes_no_checkpoint(
+def test_a_run_without_its_lock_writes_no_checkpoint(
     shards: Path, tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_lock, "_GRACE", 0.0)
@@ -243,7 +245,7 @@ def test_a_run_whose_lock_is_gone_writes_no_checkpoint(
     assert RunFolder(tmp_path).checkpoints.all() == []
 
 
-def test_a_run_that_finds_its_lock_lost_stops_at_the_next_step(
+def test_a_run_that_lost_its_lock_stops_at_the_next_step(
     shards: Path, tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[RunLock] = []
@@ -274,7 +276,7 @@ def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, predicti
     assert sum(told[-30:]) < 0.75 * sum(told[:30])
 
 
-def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
+def test_a_diverged_run_ends_and_names_the_last_good_checkpoint(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=6", "checkpoint.every=1")
@@ -290,7 +292,7 @@ def test_a_run_that_diverges_ends_and_names_its_last_checkpoint(
     assert len(losses(tmp_path)) < 50
 
 
-def test_a_run_that_diverges_before_its_first_checkpoint_says_so(
+def test_divergence_before_the_first_checkpoint_is_reported(
     shards: Path, tmp_path: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     config = tiny("base", "steps=50", "optim.lr=1e30", "optim.max_skipped=3", "checkpoint.every=3")
@@ -298,7 +300,9 @@ def test_a_run_that_diverges_before_its_first_checkpoint_says_so(
         fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)
 
 
-def test_skipped_steps_are_counted_over_an_interruption(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_consecutive_skipped_steps_are_counted_across_an_interruption(
+    shards: Path, tmp_path: Path, tiny: TinyConfig
+) -> None:
     data = ShardFolder(shards, "train")
     settings = ("base", "steps=50", "optim.lr=1e30", "checkpoint.every=1")
     with pytest.raises(Diverged):
@@ -309,7 +313,7 @@ def test_skipped_steps_are_counted_over_an_interruption(shards: Path, tmp_path: 
     assert len(losses(tmp_path)) == before + 2
 
 
-def test_the_status_tells_time_memory_and_waiting(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_the_status_reports_time_memory_and_data_wait(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     told: list[Status] = []
     fit_stage(tiny("base", "steps=4"), ShardFolder(shards, "train"), tmp_path, told.append, never)
     assert [status.step for status in told] == [1, 2, 3, 4]
@@ -336,7 +340,7 @@ def test_learning_rate_warms_up_linearly_and_stays(tiny: TinyConfig) -> None:
     assert learning_rate(tiny("base", "optim.warmup=0", "optim.lr=1e-3"), 0) == 1e-3
 
 
-def test_learning_rate_can_fall_to_nothing(tiny: TinyConfig) -> None:
+def test_learning_rate_can_decay_to_zero(tiny: TinyConfig) -> None:
     config = tiny("base", "optim.warmup=10", "optim.lr=1e-3", "optim.decay=cosine", "steps=110")
     assert [learning_rate(config, step) for step in (4, 10, 60, 110)] == pytest.approx([5e-4, 1e-3, 5e-4, 0.0])
 
@@ -353,7 +357,7 @@ def test_ema_warms_up_and_follows_the_weights(tiny: TinyConfig) -> None:
     assert torch.allclose(moved, torch.full_like(moved, 1 - 6 / 15), atol=1e-6)
 
 
-def test_the_low_resolution_picture_is_in_the_same_range_as_the_target(
+def test_the_low_resolution_image_has_the_range_of_the_target(
     shards: Path, tiny: TinyConfig
 ) -> None:  # fmt: skip
     """Mistake 1 and 8 of the list: [0, 1] here and [-1, 1] there tints stage 2 for ever."""
@@ -371,7 +375,7 @@ def test_the_low_resolution_picture_is_in_the_same_range_as_the_target(
 
 
 @pytest.mark.parametrize(("steps", "named"), [(6, "step-00000005.json"), (4, "step-00000005.json"), (2, None)])
-def test_a_profile_is_a_trace_of_the_steps_that_were_asked_for(
+def test_a_profile_traces_the_requested_steps(
     shards: Path, tmp_path: Path, tiny: TinyConfig, steps: int, named: str | None
 ) -> None:
     """After three steps to warm up; a run that ends earlier writes what it has made, or nothing."""

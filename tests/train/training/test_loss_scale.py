@@ -9,7 +9,7 @@ from train.training.loss_scale import INTERVAL, LossScale
 from train.training.step import Stepper, init_training, train_step
 
 
-def test_it_moves_as_torchs_own() -> None:
+def test_the_loss_scale_matches_gradscaler() -> None:
     ours, theirs = LossScale.initial(torch.device("cpu")), torch.amp.GradScaler("cpu")
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter])

@@ -28,7 +28,7 @@ def step(training: Training, outcomes: Outcomes, number: int) -> None:
     outcomes.add(training, torch.tensor(0.5 * number), replaced=number % 2)
 
 
-def test_on_a_cpu_nothing_is_late(training: Training) -> None:
+def test_on_a_cpu_outcomes_are_ready_at_once(training: Training) -> None:
     outcomes = Outcomes(CPU)
     step(training, outcomes, 1)
     [found] = outcomes.ready(everything=False)
@@ -36,7 +36,7 @@ def test_on_a_cpu_nothing_is_late(training: Training) -> None:
     assert (found.loss_scale, found.lr) == (65536.0, training.optimizer.param_groups[0]["lr"])
 
 
-def test_on_a_card_the_last_step_is_left_under_way(training: Training) -> None:
+def test_on_a_gpu_the_last_step_stays_in_flight(training: Training) -> None:
     outcomes = Outcomes(CARD)
     step(training, outcomes, 1)
     assert list(outcomes.ready(everything=False)) == []
@@ -46,7 +46,7 @@ def test_on_a_card_the_last_step_is_left_under_way(training: Training) -> None:
     assert list(outcomes.ready(everything=True)) == []
 
 
-def test_a_number_is_that_of_its_own_step(training: Training) -> None:
+def test_outcomes_belong_to_their_step(training: Training) -> None:
     outcomes = Outcomes(CARD)
     step(training, outcomes, 1)
     training.skipped = torch.tensor(7)
@@ -54,7 +54,7 @@ def test_a_number_is_that_of_its_own_step(training: Training) -> None:
     assert [found.skipped for found in outcomes.ready(everything=True)] == [0, 7]
 
 
-def test_what_is_not_known_is_no_number(training: Training) -> None:
+def test_unknown_values_are_nan_or_none(training: Training) -> None:
     outcomes = Outcomes(CPU)
     training.norm = training.scale = None
     outcomes.add(training, torch.tensor(1.0), replaced=0)

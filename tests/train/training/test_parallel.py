@@ -23,7 +23,7 @@ IN_BACKWARD = ["memory.optimizer_in_backward=true", "optim.clip=null"]
         ("fsdp", ["compile=true"]),
     ],
 )
-def test_what_cannot_be_shared_is_refused_with_what_would_fit(
+def test_settings_incompatible_with_parallelism_are_refused_with_a_suggestion(
     tiny: TinyConfig, kind: Parallel, settings: list[str]
 ) -> None:  # fmt: skip
     with pytest.raises(UserError, match=f"--parallel {kind} is incompatible with {settings[0]}: .* would fit"):
@@ -32,7 +32,7 @@ def test_what_cannot_be_shared_is_refused_with_what_would_fit(
 
 
 @pytest.mark.parametrize("settings", [["memory.optimizer_on_host=true"], ["memory.ema_on_host=true"]])
-def test_copies_may_lie_on_the_host(tiny: TinyConfig, settings: list[str]) -> None:
+def test_ddp_allows_offloading(tiny: TinyConfig, settings: list[str]) -> None:
     refuse_impossible(tiny("base", *settings), World(0, 2, "ddp"))
 
 

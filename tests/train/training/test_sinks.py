@@ -13,12 +13,12 @@ from train.training.metrics import Metrics
 from train.training.sinks import open_sinks
 
 
-def test_nothing_is_open_unless_asked_for(tmp_path: Path) -> None:
+def test_no_sink_is_opened_by_default(tmp_path: Path) -> None:
     assert open_sinks(RunFolder(tmp_path), LogConfig(), 0) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tensorboard_reads_what_was_written_and_not_what_a_killed_run_wrote(tmp_path: Path) -> None:
+def test_tensorboard_hides_steps_of_a_killed_run(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     log = LogConfig(tensorboard=True)
     killed = Metrics(RunFolder(tmp_path), log, 0)
@@ -31,7 +31,7 @@ def test_tensorboard_reads_what_was_written_and_not_what_a_killed_run_wrote(tmp_
     assert [event.value for event in events.Scalars("validation/t0")] == [0.5] * 3
 
 
-def test_a_run_of_wandb_goes_on_under_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wandb_run_resumes_under_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[dict[str, object]] = []
     logged: list[tuple[int, dict[str, float]]] = []
 

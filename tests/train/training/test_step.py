@@ -55,9 +55,7 @@ def test_every_sample_is_in_one_micro_batch(tiny: TinyConfig) -> None:
     assert all(part.Jp is not None and len(part.Jp) == len(part.positions) for part in parts)
 
 
-def test_a_shift_of_the_times_moves_them_in_training_and_not_in_validation(
-    tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_t_shift_applies_in_training_but_not_in_validation(tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
 
     def loss(model: object, x: torch.Tensor, eps: torch.Tensor, t: torch.Tensor, *_: object, **__: object) -> object:
@@ -110,7 +108,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_inside_of_backward_only_what_is_finite_is_stepped(tiny: TinyConfig, where: str) -> None:
+def test_in_backward_only_finite_gradients_are_stepped(tiny: TinyConfig, where: str) -> None:
     config = tiny("base", "memory.optimizer_in_backward=true", "optim.clip=null")
     training, stepper = init_training(config, CPU), Stepper(config, make_schedule("cosine"), CPU)
     before = [p.detach().clone() for p in training.model.parameters()]

@@ -66,13 +66,13 @@ def test_in_the_first_step_the_micro_batch_is_halved_until_it_fits(
     assert all(torch.equal(right[name], halved[name]) for name in right)
 
 
-def test_what_a_user_has_set_is_not_changed(shards: Path, tmp_path: Path, tiny: TinyConfig, room: list[int]) -> None:
+def test_an_explicit_micro_batch_is_not_halved(shards: Path, tmp_path: Path, tiny: TinyConfig, room: list[int]) -> None:
     room[0] = 1
     with pytest.raises(UserError, match=r"base: out of GPU memory.*micro-batch 4; use --set memory.micro_batch=2 or "):
         fit(shards, tmp_path, tiny("base", "data.batch=4"))
 
 
-def test_later_it_ends_with_the_settings_to_change_and_the_last_checkpoint(
+def test_later_out_of_memory_names_settings_and_the_last_checkpoint(
     shards: Path, tmp_path: Path, tiny: TinyConfig, room: list[int]
 ) -> None:
     def shrink(status: object) -> None:

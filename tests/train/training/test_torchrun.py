@@ -82,7 +82,7 @@ def alone(shards: Path, tiny_settings: Settings, tmp_path_factory: pytest.TempPa
     return runs
 
 
-def test_two_processes_make_the_losses_of_one_and_checkpoints_move_between_all(
+def test_two_processes_match_one_and_share_checkpoints(
     shards: Path, tmp_path: Path, tiny_settings: Settings, alone: Path
 ) -> None:  # fmt: skip
     """One process, two with copies of the weights, two with shares of them, one."""
@@ -101,7 +101,7 @@ def test_two_processes_make_the_losses_of_one_and_checkpoints_move_between_all(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_weights_that_travel_in_half_precision_make_the_losses_of_one_process(
+def test_gathering_weights_in_half_precision_matches_one_process(
     shards: Path, tmp_path: Path, tiny_settings: Settings, precision: str
 ) -> None:
     more = ["--set", f"precision={precision}"]
@@ -114,7 +114,7 @@ def test_weights_that_travel_in_half_precision_make_the_losses_of_one_process(
     assert shares == pytest.approx(one, rel=0.02)
 
 
-def test_a_killed_process_is_started_again_and_goes_on_from_the_checkpoint(
+def test_a_killed_process_is_restarted_and_resumes(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
     steps = 30
@@ -130,7 +130,7 @@ def test_a_killed_process_is_started_again_and_goes_on_from_the_checkpoint(
     assert_same_numbers(tmp_path / "one", tmp_path / "two")
 
 
-def test_a_signal_to_torchrun_ends_all_at_a_checkpoint(
+def test_a_signal_to_torchrun_stops_all_processes_at_a_checkpoint(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
     more = ("--parallel", "fsdp", "--set", "checkpoint.every=100000")
@@ -156,7 +156,7 @@ def test_a_signal_to_torchrun_ends_all_at_a_checkpoint(
         ),  # found by the first process alone
     ],
 )
-def test_a_mistake_is_told_once_and_ends_all_processes(
+def test_a_user_error_is_reported_once_and_stops_all_processes(
     shards: Path, tiny_settings: Settings, alone: Path, more: list[str], said: str
 ) -> None:
     done = run(*TWO, *fit(shards, alone, tiny_settings, *more))
@@ -166,7 +166,7 @@ def test_a_mistake_is_told_once_and_ends_all_processes(
     assert "exitcode  : 2" in done.stderr
 
 
-def test_without_torchrun_there_is_nothing_to_divide_among(
+def test_parallel_without_torchrun_is_refused(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
     done = run(sys.executable, *fit(shards, tmp_path, tiny_settings, "--parallel", "ddp"))
@@ -188,9 +188,7 @@ def node(rendezvous: int, hosts: bool, *arguments: str) -> "subprocess.Popen[str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
-def test_a_machine_that_is_lost_is_replaced(
-    how: signal.Signals, shards: Path, tmp_path: Path, tiny_settings: Settings
-) -> None:
+def test_a_lost_machine_is_replaced(how: signal.Signals, shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
     """Once its connections are closed, once they stay open and nobody answers."""
     steps = 30
     assert run(sys.executable, *fit(shards, tmp_path / "one", tiny_settings, *PLAIN, steps=steps)).returncode == 0

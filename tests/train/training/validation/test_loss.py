@@ -37,7 +37,7 @@ def trained(config: StageConfig, held_out: ShardFolder) -> Training:
 
 
 @pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
-def test_it_depends_on_the_ema_weights_alone(shards: Path, tiny: TinyConfig, stage: str) -> None:
+def test_validation_depends_on_the_ema_weights_only(shards: Path, tiny: TinyConfig, stage: str) -> None:
     held_out = ShardFolder(shards, "val")
     config = tiny(stage, "validation.samples=7")
     training = trained(config, held_out)
@@ -58,7 +58,7 @@ def test_it_depends_on_the_ema_weights_alone(shards: Path, tiny: TinyConfig, sta
     assert validate(training, samples, stepper, never).loss != found[0].loss
 
 
-def test_the_times_take_the_ranges_in_turn(tiny: TinyConfig) -> None:
+def test_fixed_times_cycle_through_the_ranges(tiny: TinyConfig) -> None:
     times = fixed_times(tiny("base"), tuple(range(3 * TIME_RANGES)))
     assert (times * TIME_RANGES).floor().long().tolist() == 3 * list(range(TIME_RANGES))
     assert len(set(times.tolist())) == 3 * TIME_RANGES
@@ -77,7 +77,7 @@ def test_the_loss_is_the_mean_of_its_ranges_and_an_empty_one_is_none(shards: Pat
 
 
 @pytest.mark.parametrize("on_host", ["false", "true"])
-def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -> None:
+def test_the_networks_own_weights_are_restored(tiny: TinyConfig, on_host: str) -> None:
     training = init_training(tiny("base", f"memory.ema_on_host={on_host}"), CPU)
     own = dict(training.model.named_parameters())
     places = {name: parameter.data_ptr() for name, parameter in own.items()}
@@ -91,7 +91,7 @@ def test_the_network_gets_its_own_weights_back(tiny: TinyConfig, on_host: str) -
     assert all(parameter.requires_grad for parameter in own.values())
 
 
-def test_it_stops_at_the_next_evaluation(shards: Path, tiny: TinyConfig) -> None:
+def test_validation_stops_at_the_next_evaluation(shards: Path, tiny: TinyConfig) -> None:
     config = tiny("base", "validation.samples=40")
     training = init_training(config, CPU)
     calls: list[int] = []

@@ -46,7 +46,7 @@ def test_a_sheet_shows_the_ema_weights(
     assert not np.array_equal(drawn(training, config, held_out, tmp_path / "c.png"), first)
 
 
-def test_the_base_stage_swaps_garments_and_the_others_enlarge_the_truth(shards: Path, tiny: TinyConfig) -> None:
+def test_the_base_stage_swaps_garments_and_others_upsample_the_truth(shards: Path, tiny: TinyConfig) -> None:
     held_out = ShardFolder(shards, "val")
     swapped = fixed_pairs(held_out, tiny("base", "validation.sheet_pairs=2"))
     assert all(held_out.sample(pair.person).item != held_out.sample(pair.garment).item for pair in swapped)
@@ -54,7 +54,7 @@ def test_the_base_stage_swaps_garments_and_the_others_enlarge_the_truth(shards: 
     assert [pair.person for pair in own] == [pair.garment for pair in own] == [pair.person for pair in swapped]
 
 
-def test_a_sheet_that_is_stopped_leaves_no_file(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+def test_an_interrupted_sheet_leaves_no_file(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
     held_out, config = ShardFolder(shards, "val"), tiny("base", "sampling.steps=50", "model.garment_film=static")
     training = init_training(config, CPU)
     calls: list[int] = []
