@@ -71,7 +71,7 @@ class TrainedStage:
 def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> list[TrainedStage]:
     """Load the trained stages, from the base on, with the EMA weights or those of the last step.
 
-    Raise UserError where the base stage is missing, or where the sizes of two stages do not match.
+    Raise UserError if the base stage is missing, or if the sizes of two stages do not match.
     """
     stages: list[TrainedStage] = []
     for name in STAGES:
@@ -214,7 +214,7 @@ def _load_stage(run: RunFolder, config: StageConfig, device: torch.device, which
 def assemble_stage(
     config: StageConfig, weights: dict[str, Tensor], step: int, device: torch.device, which: Weights = "ema"
 ) -> TrainedStage:
-    """Build the stage's network, ready to sample. Raise RuntimeError where the weights are not this network's."""
+    """Build the stage's network, ready to sample. Raise RuntimeError if the weights are not this network's."""
     prepare(device)
     if config.diffusion.drop == 0:  # earlier versions kept guidance where the null condition was never trained
         config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})

@@ -30,16 +30,16 @@ class Choice:
 
     config: StageConfig
     message: str | None
-    """One line that says what was chosen; None where there was nothing to choose."""
+    """One line about what was chosen; None if nothing was."""
     may_halve: bool
     """Whether the micro-batch was chosen here, so that it may be halved when memory runs out."""
 
 
 def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World, run: Path) -> Choice:
-    """Return the settings, choosing those that ``values`` leave open for the card, or for a CPU where that is None.
+    """Return the settings, choosing those that ``values`` leaves open for the GPU, or for a CPU if ``card`` is None.
 
-    A run that was begun keeps its settings where the card supports them. Raise UserError for impossible settings, and
-    where no settings that compute the same result fit the card.
+    A resumed run keeps its settings if the GPU supports them. Raise UserError for impossible settings, and if no
+    settings that compute the same result fit the GPU.
     """
     if card is None:
         return Choice(validated_config(values, stage), None, may_halve=False)

@@ -65,13 +65,13 @@ class StagePlan:
     """Those chosen alone, as nested dictionaries."""
     parameters: int
     micro_batch: int
-    """The largest that fits; 0 where not even one sample does."""
+    """The largest that fits; 0 if not even one sample does."""
     footprint: Footprint
-    """Measured at ``micro_batch``, or at 1 where that is 0."""
+    """Measured at ``micro_batch``, or at 1 if that is 0."""
 
     @property
     def gradients(self) -> int:
-        """Bytes of all gradients, 0 where each is freed at once."""
+        """Bytes of all gradients, 0 if each is freed at once."""
         return 0 if self.config.memory.optimizer_in_backward else self.footprint.weights
 
     @property
@@ -92,7 +92,7 @@ class StagePlan:
 
 
 def budget_of(memory: int, *, running: bool = False) -> int:
-    """Return the bytes for a step's tensors on a card of ``memory`` bytes; not positive where there is no room.
+    """Return the bytes for a step's tensors on a card of ``memory`` bytes; not positive if there is no room.
 
     With ``running``, ``memory`` is what is free to a process that has a CUDA context already.
     """

@@ -31,7 +31,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of a training: what stays from step to step, and the most there is at a time."""
+    """Bytes of a training run: what persists between steps, and the peak."""
 
     weights: int
     optimizer: int
@@ -45,7 +45,7 @@ class Footprint:
 
 @cache
 def trace(config: StageConfig, on_card: bool = True) -> Footprint:
-    """Return the footprint of a step in the midst of a run: the optimizer has its moments when it begins.
+    """Return the footprint of a step in the middle of a run, when the optimizer has its moments.
 
     It is the step's second micro-batch where the batch has more than one: gradients are there when it begins. On a card
     there is the whole batch, and the next one, which is copied meanwhile. With ``on_card`` False it is what a CPU

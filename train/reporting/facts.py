@@ -62,5 +62,5 @@ def _last(values: Series) -> float:
 
 
 def number(value: float, form: str, unit: str = "") -> str:
-    """Format a number; a dash where it is not finite."""
+    """Format a number; a dash if it is not finite."""
     return f"{value:{form}}{unit}" if math.isfinite(value) else NONE

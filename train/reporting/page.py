@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file, plotly's script included, so that nothing is fetched."""
+"""The page: one self-contained HTML file, plotly's script included, so that it loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MAX_SETTINGS: Final = 200
-"""How many settings of a run, or differences of a stage, the page shows."""
+"""Maximum number of settings of a run, or of differences of a stage, on the page."""
 _PACKAGE: Final = "train.reporting"
 
 
@@ -58,7 +58,7 @@ class Content:
 
 
 def open_templates() -> Environment:
-    """Return the template engine. Raise UserError where it is not installed."""
+    """Return the template engine. Raise UserError if it is not installed."""
     engine = open_shared_templates(_PACKAGE)
     engine.filters.update(number=number)
     engine.globals.update(max_settings=MAX_SETTINGS)
@@ -68,7 +68,7 @@ def open_templates() -> Environment:
 def render(engine: Environment, content: Content, plotly: str) -> bytes:
     """Return the page; ``plotly`` is plotly's script.
 
-    Names and values reach it escaped; the page's security policy allows only these two scripts.
+    Names and values are escaped; the page's Content-Security-Policy allows only these two scripts.
     """
     style, script = report_style(_PACKAGE), read_part(_PACKAGE, "report.js")
     page = engine.get_template("report.html").render(

@@ -41,7 +41,7 @@ class Plot:
 
 
 def plotly_script() -> str:
-    """Return plotly's JavaScript. Raise UserError where it is not installed."""
+    """Return plotly's JavaScript. Raise UserError if it is not installed."""
     with needs("report"):
         from plotly.offline import get_plotlyjs
     script: str = get_plotlyjs()

@@ -1,6 +1,6 @@
-"""Runs as the report shows them, read from run folders of any version, of running trainings and of killed ones.
+"""Runs for the report, read from run folders of any version, including running and killed runs.
 
-A series has a number for each step; a curve is one made short enough for a page.
+A series has one value per step; a curve is a series averaged down to fit a page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from train.runs.metrics_file import Series, ValidationPoint
 from train.runs.run_folder import RunFolder
 
 MAX_POINTS: Final = 400
-"""Points of a curve, whatever the number of steps."""
+"""Maximum number of points of a curve."""
 _DEPTH: Final = 3
 
 
@@ -37,7 +37,7 @@ class Run:
     """The numbers of the steps, ascending; the series below have one value for each."""
     losses: Series
     speed: Series
-    """Images a second, on average since the run was last started."""
+    """Images per second, averaged since the run was last started."""
     waits: Series
     """Share of the time spent waiting for data, in [0, 1]."""
     memory: Series
@@ -49,24 +49,24 @@ class Run:
     scales: Series
     """fp16's loss scales."""
     tflops: Series
-    """10¹² floating-point operations a second, on average since the run was last started."""
+    """10¹² floating-point operations per second, averaged since the run was last started."""
     mfu: Series
-    """Their share of the cards' peak, in [0, 1]."""
+    """Share of the GPUs' peak, in [0, 1]."""
     skipped: int
     replaced: int
     validations: tuple[ValidationPoint, ...]
     sheets: dict[int, Path]
-    """Sheets by their step."""
+    """Sheets by step."""
     unreadable: int
-    """Lines of metrics.jsonl that cannot be read."""
+    """Unreadable lines of metrics.jsonl."""
     changed: float
-    """When metrics.jsonl was last written to, in seconds since the epoch; 0 before the first step."""
+    """Time of the last write to metrics.jsonl, in seconds since the epoch; 0 before the first step."""
 
 
 def read_runs(folder: Path) -> list[Run]:
     """Return all runs in a folder and up to three levels below, by stage and name.
 
-    Raise UserError where there is none.
+    Raise UserError if there is none.
     """
     runs = [_read(run, folder) for run in RunFolder.find(folder, _DEPTH)]
     if not runs:
@@ -113,7 +113,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y), each the mean over ``stride`` steps; y is NaN where none of these has a number."""
+    """Points (x, y), each the mean over ``stride`` steps; y is NaN if none of them has a value."""
 
     x: Series
     y: Series
@@ -127,7 +127,7 @@ def curve(steps: Series, values: Series) -> Curve:
 
 
 def last_mean(values: Series) -> float:
-    """Return the mean of the last twentieth, and of at least one number; NaN where there is none."""
+    """Return the mean of the last twentieth, at least one value; NaN if there is none."""
     return float(_means(values[-max(1, len(values) // 20) :], max(1, len(values)))[0]) if len(values) else float("nan")
 
 

@@ -15,9 +15,9 @@ from PIL import Image
 from train.reporting.run_series import Run
 
 MAX_SHEETS: Final = 12
-"""How many sheets of one run the page shows."""
+"""Maximum number of sheets per run on the page."""
 MAX_SHEETS_TOTAL: Final = 60
-"""How many of all runs together."""
+"""Maximum number over all runs."""
 _BOX: Final = (1200, 2400)
 _QUALITY: Final = 80
 _PIXEL_LIMIT: Final = 50_000_000
@@ -35,7 +35,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Sheets:
-    """A run's sheets that are shown, in order, how many there are in all, and the files that are no images."""
+    """A run's shown sheets in order, the total number, and the files that are not images."""
 
     shown: tuple[Sheet, ...]
     total: int
@@ -43,7 +43,7 @@ class Sheets:
 
 
 def read_sheets(run: Run, most: int) -> Sheets:
-    """Read at most ``most`` sheets of a run, evenly spread, the first and the last among them."""
+    """Read at most ``most`` sheets of a run, evenly spread, including the first and the last."""
     steps = list(run.sheets)
     places = np.unique(np.linspace(0, len(steps) - 1, min(most, len(steps))).round().astype(int))
     shown: list[Sheet] = []
@@ -57,7 +57,7 @@ def read_sheets(run: Run, most: int) -> Sheets:
 
 
 def _read(step: int, path: Path) -> Sheet | None:
-    """Return the sheet, None where the file is no image, or an absurdly large one."""
+    """Return the sheet, None if the file is not an image or is absurdly large."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as file:
             if file.width * file.height > _PIXEL_LIMIT:

@@ -15,7 +15,7 @@ from train.reporting.run_series import Run, read_runs
 from train.reporting.sheet_series import MAX_SHEETS, MAX_SHEETS_TOTAL, read_sheets
 
 MAX_RUNS: Final = 24
-"""How many runs the page shows: those written to most recently."""
+"""Maximum number of runs on the page: the most recently updated ones."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class ReportSummary:
 
 
 def write_report(folder: Path, out: Path) -> ReportSummary:
-    """Write the page about the runs in a folder, without changing anything in it.
+    """Write the page about the runs in a folder; the folder is not changed.
 
-    Raise UserError where there is no run, a package is missing, or the page cannot be written.
+    Raise UserError if there is no run, a package is missing, or the page cannot be written.
     """
     templates, plotly = open_templates(), plotly_script()
     runs = read_runs(folder)

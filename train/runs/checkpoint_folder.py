@@ -1,10 +1,10 @@
-"""The folder of a run's checkpoints: listing them, telling whole from damaged ones, and pruning.
+"""The folder of a run's checkpoints: listing, verifying and pruning them.
 
-A checkpoint is a folder ``step-`` and its step in eight digits or more; anything else in there is the user's and left
-alone. Whether one is whole is checked in two ways: `read_state` reads only the headers of its files, which detects an
-incomplete copy; `verify` compares their checksums, which takes as long as reading them.
+A checkpoint is a folder named ``step-`` and the step in at least eight digits; anything else in there is the user's and
+is left alone. There are two checks: `read_state` reads only the headers of its files, which detects an incomplete copy;
+`verify` compares checksums, which takes as long as reading the files.
 
-`train.training.checkpoint` writes checkpoints and restores a training from them.
+`train.training.checkpoint` writes checkpoints and restores a run from them.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ PARTS = ("model", "ema", "optimizer")
 _TEMPORARY = ".tmp"
 _NAME = re.compile(r"step-(\d{8}|[1-9]\d{8,})", re.ASCII)
 _NAMED = 3
-"""How many damaged checkpoints a message names."""
+"""Maximum number of damaged checkpoints named in a message."""
 
 
 class DamagedCheckpointError(Exception):
-    """A checkpoint is not as it was written; the message says which file."""
+    """A checkpoint is incomplete or was changed; the message names the file."""
 
 
 def step_of(folder: Path) -> int:
@@ -55,7 +55,7 @@ class CheckpointFolder:
         self.path = path
 
     def all(self) -> list[Path]:
-        """Return the folders of all checkpoints, whole or not, the oldest first."""
+        """Return the folders of all checkpoints, intact or not, in order of steps."""
         matching = (path for path in self.path.glob("step-*") if _NAME.fullmatch(path.name) and path.is_dir())
         return sorted(matching, key=step_of)
 
@@ -64,9 +64,9 @@ class CheckpointFolder:
         return self.path / f"step-{step:08d}"
 
     def last_intact(self) -> tuple[Path, dict[str, Any]] | None:
-        """Return the folder and the state of the last whole checkpoint, None where the run has no checkpoint at all.
+        """Return the folder and the state of the last intact checkpoint; None if the run has no checkpoint at all.
 
-        A notice names damaged ones that come later. Raise UserError where there are checkpoints and all are damaged.
+        A notice names later ones that are damaged. Raise UserError if there are checkpoints but all are damaged.
         """
         damaged: list[str] = []
         for folder in reversed(self.all()):
@@ -89,42 +89,42 @@ class CheckpointFolder:
         return None
 
     def load_weights(self, part: str) -> tuple[dict[str, Tensor], int]:
-        """Return the tensors of one of `PARTS` and the step of the last whole checkpoint. Raise UserError for none."""
+        """Return the tensors of one of `PARTS` and the last intact checkpoint's step. Raise UserError if there is none."""
         if (last := self.last_intact()) is None:
             raise UserError(f"{self.path.parent}: no intact checkpoint; run trainer fit first")
         folder, state = last
         return load_tensors(folder / f"{part}.safetensors"), int(state["step"])
 
     def best(self, validation: Mapping[int, float]) -> Path | None:
-        """Return the whole checkpoint with the lowest of the validation losses, by step; None where none has one."""
-        return _best(self._whole(), validation)
+        """Return the intact checkpoint with the lowest validation loss; None if none was validated."""
+        return _best(self._intact(), validation)
 
     def last_good(self) -> Path | None:
-        """Return the last whole checkpoint that was not written within a series of steps that were not finite."""
-        return _last_good(self._whole())
+        """Return the last intact checkpoint that was not written during consecutive non-finite steps."""
+        return _last_good(self._intact())
 
     def prune(self, written: Path, keep: int, validation: Mapping[int, float]) -> None:
-        """Remove checkpoints that are older than the last ``keep`` whole ones, once ``written`` is durable.
+        """Remove checkpoints older than the last ``keep`` intact ones, once ``written`` is durable.
 
         Always kept: ``written``, the one with the lowest validation loss, and the last good one. Damaged checkpoints do
-        not count, nor do those of later steps: the run has fallen back to before them.
+        not count, nor do those of later steps, before which the run has fallen back.
         """
-        whole = {folder: state for folder, state in self._whole().items() if step_of(folder) <= step_of(written)}
-        last = [*(folder for folder in whole if folder != written), written][-keep:]
-        kept = {*last, _best(whole, validation), _last_good(whole)}
+        intact = {folder: state for folder, state in self._intact().items() if step_of(folder) <= step_of(written)}
+        last = [*(folder for folder in intact if folder != written), written][-keep:]
+        kept = {*last, _best(intact, validation), _last_good(intact)}
         for old in self.all():
             if old not in kept and step_of(old) < step_of(last[0]):
                 old.rename(temporary_of(old))
         self.remove_unfinished()
 
     def remove_unfinished(self) -> None:
-        """Remove checkpoints whose writing or removal was begun and not finished."""
+        """Remove checkpoints whose writing or removal was interrupted."""
         for path in self.path.glob(f"step-*{_TEMPORARY}"):
             if _NAME.fullmatch(path.name.removesuffix(_TEMPORARY)):
                 shutil.rmtree(path)
 
-    def _whole(self) -> dict[Path, dict[str, Any]]:
-        """Return the checkpoints that are whole by the length of their files, and their states."""
+    def _intact(self) -> dict[Path, dict[str, Any]]:
+        """Return the checkpoints that are intact by the length of their files, with their states."""
         states = {}
         for folder in self.all():
             try:
@@ -135,7 +135,7 @@ class CheckpointFolder:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Return a checkpoint's state. Raise DamagedCheckpointError if it is not whole, by the length of its files."""
+    """Return a checkpoint's state. Raise DamagedCheckpointError if it is incomplete, by the length of its files."""
     try:
         state: Any = json.loads((folder / STATE).read_bytes())
     except OSError as error:
@@ -144,7 +144,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         raise DamagedCheckpointError(f"{STATE} is cut or damaged") from error
     sums = state.get("sha256") if isinstance(state, dict) else None
     if not isinstance(sums, dict) or state.get("step") != step_of(folder):
-        raise DamagedCheckpointError(f"{STATE} is not this checkpoint's")
+        raise DamagedCheckpointError(f"{STATE} belongs to another checkpoint")
     for name in (f"{part}.safetensors" for part in PARTS):
         if name not in sums or not is_complete(folder / name):
             raise DamagedCheckpointError(f"{name} is missing or cut")
@@ -152,7 +152,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Return a checkpoint's state. Raise DamagedCheckpointError if a file is not the one that was written."""
+    """Return a checkpoint's state. Raise DamagedCheckpointError if a file differs from the one written."""
     state = read_state(folder)
     for part in PARTS:
         name = f"{part}.safetensors"
@@ -161,7 +161,7 @@ def verify(folder: Path) -> dict[str, Any]:
         except OSError as error:
             raise DamagedCheckpointError(f"{name}: {reason(error)}") from error
         if digest != state["sha256"][name]:
-            raise DamagedCheckpointError(f"{name} is not the file that was written")
+            raise DamagedCheckpointError(f"{name} differs from the file that was written")
     return dict(state)
 
 
@@ -171,14 +171,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _best(whole: Mapping[Path, object], validation: Mapping[int, float]) -> Path | None:
-    losses = {folder: validation.get(step_of(folder), math.nan) for folder in whole}
+def _best(intact: Mapping[Path, object], validation: Mapping[int, float]) -> Path | None:
+    losses = {folder: validation.get(step_of(folder), math.nan) for folder in intact}
     finite = {folder: loss for folder, loss in losses.items() if math.isfinite(loss)}
     return min(finite, key=lambda folder: finite[folder], default=None)
 
 
-def _last_good(whole: Mapping[Path, Mapping[str, Any]]) -> Path | None:
-    return next((folder for folder, state in reversed(list(whole.items())) if not state.get("skipped_in_a_row")), None)
+def _last_good(intact: Mapping[Path, Mapping[str, Any]]) -> Path | None:
+    return next((folder for folder, state in reversed(list(intact.items())) if not state.get("skipped_in_a_row")), None)
 
 
 def _list(damaged: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""The format of metrics.jsonl: one JSON object a line, one line a step and one a validation.
+"""The format of metrics.jsonl: one JSON object per line, one line per step and one per validation.
 
 A validation's line has the key ``validation``. A killed process may leave its last line unfinished, and a resumed run
-repeats steps: of two lines about the same step the later one counts.
+repeats steps: if two lines are about the same step, the later one counts.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _MAX_STEP: Final = 2**53
 """Larger numbers are not exact as a float."""
 
 Series = NDArray[np.float64]
-"""(n,): one number a step; NaN where there is none."""
+"""(n,): one number per step; NaN if there is none."""
 
 
 @dataclass(frozen=True)
 class ValidationPoint:
-    """One validation: its mean loss, and that of each range of t, NaN where there is none."""
+    """One validation: its mean loss, and the mean loss of each range of t, NaN if there is none."""
 
     step: int
     loss: float
@@ -49,7 +49,7 @@ class MetricsSeries:
     """All of metrics.jsonl."""
 
     columns: Mapping[str, Series]
-    """The numbers of the steps, by their names in `COLUMNS`, in the order of the steps."""
+    """The numbers of the steps by column name, in order of steps."""
     validations: tuple[ValidationPoint, ...]
     """In the order of the steps."""
     unreadable: int
@@ -63,14 +63,14 @@ class MetricsFile:
         self.path = path
 
     def append(self, values: Mapping[str, Any]) -> None:
-        """Append a line. Raise UserError where it cannot be written."""
+        """Append a line. Raise UserError if it cannot be written."""
         with writing(self.path), self.path.open("a") as file:
             file.write(json.dumps(values) + "\n")
 
     def truncate(self, step: int) -> dict[int, float]:
         """Keep the lines up to ``step``, sorted; return the validation losses by step.
 
-        Damaged lines are dropped and counted in a notice, except an unfinished last one. Raise UserError where the file
+        Damaged lines are dropped and counted in a notice, except an unfinished last one. Raise UserError if the file
         cannot be read or written.
         """
         with writing(self.path):
@@ -79,7 +79,7 @@ class MetricsFile:
         return {line.step: line.validation for line in lines if line.validation is not None}
 
     def read(self) -> MetricsSeries:
-        """Return all that can be read; nothing where the file is missing or unreadable."""
+        """Return all readable lines; none if the file is missing or unreadable."""
         numbers = array("d")  # for a million steps, objects would take a gigabyte
         validations: dict[int, ValidationPoint] = {}
         unreadable = 0
@@ -94,7 +94,7 @@ class MetricsFile:
         return MetricsSeries(_columns(numbers), ordered, unreadable)
 
     def last_change(self) -> float:
-        """Return the time of the last write in seconds since the epoch; 0 where there is no file."""
+        """Return the time of the last write in seconds since the epoch; 0 if there is no file."""
         try:
             return self.path.stat().st_mtime
         except OSError:
@@ -108,7 +108,7 @@ class MetricsFile:
             return
 
     def _lines_up_to(self, step: int) -> list[_Line]:
-        """Return the lines up to a step in order, the later one of two about the same."""
+        """Return the lines up to a step in order, the later one of two about the same step."""
         texts = self.path.read_bytes().split(b"\n") if self.path.exists() else []
         lines = [_line(text) for text in texts]
         damaged = sum(line is None and text.strip() != b"" for line, text in zip(lines[:-1], texts[:-1], strict=True))
@@ -120,7 +120,7 @@ class MetricsFile:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line as it was written, and what truncation needs of it."""
+    """A line as written, and its values that truncation needs."""
 
     text: bytes
     step: int

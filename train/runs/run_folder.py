@@ -1,12 +1,12 @@
-"""The run folder of a stage: the one module that knows which file holds what.
+"""The run folder of a stage: this module alone defines its files.
 
-    RUN/config.json              the configuration; claimed by a run, and checked when it resumes
-        data.json                the identity of the shards; the same
-        metrics.jsonl            one line a step, one a validation (`MetricsFile`)
+    RUN/config.json              the configuration; written at the start of a run, checked when it resumes
+        data.json                the identity of the shards; likewise
+        metrics.jsonl            one line per step and per validation (`MetricsFile`)
         checkpoints/step-…/      model, EMA weights, optimizer (`CheckpointFolder`)
         sheets/step-….png        sampled pairs
         tensorboard/, wandb-id.txt, profile/
-        fit.lock                 while a training runs (`run_lock`)
+        fit.lock                 exists while `trainer fit` runs (`run_lock`)
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _FOLDERS: Final = ("checkpoints", "sheets", "tensorboard", "profile", "wandb")
 
 
 class DataIdentity(BaseModel):
-    """`data.json`: all that the order of the samples depends on, besides the seed and the position."""
+    """`data.json`: what the order of the samples depends on, besides the seed and the position."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     fingerprint: str
-    """The plan's."""
+    """Fingerprint of the plan."""
     samples: int
-    """How many the split has."""
+    """Number of samples of the split."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RunFolder:
 
     @classmethod
     def find(cls, folder: Path, depth: int) -> Iterator[Self]:
-        """Yield the run folders in a folder, itself included, and up to ``depth`` levels below, in order of names."""
+        """Yield the run folders in a folder, itself included, and up to ``depth`` levels below, in order of their names."""
         for name, below, files in os.walk(folder):
             here = Path(name)
             if METRICS in files or CONFIG in files:
@@ -102,7 +102,7 @@ class RunFolder:
         return self.path / "sheets" / f"step-{step:08d}.png"
 
     def sheets(self) -> dict[int, Path]:
-        """Return the sheets by their step, the first one first."""
+        """Return the sheets by step, in order."""
         paths = {path.stem.removeprefix("step-"): path for path in (self.path / "sheets").glob("step-*.png")}
         return {int(step): paths[step] for step in sorted(paths) if step.isdecimal()}
 
@@ -111,18 +111,18 @@ class RunFolder:
         return hold_run(self.path, world, stop)
 
     def claim(self, config: StageConfig, shards: ShardFolder) -> None:
-        """Claim the run for a configuration and for shards. Raise UserError where it was begun with others."""
+        """Claim the run for a configuration and for shards. Raise UserError if it was started with others."""
         self.claim_config(config)
         self.claim_data(shards)
 
     def claim_config(self, config: StageConfig) -> None:
-        """Write the configuration, or check it against the one that the run was begun with, and replace that.
+        """Write the configuration, or check it against the one that the run was started with, and replace that.
 
-        Settings may differ where they do not affect what the steps compute, and so may those of memory, so that a run
-        can resume on another card: there they change rounding at most. Raise UserError with the differences.
+        Settings that do not affect what the steps compute may differ, and so may those of memory, so that a run can
+        resume on another GPU; they change rounding at most. Raise UserError with the differences.
         """
-        if (begun_with := self.read_config("use another --runs")) is not None:
-            before, now = _decisive(begun_with, config), _decisive(config, config)
+        if (started_with := self.read_config("use another --runs")) is not None:
+            before, now = _decisive(started_with, config), _decisive(config, config)
             differences = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
             if differences:
                 raise UserError(
@@ -135,7 +135,7 @@ class RunFolder:
     def read_config(self, advice: str = "train the stage again") -> StageConfig | None:
         """Return the configuration, with the default for each setting that an earlier version did not have.
 
-        None where there is none. Raise UserError, with ``advice``, where it cannot be read or is not of this version.
+        None if there is none. Raise UserError, with ``advice``, if it is unreadable or from an incompatible version.
         """
         try:
             return StageConfig.model_validate_json(self.config_path.read_bytes())
@@ -147,29 +147,29 @@ class RunFolder:
             raise UserError(f"{self.config_path}: damaged or from an incompatible version; {advice}") from error
 
     def claim_data(self, shards: ShardFolder) -> None:
-        """Write the identity of the shards, or check it against the one that the run was begun with.
+        """Write the identity of the shards, or check it against the one that the run was started with.
 
-        Raise UserError where they differ: the samples would come in another order, so positions would not match.
+        Raise UserError if they differ: the samples would come in another order, so positions would not match.
         """
         path = self.path / DATA
         mine = DataIdentity(fingerprint=shards.manifest.fingerprint, samples=len(shards))
         try:
-            begun_with = DataIdentity.model_validate_json(path.read_bytes())
+            started_with = DataIdentity.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             with writing(path):
                 write_atomically(path, (mine.model_dump_json(indent=2) + "\n").encode())
         except ValidationError as error:
             raise UserError(f"{path}: damaged or from an incompatible version; use another --runs") from error
         else:
-            if begun_with != mine:
+            if started_with != mine:
                 raise UserError(
-                    f"{self}: was started with different shards ({begun_with.samples} samples, plan "
-                    f"{begun_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
+                    f"{self}: was started with different shards ({started_with.samples} samples, plan "
+                    f"{started_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
                     "use another --runs, or the same shards"
                 )
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return config.json and data.json of any version as they are; empty where one cannot be read."""
+        """Return config.json and data.json of any version unvalidated; empty if unreadable."""
         return _document(self.config_path), _document(self.path / DATA)
 
 

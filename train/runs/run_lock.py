@@ -1,10 +1,10 @@
-"""One training at a time in a run folder: a lock that its holder refreshes, and that is taken over from a dead holder.
+"""One trainer at a time in a run folder: a lock that its holder refreshes, and that is taken over from a dead holder.
 
 RUN/fit.lock names the holder (host, boot, process, start time) and has a random token and a counter, which a thread of
-the holder increments in place every 15 seconds. Another process that finds the file determines whether the holder is
-alive. On the same boot of the same machine this is immediate: from the process's number and start time where it can see
-the process, or, from another container, from the kernel's lock on the file, which ends with the process. Of a holder on
-another machine only the counter is visible: it is alive if the file changes within a minute. No clocks are compared.
+the holder increments in place every 15 seconds. Another process that finds the file checks whether the holder is alive.
+On the same boot of the same machine this is immediate: by the process's id and start time if it can see the process, or,
+from another container, by the flock on the file, which ends with the process. Of a holder on another machine only the
+counter is visible: it is alive if the file changes within a minute. No clocks are compared.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _BEAT: Final = 15.0
 """Seconds between two refreshes."""
 _PATIENCE: Final = 60.0
-"""Seconds in which a holder on another machine must refresh the lock."""
+"""Seconds within which a holder on another machine must refresh the lock."""
 _LOOK: Final = 2.0
-"""Seconds between two readings of its file."""
+"""Seconds between two reads of the file."""
 _GRACE: Final = 1.0
 """Seconds after which a missing lock is read again: another process may have restored it."""
 _DIGITS: Final = 12
-"""The counter's width, which is fixed so that it can be written in place."""
+"""Fixed width of the counter, so that it can be written in place."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock."""
+    """The holder of a lock."""
 
     host: str
     boot: str
-    """The kernel's id of this boot; empty where there is none."""
+    """The kernel's boot id; empty if there is none."""
     processes: str
     """The kernel's id of the holder's process namespace; each container has its own."""
     pid: int
     started: int
-    """When the process was started, in the kernel's ticks since boot; 0 where unknown."""
+    """Start time of the process in kernel ticks since boot; 0 if unknown."""
     flock: bool
-    """Whether the holder also has the kernel's lock on the file."""
+    """Whether the holder also has an flock on the file."""
     since: str
     token: str
 
@@ -86,7 +86,7 @@ class RunLock:
         """Whether the file turned out to be removed, or to belong to another process."""
 
     def start(self) -> None:
-        """Begin to refresh it every 15 seconds, in a thread."""
+        """Start refreshing it every 15 seconds, in a thread."""
         self._thread = threading.Thread(target=self._refresh, name="run lock", daemon=True)
         self._thread.start()
 
@@ -101,11 +101,11 @@ class RunLock:
             os.fsync(self._descriptor)
 
     def check(self) -> None:
-        """Raise UserError where another process has taken it over, or it was removed."""
+        """Raise UserError if another process has taken it over, or it was removed."""
         self.lost = self.lost or not self._is_mine()
         if self.lost:
-            found = _read(self._path)[1]
-            by = f"taken over ({found})" if found else "removed"
+            holder = _read(self._path)[1]
+            by = f"taken over ({holder})" if holder else "removed"
             raise UserError(f"{self._path}: this run's lock was {by}; stopped writing to the folder")
 
     def release(self) -> None:
@@ -114,7 +114,7 @@ class RunLock:
         if self._thread is not None:
             self._thread.join()
         with suppress(OSError), _exclusive(self._path.parent):
-            if (found := _read(self._path)[1]) is not None and found.token == self._holder.token:
+            if (holder := _read(self._path)[1]) is not None and holder.token == self._holder.token:
                 self._path.unlink()
         os.close(self._descriptor)
 
@@ -123,20 +123,20 @@ class RunLock:
             self.beat()
 
     def _is_mine(self) -> bool:
-        """Return whether the lock exists and is this process's; True where the file system cannot be read."""
+        """Return whether the lock exists and is this process's; True if the file system cannot be read."""
         with suppress(OSError):
             if _read(self._path)[0] is None:
                 self._wait(_GRACE)
-            found = _read(self._path)[1]
-            return found is not None and found.token == self._holder.token
+            holder = _read(self._path)[1]
+            return holder is not None and holder.token == self._holder.token
         return True
 
 
 @contextmanager
 def hold_run(run: Path, world: World, stop: Callable[[], bool] = lambda: False) -> Iterator[RunLock | None]:
-    """Hold the run folder's lock in the block, making the folder where there is none.
+    """Hold the run folder's lock in the block; create the folder if there is none.
 
-    Of several processes rank 0 holds it; the others get None. Raise UserError where another training holds it, or the
+    Of several processes rank 0 holds it; the others get None. Raise UserError if another process holds it, or the
     folder cannot be written to. ``stop`` ends the waiting for a holder on another machine.
     """
     lock = world.run_on_main(lambda: take(run, stop=stop))
@@ -156,7 +156,7 @@ def take(
     wait: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> RunLock:
-    """Take the run folder's lock; ``hold_run`` says what is raised. ``wait`` and ``clock`` are in seconds."""
+    """Take the run folder's lock; see ``hold_run`` for the errors raised. ``wait`` and ``clock`` are in seconds."""
     with writing(f"--runs {run}"):
         run.mkdir(parents=True, exist_ok=True)
         while True:
@@ -174,7 +174,7 @@ def take(
 
 
 def _create(path: Path, wait: Callable[[float], None]) -> RunLock | None:
-    """Create the lock with all its contents at once; None where there is one."""
+    """Create the lock with all its contents at once; None if there is one."""
     token = secrets.token_hex(8)
     temporary = path.with_name(f"{path.name}.{token}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
@@ -195,7 +195,7 @@ def _create(path: Path, wait: Callable[[float], None]) -> RunLock | None:
 
 
 def _create_plainly(path: Path, token: str, wait: Callable[[float], None]) -> RunLock | None:
-    """Create the lock on a file system without links, where it is empty at first: an empty lock is no dead process's."""
+    """Create the lock on a file system without links, where it is empty at first; empty does not mean dead."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
@@ -204,7 +204,7 @@ def _create_plainly(path: Path, token: str, wait: Callable[[float], None]) -> Ru
 
 
 def _fill(descriptor: int, token: str) -> Holder:
-    """Write this process as the holder into a new lock, and take the kernel's lock where it can be had."""
+    """Write this process as the holder into a new lock, and take an flock on it if possible."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         flock = True
@@ -272,7 +272,7 @@ def _taken(run: Path, who: str) -> UserError:
 
 
 def _is_alive(path: Path, holder: Holder) -> bool | None:
-    """Return whether the holder's process is alive; None where that cannot be determined here."""
+    """Return whether the holder's process is alive; None if that cannot be determined here."""
     if holder.boot != _boot() or (not holder.boot and holder.host != socket.gethostname()):
         return None
     if holder.processes and holder.processes == _processes():
@@ -281,7 +281,7 @@ def _is_alive(path: Path, holder: Holder) -> bool | None:
 
 
 def _is_flocked(path: Path) -> bool | None:
-    """Return whether a process of this kernel holds the kernel's lock; None where that is unknown."""
+    """Return whether a process of this kernel holds the flock; None if that is unknown."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -294,7 +294,7 @@ def _is_flocked(path: Path) -> bool | None:
 
 @contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
-    """Keep other processes, as far as the file system's locks reach, from replacing the lock."""
+    """Keep other processes from replacing the lock, as far as flock works on this file system."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # without it the replacement is checked afterwards, and undone
@@ -305,12 +305,12 @@ def _exclusive(folder: Path) -> Iterator[None]:
 
 
 def _contents(holder: Holder, beats: int) -> bytes:
-    """Return the lock's bytes, whose number does not depend on the counter."""
+    """Return the lock's bytes; their number does not depend on the counter."""
     return (json.dumps({**asdict(holder), "beats": f"{beats:0{_DIGITS}d}"}, indent=2) + "\n").encode()
 
 
 def _read(path: Path) -> tuple[bytes | None, Holder | None]:
-    """Return the lock's bytes, None where there is none, and its holder, None where that cannot be read."""
+    """Return the lock's bytes, None if there is none, and its holder, None if that cannot be read."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -343,7 +343,7 @@ def _processes() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return when a process was started; None where it has ended, even if its parent has not noticed (a zombie)."""
+    """Return when a process was started; None if it has ended, even if its parent has not noticed (a zombie)."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

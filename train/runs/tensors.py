@@ -16,7 +16,7 @@ from common.text import one_line
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write the tensors to a file. Raise OSError where the file cannot be written."""
+    """Write the tensors to a file. Raise OSError if the file cannot be written."""
     try:
         save_file(dict(tensors), path)
     except SafetensorError as error:
@@ -28,7 +28,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file. Raise UserError where it cannot be read."""
+    """Return the tensors of a file. Raise UserError if it cannot be read."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

@@ -1,10 +1,10 @@
-"""Saving a training as a checkpoint, which appears under its final name whole or not at all, and restoring it.
+"""Saving checkpoints atomically, and restoring a run from them.
 
     checkpoints/step-00001000/{model,ema,optimizer}.safetensors, state.json
 
 A checkpoint is written under a temporary name, ``state.json`` with the checksums of the rest last, made durable, and
-renamed; only then are others removed, again by renaming first. So every folder ``step-…`` was whole once, and a run
-that is killed at any moment has the previous checkpoint or the new one. Nothing is pickled. The optimizer's moments are
+renamed; only then are others removed, again by renaming first. So every folder ``step-…`` was once complete, and a run
+killed at any moment has the previous checkpoint or the new one. Nothing is pickled. The optimizer's moments are
 stored by the name of their parameter.
 """
 
@@ -35,7 +35,7 @@ _MOMENTS: dict[type[torch.optim.Optimizer], set[str]] = {
     torch.optim.AdamW: {"step", *_SHAPED},
     torch.optim.Adafactor: {"step", "row_var", "col_var", "variance"},
 }
-"""What an optimizer may store for a parameter."""
+"""The state that an optimizer may store for a parameter."""
 
 
 def save_checkpoint(
@@ -45,10 +45,10 @@ def save_checkpoint(
     validation: Mapping[int, float] | None = None,
     world: World = SINGLE_PROCESS,
 ) -> Path:
-    """Write the state; once it is durable, remove others (`CheckpointFolder.prune`). Returns the checkpoint's folder.
+    """Write a checkpoint; once it is durable, remove others (`CheckpointFolder.prune`). Return its folder.
 
-    Of several processes rank 0 writes whole tensors, and the others wait. Raise UserError where it cannot be written;
-    then the checkpoints from before are as they were.
+    In distributed training, rank 0 writes the full tensors while the others wait. Raise UserError if it cannot
+    be written; then the existing checkpoints are unchanged.
     """
     values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
     tensors = {name: gathered(values[name], world) for name in PARTS}
@@ -104,10 +104,10 @@ def _write(folder: Path, training: Training, tensors: dict[str, dict[str, Tensor
 
 
 def restore(run: RunFolder, training: Training, world: World = SINGLE_PROCESS) -> bool:
-    """Load the last whole checkpoint into ``training``; return whether the run has any.
+    """Load the last intact checkpoint into ``training``; return whether the run has any.
 
-    Of several processes rank 0 chooses it, and each reads it. Raise UserError where a process cannot, where all
-    checkpoints are damaged, or where the last one is not of this configuration.
+    In distributed training, rank 0 chooses it and each process reads it. Raise UserError if a process cannot, if all
+    checkpoints are damaged, or if the last one is not of this configuration.
     """
     if (last := world.broadcast_from_main(run.checkpoints.last_intact)) is None:
         return False

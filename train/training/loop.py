@@ -26,7 +26,7 @@ Report = Callable[[Status], None]
 
 
 class Diverged(Exception):  # noqa: N818  the outcome of a run, not a fault of the program
-    """Too many steps in a row were not finite; the message names the last good checkpoint and what to try."""
+    """Too many consecutive steps were not finite; the message names the last good checkpoint and what to try."""
 
 
 def fit_stage(
@@ -47,13 +47,13 @@ def fit_stage(
     ``stop`` is called after every step and during validation; once it returns True, a checkpoint is written and the
     function returns False. Everything random is keyed by the seed and the sample's number, so an interrupted run
     resumes and ends bit for bit as if it had never stopped (on one kind of machine with one number of threads). Raise
-    Diverged after ``optim.max_skipped`` steps in a row that were not finite, and UserError where the device's memory
+    Diverged after ``optim.max_skipped`` consecutive non-finite steps, and UserError if the device's memory
     runs out; with ``adapt``, which is called with a line about it, the micro-batch is halved in the first steps
     instead. ``profile`` steps are written to the run folder as a trace.
 
     The processes of ``world`` share every step. They write one run folder, from which any number of processes can
-    resume: rank 0 writes, and what stops one process stops all. Raise UserError where another training is at work in
-    the folder (`run_lock`). On a card the host launches a step while the previous one is computed, and a step's numbers
+    resume: rank 0 writes, and what stops one process stops all. Raise UserError if another process trains in the
+    folder (`run_lock`). On a GPU the host launches a step while the previous one is computed, and a step's numbers
     are written a step late.
     """
     refuse_impossible(config, world)

@@ -39,21 +39,21 @@ class Status:
     data_wait: float
     """Share of these seconds, in [0, 1], spent waiting for batches."""
     memory_bytes: int
-    """Peak memory: of the GPU, or without one of the process."""
+    """Peak memory: of the GPU, or of the process if there is none."""
     skipped: int
     """Steps so far that were skipped because the loss or gradients were not finite."""
     replaced: int
     """Damaged samples of the step's batch that were replaced by others."""
     grad_norm: float
-    """Before clipping; NaN where each gradient is freed at once."""
+    """Before clipping; NaN if each gradient is freed at once."""
     lr: float
     """The step's learning rate."""
     loss_scale: float | None
     """fp16's; None in other precisions."""
     tflops: float
-    """10¹² floating-point operations a second of the forward and backward passes, recomputation not counted."""
+    """10¹² floating-point operations per second of the forward and backward passes, recomputation not counted."""
     mfu: float | None
-    """Model FLOPs utilisation: the share of the cards' peak in [0, 1]; None where the peak is not known."""
+    """Model FLOPs utilisation: the share of the GPUs' peak in [0, 1]; None if the peak is unknown."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Meter:
     first: int
     device: torch.device
     peak_tflops: float | None = None
-    """The sum over all cards of the run, in its precision."""
+    """The sum over all GPUs of the run, in its precision."""
     started: float = field(default_factory=time.monotonic)
     waited: float = 0.0
 
@@ -107,7 +107,7 @@ class Meter:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the peak bytes allocated for tensors on the GPU, or without one the peak resident size of the process."""
+    """Return the peak bytes of tensors on the GPU, or the peak resident size of the process if there is none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024
@@ -115,7 +115,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 class Metrics:
-    """Records the numbers of a run: one line of metrics.jsonl a step, and one a validation."""
+    """Records the metrics of a run: one line of metrics.jsonl per step, and one per validation."""
 
     def __init__(self, run: RunFolder, log: LogConfig, step: int) -> None:
         """Open the run's metrics; drop the lines of steps after ``step``, which will be repeated."""
@@ -123,7 +123,7 @@ class Metrics:
         with writing(self._file.path):
             self._sinks = open_sinks(run, log, step)
         self.validation = self._file.truncate(step)
-        """The validation losses by their step."""
+        """Validation losses by step."""
 
     def record_step(self, status: Status) -> None:
         """Record a step."""
@@ -138,7 +138,7 @@ class Metrics:
             sink(status.step, {name: value for name, value in values.items() if value is not None})
 
     def record_validation(self, step: int, loss: float, by_time: list[float | None]) -> None:
-        """Record a validation: the mean loss, and that of each range of t, None where it had no sample."""
+        """Record a validation: the mean loss, and the mean of each range of t, None if it had no sample."""
         self.validation[step] = loss
         self._append({"step": step, "validation": loss, "validation_by_t": by_time})
         named = {f"validation/t{i}": value for i, value in enumerate(by_time) if value is not None}
@@ -150,7 +150,7 @@ class Metrics:
 
 
 class NullMetrics(Metrics):
-    """The numbers of a run on a process that does not write them."""
+    """Metrics on a process that does not write them."""
 
     def __init__(self) -> None:
         self._sinks = []

@@ -1,4 +1,4 @@
-"""Where a run's numbers go besides metrics.jsonl; each package is imported only when its setting is on."""
+"""Loggers besides metrics.jsonl; each package is imported only if its setting is on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scalars = Callable[[int, dict[str, float]], None]
 
 
 def open_sinks(run: RunFolder, log: LogConfig, step: int) -> list[Scalars]:
-    """Return the sinks that ``log`` turns on. Raise UserError where a package is missing."""
+    """Return the sinks that ``log`` turns on. Raise UserError if a package is missing."""
     return [*([_tensorboard(run, step)] if log.tensorboard else []), *([_wandb(run)] if log.wandb else [])]
 
 
@@ -24,7 +24,7 @@ def _tensorboard(run: RunFolder, step: int) -> Scalars:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UserError("log.tensorboard=true: not installed; pip install 'tryon-cascade[tensorboard]'") from error
-    # Steps that a killed run wrote after its checkpoint are not shown.
+    # Hides steps that a killed run wrote after its checkpoint.
     writer = SummaryWriter(run.tensorboard, purge_step=step + 1)
 
     def write(step: int, values: dict[str, float]) -> None:

@@ -290,7 +290,7 @@ def test_falling_back_is_reported(
     assert resumed.step == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "step-00000003: ema.safetensors is" in told
+    assert "step-00000003: ema.safetensors " in told
     assert "step-00000002 is used instead" in told
 
 

@@ -25,7 +25,7 @@ from train.training.step import Stepper, micro_batches, sample_losses
 from train.training.validation.ema_weights import ema_weights, raise_if
 
 _TOGETHER = 4
-"""Samples of one forward pass, whatever the batch is: another number would round differently."""
+"""Samples per forward pass, whatever the batch size: another number would round differently."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Validation:
     loss: float
     """Mean over the samples."""
     by_time: list[float | None]
-    """Mean over those of each range of t, least noise first; None where there is no sample."""
+    """Mean over those of each range of t, least noise first; None for a range without samples."""
 
 
 def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
-    """Return ``validation.samples`` samples, evenly spread over the split; of a smaller split some are repeated.
+    """Return ``validation.samples`` samples, evenly spread over the split; a smaller split repeats some.
 
-    A stage that is trained on crops gets one crop of each sample. Raise UserError where one is damaged.
+    A stage that is trained on crops gets one crop of each sample. Raise UserError if one is damaged.
     """
     count, size = config.validation.samples, config.size
     places = [number * len(held_out) // count for number in range(count)]
@@ -66,7 +66,7 @@ def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
 
 
 def fixed_times(config: StageConfig, numbers: tuple[int, ...]) -> Tensor:
-    """Return the times (B,) in [0, 1): sample n lies in range n modulo TIME_RANGES, at a random place of its own."""
+    """Return the times (B,) in [0, 1): sample n lies in range n modulo TIME_RANGES, at a random position within it."""
     inside = _noise(config, numbers).uniform((), "t")
     return (torch.tensor([number % TIME_RANGES for number in numbers]) + inside) / TIME_RANGES
 
@@ -74,8 +74,8 @@ def fixed_times(config: StageConfig, numbers: tuple[int, ...]) -> Tensor:
 def validate(training: Training, samples: Batch, stepper: Stepper, stop: Callable[[], bool]) -> Validation:
     """Return the losses of the EMA weights. Raise Stopped once ``stop`` returns True.
 
-    Several processes share the forward passes. Each makes the same number, since FSDP gathers the weights only while
-    all compute: the last ones may be made twice, and count once.
+    Processes share the forward passes. Each makes the same number, since FSDP gathers weights only while all compute;
+    the last ones may be repeated, but count once.
     """
     config, world = stepper.config, stepper.world
     parts = list(micro_batches(samples, _TOGETHER))

@@ -26,10 +26,10 @@ from train.training.validation.ema_weights import ema_weights, raise_if
 
 
 def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
-    """Return the pairs of a run's sheets. Raise UserError where no two people can be swapped.
+    """Return the pairs of a run's sheets. Raise UserError if no two people can be swapped.
 
     The base stage dresses people in garments of others. A super-resolution stage gets the downsampled ground truth,
-    which shows the person in their own garment, and so it gets their own garment.
+    which shows the person's own garment, and so that garment as Ic.
     """
     pairs = swapped_pairs(held_out, config.validation.sheet_pairs)
     return pairs if config.low_res is None else [Pair(pair.person, pair.person) for pair in pairs]
@@ -47,7 +47,7 @@ def draw_sheet(
 ) -> None:
     """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` returns True.
 
-    Of several processes each samples all of them, and rank 0 writes.
+    In distributed training every process samples all of them, and rank 0 writes.
     """
     rows = []
     with ema_weights(training) as model:

@@ -1,4 +1,4 @@
-"""When a run validates and draws sheets; neither changes anything about the training."""
+"""When a run validates and draws sheets; neither affects the training."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from train.training.validation.sheets import draw_sheet, fixed_pairs
 
 
 class Validator:
-    """Makes the validations and sheets that are due and do not exist yet.
+    """Runs the validations and draws the sheets that are due and do not exist yet.
 
-    The constructor reads the samples, once; it raises UserError where one is damaged, or where sheets are wanted and no
-    two people can be swapped.
+    The constructor reads the samples once; it raises UserError if one is damaged, or if sheets are enabled and no two
+    people can be swapped.
     """
 
     def __init__(self, held_out: ShardFolder | None, stepper: Stepper, run: RunFolder, metrics: Metrics) -> None:
@@ -34,7 +34,7 @@ class Validator:
         return self._held_out is not None and (_due(step, settings.every) or _due(step, settings.sheet_every))
 
     def run_if_due(self, training: Training, stop: Callable[[], bool]) -> None:
-        """Make what is due after the last step. Once ``stop`` returns True it is abandoned, and made on resuming."""
+        """Run what is due after the last step. Once ``stop`` returns True it is abandoned, and repeated on resuming."""
         step, stepper, world = training.step, self._stepper, self._stepper.world
         settings, sheet = stepper.config.validation, self._run.sheet_path(step)
         recorded = self._metrics.validation
