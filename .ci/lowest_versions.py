@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 EXTRAS = ("train", "report")
-"""Not demo: the tests need s3fs beside it, whose current release wants a newer aiohttp than the demo does."""
+"""Not demo: the tests also need s3fs, whose current release requires a newer aiohttp than the demo does."""
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
 for requirement in (

@@ -45,14 +45,14 @@ _HAND = 0.42
 """Length of the box that holds a hand, and twice its half-width, in torso lengths."""
 
 _UNSURE = 12
-"""How far from a polygon's edge, in pixels, GrabCut decides; the real ones are off by up to ten."""
+"""Distance from a polygon's edge, in pixels, within which GrabCut decides; real polygons are off by up to ten."""
 
 KINDS: tuple[Garment, ...] = ("upper", "lower", "dress")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A person with annotations, and the truth: name of a region → its pixels in the whole picture, None: unknown."""
+    """A person with annotations and ground truth: region → its pixels in the full image, None if unknown."""
 
     pixels: NDArray[np.uint8]
     pose: Pose
@@ -148,7 +148,7 @@ def _hands(truth: Callable[[frozenset[str]], Mask], points: NDArray[np.float64],
 
 
 def grab_cut(square: NDArray[np.uint8], polygon: Mask) -> Mask:
-    """Return those pixels of the polygon that belong to what is in its middle, by their colours and edges."""
+    """Return the pixels of the polygon that belong to the object at its centre, by colours and edges (GrabCut)."""
     result = np.zeros_like(polygon)
     _, pieces = cv2.connectedComponents(polygon.view(np.uint8))
     for piece in range(1, pieces.max() + 1):

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measure(files: Files) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Yield each record's name and counts, in the columns' order; -1 where there is no shipped mask."""
+    """Yield each record's name and counts, in the columns' order; -1 if there is no shipped mask."""
     for record in open_viton_hd(files).records("upper", "item", "matching"):
         try:
             person = load_person(files, record)
@@ -65,7 +65,7 @@ def measure(files: Files) -> Iterator[tuple[str, NDArray[np.int64]]]:
         square = cut(person.pixels, crop)
         seen = shown(square, side.labels, claimed, points, "upper", crop.side, whole_half=True)
         numbers = read_label_map(files.read(record.person_parse), record.person_parse, "cihp").numbers
-        # What lies beyond the picture is nobody's.
+        # Pixels beyond the image have no label.
         rows, columns = np.indices((crop.side, crop.side))
         inside = (rows + crop.y < numbers.shape[0]) & (rows + crop.y >= 0)
         inside &= (columns + crop.x < numbers.shape[1]) & (columns + crop.x >= 0)
@@ -83,7 +83,7 @@ def measure(files: Files) -> Iterator[tuple[str, NDArray[np.int64]]]:
 
 
 def shipped(files: Files, record: Record, numbers: NDArray[np.uint8]) -> list[int]:
-    """Return the same counts for the mask of other projects, of the whole picture."""
+    """Return the same counts for the mask of other projects, over the full image."""
     folder, _, name = record.person_image.rpartition("/")
     path = f"{folder.removesuffix('image')}agnostic-mask/{Path(name).stem}_mask.png"
     if files.size(path) < 0:

@@ -64,12 +64,12 @@ def main() -> None:
             end=" ",
         )
         print(f"{given.seconds:g} s; {os.cpu_count()} processors, load {load:.1f} before\n")
-        print("| preset, stage | reader | threads or workers | samples/s | samples per processor second | ratio |")
+        print("| preset, stage | reader | threads or workers | samples/s | samples per CPU second | ratio |")
         print("|---|---|---|---|---|---|")
         for preset in PRESETS:
             for stage in STAGES:
                 compare(shards, loaded(preset, stage), given.seconds, given.rounds)
-        print("\n| nano stage | ms a step | of it in `next(batches)` | processor time in it |\n|---|---|---|---|")
+        print("\n| nano stage | ms per step | of it in `next(batches)` | CPU time in it |\n|---|---|---|---|")
         for stage in STAGES:
             waiting(shards, preset_stage("nano", stage, {"data": {"cache_memory": 0}}), 12)
 
@@ -91,7 +91,7 @@ def loaded(preset: Preset, stage: Any) -> StageConfig:
 
 
 def compare(shards: Path, config: StageConfig, seconds: float, rounds: int) -> None:
-    """Print a stage's rows; the readers take turns, so that a busy neighbour disturbs them alike."""
+    """Print a stage's rows; readers alternate, so that other load affects them equally."""
     readers: dict[tuple[str, int], Make] = {}
     for workers in (0, 1, 2):
         readers["webdataset", workers] = lambda workers=workers: plain(shards, config, workers)  # type: ignore[misc]
@@ -108,7 +108,7 @@ def compare(shards: Path, config: StageConfig, seconds: float, rounds: int) -> N
 
 
 def rate(make: Make, seconds: float) -> tuple[float, float]:
-    """Return samples a second by the clock, and a second of the processors (workers included)."""
+    """Return samples per second of wall time, and per second of CPU time (workers included)."""
     batches = make()
     started, before, count = time.perf_counter(), os.times(), 0
     while (spent := time.perf_counter() - started) < seconds:
@@ -117,7 +117,7 @@ def rate(make: Make, seconds: float) -> tuple[float, float]:
     close = getattr(batches, "close", None)
     if close:
         close()
-    del batches  # workers are waited for, and counted, once they are gone
+    del batches  # waits for the workers, whose CPU time is then counted
     after = os.times()
     busy = sum(after[:4]) - sum(before[:4])
     return count / spent, count / busy
@@ -141,7 +141,7 @@ def plain(shards: Path, config: StageConfig, workers: int) -> Iterator[object]:
 
 
 class Prepare:
-    """What follows the decoding: the stage's size, a crop, a flip."""
+    """The processing after decoding: resize, crop, flip."""
 
     def __init__(self, config: StageConfig) -> None:
         self.config = config
@@ -168,7 +168,7 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 def waiting(shards: Path, config: StageConfig, steps: int) -> None:
-    """Print how long a nano step is, and how much of it passes until its batch is there: all samples decoded anew."""
+    """Print the time of a nano step and the share spent waiting for its batch, without cached samples."""
     training = init_training(config, CPU)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
     batches = BatchLoader(ShardFolder(shards, "train"), config).batches(0)

@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Row:
-    """A network, and how its step is computed."""
+    """A network and the settings of its step."""
 
     name: str
     values: dict[str, Any]
@@ -83,7 +83,7 @@ def rows(wanted: list[str], with_compiled: bool) -> list[Row]:
 
 
 class Steps:
-    """A row's training, and how long its steps took."""
+    """A row's training state and step times."""
 
     def __init__(self, row: Row) -> None:
         self.row, config = row, row.config
@@ -122,12 +122,12 @@ class Steps:
 
 
 def measure(of_one_net: list[Row], rounds: int) -> list[str]:
-    """Time the rows of one network in turn, so that they share the machine's better and worse moments."""
+    """Time the rows of one network in turn, so that load on the machine affects them equally."""
     all_steps = [Steps(row) for row in of_one_net]
     for _ in range(rounds):
         for steps in all_steps:
             steps.timed()
-    work = of_one_net[0].config.data.batch * flops_per_image(of_one_net[0].config)  # of each row alike
+    work = of_one_net[0].config.data.batch * flops_per_image(of_one_net[0].config)  # the same for each row
     return [steps.line(work) for steps in all_steps]
 
 

@@ -21,7 +21,9 @@ from collections import Counter
 from itertools import cycle, islice
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in (".", "tests/helpers")]  # for another environment
+sys.path += [
+    str(Path(__file__).parents[1] / folder) for folder in (".", "tests/helpers")
+]  # for environments without the package
 
 from common.errors import UserError
 from preprocess.annotation.estimators.weights import load_estimators
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     if not given.photos.is_dir() or not given.weights.is_dir():
-        print(f"left out: no photographs in {given.photos}, or no weights in {given.weights}")
+        print(f"skipped: no photographs in {given.photos}, or no weights in {given.weights}")
         return
     import torchvision_ops  # needs torch
 
@@ -58,7 +60,7 @@ def main() -> None:
 
 
 def copy_with_pairs(photos: Path, src: Path) -> dict[str, int]:
-    """Copy the photographs and pair them, each at least once; return how many there are of either sort."""
+    """Copy the photographs and pair them, each at least once; return the number of each."""
     names = {}
     for folder in FOLDERS:
         (src / folder).mkdir(parents=True)
@@ -74,7 +76,7 @@ def copy_with_pairs(photos: Path, src: Path) -> dict[str, int]:
 
 
 def print_table(report: Report, counts: dict[str, int], seconds: float) -> None:
-    print("| | pictures | usable | of them doubtful | rejected, why |\n|---|---|---|---|---|")
+    print("| | pictures | usable | of these doubtful | rejected, why |\n|---|---|---|---|---|")
     for folder, count in counts.items():
         mine = [outcome for outcome in report.outcomes if outcome.photo.folder == folder]
         usable = [outcome for outcome in mine if outcome.reason is None]
@@ -82,7 +84,7 @@ def print_table(report: Report, counts: dict[str, int], seconds: float) -> None:
         why = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common()) or "–"
         doubtful = sum(bool(outcome.notes) for outcome in usable)
         print(f"| {folder} | {count} | {len(usable)} | {doubtful} | {why} |")
-    print(f"\n{sum(counts.values()) / seconds:.2f} pictures/s, the loading of the networks included")
+    print(f"\n{sum(counts.values()) / seconds:.2f} pictures/s, including loading the networks")
 
 
 if __name__ == "__main__":

@@ -25,17 +25,17 @@ from inspect_speed import descendants, repeat, resident
 from preprocess.synthetic.dataset_writer import write_dataset
 
 FRAMES_PER_RECORD = 4 / 2.4
-"""Of a look's four frames front and back make a record, where the garment is an upper one."""
+"""Of a look's four frames, front and back each give a record if the garment is an upper one."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, nargs="+", default=[1000, 50_000])
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--seconds", type=float, default=None, help="Stop each build after so long.")
-    parser.add_argument("--folder", type=Path, default=None, help="Where there is room: 0.3 MB a record.")
+    parser.add_argument("--seconds", type=float, default=None, help="Stop each build after this many seconds.")
+    parser.add_argument("--folder", type=Path, default=None, help="Working folder; needs 0.3 MB per record.")
     given = parser.parse_args()
-    print("| records | of them built | s | main process, MiB | each worker, MiB |\n|---|---|---|---|---|", flush=True)
+    print("| records | built | s | main process, MiB | each worker, MiB |\n|---|---|---|---|---|", flush=True)
     for records in given.records:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             drawn, tree, out = Path(folder, "drawn"), Path(folder, "tree"), Path(folder, "shards")

@@ -83,7 +83,7 @@ PHASES: dict[str, tuple[Callable[..., object], ...]] = {
 
 @dataclass(frozen=True)
 class Work:
-    """One pair with its crops, known beforehand so that the floor need not read labels."""
+    """One pair with its crops, known in advance so that the floor need not read labels."""
 
     record: Record
     person: Crop
@@ -140,7 +140,7 @@ def crops(files: Files, record: Record) -> tuple[Crop, Crop]:
 
 
 def timed(times: Times, name: str, what: Callable[[], object]) -> None:
-    """Add seconds by the clock, and seconds of the processors, which other programs disturb less."""
+    """Add wall time and CPU time, in seconds; CPU time is less affected by other programs."""
     started, before = time.perf_counter(), os.times()
     what()
     after = os.times()
@@ -149,13 +149,13 @@ def timed(times: Times, name: str, what: Callable[[], object]) -> None:
 
 
 def adopt_orphans() -> None:
-    """Let this process wait for its children's children too: prep's workers are forked from a process of their own."""
+    """Make this process the reaper of its descendants: prep's workers are forked from a separate process."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
 def run(command: list[str]) -> None:
-    """Run the command, and wait for all that it has started."""
+    """Run the command, and wait for all processes it started."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     if process.wait():
         raise subprocess.CalledProcessError(process.returncode, command)
@@ -165,7 +165,7 @@ def run(command: list[str]) -> None:
 
 
 def in_processes(what: Callable[[Path, Sequence[Work]], int], root: Path, work: Sequence[Work], workers: int) -> None:
-    """Give each process a share, cut between people: one worn in several pairs is decoded once."""
+    """Split the pairs between processes, keeping each person's together: a person in several pairs is decoded once."""
     people = [list(group) for _, group in groupby(work, key=lambda one: one.record.person_image)]
     size = max(1, len(people) // (8 * workers))
     chunks = [list(chain(*people[start : start + size])) for start in range(0, len(people), size)]
@@ -207,7 +207,7 @@ def decoded(path: Path, flags: int, crop: Crop | None) -> Pixels:
 
 
 def pillow(root: Path, work: Sequence[Work]) -> int:
-    """Every picture at full size, every mask drawn by Pillow, everything scaled with LANCZOS."""
+    """Every image at full size, every mask drawn by Pillow, everything scaled with LANCZOS."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for one in work:
@@ -270,7 +270,7 @@ def of_floor(found: Sequence[tuple[float, float]], floor: Sequence[tuple[float, 
 
 
 def len_of(name: str, pairs: int) -> int:
-    """Return how many tuples a row made: the slow script gets an eighth of them."""
+    """Return the number of tuples of a row: the slow script gets an eighth of them."""
     return pairs // 8 if name == "pillow" else pairs
 
 
@@ -283,7 +283,7 @@ def phases(root: Path, few: Sequence[Record]) -> None:
     profile.runcall(lambda: list(make_samples(files, few, CONFIGURATION)))
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     total = sum(values[2] for values in stats.values())
-    print("\n| phase | ms a tuple | share |\n|---|---|---|")
+    print("\n| phase | ms per tuple | share |\n|---|---|---|")
     for phase, functions in PHASES.items():
         spent = sum(stats[key][3] for key in map(profile_key, functions) if key in stats)
         print(f"| {phase} | {1000 * spent / len(few):.2f} | {spent / total:.0%} |")

@@ -64,7 +64,7 @@ def spread_errors(way: Way, name: ScheduleName) -> Tensor:
         alpha, sigma = (value[0] for value in schedule.alpha_sigma(t.double()))
         return with_x0(z_t * alpha * STDS**2 / (alpha**2 * STDS**2 + sigma**2), z_t, t, schedule)
 
-    # The sampler is linear in its noises here: one row for each of them, 1 where it enters and 0 elsewhere.
+    # The sampler is linear in its noises here: one row per noise, 1 where it enters and 0 elsewhere.
     unit = torch.eye(len(times), dtype=torch.float64)[:, :, None, None, None].expand(-1, -1, 1, 1, len(STDS))
     pictures = SAMPLERS[way.sampler](denoise, unit[:, 0], times, schedule, lambda step: unit[:, 1 + step])
     return pictures.square().sum((0, 1, 2)).sqrt() / STDS - 1.0
@@ -84,7 +84,7 @@ def condition(size: int) -> Condition:
 
 
 def sample(denoiser: nn.Module, way: Way, size: int) -> float:
-    """Return the processor seconds that one picture takes."""
+    """Return the CPU seconds per image."""
     schedule, z_1 = make_schedule("cosine"), torch.randn(1, 3, size, size)
     started = time.process_time()
     denoise = guided_denoiser(denoiser, condition(size), schedule)

@@ -67,7 +67,7 @@ def command(*words: str) -> tuple[str, float]:
 
 
 class Sower:
-    """Hands out looks and items that are sound yet, and spoils them; files are linked, so they are written anew."""
+    """Picks valid looks and items and damages them; files are links, so they are replaced, never edited."""
 
     def __init__(self, root: Path, each: int) -> None:
         self._each = each
@@ -81,7 +81,7 @@ class Sower:
         self._items = iter(list(dict.fromkeys(worn[len(worn) // 2 :])))
 
     def sow(self) -> dict[str, int]:
-        """Sow every fault; return how often each code of `prep inspect` has to be found."""
+        """Inject every fault; return the expected count of each code of `prep inspect`."""
         sown: dict[str, int] = {}
         for code, sow in self._kinds().items():
             for _ in range(self._each):
@@ -217,16 +217,16 @@ def _normalise(document: Any) -> Any:
 
 
 def tell(sown: dict[str, int], report: Any, built: str, checked: Any, seconds: dict[str, float]) -> int:
-    """Print the table; return 1 where something was not found."""
+    """Print the table; return 1 if something was not found."""
     pictures_only = {"turned-image", "bad-image", "ambiguous-layers"}
-    # What follows of what was sown: a picture without its labels, a pair without its picture.
+    # Consequences of injected faults: an image without labels, a pair without its image.
     follows = {
         "missing-person-pose": sown["dotted-name"], "missing-person-parse": sown["dotted-name"],
         "label-without-picture": 2 * sown["missing-person-image"] + 2 * sown["missing-product-image"],
         "missing-person-image": sown["bad-item-id"], "picture-without-pair": 3 * sown["dotted-name"],
     }  # fmt: skip
     failed = False
-    print("| fault | sown | follows of others | inspect | build-shards |\n|---|---|---|---|---|")
+    print("| fault | injected | follows from others | inspect | build-shards |\n|---|---|---|---|---|")
     found = {code: fault["count"] for code, fault in report["faults"].items()}
     for code in [*sown, *(code for code in found if found[code] and code not in sown)]:
         expected = sown.get(code, 0) + follows.get(code, 0)

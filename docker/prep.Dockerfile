@@ -3,18 +3,18 @@
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS dependencies
-# Where else pip looks: pip reads both by these names.
+# Additional package sources; pip reads both variables by these names.
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
 WORKDIR /build
 RUN python3 -m venv --without-pip /opt/venv
 COPY constraints.txt pyproject.toml docker/requirements.py ./
-# jinja2 is all that `prep report` takes of the extra report.
+# Of the extra report, `prep report` only needs jinja2.
 RUN python3 requirements.py > requirements.txt \
     && pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt -r requirements.txt jinja2
 
 FROM dependencies AS estimator-dependencies
-# Named beside the estimators, so that pip does not choose another build of it.
+# Listed explicitly so that pip does not choose another build of it.
 ARG TORCH="torch torchvision"
 RUN python3 requirements.py estimate > requirements.txt \
     && pip --python /opt/venv/bin/python install --no-cache-dir -c constraints.txt -r requirements.txt ${TORCH}
@@ -35,12 +35,12 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends "tini=${TINI}" \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/*
-# Any --user will do: /tmp is everyone's, and a name is given for those that ask for one.
+# Works with any --user: /tmp is writable by everyone, and USER is set for packages that read it.
 ENV HOME=/tmp USER=tryon PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 YOLO_OFFLINE=true YOLO_AUTOINSTALL=false
 COPY docker/start.sh /usr/local/bin/start
 # The default folders shards and runs are then /shards and /runs.
 WORKDIR /
-# What SIGINT ends says that the same command goes on.
+# On SIGINT prep stops cleanly, and the same command resumes.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["/usr/bin/tini", "--", "start", "prep"]
 CMD ["--help"]
@@ -65,7 +65,7 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
 USER 1000:1000
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tryon-prep" \
-      org.opencontainers.image.description="prep of tryon-cascade: from a try-on data set to shards" \
+      org.opencontainers.image.description="prep of tryon-cascade: from a try-on dataset to shards" \
       org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"

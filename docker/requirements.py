@@ -1,7 +1,6 @@
-"""Print what pyproject.toml in the working directory requires, and the extras that are named, one a line.
+"""Print the requirements of pyproject.toml in the working directory, including the given extras, one per line.
 
-An image's requirements are installed from this list before the code is copied, so that a change in the code does not
-install them again.
+Images install these requirements before the code is copied, so that a code change does not reinstall them.
 """
 
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 
 def requirements(pyproject: Path, extras: list[str]) -> list[str]:
-    """Return the requirements of the project and of the extras. Raise KeyError where there is no such extra."""
+    """Return the requirements of the project and of the extras. Raise KeyError for an unknown extra."""
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
     return [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Entrypoint of the images: start PROGRAM ARGUMENT…
-# Looks first for what a container is started without most often: a folder that may be written to, shared memory, the
-# GPU. What is missing becomes one line on stderr that says what to add to the command, and exit code 2. PROGRAM gives
-# way to torchrun where that is the first argument.
+# First checks for what is most often missing when a container is started: a writable folder, shared memory, a GPU.
+# Anything missing is reported in one line on stderr with what to add to the command, and exit code 2. If the first
+# argument is torchrun, it replaces PROGRAM.
 set -eu
 
 program=$1
@@ -18,7 +18,7 @@ fail() {
     exit 2
 }
 
-# Print what is given to an option, by --option VALUE or --option=VALUE; else the default.
+# Print the value of an option given as --option VALUE or --option=VALUE, or the default.
 value_of() {
     option=$1 value=$2
     shift 2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Build both images and run them for real, from nothing: docker/verify.sh PREP_BASE TRAINER_BASE [BUILD_OPTION…]
+# Build both images and run them end to end: docker/verify.sh PREP_BASE TRAINER_BASE [BUILD_OPTION…]
 # The options go to both builds, for instance --build-arg TORCH=torch==2.13.0+cpu. Needs root and buildah, no container
-# engine; the base images have to be there already. Draws a data set, builds shards of it, trains the smallest cascade
-# for a few steps, each as a user that the images do not know, and makes the mistakes that the start checks are for.
-# The last lines say for each image: built, size, ran.
+# engine; the base images must exist locally. Draws a dataset, builds shards from it and trains the smallest cascade for
+# a few steps, each as a user unknown to the images, then triggers each error that the entrypoint checks for.
+# The last lines report for each image: built, size, ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ] || [ "$(id -u)" != 0 ]; then
@@ -50,17 +50,17 @@ in_image() { # NAME ARGUMENT…: by the image's entrypoint, as docker run does
     shift
     read -ra entrypoint <<<"$("${BUILDAH[@]}" inspect --type image \
         --format '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}' "localhost/tryon-$name")"
-    # tini is process 1 in a container, but not here; it is told to take in orphans all the same.
+    # tini is process 1 in a container, but not here; TINI_SUBREAPER makes it adopt orphans anyway.
     "${BUILDAH[@]}" run --isolation chroot --user "$USER_IDS" --env TINI_SUBREAPER=1 --volume "$work/data:/data" \
         --volume "$work/shards:/shards" --volume "$work/runs:/runs" "verify-$name" -- "${entrypoint[@]}" "$@"
 }
 
-refused() { # WORDS NAME ARGUMENT…: exit code 2, and of the program one line that holds the words
+refused() { # WORDS NAME ARGUMENT…: exit code 2, and one line of the program that contains the words
     local code=0
     in_image "${@:2}" 2>"$work/said" || code=$?
     grep "^$2: " "$work/said" | sed 's/^/   /' || true
     [ "$code" = 2 ] || fail "exit code $code instead of 2: ${*:2}"
-    [ "$(grep "^$2: " "$work/said" | grep -cF -- "$1")" = 1 ] || fail "nothing was said of $1: ${*:2}"
+    [ "$(grep "^$2: " "$work/said" | grep -cF -- "$1")" = 1 ] || fail "no message about $1: ${*:2}"
 }
 
 build prep "$prep_base" --target prep "$@"
@@ -68,7 +68,7 @@ build trainer "$trainer_base" "$@"
 mkdir "$work/data" "$work/shards" "$work/runs"
 chown "$USER_IDS" "$work/data" "$work/shards" "$work/runs"
 
-say "who the images run as, and what prep does without"
+say "the images' user, and prep without torch"
 for name in prep trainer; do
     user=$("${BUILDAH[@]}" inspect --type image --format '{{.OCIv1.Config.User}}' "localhost/tryon-$name")
     echo "   $name: $user"
@@ -84,17 +84,17 @@ in_image prep build-shards --src /data --out /shards
 in_image prep verify --shards /shards
 in_image prep report --shards /shards --out /runs/report.html
 
-say "train, alone and in two processes" # by the loopback's address: no name server knows the container's name here
+say "train in one and in two processes" # by the loopback's address: no name server knows the container's name here
 in_image trainer fit --shards /shards --preset nano --steps 3 --set data.batch=4
 in_image trainer torchrun --standalone --local-addr 127.0.0.1 --nproc-per-node 2 -m train fit --shards /shards --runs /runs/two --preset nano \
     --stage base --steps 2 --set data.batch=4
 
-say "what was written belongs to $USER_IDS"
+say "files written belong to $USER_IDS"
 [ -z "$(find "$work/data" "$work/shards" "$work/runs" ! -uid "${USER_IDS%:*}" -o ! -gid "${USER_IDS#*:}")" ] ||
-    fail "files of others were written"
+    fail "files with another owner were written"
 ls -ln "$work/shards" "$work/runs" | sed 's/^/   /'
 
-say "mistakes"
+say "user errors"
 chown 0:0 "$work/shards" "$work/runs"
 refused '--user "$(id -u):$(id -g)"' prep build-shards --src /data --out /shards
 refused '--user "$(id -u):$(id -g)"' trainer fit --shards /shards

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from card.state import Record
 
-if TYPE_CHECKING:  # torch takes seconds to import, and the runner needs none of it
+if TYPE_CHECKING:  # torch takes seconds to import, and the runner does not need it
     import torch
 
 Result = dict[str, Any]
-"""Figures by name, as JSON holds them."""
+"""Figures by name, JSON-serialisable."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Site:
 
     device: torch.device
     folder: Path
-    """Keeps what cells share and what takes long to make anew: shards, run folders, chosen settings."""
+    """Caches what cells share and what is slow to make: shards, run folders, chosen settings."""
 
     @property
     def is_rehearsal(self) -> bool:
-        """Whether there is no card: cells then run tiny, to see that they run; their figures mean nothing."""
+        """Whether there is no GPU: cells then run at a tiny size, as a smoke test; their figures are meaningless."""
         return self.device.type == "cpu"
 
 
@@ -37,9 +37,9 @@ class Cell:
     name: str
     measure: Callable[[Site], Result]
     seconds: float = 240.0
-    """It is stopped, and counts as failed, after so long."""
+    """Timeout in seconds, after which it is stopped and counts as failed."""
     expected: float = 30.0
-    """What it takes on an H100 or less: it is not started where its part has less time left."""
+    """Maximum expected seconds on an H100: it is not started if its part has less time left."""
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,4 @@ class Part:
     table: Callable[[Mapping[str, Record]], str]
     """Records by cell → Markdown."""
     minutes: float = 9.5
-    """Of one run. What is left then is for the next run."""
+    """Minutes per run; the remaining cells are left for the next run."""

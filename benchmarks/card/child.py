@@ -1,4 +1,4 @@
-"""A cell in a process of its own: what it does to the card's memory, or breaks, does not reach the next one."""
+"""Run a cell in a separate process, so that its GPU memory use and failures do not affect the next one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from card.runner import CellError
 
 RUN = Path(__file__).with_name("run.py")
 _PATIENCE = 20.0
-"""Seconds that a cell is given to end after SIGINT."""
+"""Seconds that a cell has to end after SIGINT."""
 _PR_SET_PDEATHSIG = 1
 
 
 def in_child(folder: Path, device: str, part: Part, cell: Cell, most: float) -> Result:
-    """Run the cell as `run.py --cell`; its output goes to ``folder``/logs. Raise CellError where it fails."""
+    """Run the cell as `run.py --cell`; its output goes to ``folder``/logs. Raise CellError if it fails."""
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     name = f"{part.name}-{cell.name}"
@@ -39,7 +39,7 @@ def in_child(folder: Path, device: str, part: Part, cell: Cell, most: float) -> 
 
 
 def run_logged(command: Sequence[str], log: Path, most: float, *, cwd: Path | None = None) -> int | None:
-    """Run a command with its output in ``log``; return its status, None where it had to be stopped.
+    """Run a command with its output in ``log``; return its status, None if it was stopped.
 
     The command leads a process group, which is ended as a whole, also where this process is interrupted; where this
     process is killed, Linux kills the command.
@@ -68,12 +68,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE)
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # whatever of its group is left
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # remaining processes of its group
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def last_line(text: str) -> str:
-    """Return the last line that says something, at most 300 characters of it."""
+    """Return the last non-empty line, at most 300 characters of it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

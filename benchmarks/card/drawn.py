@@ -17,11 +17,11 @@ CONFIGURATION = Configuration(
     source="aihub", garment="upper", pairing="item", views="matching", linings=False, target_size=1024,
     conditioning_size=256, jpeg_quality=95,
 )  # fmt: skip
-"""What `prep build-shards` is set to where the command line says nothing."""
+"""The defaults of `prep build-shards`."""
 
 
 def drawn_shards(folder: Path, looks: int, workers: int | None = None) -> Path:
-    """Draw looks into ``folder``/aihub and build ``folder``/shards; what is there already is kept.
+    """Draw looks into ``folder``/aihub and build ``folder``/shards; existing ones are kept.
 
     ``workers`` are processes; None: one per core.
     """

@@ -1,4 +1,4 @@
-"""Learning on drawn people, by minutes: the paper's recipe as `small` has it, and nano's in `small`'s size."""
+"""Learning on synthetic people in fixed minutes: the paper's recipe as in `small`, and nano's at that size."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ LOOKS, MINUTES = 400, 2.0
 SHEETS = ROOT / "docs" / "card"
 _MOST_BYTES = 400_000
 _GRACE = 120.0
-"""Seconds that a run is given to write its checkpoint, or to compile before its minutes count."""
+"""Seconds that a run has to write its checkpoint, or to compile before its minutes count."""
 _COMMON = ("data.batch=64", "validation.every=400", "checkpoint.every=1000")
 RECIPE = (
     "optim.lr=3e-4", "optim.warmup=200", "diffusion.prediction=x", "diffusion.drop=0", "diffusion.t_shift=3",
     "sampling.sampler=dpmpp_2m", "sampling.steps=2", "sampling.low_res_noise=0.02", *_COMMON,
 )  # fmt: skip
-"""nano's recipe: x about the known image, shifted times, clean conditions, few steps without guidance."""
+"""nano's recipe: x-prediction preconditioned on the known image, shifted times, clean inputs, few unguided steps."""
 RECIPE_OF: dict[Stage, tuple[str, ...]] = {
     "base": (
         "diffusion.residual_std=0.5", "diffusion.shown_std=0.1", "diffusion.augmentation=0", "diffusion.hide_hem=true",
@@ -50,7 +50,7 @@ RECIPE_OF: dict[Stage, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Slice:
-    """So many minutes of one stage's run, which resumes from the slice before it."""
+    """A number of minutes of one stage's run, which resumes from the previous slice."""
 
     number: int
     runs: str
@@ -64,7 +64,7 @@ class Slice:
 
 def slices() -> list[Slice]:
     """Return the slices in the order in which they are trained."""
-    # The plain one's warm-up is cut to what its slice can reach; the rest is the preset's own.
+    # The plain run's warm-up is shortened to fit its slice; the rest is the preset's.
     settings = {"recipe": RECIPE, "plain": ("optim.warmup=200", *_COMMON)}
     order: list[tuple[str, Stage]] = [("recipe", "base"), ("recipe", "base"), ("recipe", "sr256"), ("plain", "base"),
                                       ("recipe", "base"), ("recipe", "sr1024")]  # fmt: skip
@@ -106,7 +106,7 @@ def _trainer(words: list[str]) -> list[str]:
 
 
 def fit_for(words: list[str], seconds: float, run: Path, before: int) -> None:
-    """Run `trainer fit` until it has trained for so long; it then writes a checkpoint. Raise RuntimeError if it fails.
+    """Run `trainer fit` for the given time; it then writes a checkpoint. Raise RuntimeError if it fails.
 
     The time counts from its first step on, so that planning and compiling do not.
     """
@@ -147,12 +147,12 @@ def _lines(run: Path) -> list[dict[str, float]]:
 
 
 def last_step(run: Path) -> int:
-    """Return the last step of which the run has written anything, 0 where there is none."""
+    """Return the last recorded step of the run, 0 if there is none."""
     return max((int(line["step"]) for line in _lines(run)), default=0)
 
 
 def learnt(run: Path, before: int) -> Result:
-    """Return what a run's metrics say: steps, those since ``before``, the mean of the last losses, the validation."""
+    """Summarise a run's metrics: steps, steps since ``before``, mean of the last losses, last validation."""
     lines = _lines(run)
     losses = [line["loss"] for line in lines if line.get("loss") is not None]
     validations = [line["validation"] for line in lines if "validation" in line]

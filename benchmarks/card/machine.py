@@ -1,4 +1,4 @@
-"""Which card, which versions and which code a figure belongs to."""
+"""The GPU, versions and code that a figure belongs to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 MEASURED = ("train", "schemas", "preprocess", "benchmarks/card", "tests/card")
-"""The code that figures depend on; a commit that only changes documents does not make them another state's."""
+"""The code that figures depend on; a commit that changes only documents does not invalidate them."""
 
 
 def describe(device: torch.device) -> dict[str, str]:

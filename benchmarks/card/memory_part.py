@@ -20,7 +20,7 @@ from train.hardware.world import SINGLE_PROCESS
 from train.memory.search import CONTEXT, FRAGMENTATION, WORKSPACES, budget_of, peak_on
 
 MICRO_BATCH = {"nano": 8, "small": 4, "paper": 2}
-"""Samples of one pass; a step has two, so that gradients are there when the second begins."""
+"""Samples per micro-batch; a step has two, so that gradients exist when the second begins."""
 
 
 def memory_part() -> Part:
@@ -50,7 +50,7 @@ def chosen_batch(site: Site, preset: Preset, stage: Stage) -> Result:
 
 
 def measured(site: Site, config: StageConfig) -> Result:
-    """Return bytes: what the plan predicts, and the peaks of a step in the midst of a run."""
+    """Return bytes: what the plan predicts, and the peaks of a step in the middle of a run."""
     predicted = peak_on(config, SINGLE_PROCESS)
     found: dict[str, Any] = {
         "precision": config.precision,
@@ -66,7 +66,7 @@ def measured(site: Site, config: StageConfig) -> Result:
         return found | {"note": "no bf16 on this card"}
     prepare(site.device)
     steps = Steps(config, site.device)
-    # The loader's next batch lies on the card while a step is computed; the plan counts it.
+    # The prefetched batch is on the GPU during a step; the plan counts it.
     waiting = [steps.batch, type(steps.batch)(*(_copied(value) for value in vars(steps.batch).values()))]
     steps.make(2)
     if site.device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Writes docs/measurements/card.md's tables between their marks; the prose around them stays."""
+"""Write the tables of docs/measurements/card.md between their markers; the prose around them is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def write_report(document: Path, parts: Sequence[Part], state: State | None) -> None:
-    """Write the tables of what is recorded; without a state all are "not measured"."""
+    """Write the tables of the recorded figures; without a state all are "not measured"."""
     text = document.read_text("utf-8")
     text = replaced(text, "machine", machine_table(state))
     for part in parts:
@@ -43,7 +43,7 @@ def machine_table(state: State | None) -> str:
 
 
 def replaced(text: str, name: str, table_: str) -> str:
-    """Return the text with the table between its marks. Raise ValueError where the marks are missing."""
+    """Return the text with the table between its marks. Raise ValueError if the markers are missing."""
     begin, end = f"<!-- card:{name} -->\n", f"<!-- /card:{name} -->"
     before, found, rest = text.partition(begin)
     _, found_end, after = rest.partition(end)

@@ -1,4 +1,4 @@
-"""Proves on a card what a machine without one cannot show, and writes docs/measurements/card.md.
+"""Run the tests and measurements that need a GPU, and write docs/measurements/card.md.
 
     python benchmarks/card/run.py [--out DIR] [--only PART ...] [--minutes M] [--fresh] [--retry]
 
@@ -57,7 +57,7 @@ def all_parts() -> list[Part]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what the command line says and return the exit status."""
+    """Run the command line and return the exit status."""
     given = _parser().parse_args(words)
     given.out = given.out.resolve()
     try:
@@ -78,7 +78,7 @@ def _run(given: argparse.Namespace) -> int:
     if unknown:
         raise UserError(f"--only {sorted(unknown)[0]}: one of {', '.join(part.name for part in parts)}")
     if given.device == "cuda" and not torch.cuda.is_available():
-        print("card: no CUDA card here; nothing is measured")
+        print("card: no CUDA GPU found; nothing is measured")
         if not is_measured(given.document):
             write_report(given.document, parts, None)
         return 0
@@ -101,7 +101,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _described(device: str) -> dict[str, str]:
-    """Describe the machine in a process of its own: this one is to hold none of the card's memory."""
+    """Describe the machine in a separate process, so that this one holds no GPU memory."""
     command = [sys.executable, __file__, "--describe", "--device", device]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
@@ -125,11 +125,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("state"), help="folder of the state")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="these parts alone")
-    parser.add_argument("--minutes", type=float, help="most minutes of this run")
-    parser.add_argument("--fresh", action="store_true", help="forget what was measured")
-    parser.add_argument("--retry", action="store_true", help="run cells again that failed")
-    parser.add_argument("--document", type=Path, default=DOCUMENT, help="where the tables go")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="run only these parts")
+    parser.add_argument("--minutes", type=float, help="maximum minutes of this run")
+    parser.add_argument("--fresh", action="store_true", help="discard previous measurements")
+    parser.add_argument("--retry", action="store_true", help="run failed cells again")
+    parser.add_argument("--document", type=Path, default=DOCUMENT, help="document to write the tables to")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu: a rehearsal of the code")
     for hidden in ("--cell", "--figures"):
         parser.add_argument(hidden, type=str if hidden == "--cell" else Path, help=argparse.SUPPRESS)

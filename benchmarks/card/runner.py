@@ -1,4 +1,4 @@
-"""Runs the cells that are not recorded yet, one after the other, and records each as it ends."""
+"""Run the cells that are not recorded yet, one after the other, and record each as it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from card.cells import Cell, Part, Result
 from card.state import State
 
 Execute = Callable[[Part, Cell, float], Result]
-"""(part, cell, most seconds) → its figures; raises CellError where it fails."""
+"""(part, cell, most seconds) → its figures; raises CellError if it fails."""
 Clock = Callable[[], float]
 
 
@@ -28,7 +28,7 @@ def run_parts(
     say: Callable[[str], None] = print,
     clock: Clock = time.monotonic,
 ) -> list[str]:
-    """Run the parts within their minutes, and all within ``minutes``; return the names of the cells that are left.
+    """Run the parts within their minutes, and all within ``minutes``; return the names of the remaining cells.
 
     A cell that fails is recorded with its error and does not stop the others; ``retry`` runs such cells again.
     """

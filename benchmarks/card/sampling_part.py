@@ -1,4 +1,4 @@
-"""Seconds an image: every preset and stage, with its own sampler and with `--fast`."""
+"""Seconds per image: every preset and stage, with its own sampler and with `--fast`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sampling_part() -> Part:
 
 
 def seconds_an_image(site: Site, preset: Preset, stage: Stage) -> Result:
-    """Sample as many random inputs as `trainer sample` takes at a time; random weights cost what trained ones do."""
+    """Sample random inputs in batches as `trainer sample` does; random weights cost the same as trained ones."""
     precision = "bf16" if site.device.type == "cuda" else "fp32"
     config = validated_config({**given(site, preset, stage), "precision": precision}, stage)
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def seconds_an_image(site: Site, preset: Preset, stage: Stage) -> Result:
     count = batch_size_for([trained], site.device)
     inputs = random_inputs(config, count, site.device)
     few = Overrides(steps=2)
-    _seconds(trained, inputs, count, few, site.device)  # kernels are chosen
+    _seconds(trained, inputs, count, few, site.device)  # warm-up: kernels are selected
     found: Result = {"images": count, "precision": sampling_precision(config.precision, site.device)}
     for name, overrides in (("own", Overrides()), ("fast", Overrides(fast=True))):
         if site.is_rehearsal:

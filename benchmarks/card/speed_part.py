@@ -1,4 +1,4 @@
-"""Images a second, arithmetic and utilisation of the step alone, with the settings that `trainer fit` chooses."""
+"""Images per second, FLOP/s and utilisation of the step alone, with the settings that `trainer fit` chooses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _cells(*, compiled: bool) -> tuple[Cell, ...]:
 
 
 def speed(site: Site, preset: Preset, stage: Stage, *, compiled: bool) -> Result:
-    """Time the step on a random batch that lies on the card."""
+    """Time the step on a random batch on the GPU."""
     prepare(site.device)
     config = chosen(site, preset, stage, compiled=compiled)
     steps = Steps(config, site.device)

@@ -1,4 +1,4 @@
-"""What has been measured so far, in one JSON file that is whole at any moment."""
+"""The measurements so far, in one JSON file that is written atomically."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from common.errors import UserError
 
 STATE = "state.json"
 IDENTITY = ("card", "commit")
-"""What must be the same for figures to stand in one table."""
+"""What must be equal for figures to share a table."""
 MADE = ("chosen", "learning", "logs", "wait")
-"""Folders of what cells make with a card and a commit; the drawn shards are the same with any."""
+"""Folders that depend on GPU and commit; the synthetic shards do not."""
 
 Record = dict[str, Any]
 """One cell's: `seconds`, and either `result`, a dictionary of figures, or `error`, one line."""
@@ -31,7 +31,7 @@ class State:
 
     @classmethod
     def opened(cls, folder: Path, machine: dict[str, str], *, fresh: bool = False) -> State:
-        """Return the state in ``folder``, or an empty one. Raise UserError where it is another card's or commit's."""
+        """Return the state in ``folder``, or an empty one. Raise UserError if it is of another GPU or commit."""
         if fresh:
             (folder / STATE).unlink(missing_ok=True)
             for name in MADE:
@@ -60,7 +60,7 @@ class State:
 
 
 def read(folder: Path) -> State | None:
-    """Return the state in ``folder``, None where there is none. Raise UserError where the file is not one."""
+    """Return the state in ``folder``, None if there is none. Raise UserError if the file is invalid."""
     path = folder / STATE
     try:
         values = json.loads(path.read_text("utf-8"))

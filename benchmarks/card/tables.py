@@ -30,7 +30,7 @@ def row(records: Mapping[str, Record], cell: str, figures: Mapping[str, str]) ->
 
 
 def formatted(value: Any, how: str) -> str:
-    """Return a figure; what is not known is left empty."""
+    """Return a figure; empty if unknown."""
     return "" if value is None else format(value, how)
 
 

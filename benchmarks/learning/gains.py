@@ -51,7 +51,7 @@ def _measure(stage: TrainedStage, shards: ShardFolder) -> dict[int, float]:
 
 
 def _batches(stage: TrainedStage, shards: ShardFolder) -> Iterator[Batch]:
-    """Yield unseen people whole, neither flipped nor moved."""
+    """Yield held-out people, neither flipped nor shifted."""
     data = stage.config.data.model_copy(update={"batch": 8, "flip": False, "jitter": 0.0})
     config = stage.config.model_copy(update={"crop": None, "data": data})
     batches = BatchLoader(shards, config).batches(0)

@@ -1,4 +1,4 @@
-"""Whether the cascade learns: train it on drawn people, dress unseen people in unseen garments, see who is right.
+"""Does the cascade learn? Train on synthetic people, dress held-out people in new garments, compare with the truth.
 
     python benchmarks/learning/study.py [--folder learn] [PART ...]
 

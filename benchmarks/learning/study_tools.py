@@ -1,4 +1,4 @@
-"""What the parts of the study share: folders, programs, tables."""
+"""Helpers shared by the parts of the study: folders, programs, tables."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ COLUMNS = {
 
 
 def program(name: str, *words: object) -> str:
-    """Run one of the project's programs; what it says of its progress is shown, what it prints is returned."""
+    """Run one of the project's programs; progress is shown, standard output is returned."""
     command = [sys.executable, "-m", name, *map(str, words)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def fit(runs: Path, shards: Path, stage: str, config: Path, *settings: str) -> float:
-    """Train a stage unless that is done, and return its minutes; of a run that was stopped, those of the last go."""
+    """Train a stage unless it is finished; return its minutes, for an interrupted run those since its last start."""
     done = runs / f"{stage}.minutes.json"
     if not done.exists():
         started = time.monotonic()
@@ -41,7 +41,7 @@ def fit(runs: Path, shards: Path, stage: str, config: Path, *settings: str) -> f
 
 
 def evaluated(runs: Path, folder: Path, swaps: int) -> dict[str, Any]:
-    """Return what `trainer evaluate --truth` finds, measured once."""
+    """Return the output of `trainer evaluate --truth`, cached."""
     path = runs / "evaluation.json"
     if not path.exists():
         found = program(
@@ -54,18 +54,18 @@ def evaluated(runs: Path, folder: Path, swaps: int) -> dict[str, Any]:
 
 
 def header(*names: str) -> list[str]:
-    """Return the two first lines of a table."""
+    """Return the first two lines of a table."""
     return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
 
 
 def cells(values: dict[str, float]) -> str:
-    """Return the figures of ``COLUMNS``; what is missing is left empty."""
+    """Return the figures of ``COLUMNS``; missing ones are empty."""
     digits = {name: 2 if "psnr" in name else 3 for name in COLUMNS}
     return " | ".join(f"{values[name]:.{digits[name]}f}" if name in values else "" for name in COLUMNS)
 
 
 def write(mark: str, text: str) -> None:
-    """Put a text between the marks of docs/measurements/learning.md, and print it."""
+    """Write a text between the markers in docs/measurements/learning.md, and print it."""
     pattern = re.compile(f"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
     DOCUMENT.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", DOCUMENT.read_text()))
     print(text, flush=True)

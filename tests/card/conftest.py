@@ -49,7 +49,7 @@ def device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     if not _REHEARSED:
-        pytest.skip("no CUDA card here")
+        pytest.skip("no CUDA GPU found")
     return torch.device("cpu")
 
 

@@ -94,7 +94,7 @@ def test_without_a_card_it_says_so_and_leaves_what_was_measured(
     write_report(document, all_parts(), State.opened(tmp_path, MACHINE))
     measured = document.read_bytes()
     assert main(words) == 0
-    assert capsys.readouterr().out == "card: no CUDA card here; nothing is measured\n"
+    assert capsys.readouterr().out == "card: no CUDA GPU found; nothing is measured\n"
     assert document.read_bytes() == measured
 
     write_report(document, all_parts(), None)
@@ -112,7 +112,7 @@ def test_it_starts_as_a_program(document: Path, tmp_path: Path) -> None:
                "--document", str(document)]  # fmt: skip
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ""}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "card: no CUDA card here; nothing is measured\n")
+    assert (done.returncode, done.stdout) == (0, "card: no CUDA GPU found; nothing is measured\n")
 
 
 def test_code_without_git_is_known_by_its_files(tmp_path: Path) -> None:
