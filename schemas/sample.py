@@ -61,6 +61,17 @@ class Picture(Strict):
     height: int = Field(gt=0, description="pixels, upright")
     crop: Crop
 
+    @property
+    def photo_box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of what the crop shows of the image, in [0, 1] of the crop; beyond it is no image.
+
+        In the pixels of a sample all of that is mid-grey.
+        """
+        crop = self.crop
+        left, top = max(0, -crop.x) / crop.side, max(0, -crop.y) / crop.side
+        right, bottom = min(crop.side, self.width - crop.x), min(crop.side, self.height - crop.y)
+        return left, top, right / crop.side, bottom / crop.side
+
 
 class Annotation(Strict):
     """Where a pose or a parse came from."""

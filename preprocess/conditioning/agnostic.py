@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.crop import torso
 from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_ends
-from preprocess.conditioning.masks import box_of, dilated, eroded, subsampled, without
+from preprocess.conditioning.masks import Box, box_of, dilated, eroded, subsampled, without
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.conditioning.skin_or_cloth import likelihood, paint_from, repaint, shows_cloth
-from preprocess.formats.images import Mask, Pixels
-from schemas import MID_GREY, Garment
+from preprocess.formats.images import Mask, Pixels, resize
+from schemas import CONDITIONING_SIZE, MID_GREY, Garment
 
 Colours = NDArray[np.float32]
 """Likelihood of each colour, see `skin_or_cloth.likelihood`."""
@@ -27,6 +27,7 @@ Colours = NDArray[np.float32]
 _STEP = 2
 """Stride, in rows and columns, at which the colours of face and garment are counted."""
 _BOX_MARGIN = 0.02
+"""Margin of the person's box, as a share of the crop's side."""
 MARGIN = 0.004
 """Safety margin around the removed garment, as a share of the crop's side: polygons are off by a few pixels."""
 ESTIMATED_MARGIN = 0.012
@@ -61,28 +62,64 @@ def agnostic(
     points: NDArray[np.float64],
     garment: Garment,
     *,
+    photo: Box | None = None,
+    size: int = CONDITIONING_SIZE,
     margin: float = MARGIN,
     whole_half: bool = False,
 ) -> Pixels:
-    """Return Ia at the crop's own resolution, RGB uint8 (side, side, 3).
+    """Return Ia, RGB uint8 (size, size, 3).
 
     ``claimed`` are all pixels inside a polygon of the garment, ``points`` is the person's pose (17, 3) in pixels of
-    the crop; ``margin`` and ``whole_half`` as in `shown`. Painting comes before resizing, so that no pixel of the
-    garment is averaged into a kept one.
+    the crop; ``photo`` are the crop's rows and columns inside the photograph, None for all of them; ``margin`` and
+    ``whole_half`` as in `shown`.
+
+    Every pixel is either the photograph's or exactly mid-grey, never a mixture of the two, which a network would copy
+    as a halo around head and hands and as an outline of the box. Beyond the photograph everything is mid-grey.
     """
     side = labels.shape[0]
-    box = box_of(labels, round(side * _BOX_MARGIN))
+    photo = photo or (slice(0, side), slice(0, side))
+    visible = np.zeros(labels.shape, np.bool_)
+    visible[photo] = True
+    image = square
+    if (box := hidden_box(labels, photo)) is not None:
+        # The person is entirely inside the box, so only the box is processed.
+        moved = points - (box[1].start, box[0].start, 0.0)
+        part, kept, _ = shown(
+            square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
+        )
+        image = square.copy()
+        image[box] = part
+        visible[box] &= kept
+    return grey_where_hidden(image, visible, size)
+
+
+def hidden_box(labels: LabelMap, photo: Box) -> Box | None:
+    """Return the rows and columns of the person's box with its margin, None without any labels.
+
+    Where it reaches the photograph's edge, or leaves only a line between the two, it ends at the crop's edge.
+    """
+    side = labels.shape[0]
+    margin = round(side * _BOX_MARGIN)
+    box = box_of(labels, margin)
     if box is None:
-        return square.copy()
-    # The person is entirely inside the box, so only the box is processed.
-    rows, columns = box
-    moved = points - (columns.start, rows.start, 0.0)
-    image, kept, _ = shown(
-        square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
-    )
-    result = square.copy()
-    result[box] = MID_GREY
-    cv2.copyTo(image, kept.view(np.uint8), result[box])
+        return None
+    rows, columns = (
+        slice(0 if inner.start - outer.start <= margin else inner.start,
+              side if outer.stop - inner.stop <= margin else inner.stop)
+        for inner, outer in zip(box, photo, strict=True)
+    )  # fmt: skip
+    return rows, columns
+
+
+def grey_where_hidden(image: Pixels, visible: Mask, size: int) -> Pixels:
+    """Scale a square image to ``size``, mid-grey wherever a pixel would contain a hidden one."""
+    side = visible.shape[0]
+    mask = visible.view(np.uint8) * np.uint8(255)
+    if size > side:  # cubic interpolation reads one more pixel on each side than the linear one
+        mask = np.asarray(cv2.erode(mask, np.ones((3, 3), np.uint8)), np.uint8)
+    share = cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR if size > side else cv2.INTER_AREA)
+    result = np.full((size, size, 3), MID_GREY, np.uint8)
+    cv2.copyTo(resize(image, size), np.asarray(share == 255).view(np.uint8), result)
     return result
 
 

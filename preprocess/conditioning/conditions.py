@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, agnostic
-from preprocess.conditioning.crop import garment_crop, normalise, person_crop
+from preprocess.conditioning.crop import garment_crop, normalise, person_crop, photo_box
 from preprocess.conditioning.layers import outermost
 from preprocess.conditioning.masks import share_of
 from preprocess.conditioning.regions import WORN, AnyParse, LabelMap, claimed_by, garment_mask, label_map, pixels_of
@@ -79,12 +79,13 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
     # A label map labels every pixel, so the parts next to the garment are kept instead of lost to the margin.
     by_pixel = isinstance(person.parse, PixelParse)
     margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
-    Ia = agnostic(square, labels, claimed, points, garment, margin=margin, whole_half=by_pixel)
+    photo = photo_box(crop, person.size)
+    Ia = agnostic(square, labels, claimed, points, garment, photo=photo, margin=margin, whole_half=by_pixel)
     Ip = resize(square, TARGET_SIZE)
     return PersonSide(
         Ip=Ip,
         Ip_256=resize(Ip, CONDITIONING_SIZE),  # a whole number of times smaller, which is twice as fast
-        Ia=resize(Ia, CONDITIONING_SIZE),
+        Ia=Ia,
         Jp=normalise(person.pose, crop),
         crop=crop,
         labels=labels,

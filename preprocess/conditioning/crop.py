@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.conditioning.masks import Box
 from preprocess.conditioning.regions import ARMS, HEAD, AnyParse, bounds, union
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.label_maps import Bounds
@@ -41,6 +42,15 @@ def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int,
     """
     box = bounds(parse, names)
     return None if box is None else _square(*box, _PRODUCT_MARGIN, size)
+
+
+def photo_box(crop: Crop, size: tuple[int, int]) -> Box:
+    """Return the crop's rows and columns inside the photograph of ``size`` (width, height)."""
+    columns, rows = (
+        slice(max(0, -start), min(crop.side, length - start))
+        for start, length in zip((crop.x, crop.y), size, strict=True)
+    )
+    return rows, columns
 
 
 def normalise(pose: Pose, crop: Crop) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.jpeg import cut_below, frame_of
-from schemas import Crop
+from schemas import MID_GREY, Crop
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -116,14 +116,17 @@ def decode_as(data: bytes, flags: int) -> Pixels | None:
 
 
 def cut(pixels: Pixels, crop: Crop) -> Pixels:
-    """Crop the square, (side, side, 3); beyond the image its edge pixels are repeated."""
+    """Crop the square, (side, side, 3); beyond the image it is mid-grey.
+
+    Repeating the image's edge would turn a sleeve that touches it into a bar, in Ia and in the target Ip.
+    """
     height, width = pixels.shape[:2]
     left, top = max(0, crop.x), max(0, crop.y)
     right, bottom = min(width, crop.x + crop.side), min(height, crop.y + crop.side)
     inside = pixels[top:bottom, left:right]
     borders = (top - crop.y, crop.y + crop.side - bottom, left - crop.x, crop.x + crop.side - right)
     if any(borders):
-        inside = np.asarray(cv2.copyMakeBorder(inside, *borders, borderType=cv2.BORDER_REPLICATE), np.uint8)
+        inside = np.asarray(cv2.copyMakeBorder(inside, *borders, cv2.BORDER_CONSTANT, value=(MID_GREY,) * 3), np.uint8)
     return inside
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import FLIP
+from schemas import FLIP, MID_GREY
 from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
 from train.data.draws import uniform_pairs
@@ -18,6 +18,11 @@ from train.data.draws import uniform_pairs
 Poses = NDArray[np.float32]
 Offsets = NDArray[np.int64]
 
+Box = tuple[float, float, float, float]
+Boxes = NDArray[np.float32]
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+"""The box of a photograph that fills its image."""
 _OVERHEAD = 1024
 """Approximate bytes of a sample's Python objects, besides its arrays."""
 
@@ -31,6 +36,8 @@ class DecodedSample:
     Ic: Pixels | None = None
     Jp: Poses | None = None
     Jg: Poses | None = None
+    photo: Box = WHOLE
+    """The photograph's left, top, right, bottom in [0, 1] of x."""
 
     @property
     def nbytes(self) -> int:
@@ -86,14 +93,29 @@ def moved_pose(pose: Poses, shift: NDArray[np.floating[Any]]) -> Poses:
     return np.where(inside[..., None], moved, np.float32(0))
 
 
+def augmented_boxes(boxes: Boxes, draws: Draws, size: int, side: int) -> Boxes:
+    """Return the photographs' boxes (B, 4) after the augmentation of their images of ``size``, cropped to ``side``."""
+    moved = boxes * np.float32(size)
+    for shift, sign in ((draws.corner, -1), (draws.person, 1)):
+        if shift is not None:
+            right_and_down = shift[:, ::sign]  # a crop's corner is (top, left)
+            moved += np.tile(sign * right_and_down, (1, 2)).astype(np.float32)
+    moved = (moved / np.float32(side)).clip(0, 1)
+    moved[draws.flip] = np.stack(
+        [1 - moved[draws.flip, 2], moved[draws.flip, 1], 1 - moved[draws.flip, 0], moved[draws.flip, 3]], 1
+    )
+    return moved
+
+
 def moved_image(image: Pixels, right: int, down: int) -> Pixels:
     """Shift a square image by less than its side.
 
     The shift is in whole pixels, so nothing is blurred: a network trained on blurred images generates blurred ones.
-    Beyond an edge its pixels are repeated, as in the crops of the shards.
+    What is moved in is mid-grey, as beyond the photograph in the crops of the shards.
     """
     side = image.shape[0]
     left = image[max(0, -down) : side - max(0, down), max(0, -right) : side - max(0, right)]
     edges = (max(0, down), max(0, -down), max(0, right), max(0, -right))
-    moved = cv2.copyMakeBorder(left, *edges, cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED)
+    kind = cv2.BORDER_CONSTANT | cv2.BORDER_ISOLATED
+    moved = cv2.copyMakeBorder(left, *edges, kind, value=(MID_GREY,) * 3)
     return np.asarray(moved, np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.data.augment import DecodedSample, Draws, Offsets, flip_pose, moved_image, moved_pose
+from train.data.augment import DecodedSample, Draws, Offsets, augmented_boxes, flip_pose, moved_image, moved_pose
 from train.data.data_config import BatchSettings
 
 _PERSON = ("x", "Ia", "Jp")
@@ -30,6 +30,8 @@ class Batch:
     Ic: Tensor | None
     Jp: Tensor | None
     Jg: Tensor | None
+    photo: Tensor | None = None
+    """(B, 4): the photograph's left, top, right, bottom in [0, 1] of x; None: it fills x."""
     replaced: int = 0
     """Number of damaged samples that were replaced by others."""
 
@@ -50,6 +52,8 @@ class BatchBuffer:
         images = ("x", "Ia", "Ic") if config.is_try_on else ("x",)
         self._images = {name: _empty((count, side, side, 3), torch.uint8, pin) for name in images}
         self._poses = {name: _empty((count, 17, 3), torch.float32, pin) for name in ("Jp", "Jg") if config.is_try_on}
+        self._photo = _empty((count, 4), torch.float32, pin)
+        self._boxes = self._photo.numpy()
         self._arrays = {name: tensor.numpy() for name, tensor in (self._images | self._poses).items()}
 
     def put(self, row: int, item: DecodedSample) -> None:
@@ -69,6 +73,7 @@ class BatchBuffer:
                 np.copyto(target, image)
         for name in self._poses:
             self._arrays[name][row] = getattr(item, name)
+        self._boxes[row] = item.photo
 
     def batch(self, replaced: int) -> Batch:
         """Return the batch; call it once all rows are filled."""
@@ -77,9 +82,10 @@ class BatchBuffer:
             if shifts is not None:
                 poses[:] = moved_pose(poses, shifts / self._size)
             poses[self._draws.flip] = flip_pose(poses[self._draws.flip])
+        self._boxes[:] = augmented_boxes(self._boxes, self._draws, self._size, self.side)
         tensors = {name: images.permute(0, 3, 1, 2) for name, images in self._images.items()} | self._poses
         Ia, Ic, Jp, Jg = (tensors.get(name) for name in ("Ia", "Ic", "Jp", "Jg"))
-        return Batch(tuple(self._positions), tensors["x"], Ia, Ic, Jp, Jg, replaced)
+        return Batch(tuple(self._positions), tensors["x"], Ia, Ic, Jp, Jg, self._photo, replaced)
 
     def _shifts(self, name: str) -> Offsets | None:
         return self._draws.person if name in _PERSON else self._draws.garment

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from common.errors import UserError
-from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256
+from schemas import AGNOSTIC, GARMENT, JG, JP, META, MID_GREY, PERSON, PERSON_256
 from train.data.augment import DecodedSample, draw
 from train.data.batch import Batch, BatchBuffer
 from train.data.data_config import BatchSettings
@@ -137,17 +137,21 @@ class BatchLoader:
         return item
 
     def _decode_person(self, which: int, bottom: int | None) -> DecodedSample:
-        return DecodedSample(x=self._shards.image(which, PERSON, self._config.size, bottom))
+        shards = self._shards
+        x, meta = shards.read(which, PERSON, META)
+        pixels = shards.decoded_image(which, PERSON, x, self._config.size, bottom)
+        return DecodedSample(x=pixels, photo=shards.decoded_sample(which, meta).person.photo_box)
 
     def _decode_tuple(self, which: int) -> DecodedSample:
         shards, size = self._shards, self._config.size
-        x, Ia, Ic, Jp, Jg = shards.read(which, PERSON_256, AGNOSTIC, GARMENT, JP, JG)
+        x, Ia, Ic, Jp, Jg, meta = shards.read(which, PERSON_256, AGNOSTIC, GARMENT, JP, JG, META)
         return DecodedSample(
             x=shards.decoded_image(which, PERSON_256, x, size),
-            Ia=shards.decoded_image(which, AGNOSTIC, Ia, size),
+            Ia=agnostic_to_size(shards.decoded_image(which, AGNOSTIC, Ia), size),
             Ic=shards.decoded_image(which, GARMENT, Ic, size),
             Jp=shards.decoded_pose(which, JP, Jp),
             Jg=shards.decoded_pose(which, JG, Jg),
+            photo=shards.decoded_sample(which, meta).person.photo_box,
         )
 
 
@@ -163,6 +167,20 @@ def to_size(image: Pixels, size: int) -> Pixels:
     if image.shape[0] == size:
         return image
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def agnostic_to_size(Ia: Pixels, size: int) -> Pixels:
+    """Scale Ia, a square image, to side ``size``, at most its own; what contains a hidden pixel becomes mid-grey.
+
+    An average of grey and skin would be copied into the result as a halo, one of grey and background as an outline.
+    """
+    if Ia.shape[0] == size:
+        return Ia
+    visible = cv2.inRange(Ia, (MID_GREY,) * 3, (MID_GREY,) * 3) == 0
+    share = cv2.resize(visible.view(np.uint8) * 255, (size, size), interpolation=cv2.INTER_AREA)
+    result = np.full((size, size, 3), MID_GREY, np.uint8)
+    cv2.copyTo(to_size(Ia, size), np.asarray(share == 255).view(np.uint8), result)
+    return result
 
 
 def to_tensor(images: list[Pixels]) -> Tensor:

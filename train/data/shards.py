@@ -67,13 +67,15 @@ class ShardFolder:
     def read(self, position: int, *members: str) -> list[bytes]:
         """Return members of the sample at ``position`` as bytes: one read for the large Ip, one for all others.
 
+        Beside the large Ip, the description that lies before it comes with it.
+
         Raise UserError if they cannot be read.
         """
         shard, places = self._places[position]
         values: list[bytes] = []
         blocks: dict[bool, tuple[int, bytes]] = {}
         for member in members:
-            large = member == PERSON
+            large = member == PERSON or (member == META and PERSON in members)
             if large not in blocks:
                 blocks[large] = self._block(position, large)
             start, block = blocks[large]
@@ -115,8 +117,12 @@ class ShardFolder:
 
     def sample(self, position: int) -> Sample:
         """Return the sample's JSON description. Raise UserError if it is damaged."""
+        return self.decoded_sample(position, self.read(position, META)[0])
+
+    def decoded_sample(self, position: int, data: bytes) -> Sample:
+        """Like `sample`, from bytes already read. Raise DamagedError."""
         try:
-            return Sample.model_validate_json(self.read(position, META)[0])
+            return Sample.model_validate_json(data)
         except ValueError as error:
             raise self._damaged(position, META, "does not fit the schema") from error
 
@@ -134,9 +140,9 @@ class ShardFolder:
         return position in self._skipped
 
     def _block(self, position: int, large: bool) -> tuple[int, bytes]:
-        """Return offset and bytes of the large Ip, or of the members before it, which are contiguous."""
+        """Return offset and bytes of the description and the large Ip, or of all members before the large Ip."""
         shard, places = self._places[position]
-        members = [place for name, place in places.items() if (name == PERSON) == large]
+        members = [place for name, place in places.items() if (name in (META, PERSON) if large else name != PERSON)]
         start, end = min(offset for offset, _ in members), max(offset + size for offset, size in members)
         entry = self._shards[shard]
         try:

@@ -32,6 +32,8 @@ class TryOnInputs:
     Jp: Tensor | None = None
     Jg: Tensor | None = None
     low_res: Tensor | None = None
+    photo: Tensor | None = None
+    """(B, 4): the photograph's left, top, right, bottom in [0, 1] of the image; None: it fills the image."""
 
     @property
     def images(self) -> tuple[Tensor, ...]:

@@ -77,11 +77,18 @@ def diffusion_loss(
     *,
     prediction: Prediction = "eps",
     min_snr_gamma: float | None = None,
+    inside: Tensor | None = None,
 ) -> Tensor:
     """Return each sample's loss (B,): the (weighted) mean squared error over channels and pixels.
 
-    x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1].
+    x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1]. Only pixels in
+    ``inside`` (B, 1, H, W) count, all if it is None; a sample without any has the loss 0.
     """
     output = model(q_sample(x, eps, t, schedule), t, condition)
-    error = (output.float() - target(x, eps, t, schedule, prediction)).square().flatten(1).mean(1)
+    squared = (output.float() - target(x, eps, t, schedule, prediction)).square()
+    if inside is None:
+        error = squared.flatten(1).mean(1)
+    else:
+        share = inside.flatten(1).float().mean(1)
+        error = squared.masked_fill(~inside, 0.0).flatten(1).mean(1) / share.clamp(min=1.0 / inside[0].numel())
     return error * loss_weight(t, schedule, prediction, min_snr_gamma)

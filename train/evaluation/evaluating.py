@@ -17,7 +17,7 @@ from train.diffusion.conditioning import from_uint8
 from train.evaluation.distribution import distances
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
-from train.evaluation.paired import enlarged, hidden, image_quality
+from train.evaluation.paired import enlarged, hidden, image_quality, within_photo
 from train.evaluation.swaps import MeasuredSize, SwapMetrics, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
@@ -124,7 +124,7 @@ def _compare(
     own: dict[str, Means] = {name: Means() for name in names}
     bicubic: dict[str, Means] = {name: Means() for name in names[1:]}
     for pair, pictures in made:
-        Ia = shards.image(pair.person, AGNOSTIC)
+        Ia, photo = shards.image(pair.person, AGNOSTIC), shards.sample(pair.person).person.photo_box
         for index, stage in enumerate(stages):
             truth = photograph(shards, pair.person, stage)
             inside = hidden(Ia, stage.config.size)
@@ -132,7 +132,8 @@ def _compare(
             if index:
                 candidates.append((bicubic, enlarged(pictures[index - 1], stage.config.size)))
             for means, picture in candidates:
-                figures = image_quality(picture, truth, inside)
+                part = within_photo(photo, stage.config.size)
+                figures = image_quality(picture[part], truth[part], inside[part])
                 if lpips is not None:
                     figures["lpips"] = lpips(_signed([picture]), _signed([truth])).item()
                 means[stage.config.stage].add(figures)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from schemas import MID_GREY
+from train.data.augment import Box
 from train.data.shards import Pixels
 
 Mask = NDArray[np.bool_]
@@ -25,11 +26,20 @@ def hidden(Ia: Pixels, size: int) -> Mask:
     return np.asarray(cv2.resize(grey, (size, size), interpolation=how) >= 0.5)
 
 
+def within_photo(box: Box, size: int) -> tuple[slice, slice]:
+    """Return the rows and columns of an image of ``size`` that lie inside its photograph: beyond, all is mid-grey.
+
+    ``box`` is its left, top, right, bottom in [0, 1] of the image.
+    """
+    left, top, right, bottom = (round(edge * size) for edge in box)
+    return slice(top, bottom), slice(left, right)
+
+
 def image_quality(picture: Pixels, truth: Pixels, inside: Mask) -> dict[str, float]:
-    """Compare an image with the ground truth, both uint8 (H, H, 3), H ≥ 11.
+    """Compare an image with the ground truth, both uint8 (H, W, 3), sides ≥ 11.
 
     Returns `psnr` in dB and `ssim` (Gaussian window, σ = 1.5), and both with `_inside` and `_outside`, over the
-    pixels where ``inside`` (H, H) is true and where it is not; SSIM's windows reach beyond. An empty region
+    pixels where ``inside`` (H, W) is true and where it is not; SSIM's windows reach beyond. An empty region
     is omitted; the PSNR of equal images is infinite.
     """
     made, true = _unit(picture), _unit(truth)

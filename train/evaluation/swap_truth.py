@@ -16,6 +16,7 @@ from schemas import (
     CONDITIONING_SIZE,
     MASK_GARMENT,
     MASK_KEPT,
+    MID_GREY,
     SWAPS,
     TARGET_SIZE,
     Crop,
@@ -151,10 +152,13 @@ def _decode(path: Path, what: Literal["colour", "grey"], shape: tuple[int, int])
 
 
 def _cut(pixels: Pixels, crop: Crop) -> Pixels:
-    """Crop the square, with edge padding beyond the image."""
-    rows = np.clip(np.arange(crop.y, crop.y + crop.side), 0, pixels.shape[0] - 1)
-    columns = np.clip(np.arange(crop.x, crop.x + crop.side), 0, pixels.shape[1] - 1)
-    return np.ascontiguousarray(pixels[rows][:, columns])
+    """Crop the square; beyond the image it is mid-grey, as in the shards."""
+    square = np.full((crop.side, crop.side, *pixels.shape[2:]), MID_GREY, np.uint8)
+    left, top = max(0, crop.x), max(0, crop.y)
+    inside = pixels[top : max(top, crop.y + crop.side), left : max(left, crop.x + crop.side)]
+    rows, columns = inside.shape[:2]
+    square[top - crop.y : top - crop.y + rows, left - crop.x : left - crop.x + columns] = inside
+    return square
 
 
 def _scaled(square: Pixels, size: int) -> Pixels:

@@ -15,7 +15,7 @@ from train.data import ShardFolder
 from train.data.batches import to_size
 from train.data.shards import Pixels
 from train.evaluation.means import Means
-from train.evaluation.paired import enlarged, image_quality
+from train.evaluation.paired import enlarged, image_quality, within_photo
 from train.evaluation.swap_truth import Candidate, Dressable, GroundTruth, chosen_swaps, dressable_people, ground_truth
 from train.inference.dress import Outfit
 from train.inference.sampling import Pair, outfit_of
@@ -113,7 +113,8 @@ def mean_colour(outfit: Outfit) -> Pixels:
     garment = outfit.Ic[(outfit.Ic != MID_GREY).any(axis=2)]
     filled = outfit.Ia.copy()
     if len(garment):
-        filled[(outfit.Ia == MID_GREY).all(axis=2)] = np.rint(garment.mean(axis=0)).astype(np.uint8)
+        part = within_photo(outfit.photo, len(filled))
+        filled[part][(filled[part] == MID_GREY).all(axis=2)] = np.rint(garment.mean(axis=0)).astype(np.uint8)
     return filled
 
 

@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.data.batches import to_size, to_tensor
+from train.data.augment import WHOLE, Box
+from train.data.batches import agnostic_to_size, to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import TryOnInputs, from_uint8, to_uint8
+from train.diffusion.photo import grey_outside
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage, cascade_steps, sample_cascade, shifted_steps
 
@@ -34,6 +36,8 @@ class Outfit:
     """(17, 3) in [0, 1]: the person's pose as x, y, visibility."""
     Jg: NDArray[np.float32]
     """(17, 3) in [0, 1]: the pose that belongs to the garment."""
+    photo: Box = WHOLE
+    """The person's photograph: left, top, right, bottom in [0, 1] of Ia; beyond it the result is mid-grey."""
 
     @property
     def noise_key(self) -> int:
@@ -87,19 +91,22 @@ def batch_size_for(stages: Sequence[TrainedStage], device: torch.device) -> int:
 
 
 def inputs_of(stage: TrainedStage, outfits: Sequence[Outfit], device: torch.device) -> TryOnInputs:
-    """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, or empty inputs for the third stage."""
+    """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, for the third stage only the photographs' boxes."""
+    photo = torch.tensor([outfit.photo for outfit in outfits], device=device)
     if not stage.config.is_try_on:
-        return TryOnInputs()
+        return TryOnInputs(photo=photo)
+    size = stage.config.size
 
-    def pictures(given: list[Pixels]) -> Tensor:
-        return from_uint8(to_tensor([to_size(picture, stage.config.size) for picture in given])).to(device)
+    def images(scaled: list[Pixels]) -> Tensor:
+        return from_uint8(to_tensor(scaled)).to(device)
 
     def poses(given: list[NDArray[np.float32]]) -> Tensor:
         return torch.from_numpy(np.stack(given)).to(device)
 
     return TryOnInputs(
-        Ia=pictures([outfit.Ia for outfit in outfits]),
-        Ic=pictures([outfit.Ic for outfit in outfits]),
+        Ia=grey_outside(images([agnostic_to_size(outfit.Ia, size) for outfit in outfits]), photo),
+        Ic=images([to_size(outfit.Ic, size) for outfit in outfits]),
         Jp=poses([outfit.Jp for outfit in outfits]),
         Jg=poses([outfit.Jg for outfit in outfits]),
+        photo=photo,
     )

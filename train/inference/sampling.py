@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from common.errors import UserError, writing
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256
 from train.data import ShardFolder
+from train.data.augment import Box
 from train.data.shards import Pixels
 from train.diffusion.conditioning import TryOnInputs
 from train.inference.cascade import Overrides, TrainedStage
@@ -27,8 +28,8 @@ _AT_ONCE = 8
 
 
 Role = Literal["person", "garment"]
-Conditioning = tuple[Pixels, NDArray[np.float32]]
-"""(Ia, Jp) of a person, or (Ic, Jg) of a garment."""
+Conditioning = tuple[Pixels, NDArray[np.float32], Box]
+"""(Ia, Jp) of a person, or (Ic, Jg) of a garment, and the box of its photograph in it."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +128,15 @@ def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
 def read_conditioning(shards: ShardFolder, role: Role, position: int) -> Conditioning:
     """Read a sample's (Ia, Jp) or (Ic, Jg). Raise UserError if they are damaged."""
     picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
-    return shards.image(position, picture), shards.pose(position, pose)
+    sample = shards.sample(position)
+    box = (sample.person if role == "person" else sample.product).photo_box
+    return shards.image(position, picture), shards.pose(position, pose), box
 
 
 def make_outfit(person: Conditioning, garment: Conditioning) -> Outfit:
     """Return c_tryon of a person in a garment."""
-    (Ia, Jp), (Ic, Jg) = person, garment
-    return Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg)
+    (Ia, Jp, photo), (Ic, Jg, _) = person, garment
+    return Outfit(Ia=Ia, Ic=Ic, Jp=Jp, Jg=Jg, photo=photo)
 
 
 def pair_inputs(

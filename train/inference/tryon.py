@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from schemas import check_pose
+from train.data.augment import WHOLE, Box
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
 from train.inference.exporting import import_cascade
@@ -33,17 +34,26 @@ class TryOnCascade:
         return cls(import_cascade(Path(folder), where), where)
 
     def dress(
-        self, Ia: NDArray[np.uint8], Ic: NDArray[np.uint8], Jp: ArrayLike, Jg: ArrayLike, *, seed: int = 0
-    ) -> NDArray[np.uint8]:  # fmt: skip
+        self,
+        Ia: NDArray[np.uint8],
+        Ic: NDArray[np.uint8],
+        Jp: ArrayLike,
+        Jg: ArrayLike,
+        *,
+        photo: Box = WHOLE,
+        seed: int = 0,
+    ) -> NDArray[np.uint8]:
         """Return the person in the garment, uint8 RGB (size, size, 3), size that of the last stage.
 
         ``Ia`` is the clothing-agnostic person, ``Ic`` the segmented garment, both uint8 RGB, square, as `prep` makes
         them (256² in its shards); ``Jp`` and ``Jg`` are their poses, (17, 3) in [0, 1]: x, y,
-        visibility. The same inputs and seed give the same bits on the CPU, equal to those of `trainer sample`.
+        visibility. ``photo`` is what the photograph fills of Ia (``Picture.photo_box`` of a sample's person): left,
+        top, right, bottom in [0, 1]; beyond it the result is mid-grey. The same inputs and seed give the same bits on
+        the CPU, equal to those of `trainer sample`.
 
         Raise ValueError for an image or pose of the wrong shape, type or range.
         """
-        outfit = Outfit(_picture("Ia", Ia), _picture("Ic", Ic), _pose("Jp", Jp), _pose("Jg", Jg))
+        outfit = Outfit(_picture("Ia", Ia), _picture("Ic", Ic), _pose("Jp", Jp), _pose("Jg", Jg), photo)
         return dress(self.stages, [outfit], seed=seed, overrides=Overrides(), device=self.device)[0][-1]
 
 

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
+from train.data.augment import WHOLE
 from train.data.batch import tensors_of
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
@@ -84,10 +85,11 @@ def blank_batch(config: StageConfig, size: int) -> Batch:
         side = config.crop or config.size
         return torch.zeros(size, side, side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
 
+    photo = torch.tensor([WHOLE] * size)
     if not config.is_try_on:
-        return Batch(tuple(range(size)), picture(), None, None, None, None)
+        return Batch(tuple(range(size)), picture(), None, None, None, None, photo)
     Jp, Jg = torch.zeros(size, 17, 3), torch.zeros(size, 17, 3)
-    return Batch(tuple(range(size)), picture(), picture(), picture(), Jp, Jg)
+    return Batch(tuple(range(size)), picture(), picture(), picture(), Jp, Jg, photo)
 
 
 def _sample_bytes(config: StageConfig) -> int:

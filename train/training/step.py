@@ -14,6 +14,7 @@ from train.data import Batch
 from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
 from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
+from train.diffusion.photo import grey_outside, inside_photo
 from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shift_times
@@ -141,8 +142,9 @@ def micro_batches(batch: Batch, size: int | None) -> Iterator[Batch]:
         return
     for start in range(0, count, size):
         part = slice(start, start + size)
-        Ia, Ic, Jp, Jg = (None if v is None else v[part] for v in (batch.Ia, batch.Ic, batch.Jp, batch.Jg))
-        yield Batch(batch.positions[part], batch.x[part], Ia, Ic, Jp, Jg)
+        rest = (batch.Ia, batch.Ic, batch.Jp, batch.Jg, batch.photo)
+        Ia, Ic, Jp, Jg, photo = (None if v is None else v[part] for v in rest)
+        yield Batch(batch.positions[part], batch.x[part], Ia, Ic, Jp, Jg, photo)
 
 
 def sample_losses(
@@ -180,6 +182,7 @@ def sample_losses(
             schedule,
             prediction=config.diffusion.prediction,
             min_snr_gamma=config.diffusion.min_snr_gamma,
+            inside=None if inputs.photo is None else inside_photo(inputs.photo, (x.shape[2], x.shape[3])),
         )
     if isinstance(denoiser, Preconditioned):
         losses = losses * denoiser.weight(t)
@@ -187,12 +190,17 @@ def sample_losses(
 
 
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:
-    """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution image is downsampled from x."""
-    x = from_uint8(batch.x.to(device))
+    """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution image is downsampled from x.
+
+    Beyond the photograph x and Ia are mid-grey, also those of shards that were built when its edge was repeated there.
+    """
+    photo = None if batch.photo is None else batch.photo.to(device)
+    x = grey_outside(from_uint8(batch.x.to(device)), photo)
     Ia, Ic = (None if image is None else from_uint8(image.to(device)) for image in (batch.Ia, batch.Ic))
+    Ia = None if Ia is None else grey_outside(Ia, photo)
     Jp, Jg = (None if pose is None else pose.to(device) for pose in (batch.Jp, batch.Jg))
     low_res = downsample(x, config.scale) if config.low_res else None
-    return x, TryOnInputs(Ia, Ic, Jp, Jg, low_res)
+    return x, TryOnInputs(Ia, Ic, Jp, Jg, low_res, photo)
 
 
 def learning_rate(config: StageConfig, step: int) -> float:

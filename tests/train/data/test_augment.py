@@ -11,21 +11,22 @@ from train.configuration.stage_config import StageConfig
 from train.data import BatchLoader, ShardFolder
 from train.data.augment import DecodedSample, draw, moved_image, moved_pose
 from train.data.batch import Batch, BatchBuffer
+from train.diffusion.photo import inside_photo
 from train.diffusion.randomness import SampleNoise
 
 SIDE = 64
 
 
 def dot(row: int, column: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return a picture with one soft dot in it."""
+    """Return an image with one soft dot on mid-grey."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
-    bright = 255 * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
+    bright = MID_GREY + (255 - MID_GREY) * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
     return np.repeat(bright[..., None], 3, axis=2).astype(np.uint8)
 
 
 def middle(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> tuple[float, float]:
     """Return where its brightness lies: x, y in [0, 1] of the side."""
-    weight = picture[..., 0].astype(float)
+    weight = picture[..., 0].astype(float) - MID_GREY
     rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
     return float((columns * weight).sum() / weight.sum() / SIDE), float((rows * weight).sum() / weight.sum() / SIDE)
 
@@ -93,10 +94,32 @@ def test_nothing_is_blurred(jitter: Callable[[DecodedSample, int], Batch], posit
 
 @pytest.mark.parametrize("right", [-16, -3, 0, 5, 16])
 @pytest.mark.parametrize("down", [-16, 0, 1, 16])
-def test_shifts_pad_with_the_edge(right: int, down: int) -> None:
+def test_shifts_pad_with_mid_grey(right: int, down: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    rows, columns = (np.clip(np.arange(SIDE) - by, 0, SIDE - 1) for by in (down, right))
-    assert np.array_equal(moved_image(picture, right, down), picture[rows][:, columns])
+    padded = np.full((3 * SIDE, 3 * SIDE, 3), MID_GREY, np.uint8)
+    padded[SIDE : 2 * SIDE, SIDE : 2 * SIDE] = picture
+    wanted = padded[SIDE - down : 2 * SIDE - down, SIDE - right : 2 * SIDE - right]
+    assert np.array_equal(moved_image(picture, right, down), wanted)
+
+
+@pytest.mark.parametrize("settings", [("base", "data.jitter=0.2"), ("base", "data.jitter=0"), ("sr1024",)])
+def test_the_photograph_s_box_follows_its_pixels(tiny: Callable[..., StageConfig], settings: tuple[str, ...]) -> None:
+    """White inside the photograph, black beyond: after any augmentation the box holds all white pixels and no other."""
+    config = tiny(settings[0], *settings[1:], "data.flip=true")
+    positions = list(range(24))
+    frame = BatchBuffer(config, positions, draw(config, positions), pin=False)
+    inner = config.size // 8
+    image = np.zeros((config.size, config.size, 3), np.uint8)
+    image[inner:, 2 * inner : 7 * inner] = 255
+    box = (2 / 8, 1 / 8, 7 / 8, 1.0)
+    pose = np.zeros((17, 3), np.float32)
+    for row in positions:
+        frame.put(row, DecodedSample(image, image, image, pose, pose, box))
+    batch = frame.batch(0)
+    assert batch.photo is not None
+    inside = inside_photo(batch.photo, (frame.side, frame.side))
+    assert torch.equal(inside[:, 0], (batch.x == 255).all(dim=1))
+    assert len({tuple(box) for box in batch.photo.tolist()}) > 1
 
 
 def test_a_view_is_shifted_like_a_copy() -> None:

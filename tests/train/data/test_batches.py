@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from common.errors import UserError
-from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, PERSON, PERSON_256
+from schemas import AGNOSTIC, FLIP, GARMENT, JG, JP, MID_GREY, PERSON, PERSON_256
 from train.configuration.stage_config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder, order_at
 from train.data.augment import flip_pose
+from train.data.batches import agnostic_to_size, to_size
 from train.data.decode import Pixels
 from train.diffusion.randomness import SampleNoise
 
@@ -42,7 +43,8 @@ def same(a: Batch, b: Batch) -> bool:
 def picture(data: ShardFolder, config: StageConfig, which: int, position: int, member: str = PERSON_256) -> Pixels:
     """Return an image that is served for a sample at a position, cropped and mirrored one by one."""
     noise = SampleNoise(config.seed, config.stage, [position])
-    image = data.image(which, PERSON if config.crop else member, config.size)
+    image = data.image(which, PERSON if config.crop else member, None if member == AGNOSTIC else config.size)
+    image = agnostic_to_size(image, config.size) if member == AGNOSTIC else image
     if config.crop:
         top, left = (int(u * (config.size - config.crop + 1)) for u in noise.uniform((2,), "crop")[0])
         image = image[top : top + config.crop, left : left + config.crop]
@@ -248,3 +250,18 @@ def test_if_every_sample_is_damaged_the_run_stops(copied: Path, tiny: TinyConfig
     data = ShardFolder(copied, "train", skip_damaged=lambda line: None)
     with pytest.raises(UserError, match="every sample is damaged"):
         take(BatchLoader(data, tiny("base")), 0, 1)
+
+
+@pytest.mark.parametrize("size", [128, 64, 100])
+def test_a_smaller_Ia_mixes_nothing_with_grey(shards: Path, size: int) -> None:
+    data = ShardFolder(shards, "train")
+    Ia = data.image(0, AGNOSTIC)
+    hidden = (Ia == MID_GREY).all(axis=-1)
+    other = Ia.copy()
+    other[hidden] = (255, 0, 255)
+    small = agnostic_to_size(Ia, size)
+    grey = (small == MID_GREY).all(axis=-1)
+    assert grey.mean() >= hidden.mean()
+    assert np.array_equal(small[~grey], to_size(other, size)[~grey])
+    assert (to_size(np.where(hidden[..., None], np.uint8(255), np.uint8(0)).repeat(3, 2), size)[~grey] == 0).all()
+    assert agnostic_to_size(Ia, 256) is Ia

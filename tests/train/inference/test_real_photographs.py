@@ -111,13 +111,13 @@ def test_the_demo_page_accepts_photographs(
         photographs.check(read_catalogue(ShardFolder(shards, "val")))
         assert (photographs.state, photographs.why) == ("ready", "")
         sent = (photos / "people/p1.jpg").read_bytes()
-        Ia, Jp = photographs.conditioning("person", "upper", sent)
+        Ia, Jp, _ = photographs.conditioning("person", "upper", sent)
         assert Jp[:, 2].sum() >= 10
         with Image.open(photos / "people/p1.jpg") as image:
             person = cv2.resize(np.asarray(image), (144, 256), interpolation=cv2.INTER_AREA)
         assert (Ia == 127).all(axis=2).mean() > 0.05
         assert np.abs(np.median(Ia[:8, :8], axis=(0, 1)) - np.median(person[:8, :8], axis=(0, 1))).max() < 8
-        Ic, Jg = photographs.conditioning("garment", "upper", (photos / "garments/g0.jpg").read_bytes())
+        Ic, Jg, _ = photographs.conditioning("garment", "upper", (photos / "garments/g0.jpg").read_bytes())
         assert (Ic[:4] == 127).all()
         assert Jg[5:13, 2].all()
     finally:

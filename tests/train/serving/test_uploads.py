@@ -44,13 +44,13 @@ def test_a_photograph_gives_the_conditioning_of_its_sample(
     sent = labelled(data.sample(place), role, shards.parent / "aihub")
     other: Role = "garment" if role == "person" else "person"
     label_by_hand(photographs, role, "upper", sent, partners["upper"][other])
-    picture, pose = photographs.conditioning(role, "upper", sent.image.read_bytes())
+    picture, pose, _ = photographs.conditioning(role, "upper", sent.image.read_bytes())
     np.testing.assert_array_equal(pose, data.pose(place, JP if role == "person" else JG))
     true = data.image(place, AGNOSTIC if role == "person" else GARMENT)
     assert picture.shape == (256, 256, 3)
     assert np.abs(picture.astype(float) - true).mean() < 1.5
     assert not list(photographs.folder.iterdir())  # nothing of it stays on disk
-    again, _ = photographs.conditioning(role, "upper", sent.image.read_bytes())
+    again, _, _ = photographs.conditioning(role, "upper", sent.image.read_bytes())
     assert again is picture
 
 

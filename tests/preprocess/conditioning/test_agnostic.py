@@ -1,0 +1,102 @@
+"""Ia: every pixel is the photograph's or mid-grey, and nothing is shown beyond the photograph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from preprocess.conditioning.agnostic import agnostic, grey_where_hidden, hidden_box
+from preprocess.conditioning.crop import photo_box
+from preprocess.conditioning.masks import Box
+from preprocess.conditioning.regions import _RANK, LabelMap
+from preprocess.formats.images import cut
+from schemas import MID_GREY, Crop
+
+SIDE = 400
+WALL, RED, SKIN, HAIR, BLUE = (210, 220, 60), (200, 0, 0), (240, 180, 150), (60, 40, 20), (0, 0, 160)
+BODY = {
+    "hair": (HAIR, (170, 40, 230, 80)),
+    "face": (SKIN, (180, 60, 220, 110)),
+    "inner_torso": (RED, (140, 115, 260, 260)),
+    "inner_rsleeve": (RED, (60, 120, 140, 160)),
+    "inner_lsleeve": (RED, (260, 120, 340, 160)),
+    "pants_hip": (BLUE, (150, 260, 250, 400)),
+}
+
+
+def drawn() -> tuple[NDArray[np.uint8], LabelMap, NDArray[np.float64]]:
+    """Draw a person of boxes on a wall: image, labels, pose."""
+    image = np.full((SIDE, SIDE, 3), WALL, np.uint8)
+    labels = np.zeros((SIDE, SIDE), np.uint8)
+    for name, (colour, (left, top, right, bottom)) in BODY.items():
+        image[top:bottom, left:right] = colour
+        labels[top:bottom, left:right] = _RANK[name]
+    points = np.zeros((17, 3))
+    for joint, at in {5: (255, 120), 6: (145, 120), 11: (240, 265), 12: (160, 265)}.items():
+        points[joint] = (*at, 1)
+    return image, labels, points
+
+
+def Ia_of(crop: Crop, size: int = 256) -> tuple[NDArray[np.uint8], Box]:
+    image, labels, points = drawn()
+    padded = np.pad(labels, SIDE)[SIDE + crop.y : SIDE + crop.y + crop.side, SIDE + crop.x : SIDE + crop.x + crop.side]
+    photo = photo_box(crop, (SIDE, SIDE))
+    claimed = np.isin(padded, [_RANK[name] for name in BODY if name.startswith("inner")])
+    moved = points - (crop.x, crop.y, 0)
+    return agnostic(
+        cut(image, crop), np.ascontiguousarray(padded), claimed, moved, "upper", photo=photo, size=size
+    ), photo
+
+
+def is_grey(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray((image == MID_GREY).all(axis=-1))
+
+
+@pytest.mark.parametrize("crop", [Crop(x=0, y=0, side=400), Crop(x=13, y=7, side=337), Crop(x=-40, y=-9, side=419)])
+def test_every_pixel_is_grey_or_the_photograph_s(crop: Crop) -> None:
+    Ia, _ = Ia_of(crop)
+    colours = np.array([WALL, SKIN, HAIR, BLUE])
+    shown = Ia[~is_grey(Ia)].astype(int)
+    nearest = np.abs(shown[:, None] - colours).max(axis=2).min(axis=1)
+    # Colours next to each other mix where both are shown; grey mixes with none, nor does the garment.
+    between = [np.abs(shown - (a * w + b * (1 - w))).max(axis=1)
+               for a in colours for b in colours for w in np.linspace(0, 1, 41)]  # fmt: skip
+    assert (np.minimum(nearest, np.min(between, axis=0)) > 12).sum() <= 2  # corners of three colours
+    assert 0.1 < is_grey(Ia).mean() < 0.9
+
+
+@pytest.mark.parametrize("crop", [Crop(x=-60, y=0, side=460), Crop(x=60, y=20, side=420), Crop(x=-80, y=-80, side=560)])
+def test_beyond_the_photograph_everything_is_grey_up_to_the_box(crop: Crop) -> None:
+    """The trousers reach the photograph's lower edge: below it there are neither they nor a bar of wall."""
+    Ia, (rows, columns) = Ia_of(crop)
+    scale = 256 / crop.side
+    outside = np.ones((256, 256), np.bool_)
+    inner = [(int(np.ceil(part.start * scale)), int(part.stop * scale)) for part in (rows, columns)]
+    outside[inner[0][0] : inner[0][1], inner[1][0] : inner[1][1]] = False
+    assert outside.any()
+    assert is_grey(Ia)[outside].all()
+
+
+def test_a_line_between_box_and_photograph_is_hidden_too() -> None:
+    labels = np.zeros((200, 200), np.uint8)
+    labels[40:196, 8:150] = 5
+    assert hidden_box(labels, (slice(0, 200), slice(0, 200))) == (slice(36, 200), slice(0, 154))
+    assert hidden_box(labels, (slice(0, 200), slice(3, 200))) == (slice(36, 200), slice(0, 154))
+    assert hidden_box(labels, (slice(30, 200), slice(0, 170))) == (slice(36, 200), slice(0, 154))
+    assert hidden_box(np.zeros((9, 9), np.uint8), (slice(0, 9), slice(0, 9))) is None
+
+
+@pytest.mark.parametrize(("side", "size"), [(100, 37), (100, 100), (64, 256), (1000, 256)])
+def test_hidden_pixels_never_reach_the_scaled_image(side: int, size: int) -> None:
+    """Whatever their colour is, hidden pixels change nothing."""
+    rng = np.random.default_rng(0)
+    visible = cv2.resize(rng.integers(0, 2, (8, 8), np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
+    image = rng.integers(0, 255, (side, side, 3), np.uint8)
+    other: NDArray[Any] = image.copy()
+    other[~visible] = 255 - other[~visible]
+    assert np.array_equal(grey_where_hidden(image, visible, size), grey_where_hidden(other, visible, size))
+    assert 0.2 < is_grey(grey_where_hidden(image, visible, size)).mean() < 0.9

@@ -1,0 +1,54 @@
+"""What lies beyond the photograph: a crop may be larger than its image, and augmentation shifts it.
+
+There the shards are mid-grey, the loss ignores the network's output, and samplers set the estimated image to mid-grey,
+so that a network neither learns nor paints what no photograph shows. The rest of an image is untouched.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from schemas import MID_GREY
+from train.diffusion.guidance import Denoise
+from train.diffusion.objective import DenoiserOutput, with_x0
+from train.diffusion.schedule import Schedule
+
+GREY = MID_GREY / 127.5 - 1.0
+"""Mid-grey in [-1, 1]."""
+_ROUNDING = 1e-3
+"""Tolerance of a box's edge, in pixels."""
+
+
+def inside_photo(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return which pixels (B, 1, H, W) lie entirely inside the photograph.
+
+    ``boxes`` (B, 4) are left, top, right, bottom of the photograph in [0, 1] of the image, ``size`` is (H, W).
+    """
+    rows, columns = (torch.arange(length, device=boxes.device) for length in size)
+    left, top, right, bottom = (boxes * boxes.new_tensor([size[1], size[0]] * 2))[:, :, None].unbind(1)
+    across = (columns >= left - _ROUNDING) & (columns + 1 <= right + _ROUNDING)
+    down = (rows >= top - _ROUNDING) & (rows + 1 <= bottom + _ROUNDING)
+    return (down[:, :, None] & across[:, None, :])[:, None]
+
+
+def grey_outside(image: Tensor, boxes: Tensor | None) -> Tensor:
+    """Return images (B, 3, H, W) in [-1, 1], mid-grey beyond the photographs; unchanged without boxes."""
+    if boxes is None:
+        return image
+    return torch.where(inside_photo(boxes, (image.shape[2], image.shape[3])), image, GREY)
+
+
+def within_photo(denoise: Denoise, boxes: Tensor | None, schedule: Schedule) -> Denoise:
+    """Wrap the function that a sampler calls: beyond the photographs its estimate is mid-grey."""
+    if boxes is None:
+        return denoise
+
+    def wrapped(z_t: Tensor, t: Tensor) -> DenoiserOutput:
+        estimate = denoise(z_t, t)
+        inside = inside_photo(boxes, (z_t.shape[2], z_t.shape[3]))
+        grey = with_x0(torch.full_like(z_t, GREY), z_t, t, schedule)
+        pairs = zip(estimate, grey, strict=True)
+        return DenoiserOutput(*(torch.where(inside, known, outside) for known, outside in pairs))
+
+    return wrapped
