@@ -96,7 +96,7 @@ def build_condition(
     Raises ValueError if images are not floating point, or if their number differs from that of levels or noises.
     """
     if hide_hem and inputs.Ia is not None and inputs.Jp is not None and inputs.Jg is not None:
-        inputs = replace(inputs, Ia=hem.hide_hem(inputs.Ia, inputs.Jp, inputs.Jg))
+        inputs = replace(inputs, Ia=hem.hide_hem(inputs.Ia, inputs.Jp, inputs.Jg, inputs.photo))
     images = inputs.images
     batch = len(images[0]) if images else 0
     if not images or t_na.shape != (batch, len(images)) or len(noise) != len(images):

@@ -10,9 +10,6 @@ import torch
 from torch import Tensor
 
 from schemas import MID_GREY
-from train.diffusion.guidance import Denoise
-from train.diffusion.objective import DenoiserOutput, with_x0
-from train.diffusion.schedule import Schedule
 
 GREY = MID_GREY / 127.5 - 1.0
 """Mid-grey in [-1, 1]."""
@@ -37,18 +34,3 @@ def grey_outside(image: Tensor, boxes: Tensor | None) -> Tensor:
     if boxes is None:
         return image
     return torch.where(inside_photo(boxes, (image.shape[2], image.shape[3])), image, GREY)
-
-
-def within_photo(denoise: Denoise, boxes: Tensor | None, schedule: Schedule) -> Denoise:
-    """Wrap the function that a sampler calls: beyond the photographs its estimate is mid-grey."""
-    if boxes is None:
-        return denoise
-
-    def wrapped(z_t: Tensor, t: Tensor) -> DenoiserOutput:
-        estimate = denoise(z_t, t)
-        inside = inside_photo(boxes, (z_t.shape[2], z_t.shape[3]))
-        grey = with_x0(torch.full_like(z_t, GREY), z_t, t, schedule)
-        pairs = zip(estimate, grey, strict=True)
-        return DenoiserOutput(*(torch.where(inside, known, outside) for known, outside in pairs))
-
-    return wrapped

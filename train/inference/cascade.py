@@ -16,8 +16,7 @@ from common.errors import UserError
 from train.configuration.stage_config import STAGES, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition
 from train.diffusion.diffusion_config import NO_GUIDANCE, SamplerName, SamplingConfig
-from train.diffusion.guidance import guided_denoiser
-from train.diffusion.photo import within_photo
+from train.diffusion.guidance import guided_denoiser, within_photo
 from train.diffusion.precondition import make_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, OnStep

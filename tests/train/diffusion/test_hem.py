@@ -1,11 +1,13 @@
 """Masking around the hips: a band that depends only on the pose, only for tops, and without the hands."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from schemas.keypoints import KEYPOINTS
 from train.diffusion.conditioning import TryOnInputs, build_condition
-from train.diffusion.hem import ALONG, hide_hem
+from train.diffusion.hem import ALONG, REST, hide_hem
+from train.diffusion.photo import GREY
 
 SIDE = 80
 SHOULDERS, HIPS = 0.2, 0.5
@@ -39,12 +41,21 @@ def rows(hidden: Tensor) -> Tensor:
 
 
 def test_a_band_around_the_hips_is_grey_for_any_top() -> None:
-    hidden = hide_hem(WHITE, person(), TOP)[0, 0] == 0
+    hidden = hide_hem(WHITE, person(), TOP)[0, 0] == GREY
     first, last = ((SHOULDERS + share * TRUNK) * SIDE for share in ALONG)
     assert abs(int(rows(hidden)[0]) - first) <= 1
     assert abs(int(rows(hidden)[-1]) - last) <= 1
     assert hidden[int(HIPS * SIDE), SIDE // 2]
     assert torch.equal(hide_hem(WHITE, person(), garment("shoulder")), hide_hem(WHITE, person(), TOP))
+
+
+@pytest.mark.parametrize(("rest", "line"), [(REST - 0.02, True), (REST + 0.02, False), (-0.3, True)])
+def test_no_line_of_trousers_remains_along_the_photograph_s_lower_edge(rest: float, line: bool) -> None:
+    bottom = SHOULDERS + (ALONG[1] + rest) * TRUNK
+    hidden = hide_hem(WHITE, person(), TOP, torch.tensor([[0.0, 0.0, 1.0, bottom]]))[0, 0] == GREY
+    below = hidden[int((SHOULDERS + ALONG[1] * TRUNK) * SIDE) + 2 :, SIDE // 2]
+    assert below.all() == line
+    assert below.any() == line
 
 
 def test_hands_next_to_the_hips_stay_visible() -> None:
