@@ -115,7 +115,7 @@ def measure(case: Case, kind: Garment) -> NDArray[np.float64] | None:
     points = case.pose.points - (crop.x, crop.y, 0.0)
     claimed = claimed_by(case.parse, WORN[kind], crop)
     square = cut(case.pixels, crop)
-    _, kept, repainted = shown(square, labels, claimed, points, kind, crop.side)
+    _, kept, repainted, _ = shown(square, labels, claimed, points, kind, crop.side)
 
     def truth(names: frozenset[str]) -> Mask:
         return pixels_of(labels, names) if case.truth is None else _in_crop(case.truth, names, crop)

@@ -117,6 +117,8 @@ class Fault(StrEnum):
     LABELS_OUTSIDE = "labels-outside", _REJECTED, "labels outside the image, or much larger than it"
     GARMENT_NOT_WORN = "garment-not-worn", _REJECTED, "no region of the listed garment in the parse"
     NO_GARMENT = "no-garment", _REJECTED, "no garment in a product's image, or too small a one"
+    STRAY_CLOTH = "stray-cloth", _REPAIRED, "cloth of the garment under another label, by its colour; hidden in Ia"
+    MISLABELLED_GARMENT = "mislabelled-garment", _REJECTED, "too much of the garment lies under other labels"
     AMBIGUOUS_LAYERS = "ambiguous-layers", _REJECTED, "list, parse and colours disagree on which top is outermost"
     UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be separated from its background"
 

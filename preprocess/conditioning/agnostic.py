@@ -18,8 +18,9 @@ from preprocess.conditioning.limbs import ARM_JOINTS, LEG_JOINTS, along, limb_en
 from preprocess.conditioning.masks import Box, box_of, dilated, eroded, subsampled, without
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, LOWER, SHOES, UPPER, WORN, LabelMap, pixels_of
 from preprocess.conditioning.skin_or_cloth import likelihood, paint_from, repaint, shows_cloth
+from preprocess.conditioning.stray_cloth import CLOTHES_ODDS, HAIR_ODDS, SKIN_ODDS, Part, beside, far_from, stray_cloth
 from preprocess.formats.images import Mask, Pixels, resize
-from schemas import CONDITIONING_SIZE, MID_GREY, Garment
+from schemas import CONDITIONING_SIZE, MID_GREY, Garment, Keypoint
 
 Colours = NDArray[np.float32]
 """Likelihood of each colour, see `skin_or_cloth.likelihood`."""
@@ -35,11 +36,14 @@ ESTIMATED_MARGIN = 0.012
 _NECK_ABOVE_SHOULDERS = 0.12
 """Lower end of the kept neck above the shoulders, in torso lengths: bare skin below it would reveal the neckline."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
+_WRISTS = [Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST]
 _HAIR = HEAD - {"face"}
 _EDGE = 0.002
 """Minimum error of polygons, as a share of the crop's side."""
 _REACH = 0.01
 """How far the garment may extend into the polygon of hair or a hand, as a share of the crop's side."""
+_FAR = 0.03
+"""Minimum distance from the garment, as a share of the crop's side, of pixels whose colours are another part's own."""
 _NEAR_ODDS = 8.0
 """Minimum odds of cloth over skin or hair for a pixel near the garment to be dropped."""
 
@@ -53,6 +57,8 @@ class Shown(NamedTuple):
     """Pixels of the person that are visible in Ia"""
     repainted: Mask
     """Those of them that were repainted"""
+    stray: Mask | None = None
+    """Pixels under other labels that show the garment (`stray_cloth`), None if there are none"""
 
 
 def agnostic(
@@ -66,8 +72,8 @@ def agnostic(
     size: int = CONDITIONING_SIZE,
     margin: float = MARGIN,
     whole_half: bool = False,
-) -> Pixels:
-    """Return Ia, RGB uint8 (size, size, 3).
+) -> tuple[Pixels, float]:
+    """Return Ia, RGB uint8 (size, size, 3), and the share of the crop that is `stray_cloth`, hidden in Ia.
 
     ``claimed`` are all pixels inside a polygon of the garment, ``points`` is the person's pose (17, 3) in pixels of
     the crop; ``photo`` are the crop's rows and columns inside the photograph, None for all of them; ``margin`` and
@@ -80,17 +86,18 @@ def agnostic(
     photo = photo or (slice(0, side), slice(0, side))
     visible = np.zeros(labels.shape, np.bool_)
     visible[photo] = True
-    image = square
+    image, stray_share = square, 0.0
     if (box := hidden_box(labels, photo)) is not None:
         # The person is entirely inside the box, so only the box is processed.
         moved = points - (box[1].start, box[0].start, 0.0)
-        part, kept, _ = shown(
+        part, kept, _, stray = shown(
             square[box], labels[box], claimed[box], moved, garment, side, margin=margin, whole_half=whole_half
         )
         image = square.copy()
         image[box] = part
         visible[box] &= kept
-    return grey_where_hidden(image, visible, size)
+        stray_share = 0.0 if stray is None else np.count_nonzero(stray) / visible.size
+    return grey_where_hidden(image, visible, size), stray_share
 
 
 def hidden_box(labels: LabelMap, photo: Box) -> Box | None:
@@ -158,7 +165,8 @@ def shown(
     small, masks = subsampled(square, (worn, face), _STEP)
     cloth, skin = (likelihood(small, mask) for mask in masks)
     hair = pixels_of(labels, _HAIR)
-    for part, alike in ((hair, None), *((end, skin) for end in _ends(labels, points, garment))):
+    ends = _ends(labels, points, garment)
+    for part, alike in ((hair, None), *((end, skin) for end in ends)):
         box = box_of(part, _pixels(_REACH, side) + 3)
         if box is None:
             continue
@@ -166,7 +174,36 @@ def shown(
         kept[box] |= cleaned.kept
         repainted[box] |= cleaned.repainted
         _add_grown(kept[box], part[box], labels[box], covered[box], side)
-    return Shown(image, kept, repainted)
+    stray = _stray(image, labels, points, worn, hair, face, half, ends, side)
+    if stray is not None:
+        kept = without(kept, without(stray, face))
+    return Shown(image, kept, repainted, stray)
+
+
+def _stray(
+    image: Pixels,
+    labels: LabelMap,
+    points: NDArray[np.float64],
+    worn: Mask,
+    hair: Mask,
+    face: Mask,
+    half: Mask,
+    ends: list[Mask],
+    side: int,
+) -> Mask | None:
+    """Return the pixels of hair, hands, feet and the other half that show the garment, None if there are none."""
+    margin = _pixels(_FAR, side)
+    arms = pixels_of(labels, ARMS | LEGS)
+    shown_ends = np.logical_or.reduce(ends) if ends else np.zeros_like(worn)
+    neck = pixels_of(labels, frozenset({"neck"}))
+    clothes = without(half, shown_ends | neck | pixels_of(labels, SHOES))
+    wrists = points[_WRISTS][points[_WRISTS, 2] > 0, :2]
+    parts = [
+        Part(hair, beside(hair, face), HAIR_ODDS),
+        *(Part(skin, face, SKIN_ODDS) for skin in (neck, *ends)),
+        Part(clothes, far_from(clothes, worn, wrists, margin), CLOTHES_ODDS),
+    ]
+    return stray_cloth(image, worn, parts, without(arms, shown_ends | clothes))
 
 
 def _paint_margin(image: Pixels, kept: Mask, half: Mask) -> Mask:

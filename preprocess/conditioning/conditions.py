@@ -19,6 +19,9 @@ from preprocess.formats.images import Pixels, cut, resize
 from preprocess.formats.label_maps import PixelParse
 from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop, Garment, Pairing
 
+STRAY, MOST_STRAY = 0.012, 0.04
+"""Shares of the crop that show the garment under other labels: hidden and noted above the first, rejected above the
+second (docs/measurements/wrong-labels.md)."""
 _SMALLEST_GARMENT = 0.002
 """Minimum share of its crop that a garment covers; a smaller one is a wrong label."""
 
@@ -43,7 +46,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class PersonSide:
-    """Ip at both sizes and Ia, RGB uint8; Jp, float32 (17, 3); the crop, and the regions in it."""
+    """Ip at both sizes and Ia, RGB uint8; Jp, float32 (17, 3); the crop, the regions in it, and what was repaired."""
 
     Ip: Pixels
     Ip_256: Pixels
@@ -51,6 +54,7 @@ class PersonSide:
     Jp: NDArray[np.float32]
     crop: Crop
     labels: LabelMap
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,13 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
     by_pixel = isinstance(person.parse, PixelParse)
     margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
     photo = photo_box(crop, person.size)
-    Ia = agnostic(square, labels, claimed, points, garment, photo=photo, margin=margin, whole_half=by_pixel)
+    Ia, stray = agnostic(square, labels, claimed, points, garment, photo=photo, margin=margin, whole_half=by_pixel)
+    if stray > MOST_STRAY:
+        raise RecordError(
+            Fault.MISLABELLED_GARMENT,
+            person.parse_path,
+            f"{stray:.1%} of the crop shows the {garment} garment's colours under other labels; label the image again",
+        )
     Ip = resize(square, TARGET_SIZE)
     return PersonSide(
         Ip=Ip,
@@ -89,6 +99,7 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
         Jp=normalise(person.pose, crop),
         crop=crop,
         labels=labels,
+        faults=(Fault.STRAY_CLOTH,) if stray > STRAY else (),
     )
 
 

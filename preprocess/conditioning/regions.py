@@ -58,6 +58,11 @@ def names_of(parse: AnyParse) -> frozenset[str]:
     return parse.present if isinstance(parse, PixelParse) else frozenset(region.name for region in parse.regions)
 
 
+def label_of(name: str) -> int:
+    """Return a region's label in a `LabelMap`."""
+    return _RANK.get(name, 1)
+
+
 def pixels_of(labels: LabelMap, names: frozenset[str]) -> Mask:
     """Return the mask of all pixels that show one of the named regions."""
     mask: Mask | None = None

@@ -36,7 +36,7 @@ def shows_cloth(
     more than ``odds`` times as likely on the cloth. ``square`` is RGB uint8 (h, w, 3).
     """
     result = np.zeros_like(zone)
-    index = _bin_numbers(square[zone])
+    index = colour_bins(square[zone])
     result[zone] = cloth[index] > odds * part[index]
     return result
 
@@ -89,7 +89,8 @@ def _colour_near_by(colours: Pixels, mask: Mask, where: Mask) -> NDArray[np.floa
         return total.astype(np.float32) / weight.astype(np.float32)[:, None]
 
 
-def _bin_numbers(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+def colour_bins(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the position in a `likelihood` of each colour (..., 3)."""
     steps = (colours // (256 // _BINS)).astype(np.int64)
-    numbers: NDArray[np.int64] = (steps[:, 0] * _BINS + steps[:, 1]) * _BINS + steps[:, 2]
+    numbers: NDArray[np.int64] = (steps[..., 0] * _BINS + steps[..., 1]) * _BINS + steps[..., 2]
     return numbers

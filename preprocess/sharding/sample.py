@@ -117,7 +117,7 @@ def _make(
     left = people.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
     check_layers(files, person, left.side, product, record)
     right = garments.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
-    sample = _describe(record, configuration.source, person, left.side.crop, product, right.crop)
+    sample = _describe(record, configuration.source, person, left.side, product, right.crop)
     return Members(sample, {**left.members, **right.members, META: sample.model_dump_json().encode()})
 
 
@@ -145,7 +145,7 @@ def _annotation(labels: Pose | AnyParse, path: str, derived_from: str = "") -> A
 
 
 def _describe(
-    record: Record, source: Source, person: Subject, person_crop: Crop, product: Subject, product_crop: Crop
+    record: Record, source: Source, person: Subject, side: PersonSide, product: Subject, product_crop: Crop
 ) -> Sample:
     def picture(path: str, subject: Subject, crop: Crop) -> Picture:
         width, height = subject.size
@@ -162,13 +162,13 @@ def _describe(
         look=record.look,
         frame=record.frame,
         item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
-        person=picture(record.person_image, person, person_crop),
+        person=picture(record.person_image, person, side.crop),
         product=picture(record.product_image, product, product_crop),
         person_pose=_annotation(person.pose, record.person_pose),
         person_parse=_annotation(person.parse, record.person_parse),
         product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
         product_parse=product_parse,
-        repaired=tuple(fault.value for fault in dict.fromkeys((*person.faults, *product.faults))),
+        repaired=tuple(fault.value for fault in dict.fromkeys((*person.faults, *side.faults, *product.faults))),
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.agnostic import agnostic, grey_where_hidden, hidden_box
 from preprocess.conditioning.crop import photo_box
 from preprocess.conditioning.masks import Box
-from preprocess.conditioning.regions import _RANK, LabelMap
+from preprocess.conditioning.regions import LabelMap, label_of
 from preprocess.formats.images import cut
 from schemas import MID_GREY, Crop
 
@@ -34,7 +34,7 @@ def drawn() -> tuple[NDArray[np.uint8], LabelMap, NDArray[np.float64]]:
     labels = np.zeros((SIDE, SIDE), np.uint8)
     for name, (colour, (left, top, right, bottom)) in BODY.items():
         image[top:bottom, left:right] = colour
-        labels[top:bottom, left:right] = _RANK[name]
+        labels[top:bottom, left:right] = label_of(name)
     points = np.zeros((17, 3))
     for joint, at in {5: (255, 120), 6: (145, 120), 11: (240, 265), 12: (160, 265)}.items():
         points[joint] = (*at, 1)
@@ -45,11 +45,10 @@ def Ia_of(crop: Crop, size: int = 256) -> tuple[NDArray[np.uint8], Box]:
     image, labels, points = drawn()
     padded = np.pad(labels, SIDE)[SIDE + crop.y : SIDE + crop.y + crop.side, SIDE + crop.x : SIDE + crop.x + crop.side]
     photo = photo_box(crop, (SIDE, SIDE))
-    claimed = np.isin(padded, [_RANK[name] for name in BODY if name.startswith("inner")])
+    claimed = np.isin(padded, [label_of(name) for name in BODY if name.startswith("inner")])
     moved = points - (crop.x, crop.y, 0)
-    return agnostic(
-        cut(image, crop), np.ascontiguousarray(padded), claimed, moved, "upper", photo=photo, size=size
-    ), photo
+    square, part = cut(image, crop), np.ascontiguousarray(padded)
+    return agnostic(square, part, claimed, moved, "upper", photo=photo, size=size)[0], photo
 
 
 def is_grey(image: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ def test_no_pixel_of_the_garment_is_left_and_none_of_the_face_lost(number: int, 
     square = cut(drawing.image, crop)
     points = labelled_pose.points - (crop.x, crop.y, 0)
     claimed = claimed_by(parse, WORN[kind], crop)
-    picture, kept, repainted = shown(square, label_map(parse, crop), claimed, points, kind, crop.side)
+    picture, kept, repainted, _ = shown(square, label_map(parse, crop), claimed, points, kind, crop.side)
     assert not (kept & ~repainted & of(WORN[kind])).any()
     assert (picture == square).all(axis=-1)[~repainted].all()
     assert not (of(frozenset({"face"})) & ~kept).any()

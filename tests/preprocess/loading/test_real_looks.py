@@ -39,7 +39,7 @@ def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int
     points = person.pose.points - (made.crop.x, made.crop.y, 0)
     square = cut(person.pixels, made.crop)
     claimed = claimed_by(person.parse, UPPER, made.crop)
-    _, kept, repainted = shown(square, labels, claimed, points, "upper", made.crop.side)
+    _, kept, repainted, _ = shown(square, labels, claimed, points, "upper", made.crop.side)
     face, hair = (pixels_of(labels, frozenset({name})) for name in ("face", "hair"))
     lower, garment = pixels_of(labels, frozenset({"pants_hip"})), pixels_of(labels, UPPER)
     assert not (kept & ~repainted & (garment | claimed)).any()

@@ -58,7 +58,7 @@ def test_Ia_of_a_real_record(real_records: tuple[Files, dict[str, Record]], name
     points = person.pose.points - (side.crop.x, side.crop.y, 0)
     claimed = claimed_by(person.parse, WORN["upper"], side.crop)
     square = cut(person.pixels, side.crop)
-    _, kept, repainted = shown(square, side.labels, claimed, points, "upper", side.crop.side, whole_half=True)
+    _, kept, repainted, _ = shown(square, side.labels, claimed, points, "upper", side.crop.side, whole_half=True)
     face, hair = (pixels_of(side.labels, frozenset({name})) for name in ("face", "hair"))
     lower = pixels_of(side.labels, LOWER | LEGS | SHOES)
     assert face.sum() > 10_000

@@ -1,0 +1,145 @@
+"""Cloth under a wrong label: a cuff labelled as arm or trousers, cloth in the hair, a hem labelled as the next garment.
+
+Labels that are off by an edge are corrected pixel by pixel near the garment (`agnostic`). What is wrong by more than
+that is found by colour: starting from the garment, pixels that are far more likely cloth than their part of the body
+are followed through the other labels, however far they reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.masks import box_of, dilated, largest_piece, subsampled, without
+from preprocess.conditioning.skin_or_cloth import colour_bins, likelihood
+from preprocess.formats.images import Mask, Pixels
+
+Points = NDArray[np.float64]
+
+_WORKING_SIDE = 220
+"""The crop is searched at about this side, in pixels."""
+
+
+class Part(NamedTuple):
+    """A part of the person that may hold mislabelled cloth; masks (h, w)."""
+
+    pixels: Mask
+    own: Mask
+    """Pixels whose colours are the part's own"""
+    odds: float
+    """Minimum odds of cloth over the part for a pixel to be cloth"""
+
+
+CLOTHES_ODDS = 5.0
+"""Odds for another garment, whose own colours may contain some of the stray cloth: a colour of a fifth of it stays."""
+HAIR_ODDS, SKIN_ODDS = 12.0, 20.0
+"""Odds for hair and skin, whose own colours are taken around and in the face, and vary with the light elsewhere."""
+_COMMON = 0.002
+"""Minimum likelihood of a colour on the cloth; a rare colour is no evidence."""
+_THICKNESS = 5
+"""Minimum thickness of stray cloth at the working size, in pixels: folds and shadows are thinner."""
+_ENOUGH = 12
+"""Maximum ratio of a part's pixels to those whose colours are taken as its own."""
+_TOUCHING = 2
+"""Largest gap between stray cloth and the garment, or other stray cloth, at the working size."""
+
+
+def stray_cloth(
+    image: Pixels, worn: Mask, parts: Sequence[Part], hidden_limbs: Mask
+) -> Mask | None:  # fmt: skip
+    """Return the pixels of ``parts`` that show the garment, at the size of the image (h, w); None if there are none.
+
+    ``hidden_limbs`` are pixels
+    that are not shown and may be covered by mislabelled cloth, through which the garment is followed to a hand. Pixels
+    of ``worn`` are the garment's by their label. ``image`` is RGB uint8 (h, w, 3).
+    """
+    step = max(1, round(max(worn.shape) / _WORKING_SIDE))
+    flat = [mask for part in parts for mask in (part.pixels, part.own)]
+    small, (garment, limbs, *masks) = subsampled(image, (worn, hidden_limbs, *flat), step)
+    if not garment.any():
+        return None
+    cloth = likelihood(small, garment)
+    bins = colour_bins(small)
+    likely = cloth[bins]
+    common = likely > _COMMON
+    fabric, perhaps = np.zeros_like(garment), np.zeros_like(garment)
+    for part, own, odds in zip(masks[::2], masks[1::2], (part.odds for part in parts), strict=True):
+        if part.any() and own.any():
+            alike = likelihood(small, own)[bins]
+            rather = part & (likely >= alike)
+            fabric |= part & common & (likely > odds * alike)
+            if odds == CLOTHES_ODDS:
+                fabric |= _islands(part, own, rather & common)
+            perhaps |= rather
+    if not fabric.any():
+        return None
+    kernel = np.ones((_THICKNESS, _THICKNESS), np.uint8)
+    # The garment itself counts while thickness is measured: a cuff continues it.
+    body = fabric | garment | (limbs & common)
+    solid = cv2.morphologyEx(body.view(np.uint8), cv2.MORPH_OPEN, kernel).view(np.bool_)
+    found = _connected(solid & without(body, garment), garment) & fabric
+    if not found.any():
+        return None
+    # Its edges mix with other colours, and a print's colours are rare: next to what is sure, less evidence is enough.
+    found |= perhaps & dilated(found, _THICKNESS)
+    return _enlarged(found, worn.shape, step)
+
+
+def _islands(part: Mask, own: Mask, cloth: Mask) -> Mask:
+    """Return the pieces of the part, apart from its own pixels' pieces, of which at least half is like ``cloth``.
+
+    A cuff labelled as trousers is a piece by itself, so its colours decide together: in stripes some are shared.
+    """
+    count, numbers = cv2.connectedComponents(part.view(np.uint8), connectivity=4)
+    sizes, alike, owned = (np.bincount(numbers[mask], minlength=count) for mask in (part, cloth, own))
+    chosen = (2 * alike >= sizes) & (_ENOUGH * owned < sizes) & (sizes >= _THICKNESS**2)
+    chosen[0] = False
+    return np.asarray(chosen[numbers])
+
+
+def _connected(pieces: Mask, start: Mask) -> Mask:
+    """Return the pieces that touch ``start``, directly or by way of others."""
+    joined = dilated(pieces | start, _TOUCHING)
+    _, numbers = cv2.connectedComponents(joined.view(np.uint8), connectivity=8)
+    reached = np.zeros(int(numbers.max()) + 1, np.bool_)
+    reached[numbers[start]] = True
+    reached[0] = False
+    return np.asarray(pieces & reached[numbers])
+
+
+def _enlarged(found: Mask, shape: tuple[int, ...], step: int) -> Mask:
+    """Return the mask at the image's size, grown by what lies between its sampled pixels."""
+    height, width = shape
+    large = np.kron(found.view(np.uint8), np.ones((step, step), np.uint8))[:height, :width]
+    padded = np.zeros((height, width), np.uint8)
+    padded[: large.shape[0], : large.shape[1]] = large
+    return dilated(padded.view(np.bool_), step + 1)
+
+
+def far_from(part: Mask, worn: Mask, points: Points, margin: int) -> Mask:
+    """Return the part's pixels farther than ``margin`` from the garment and from the ``points`` (n, 2).
+
+    That is where no cuff, hem or sleeve lies under a wrong label. If few are, the whole part is returned.
+    """
+    if not part.any():
+        return part
+    near = dilated(worn, margin).view(np.uint8)
+    for x, y in np.rint(points).astype(int).tolist():
+        cv2.circle(near, (x, y), 3 * margin, 1, cv2.FILLED)
+    far = without(part, near.view(np.bool_))
+    far &= largest_piece(far)
+    return far if _ENOUGH * np.count_nonzero(far) >= np.count_nonzero(part) else part
+
+
+def beside(mask: Mask, other: Mask) -> Mask:
+    """Return the mask's pixels above the lower edge of ``other``: of long hair what lies around the face."""
+    box = box_of(other)
+    if box is None:
+        return mask
+    upper = mask.copy()
+    upper[box[0].stop :] = False
+    return upper
