@@ -30,20 +30,32 @@ _PERMANENT = {
 }
 """Errors that are not retried, by the exception's name (botocore's classes share no base), and what to do."""
 
+_PROXIES: dict[str, dict[str, Any]] = {
+    "http": {"client_kwargs": {"trust_env": True}}, "https": {"client_kwargs": {"trust_env": True}},
+    "gs": {"session_kwargs": {"trust_env": True}}, "gcs": {"session_kwargs": {"trust_env": True}},
+}  # fmt: skip
+"""Options by scheme with which aiohttp uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY; the other packages do so anyway."""
+_MISSING = (404, 410)
+"""HTTP status codes of a file that does not exist."""
+
 _Result = TypeVar("_Result")
 
 
 def open_url(option: str, url: str) -> tuple[Any, str]:
     """Return fsspec's file system for a URL and the URL's path in it; listings are never cached.
 
+    Requests go through the proxies of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY).
+
     Raise UserError, naming the command-line ``option``, if fsspec does not support the URL's scheme or the package for
     it is not installed.
     """
     scheme = url.partition("://")[0]
+    chain = [part.partition("://")[0] for part in url.split("::")]  # simplecache::https://…
     try:
         import fsspec
 
-        files, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        proxies = {name: options for name, options in _PROXIES.items() if name in chain}
+        files, path = fsspec.core.url_to_fs(url, use_listings_cache=False, **proxies)
     except ImportError as error:
         package = _PACKAGES.get(scheme, "")
         if error.name == "fsspec" and package != "s3fs":  # s3fs installs fsspec
@@ -66,11 +78,12 @@ def with_retries(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return request()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
         except Exception as error:  # each of fsspec's file systems has its own classes for a broken connection
-            message = one_line(f"{type(error).__name__}: {error}")
-            if advice := _PERMANENT.get(type(error).__name__):
+            cause = _cause(error)
+            if isinstance(cause, FileNotFoundError):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
+            message = one_line(f"{type(cause).__name__}: {cause}")
+            if advice := _PERMANENT.get(type(cause).__name__):
                 raise UserError(f"{where}: cannot be {verb}: {message}; {advice}") from error
             if attempt == ATTEMPTS:
                 raise UserError(
@@ -79,3 +92,12 @@ def with_retries(
                 ) from error
             wait(0.5 * 2 ** (attempt - 1))
     raise AssertionError("unreachable")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error behind a FileNotFoundError that is none: fsspec's HTTP turns any failed size request into one."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or cause is None or getattr(cause, "status", None) in _MISSING:
+        return error
+    of_connection = isinstance(cause, OSError) or type(cause).__module__.partition(".")[0] == "aiohttp"
+    return cause if of_connection else error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,7 +28,8 @@ _Result = TypeVar("_Result")
 
 
 class RemoteStorage:
-    """The objects below a URL. Requests are retried when a connection breaks, and the size of responses is checked.
+    """The objects below a URL. Requests are retried when a connection breaks, and the size of responses is checked,
+    by aiohttp against the Content-Length or, with other clients, by a request for the size.
 
     Reading raises FileNotFoundError for a missing object and UserError otherwise; writing raises UserError. The
     constructor raises UserError if fsspec does not support the URL's scheme or the package for it is not installed;
@@ -48,6 +49,15 @@ class RemoteStorage:
         return RemoteStorage, (self._url, self._option)  # connections belong to one process
 
     @property
+    def _scheme(self) -> str:
+        return self._url.partition("://")[0]
+
+    @property
+    def _checks_length(self) -> bool:
+        """Whether the client itself compares a response with its Content-Length, so that no size is asked for."""
+        return self._scheme in (*_SCHEMES, "http", "https")
+
+    @property
     def name(self) -> str:
         """The last part of the URL."""
         return self._url.rpartition("/")[2]
@@ -58,7 +68,7 @@ class RemoteStorage:
 
     def prepare(self) -> None:
         """Raise UserError unless the URL is in an existing bucket that this program can write to."""
-        if self._url.partition("://")[0] not in _SCHEMES:
+        if self._scheme not in _SCHEMES:
             raise UserError(f"{self._option} {self._url}: only s3:// URLs can be written; give one, or a folder")
         bucket = self._bucket()[0]
         try:
@@ -78,7 +88,10 @@ class RemoteStorage:
 
     def is_file(self, name: str) -> bool:
         """Return whether the name is that of an object."""
-        return self._retry(name, "read", lambda: bool(self._files.isfile(self._key(name))))
+        try:  # fsspec's isfile takes a server that does not answer for a missing file
+            return bool(self._retry(name, "read", lambda: self._files.info(self._key(name)))["type"] == "file")
+        except FileNotFoundError:
+            return False
 
     def size(self, name: str) -> int:
         """Return the size of an object in bytes."""
@@ -86,12 +99,14 @@ class RemoteStorage:
 
     def read(self, name: str) -> bytes:
         """Return a whole object."""
+        if not self._checks_length:
+            return self._retry(name, "read", lambda: _of_size(self._whole(name), self._size(name)))
+        return self._retry(name, "read", lambda: self._whole(name))
 
-        def request() -> bytes:
-            size = self._size(name)
-            return _of_size(self._files.cat_file(self._key(name)), size)
-
-        return self._retry(name, "read", request)
+    def _whole(self, name: str) -> bytes:
+        # s3fs would ask for the size too, to fetch the parts of a large object at the same time.
+        options = {"max_concurrency": 1} if self._scheme in _SCHEMES else {}
+        return bytes(self._files.cat_file(self._key(name), **options))
 
     def read_range(self, name: str, offset: int, size: int) -> bytes:
         """Return exactly ``size`` bytes of an object from ``offset`` on."""
@@ -103,12 +118,12 @@ class RemoteStorage:
 
     def open(self, name: str) -> BinaryIO:
         """Download an object to a temporary file, which is removed on close. Raise OSError for that file, too."""
-        size = self.size(name)
+        size = None if self._checks_length else self.size(name)
         file: Any = tempfile.NamedTemporaryFile(prefix=_PREFIX)  # noqa: SIM115 - the caller closes it
 
         def fetch() -> None:
             self._files.get_file(self._key(name), file.name)
-            if (received := Path(file.name).stat().st_size) != size:
+            if size is not None and (received := Path(file.name).stat().st_size) != size:
                 raise OSError(f"{received} bytes received instead of {size}")
 
         try:
@@ -156,9 +171,14 @@ class RemoteStorage:
         )
         for upload in listing.get("Uploads", ()):
             if upload["Key"].removeprefix(f"{prefix}/") in names:
-                self._files.call_s3(
-                    "abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
+                with suppress(FileNotFoundError):  # completed or aborted by another process meanwhile
+                    self._abort(bucket, upload["Key"], upload["UploadId"])
+
+    def _abort(self, bucket: str, key: str, upload: str) -> None:
+        self._retry(
+            "", "written",
+            lambda: self._files.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload),
+        )  # fmt: skip
 
     def _put(self, name: str, size: int, put: Callable[[], object]) -> None:
         def request() -> None:

@@ -20,6 +20,8 @@ class HttpServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
         self.drops = 0
         self.ranges = True
+        self.status = 0
+        """The status code of every answer, 0 for those that fit."""
         self.requests: list[tuple[str, str]] = []
 
     @property
@@ -33,9 +35,12 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     server: HttpServer
 
     def do_GET(self) -> None:
-        path = Path(self.translate_path(self.path))
+        path = Path(self.translate_path(re.sub(r"^http://[^/]*", "", self.path)))  # a proxy is sent whole URLs
         wanted = self.headers.get("Range", "")
         self.server.requests.append((path.name, wanted))
+        if self.server.status:
+            self.send_error(self.server.status)
+            return
         if not path.is_file():
             self.send_error(404)
             return
@@ -55,6 +60,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.close_connection = True
             data = data[: len(data) // 2]
         self.wfile.write(data)
+
+    def do_HEAD(self) -> None:
+        self.server.requests.append((Path(self.path).name, "HEAD"))
+        if self.server.status:
+            self.send_error(self.server.status)
+            return
+        self.path = re.sub(r"^http://[^/]*", "", self.path)
+        super().do_HEAD()
 
     def log_message(self, *_told: object) -> None:
         """Say nothing."""

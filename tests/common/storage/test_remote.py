@@ -68,6 +68,69 @@ def test_a_server_that_ignores_ranges_returns_no_wrong_bytes(server: HttpServer)
         RemoteStorage(server.url, "--shards", lambda _: None).read_range(NAME, 512, 70_000)
 
 
+def test_a_whole_file_takes_a_single_request(server: HttpServer) -> None:
+    storage = RemoteStorage(server.url, "--shards")
+    assert storage.read(NAME) == DATA
+    with storage.open(NAME) as file:
+        assert file.read() == DATA
+    assert server.requests == [(NAME, ""), (NAME, "")]
+
+
+def test_a_whole_file_that_breaks_off_is_read_again(server: HttpServer) -> None:
+    storage = RemoteStorage(server.url, "--shards", lambda _: None)
+    server.drops = 1
+    assert storage.read(NAME) == DATA
+    server.drops = 1
+    with storage.open(NAME) as file:
+        assert file.read() == DATA
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the developer's environment says of proxies is forgotten."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxy")
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+def test_the_proxy_of_the_environment_is_used(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, server.url)
+    storage = RemoteStorage("http://shards.example", "--shards", lambda _: None)
+    assert storage.read(NAME) == DATA
+    assert storage.read_range(NAME, 512, 1000) == DATA[512:1512]
+    assert (storage.is_file(NAME), storage.is_file("missing.tar"), storage.size(NAME)) == (True, False, len(DATA))
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_a_host_in_no_proxy_is_reached_without_one(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="cannot be read, 5 attempts"):
+        RemoteStorage(server.url, "--shards", lambda _: None).read(NAME)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    fsspec.filesystem("http").clear_instance_cache()
+    assert RemoteStorage(server.url, "--shards").read(NAME) == DATA
+
+
+@pytest.mark.usefixtures("no_proxy")
+@pytest.mark.parametrize("method", ["read", "open", "size", "is_file"])
+def test_a_server_that_does_not_answer_is_no_missing_file(method: str) -> None:
+    storage = RemoteStorage("http://127.0.0.1:9", "--shards", lambda _: None)
+    with pytest.raises(UserError, match=rf"{NAME}: cannot be read, {ATTEMPTS} attempts, the last one: Client"):
+        getattr(storage, method)(NAME)
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+@pytest.mark.parametrize("method", ["read", "open", "size", "is_file"])
+def test_a_server_that_refuses_is_no_missing_file(server: HttpServer, method: str, status: int) -> None:
+    server.status = status
+    with pytest.raises(UserError, match=rf"{NAME}: cannot be read.*{status}"):
+        getattr(RemoteStorage(server.url, "--shards", lambda _: None), method)(NAME)
+
+
 @pytest.mark.parametrize(
     ("location", "said"),
     [
