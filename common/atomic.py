@@ -7,6 +7,7 @@ shares locks, on another.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _SUFFIX = ".tmp"
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR}
+"""Error numbers of file systems that cannot open or fsync a folder."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -50,10 +53,18 @@ def remove_stale(folder: Path, names: Collection[str]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Make renames inside ``folder`` durable, as far as its file system can: some network file systems cannot."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in _CANNOT_SYNC:
+            return
+        raise
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
     finally:
         os.close(descriptor)
 

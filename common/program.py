@@ -1,6 +1,6 @@
 """Exit handling of both programs: every exception becomes one line on stderr and an exit code.
 
-2 is the user's mistake or a file system error, 130 an interruption, 1 a bug, whose line asks for a report. With
+2 is the user's mistake or a file system error, 130 Ctrl-C, 143 SIGTERM, 1 a bug, whose line asks for a report. With
 `--traceback` (before the command's name) or TRYON_TRACEBACK=1 the traceback is printed before the line.
 """
 
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn, TypeVar
@@ -57,11 +60,14 @@ def run_program(
     """
     token = _traceback.set(os.environ.get(_VARIABLE) == "1")
     try:
-        call()
+        with _terminable():
+            call()
     except UserError as error:
         _end(error, f"{program}: {error}", 2)
-    except click.exceptions.Abort as error:
-        _end(error, f"{program}: interrupted; {interrupted}" if is_main else None, 130)
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        verb = "terminated" if terminated else "interrupted"
+        _end(error, f"{program}: {verb}; {interrupted}" if is_main else None, 143 if terminated else 130)
     except click.ClickException as error:
         _end(error, f"{program}: {error.format_message()}" if is_main else None, 2)
     except OSError as error:
@@ -72,6 +78,28 @@ def run_program(
         _end_with_bug(program, error)
     finally:
         _traceback.reset(token)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: the program ends as after Ctrl-C, so that no worker outlives it and nothing is half-written."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise Terminated when SIGTERM arrives in the block; outside of the main thread, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: a second one must not disturb the end
+    raise Terminated
 
 
 def _is_file_fault(error: OSError) -> bool:

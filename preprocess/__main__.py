@@ -11,11 +11,14 @@ def main() -> None:
     It is imported here, not at the top: every worker process imports this module again and would import all commands,
     which takes a third of its start-up time. Meanwhile another core starts the process that workers are forked from.
     """
-    if sys.argv[1:2] == ["build-shards"]:
-        make_ready()
-    from preprocess.cli import main as run
+    try:
+        if sys.argv[1:2] == ["build-shards"]:
+            make_ready()
+        from preprocess.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while modules are still imported
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class PlannedShard(Strict):
     split: Split
     records: int = Field(gt=0)
     digest: str = Field(
-        description="sha256 of the configuration, the shard's records in order and the sizes of their inputs"
+        description="sha256 of configuration and libraries, the shard's records in order and the sizes of their inputs"
     )
 
 
@@ -48,6 +48,9 @@ class Plan(Strict):
     schema_version: Literal[1] = 1
     fingerprint: str = Field(description="sha256 of the shards' names and digests")
     configuration: Configuration
+    libraries: dict[str, str] = Field(
+        default={}, description="library that decides bytes → version; a folder never mixes two"
+    )
     records: int = Field(ge=0, description="number of input records: pairs found in the dataset")
     moved: int = Field(ge=0, description="records of the dataset's `val` that are moved to `train` to avoid leakage")
     shards: tuple[PlannedShard, ...]
@@ -76,7 +79,8 @@ class ShardSample(Strict):
     """Where the members of one sample are in their tar."""
 
     key: str
-    digest: str = Field(description="hash of the configuration, the record and the sizes of its inputs")
+    digest: str = Field(description="hash of configuration and libraries, the record and the sizes of its inputs")
+    content: str = Field(default="", description="hash of the bytes of its inputs; empty if it is not known")
     members: dict[str, tuple[int, int]] = Field(
         description="member's extension → (offset, size) of its data in the tar, in bytes"
     )
@@ -116,6 +120,7 @@ class Manifest(Strict):
     schema_version: Literal[1] = 1
     fingerprint: str
     configuration: Configuration
+    libraries: dict[str, str] = Field(default={}, description="as in the plan")
     records: int = Field(ge=0)
     samples: int = Field(ge=0)
     rejects: int = Field(ge=0)

@@ -6,6 +6,7 @@ import click
 
 from common.lazy_group import Lazy, LazyGroup
 from common.program import run_program, traceback_option
+from preprocess.libraries import use_portable_code
 
 COMMANDS = {
     "annotate": Lazy(
@@ -26,6 +27,7 @@ COMMANDS = {
 @traceback_option
 def cli() -> None:
     """Turn a try-on dataset into WebDataset shards of (Ia, Jp, Ic, Jg)."""
+    use_portable_code()
 
 
 def main() -> None:

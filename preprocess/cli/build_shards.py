@@ -26,6 +26,7 @@ from preprocess.sharding import (
     RejectLimitError,
     Summary,
     build,
+    check_content,
     estimate,
     in_worker_processes,
     ray_engine,
@@ -145,6 +146,7 @@ _MACHINES = options_of(
     help="Stop with exit code 1 if more than this share is rejected.",
 )
 @click.option("--dry-run", is_flag=True, help="Estimate size and time; write nothing.")
+@click.option("--check", is_flag=True, help="First read all inputs of finished samples again: has any changed?")
 def build_shards(
     src: Path,
     out: Path | str,
@@ -153,6 +155,7 @@ def build_shards(
     retry_rejects: bool,
     max_reject_rate: float | None,
     dry_run: bool,
+    check: bool,
 ) -> None:
     """Build shards from a dataset; an interrupted build resumes when the command is run again."""
     started = time.monotonic()
@@ -164,6 +167,8 @@ def build_shards(
         src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
     files, folder = Files(src), open_storage(out, "--out")
     data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
+    if check:
+        _check(files, folder, planned, machines.processes)
     if dry_run:
         _print_estimate(estimate(files, folder, planned, machines.processes, node=node), folder)
         return
@@ -204,6 +209,12 @@ def _plan(
     with progress_bar("comparing") as progress:
         near_duplicates = find_near_duplicates(files, records, workers, progress, read_near_duplicates(out))
     return data, make_plan(files, keep_together(files, records, near_duplicates), configuration, near_duplicates)
+
+
+def _check(files: Files, out: Storage, planned: PlannedRecords, workers: int) -> None:
+    with progress_bar("checking") as progress:
+        unchanged = check_content(files, out, planned, workers, progress)
+    click.echo(f"checked: the inputs of {unchanged} finished samples have not changed")
 
 
 def _print_estimate(expected: Estimate, out: Storage) -> None:

@@ -1,7 +1,7 @@
 """The plan: records in order, divided into shards, with a fingerprint of everything that determines the bytes.
 
-A pure function of the dataset's file names and sizes and of the configuration; it reads no image. Every machine with
-the same inputs computes the same plan.
+A pure function of the dataset's file names and sizes, of the configuration, and of the versions of the libraries that
+decide bytes; it reads no image. Every machine with the same inputs and libraries computes the same plan.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 
 from common.errors import UserError
+from preprocess.libraries import libraries
 from preprocess.sources import Files, Record
 from schemas import SCHEMA_VERSION, Configuration, NearDuplicates, Plan, PlannedShard
 
-_RECIPE = 2
+_RECIPE = 3
 """Incremented whenever the same inputs give different bytes, so that a folder never mixes two versions."""
 
 _SHARDS_PER_SPLIT = 32
@@ -61,6 +62,7 @@ def make_plan(
     plan = Plan(
         fingerprint=_sha256([_head(configuration), *([shard.name, shard.digest] for shard in shards)]),
         configuration=configuration,
+        libraries=libraries(),
         records=len(ordered),
         moved=sum(record.split != record.part for record in ordered),
         shards=tuple(shards),
@@ -97,7 +99,12 @@ def _digests(files: Files, records: Sequence[Record], configuration: Configurati
 
 
 def _head(configuration: Configuration) -> str:
-    head = {"recipe": _RECIPE, "schema": SCHEMA_VERSION, "configuration": configuration.model_dump()}
+    head = {
+        "recipe": _RECIPE,
+        "schema": SCHEMA_VERSION,
+        "configuration": configuration.model_dump(),
+        "libraries": libraries(),
+    }
     return json.dumps(head, sort_keys=True)
 
 

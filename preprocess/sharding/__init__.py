@@ -1,6 +1,7 @@
 """From a plan to a folder of shards: each shard is a pure function of its records, committed atomically."""
 
 from preprocess.sharding.build import Summary, build, in_worker_processes
+from preprocess.sharding.content import check_content
 from preprocess.sharding.dry_run import Estimate, estimate
 from preprocess.sharding.folder import read_near_duplicates
 from preprocess.sharding.node import Node
@@ -15,6 +16,7 @@ __all__ = [
     "RejectLimitError",
     "Summary",
     "build",
+    "check_content",
     "estimate",
     "in_worker_processes",
     "ray_engine",

@@ -18,6 +18,7 @@ from preprocess.sharding.folder import (
     claim,
     disk_faults,
     find_done,
+    index_name,
     make_manifest,
     names_of,
     pretty,
@@ -111,7 +112,7 @@ def build(
 def _work(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
     records = planned.records[shard.name]
     digests = {record.key: planned.digests[record.key] for record in records}
-    return ShardWork(shard, records, digests, planned.plan.configuration, planned.plan.fingerprint)
+    return ShardWork(shard, records, digests, planned.plan.configuration, planned.plan.fingerprint, planned.plan.libraries)
 
 
 def _counts(done: dict[str, Done]) -> tuple[int, int]:
@@ -145,7 +146,14 @@ def _build_one(work: ShardWork) -> Done:
 
 
 def _finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
-    """Write rejects, then the manifest, if all shards are done. Raise UserError if the plan was replaced meanwhile."""
+    """Write rejects, then the manifest, if all shards are done. Raise UserError if the plan was replaced meanwhile.
+
+    Shards whose index another instance has removed since it was read, to build them again, are taken from ``done``:
+    that instance finishes them and then writes the manifest.
+    """
+    existing = set(out.names())
+    for name in [name for name in done if not {name, index_name(name)} <= existing]:
+        del done[name]
     in_order = [done[shard.name] for shard in plan.shards if shard.name in done]
     manifest = make_manifest(plan, in_order)
     if len(in_order) == len(plan.shards):

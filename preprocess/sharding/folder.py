@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from common.errors import UserError
 from common.storage import Storage
+from preprocess.libraries import check_libraries
 from schemas import (
     INDEX_SUFFIX,
     MANIFEST,
@@ -86,10 +87,13 @@ def claim(out: Storage, plan: Plan, near_duplicates: NearDuplicates | None) -> N
         out.write(NEAR_DUPLICATES, pretty(near_duplicates))
     if existing is None:
         out.write(PLAN, pretty(plan))
+        check_plan(out, plan, read_plan(out))  # another instance may have written its own meanwhile
 
 
 def check_plan(out: Storage, plan: Plan, existing: Plan | None) -> None:
-    """Raise UserError unless the folder's ``existing`` plan is this run's."""
+    """Raise UserError unless the folder's ``existing`` plan is this run's, made with the same libraries."""
+    if existing is not None:
+        check_libraries(f"--out {out}", existing.libraries, plan.libraries)
     fingerprint = existing.fingerprint if existing else "missing"
     if fingerprint != plan.fingerprint:
         raise UserError(
@@ -147,6 +151,7 @@ def make_manifest(plan: Plan, done: Iterable[Done]) -> Manifest:
     return Manifest(
         fingerprint=plan.fingerprint,
         configuration=plan.configuration,
+        libraries=plan.libraries,
         records=plan.records,
         samples=sum(by_split.values()),
         rejects=sum(reasons.values()),

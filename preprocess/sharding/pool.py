@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
 from common.errors import UserError
@@ -19,7 +15,7 @@ from preprocess.sharding.folder import Done
 from preprocess.sharding.shard import ShardWork
 from preprocess.sharding.shared_counts import RejectCounter
 from preprocess.sources import Files
-from preprocess.workers import make_ready, open_pool, start_worker
+from preprocess.workers import open_pool
 
 T = TypeVar("T")
 
@@ -50,18 +46,20 @@ _job: list[Job] = []
 def worker_pool(count: int, job: Job) -> Iterator[Executor]:
     """Yield a pool of ``count`` processes with the job; tasks that have not started at the end are cancelled.
 
-    A single worker may be a thread of this process (`open_pool`). Raise UserError if a worker was killed.
+    The workers may be threads of this process (`open_pool`). Raise UserError if a worker was killed.
     """
-    pool = open_pool(count, make_ready(), _start, (job, dict(os.environ)))
     try:
-        yield pool
+        with open_pool(count, _start, (job,)) as pool:
+            try:
+                yield pool
+            except BaseException:
+                job.tally.stop()  # threads cannot be interrupted, but abandon their shard at the next record
+                raise
     except BrokenProcessPool as error:
         raise UserError(
             f"--out {job.out}: a worker was killed, perhaps out of memory; "
             "run the same command again with fewer --workers to resume"
         ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def current_job() -> Job:
@@ -77,15 +75,5 @@ def completed(futures: Iterable[Future[T]]) -> Iterator[Future[T] | None]:
         yield from done or (None,)
 
 
-def _start(job: Job, environment: dict[str, str]) -> None:
-    start_worker(environment)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+def _start(job: Job) -> None:
     _job[:] = [job]
-
-
-def _die_with_parent() -> None:
-    """End this worker when the run is killed: it must not commit a shard of an old plan beside a newer run's."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)

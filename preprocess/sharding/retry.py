@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from common.errors import UserError
 from common.storage import Storage
+from preprocess.libraries import check_libraries
 from preprocess.planning.plan import PlannedRecords
 from preprocess.sharding.folder import index_name, pretty, read_index, read_plan
 from preprocess.sharding.node import Node
@@ -30,6 +31,7 @@ def prepare_retry(out: Storage, planned: PlannedRecords, node: Node) -> None:
     if old is None:
         raise UserError(f"--out {out}: no shards to retry in it; run without --retry-rejects")
     plan = planned.plan
+    check_libraries(f"--out {out}", old.libraries, plan.libraries)
     if old.configuration != plan.configuration:
         raise UserError(f"--out {out}: built with other options; retry with the same ones, or give another --out")
     stale = _stale_shards(out, old, planned)

@@ -17,6 +17,7 @@ from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import RecordError
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.images import encode_jpeg, encode_png
+from preprocess.libraries import use_portable_code
 from preprocess.loading.layer_check import check_layers
 from preprocess.loading.subjects import load_person, load_product
 from preprocess.sources import Files, Record
@@ -75,6 +76,7 @@ def make_samples(
     files: Files, records: Sequence[Record], configuration: Configuration
 ) -> Iterator[Members | Reject]:  # fmt: skip
     """Make every record's sample, in order; neighbouring records share decoded, computed and encoded results."""
+    use_portable_code()
     people, garments = _Recent(_PEOPLE), _Recent(_GARMENTS)
     for record in records:
         try:

@@ -7,11 +7,13 @@ import io
 import tarfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from common.storage import Storage
-from preprocess.sharding.folder import index_name, write_index
+from preprocess.libraries import check_libraries, libraries
+from preprocess.sharding.folder import read_index, write_index
+from preprocess.sharding.content import ContentReader
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sharding.shared_counts import RejectCounter, ShardAbandonedError
 from preprocess.sources import Files, Record
@@ -30,26 +32,37 @@ class ShardWork:
     digests: Mapping[str, str]
     configuration: Configuration
     fingerprint: str
+    libraries: Mapping[str, str] = field(default_factory=libraries)
+    """Those of the plan; a worker on another machine may have others."""
 
 
 def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounter) -> ShardIndex:
     """Build one shard and commit it: temporary name, fsync, rename; the index, which marks it as done, is written last.
 
-    Raise ShardAbandonedError if the run as a whole has too many rejects.
+    If another instance has finished the shard meanwhile, its index is returned, and nothing is written. An index that
+    exists is never removed: one of an older plan has another digest, and one of this plan describes the same bytes.
+    Raise ShardAbandonedError if the run as a whole has too many rejects, UserError if this process has other libraries
+    than the plan was made with.
     """
+    check_libraries(f"--out {out}", work.libraries)
+    if (existing := read_index(out, work.shard)) is not None and existing.fingerprint == work.fingerprint:
+        tally.count(samples=len(existing.samples), rejects=len(existing.rejects))
+        return existing
     samples: list[ShardSample] = []
     rejects: list[Reject] = []
     repaired: Counter[str] = Counter()
-    out.remove(index_name(work.shard.name))
+    by_key = {record.key: record for record in work.records}
+    reader = ContentReader(files)
     with out.writing(work.shard.name) as raw:
         stream = _Hashed(raw)
         with tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_COPY_BUFFER) as tar:
-            for made in make_samples(files, work.records, work.configuration):
+            for made in make_samples(reader, work.records, work.configuration):
                 if isinstance(made, Reject):
                     rejects.append(made)
                 else:
                     repaired.update(made.sample.repaired)
-                    samples.append(_append(tar, made, work.digests[made.sample.key]))
+                    content = reader.digest_of(by_key[made.sample.key].inputs)
+                    samples.append(_append(tar, made, work.digests[made.sample.key], content))
                 tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
                 if tally.stopped:
                     raise ShardAbandonedError(Counter(reject.reason for reject in rejects))
@@ -68,7 +81,7 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounte
     return index
 
 
-def _append(tar: tarfile.TarFile, made: Members, digest: str) -> ShardSample:
+def _append(tar: tarfile.TarFile, made: Members, digest: str, content: str) -> ShardSample:
     """Append a sample's members; mtime, owner and mode are fixed, so that the bytes are deterministic."""
     places: dict[str, tuple[int, int]] = {}
     for name in MEMBERS:
@@ -79,7 +92,7 @@ def _append(tar: tarfile.TarFile, made: Members, digest: str) -> ShardSample:
         tar.addfile(info, io.BytesIO(data))
         padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         places[name] = (tar.offset - padded, len(data))
-    return ShardSample(key=made.sample.key, digest=digest, members=places)
+    return ShardSample(key=made.sample.key, digest=digest, content=content, members=places)
 
 
 class _Hashed(io.RawIOBase):

@@ -81,6 +81,11 @@ class RejectCounter:
             if self._limit is not None and self.seen >= _ENOUGH and self.rejected > self._limit * self.seen:
                 self._counts[2] = 1
 
+    def stop(self) -> None:
+        """Let every worker abandon its shard."""
+        with self._lock:
+            self._counts[2] = 1
+
     def too_many(self, reasons: Counter[str]) -> RejectLimitError:
         """Return the error of a run that was stopped; ``reasons`` are those of all its rejects."""
         assert self._limit is not None, "a run without a limit is never stopped"

@@ -19,6 +19,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from preprocess.libraries import use_portable_code
 from preprocess.synthetic.drawing.annotated import Drawing
 from preprocess.synthetic.drawing.canvas import U8
 from preprocess.synthetic.garments.garment import Garment
@@ -207,24 +208,17 @@ def _check_same(path: Path, plan: Plan) -> None:
 
 def _run(tasks: list[_Task], workers: int) -> Iterator[None]:
     """Run the tasks, yielding after each."""
+    use_portable_code()
     if workers == 1:
         for task in tasks:
             yield task.run()
         return
-    context = multiprocessing.get_context("spawn")
-    with open_pool(min(workers, len(tasks)), context, _start_worker) as pool:
-        futures = [pool.submit(task.run) for task in tasks]
-        try:
-            for future in as_completed(futures):
+    try:
+        with open_pool(min(workers, len(tasks)), context=multiprocessing.get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(task.run) for task in tasks]):
                 yield future.result()
-        except BrokenProcessPool as error:
-            raise DrawnDataError("a worker was killed, perhaps out of memory; give fewer --workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes are the parallelism
+    except BrokenProcessPool as error:
+        raise DrawnDataError("a worker was killed, perhaps out of memory; give fewer --workers") from error
 
 
 def _files(out: Path, split: Split, subject: str, stem: str) -> _Files:

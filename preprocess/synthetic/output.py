@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,13 @@ PART: Final = ".part"
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file atomically."""
     part = path.with_name(path.name + PART)
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 class DrawnDataError(ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from common.storage import Storage, open_storage
 from common.text import one_line
 from preprocess.inspection.verification.leakage import id_leaks, image_leaks, repeated_keys
 from preprocess.inspection.verification.problem import Problem
-from preprocess.inspection.verification.shard_check import ShardReport, start_worker, verify_shard
+from preprocess.inspection.verification.shard_check import ShardReport, verify_shard
 from preprocess.sharding.folder import Done, make_manifest, names_of, reject_lines
 from preprocess.workers import open_pool
 from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan
@@ -55,17 +54,14 @@ def verify(location: Path | str | Storage, workers: int, progress: ProgressCall)
     reports: list[ShardReport] = []
     names = [shard.name for shard in plan.shards]
     progress(0, len(names))
-    context = multiprocessing.get_context("spawn")
-    with open_pool(min(workers, max(1, len(names))), context, start_worker) as pool:
-        futures = [pool.submit(verify_shard, folder, shard, plan.fingerprint) for shard in plan.shards]
-        try:
+    try:
+        with open_pool(min(workers, max(1, len(names)))) as pool:
+            futures = [pool.submit(verify_shard, folder, shard, plan.fingerprint) for shard in plan.shards]
             for number, future in enumerate(futures, 1):
                 reports.append(future.result())
                 progress(number, len(names))
-        except BrokenProcessPool as error:
-            raise UserError(f"--shards {folder}: a worker was killed; run again with fewer --workers") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    except BrokenProcessPool as error:
+        raise UserError(f"--shards {folder}: a worker was killed; run again with fewer --workers") from error
     problems = [problem for report in reports for problem in report.problems]
     problems += _odd_files(folder, plan)
     problems += _documents(folder, plan, [report.done for report in reports])

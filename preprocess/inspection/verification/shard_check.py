@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import cv2
-
 from common.storage import Storage
 from common.text import one_line
 from preprocess.inspection.verification.groups import Group, check_groups, group, split_name
@@ -56,11 +54,6 @@ class ShardReport:
     keys: tuple[str, ...]
     facts: LeakageFacts
     done: Done | None
-
-
-def start_worker() -> None:
-    """Limit OpenCV to one thread: the processes are the parallelism."""
-    cv2.setNumThreads(1)
 
 
 def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> ShardReport:
