@@ -2,8 +2,6 @@
 
 import sys
 
-from preprocess.workers import make_ready
-
 
 def main() -> None:
     """Run the command line.
@@ -13,6 +11,8 @@ def main() -> None:
     """
     try:
         if sys.argv[1:2] == ["build-shards"]:
+            from preprocess.workers import make_ready
+
             make_ready()
         from preprocess.cli import main as run
 

@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache
 from itertools import starmap
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
@@ -63,7 +64,7 @@ def make_ready() -> BaseContext:
 
         multiprocessing.set_forkserver_preload(["preprocess.sharding.shard"])
         # Its socket is a file whose path can be too long.
-        with contextlib.suppress(OSError), interrupts_blocked():
+        with contextlib.suppress(OSError), signals_delayed():
             forkserver.ensure_running()
             return multiprocessing.get_context("forkserver")
     return multiprocessing.get_context("spawn")
@@ -117,12 +118,12 @@ def _say_once(fault: str) -> None:
 
 
 class _Processes(ProcessPoolExecutor):
-    """Worker processes that Ctrl-C leaves alone: only this process decides when they stop."""
+    """Worker processes that Ctrl-C leaves alone: this process decides when they stop."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submit a task, which may start a process. Raise UserError if it cannot be started."""
         try:
-            with interrupts_blocked():  # new processes inherit this
+            with signals_delayed():  # new processes inherit this
                 return super().submit(_run, fn, args, kwargs)
         except BrokenProcessPool:
             raise
@@ -141,12 +142,16 @@ class _Processes(ProcessPoolExecutor):
 
 
 @contextmanager
-def interrupts_blocked() -> Iterator[None]:
-    """Delay Ctrl-C until the end of the block; processes started in the block never receive it."""
+def signals_delayed() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM until the end of the block.
+
+    Processes started in the block inherit this: they never receive Ctrl-C, and SIGTERM once they have a handler.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # it unblocks both when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -228,6 +233,8 @@ def start_worker(
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_die_with_parent, daemon=True).start()
     configure_worker()
     if initializer is not None:
