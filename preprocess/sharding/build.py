@@ -93,9 +93,12 @@ def build(
         claim(out, plan, planned.near_duplicates)
         out.remove_stale(names_of(node.shards(plan)))
         done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
+        if len(done) < len(plan.shards) and MANIFEST in out.names():
+            # Perhaps another instance has just finished: an index may have been missing a moment ago.
+            done = {shard.entry.name: shard for shard in find_done(out, plan, plan.shards)}
+            if len(done) < len(plan.shards):
+                out.remove(MANIFEST)
         already_done = len(done)
-        if already_done < len(plan.shards):
-            out.remove(MANIFEST)
         work = [_work(planned, shard) for shard in node.shards(plan) if shard.name not in done]
         tally = RejectCounter(max_reject_rate, *_counts(done))
         seen_before = tally.seen
@@ -148,8 +151,8 @@ def _build_one(work: ShardWork) -> Done:
 def _finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
     """Write rejects, then the manifest, if all shards are done. Raise UserError if the plan was replaced meanwhile.
 
-    Shards whose index another instance has removed since it was read, to build them again, are taken from ``done``:
-    that instance finishes them and then writes the manifest.
+    A shard whose index another instance has removed since it was read, to build it again, is removed from ``done``:
+    that instance finishes it and then writes the manifest.
     """
     existing = set(out.names())
     for name in [name for name in done if not {name, index_name(name)} <= existing]:
