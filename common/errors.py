@@ -17,8 +17,8 @@ Exception
     └── DrawnDataError     preprocess/synthetic: a drawing that cannot be made; the command raises UserError
 
 Other ways a program ends (common/program.py): an OSError of the file system is one line and exit code 2, an
-interruption is exit code 130, or 143 for SIGTERM, and any other exception is a bug: one line that asks for a report, exit code 1, the
-traceback with --traceback.
+interruption is exit code 130, SIGTERM is 143, and any other exception is a bug: one line that asks for a report, exit
+code 1, the traceback with --traceback.
 """
 
 from __future__ import annotations

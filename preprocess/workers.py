@@ -161,7 +161,7 @@ def signals_delayed() -> Iterator[None]:
 def shared_memory_fault() -> Exception | None:
     """Return the error if processes cannot share semaphores or memory on this machine, None if they can."""
     try:
-        import multiprocessing.synchronize  # noqa: F401 -- fails where Python was built without semaphores
+        import multiprocessing.synchronize
 
         if sys.platform == "linux":
             multiprocessing.get_context("fork").Array("q", 1)  # the spawn context's would start another process
@@ -194,7 +194,7 @@ _busy = False
 
 def _run(function: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:
     """Run a task in a worker process; a request to stop ends it."""
-    global _busy  # noqa: PLW0603 -- read by the signal's handler
+    global _busy
     _busy = True
     try:
         return function(*args, **kwargs)

@@ -95,7 +95,7 @@ def with_retries(
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error behind a FileNotFoundError that is none: fsspec's HTTP turns any failed size request into one."""
+    """Return the error behind a FileNotFoundError: fsspec raises one for any size request by HTTP that fails."""
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError) or cause is None or getattr(cause, "status", None) in _MISSING:
         return error

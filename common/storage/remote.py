@@ -28,8 +28,7 @@ _Result = TypeVar("_Result")
 
 
 class RemoteStorage:
-    """The objects below a URL. Requests are retried when a connection breaks, and the size of responses is checked,
-    by aiohttp against the Content-Length or, with other clients, by a request for the size.
+    """The objects below a URL. Requests are retried when a connection breaks, and the size of responses is checked.
 
     Reading raises FileNotFoundError for a missing object and UserError otherwise; writing raises UserError. The
     constructor raises UserError if fsspec does not support the URL's scheme or the package for it is not installed;

@@ -115,7 +115,9 @@ def build(
 def _work(planned: PlannedRecords, shard: PlannedShard) -> ShardWork:
     records = planned.records[shard.name]
     digests = {record.key: planned.digests[record.key] for record in records}
-    return ShardWork(shard, records, digests, planned.plan.configuration, planned.plan.fingerprint, planned.plan.libraries)
+    return ShardWork(
+        shard, records, digests, planned.plan.configuration, planned.plan.fingerprint, planned.plan.libraries
+    )
 
 
 def _counts(done: dict[str, Done]) -> tuple[int, int]:

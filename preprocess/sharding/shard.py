@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from common.storage import Storage
 from preprocess.libraries import check_libraries, libraries
-from preprocess.sharding.folder import read_index, write_index
 from preprocess.sharding.content import ContentReader
+from preprocess.sharding.folder import read_index, write_index
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sharding.shared_counts import RejectCounter, ShardAbandonedError
 from preprocess.sources import Files, Record

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +43,18 @@ ENDS: dict[str, tuple[BaseException, int, str]] = {
         "prog: Permission denied (/x/y); give a folder that can be written to\n",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "verb"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_signal_is_one_line_and_its_own_exit_code(
+    number: int, code: int, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert ended(lambda: (os.kill(os.getpid(), number), time.sleep(10))) == code
+    assert capsys.readouterr() == ("", f"prog: {verb}; run the same command again\n")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("what", ENDS)

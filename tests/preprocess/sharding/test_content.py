@@ -75,10 +75,9 @@ def test_shards_of_other_inputs_are_refused(looks: Looks, plan_of: PlanOf, tmp_p
         check(root, out, plan_of(root))
 
 
-def test_the_digest_does_not_depend_on_what_neighbours_share(
+def test_every_sample_has_the_digest_of_its_inputs(
     looks: Looks, plan_of: PlanOf, tmp_path: Path, in_process: None
 ) -> None:
-    """A record whose images a neighbour has read gets the digest that it would have alone."""
     root, out = looks(3), tmp_path / "out"
     run(root, out, plan_of(root))
     content = {
