@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from common.errors import UserError
 from common.storage import Storage
@@ -29,12 +30,16 @@ class ContentReader(Files):
     """The files of a dataset; the bytes of those that were read are known by their digests."""
 
     def __init__(self, files: Files) -> None:
-        self.__dict__.update(files.__dict__)
+        self._files = files
         self._digests: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what `Files` methods need, such as the list of zips, from the files that are read."""
+        return getattr(self._files, name)
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes, as `Files.read` does."""
-        data = super().read(path)
+        data = self._files.read(path)
         self._digests[path] = hashlib.sha256(data).hexdigest()[:_DIGITS]
         return data
 

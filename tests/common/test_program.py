@@ -52,7 +52,12 @@ def test_a_signal_is_one_line_and_its_own_exit_code(
     number: int, code: int, verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    assert ended(lambda: (os.kill(os.getpid(), number), time.sleep(10))) == code
+
+    def call() -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    assert ended(call) == code
     assert capsys.readouterr() == ("", f"prog: {verb}; run the same command again\n")
     assert signal.getsignal(signal.SIGTERM) is before
 

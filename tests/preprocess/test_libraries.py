@@ -101,7 +101,9 @@ def test_the_libraries_have_versions() -> None:
 def test_both_versions_of_what_differs_are_named(theirs: dict[str, str], said: str) -> None:
     assert difference(theirs, OURS) == said
     if said:
-        with pytest.raises(UserError, match="--out x: built with .*; install the same versions, or give another --out"):
+        with pytest.raises(
+            UserError, match=r"--out x: built with .*; install the same versions, or give another --out"
+        ):
             check_libraries("--out x", theirs, OURS)
     else:
         check_libraries("--out x", theirs, OURS)

@@ -1,4 +1,4 @@
-"""Two instances in one folder: whatever one does at the worst moment of the other, no finished shard loses its index."""
+"""Two instances in one folder: whatever one does at the other's worst moment, no finished shard loses its index."""
 
 from __future__ import annotations
 
