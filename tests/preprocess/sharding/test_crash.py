@@ -129,6 +129,29 @@ def test_a_disk_that_fails_at_any_operation(
         assert tree(out) == whole, f"after operation {number}"
 
 
+@pytest.mark.parametrize(
+    "code", [errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENAMETOOLONG]
+)
+def test_whatever_a_file_system_refuses_is_one_line_and_the_build_resumes(
+    code: int, looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, in_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    root = looks(3)
+    planned = plan_of(root)
+    run(root, tmp_path / "whole", planned)
+    disk = Disk(tmp_path / "out", monkeypatch)
+    disk.code = code
+    for first in (1, 4, 10, 20):
+        disk.calls = 0
+        disk.fail = lambda call, n=first: call >= n  # type: ignore[misc]
+        with pytest.raises(UserError, match=rf"^--out \S+: {os.strerror(code)}") as caught:
+            run(root, tmp_path / "out", planned)
+        assert "\n" not in str(caught.value)
+    disk.fail = lambda call: False
+    run(root, tmp_path / "out", planned)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
 def test_a_retry_on_a_disk_that_fails_at_any_operation(
     looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

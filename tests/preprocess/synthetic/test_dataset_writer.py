@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,30 @@ def test_interrupted_and_extended_sets_end_identical(written: Path, tmp_path: Pa
     (out / TRAIN / "winfo_train.json").unlink()
     write_dataset(out, looks=LOOKS, seed=3, workers=1)
     assert _hashes(out) == before
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_fails_leaves_no_half_file_and_the_drawing_resumes(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    out, real, left = tmp_path / "out", Path.write_bytes, [6]
+
+    def failing(path: Path, data: bytes) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            real(path, data[: len(data) // 2])
+            raise OSError(code, os.strerror(code))
+        return real(path, data)
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", failing)
+        with pytest.raises(OSError, match=os.strerror(code)):
+            write_dataset(out, looks=LOOKS, seed=3, workers=1)
+    done = _hashes(out)
+    assert done.items() <= _hashes(written).items() | {("drawn.json", done["drawn.json"])}
+    if code == errno.ENOSPC:
+        write_dataset(out, looks=LOOKS, seed=3, workers=1)
+        assert _hashes(out) == _hashes(written)
 
 
 def test_every_image_has_its_labels(written: Path) -> None:
