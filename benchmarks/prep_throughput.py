@@ -13,7 +13,7 @@ planning `prep build-shards` again, in a finished folder without `twins.json`: p
 pillow   a typical script: Pillow, masks drawn at full size, LANCZOS, one tar
 
 Prints tuples/s and their ratios (medians over the rounds, since the machine's speed varies), the time of each phase of
-building, and peak memory.
+building, peak memory, and what computing without IPP costs.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from functools import lru_cache, partial
 from itertools import chain, groupby
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -55,6 +56,7 @@ from preprocess.formats.images import Pixels, cut, decode_as, encode_jpeg, encod
 from preprocess.formats.jpeg import cut_below, frame_of
 from preprocess.loading.layer_check import check_layers
 from preprocess.planning.pairing import records
+from preprocess.sharding.content import ContentReader
 from preprocess.sharding.sample import make_samples
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
@@ -120,6 +122,7 @@ def main() -> None:
             )
         report(times, len(work), given.workers, peak)
         phases(root, [one.record for one in work[:150]])
+        portable(root, [one.record for one in work[:60]], given.rounds)
 
 
 def plan(root: Path) -> list[Work]:
@@ -288,6 +291,27 @@ def phases(root: Path, few: Sequence[Record]) -> None:
         spent = sum(stats[key][3] for key in map(profile_key, functions) if key in stats)
         print(f"| {phase} | {1000 * spent / len(few):.2f} | {spent / total:.0%} |")
     print(f"| all | {1000 * total / len(few):.2f} | 100% |")
+
+
+def portable(root: Path, few: Sequence[Record], rounds: int) -> None:
+    """Print what it costs to compute without IPP, and to digest the inputs: CPU time of one process, in turn."""
+    files = Files(root)
+    spent: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        for name, ipp, digest in (("IPP", True, False), ("no IPP", False, False), ("no IPP, digests", False, True)):
+            with mock.patch("preprocess.sharding.sample.use_portable_code", partial(cv2.ipp.setUseIPP, ipp)):
+                reader = ContentReader(files) if digest else files
+                started = time.process_time()
+                list(make_samples(reader, few, CONFIGURATION))
+                if isinstance(reader, ContentReader):
+                    for record in few:
+                        reader.digest_of(record.inputs)
+                if number:  # the first round warms up
+                    spent.setdefault(name, []).append(time.process_time() - started)
+    print("\n| OpenCV | ms a tuple | speed, of that with IPP |\n|---|---|---|")
+    for name, times in spent.items():
+        ratio = statistics.median(base / one for base, one in zip(spent["IPP"], times, strict=True))
+        print(f"| {name} | {1000 * statistics.median(times) / len(few):.2f} | {ratio:.2f} |")
 
 
 def profile_key(function: Callable[..., object]) -> tuple[str, int, str]:
