@@ -57,6 +57,8 @@ class Fault(StrEnum):
     BAD_PAIR = "bad-pair", _NOTED, "a row of a list that names no usable pair; skipped"
     REPEATED_PAIR = "repeated-pair", _REPAIRED, "a pair that is listed twice; used once"
     UNPAIRED_ROW = "unpaired-row", _REPAIRED, "a row pairs a person with another garment; the worn one is used"
+    WORN_UNKNOWN = "worn-unknown", _NOTED, "an unpaired list names a person whose worn garment is unknown; skipped"
+    CONFLICTING_PAIRS = "conflicting-pairs", _NOTED, "a list pairs one person with several garments; skipped"
     BAD_ITEM_ID = "bad-item-id", _NOTED, "a row with an unusable item id; the item is skipped"
 
     # Files and names
@@ -74,9 +76,11 @@ class Fault(StrEnum):
     NESTED_ZIP = "nested-zip", _NOTED, "a zip in a zip; skipped"
     REPEATED_MEMBER = "repeated-member", _REPAIRED, "two members of a zip with one name; the last is used"
 
-    # JSON
+    # Texts
     UTF_8_BOM = "utf-8-bom", _REPAIRED, "UTF-8 with a byte order mark; read as such"
     CP949_TEXT = "cp949-text", _REPAIRED, "text in cp949; read as such"
+    CP1252_TEXT = "cp1252-text", _REPAIRED, "text in cp1252; read as such"
+    UTF_16_TEXT = "utf-16-text", _REPAIRED, "text in UTF-16; read as such"
 
     # Images
     BAD_IMAGE = "bad-image", _REJECTED, "a truncated or absurdly large image, or not an image"

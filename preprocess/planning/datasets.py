@@ -70,9 +70,9 @@ def recognise(files: Files) -> Source:
     if is_dress_code(folders):
         found.append("dress-code")
     if not found:
-        raise UserError(f"--src {files.root}: no dataset recognised; {LAYOUTS}")
+        raise UserError(f"--src {files.src}: no dataset recognised; {LAYOUTS}")
     if len(found) > 1:
-        raise UserError(f"--src {files.root}: contains {' and '.join(found)}; give the folder of one, or --source")
+        raise UserError(f"--src {files.src}: contains {' and '.join(found)}; give the folder of one, or --source")
     return found[0]
 
 

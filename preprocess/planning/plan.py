@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 
 from common.errors import UserError
@@ -45,7 +46,8 @@ def make_plan(
     ``near_duplicates`` determined the records' splits; they are stored with the plan, so that they are computed once.
     """
     ordered = sorted(
-        records, key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key)
+        _distinct(records),
+        key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key),
     )
     _check_keys(ordered)
     digests = _digests(files, ordered, configuration)
@@ -70,6 +72,12 @@ def make_plan(
     return PlannedRecords(plan, by_shard, digests, near_duplicates)
 
 
+def _distinct(records: Sequence[Record]) -> list[Record]:
+    """Return the records with a digest in those keys that several would have, as of 'a b' and 'a-b'."""
+    counts = Counter(record.key for record in records)
+    return [replace(record, distinct=True) if counts[record.key] > 1 else record for record in records]
+
+
 def _check_keys(records: Sequence[Record]) -> None:
     seen: dict[str, Record] = {}
     for record in records:
@@ -84,7 +92,7 @@ def _check_keys(records: Sequence[Record]) -> None:
 def _digests(files: Files, records: Sequence[Record], configuration: Configuration) -> dict[str, str]:
     """Return the digest of every record by its key, over all its fields and its inputs' stamps."""
     head = _head(configuration)
-    names = [field.name for field in fields(Record) if field.name != "labels"]
+    names = [field.name for field in fields(Record) if field.name not in ("labels", "distinct")]
     stamps: dict[str, tuple[int, ...]] = {"": (-1,)}
     result: dict[str, str] = {}
     for record in records:
@@ -94,6 +102,8 @@ def _digests(files: Files, records: Sequence[Record], configuration: Configurati
         values = [getattr(record, name) for name in names]
         if record.labels != "aihub":  # shards from before there were other label tables keep their digests
             values.append(record.labels)
+        if record.distinct:  # as are those from before keys could have a digest
+            values.append(record.key)
         result[record.key] = _sha256([head, values, [stamps[path] for path in record.inputs]])[:_DIGITS]
     return result
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import isnan
 from os.path import splitext
 from typing import Any
 
@@ -19,7 +20,6 @@ from preprocess.sources.aihub_names import (
     Leaf,
     Release,
     is_newest,
-    is_usable_item,
     is_usable_stem,
     is_wearing_list,
     leaf_of,
@@ -27,13 +27,14 @@ from preprocess.sources.aihub_names import (
     short_stem,
     split_of,
 )
-from preprocess.sources.files import Files, normal
+from preprocess.sources.files import PICTURES, Files, by_suffix, normal
 from schemas import Split
 
 SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
 """The slots that a wearing list fills for every look."""
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_DIGITS = 20
+"""Digits of an id; longer ones are not compared as numbers."""
 _ALIASES = {"top_out": "main_top", "top_in": "inner_top"}
 
 
@@ -86,7 +87,7 @@ def open_aihub(files: Files) -> AIHub:
     found = Tally()
     for folder, names in files.walk(found):
         split, leaf = split_of(folder), leaf_of(folder)
-        for name in names:
+        for name in by_suffix(names):
             path = f"{folder}/{name}" if folder else name
             if is_wearing_list(name):
                 _add(wearing[split], name.lower(), path, found)
@@ -99,7 +100,7 @@ def open_aihub(files: Files) -> AIHub:
             _read_wearing(files, path, part, found)
     if not any(part.worn for part in parts.values()):
         raise UserError(
-            f"--src {files.root}: no winfo*.json or wearing_info*.json with pairs in it or its subfolders; "
+            f"--src {files.src}: no winfo*.json or wearing_info*.json with pairs in it or its subfolders; "
             "put the label archives (라벨링데이터) next to the images"
         )
     return AIHub(files, parts, _release(parts, lists), found)
@@ -107,7 +108,7 @@ def open_aihub(files: Files) -> AIHub:
 
 def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Tally) -> None:
     stem, suffix = splitext(normal(name))
-    if suffix.lower() not in (_IMAGE_SUFFIXES if leaf.endswith("image") else (".json",)):
+    if suffix.lower() not in (PICTURES if leaf.endswith("image") else (".json",)):
         return
     if not is_usable_stem(stem):
         found.note(Fault.BAD_NAME, path)
@@ -153,12 +154,12 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
     try:
         rows = load_json(files.read(path))
     except (RecordError, ValueError) as error:
-        raise UserError(f"{files.root / path}: not a JSON list of pairs ({error}); fetch the file again") from error
+        raise UserError(f"{files.place(path)}: not a JSON list of pairs ({error}); fetch the file again") from error
     if not isinstance(rows, list):
         raise UserError(
-            f"{files.root / path}: a JSON list is expected, not {type(rows).__name__}; fetch the file again"
+            f"{files.place(path)}: a JSON list is expected, not {type(rows).__name__}; fetch the file again"
         )
-    images = part.files.get("model-image", {})
+    images, ids = part.files.get("model-image", {}), _Ids(part)
     for row in rows:
         wearing = row.get("wearing") if isinstance(row, dict) else None
         stem = normal(splitext(wearing)[0]) if isinstance(wearing, str) else ""
@@ -167,21 +168,48 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
             continue
         if stem not in images and short_stem(stem) in images:
             stem = short_stem(stem)
-        slots = _slots(row, path, found)
+        slots = _slots(row, path, ids, found)
         if stem in part.worn:
             found.note(Fault.REPEATED_PAIR, f"{path}: {stem}")
         part.worn[stem] = slots
         part.worn_by_look.setdefault(stem.rpartition("_")[0], slots)
 
 
-def _slots(row: dict[str, Any], path: str, found: Tally) -> dict[str, str]:
+class _Ids:
+    """The ids of a split's items, found also where a list has them as numbers, without their leading zeros."""
+
+    def __init__(self, part: Part) -> None:
+        leaves: tuple[Leaf, ...] = ("item-image", "item-pose", "item-parse")
+        self._ids = {stem.rpartition("_")[0] for leaf in leaves for stem in part.files.get(leaf, {})}
+        self._by_number: dict[int, list[str]] = {}
+        for name in self._ids:
+            if name.startswith("0") and name.isascii() and name.isdecimal():
+                self._by_number.setdefault(int(name), []).append(name)
+
+    def find(self, value: object) -> str:
+        """Return the id that a list gives as text or as a number, "" if it is neither."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # a table with empty cells writes all its numbers with a decimal point
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            return ""
+        item = normal(str(value).strip())
+        if item in self._ids or not (item.isascii() and item.isdecimal() and len(item) < _DIGITS):
+            return item
+        padded = self._by_number.get(int(item), [])
+        return padded[0] if len(padded) == 1 else item
+
+
+def _slots(row: dict[str, Any], path: str, ids: _Ids, found: Tally) -> dict[str, str]:
     """Return the row's items by slot, with old slot names replaced by the current ones."""
     named = {_ALIASES.get(slot, slot): item for slot, item in row.items() if item not in (None, "")}
     slots: dict[str, str] = {}
     for slot in SLOTS:
-        item = named.get(slot)
-        if isinstance(item, str | int) and is_usable_item(str(item)):
-            slots[slot] = str(item)
-        elif item is not None:
+        value = named.get(slot)
+        if value is None or (isinstance(value, float) and isnan(value)):
+            continue
+        item = ids.find(value)
+        if is_usable_stem(item):
+            slots[slot] = item
+        else:
             found.note(Fault.BAD_ITEM_ID, path)
     return slots

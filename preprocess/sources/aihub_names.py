@@ -17,10 +17,10 @@ _NEWEST = re.compile(r"_add(/|$)|v230428", re.IGNORECASE)
 _LONG = re.compile(r"^(\d{4})_\d{4}_\d+_[A-Z]_(?:.+_)?([A-Z]\d{3})_(\d{3})$")
 """Release 1's name of a model's image: day, day, width, studio, look, optional items, look, frame."""
 
-_USABLE = re.compile(r"^[\w.,()\[\] +-]{1,56}$")
-"""Allowed stems of images: the stem becomes part of a sample's key, whose length a tar limits."""
-
-_ITEM = re.compile(r"^[\w.-]{1,16}$")
+_FORBIDDEN = frozenset('/\\*?"<>|')
+"""Characters that many file systems forbid: a name with one was not read as it was meant."""
+_LONGEST = 255
+"""Characters of a file's name; no file system allows more."""
 
 
 def leaf_of(folder: str) -> Leaf | None:
@@ -50,13 +50,8 @@ def is_newest(path: str) -> bool:
 
 
 def is_usable_stem(stem: str) -> bool:
-    """Return whether an image's stem can become part of a key."""
-    return _USABLE.match(stem) is not None
-
-
-def is_usable_item(item: str) -> bool:
-    """Return whether an item's id can become part of a key."""
-    return _ITEM.match(item) is not None
+    """Return whether an image's stem, or a garment's id, can be that of a file; any such name can become a key."""
+    return 0 < len(stem) <= _LONGEST and stem.isprintable() and _FORBIDDEN.isdisjoint(stem) and stem.strip() == stem
 
 
 def short_stem(stem: str) -> str:

@@ -19,6 +19,9 @@ from preprocess.sources.archives import Archive, is_junk, size_limit
 from preprocess.sources.parts import archives_in, is_archive
 from preprocess.sources.zips import Member
 
+PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
+"""Suffixes of images; if a stem has several, the first of these is used."""
+
 
 class Files:
     """Read access to a folder by relative paths with '/' as separator; nothing outside it can be reached.
@@ -30,6 +33,7 @@ class Files:
         if not root.is_dir():
             raise UserError(f"--src {root}: no such folder; give the folder that the dataset was unpacked to")
         self.root = root
+        self.src = root
         self._archives: tuple[Archive, ...] | None = None
         self._about_archives = Tally()
 
@@ -81,6 +85,10 @@ class Files:
             raise RecordError(
                 Fault.UNREADABLE_FILE, path, f"{error.strerror}; check the disk or fetch it again"
             ) from error
+
+    def place(self, path: str) -> Path:
+        """Return where a file is, for messages."""
+        return self.root / path
 
     def size(self, path: str) -> int:
         """Return a file's uncompressed size in bytes, -1 if it is missing."""
@@ -183,3 +191,9 @@ def _leads_inside(path: str, root: str) -> bool:
 def normal(name: str) -> str:
     """Return the name in composed Unicode: some file systems and unzip programs decompose Korean."""
     return unicodedata.normalize("NFC", name)
+
+
+def by_suffix(names: list[str]) -> list[str]:
+    """Return the names in order of their suffixes, so that of several images with one stem the usual one is first."""
+    ranks = {suffix: rank for rank, suffix in enumerate(PICTURES)}
+    return sorted(names, key=lambda name: ranks.get(f".{name.rpartition('.')[2].lower()}", len(ranks)))

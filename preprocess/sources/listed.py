@@ -2,37 +2,24 @@
 
 Stems are unique within a group: a split's folder of VITON-HD, a category of Dress Code. A list may pair a person with
 another person's garment (an unpaired try-on). No image shows that, so such a row is replaced by the person with the
-garment that is worn.
-
-A list is a text file with one pair per row, in columns separated by spaces or tabs. Its name is `train_pairs.txt`,
-`test_pairs.txt`, `test_pairs_paired.txt`, `test_pairs_unpaired.txt`, or one of these with `val` or `valid`. A row is
-PERSON GARMENT or PERSON GARMENT CATEGORY. Folders before the names, blank lines, a missing newline at the end and a
-byte order mark are accepted.
+garment that is worn; see `worn_garments`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from os.path import splitext
 from typing import Literal, NamedTuple, get_args
 
-from common.errors import UserError
-from preprocess.faults import Exclusion, Fault, RecordError, Tally
+from preprocess.faults import Exclusion, Fault, Tally
 from preprocess.label_tables import Pixelwise
-from preprocess.sources.aihub_names import is_usable_stem
-from preprocess.sources.files import Files, normal
+from preprocess.sources.files import Files
 from preprocess.sources.record import UNWANTED_GARMENT, Record
 from schemas import Garment, Pairing, Source, Split, Views
 
 Kind = Literal["person-image", "person-pose", "person-parse", "product-image", "product-parse"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-PICTURES = (".jpg", ".jpeg", ".png")
-
-_LIST = re.compile(r"^(train|test|val|valid|validation)_?[a-z]*_?pairs.*\.txt$", re.IGNORECASE)
 
 
 class Pair(NamedTuple):
@@ -61,6 +48,8 @@ class Listed:
     """Kind → (group, stem) → path"""
     pairs: dict[tuple[str, str, str, str], Pair] = field(default_factory=dict)
     """By split, group and stems; in the order of the lists"""
+    lists: list[str] = field(default_factory=list)
+    """Paths of the lists of pairs"""
     found: Tally = field(default_factory=Tally)
     excluded: Counter[Exclusion] = field(default_factory=Counter)
 
@@ -77,6 +66,10 @@ class Listed:
     def add_pair(self, pair: Pair) -> None:
         """Add a pair unless it is already present: several lists may name the same pair."""
         self.pairs.setdefault((pair.split, pair.group, pair.person, pair.product), pair)
+
+    def stems(self, kind: Kind, groups: Sequence[str]) -> list[str]:
+        """Return the stems of a kind's files in some groups."""
+        return [stem for group, stem in self.paths[kind] if group in groups]
 
     def path(self, kind: Kind, group: str, stem: str) -> str:
         """Return a file's path, "" if it is missing."""
@@ -110,43 +103,3 @@ class Listed:
                 product_parse=self.path("product-parse", pair.group, pair.product),
                 labels=self.labels,
             )
-
-
-class Row(NamedTuple):
-    """One row: the stems of the person's and the garment's image, and the third column, "" without one."""
-
-    person: str
-    garment: str
-    category: str
-
-
-def list_split(name: str) -> Split | None:
-    """Return the split whose pairs a file of this name lists, None for other files."""
-    match = _LIST.match(name)
-    return None if match is None else "train" if match[1].lower() == "train" else "val"
-
-
-def read_list(files: Files, path: str, found: Tally) -> Iterator[Row]:
-    """Yield the distinct rows of a list; unusable and repeated rows are counted in ``found``.
-
-    Raise UserError if the list cannot be read.
-    """
-    seen: set[Row] = set()
-    try:
-        text = files.read(path).decode("utf-8-sig")
-    except (RecordError, UnicodeDecodeError) as error:
-        raise UserError(f"{files.root / path}: not a text file of pairs ({error}); fetch the file again") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        columns = line.split()
-        if not columns:
-            continue
-        stems = [splitext(normal(name).replace("\\", "/").rpartition("/")[2])[0] for name in columns[:2]]
-        if len(columns) not in (2, 3) or not all(is_usable_stem(stem) for stem in stems):
-            found.note(Fault.BAD_PAIR, f"{path}, line {number}")
-            continue
-        row = Row(stems[0], stems[1], columns[2] if len(columns) == 3 else "")
-        if row in seen:
-            found.note(Fault.REPEATED_PAIR, f"{path}, line {number}")
-        else:
-            seen.add(row)
-            yield row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -9,6 +10,13 @@ from typing import Literal, NamedTuple
 from preprocess.faults import Exclusion, Fault
 from preprocess.label_tables import Labels
 from schemas import Garment, Pairing, Split, View
+
+LONGEST_KEY = 85
+"""Characters of a key: the name of a tar's member is the key and an ending, and has 100 bytes."""
+_DIGITS = 12
+"""Hexadecimal digits of the digest in a key: two of a million records have the same with a chance of 1 in 500."""
+_KEPT = 60
+"""Characters of the ids in a key with a digest."""
 
 Subject = Literal["person", "product"]
 File = Literal["image", "pose", "parse"]
@@ -70,10 +78,25 @@ class Record:
     labels: Labels = "aihub"
     """Label table of the person's parse; all but AI-Hub's are label maps, and their garments have no landmarks"""
 
+    distinct: bool = False
+    """Whether the key gets a digest, as another record would have the same key; see `planning.plan`"""
+
     @property
     def key(self) -> str:
-        """The sample's name: unique in the dataset, without dots."""
-        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.part}_{self.look}_{self.frame}_{self.item}_{self.side}")
+        """The sample's name: without dots, and short enough for a tar.
+
+        It is the record's ids, with '-' for other characters than letters, digits, '_' and '-'. Long and non-ASCII ids
+        would be cut or become a row of '-', so these keys end in a digest of the ids.
+        """
+        ids = f"{self.part}_{self.look}_{self.frame}_{self.item}_{self.side}"
+        key = re.sub(r"[^A-Za-z0-9_-]", "-", ids)
+        if len(key) <= LONGEST_KEY and ids.isascii() and not self.distinct:
+            return key
+        parts = [self.part, self.look, self.frame, self.item, self.side]
+        if self.distinct:
+            parts += [self.person_image, self.product_image]
+        digest = hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()  # no id has a NUL
+        return f"{key[:_KEPT]}-{digest[:_DIGITS]}"
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """VITON-HD and the older VITON: people and garments in folders per split, matched by their stems.
 
-Folder names vary between copies; they are listed newest first, and if several folders of a kind have the same stem, the
-first is used. A person's own garment has the person's name: 00006_00.jpg and 00006_00.jpg in VITON-HD, 000001_0.jpg and
-000001_1.jpg in VITON.
+Folder names vary between copies (`*-bytedance` are GP-VTON's); they are listed newest first, and if several folders of
+a kind have the same stem, the first is used. A person's own garment has the person's name: 00006_00.jpg and
+00006_00.jpg in VITON-HD, 000001_0.jpg and 000001_1.jpg in VITON. In a dataset of one's own the names may be any, and
+images may lie in folders below these.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from os.path import splitext
 
 from common.errors import UserError
@@ -14,8 +16,10 @@ from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import read_header
 from preprocess.label_tables import Pixelwise
 from preprocess.sources.aihub_names import is_usable_stem
-from preprocess.sources.files import Files, normal
-from preprocess.sources.listed import KINDS, PICTURES, Kind, Listed, Pair, Row, list_split, read_list
+from preprocess.sources.files import PICTURES, Files, by_suffix, normal
+from preprocess.sources.listed import KINDS, Kind, Listed, Pair
+from preprocess.sources.pair_lists import Known, Names, is_unpaired_list, list_split, read_list
+from preprocess.sources.worn_garments import Listing, worn_garments
 from schemas import Split
 
 _FOLDERS: dict[str, Kind] = {
@@ -23,11 +27,17 @@ _FOLDERS: dict[str, Kind] = {
     "cloth": "product-image",
     "cloth-mask": "product-parse",
     "cloth_mask": "product-parse",
+    "cloth_mask-bytedance": "product-parse",
     "image-parse-v3": "person-parse",
     "image-parse": "person-parse",
+    "image_parse": "person-parse",
+    "image-parse-new": "person-parse",
+    "parse-bytedance": "person-parse",
+    "parse": "person-parse",
     "openpose_json": "person-pose",
     "openpose-json": "person-pose",
     "pose": "person-pose",
+    "keypoints": "person-pose",
 }
 """Name of a folder → kind of its files."""
 
@@ -36,6 +46,8 @@ _POSE_SUFFIX = "_keypoints"
 _PAINTED = "_vis"
 _OLD_SIZE = (192, 256)
 _OLD_POSES = "pose"
+_ONLY_FRAME = "0"
+"""The frame of a person whose name gives none."""
 
 
 def is_viton_hd(folders: set[str]) -> bool:
@@ -53,19 +65,25 @@ def open_viton_hd(files: Files) -> Listed:
     lists: list[tuple[Split, str]] = []
     folders: list[tuple[str, list[str]]] = []
     for folder, names in files.walk(data.found):
-        if _leaf(folder) in _FOLDERS:
+        if _kind_folder(folder):
             folders.append((folder, names))
         lists += [(split, f"{folder}/{name}" if folder else name) for name in names if (split := list_split(name))]
-    for folder, names in sorted(folders, key=lambda entry: (_RANK[_leaf(entry[0])], entry[0])):
+    for folder, names in sorted(folders, key=lambda entry: (_RANK[_leaf(_kind_folder(entry[0]))], entry[0])):
         _add_folder(data, folder, names)
     if not lists:
-        raise UserError(f"--src {files.root}: no train_pairs.txt or test_pairs.txt; put them next to train/ and test/")
+        raise UserError(f"--src {files.src}: no train_pairs.txt or test_pairs.txt; put them next to train/ and test/")
     groups = {group for paths in data.paths.values() for group, _ in paths}
-    for split, path in sorted(lists):
-        for row in read_list(files, path, data.found):
-            _add_row(data, split, split if split in groups else "", row, path)
+    data.lists = [path for _, path in sorted(lists)]
+    _add_pairs(data, [row for split, path in sorted(lists) for row in _listed(data, split, path, groups)])
     data.labels = _labels(data)
     return data
+
+
+def _kind_folder(folder: str) -> str:
+    """Return the folder of a kind of files that this folder is or is in, "" for none."""
+    parts = folder.split("/")
+    ends = (end for end in range(len(parts), 0, -1) if parts[end - 1].lower() in _FOLDERS)
+    return next(("/".join(parts[:end]) for end in ends), "")
 
 
 def _leaf(folder: str) -> str:
@@ -82,9 +100,10 @@ _SPLITS = ("train", "test", "val", "valid", "validation")
 
 
 def _add_folder(data: Listed, folder: str, names: list[str]) -> None:
-    kind, group = _FOLDERS[_leaf(folder)], _group(folder)
+    top = _kind_folder(folder)
+    kind, group, below = _FOLDERS[_leaf(top)], _group(top), normal(folder[len(top) + 1 :])
     suffixes = (".json",) if kind == "person-pose" else PICTURES
-    for name in names:
+    for name in by_suffix(names):
         stem, suffix = splitext(normal(name))
         if suffix.lower() not in suffixes:
             continue
@@ -94,22 +113,51 @@ def _add_folder(data: Listed, folder: str, names: list[str]) -> None:
         if kind == "person-parse" and stem.endswith(_PAINTED):
             data.found.note(Fault.COLOUR_PARSE, path)
         elif is_usable_stem(stem):
-            data.add_file(kind, group, stem, path)
+            data.add_file(kind, group, f"{below}/{stem}" if below else stem, path)
         else:
             data.found.note(Fault.BAD_NAME, path)
 
 
-def _add_row(data: Listed, split: Split, group: str, row: Row, path: str) -> None:
-    look, _, frame = row.person.rpartition("_")
-    if not look:
-        data.found.note(Fault.BAD_PAIR, f"{path}: {row.person}")
-        return
-    garment = row.garment
-    if garment.rpartition("_")[0] != look:
-        data.found.note(Fault.UNPAIRED_ROW, f"{path}: {row.person} {row.garment}")
-        own = row.person, f"{look}_1"
-        garment = next((stem for stem in own if data.path("product-image", group, stem)), row.person)
-    data.add_pair(Pair(split, group, row.person, garment, look, frame, garment, "upper"))
+def _listed(data: Listed, split: Split, path: str, groups: set[str]) -> Iterator[Listing]:
+    """Yield the rows of a list."""
+    group = split if split in groups else ""
+    known = Known(*(Names(data.stems(kind, [group])) for kind in ("person-image", "product-image")))
+    for row in read_list(data.files, path, data.found, known):
+        where = f"{path}: {row.person} {row.garment}"
+        yield Listing(split, group, row.person, row.garment, path, is_unpaired_list(path), where)
+
+
+def _add_pairs(data: Listed, rows: Sequence[Listing]) -> None:
+    """Add the pairs of people and the garments that they wear."""
+    prefixes = _prefixes(rows)
+
+    def look_of(row: Listing) -> str:
+        look = row.person.rpartition("_")[0]
+        return "" if (row.group, look) in prefixes else look
+
+    def own(row: Listing) -> str:
+        look = look_of(row)
+        if row.garment == row.person or (look and row.garment.rpartition("_")[0] == look):
+            return row.garment
+        stems = [row.person, f"{look}_1"] if look else [row.person]
+        return next((stem for stem in stems if data.path("product-image", row.group, stem)), "")
+
+    for row, garment in worn_garments(rows, own, lambda row: row.person, data.found):
+        look, frame = look_of(row), row.person.rpartition("_")[2]
+        if not look or garment.rpartition("_")[0] != look:
+            look, frame = row.person, _ONLY_FRAME
+        data.add_pair(Pair(row.split, row.group, row.person, garment, look, frame, garment, "upper"))
+
+
+def _prefixes(rows: Sequence[Listing]) -> set[tuple[str, str]]:
+    """Return the beginnings of names that several people in several garments share, as IMG_1 and IMG_2: no looks."""
+    people: dict[tuple[str, str], set[str]] = {}
+    garments: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        beginning = row.group, row.person.rpartition("_")[0]
+        people.setdefault(beginning, set()).add(row.person)
+        garments.setdefault(beginning, set()).add(row.garment)
+    return {beginning for beginning in people if len(people[beginning]) > 1 and len(garments[beginning]) > 1}
 
 
 def _labels(data: Listed) -> Pixelwise:

@@ -110,7 +110,7 @@ def inspect_listed(
         progress(done, len(subjects))
     groups = sorted({group for paths in data.paths.values() for group, _ in paths})
     return ListedReport(
-        src=str(files.root),
+        src=str(files.src),
         source=source,
         labels=data.labels,
         files={group: {kind: _count(data, kind, group) for kind in data.needs} for group in groups},

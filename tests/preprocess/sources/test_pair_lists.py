@@ -5,7 +5,7 @@ import pytest
 from common.errors import UserError
 from preprocess.faults import Fault, Tally
 from preprocess.sources.files import Files
-from preprocess.sources.listed import Row, list_split, read_list
+from preprocess.sources.pair_lists import Row, list_split, read_list
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,8 @@ from preprocess.sources.listed import Row, list_split, read_list
         ("test_pairs_unpaired.txt", "val"),
         ("valid_pairs.txt", "val"),
         ("readme.txt", None),
-        ("train_pairs.csv", None),
+        ("train_pairs.csv", "train"),
+        ("test_pairs_unpaired_1018.txt", "val"),
     ],
 )
 def test_names_of_lists(name: str, split: str | None) -> None:
