@@ -83,7 +83,10 @@ class Fault(StrEnum):
     UTF_16_TEXT = "utf-16-text", _REPAIRED, "text in UTF-16; read as such"
 
     # Images
-    BAD_IMAGE = "bad-image", _REJECTED, "a truncated or absurdly large image, or not an image"
+    BAD_IMAGE = "bad-image", _REJECTED, "a truncated image, or not an image"
+    CORRUPT_IMAGE = "corrupt-image", _REJECTED, "a JPEG with missing or corrupt data, of which libjpeg warns"
+    UNUSUAL_PIXELS = "unusual-pixels", _REJECTED, "pixels in floating point, or 16 bits that are mostly unused"
+    TRANSPARENT_IMAGE = "transparent-image", _REPAIRED, "an image that is transparent in places; shown on white"
     TURNED_IMAGE = "turned-image", _REPAIRED, "an image on its side with upright labels; turned upright"
     EXIF_TURNED = "exif-turned", _REPAIRED, "stored on its side, with an EXIF orientation; turned upright"
     MPO_IMAGE = "mpo-image", _REPAIRED, "several images in one JPEG file; the first is read"

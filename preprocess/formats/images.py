@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.jpeg import cut_below, frame_of
+from preprocess.formats.jpeg import cut_below, frame_of, listening
 from schemas import MID_GREY, Crop
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_PIXEL_LIMIT = 100_000_000
+PIXEL_LIMIT = 100_000_000
+"""Pixels above which an image is not decoded: 100 million take 300 MB, and no camera of these datasets takes more."""
 _FLAGS = {
     1: cv2.IMREAD_COLOR_RGB,
     # cv2 rejects IMREAD_REDUCED_COLOR_n combined with IMREAD_COLOR_RGB; without the BGR bit the combination works.
@@ -28,9 +30,29 @@ _FLAGS = {
 
 _ORIENTATION = 0x0112
 _LYING = (5, 6, 7, 8)
-_PNG = b"\x89PNG"
-_PNG_DEPTH = 24
-"""Offset of the bit depth in a PNG."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER = struct.Struct(">II2B")
+_PNG_HEADER_AT = 16
+_WITH_ALPHA = (4, 6)
+"""Colour types of PNGs with an alpha channel."""
+_UNUSUAL = ("F", "I", "LAB", "HSV")
+"""Pillow's modes of images that have no plain meaning in 8 bits: floating point, 32 bits, other colour spaces."""
+_USED = 16
+"""Least brightest level, of 256, of an image of 16 bits; a darker one has values of 12 bits or fewer."""
+
+
+class _Form(NamedTuple):
+    """What an image's first bytes say: (width, height) as stored, and what asks for another way to decode it."""
+
+    size: tuple[int, int]
+    unusual: bool = False
+    deep: bool = False
+    alpha: bool = False
+    has_exif: bool = False
+
+    @property
+    def too_large(self) -> bool:
+        return self.size[0] * self.size[1] > PIXEL_LIMIT
 
 
 class Header(NamedTuple):
@@ -45,18 +67,56 @@ def read_header(data: bytes) -> Header | None:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             size, mode, kind = image.size, image.mode, image.format
-            orientation = image.getexif().get(_ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            orientation = _orientation(image)
+            small = size[0] * size[1] <= PIXEL_LIMIT
+            transparent = small and image.has_transparency_data and _is_transparent(image)
+    except Exception:  # a decoder that fails on odd bytes, in whatever way, has found no image
         return None
-    deep = mode.startswith("I") or (data.startswith(_PNG) and data[_PNG_DEPTH] == 16)
+    deep = mode.startswith("I") or (data.startswith(_PNG) and data[_PNG_HEADER_AT + 8] == 16)
     oddities = {
-        Fault.EXIF_TURNED: orientation in range(2, 9),
+        Fault.TOO_LARGE: not small,
+        Fault.UNUSUAL_PIXELS: mode in _UNUSUAL and not data.startswith(_PNG),
+        Fault.EXIF_TURNED: orientation != 1,
         Fault.MPO_IMAGE: kind == "MPO",
         Fault.CMYK_IMAGE: mode == "CMYK",
         Fault.SIXTEEN_BIT_IMAGE: deep,
+        Fault.TRANSPARENT_IMAGE: transparent,
     }
     upright = (size[1], size[0]) if orientation in _LYING else size
     return Header(upright, tuple(fault for fault, present in oddities.items() if present))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 if there is none, or one of a type that is no number."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+        number = int(value[0] if isinstance(value, tuple) else value)
+    except Exception:  # EXIF data may hold anything
+        return 1
+    return number if number in range(1, 9) else 1
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return isinstance(lowest, int) and lowest < 255
+
+
+def _form(data: bytes) -> _Form | None:
+    """Return an image's form, None if the bytes are not an image. The usual kinds take a few microseconds."""
+    if frame := frame_of(data):
+        return _Form((frame.width, frame.height), has_exif=frame.has_exif)
+    if data.startswith(_PNG) and len(data) > _PNG_HEADER_AT + _PNG_HEADER.size:
+        width, height, depth, colours = _PNG_HEADER.unpack_from(data, _PNG_HEADER_AT)
+        alpha = colours in _WITH_ALPHA or b"tRNS" in data[: data.find(b"IDAT")]
+        return _Form((width, height), deep=depth == 16, alpha=alpha)
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            deep = image.mode.startswith("I;16")
+            return _Form(image.size, image.mode in _UNUSUAL, deep, image.has_transparency_data)
+    except Image.DecompressionBombError:
+        return _Form((PIXEL_LIMIT, 2))
+    except Exception:  # as in `read_header`
+        return _Form((0, 0), unusual=True) if data.startswith((b"II*\0", b"MM\0*")) else None
 
 
 def decode(
@@ -66,22 +126,85 @@ def decode(
 
     Some of AI-Hub's images are on their side while their labels are for the upright image: if ``labelled_size``
     (width, height) is portrait and the image is landscape, it is rotated by 270° (counter-clockwise). Return the
-    pixels and whether they were rotated. Raise RecordError `bad-image` if the image cannot be decoded.
+    pixels and whether they were rotated. Transparent pixels become white.
+
+    Raise RecordError `bad-image` if the image cannot be decoded, `corrupt-image` if libjpeg warns of its data,
+    `too-large` if it has too many pixels, and `unusual-pixels` if these are none of 8 or 16 bits; neither is decoded.
     """
-    pixels = None if is_cut_short(data) else decode_as(data, _FLAGS[factor])
-    if pixels is None:
-        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file again")
+    pixels = _decoded(data, path, factor)
     height, width = pixels.shape[:2]
-    if height * width * factor**2 > _PIXEL_LIMIT:
-        raise RecordError(
-            Fault.BAD_IMAGE,
-            path,
-            f"{factor * width}x{factor * height} pixels are more than any camera of the dataset takes",
-        )
     sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and width > height
     if sideways:
         pixels = np.asarray(cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE), np.uint8)  # = 270° counter-clockwise
     return pixels, sideways
+
+
+def _decoded(data: bytes, path: str, factor: int) -> Pixels:
+    form = None if is_cut_short(data) else _form(data)
+    if form is None:
+        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file again")
+    if form.too_large:
+        width, height = form.size
+        raise RecordError(
+            Fault.TOO_LARGE, path, f"{width}x{height} pixels are more than any camera of the dataset takes"
+        )
+    if form.unusual:
+        raise RecordError(
+            Fault.UNUSUAL_PIXELS, path, "neither 8 nor 16 bits of grey or RGB; convert it to an 8-bit image"
+        )
+    pixels = _on_white(data, factor) if form.alpha else None
+    if pixels is None:
+        pixels = _plain(data, path, factor, has_exif=form.has_exif)
+    if form.deep and pixels.max() < _USED:
+        raise RecordError(Fault.UNUSUAL_PIXELS, path, "16 bits that are mostly unused; convert it to an 8-bit image")
+    return pixels
+
+
+def _plain(data: bytes, path: str, factor: int, *, has_exif: bool) -> Pixels:
+    """Decode with cv2, upright."""
+    flags, turn = _FLAGS[factor], 1
+    if has_exif:
+        # cv2 takes the first two bytes of an orientation of any type for it.
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+                turn = _orientation(image)
+        except Exception:  # as in `read_header`
+            turn = 1
+    pixels, corrupt = _imdecode(data, flags)
+    if pixels is None:
+        raise RecordError(Fault.BAD_IMAGE, path, "cannot be decoded whole; fetch the file again")
+    if corrupt:
+        raise RecordError(Fault.CORRUPT_IMAGE, path, "its data is corrupt in places; fetch the file again")
+    return _turned(pixels, turn)
+
+
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Return an image upright by its EXIF orientation."""
+    if orientation == 1:
+        return pixels
+    if orientation in _LYING:
+        pixels = np.asarray(cv2.transpose(pixels), np.uint8)
+    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # 5 is the transposition alone
+    code = flips.get(orientation)
+    return pixels if code is None else np.asarray(cv2.flip(pixels, code), np.uint8)
+
+
+def _on_white(data: bytes, factor: int) -> Pixels | None:
+    """Return an image that is transparent in places on white; None if it is opaque, or cannot be decoded."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            upright = ImageOps.exif_transpose(image)
+            if not _is_transparent(upright):
+                return None
+            white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
+            pixels = np.asarray(Image.alpha_composite(white, upright.convert("RGBA")).convert("RGB"), np.uint8)
+    except Exception:  # as in `read_header`
+        return None
+    if factor > 1:
+        size = max(1, pixels.shape[1] // factor), max(1, pixels.shape[0] // factor)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.ascontiguousarray(pixels)
 
 
 def decode_above(
@@ -93,7 +216,7 @@ def decode_above(
     ``factor``-th; None if the image can only be decoded whole, or not at all.
     """
     frame = frame_of(data)
-    if frame is None or frame.width * frame.height > _PIXEL_LIMIT:
+    if frame is None or frame.width * frame.height > PIXEL_LIMIT:
         return None
     sideways = labelled_size is not None and labelled_size[0] < labelled_size[1] and frame.width > frame.height
     upper = None if sideways else cut_below(data, frame, bottom)
@@ -107,12 +230,26 @@ def is_cut_short(data: bytes) -> bool:
 
 
 def decode_as(data: bytes, flags: int) -> Pixels | None:
-    """Decode with cv2's ``flags`` (IMREAD_…), even a truncated file; None if cv2 cannot."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:
+    """Decode with cv2's ``flags`` (IMREAD_…); None if cv2 cannot, or the image is corrupt or has too many pixels."""
+    form = _form(data)
+    if form is None or form.too_large:
         return None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
+    pixels, corrupt = _imdecode(data, flags)
+    return None if corrupt else pixels
+
+
+def _imdecode(data: bytes, flags: int) -> tuple[Pixels | None, bool]:
+    """Decode with cv2; also return whether a JPEG's data is corrupt."""
+    try:
+        if not data.startswith(b"\xff\xd8"):
+            pixels, corrupt = cv2.imdecode(np.frombuffer(data, np.uint8), flags), False
+        else:
+            with listening() as heard:
+                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            corrupt = heard.found
+    except cv2.error:
+        return None, False
+    return None if pixels is None else np.asarray(pixels, np.uint8), corrupt
 
 
 def cut(pixels: Pixels, crop: Crop) -> Pixels:

@@ -1,4 +1,6 @@
-"""Truncates a JPEG to its upper rows: it is decoded from the top, so half an image takes half the time.
+"""What libjpeg does not do by itself: decoding a JPEG's upper rows alone, and telling that its data is corrupt.
+
+An image is decoded from the top, so half of it takes half the time.
 
 libjpeg stops at the height given in the file. Only plain files are truncated: one scan from top to bottom, nothing
 after it, and no EXIF data that may rotate it. The decoded rows are then bit-identical.
@@ -6,6 +8,13 @@ after it, and no EXIF data that may rotate it. The decoded rows are then bit-ide
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 _START = b"\xff\xd8"
@@ -66,3 +75,64 @@ def cut_below(data: bytes, frame: Frame, rows: int) -> bytes | None:
     if not frame.plain or frame.has_exif or kept >= frame.height or data.find(_END, frame.scan) != len(data) - 2:
         return None
     return data[: frame.place] + kept.to_bytes(2) + data[frame.place + 2 : -2]
+
+
+_WARNING = re.compile(
+    rb"^(?:Corrupt JPEG data: (?!\d+ extraneous bytes before marker 0xd9)|Premature end of JPEG|Inconsistent progression|"
+    rb"Invalid SOS parameters|Unsupported marker type|Invalid (?:component|crop|scan|color)).*$\n?",
+    re.MULTILINE,
+)
+"""libjpeg's warnings of wrong pixels; bytes between the pixels and the end, which many programs leave, do no harm."""
+_HARMLESS = re.compile(rb"^Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9\s*$\n?", re.MULTILINE)
+_STDERR = 2
+_redirected = threading.Lock()
+
+
+class Warnings:
+    """Whether libjpeg warned while it decoded an image."""
+
+    found = False
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Warnings]:
+    """Take libjpeg's warnings from stderr, its only way to give them; whatever else is written meanwhile passes."""
+    warnings = Warnings()
+    with contextlib.ExitStack() as stack:
+        if not _redirected.acquire(blocking=False):  # another thread listens; images are decoded in one thread
+            yield warnings
+            return
+        stack.callback(_redirected.release)
+        try:
+            kept, spool = os.dup(_STDERR), _spool(os.getpid())
+            os.dup2(spool, _STDERR)
+        except OSError:  # there is no stderr
+            yield warnings
+            return
+        try:
+            yield warnings
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
+            if size := os.lseek(spool, 0, os.SEEK_CUR):
+                warnings.found = _heard(os.pread(spool, size, 0))
+                os.lseek(spool, 0, os.SEEK_SET)
+
+
+def _heard(text: bytes) -> bool:
+    """Return whether a warning of wrong pixels is in the text; the rest of it is written to stderr."""
+    rest = _HARMLESS.sub(b"", _WARNING.sub(b"", text))
+    if rest:
+        os.write(_STDERR, rest)
+    return _WARNING.search(text) is not None
+
+
+@lru_cache(maxsize=1)
+def _spool(_: int) -> int:
+    """Return the file descriptor that takes stderr in this process; a forked process gets its own."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("stderr")
+    descriptor, path = tempfile.mkstemp()
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108 -- Windows refuses, and removes it later
+    return descriptor

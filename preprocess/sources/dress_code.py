@@ -149,13 +149,12 @@ class _Layout:
     def _person(self, category: str, stem: str) -> str:
         """Return the name of a person in the pairs: the number, or a stem of one's own, whose files are added."""
         match = _NAME.match(stem)
-        if match is not None and match[2] == _PERSON:
-            stem = match[1]
-        else:
+        name = match[1] if match and match[2] == _PERSON else stem
+        if name == stem:
             self._use("person-image", category, stem, self._images.get((category, stem), ""))
         for kind, labels in self._labels.items():
-            self._use(kind, category, stem, labels.get((category, stem), ""))
-        return stem
+            self._use(kind, category, name, labels.get((category, name), "") or labels.get((category, stem), ""))
+        return name
 
     def _product(self, category: str, stem: str) -> str:
         match = _NAME.match(stem)

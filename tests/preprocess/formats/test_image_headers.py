@@ -1,10 +1,15 @@
+import contextlib
 import io
+import struct
+import zlib
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from preprocess.formats.images import decode, read_header
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.images import decode, decode_as, read_header
 
 PIXELS = np.zeros((30, 40, 3), np.uint8) + np.array([200, 60, 20], np.uint8)
 
@@ -55,3 +60,140 @@ def test_every_oddity_is_named_and_decoded(name: str) -> None:
 def test_what_is_no_picture_has_no_header() -> None:
     assert read_header(b"") is None
     assert read_header(b"text") is None
+
+
+def gradient() -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    y, x = np.mgrid[:120, :90]
+    return np.stack([x * 255 // 90, y * 255 // 120, np.full_like(x, 40)], axis=-1).astype(np.uint8)
+
+
+def exif_of(kind: int, value: bytes, count: int = 1) -> bytes:
+    """Return a JPEG with an EXIF orientation of any type."""
+    entry = (
+        struct.pack(">HHI", 274, kind, count)
+        + (value.ljust(4, b"\0") if len(value) <= 4 else struct.pack(">I", 26))
+    )  # fmt: skip
+    tiff = b"MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4) + (value if len(value) > 4 else b"")
+    body = b"Exif\0\0" + tiff
+    data = saved(Image.fromarray(gradient()), "JPEG", quality=95)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "count", "turn"),
+    [
+        (3, b"\0\6", 1, True), (4, b"\0\0\0\6", 1, True), (5, struct.pack(">II", 6, 1), 1, True),
+        (5, struct.pack(">II", 6, 0), 1, False), (2, b"up\0", 3, False), (7, b"\6\0\0\0", 4, False),
+        (12, struct.pack(">d", float("nan")), 1, False), (3, b"\0\x63", 1, False), (99, b"\0\6", 1, False),
+        (3, b"\0\6", 2**31, False), (11, struct.pack(">f", 6.0), 1, True),
+    ],
+)  # fmt: skip
+def test_an_orientation_of_any_type(kind: int, value: bytes, count: int, turn: bool) -> None:
+    data = exif_of(kind, value, count)
+    header = read_header(data)
+    assert header is not None
+    pixels, _ = decode(data, "a.jpg", None)
+    assert pixels.shape == ((90, 120, 3) if turn else (120, 90, 3))
+    assert header.size == (pixels.shape[1], pixels.shape[0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_upright_as_pillow_has_it(orientation: int) -> None:
+    data = exif_of(3, struct.pack(">H", orientation))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))).astype(int)
+    assert np.abs(decode(data, "a.jpg", None)[0] - expected).max() <= 8
+
+
+def tiff(pixels: np.ndarray, *flags: int) -> bytes:
+    return bytes(cv2.imencode(".tiff", pixels, list(flags))[1].tobytes())
+
+
+UNUSUAL = {
+    "float grey": saved(Image.fromarray(gradient()[..., 0].astype(np.float32) / 255), "TIFF"),
+    "float RGB": tiff(gradient().astype(np.float32) / 255),
+    "double": tiff(gradient().astype(np.float64)),
+    "32 bits": saved(Image.fromarray(gradient()[..., 0].astype(np.int32)), "TIFF"),
+    "8 bits in 16": saved(Image.fromarray(gradient()[..., 0].astype(np.uint16)), "PNG"),
+    "12 bits in 16": saved(Image.fromarray(gradient()[..., 0].astype(np.uint16) * 16), "PNG"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_pixels_without_a_plain_meaning_are_rejected_by_name(name: str) -> None:
+    with pytest.raises(RecordError) as error:
+        decode(UNUSUAL[name], "a.tif", None)
+    assert error.value.reason is Fault.UNUSUAL_PIXELS
+
+
+def converted(mode: str, kind: str, **options: object) -> bytes:
+    return saved(Image.fromarray(gradient()).convert(mode), kind, **options)
+
+
+USUAL = {
+    "palette": (saved(Image.fromarray(gradient()).quantize(256), "PNG"), 20),
+    "palette GIF": (saved(Image.fromarray(gradient()).quantize(256), "GIF"), 20),
+    "CMYK JPEG": (converted("CMYK", "JPEG", quality=95), 12),
+    "CMYK TIFF": (converted("CMYK", "TIFF"), 12),
+    "opaque RGBA": (converted("RGBA", "PNG"), 0),
+    "WebP": (converted("RGB", "WEBP", lossless=True), 0),
+    "BMP": (converted("RGB", "BMP"), 0),
+    "TIFF": (converted("RGB", "TIFF", compression="tiff_lzw"), 0),
+    "16-bit TIFF": (tiff(gradient()[..., ::-1].astype(np.uint16) * 257), 1),
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_other_kinds_of_images_have_the_right_colours(name: str) -> None:
+    data, tolerance = USUAL[name]
+    assert np.abs(decode(data, "a", None)[0].astype(int) - gradient()).max() <= tolerance
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "palette"])
+def test_transparent_pixels_are_white(kind: str, factor: int) -> None:
+    picture = Image.fromarray(np.zeros((120, 90, 3), np.uint8)).convert("RGBA")
+    alpha = np.zeros((120, 90), np.uint8)
+    alpha[:60] = 255
+    picture.putalpha(Image.fromarray(alpha))
+    data = saved(picture.quantize(8), "PNG") if kind == "palette" else saved(picture, kind)
+    pixels, _ = decode(data, "a.png", None, factor)
+    assert pixels.shape == (120 // factor, 90 // factor, 3)
+    assert pixels[: 59 // factor].max() <= 2
+    assert pixels[61 // factor + 1 :].min() >= 253
+    header = read_header(data)
+    assert header is not None
+    assert header.odd == ("transparent-image",)
+
+
+def bomb(kind: str) -> bytes:
+    if kind == "JPEG":
+        data = bytearray(saved(Image.fromarray(gradient()), "JPEG"))
+        place = data.index(b"\xff\xc0") + 5
+        data[place : place + 4] = struct.pack(">HH", 30000, 30000)
+        return bytes(data)
+    data = bytearray(saved(Image.fromarray(gradient()), "PNG"))
+    data[16:24] = struct.pack(">II", 30000, 30000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_decompression_bomb_is_never_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bomb(kind)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(RecordError) as error:
+        decode(data, "a.png", None)
+    assert error.value.reason is Fault.TOO_LARGE
+    assert decode_as(data, cv2.IMREAD_GRAYSCALE) is None
+
+
+def test_any_bytes_are_an_image_or_rejected_by_name() -> None:
+    random = np.random.default_rng(0)
+    kinds = (UNUSUAL["float grey"], USUAL["palette"][0], USUAL["WebP"][0], USUAL["TIFF"][0], exif_of(3, b"\0\6"))
+    for number in range(150):
+        data = bytearray(kinds[number % len(kinds)])
+        for place in random.integers(0, min(len(data), 300), 8):
+            data[place] = random.integers(256)
+        read_header(bytes(data))
+        with contextlib.suppress(RecordError):
+            assert decode(bytes(data), "a", None)[0].shape[2] == 3

@@ -1,10 +1,14 @@
 """The upper rows of a JPEG are decoded alone, to the last bit as with the rest, and libjpeg says nothing."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 
-from preprocess.formats.jpeg import cut_below, frame_of
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.images import decode
+from preprocess.formats.jpeg import cut_below, frame_of, listening
 
 FULL, HALVED = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
 
@@ -84,3 +88,31 @@ def test_only_plain_files_are_cut(data: bytes) -> None:
 )  # fmt: skip
 def test_what_has_no_pixels_has_no_frame(data: bytes) -> None:
     assert frame_of(data) is None
+
+
+def damaged(kind: str) -> bytes:
+    data = jpeg(256, 400, *((cv2.IMWRITE_JPEG_PROGRESSIVE, 1) if kind == "progressive" else ()))
+    half = len(data) // 2
+    return data[:half] + (b"\xff\xd9" if kind != "a hole" else data[half + 3000 :])
+
+
+@pytest.mark.parametrize("kind", ["ends early", "progressive", "a hole"])
+def test_data_of_which_libjpeg_warns_is_a_fault(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RecordError) as error:
+        decode(damaged(kind), "a.jpg", None)
+    assert error.value.reason is Fault.CORRUPT_IMAGE
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("extra", [b"\0" * 5, b"\0" * 300])
+def test_bytes_between_pixels_and_end_do_no_harm(extra: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    data = jpeg(256, 400)
+    assert np.array_equal(decode(data[:-2] + extra + data[-2:], "a.jpg", None)[0], decode(data, "a.jpg", None)[0])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_others_write_to_stderr_meanwhile_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    with listening() as heard:
+        os.write(2, b"an estimate\n")
+    assert not heard.found
+    assert capfd.readouterr().err == "an estimate\n"
