@@ -14,6 +14,8 @@ from typing import Final, Literal, get_args
 from common.atomic import write_atomically
 from common.errors import UserError
 from preprocess.annotation.photographs import SUFFIXES
+from preprocess.formats.encodings import readings
+from preprocess.sources.files import normal
 from schemas import Garment, Split
 
 PAIRS: Final = "pairs.csv"
@@ -21,7 +23,9 @@ Folder = Literal["people", "garments"]
 FOLDERS: Final[tuple[Folder, ...]] = get_args(Folder)
 _COLUMNS: Final = ("person", "garment", "kind", "worn")
 _KINDS: Final[tuple[Garment, ...]] = get_args(Garment)
-_WORN: Final = {"yes": True, "no": False, "": False}
+_WORN: Final = {
+    "yes": True, "true": True, "y": True, "1": True, "no": False, "false": False, "n": False, "0": False, "": False,
+}  # fmt: skip
 _LONGEST: Final[dict[Folder, int]] = {"people": 36, "garments": 16}
 """Largest number of characters of an id: both ids become part of a sample's key."""
 
@@ -140,10 +144,7 @@ def _quoted(field: str) -> str:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the non-empty lines with their numbers. Raise UserError for an unexpected header."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    text = _text(path)
     header = text.split("\n", 1)[0]
     reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
@@ -159,6 +160,18 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         if any(value.strip() for value in row.values()):
             rows.append((reader.line_num, {name: value.strip() for name, value in row.items()}))
     return rows
+
+
+def _text(path: Path) -> str:
+    """Return the file's text; of several encodings that fit, the one whose words are names of photographs there."""
+    try:
+        texts = [text for text, _ in readings(path.read_bytes())]
+        names = {normal(photo.stem) for folder in FOLDERS for photo in (path.parent / folder).iterdir()}
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    if not texts:
+        raise UserError(f"{path}: not a text file; save it as CSV in UTF-8")
+    return max(texts, key=lambda text: sum(name in normal(text) for name in names)).replace("\r\n", "\n")
 
 
 def _pair(row: dict[str, str], photos: dict[Folder, dict[str, Photo]], where: str) -> Pair:
@@ -177,6 +190,12 @@ def _pair(row: dict[str, str], photos: dict[Folder, dict[str, Photo]], where: st
 
 
 def _find(name: str, photos: dict[str, Photo], folder: Folder, where: str) -> Photo:
+    """Return the photograph of a name: of another case, decomposed, or behind its folder too."""
+    leaf = normal(name).replace("\\", "/").rpartition("/")[2]
+    same = [file for file in photos if normal(file) == leaf]
+    same = same or [file for file in photos if normal(file).casefold() == leaf.casefold()]
+    if len(same) == 1:
+        return photos[same[0]]
     if name not in photos:
         similar = difflib.get_close_matches(name, photos, n=3, cutoff=0.3) or list(photos)[:3]
         raise UserError(f"{where}: no {name!r} in {folder}/; similar names: {', '.join(similar)}")

@@ -11,12 +11,12 @@ from typing import Literal
 import click
 
 from common.errors import UserError
-from common.options import FOLDER, Location, examples, options_of
+from common.options import Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
-from preprocess.cli.options import SOURCE, WORKERS
+from preprocess.cli.options import FOLLOW_LINKS, SOURCE, SRC, WORKERS, notice_links
 from preprocess.faults import Exclusion
-from preprocess.planning.datasets import Dataset, open_dataset, recognise
+from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
 from preprocess.planning.splits import find_near_duplicates, keep_together
 from preprocess.sharding import (
@@ -132,7 +132,8 @@ _MACHINES = options_of(
         "prep build-shards --src aihub/ --garment all --pairing both --out all-shards/",
     ),
 )
-@click.option("--src", type=FOLDER, required=True, help="Folder with the dataset.")
+@SRC
+@FOLLOW_LINKS
 @click.option(
     "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
 )
@@ -149,6 +150,7 @@ _MACHINES = options_of(
 @click.option("--check", is_flag=True, help="First read all inputs of finished samples again: has any changed?")
 def build_shards(
     src: Path,
+    follow_links: bool,
     out: Path | str,
     selection: DataSelection,
     machines: Machines,
@@ -165,7 +167,8 @@ def build_shards(
     engine = machines.engine_function()
     if machines.engine == "ray":  # worker processes have other working folders
         src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
-    files, folder = Files(src), open_storage(out, "--out")
+    files, folder = Files(src, follow_links=follow_links), open_storage(out, "--out")
+    notice_links(files)
     data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
     if check:
         _check(files, folder, planned, machines.processes)
@@ -201,11 +204,7 @@ def _plan(
     """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
     data = open_dataset(files, configuration.source)
     records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
-    if not records:
-        raise UserError(
-            f"--src {files.root}: no pair of a person and a garment for --garment {configuration.garment} "
-            f"--pairing {configuration.pairing} --views {configuration.views}; try --garment all --views all"
-        )
+    check_not_empty(files, data, records, configuration)
     with progress_bar("comparing") as progress:
         near_duplicates = find_near_duplicates(files, records, workers, progress, read_near_duplicates(out))
     return data, make_plan(files, keep_together(files, records, near_duplicates), configuration, near_duplicates)

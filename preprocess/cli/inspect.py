@@ -11,9 +11,9 @@ from typing import Literal
 import click
 from rich.cells import cell_len
 
-from common.options import FOLDER, examples
+from common.options import examples
 from common.progress import progress_bar
-from preprocess.cli.options import SOURCE, WORKERS
+from preprocess.cli.options import FOLLOW_LINKS, SOURCE, SRC, WORKERS, notice_links
 from preprocess.faults import Fault, Tally
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
@@ -26,18 +26,17 @@ _WIDTH = 100
 
 
 @click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
-@click.option(
-    "--src",
-    type=FOLDER,
-    required=True,
-    help="Folder with the dataset, or its zips.",
-)
+@SRC
+@FOLLOW_LINKS
 @SOURCE
 @WORKERS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect_command(src: Path, source: Source | Literal["auto"], workers: int | None, as_json: bool) -> None:
+def inspect_command(
+    src: Path, follow_links: bool, source: Source | Literal["auto"], workers: int | None, as_json: bool
+) -> None:
     """List what a dataset contains, how its parts match, and its faults; decodes no images."""
-    files = Files(src)
+    files = Files(src, follow_links=follow_links)
+    notice_links(files)
     kind = recognise(files) if source == "auto" else source
     report: Report | ListedReport
     with progress_bar("reading") as progress:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import click
 
 from common.options import Location
+from common.progress import notice
+from preprocess.faults import Fault, Tally
+from preprocess.sources.files import Files
 from schemas import Source
 
 SHARDS = click.option("--shards", type=Location(), required=True, help="Output of prep build-shards: a folder or URL.")
+SRC = click.option("--src", type=click.Path(path_type=Path), required=True, help="Folder with the dataset, or its zip.")
+FOLLOW_LINKS = click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to.")
 SOURCE = click.option(
     "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
     help="Kind of dataset; auto: recognise it.",
@@ -17,3 +23,13 @@ SOURCE = click.option(
 WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]"
 )
+
+
+def notice_links(files: Files) -> None:
+    """Say in one line that links to folders were skipped, if any were."""
+    found = Tally()
+    for _ in files.walk(found):
+        pass
+    if count := found.counts[Fault.LINKED_FOLDER]:
+        first = found.examples[Fault.LINKED_FOLDER][0]
+        notice("prep", f"--src {files.src}: {count} linked folders are skipped ({first}); to read them: --follow-links")

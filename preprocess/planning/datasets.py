@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from common.errors import UserError
+from preprocess.faults import Exclusion, Fault, Tally
 from preprocess.planning.pairing import records
 from preprocess.sources.aihub import AIHub, is_aihub, open_aihub
 from preprocess.sources.dress_code import is_dress_code, open_dress_code
@@ -14,7 +15,7 @@ from preprocess.sources.files import Files
 from preprocess.sources.listed import Listed
 from preprocess.sources.record import Record
 from preprocess.sources.viton_hd import is_viton_hd, open_viton_hd
-from schemas import Garment, Pairing, Source, Views
+from schemas import Configuration, Garment, Pairing, Source, Views
 
 LAYOUTS = (
     "AI-Hub 78 has folders Model-Image, Item-Image, … and a winfo*.json, VITON-HD has image and cloth next to each "
@@ -61,7 +62,8 @@ class AIHubPairs:
 
 def recognise(files: Files) -> Source:
     """Return the kind of dataset. Raise UserError if none is recognised, or several are in one folder."""
-    folders = {folder.lower() for folder, _ in files.walk()}
+    skipped = Tally()
+    folders = {folder.lower() for folder, _ in files.walk(skipped)}
     found: list[Source] = []
     if is_aihub(files):
         found.append("aihub")
@@ -70,10 +72,61 @@ def recognise(files: Files) -> Source:
     if is_dress_code(folders):
         found.append("dress-code")
     if not found:
-        raise UserError(f"--src {files.src}: no dataset recognised; {LAYOUTS}")
+        raise UserError(f"--src {files.src}: no dataset recognised{_skipped(skipped)}; {LAYOUTS}")
     if len(found) > 1:
         raise UserError(f"--src {files.src}: contains {' and '.join(found)}; give the folder of one, or --source")
     return found[0]
+
+
+def _skipped(found: Tally) -> str:
+    """Return what was skipped and may hold the dataset."""
+    counts = {
+        "linked folders skipped: add --follow-links": found.counts[Fault.LINKED_FOLDER],
+        "zips in a zip skipped: unpack the outer one": found.counts[Fault.NESTED_ZIP],
+    }
+    return "".join(f" ({count} {what})" for what, count in counts.items() if count)
+
+
+def check_not_empty(files: Files, data: Dataset, records: Sequence[Record], configuration: Configuration) -> None:
+    """Raise UserError with the cause if there is no pair to build, or none whose images exist."""
+    cause = _without_records(data, configuration) if not records else _without_images(data, records)
+    if cause:
+        raise UserError(f"--src {files.src}: {cause}")
+
+
+def _without_records(data: Dataset, configuration: Configuration) -> str:
+    excluded = {code: count for code, count in data.left_out.items() if code in set(Exclusion)}
+    if excluded:
+        counts = ", ".join(f"{count} {code}" for code, count in sorted(excluded.items()))
+        return (
+            f"the options exclude all pairs ({counts}): --garment {configuration.garment} --pairing "
+            f"{configuration.pairing} --views {configuration.views}; try --garment all --views all"
+        )
+    if isinstance(data, Listed):
+        if data.pairs:  # only another pairing excludes them without a count
+            return f"--pairing {configuration.pairing} needs several images of a person, and there is one; use item"
+        skipped = (Fault.BAD_PAIR, Fault.WORN_UNKNOWN, Fault.CONFLICTING_PAIRS)
+        rows = {fault: count for fault in skipped if (count := data.found.counts[fault])}
+        lists = ", ".join(data.lists)
+        if not rows:
+            return f"{lists}: no row in it; each row names a person's image and a garment's"
+        counts = ", ".join(f"{count} {fault} ({data.found.examples[fault][0]})" for fault, count in rows.items())
+        return f"{lists}: no row is a usable pair: {counts}"
+    return (
+        f"no pair for --garment {configuration.garment} --pairing {configuration.pairing} --views "
+        f"{configuration.views}: the wearing lists name no top or lower garment of it; try --garment all --views all"
+    )
+
+
+def _without_images(data: Dataset, records: Sequence[Record]) -> str:
+    lists = ", ".join(data.lists) if isinstance(data, Listed) else "the wearing lists"
+    first = records[0]
+    if not any(record.person_image for record in records):
+        name = f"{first.look}_{first.frame}" if data.source == "aihub" else first.look
+        return f"none of the {len(records)} people in {lists} has an image, e.g. {name}; compare names and folders"
+    if not any(record.product_image for record in records):
+        return f"none of the garments in {lists} has an image, e.g. {first.item}; compare names and folders"
+    return ""
 
 
 def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> Listed:

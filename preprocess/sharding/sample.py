@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning import PersonSide, Subject, garment_side, person_side
 from preprocess.conditioning.regions import AnyParse
-from preprocess.faults import RecordError
+from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.images import encode_jpeg, encode_png
 from preprocess.libraries import use_portable_code
@@ -44,6 +46,9 @@ _PEOPLE, _GARMENTS = 4, 24
 
 A person's records are consecutive. A garment is worn in several frames of a look, and in neighbouring looks too.
 """
+
+_DETAIL = 300
+"""Characters of an unexpected error's text."""
 
 T = TypeVar("T")
 
@@ -83,6 +88,22 @@ def make_samples(
             yield _make(files, record, configuration, people, garments)
         except RecordError as error:
             yield Reject(key=record.key, reason=error.reason.value, path=error.path, detail=error.detail)
+        except MemoryError:  # the machine's fault, not the record's
+            raise
+        except Exception as error:  # one record in a thousand must not end the build of the others
+            yield _unexpected(record, error)
+
+
+def _unexpected(record: Record, error: Exception) -> Reject:
+    """Return the reject of a record with an error that no rule foresees, with its place in the code."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    detail = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno}); please report it"
+    return Reject(
+        key=record.key,
+        reason=Fault.UNEXPECTED_ERROR.value,
+        path=record.person_image or record.product_image,
+        detail=" ".join(detail.split())[:_DETAIL],
+    )
 
 
 class _Recent:

@@ -1,7 +1,7 @@
 """The files of a dataset in one folder, including those inside zips: their relative names, sizes and bytes.
 
 A zip appears as a folder next to it that is named after its stem; see `archives`. If a file exists both unpacked and
-in a zip under the same name, the unpacked one is used.
+in a zip under the same name, the unpacked one is used. A dataset may also be one zip; nothing beside it is read then.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally, shown
 from preprocess.sources.archives import Archive, is_junk, size_limit
-from preprocess.sources.parts import archives_in, is_archive
+from preprocess.sources.parts import archive_stem, archives_in, is_archive, is_part_of
 from preprocess.sources.zips import Member
 
 PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
@@ -29,25 +30,27 @@ class Files:
     Small to pickle: each worker process opens the zips itself.
     """
 
-    def __init__(self, root: Path) -> None:
-        if not root.is_dir():
-            raise UserError(f"--src {root}: no such folder; give the folder that the dataset was unpacked to")
-        self.root = root
-        self.src = root
+    def __init__(self, src: Path, *, follow_links: bool = False) -> None:
+        """Open a folder, or a zip (or any part of one). Raise UserError if it is neither."""
+        self.src = src
+        self.follow_links = follow_links
+        self._only = "" if src.is_dir() else _zip_stem(src)
+        self.root = src.parent if self._only else src
         self._archives: tuple[Archive, ...] | None = None
         self._about_archives = Tally()
 
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder's relative path and the names of its files, both sorted: folders first, then zips.
 
-        Links to folders are not followed; hidden files and the zips themselves are not listed. Skipped entries are
-        counted in ``tally``. Raise UserError for a damaged zip or one with a part missing.
+        Links to folders are followed only with ``follow_links``, and each folder is listed once, so that loops end;
+        hidden files and the zips themselves are not listed. Skipped entries are counted in ``tally``. Raise UserError
+        for a damaged zip or one with a part missing.
         """
         tally = Tally() if tally is None else tally
         archives = self._find_archives()
         tally.add(self._about_archives)
         unpacked: dict[str, set[str]] = {}
-        for folder, names in _folders(self.root, tally):
+        for folder, names in self._folders(tally):
             listed = [name for name in names if not is_archive(name)]
             if any(f"{folder}/".startswith(f"{archive.folder}/") for archive in archives):
                 unpacked[folder] = set(listed)
@@ -112,9 +115,18 @@ class Files:
         """Return the stat of an unpacked file, None if there is none. Raise RecordError `outside`."""
         if path.startswith("/") or path[1:2] == ":" or "\0" in path or "\\" in path or ".." in path.split("/"):
             raise RecordError(Fault.OUTSIDE, path, "leads out of the dataset; remove it")
+        if self._only:
+            return None
         full = f"{self.root}/{path}"
+        if self.follow_links:
+            try:
+                return os.stat(full)  # noqa: PTH116 -- as above
+            except OSError:
+                return None
         if not _is_inside(full.rpartition("/")[0], str(self.root)):
-            raise RecordError(Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place")
+            raise RecordError(
+                Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place, or add --follow-links"
+            )
         try:
             found = os.lstat(full)
             if not stat.S_ISLNK(found.st_mode):
@@ -123,7 +135,9 @@ class Files:
                 return Path(full).stat()
         except OSError:
             return None
-        raise RecordError(Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place")
+        raise RecordError(
+            Fault.OUTSIDE, path, "a link leads out of the dataset; put the file in its place, or add --follow-links"
+        )
 
     def _member(self, path: str) -> tuple[Archive, Member] | None:
         for archive in self._find_archives():
@@ -134,21 +148,49 @@ class Files:
     def _find_archives(self) -> tuple[Archive, ...]:
         if self._archives is None:
             found = []
-            for folder, names in _folders(self.root, Tally()):
+            for folder, names in self._folders(Tally()) if not self._only else [("", self._parts())]:
                 for stem, source in archives_in(self.root / folder, names, self._about_archives).items():
                     found.append(Archive(f"{folder}/{stem}" if folder else stem, source))
             self._archives = tuple(found)
         return self._archives
 
+    def _folders(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
+        """Yield every folder on disk and its files; none if the dataset is a zip."""
+        return iter(()) if self._only else _folders(self.root, tally, follow=self.follow_links)
 
-def _folders(root: Path, tally: Tally) -> Iterator[tuple[str, list[str]]]:
-    """Yield every folder on disk and its files, sorted; count links to folders and special files."""
-    pending = [""]
-    while pending:
-        folder = pending.pop()
+    def _parts(self) -> list[str]:
+        """Return the name of the zip, or of all its parts."""
+        if self.src.suffix.lower() == ".zip":
+            return [self.src.name]
+        return sorted(path.name for path in self.root.iterdir() if is_part_of(path.name, self._only))
+
+
+def _zip_stem(src: Path) -> str:
+    """Return the name that a zip appears under. Raise UserError if the path is no zip."""
+    if not src.exists():
+        raise UserError(f"--src {src}: no such folder; give the folder that the dataset was unpacked to, or its zip")
+    if stem := archive_stem(src.name):
+        return stem
+    raise UserError(f"--src {src}: neither a folder nor a zip; unpack it, and give the folder")
+
+
+def _folders(root: Path, tally: Tally, *, follow: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yield every folder on disk and its files, sorted; count links to folders and special files.
+
+    If links are followed, the folders behind them come last: a folder that is reached with and without a link is listed
+    where it is.
+    """
+    pending, behind_links = [""], deque[str]()
+    visited: set[tuple[int, int]] = set()
+    while pending or behind_links:
+        folder = pending.pop() if pending else behind_links.popleft()
         below: list[str] = []
         names: list[str] = []
         try:
+            place = (root / folder).stat()
+            if follow and (place.st_dev, place.st_ino) in visited:
+                continue
+            visited.add((place.st_dev, place.st_ino))
             entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
         except OSError as error:
             raise UserError(f"{shown(str(root / folder))}: {error.strerror}; make it readable") from error
@@ -156,14 +198,27 @@ def _folders(root: Path, tally: Tally) -> Iterator[tuple[str, list[str]]]:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if is_junk(entry.name):
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            kind = _kind(entry)
+            if kind == "folder":
                 below.append(_checked(path))
-            elif entry.is_file():
+            elif kind == "file":
                 names.append(entry.name)
+            elif kind == "linked folder" and follow:
+                behind_links.append(_checked(path))
             else:
-                tally.note(Fault.LINKED_FOLDER if entry.is_symlink() and entry.is_dir() else Fault.NOT_A_FILE, path)
+                tally.note(Fault.LINKED_FOLDER if kind == "linked folder" else Fault.NOT_A_FILE, path)
         yield folder, names
         pending += reversed(below)
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return what an entry of a folder is; a link in a circle is "other"."""
+    try:
+        if entry.is_dir():
+            return "linked folder" if entry.is_symlink() else "folder"
+        return "file" if entry.is_file() else "other"
+    except OSError:
+        return "other"
 
 
 def _checked(folder: str) -> str:

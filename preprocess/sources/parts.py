@@ -52,6 +52,18 @@ def is_archive(name: str) -> bool:
     return _ZIP.match(name) is not None
 
 
+def archive_stem(name: str) -> str:
+    """Return the name that a zip of this file name appears under, "" for other files."""
+    match = _ZIP.match(name)
+    return match[1] if match else ""
+
+
+def is_part_of(name: str, stem: str) -> bool:
+    """Return whether a file of this name is a part of the zip with that stem."""
+    match = _ZIP.match(name)
+    return match is not None and match[1] == stem and match[2] is not None
+
+
 def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joined]:
     """Return the zips of a folder by the stem of their name. Raise UserError if a part is missing.
 

@@ -19,6 +19,8 @@ from schemas import Split
 FILE_FAULTS = (
     Fault.UTF_8_BOM,
     Fault.CP949_TEXT,
+    Fault.CP1252_TEXT,
+    Fault.UTF_16_TEXT,
     Fault.TOO_LARGE,
     Fault.OUTSIDE,
     Fault.UNREADABLE_FILE,

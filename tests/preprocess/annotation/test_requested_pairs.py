@@ -76,7 +76,7 @@ def test_an_error_names_its_line(photos: Path, text: str, said: str) -> None:
 
 def test_a_binary_pairs_file_is_refused(photos: Path) -> None:
     (photos / "pairs.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="not UTF-8 text"):
+    with pytest.raises(UserError, match="not a text file"):
         read_pairs(photos)
 
 

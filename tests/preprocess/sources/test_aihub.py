@@ -203,3 +203,27 @@ def test_a_picture_whose_name_cannot_become_a_key_is_left_out_and_counted(aihub:
     data = open_aihub(Files(aihub))
     assert len(list(records(data, "upper"))) == 2
     assert data.left_out["bad-name"] == 1
+
+
+@pytest.mark.parametrize("value", [808001, 808001.0, "808001", "0808001"])
+def test_an_id_that_lost_its_leading_zeros_is_found(aihub: Path, value: object) -> None:
+    for path in [*aihub.rglob("1008001_F.*")]:
+        path.rename(path.with_name(f"0808001_F{path.suffix}"))
+    rows = [{"wearing": "1008_A001_000.jpg", "main_top": value, "bottom": float("nan"), "hat": True}]
+    (aihub / LABELS / "winfo_train.json").write_text(json.dumps(rows).replace("NaN", "null"))
+    data = open_aihub(Files(aihub))
+    (record, *_) = records(data, "upper")
+    assert record.item == "0808001"
+    assert record.product_image
+    assert data.left_out["bad-item-id"] == 1
+
+
+def test_an_id_of_which_several_could_be_meant_stays_as_it_is(aihub: Path) -> None:
+    for path in [*aihub.rglob("1008001_F.*")]:
+        path.rename(path.with_name(f"07_F{path.suffix}"))
+    for path in [*aihub.rglob("1008002_F.*")]:
+        path.rename(path.with_name(f"007_F{path.suffix}"))
+    rows = [{"wearing": "1008_A001_000.jpg", "main_top": 7}]
+    (aihub / LABELS / "winfo_train.json").write_text(json.dumps(rows))
+    (record, *_) = records(open_aihub(Files(aihub)), "upper")
+    assert (record.item, record.product_image) == ("7", "")
