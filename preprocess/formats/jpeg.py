@@ -79,7 +79,8 @@ def cut_below(data: bytes, frame: Frame, rows: int) -> bytes | None:
 
 _WARNING = re.compile(
     rb"^(?:Corrupt JPEG data: (?!\d+ extraneous bytes before marker 0xd9)|Premature end of JPEG|"
-    rb"Inconsistent progression|Invalid SOS parameters|Unsupported marker type|Invalid (?:component|crop|scan|color)).*$\n?",
+    rb"Inconsistent progression|Invalid SOS parameters|Unsupported marker type|"
+    rb"Invalid (?:component|crop|scan|color)).*$\n?",
     re.MULTILINE,
 )
 """libjpeg's warnings of wrong pixels; bytes between the pixels and the end, which many programs leave, do no harm."""

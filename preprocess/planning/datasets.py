@@ -99,7 +99,7 @@ def _without_records(data: Dataset, configuration: Configuration) -> str:
     if excluded:
         counts = ", ".join(f"{count} {code}" for code, count in sorted(excluded.items()))
         return (
-            f"the options exclude all pairs ({counts}): --garment {configuration.garment} --pairing "
+            f"no pair is left, the options exclude all ({counts}): --garment {configuration.garment} --pairing "
             f"{configuration.pairing} --views {configuration.views}; try --garment all --views all"
         )
     if isinstance(data, Listed):

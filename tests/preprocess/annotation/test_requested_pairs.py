@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,22 @@ def test_two_files_with_one_id_are_refused(photos: Path) -> None:
     (photos / "people/anna.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"anna\.jpg and anna\.png would get the same id"):
         read_pairs(photos)
+
+
+@pytest.mark.parametrize(
+    "line", ["anna.jpg,red.jpg,upper,TRUE", "people/anna.jpg,garments\\red.jpg,Upper,True", "ANNA.JPG,Red.jpeg,upper,1"]
+)
+def test_pairs_as_spreadsheets_and_scripts_write_them(photos: Path, line: str) -> None:
+    write(photos, f"person,garment,kind,worn\n{line.replace('.jpeg', '.JPG')}\n")
+    (pair,) = read_pairs(photos)
+    assert (pair.person.file, pair.garment.file, pair.worn) == ("anna.jpg", "red.jpg", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("김안나", "cp949"), ("Zoë", "cp1252"), ("김안나", "utf-16"), ("김안나", "utf-8")]
+)
+def test_pairs_files_in_other_encodings(photos: Path, name: str, encoding: str) -> None:
+    (photos / "people" / f"{unicodedata.normalize('NFD', name)}.jpg").touch()
+    (photos / "pairs.csv").write_bytes(f"person,garment\r\n{name}.jpg,red.jpg\r\n".encode(encoding))
+    (pair,) = read_pairs(photos)
+    assert unicodedata.normalize("NFC", pair.person.file) == f"{name}.jpg"
