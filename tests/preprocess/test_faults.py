@@ -17,6 +17,7 @@ CATALOGUE = PROGRAM / "faults.py"
 CODES = {code.value for code in (*Fault, *Exclusion)}
 
 SHIPPED = """
+worn-unknown conflicting-pairs cp1252-text utf-16-text corrupt-image unusual-pixels transparent-image unexpected-error
 missing-person-image missing-person-pose missing-person-parse missing-product-image missing-product-pose
 missing-product-parse picture-without-pair label-without-picture bad-pair repeated-pair unpaired-row bad-item-id
 older-duplicate dotted-name bad-name too-large outside unreadable-file encrypted-member unsafe-name linked-member
