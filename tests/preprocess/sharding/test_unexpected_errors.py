@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from preprocess.loading.subjects import load_person
 from preprocess.planning.pairing import records
 from preprocess.sharding import sample
 from preprocess.sharding.sample import Members, make_samples
@@ -18,12 +19,11 @@ CONFIGURATION = Configuration(
 
 
 def test_one_record_does_not_end_the_build(aihub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = sample.load_person
 
     def fails_once(files: Files, record: object, only: object = None) -> object:
         if "A001" in record.look:  # type: ignore[attr-defined]
             raise TypeError("an EXIF value\nof some type")
-        return load(files, record, only)  # type: ignore[arg-type]
+        return load_person(files, record, only)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sample, "load_person", fails_once)
     files = Files(aihub)
