@@ -6,13 +6,21 @@ without its table.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, get_args
 
-Labels = Literal["aihub", "cihp", "lip", "dress-code"]
-"""The label table of a record's person parse; `aihub`'s regions are named polygons."""
+Pixelwise = str
+"""The table of a label map, an image whose pixel values are label numbers: a name of `NAMES`, or a table of the user's
+own as text, see `own_table`. As text it travels with a record to every process and into every digest."""
 
-Pixelwise = Literal["cihp", "lip", "dress-code"]
-"""The tables of label maps: images whose pixel values are label numbers."""
+Labels = str
+"""The label table of a record's person parse: a `Pixelwise`, or `aihub`, whose regions are named polygons."""
+
+TableName = Literal["cihp", "lip", "atr", "dress-code", "aihub", "fashn"]
+"""The tables that --labels knows by name."""
+
+AIHUB_PIXELS = "aihub-pixels"
+"""AI-Hub's regions as a label map: 0 is background, every region's number is one higher than in its polygons."""
 
 AIHUB_MODEL: dict[int, str] = {
     0: "hair", 1: "face", 2: "neck", 3: "hat",
@@ -35,8 +43,27 @@ _DRESS_CODE = (
     "head", "left leg", "right leg", "left arm", "right arm", "bag", "scarf",
 )  # fmt: skip
 
-NAMES: dict[Pixelwise, tuple[str, ...]] = {"cihp": _CIHP, "lip": _LIP, "dress-code": _DRESS_CODE}
+_ATR = _DRESS_CODE
+"""Dress Code's maps were made with ATR's labels. ATR calls 11 the face, but its parsers label the neck so too."""
+_FASHN = (
+    "background", "face", "hair", "upper", "dress", "skirt", "pants", "belt", "bag", "hat", "scarf", "glasses", "arms",
+    "hands", "legs", "feet", "torso skin", "jewelry",
+)  # fmt: skip
+
+NAMES: dict[Pixelwise, tuple[str, ...]] = {
+    "cihp": _CIHP,
+    "lip": _LIP,
+    "atr": _ATR,
+    "dress-code": _DRESS_CODE,
+    "fashn": _FASHN,
+    AIHUB_PIXELS: ("background", *AIHUB_MODEL.values()),
+}
 """Names of the labels of a table, in the order of their numbers."""
+
+UNUSED = "unused"
+"""The name of a number that a table skips."""
+
+_OWN = "own:"
 
 BACKGROUND = ""
 """The region of a background pixel."""
@@ -47,9 +74,15 @@ REGIONS: dict[str, str] = {
     "pants": "pants_hip", "skirt": "skirt", "socks": "socks",
     "left arm": "left_arm", "right arm": "right_arm", "left leg": "left_leg", "right leg": "right_leg",
     "left shoe": "left_shoe", "right shoe": "right_shoe",
+    "arms": "arms", "hands": "arms", "legs": "legs", "feet": "shoes", "shoes": "shoes",
+    "neck": "neck", **{name: name for name in AIHUB_MODEL.values() if name != "hat"},
 }  # fmt: skip
 """Region of each named label. Missing labels (glove, torso skin, scarf, belt, bag) belong to the person, but are
-neither garment nor kept: Ia hides them. Torso skin covers neck and chest, so its edge would reveal the neckline."""
+neither garment nor kept: Ia hides them. Torso skin covers neck and chest, so its edge would reveal the neckline.
+`arms`, `legs` and `shoes` of tables without sides are divided by the pose once it is known."""
+
+PERSON_WITHOUT_REGION = ("glove", "torso skin", "scarf", "belt", "bag", "jewelry", "other")
+"""Labels that belong to the person but have no region."""
 
 _CIHP_COLOURS = (
     (0, 0, 0), (128, 0, 0), (255, 0, 0), (0, 85, 0), (170, 0, 51), (255, 85, 0), (0, 0, 85), (0, 119, 221), (85, 85, 0),
@@ -69,9 +102,30 @@ PALETTES: tuple[tuple[tuple[int, int, int], ...], ...] = (_CIHP_COLOURS, tuple(_
 another order is a visualisation, and its values are not labels."""
 
 
+@lru_cache(maxsize=64)
+def label_names(labels: Pixelwise) -> tuple[str, ...]:
+    """Return the name of each number of a table."""
+    if not labels.startswith(_OWN):
+        return NAMES[labels]
+    rows = [row.split("=", 1) for row in labels.removeprefix(_OWN).split(",")]
+    named = {int(number): name for number, name in rows}
+    return tuple(named.get(number, UNUSED) for number in range(max(named) + 1))
+
+
+@lru_cache(maxsize=64)
 def region_names(labels: Pixelwise) -> tuple[str, ...]:
     """Return the region of each number of a table; `unknown` for labels of the person that have no region."""
-    return tuple(REGIONS.get(name, "unknown") for name in NAMES[labels])
+    return tuple(REGIONS.get(name, "unknown") for name in label_names(labels))
 
 
-assert set(NAMES) == set(get_args(Pixelwise)) <= set(get_args(Labels))
+def own_table(names: dict[int, str]) -> Pixelwise:
+    """Return the user's own table, number → name of a label, as text. The names are keys of `REGIONS` and the like."""
+    return _OWN + ",".join(f"{number}={names[number]}" for number in sorted(names))
+
+
+def shown_name(labels: Pixelwise) -> str:
+    """Return a table's name for people."""
+    return "the file of --labels" if labels.startswith(_OWN) else labels.removesuffix("-pixels")
+
+
+assert {name for name in get_args(TableName) if name != "aihub"} | {AIHUB_PIXELS} == set(NAMES)

@@ -1,13 +1,19 @@
-"""The poses of VITON-HD and Dress Code: variants of OpenPose's JSON, converted to the 17 COCO keypoints.
+"""The poses of datasets with label maps: the JSON that pose estimators write, converted to the 17 COCO keypoints.
 
-The numbers are at `people[n].pose_keypoints_2d`, `people[n].pose_keypoints` or `keypoints`, flat or as rows; a row is
-x, y, score, and optionally its own index. 25 rows are BODY_25, 18 are COCO-18, 17 are COCO-17. A point is absent if
-its score is 0 or less, or it is 0, 0 or -1, -1. Of several people the one with the most points is read, and swapped
-sides are exchanged; both are listed in ``faults``.
+People are found at `people`, `annotations`, `instances` and the like, in a list, or alone at the top. A person's
+numbers are at `pose_keypoints_2d`, `pose_keypoints` or `keypoints`: flat or as rows; a row is x, y, a score and perhaps
+its own index, or x, y alone (the scores may follow in `keypoint_scores`), or an object with `x` and `y`; or an object
+with a joint's name as each key. 25 rows are BODY_25, 18 are COCO-18, 17 are COCO-17, 133 begin with COCO-17.
+
+A point is absent if its score is 0 or less, or it is 0, 0 or -1, -1. Coordinates are pixels, or fractions of a canvas;
+`canvas_width` and `canvas_height` name its size. Left and right are taken as they are: estimators know the wearer's
+sides, and a person seen from behind has them the other way round.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +22,8 @@ from numpy.typing import NDArray
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.loose_json import load_json
-from preprocess.formats.pose_sides import repair_person
-from schemas import NUM_KEYPOINTS
+from preprocess.formats.pose_sides import view_of
+from schemas import KEYPOINTS, NUM_KEYPOINTS
 
 BODY_25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
 """Row in OpenPose's BODY_25 for each of the 17 slots."""
@@ -27,11 +33,37 @@ COCO_18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 
 COCO_17 = tuple(range(NUM_KEYPOINTS))
 
-_ORDERS = {25: BODY_25, 18: COCO_18, 17: COCO_17}
+UNSURE = 0.5
+"""The third column of a known point whose score is low."""
+
+_ORDERS = {25: BODY_25, 18: COCO_18, 17: COCO_17, 133: COCO_17}
 _KEYS = ("pose_keypoints_2d", "pose_keypoints", "keypoints")
+_SCORES = ("keypoint_scores", "keypoints_scores", "scores")
+_PEOPLE = ("people", "persons", "annotations", "instances", "predictions", "instance_info", "bodies")
+_DEPTH = 4
 _COORDINATE_LIMIT = 1e5
 _OFF_THE_GRID = 1.25
 """How far beyond the grid a point may be, as a multiple of its size; beyond it the coordinates have another unit."""
+_FRACTION = 1.5
+"""Coordinates up to here are fractions: a pose of pixels spans more than a pixel."""
+_SURE = 0.2
+"""The score from which a point is sure. In sound poses wrists above it lie on the hand, see docs/measurements."""
+
+Points = NDArray[np.float64]
+"""(17, 3): x, y, and 1 where the point is known, `UNSURE` where its score is low, 0 where it is absent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Skeletons:
+    """The people of a pose file, the most complete one first, in the file's own coordinates."""
+
+    people: tuple[Points, ...]
+    canvas: tuple[float, float] | None
+    """Width and height that the file says the coordinates refer to"""
+    fractions: bool
+    """Whether the coordinates are fractions of the canvas"""
+    faults: tuple[Fault, ...] = ()
+    """What was repaired in the file"""
 
 
 def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) -> Pose:
@@ -40,55 +72,99 @@ def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) 
     ``grid`` (width, height) is the size that the coordinates refer to, if it is not the image's; the pose is then
     returned in fractions, see `Pose.scaled`. Raise RecordError `bad-pose`.
     """
+    found = read_skeletons(data, path)
+    faults = [*found.faults, *([Fault.SEVERAL_PEOPLE] if len(found.people) > 1 else [])]
+    points = found.people[0].copy() if found.people else np.zeros((NUM_KEYPOINTS, 3))
+    size = found.canvas or grid
+    if found.fractions:
+        faults.append(Fault.NORMALISED_LANDMARKS)
+    elif size is not None:
+        points[:, :2] /= size
+        if points[:, :2].max() > _OFF_THE_GRID:
+            raise RecordError(Fault.BAD_POSE, path, f"points far off the grid of {size[0]}x{size[1]}; fetch it again")
+    unscaled = found.fractions or size is not None
+    return Pose(points, view_of(points), None, tuple(faults), unscaled=unscaled)
+
+
+def read_skeletons(data: bytes, path: str) -> Skeletons:
+    """Read every person of a pose file. Raise RecordError `bad-pose`."""
     faults: list[Fault] = []
     try:
         document = load_json(data, faults)
     except ValueError as error:
         raise RecordError(Fault.BAD_POSE, path, f"not JSON: {error}") from error
-    people = [_person(values, path) for values in _people(document, path)]
-    if len(people) > 1:
-        faults.append(Fault.SEVERAL_PEOPLE)
-    points = max(people, key=_completeness, default=np.zeros((NUM_KEYPOINTS, 3)))
-    if fault := repair_person(points, "front"):
-        faults.append(fault)
-    points[:, 2] = points[:, 2] > 0
-    if grid is not None:
-        points[:, :2] /= grid
-        if points[:, :2].max() > _OFF_THE_GRID:
-            raise RecordError(Fault.BAD_POSE, path, f"points far off the grid of {grid[0]}x{grid[1]}; fetch it again")
-    return Pose(points, "front", None, tuple(faults), unscaled=grid is not None)
+    if not isinstance(document, dict | list):
+        raise RecordError(Fault.BAD_POSE, path, f"a JSON object or list is expected, not {type(document).__name__}")
+    scored = [_person(person, path) for person in _people(document, path)]
+    scored = [points for points in scored if (points[:, 2] > 0).any()] or scored[:1]
+    scored.sort(key=_completeness, reverse=True)
+    known = [points[points[:, 2] > 0, :2] for points in scored]
+    fractions = any(len(xy) for xy in known) and all(np.abs(xy).max() <= _FRACTION for xy in known if len(xy))
+    for points in scored:
+        low = (points[:, 2] > 0) & (points[:, 2] < _SURE)
+        points[:, 2] = np.where(low, UNSURE, points[:, 2] > 0)
+    return Skeletons(tuple(scored), _canvas(document), fractions, tuple(faults))
 
 
 def _people(document: Any, path: str) -> list[Any]:
-    """Return the numbers of each person in the file."""
-    if not isinstance(document, dict):
-        raise RecordError(Fault.BAD_POSE, path, f"a JSON object is expected, not {type(document).__name__}")
-    people = document.get("people")
-    if isinstance(people, list):
-        found = [_numbers_of(person) for person in people]
-    elif (values := _numbers_of(document)) is not None:
-        found = [values]
-    else:
-        found = [None]
-    if any(values is None for values in found):
+    """Return each person's entry in the file. Raise RecordError if there is no place for one."""
+    if isinstance(document, dict) and document.get("people") == []:
+        return []
+    found = list(_entries(document, 0))
+    if not found:
         raise RecordError(Fault.BAD_POSE, path, f"none of {', '.join(_KEYS)} in it; estimate the pose again")
     return found
 
 
-def _numbers_of(document: Any) -> Any:
-    return next((document[key] for key in _KEYS if key in document), None) if isinstance(document, dict) else None
+def _entries(document: Any, depth: int) -> Iterator[Any]:
+    if depth > _DEPTH:
+        return
+    if isinstance(document, dict):
+        if any(key in document for key in _KEYS):
+            yield document
+            return
+        lists = [document[key] for key in _PEOPLE if isinstance(document.get(key), list | dict)]
+        for entries in lists[:1]:
+            for entry in entries if isinstance(entries, list) else [entries]:
+                yield from _entries(entry, depth + 1)
+        if not lists and any(_slot(key) is not None for key in document):
+            yield {"keypoints": document}
+    elif isinstance(document, list) and document:
+        if all(isinstance(entry, dict) and not _is_point(entry) for entry in document):
+            for entry in document:
+                yield from _entries(entry, depth + 1)
+        elif isinstance(document[0], list) and document[0] and isinstance(document[0][0], list):
+            for entry in document:
+                yield {"keypoints": entry}
+        elif len(document) >= NUM_KEYPOINTS:
+            yield {"keypoints": document}
 
 
-def _person(values: Any, path: str) -> NDArray[np.float64]:
+def _canvas(document: Any) -> tuple[float, float] | None:
+    """Return the canvas that the file names, None for none."""
+    entry = next((one for one in document if isinstance(one, dict)), None) if isinstance(document, list) else document
+    if not isinstance(entry, dict):
+        return None
+    for width, height in (("canvas_width", "canvas_height"), ("image_width", "image_height"), ("width", "height")):
+        size = entry.get(width), entry.get(height)
+        if all(isinstance(side, int | float) and not isinstance(side, bool) and 1 < side < 1e5 for side in size):
+            return float(size[0]), float(size[1])  # type: ignore[arg-type]
+    return None
+
+
+def _person(person: Any, path: str) -> Points:
     """Return (17, 3): x, y and score of each known point, zeros for absent ones."""
+    values = next((person[key] for key in _KEYS if person.get(key) is not None), None)
+    if values is None and any(key in person for key in _KEYS):
+        return np.zeros((NUM_KEYPOINTS, 3))
+    if isinstance(values, dict) or (isinstance(values, list) and values and isinstance(values[0], dict)):
+        values = _from_objects(values, path)
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose again") from error
-    rows = (
-        numbers if numbers.ndim == 2 else numbers.reshape(-1, 3) if numbers.ndim == 1 and not numbers.size % 3 else None
-    )
-    if rows is None or len(rows) not in _ORDERS or rows.shape[1] not in (3, 4):
+    rows = _rows(numbers, next((person[key] for key in _SCORES if key in person), None))
+    if rows is None:
         raise RecordError(Fault.BAD_POSE, path, f"25, 18 or 17 keypoints are expected, not {numbers.size} numbers")
     if not np.isfinite(rows).all() or np.abs(rows).max() > _COORDINATE_LIMIT:
         raise RecordError(Fault.BAD_POSE, path, "a coordinate is NaN, infinite or absurdly large")
@@ -98,5 +174,78 @@ def _person(values: Any, path: str) -> NDArray[np.float64]:
     return points
 
 
-def _completeness(points: NDArray[np.float64]) -> tuple[int, float]:
+def _rows(numbers: NDArray[np.float64], scores: Any) -> NDArray[np.float64] | None:
+    """Return the numbers as rows of x, y, score; None if they are of no known kind."""
+    if numbers.ndim == 3 and len(numbers) == 1:
+        numbers = numbers[0]
+    if numbers.ndim == 1:
+        per_row = next((n for n in (3, 2) if not numbers.size % n and numbers.size // n in _ORDERS), 0)
+        if not per_row:
+            return None
+        numbers = numbers.reshape(-1, per_row)
+    if numbers.ndim != 2 or len(numbers) not in _ORDERS or numbers.shape[1] not in (2, 3, 4):
+        return None
+    if numbers.shape[1] > 2:
+        return numbers
+    column = np.ones(len(numbers))
+    if scores is not None:
+        try:
+            given = np.asarray(scores, np.float64).ravel()
+        except (TypeError, ValueError):
+            return None
+        if given.size == len(numbers):
+            column = given
+    return np.column_stack([numbers, column])
+
+
+def _is_point(entry: dict[Any, Any]) -> bool:
+    return "x" in entry and "y" in entry
+
+
+def _from_objects(values: Any, path: str) -> list[list[float]]:
+    """Return rows of x, y, score of objects with x and y: a list in a known order, or each by its joint's name."""
+    if isinstance(values, dict) and isinstance(values.get("x"), list) and isinstance(values.get("y"), list):
+        columns = [values["x"], values["y"], *(values[key] for key in _SCORES if isinstance(values.get(key), list))]
+        return [list(row) for row in zip(*columns[:3], strict=False)]
+    if isinstance(values, dict) and all(isinstance(key, str) and key.isdecimal() for key in values):
+        return [_point(values[key], path) for key in sorted(values, key=int)]
+    if isinstance(values, dict) and not any(_slot(key) is not None for key in values):
+        raise RecordError(Fault.BAD_POSE, path, "keypoints under unknown names; estimate the pose again")
+    if isinstance(values, dict):
+        slots = {_slot(key): value for key, value in values.items()}
+        return [_point(slots.get(slot), path) for slot in range(NUM_KEYPOINTS)]
+    names = [_slot(entry.get("name", entry.get("part"))) if isinstance(entry, dict) else None for entry in values]
+    if any(slot is not None for slot in names):
+        by_name = dict(zip(names, values, strict=True))
+        return [_point(by_name.get(slot), path) for slot in range(NUM_KEYPOINTS)]
+    return [_point(entry, path) for entry in values]
+
+
+def _slot(name: Any) -> int | None:
+    """Return the slot of a joint's name, such as `left_wrist`, `Left Wrist` or `LWrist`; None for others."""
+    if not isinstance(name, str):
+        return None
+    plain = name.lower().replace(" ", "_").replace("-", "_")
+    if plain in KEYPOINTS:
+        return KEYPOINTS.index(plain)
+    if plain[:1] in ("l", "r") and (long := f"{'left' if plain[0] == 'l' else 'right'}_{plain[1:].lstrip('_')}") in KEYPOINTS:
+        return KEYPOINTS.index(long)
+    return None
+
+
+def _point(value: Any, path: str) -> list[float]:
+    """Return x, y, score of a point: an object, or a list of two or three numbers; zeros for null."""
+    if value is None:
+        return [0.0, 0.0, 0.0]
+    if isinstance(value, dict):
+        scores = (value[key] for key in ("score", "confidence", "c", "conf", "visibility", "v", "p") if key in value)
+        value = [value.get("x"), value.get("y"), next(scores, 1.0)]
+    try:
+        x, y, *score = (float(number) for number in value)
+    except (TypeError, ValueError) as error:
+        raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose again") from error
+    return [x, y, score[0] if score else 1.0]
+
+
+def _completeness(points: Points) -> tuple[int, float]:
     return int((points[:, 2] > 0).sum()), float(points[:, 2].sum())

@@ -1,4 +1,7 @@
-"""Left and right of a pose: swapped in 1–6 % of the pairs, and repaired if the rest of the pose is unambiguous.
+"""Left and right of a pose, and the view that they show.
+
+In AI-Hub's annotations they are swapped in 1–6 % of the pairs, and repaired if the rest of the pose is unambiguous.
+Estimated poses (OpenPose and the like) are never swapped: what looks so is a back, perhaps looking over the shoulder.
 
 Left and right are the wearer's, so in a front view the left joints are at larger x, in a back view at smaller x.
 """
@@ -11,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import Fault
-from schemas import FLIP, TORSO, Keypoint
+from schemas import FLIP, TORSO, Keypoint, View
 
 _NOSE_AND_EYES = slice(Keypoint.NOSE, Keypoint.LEFT_EAR)
 _EYES_AND_EARS = slice(Keypoint.LEFT_EYE, Keypoint.LEFT_SHOULDER)
@@ -28,6 +31,35 @@ _CLEAR = 0.15
 
 _CLEAR_GARMENT = 0.05
 """The same for a garment, as a share of the longer side of its box."""
+
+
+def view_of(points: NDArray[np.float64]) -> View:
+    """Return the side that a person shows, by the pose (17, 3) alone: left joints are at larger x in a front view.
+
+    Shoulders and hips decide; where they are missing the shoulders alone do. Without shoulders it is a front view if
+    the face is seen, or if nothing tells.
+    """
+    rows = points.tolist()
+    left, right, left_hip, right_hip = (rows[joint] for joint in TORSO)
+    if not (left[2] and right[2]):
+        ears = [rows[joint][2] for joint in (Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR)]
+        return "back" if all(ears) and not rows[Keypoint.NOSE][2] else "front"
+    across = left[0] - right[0]
+    if left_hip[2] and right_hip[2]:
+        height = math.hypot(
+            (left[0] + right[0] - left_hip[0] - right_hip[0]) / 2, (left[1] + right[1] - left_hip[1] - right_hip[1]) / 2
+        )
+        shoulders, hips = across / max(height, 1e-9), (left_hip[0] - right_hip[0]) / max(height, 1e-9)
+        if abs(shoulders) < _CLEAR:
+            return "side"
+        if shoulders * hips > 0 or abs(hips) < _CLEAR:
+            return "front" if shoulders > 0 else "back"
+        return "side"
+    if across < 0:
+        return "back"
+    eyes = [rows[joint] for joint in (Keypoint.NOSE, Keypoint.LEFT_EYE, Keypoint.RIGHT_EYE)]
+    drop = max((left[1] + right[1]) / 2 - eyes[0][1], 0.0) if eyes[0][2] else 0.0
+    return "side" if drop and across < _CLEAR * drop else "front"
 
 
 def repair_person(points: NDArray[np.float64], view: str | None) -> Fault | None:

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.formats.keypoint_files import BODY_25, COCO_17, COCO_18, read_keypoints
+from preprocess.formats.keypoint_files import BODY_25, COCO_17, COCO_18, UNSURE, read_keypoints
 from schemas import KEYPOINTS
 
 BODY_25_NAMES = (
@@ -104,12 +104,96 @@ def test_points_far_off_the_grid_are_on_another_one() -> None:
         read({"keypoints": rows(person() * (5, 5, 1), COCO_18, 18)}, (384, 512))
 
 
-def test_swapped_sides_are_exchanged() -> None:
+@pytest.mark.parametrize("over_the_shoulder", [False, True])
+def test_a_back_is_a_back_and_its_sides_stay(over_the_shoulder: bool) -> None:
+    """Estimators never swap the wearer's sides: with the face turned to the camera too, it is a back."""
     mirrored = person() * (-1, 1, 1) + (200, 0, 0)
-    mirrored[:5] = person()[:5]
+    mirrored[:5] = person()[:5] if over_the_shoulder else 0
     pose = read_keypoints(json.dumps({"keypoints": rows(mirrored, BODY_25, 25)}).encode(), "a.json")
-    assert pose.faults == ("swapped-sides",)
-    assert (pose.points[5::2, 0] > pose.points[6::2, 0]).all()
+    assert pose.faults == ()
+    assert pose.view == "back"
+    np.testing.assert_allclose(pose.points[5:, :2], mirrored[5:, :2])
+
+
+def turned(by: float) -> NDArray[np.float64]:
+    """Return the pose, its body turned about the vertical axis by ``by`` (1 is a front view, 0 a side view)."""
+    points = person()
+    points[5:, 0] = 100 + (points[5:, 0] - 100) * by
+    return points
+
+
+@pytest.mark.parametrize(
+    ("points", "view"),
+    [
+        (turned(1), "front"),
+        (turned(0.3), "side"),
+        (turned(-0.3), "side"),
+        (turned(-1), "back"),
+        (turned(1) * (np.arange(17)[:, None] < 11), "front"),
+        (turned(-1) * (np.arange(17)[:, None] < 11), "back"),
+        (turned(1) * (np.arange(17)[:, None] < 3), "front"),
+    ],
+)
+def test_the_view_is_told_from_the_pose(points: NDArray[np.float64], view: str) -> None:
+    pose = read_keypoints(json.dumps({"keypoints": rows(points, BODY_25, 25)}).encode(), "a.json")
+    assert pose.view == view
+
+
+def test_a_low_score_is_known_but_unsure() -> None:
+    points = person()
+    points[9, 2], points[10, 2] = 0.06, 0.21
+    found = read({"keypoints": rows(points, BODY_25, 25)})
+    assert found[[8, 9, 10], 2].tolist() == [1, UNSURE, 1]
+
+
+def named(points: NDArray[np.float64]) -> dict[str, Any]:
+    return {name: {"x": x, "y": y, "score": score} for name, (x, y, score) in zip(KEYPOINTS, points, strict=True)}
+
+
+XY = [row[:2] for row in rows(person(), COCO_17, 17)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [{"image_id": 7, "keypoints": flat(rows(person(), COCO_17, 17)), "score": 0.9}],
+        {"annotations": [{"keypoints": flat(rows(person(), COCO_17, 17))}]},
+        {"instance_info": [{"instances": [{"keypoints": XY, "keypoint_scores": [0.9] * 17}]}]},
+        {"keypoints": XY},
+        {"keypoints": flat(XY)},
+        {"keypoints": [{"x": x, "y": y} for x, y in XY]},
+        {"keypoints": {str(n): row for n, row in enumerate(rows(person(), COCO_17, 17))}},
+        {"keypoints": named(person())},
+        {"keypoints": [{"name": name, **point} for name, point in reversed(named(person()).items())]},
+        named(person()),
+        {"people": [{"pose_keypoints_2d": None}, {"pose_keypoints_2d": flat(rows(person(), COCO_18, 18))}]},
+        [{"people": [{"pose_keypoints_2d": flat(rows(person(), COCO_18, 18))}]}],
+        rows(person(), COCO_18, 18),
+        flat(rows(person(), COCO_18, 18)),
+        [XY],
+    ],
+)
+def test_what_other_programs_write_is_read(document: Any) -> None:
+    np.testing.assert_allclose(read(document), EXPECTED)
+
+
+@pytest.mark.parametrize("places", [{"top": True}, {"top": False}])
+def test_a_named_canvas_is_scaled_to_the_picture(places: dict[str, bool]) -> None:
+    document: Any = {
+        "people": [{"pose_keypoints_2d": flat(rows(person(), COCO_18, 18))}],
+        "canvas_width": 384,
+        "canvas_height": 512,
+    }
+    document = document if places["top"] else [document]
+    pose = read_keypoints(json.dumps(document).encode(), "a.json")
+    np.testing.assert_allclose(pose.scaled((768, 1024)).points, EXPECTED * (2, 2, 1))
+
+
+def test_fractions_are_scaled_to_the_picture() -> None:
+    fractions = person() / (200, 200, 1)
+    pose = read_keypoints(json.dumps({"keypoints": rows(fractions, COCO_18, 18)}).encode(), "a.json")
+    assert pose.faults == ("normalised-landmarks",)
+    np.testing.assert_allclose(pose.scaled((400, 400)).points, EXPECTED * (2, 2, 1))
 
 
 def test_nobody_is_a_pose_without_points() -> None:

@@ -1,0 +1,198 @@
+"""How well a pose and a label map agree: what each joint of the pose may lie on.
+
+A wrist lies on an arm, a sleeve, or the trousers in front of which it hangs, but not on a shoe. Every joint votes
+between -1 (impossible) and 1 (as expected), so one number tells a sound pair of pose and map from one whose table is
+another one's, that is turned or scaled, or whose pose is somebody else's. It costs 19 look-ups.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.label_tables import Pixelwise, label_names
+from schemas import NUM_KEYPOINTS, TORSO, Keypoint
+
+Numbers = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+UNSURE = 0.5
+"""The third column of a point that is known, but with a low score; 1 where it is known, 0 where it is absent."""
+
+_KINDS: dict[str, tuple[str, ...]] = {
+    "background": ("background",),
+    "face": ("face", "head", "glasses"),
+    "hair": ("hair", "hat"),
+    "neck": ("neck",),
+    "skin": ("torso skin",),
+    "top": ("upper", "coat", *(f"{layer}_{part}" for layer in ("inner", "outer") for part in ("torso", "rsleeve", "lsleeve"))),
+    "dress": ("dress", "jumpsuit"),
+    "lower": ("pants", "skirt", "pants_hip", "pants_rsleeve", "pants_lsleeve"),
+    "left arm": ("left arm", "left_arm"),
+    "right arm": ("right arm", "right_arm"),
+    "arms": ("arms", "hands"),
+    "left leg": ("left leg", "left_leg"),
+    "right leg": ("right leg", "right_leg"),
+    "legs": ("legs",),
+    "socks": ("socks",),
+    "left shoe": ("left shoe", "left_shoe"),
+    "right shoe": ("right shoe", "right_shoe"),
+    "shoes": ("feet", "shoes"),
+    "waist": ("belt", "bag"),
+    "scarf": ("scarf",),
+    "glove": ("glove",),
+    "other": ("jewelry", "other"),
+    "never": ("unused",),
+}  # fmt: skip
+"""Kinds of labels → the names of their labels."""
+
+_KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
+
+_HEAD = {"face": 1.0, "hair": 0.4, "neck": 0.2, "background": -0.4, "skin": -0.3, "scarf": -0.3, "arms": 0.0}
+_EAR = {"face": 1.0, "hair": 0.9, "neck": 0.3, "background": -0.3, "skin": -0.3, "scarf": -0.2, "arms": 0.0}
+_SHOULDER = {
+    "top": 1.0, "dress": 1.0, "skin": 0.7, "neck": 0.5, "hair": 0.5, "arms": 0.8, "scarf": 0.4, "waist": 0.1,
+    "background": -0.4, "face": -0.4, "lower": -0.6,
+}  # fmt: skip
+_ELBOW = {
+    "top": 1.0, "dress": 0.8, "arms": 1.0, "skin": 0.2, "hair": 0.2, "lower": 0.1, "waist": 0.1, "scarf": 0.1,
+    "glove": 0.5, "background": -0.3, "face": -0.5,
+}  # fmt: skip
+_WRIST = {
+    "arms": 1.0, "glove": 1.0, "top": 0.6, "lower": 0.6, "dress": 0.5, "waist": 0.3, "skin": 0.1, "hair": 0.1,
+    "neck": 0.0, "scarf": 0.0, "legs": 0.2, "face": -0.2, "background": -0.3,
+}  # fmt: skip
+_HIP = {
+    "top": 1.0, "dress": 1.0, "lower": 1.0, "waist": 0.4, "arms": 0.4, "glove": 0.3, "legs": 0.3, "skin": -0.2,
+    "hair": -0.2, "background": -0.5,
+}  # fmt: skip
+_KNEE = {
+    "lower": 1.0, "legs": 1.0, "dress": 0.9, "socks": 0.8, "top": 0.3, "shoes": 0.2, "waist": 0.1, "arms": 0.1,
+    "background": -0.3,
+}  # fmt: skip
+_ANKLE = {
+    "shoes": 1.0, "legs": 1.0, "socks": 1.0, "lower": 0.9, "dress": 0.4, "background": -0.2, "top": -0.5, "arms": -0.3,
+}  # fmt: skip
+_NECK = {
+    "neck": 1.0, "skin": 1.0, "face": 0.9, "hair": 0.5, "scarf": 0.6, "top": 0.4, "dress": 0.0, "background": -0.3,
+    "arms": 0.1,
+}  # fmt: skip
+_MIDDLE = {
+    "top": 1.0, "dress": 1.0, "arms": 0.5, "lower": 0.5, "waist": 0.2, "glove": 0.3, "scarf": 0.1, "hair": 0.2,
+    "skin": -0.5, "background": -0.6,
+}  # fmt: skip
+_EXPECTED = (
+    *[_HEAD] * 3, *[_EAR] * 2, *[_SHOULDER] * 2, *[_ELBOW] * 2, *[_WRIST] * 2, *[_HIP] * 2, *[_KNEE] * 2,
+    *[_ANKLE] * 2, _NECK, _MIDDLE,
+)  # fmt: skip
+"""What each of the 17 joints, the neck and the middle of the torso may lie on; all other kinds count -1."""
+
+_NEUTRAL = ("other",)
+_OTHER_SIDE = 0.3
+"""The vote of a joint on a limb of the other side, as a share of its own side's."""
+_OUTSIDE = -0.2
+"""The vote of a joint outside the image: poses reach beyond it, by a little."""
+_NECK_AT = 0.35
+"""How far from the shoulders to the nose the neck is probed."""
+
+
+class Agreement(NamedTuple):
+    """How well a pose and a label map agree."""
+
+    total: float
+    """Sum of the votes"""
+    count: int
+    """Number of joints that voted"""
+    on_person: float
+    """Share of the joints inside the image that lie on the person"""
+
+    @property
+    def mean(self) -> float:
+        """The mean vote, in [-1, 1]; 0 without any."""
+        return self.total / self.count if self.count else 0.0
+
+
+def agreement(numbers: Numbers, points: Points, labels: Pixelwise) -> Agreement:
+    """Return how well the known points of a pose (17, 3), in pixels of the map, agree with it."""
+    probes = with_middles(points)
+    known = probes[:, 2] > 0
+    probed = labels_at(numbers, probes)
+    votes = votes_of(labels)[np.arange(len(probes)), probed + 1]
+    weights = np.where(probes[:, 2] < 1, UNSURE, 1.0)
+    counted = known & (probed != OUTSIDE)
+    total = float((votes * weights)[known].sum())
+    person = _is_person(labels)[probed[counted]]
+    return Agreement(total, int(known.sum()), float(person.mean()) if len(person) else 0.0)
+
+
+OUTSIDE = -1
+"""The label of a point outside the map."""
+
+
+def labels_at(numbers: Numbers, points: Points) -> NDArray[np.int64]:
+    """Return the label number at each point, `OUTSIDE` beyond the map's edges."""
+    height, width = numbers.shape
+    columns, rows = np.floor(points[:, 0]).astype(np.int64), np.floor(points[:, 1]).astype(np.int64)
+    inside = (columns >= 0) & (rows >= 0) & (columns < width) & (rows < height)
+    found = numbers[np.where(inside, rows, 0), np.where(inside, columns, 0)].astype(np.int64)
+    return np.where(inside, found, OUTSIDE)
+
+
+def with_middles(points: Points) -> Points:
+    """Return the 17 points, the neck and the middle of the torso, (19, 3); absent where a joint they need is."""
+    probes = np.zeros((NUM_KEYPOINTS + 2, 3))
+    probes[:NUM_KEYPOINTS] = points
+    left, right = points[Keypoint.LEFT_SHOULDER], points[Keypoint.RIGHT_SHOULDER]
+    if left[2] > 0 and right[2] > 0:
+        between = (left[:2] + right[:2]) / 2
+        if points[Keypoint.NOSE, 2] > 0:
+            probes[-2] = (*(between + _NECK_AT * (points[Keypoint.NOSE, :2] - between)), 1.0)
+        hips = points[list(TORSO[2:])]
+        if (hips[:, 2] > 0).all():
+            probes[-1] = (*((between + hips[:, :2].mean(axis=0)) / 2), 1.0)
+    return probes
+
+
+@lru_cache(maxsize=64)
+def votes_of(labels: Pixelwise) -> NDArray[np.float64]:
+    """Return the vote (19, 257) of each probe for each label number, shifted by one: column 0 is outside the map."""
+    table = np.full((len(_EXPECTED), 257), -1.0)
+    table[:, 0] = _OUTSIDE
+    for number, name in enumerate(label_names(labels)):
+        for probe in range(len(_EXPECTED)):
+            table[probe, number + 1] = _vote(probe, _KIND_OF[name])
+    table.setflags(write=False)
+    return table
+
+
+@lru_cache(maxsize=64)
+def kinds_of(labels: Pixelwise) -> tuple[str, ...]:
+    """Return the kind of each label of a table."""
+    return tuple(_KIND_OF[name] for name in label_names(labels))
+
+
+def _vote(probe: int, kind: str) -> float:
+    expected = _EXPECTED[probe]
+    if kind in _NEUTRAL:
+        return 0.0
+    side, _, limb = kind.partition(" ")
+    if side not in ("left", "right"):
+        return expected.get(kind, -1.0)
+    group = {"arm": "arms", "leg": "legs", "shoe": "shoes"}[limb]
+    vote = expected.get(group, -1.0)
+    sided = probe < NUM_KEYPOINTS and probe >= Keypoint.LEFT_SHOULDER
+    own = ("left", "right")[1 - probe % 2] == side
+    return vote * _OTHER_SIDE if sided and not own and vote > 0 else vote
+
+
+@lru_cache(maxsize=64)
+def _is_person(labels: Pixelwise) -> NDArray[np.bool_]:
+    person = np.ones(256, np.bool_)
+    for number, name in enumerate(label_names(labels)):
+        person[number] = name != "background"
+    return person
+
+

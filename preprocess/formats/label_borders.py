@@ -1,0 +1,108 @@
+"""Label maps that were averaged: by JPEG, or by scaling or blurring with a smooth filter.
+
+Numbers of labels cannot be averaged: between background (0) and face (13) the mean is another label, so the borders of
+such a map are lined with labels that nobody wears. An averaged map is told by its border pixels, few of which belong to
+a patch of 3x3 pixels of their own label, and which are not found nearby either. It is repaired by the labels of
+the large patches around: each border pixel gets the nearest one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.uint8]
+
+_PATCH = np.ones((3, 3), np.uint8)
+_CORE = np.ones((5, 5), np.uint8)
+_NEARBY = np.ones((9, 9), np.uint8)
+_LOST = 0.08
+"""Share of the border pixels outside any patch above which a map is looked at closely: 0.02 or less in sound ones."""
+_ALIEN = 0.06
+"""Minimum share of the border pixels whose label is found nowhere nearby for a map to count as averaged."""
+_SMALLEST_CORE = 0.00005
+"""Patches below this share of the map are no evidence for their label."""
+_REACH = 9.0
+"""Distance in pixels, at 1,024 rows, within which a border pixel must have a patch for its label to be known."""
+_UNREACHED = 0.02
+"""Share of the map that may be farther off: more is not a border, and cannot be repaired."""
+_LIKE = 0.15
+"""Pixels of distance that a difference of one number counts as: an averaged number is near the one it was."""
+
+
+class Borders(NamedTuple):
+    """Two shares of the pixels along borders, in [0, 1]."""
+
+    lost: float
+    """In no 3x3 patch of their own label"""
+    alien: float
+    """Of a label without a patch nearby; computed only where many are lost, else 0"""
+
+    @property
+    def averaged(self) -> bool:
+        """Whether the numbers were averaged."""
+        return self.lost > _LOST and self.alien > _ALIEN
+
+
+def borders_of(numbers: Numbers) -> Borders:
+    """Return how many pixels along borders belong to no patch of their label."""
+    uniform = _uniform(numbers, _PATCH)
+    border = cv2.bitwise_xor(uniform, 1)
+    count = int(cv2.countNonZero(border))
+    if not count:
+        return Borders(0.0, 0.0)
+    patches = cv2.dilate(uniform, _PATCH)
+    lost = cv2.bitwise_xor(patches, 1)
+    share = cv2.countNonZero(lost) / count
+    if share <= _LOST:
+        return Borders(share, 0.0)
+    alien = 0
+    for number in np.flatnonzero(np.bincount(numbers[lost > 0], minlength=256)).tolist():
+        of_number = (numbers == number).view(np.uint8)
+        near = cv2.dilate(cv2.bitwise_and(of_number, patches), _NEARBY)
+        alien += cv2.countNonZero(cv2.bitwise_and(cv2.bitwise_and(of_number, lost), cv2.bitwise_xor(near, 1)))
+    return Borders(share, alien / count)
+
+
+def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Numbers | None:
+    """Return the map with each border pixel given to the nearest large patch, None if that is not safe.
+
+    ``stray`` are pixels that are no label at all; their numbers do not count.
+    """
+    solid = _uniform(numbers, _CORE)
+    if stray is not None:
+        solid = cv2.bitwise_and(solid, cv2.bitwise_xor(cv2.dilate(stray.view(np.uint8), _CORE), 1))
+    core = np.asarray(cv2.dilate(solid, _CORE), np.uint8)
+    if stray is not None:
+        core[stray] = 0
+    best = np.full(numbers.shape, np.inf, np.float32)
+    result = numbers.copy()
+    smallest = max(25, round(_SMALLEST_CORE * numbers.size))
+    values = numbers.astype(np.float32)
+    for number in np.flatnonzero(np.bincount(numbers[core > 0], minlength=256)).tolist():
+        own = _large(np.asarray((numbers == number) & (core > 0)).view(np.uint8), smallest)
+        if not own.any():
+            continue
+        cost = cv2.distanceTransform(cv2.bitwise_xor(own, 1), cv2.DIST_L2, 5)
+        if stray is None:
+            cost = np.where(cost > 0, cost + _LIKE * np.abs(values - number), 0)
+        nearer = cost < best
+        result[nearer], best[nearer] = number, cost[nearer]
+    reach = max(_REACH * numbers.shape[0] / 1024, 4.0) + (0.0 if stray is not None else _LIKE * 20)
+    return None if not np.isfinite(best).all() or float((best > reach).mean()) > _UNREACHED else result
+
+
+def _uniform(numbers: Numbers, window: Numbers) -> Numbers:
+    """Return 1 where all pixels of the window around a pixel have one label."""
+    return np.asarray(cv2.compare(cv2.dilate(numbers, window), cv2.erode(numbers, window), cv2.CMP_EQ) & 1, np.uint8)
+
+
+def _large(mask: Numbers, smallest: int) -> Numbers:
+    """Return the mask without its patches below ``smallest`` pixels."""
+    _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    keep = stats[:, cv2.CC_STAT_AREA] >= smallest
+    keep[0] = False
+    return keep[numbered].view(np.uint8)
