@@ -101,7 +101,8 @@ class Fault(StrEnum):
     NO_PRODUCT_POSE = "no-product-pose", _REJECTED, "a product's pose file without a known landmark"
     FOREIGN_POSE = "foreign-pose", _REJECTED, "keypoints off the person: of another image or another size"
     NO_SHOULDERS = "no-shoulders", _REJECTED, "no known shoulders where the head's label includes the neck"
-    SEVERAL_PEOPLE = "several-people", _REPAIRED, "several people; one is used (annotate --strict rejects it)"
+    SEVERAL_PEOPLE = "several-people", _REPAIRED, "several people; the labelled one is used, --strict rejects it"
+    OTHER_GRID = "other-grid", _REPAIRED, "keypoints for an image of another size; scaled to where the person is"
     SWAPPED_SIDES = "swapped-sides", _REPAIRED, "left and right joints are swapped; exchanged"
     DOUBTFUL_VIEW = "doubtful-view", _NOTED, "the joints show another view than the file states; unchanged"
     NORMALISED_LANDMARKS = "normalised-landmarks", _REPAIRED, "landmarks in fractions of the image; scaled"
@@ -114,7 +115,10 @@ class Fault(StrEnum):
     # Parses
     BAD_PARSE = "bad-parse", _REJECTED, "invalid parse: cannot be decoded, no polygons, or an unknown label"
     EMPTY_PARSE = "empty-parse", _REJECTED, "an empty parse, label map or mask"
-    COLOUR_PARSE = "colour-parse", _REJECTED, "a coloured parse, whose values are not labels; a *_vis copy is skipped"
+    COLOUR_PARSE = "colour-parse", _REJECTED, "a parse in colours of no known palette; a *_vis copy is skipped"
+    PAINTED_PARSE = "painted-parse", _REPAIRED, "a parse in a palette's colours; turned back into labels"
+    AVERAGED_PARSE = "averaged-parse", _REPAIRED, "a label map averaged along its borders; the nearest labels are used"
+    BLURRED_PARSE = "blurred-parse", _REJECTED, "a label map averaged beyond repair, by JPEG or a smooth filter"
     DEGENERATE_POLYGON = "degenerate-polygon", _REPAIRED, "a polygon of fewer than 3 points; skipped"
     FLAT_POLYGON = "flat-polygon", _REPAIRED, "a polygon as x, y, x, y, …; read as pairs"
     REPEATED_REGION = "repeated-region", _REPAIRED, "two regions of one name or number; merged"
@@ -122,6 +126,9 @@ class Fault(StrEnum):
     UNKNOWN_REGION = "unknown-region", _REPAIRED, "a region without a known name; skipped"
 
     # Labels checked against the image and each other
+    TURNED_LABELS = "turned-labels", _REPAIRED, "labels turned or mirrored against their image; turned back"
+    DOUBTFUL_LABELS = "doubtful-labels", _NOTED, "pose and label map agree only in part; unchanged"
+    OTHER_TABLE = "other-table", _REJECTED, "a label map that its pose contradicts: another label table, or turned"
     LABELS_OUTSIDE = "labels-outside", _REJECTED, "labels outside the image, or much larger than it"
     GARMENT_NOT_WORN = "garment-not-worn", _REJECTED, "no region of the listed garment in the parse"
     NO_GARMENT = "no-garment", _REJECTED, "no garment in a product's image, or too small a one"

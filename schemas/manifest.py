@@ -29,6 +29,9 @@ class Configuration(Strict):
     target_size: int = Field(gt=0, description="pixels")
     conditioning_size: int = Field(gt=0, description="pixels")
     jpeg_quality: int = Field(ge=1, le=100)
+    labels: str | None = Field(
+        default=None, description="label table of the people's label maps; null if their parses name their regions"
+    )
 
 
 class PlannedShard(Strict):

@@ -14,7 +14,8 @@ from common.errors import UserError
 from common.options import Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
-from preprocess.cli.options import FOLLOW_LINKS, SOURCE, SRC, WORKERS, notice_links
+from preprocess.cli.label_table import given_table, with_table
+from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
 from preprocess.faults import Exclusion
 from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
@@ -31,6 +32,7 @@ from preprocess.sharding import (
     in_worker_processes,
     ray_engine,
     read_near_duplicates,
+    read_plan,
 )
 from preprocess.sources.files import Files
 from preprocess.workers import cores
@@ -44,15 +46,21 @@ class DataSelection:
     """Which dataset, and which of its pairs become samples."""
 
     source: Source | Literal["auto"]
+    labels: str
     garment: Garment | Literal["all"]
     pairing: Pairing | Literal["both"]
     views: Views
     linings: bool
 
     def configuration(self, files: Files) -> Configuration:
-        """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset."""
+        """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset.
+
+        Without --labels their label table is None, to be told by the dataset.
+        """
+        source = recognise(files) if self.source == "auto" else self.source
         return Configuration(
-            source=recognise(files) if self.source == "auto" else self.source,
+            source=source,
+            labels=given_table(self.labels, source),
             garment=self.garment,
             pairing=self.pairing,
             views=self.views,
@@ -91,6 +99,7 @@ _SELECTION = options_of(
     DataSelection,
     "selection",
     SOURCE,
+    LABELS,
     click.option(
         "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
         help="Garments to try on.",
@@ -205,6 +214,8 @@ def _plan(
     data = open_dataset(files, configuration.source)
     records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
     check_not_empty(files, data, records, configuration)
+    records, labels = with_table(files, records, configuration.labels, _earlier_table(out, configuration))
+    configuration = configuration.model_copy(update={"labels": labels})
     with progress_bar("comparing") as progress:
         near_duplicates = find_near_duplicates(files, records, workers, progress, read_near_duplicates(out))
     return data, make_plan(files, keep_together(files, records, near_duplicates), configuration, near_duplicates)
@@ -214,6 +225,12 @@ def _check(files: Files, out: Storage, planned: PlannedRecords, workers: int) ->
     with progress_bar("checking") as progress:
         unchanged = check_content(files, out, planned, workers, progress)
     click.echo(f"checked: the inputs of {unchanged} finished samples have not changed")
+
+
+def _earlier_table(out: Storage, configuration: Configuration) -> str | None:
+    """Return the label table of the folder's plan, if it is a plan of such a dataset."""
+    plan = read_plan(out)
+    return plan.configuration.labels if plan and plan.configuration.source == configuration.source else None
 
 
 def _print_estimate(expected: Estimate, out: Storage) -> None:

@@ -10,6 +10,7 @@ import click
 from common.options import Location
 from common.progress import notice
 from preprocess.faults import Fault, Tally
+from preprocess.label_tables import TableName
 from preprocess.sources.files import Files
 from schemas import Source
 
@@ -23,6 +24,11 @@ SOURCE = click.option(
 WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]"
 )
+LABELS = click.option(
+    "--labels", default="auto", show_default=True, metavar="|".join(["auto", *get_args(TableName), "FILE"]),
+    help="Label table of the people's label maps; auto: told by where the poses' joints lie in them. FILE: JSON, CSV "
+    "or TOML with the name of each number.",
+)  # fmt: skip
 
 
 def notice_links(files: Files) -> None:

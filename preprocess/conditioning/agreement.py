@@ -24,11 +24,15 @@ UNSURE = 0.5
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "background": ("background",),
-    "face": ("face", "head", "glasses"),
+    "face": ("face", "head"),
+    "glasses": ("glasses",),
     "hair": ("hair", "hat"),
     "neck": ("neck",),
     "skin": ("torso skin",),
-    "top": ("upper", "coat", *(f"{layer}_{part}" for layer in ("inner", "outer") for part in ("torso", "rsleeve", "lsleeve"))),
+    "top": (
+        "upper", "coat", "inner_torso", "inner_rsleeve", "inner_lsleeve", "outer_torso", "outer_rsleeve",
+        "outer_lsleeve",
+    ),
     "dress": ("dress", "jumpsuit"),
     "lower": ("pants", "skirt", "pants_hip", "pants_rsleeve", "pants_lsleeve"),
     "left arm": ("left arm", "left_arm"),
@@ -51,8 +55,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
 
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 
-_HEAD = {"face": 1.0, "hair": 0.4, "neck": 0.2, "background": -0.4, "skin": -0.3, "scarf": -0.3, "arms": 0.0}
-_EAR = {"face": 1.0, "hair": 0.9, "neck": 0.3, "background": -0.3, "skin": -0.3, "scarf": -0.2, "arms": 0.0}
+_HEAD = {"face": 1.0, "glasses": 0.6, "hair": 0.4, "neck": 0.2, "background": -0.4, "skin": -0.3, "scarf": -0.3, "arms": 0.0}
+_EAR = {"face": 1.0, "glasses": 0.2, "hair": 0.9, "neck": 0.3, "background": -0.3, "skin": -0.3, "scarf": -0.2, "arms": 0.0}
 _SHOULDER = {
     "top": 1.0, "dress": 1.0, "skin": 0.7, "neck": 0.5, "hair": 0.5, "arms": 0.8, "scarf": 0.4, "waist": 0.1,
     "background": -0.4, "face": -0.4, "lower": -0.6,
@@ -63,7 +67,7 @@ _ELBOW = {
 }  # fmt: skip
 _WRIST = {
     "arms": 1.0, "glove": 1.0, "top": 0.6, "lower": 0.6, "dress": 0.5, "waist": 0.3, "skin": 0.1, "hair": 0.1,
-    "neck": 0.0, "scarf": 0.0, "legs": 0.2, "face": -0.2, "background": -0.3,
+    "neck": 0.0, "scarf": 0.0, "legs": -0.2, "face": -0.2, "background": -0.3,
 }  # fmt: skip
 _HIP = {
     "top": 1.0, "dress": 1.0, "lower": 1.0, "waist": 0.4, "arms": 0.4, "glove": 0.3, "legs": 0.3, "skin": -0.2,
@@ -104,15 +108,15 @@ class Agreement(NamedTuple):
 
     total: float
     """Sum of the votes"""
-    count: int
-    """Number of joints that voted"""
+    weight: float
+    """Sum of the joints' weights: 1 each, less for unsure ones"""
     on_person: float
     """Share of the joints inside the image that lie on the person"""
 
     @property
     def mean(self) -> float:
         """The mean vote, in [-1, 1]; 0 without any."""
-        return self.total / self.count if self.count else 0.0
+        return self.total / self.weight if self.weight else 0.0
 
 
 def agreement(numbers: Numbers, points: Points, labels: Pixelwise) -> Agreement:
@@ -125,7 +129,7 @@ def agreement(numbers: Numbers, points: Points, labels: Pixelwise) -> Agreement:
     counted = known & (probed != OUTSIDE)
     total = float((votes * weights)[known].sum())
     person = _is_person(labels)[probed[counted]]
-    return Agreement(total, int(known.sum()), float(person.mean()) if len(person) else 0.0)
+    return Agreement(total, float(weights[known].sum()), float(person.mean()) if len(person) else 0.0)
 
 
 OUTSIDE = -1
@@ -186,6 +190,46 @@ def _vote(probe: int, kind: str) -> float:
     sided = probe < NUM_KEYPOINTS and probe >= Keypoint.LEFT_SHOULDER
     own = ("left", "right")[1 - probe % 2] == side
     return vote * _OTHER_SIDE if sided and not own and vote > 0 else vote
+
+
+_PLACES: dict[str, tuple[float, float]] = {
+    "face": (-1.2, 0.15), "glasses": (-1.2, -0.05), "hair": (-1.5, 0.9), "neck": (-0.5, 0.4), "skin": (-0.6, 0.9),
+    "top": (-0.1, 1.3), "dress": (0.0, 2.2), "lower": (0.6, 3.0), "left arm": (-0.8, 1.8), "right arm": (-0.8, 1.8),
+    "arms": (-0.8, 1.8), "left leg": (1.0, 3.5), "right leg": (1.0, 3.5), "legs": (1.0, 3.5), "socks": (1.3, 3.8),
+    "left shoe": (1.3, 4.0), "right shoe": (1.3, 4.0), "shoes": (1.3, 4.0), "scarf": (-0.6, 1.2), "glove": (-0.5, 1.9),
+    "waist": (0.0, 2.2),
+}  # fmt: skip
+"""Where the middle of a label lies along the body, in torso lengths: 0 at the shoulders, 1 at the hips."""
+_SMALL = {"glasses": 0.02, "glove": 0.05, "scarf": 0.15}
+"""The largest share of the person that these labels cover."""
+_NOTABLE = 0.004
+"""Labels below this share of the person are left aside."""
+_PLACE_WEIGHT = 0.5
+
+
+def places_vote(numbers: Numbers, points: Points, labels: Pixelwise) -> float:
+    """Return a penalty in [-0.5, 0] for labels of a plausible number in implausible places along the body.
+
+    It looks at every pixel, so it is meant for the choice of a table, not for every record.
+    """
+    shoulders, hips = points[list(TORSO[:2])], points[list(TORSO[2:])]
+    if not (shoulders[:, 2] > 0).all() or not (hips[:, 2] > 0).all():
+        return 0.0
+    top, bottom = float(shoulders[:, 1].mean()), float(hips[:, 1].mean())
+    if bottom - top < 2:
+        return 0.0
+    kinds = kinds_of(labels)
+    person = sum(int((numbers == n).sum()) for n, kind in enumerate(kinds) if kind != "background")
+    wrong = judged = 0
+    for number, kind in enumerate(kinds):
+        rows = np.nonzero(numbers == number)[0]
+        if kind not in _PLACES or len(rows) < _NOTABLE * person:
+            continue
+        low, high = _PLACES[kind]
+        middle = (float(np.median(rows)) - top) / (bottom - top)
+        judged += 1
+        wrong += not low <= middle <= high or len(rows) > _SMALL.get(kind, 1.0) * person
+    return -_PLACE_WEIGHT * wrong / judged if judged else 0.0
 
 
 @lru_cache(maxsize=64)

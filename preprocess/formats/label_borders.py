@@ -21,7 +21,7 @@ _CORE = np.ones((5, 5), np.uint8)
 _NEARBY = np.ones((9, 9), np.uint8)
 _LOST = 0.08
 """Share of the border pixels outside any patch above which a map is looked at closely: 0.02 or less in sound ones."""
-_ALIEN = 0.06
+_ALIEN = 0.09
 """Minimum share of the border pixels whose label is found nowhere nearby for a map to count as averaged."""
 _SMALLEST_CORE = 0.00005
 """Patches below this share of the map are no evidence for their label."""

@@ -1,7 +1,9 @@
-"""Reads label maps (one label per pixel, in a palette or grey PNG) and garment masks.
+"""Reads label maps (one label per pixel) and garment masks.
 
-Unreliable files raise RecordError: a visualisation in the labels' colours (whose values are not labels), a file that
-cannot be decoded completely, a label that the table does not have, or an image of only background.
+A map is a palette or grey image, or painted in a known palette's colours, which are turned back into numbers. One that
+was averaged by JPEG or by a smooth filter is repaired where that is safe. Unreliable files raise RecordError: other
+colours (whose values are not labels), a file that cannot be decoded completely, a label that the table does not have,
+or an image of only background.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +21,9 @@ from PIL import Image
 
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, decode_as, is_cut_short
-from preprocess.label_tables import BACKGROUND, PALETTES, Pixelwise, region_names
+from preprocess.formats.label_borders import borders_of, repaired
+from preprocess.formats.label_colours import numbers_of
+from preprocess.label_tables import BACKGROUND, PALETTES, UNUSED, Pixelwise, label_names, region_names, shown_name
 from schemas import Origin
 
 Bounds = tuple[float, float, float, float]
@@ -32,6 +37,8 @@ _NEAR = 2
 """Tolerance of palette colours in levels: some programs write 254 for 255."""
 _MOST = 0.5
 """Minimum share of the used colours that must be in a known palette for it to be recognised."""
+_EXACT_STEP = 8
+"""The coarsest step of a JPEG's averages, in its file's units, that keeps the numbers of large patches."""
 _DEPTHS = ("1", "L", "P", "I;16", "I")
 
 
@@ -85,20 +92,45 @@ def table_look_up(numbers: NDArray[np.uint8], values: list[int]) -> NDArray[np.u
     return np.asarray(cv2.LUT(numbers, table), np.uint8)
 
 
+class Numbers(NamedTuple):
+    """A label map's numbers, uint8 (h, w), and what was repaired in it."""
+
+    numbers: NDArray[np.uint8]
+    faults: tuple[Fault, ...]
+
+
 def read_label_map(data: bytes, path: str, labels: Pixelwise) -> PixelParse:
     """Read a label map with its table. Raise RecordError, see the module's docstring."""
-    names = region_names(labels)
-    numbers, palette = _numbers(data, path)
-    used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)[:256])
-    if palette is not None and _is_painted(palette, used):
-        raise RecordError(Fault.COLOUR_PARSE, path, "its palette gives labels other numbers: a painted copy; remove it")
-    if used[-1] >= len(names):
+    return parse_of(read_numbers(data, path), path, labels)
+
+
+def read_numbers(data: bytes, path: str) -> Numbers:
+    """Read a label map's numbers, whatever its table. Raise RecordError, see the module's docstring."""
+    found = _numbers(data, path)
+    numbers, stray, faults = found.numbers, found.stray, list(found.faults)
+    borders = None if stray is not None else borders_of(numbers)
+    if borders is None or borders.averaged:
+        mended = None if found.coarse else repaired(numbers, stray)
+        if mended is None:
+            figures = f": {borders.alien:.0%} of its border pixels are of no label nearby" if borders else ""
+            raise RecordError(Fault.BLURRED_PARSE, path, f"labels were averaged{figures}; fetch the map as it was made")
+        numbers = mended
+        faults.append(Fault.AVERAGED_PARSE)
+    return Numbers(numbers, tuple(faults))
+
+
+def parse_of(found: Numbers, path: str, labels: Pixelwise) -> PixelParse:
+    """Return the regions of a label map's numbers by a table. Raise RecordError for a number that the table lacks."""
+    names = label_names(labels)
+    used = np.flatnonzero(np.bincount(found.numbers.ravel(), minlength=256)[:256]).tolist()
+    lacking = [number for number in used if number >= len(names) or names[number] == UNUSED]
+    if lacking:
         raise RecordError(
-            Fault.BAD_PARSE, path, f"label {used[-1]}, and the table {labels} ends at {len(names) - 1}; fetch it again"
+            Fault.BAD_PARSE, path, f"label {lacking[-1]}, which the table {shown_name(labels)} lacks; give --labels"
         )
-    if not used.any():
+    if all(names[number] == "background" for number in used):
         raise RecordError(Fault.EMPTY_PARSE, path, "nothing but background; the image has to be parsed again")
-    return PixelParse(numbers, names)
+    return PixelParse(found.numbers, region_names(labels), found.faults)
 
 
 def read_mask(data: bytes, path: str) -> PixelParse:
@@ -119,26 +151,56 @@ def mask_parse(mask: Mask, path: str) -> PixelParse:
     return PixelParse(mask.view(np.uint8), (BACKGROUND, "torso"))
 
 
-def _numbers(data: bytes, path: str) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
-    """Return the numbers (h, w) of a label map and its palette (n, 3), None if it has none."""
+class _Decoded(NamedTuple):
+    """A label map as decoded; ``stray`` are pixels of no palette's colour, ``coarse`` a JPEG that shifts numbers."""
+
+    numbers: NDArray[np.uint8]
+    stray: NDArray[np.bool_] | None = None
+    faults: tuple[Fault, ...] = ()
+    coarse: bool = False
+
+
+def _numbers(data: bytes, path: str) -> _Decoded:
+    """Return the numbers (h, w) of a label map, whatever its kind of image."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > _PIXEL_LIMIT:
                 raise RecordError(Fault.BAD_PARSE, path, f"{image.width}x{image.height} pixels; fetch it again")
-            found, mode = np.asarray(image), image.mode
+            found, mode, lossy = np.asarray(image), image.mode, image.format == "JPEG"
             palette = image.getpalette("RGB") if mode == "P" else None
+            tables = getattr(image, "quantization", None)
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again") from error
-    if mode in ("RGB", "RGBA") and bool((found[..., :1] == found[..., :3]).all()):
+    coarse = lossy and bool(tables) and tables[0][0] > _EXACT_STEP
+    if mode == "LA" or (mode in ("RGB", "RGBA") and bool((found[..., :1] == found[..., :3]).all())):
         found, mode = found[..., 0], "L"
+    if mode in ("RGB", "RGBA"):
+        return _unpainted(np.ascontiguousarray(found[..., :3]), path, lossy)
     if mode not in _DEPTHS:
         raise RecordError(
             Fault.COLOUR_PARSE, path, f"a colour image ({mode}), not a map of labels; give the palette PNG it shows"
         )
     if found.max() > 255:
         raise RecordError(Fault.BAD_PARSE, path, f"label {found.max()} is in no table; fetch it again")
-    colours = None if palette is None else np.array(palette, np.int64).reshape(-1, 3)
-    return np.ascontiguousarray(found, np.uint8), colours
+    numbers = np.ascontiguousarray(found, np.uint8)
+    if palette is not None:
+        colours = np.array(palette, np.int64).reshape(-1, 3)
+        used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
+        if _is_painted(colours, used):
+            all_colours = np.zeros((256, 3), np.uint8)
+            all_colours[: len(colours)] = colours
+            return _unpainted(all_colours[numbers], path, lossy=False)
+    return _Decoded(numbers, coarse=coarse)
+
+
+def _unpainted(pixels: NDArray[np.uint8], path: str, lossy: bool) -> _Decoded:
+    """Return the labels of a painted map. Raise RecordError if its colours are no known palette's."""
+    found = numbers_of(pixels, lossy)
+    if found is None:
+        raise RecordError(
+            Fault.COLOUR_PARSE, path, "a colour image in no known palette; give the palette PNG it shows"
+        )
+    return _Decoded(*found, faults=(Fault.PAINTED_PARSE,))
 
 
 def _is_painted(palette: NDArray[np.int64], used: NDArray[np.int64]) -> bool:

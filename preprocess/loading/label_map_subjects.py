@@ -13,56 +13,61 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning import Subject
 from preprocess.conditioning.crop import torso
-from preprocess.conditioning.masks import dilated
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
-from preprocess.formats.images import Mask, Pixels, decode, read_header
-from preprocess.formats.keypoint_files import read_keypoints
-from preprocess.formats.label_maps import PixelParse, mask_parse, read_label_map, read_mask
+from preprocess.formats.images import Pixels, decode, read_header
+from preprocess.formats.keypoint_files import read_skeletons
+from preprocess.formats.label_maps import PixelParse, mask_parse, parse_of, read_mask, read_numbers
+from preprocess.formats.pose_sides import view_of
 from preprocess.label_tables import Pixelwise
 from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.matching import Evidence, match, with_sides_swapped
 from preprocess.loading.plain_background import garment_before
+from preprocess.loading.unsided_limbs import with_sides
 from preprocess.sources import Files, Record
 from preprocess.sources.record import MISSING, File
 from preprocess.sources.record import Subject as Kind
 from schemas import Keypoint
 
-GRIDS: dict[Pixelwise, tuple[int, int] | None] = {"cihp": None, "lip": None, "dress-code": (384, 512)}
-"""Width and height that keypoints refer to, None for those of the image."""
+DRESS_CODE_GRID = (384, 512)
+"""Width and height that Dress Code's keypoints refer to; other datasets' refer to their images."""
 
 _SHOULDERS = [Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER]
 _NECK_ABOVE_SHOULDERS = 0.12
 """Lower end of the neck for a label that includes head and neck, in torso lengths; as in `agnostic`."""
 _TORSO_OF_SHOULDERS = 1.4
 """Length of a torso in shoulder widths, if the hips are not known."""
-_ON_THE_PERSON = 0.5
-"""Minimum share of a pose's points inside the image that must be on the person."""
-_NEAR = 0.03
-"""Distance from the person at which a point still counts as on it, as a share of the image's height."""
 
 
 def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subject:
     """Read and decode the person of a record. Raise RecordError."""
     paths: dict[File, str] = {"image": record.person_image, "pose": record.person_pose, "parse": record.person_parse}
     check_present(paths, "person", f"{record.look}_{record.frame}")
-    pose = read_keypoints(files.read(record.person_pose), record.person_pose, GRIDS[labels])
-    if not pose.points.any():
+    skeletons = read_skeletons(files.read(record.person_pose), record.person_pose)
+    if not any(points.any() for points in skeletons.people):
         raise RecordError(Fault.NO_PERSON_POSE, record.person_pose, "no person in it; estimate the pose again")
-    parse = read_label_map(files.read(record.person_parse), record.person_parse, labels)
-    pixels, odd = _image(files, record.person_image, parse.image_size)
-    _check_size(parse, pixels, record.person_parse)
-    pose = pose.scaled(parse.image_size)
-    check_fit(pose, parse, record.person_pose)
+    found = read_numbers(files.read(record.person_parse), record.person_parse)
+    parse_of(found, record.person_parse, labels)
+    pixels, odd = _image(files, record.person_image, None)
+    grid = DRESS_CODE_GRID if record.layout == "dress-code" else None
+    evidence = Evidence(found.numbers, skeletons, labels, grid, record.person_pose, record.person_parse)
+    matched = match(evidence, (pixels.shape[1], pixels.shape[0]), pixels)
+    pixels = np.ascontiguousarray(matched.image_turn.of(pixels))
+    parse = parse_of(found._replace(numbers=matched.numbers), record.person_parse, labels)
+    if matched.sides_swapped:
+        parse = replace(parse, names=with_sides_swapped(parse.names))
+    parse = with_sides(parse, matched.points)
+    pose = Pose(matched.points, view_of(matched.points), parse.image_size, matched.faults)
     if "head" in parse.names:
         parse = _without_neck(parse, pose, record.person_pose)
     faults = tuple(dict.fromkeys((*pose.faults, *parse.faults, *odd)))
     return Subject(pixels, parse.image_size, 1, pose, parse, record.person_parse, faults)
 
 
-def load_mapped_product(files: Files, record: Record, labels: Pixelwise) -> Subject:
+def load_mapped_product(files: Files, record: Record) -> Subject:
     """Read and decode the garment of a record, and derive its landmarks. Raise RecordError."""
     name = f"{record.item}_{record.side}"
-    if labels == "dress-code":
+    if record.layout == "dress-code":
         check_present({"image": record.product_image}, "product", name)
         pixels, odd = _image(files, record.product_image, None)
         parse = mask_parse(garment_before(pixels, record.product_image), record.product_image)
@@ -97,20 +102,6 @@ def _check_size(parse: PixelParse, pixels: Pixels, path: str) -> None:
     size = pixels.shape[1], pixels.shape[0]
     if parse.image_size != size:
         raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {parse.image_size}, the image is {size}")
-
-
-def check_fit(pose: Pose, parse: PixelParse, path: str) -> None:
-    """Raise RecordError if most points are not on the person according to the parse."""
-    width, height = parse.image_size
-    points = pose.points[pose.points[:, 2] > 0, :2]
-    inside = points[((points >= 0) & (points < (width, height))).all(axis=1)].astype(np.int64)
-    near: Mask = dilated(parse.mask(), max(2, round(_NEAR * height)))
-    if not len(inside) or near[inside[:, 1], inside[:, 0]].mean() < _ON_THE_PERSON:
-        raise RecordError(
-            Fault.FOREIGN_POSE,
-            path,
-            "most of its points are off the person; it belongs to another image, or to another size",
-        )
 
 
 def _without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:

@@ -55,7 +55,7 @@ def load_product(files: Files, record: Record) -> Subject:
     garment is still as large as Ic, and the rows below the garment are skipped.
     """
     if record.labels != "aihub":
-        return load_mapped_product(files, record, record.labels)
+        return load_mapped_product(files, record)
     paths = (record.product_image, record.product_pose, record.product_parse)
     if record.pairing == "view":
         return _load(files, "person", f"{record.look}_{record.side}", paths, read_model_parse)

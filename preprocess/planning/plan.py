@@ -92,7 +92,7 @@ def _check_keys(records: Sequence[Record]) -> None:
 def _digests(files: Files, records: Sequence[Record], configuration: Configuration) -> dict[str, str]:
     """Return the digest of every record by its key, over all its fields and its inputs' stamps."""
     head = _head(configuration)
-    names = [field.name for field in fields(Record) if field.name not in ("labels", "distinct")]
+    names = [field.name for field in fields(Record) if field.name not in ("labels", "distinct", "layout")]
     stamps: dict[str, tuple[int, ...]] = {"": (-1,)}
     result: dict[str, str] = {}
     for record in records:
@@ -112,7 +112,7 @@ def _head(configuration: Configuration) -> str:
     head = {
         "recipe": _RECIPE,
         "schema": SCHEMA_VERSION,
-        "configuration": configuration.model_dump(),
+        "configuration": configuration.model_dump(exclude_none=True),
         "libraries": libraries(),
     }
     return json.dumps(head, sort_keys=True)

@@ -3,7 +3,7 @@
 from preprocess.sharding.build import Summary, build, in_worker_processes
 from preprocess.sharding.content import check_content
 from preprocess.sharding.dry_run import Estimate, estimate
-from preprocess.sharding.folder import read_near_duplicates
+from preprocess.sharding.folder import read_near_duplicates, read_plan
 from preprocess.sharding.node import Node
 from preprocess.sharding.pool import Engine
 from preprocess.sharding.ray_engine import ray_engine
@@ -21,4 +21,5 @@ __all__ = [
     "in_worker_processes",
     "ray_engine",
     "read_near_duplicates",
+    "read_plan",
 ]

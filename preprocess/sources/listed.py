@@ -102,4 +102,5 @@ class Listed:
                 product_pose="",
                 product_parse=self.path("product-parse", pair.group, pair.product),
                 labels=self.labels,
+                layout="dress-code" if self.source == "dress-code" else "",
             )

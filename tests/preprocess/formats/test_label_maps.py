@@ -85,11 +85,21 @@ def painted_with_own_order(numbers: U8) -> bytes:
     return png(Image.fromarray(colours).quantize(8))
 
 
-def test_a_painted_parse_is_told_from_labels() -> None:
+def test_a_painted_parse_is_turned_back_into_labels() -> None:
     numbers = numbers_of(5, 13, 9)
     for data in (png(Image.fromarray(np.array(PALETTES[0], np.uint8)[numbers])), painted_with_own_order(numbers)):
+        parse = read_label_map(data, "a.png", "cihp")
+        assert np.array_equal(parse.numbers, numbers)
+        assert parse.faults == ("painted-parse",)
+
+
+def test_colours_of_no_known_palette_are_no_labels() -> None:
+    colours = np.random.default_rng(1).integers(20, 235, (20, 3), dtype=np.uint8)
+    for picture in (Image.fromarray(colours[numbers_of(5, 13, 9)]), Image.fromarray(colours).convert("CMYK")):
+        buffer = io.BytesIO()
+        picture.save(buffer, "TIFF")
         with pytest.raises(RecordError, match="colour-parse"):
-            read_label_map(data, "a.png", "cihp")
+            read_label_map(buffer.getvalue(), "a.tif", "cihp")
 
 
 @pytest.mark.parametrize(

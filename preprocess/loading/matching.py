@@ -1,0 +1,275 @@
+"""Image, pose and label map of a person are made to agree: the right skeleton, its scale, and which way the map lies.
+
+All three are evidence. A pose on the wrong part of the map, or outlines that the photograph does not have, are put
+right if one explanation fits and the others do not; else the record is rejected with the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.agreement import Agreement, agreement
+from preprocess.conditioning.turns import AS_IT_IS, SIDEWAYS, UPRIGHT, Outlines, Turn, outlines_of
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.images import Pixels
+from preprocess.formats.keypoint_files import Skeletons
+from preprocess.label_tables import Pixelwise, shown_name
+from schemas import FLIP, TORSO, Keypoint
+
+Numbers = NDArray[np.uint8]
+Points = NDArray[np.float64]
+Size = tuple[int, int]
+_Grid = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Scale and shift of coordinates into pixels."""
+
+_GOOD = 0.5
+"""The mean vote from which pose and map agree; 0.84 or more in all sound records measured."""
+_POOR = 0.25
+"""The mean vote below which they contradict each other."""
+_BETTER = 0.3
+"""How much better another explanation has to be."""
+_ON_THE_PERSON = 0.5
+"""Minimum share of a pose's joints inside the image that must be on the person."""
+_CLEARLY = 1.25
+"""How much stronger the edges along a turned map's outlines have to be for it to be turned."""
+_USUAL_SIZES: tuple[Size, ...] = (
+    (192, 256), (256, 256), (384, 512), (512, 512), (512, 768), (576, 768), (768, 1024), (1024, 1024), (640, 480),
+    (480, 640), (720, 1280), (1080, 1440), (1080, 1920), (1536, 2048),
+)  # fmt: skip
+"""Sizes of images that poses are estimated in, tried for one that does not fit its own image."""
+
+
+class Matched(NamedTuple):
+    """A pose in pixels of the upright image, the label map as it lies there, and what was put right."""
+
+    points: Points
+    numbers: Numbers
+    faults: tuple[Fault, ...]
+    sides_swapped: bool
+    """Whether the labels are of a mirrored image, so that left and right are the other way round"""
+    image_turn: Turn
+    """How the image has to be turned first: it is on its side, and its labels are upright"""
+
+
+class Evidence(NamedTuple):
+    """What is known of one person: the label map, the skeletons, and the size that poses usually refer to."""
+
+    numbers: Numbers
+    skeletons: Skeletons
+    labels: Pixelwise
+    grid: Size | None
+    pose_path: str
+    parse_path: str
+
+
+class Fit(NamedTuple):
+    """A skeleton in pixels of the map, how well it agrees with the map, and what was put right in it."""
+
+    points: Points
+    agreement: Agreement
+    faults: tuple[Fault, ...]
+
+
+def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
+    """Make pose and label map agree with each other and with the image of ``size`` (width, height).
+
+    Without ``pixels`` the outlines are not compared. Raise RecordError `size-mismatch`, `foreign-pose` or
+    `other-table`.
+    """
+    height, width = evidence.numbers.shape
+    if (width, height) not in (size, size[::-1]):
+        raise RecordError(
+            Fault.SIZE_MISMATCH, evidence.parse_path, f"labels are for {(width, height)}, the image is {size}"
+        )
+    if (width, height) != size:
+        return _sideways(evidence, size, pixels)
+    fit = fitted(evidence, evidence.numbers)
+    outlines = None if pixels is None else outlines_of(pixels, evidence.numbers, UPRIGHT)
+    turn = _clear_turn(outlines, UPRIGHT)
+    if turn in (None, AS_IT_IS) and fit.agreement.mean >= _GOOD:
+        return _accepted(evidence, fit)
+    turned = None
+    if turn is not AS_IT_IS:
+        turned = _turned(evidence, fit, UPRIGHT[1:] if turn is None else (turn,), outlines)
+    if turned is None and turn in (None, AS_IT_IS):
+        turned = _pose_turned(evidence, fit)
+    if turned is not None:
+        return turned
+    if turn not in (None, AS_IT_IS):
+        raise _contradiction(evidence, fit)
+    return _accepted(evidence, fit)
+
+
+def _accepted(evidence: Evidence, fit: Fit) -> Matched:
+    _check(evidence, fit)
+    faults = fit.faults
+    if fit.agreement.mean < _GOOD:
+        faults = (*faults, Fault.DOUBTFUL_LABELS)
+    return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=AS_IT_IS)
+
+
+def _turned(evidence: Evidence, fit: Fit, turns: tuple[Turn, ...], outlines: Outlines | None) -> Matched | None:
+    """Return the match with the map turned, alone or with its pose; None if no turn explains the record."""
+    height, width = evidence.numbers.shape
+    clear = len(turns) == 1
+    best: tuple[float, Turn, Fit, bool] | None = None
+    for turn in turns:
+        alone = fitted(evidence, np.ascontiguousarray(turn.of(evidence.numbers)))
+        options = [(alone, False)]
+        if clear or turn.transposed:
+            moved = turn.of_points(fit.points, (width, height))
+            options.append((Fit(moved, fit.agreement, fit.faults), True))
+        for option, follows in options:
+            if best is None or option.agreement.mean > best[0] + 1e-9:
+                best = option.agreement.mean, turn, option, follows
+    assert best is not None, "there is a turn"
+    mean, turn, chosen, follows = best
+    enough = _GOOD if clear else max(_GOOD, fit.agreement.mean + _BETTER if not turn.transposed else _GOOD)
+    if mean < enough or (not clear and outlines is not None and not _plausible(outlines, turn)):
+        return None
+    points, swapped = chosen.points, follows and turn.mirrors
+    if swapped:
+        points = points[list(FLIP)]
+    numbers = np.ascontiguousarray(turn.of(evidence.numbers))
+    return Matched(points, numbers, (*chosen.faults, Fault.TURNED_LABELS), swapped, AS_IT_IS)
+
+
+def _pose_turned(evidence: Evidence, fit: Fit) -> Matched | None:
+    """Return the match with the pose alone turned, None if no turn explains it."""
+    height, width = evidence.numbers.shape
+    best = fit
+    for turn in (*UPRIGHT[1:], *SIDEWAYS):
+        size = (height, width) if turn.transposed else (width, height)
+        for person in evidence.skeletons.people:
+            points = person.copy()
+            if evidence.skeletons.fractions:
+                points[:, :2] *= size
+            points = turn.of_points(points, size)
+            points = points[list(FLIP)] if turn.mirrors else points
+            found = agreement(evidence.numbers, points, evidence.labels)
+            if found.mean > best.agreement.mean:
+                best = Fit(points, found, fit.faults)
+    if best.agreement.mean < max(_GOOD, fit.agreement.mean + _BETTER):
+        return None
+    faults = (*(fault for fault in best.faults if fault is not Fault.OTHER_GRID), Fault.TURNED_LABELS)
+    return Matched(best.points, evidence.numbers, faults, sides_swapped=False, image_turn=AS_IT_IS)
+
+
+def _sideways(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
+    """Return the match of a map whose width and height are the image's height and width."""
+    fit = fitted(evidence, evidence.numbers)
+    outlines = None if pixels is None else outlines_of(pixels, evidence.numbers, SIDEWAYS)
+    turn = _clear_turn(outlines, SIDEWAYS)
+    if fit.agreement.mean >= _GOOD and _upright(fit.points) and turn is None:
+        turn = Turn(True, mirrored=False, flipped=True)  # AI-Hub's way, see `images.decode`
+    if fit.agreement.mean >= _GOOD and _upright(fit.points) and turn is not None and not turn.mirrors:
+        faults = (*fit.faults, Fault.TURNED_IMAGE)
+        return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=turn.inverse)
+    matched = _turned(evidence, fit, SIDEWAYS if turn is None else (turn,), outlines)
+    if matched is None:
+        height, width = evidence.numbers.shape
+        detail = f"labels are for {(width, height)}, the image is {size}, and no turn makes pose and labels agree"
+        raise RecordError(Fault.SIZE_MISMATCH, evidence.parse_path, detail)
+    return matched
+
+
+def _clear_turn(outlines: Outlines | None, turns: tuple[Turn, ...]) -> Turn | None:
+    """Return the turn whose outlines the image has, None if that is not clear."""
+    if outlines is None:
+        return None
+    first, second = sorted(range(len(turns)), key=lambda place: -outlines.along[place])[:2]
+    if outlines.along[first] < _CLEARLY * max(outlines.along[second], outlines.everywhere):
+        return None
+    return turns[first]
+
+
+def _plausible(outlines: Outlines, turn: Turn) -> bool:
+    """Return whether the turned outlines are no worse than those of the map as it is."""
+    turns = SIDEWAYS if turn.transposed else UPRIGHT
+    return outlines.along[turns.index(turn)] > 0.9 * outlines.along[0]
+
+
+def _upright(points: Points) -> bool:
+    """Return whether the head is above the shoulders or the shoulders above the hips, as far as it is known."""
+    shoulders = points[list(TORSO[:2])]
+    hips, nose = points[list(TORSO[2:])], points[[Keypoint.NOSE]]
+    for above, below in ((shoulders, hips), (nose, shoulders)):
+        if (above[:, 2] > 0).all() and (below[:, 2] > 0).all():
+            across, down = below[:, :2].mean(axis=0) - above[:, :2].mean(axis=0)
+            return bool(down > abs(across))
+    return True
+
+
+def fitted(evidence: Evidence, numbers: Numbers, *, every_grid: bool = True) -> Fit:
+    """Return the skeleton that fits the labelled person best, on the grid that the file or else the fit tells."""
+    skeletons = evidence.skeletons
+    several = (Fault.SEVERAL_PEOPLE,) if len(skeletons.people) > 1 else ()
+    read = (Fault.NORMALISED_LANDMARKS,) if skeletons.fractions else ()
+    faults = (*skeletons.faults, *read, *several)
+    likely, *others = _grids(evidence, numbers)
+    fit = _on_grids(evidence, numbers, [likely], faults)
+    if every_grid and fit.agreement.mean < _GOOD and others:
+        other = _on_grids(evidence, numbers, others, (*faults, Fault.OTHER_GRID))
+        if other.agreement.mean >= max(_GOOD, fit.agreement.mean + _BETTER):
+            return other
+    return fit
+
+
+def _on_grids(evidence: Evidence, numbers: Numbers, grids: Sequence[_Grid], faults: tuple[Fault, ...]) -> Fit:
+    """Return the skeleton and the grid with the most joints in the right places."""
+    fits = []
+    for scale, shift in grids:
+        for person in evidence.skeletons.people:
+            points = person.copy()
+            known = points[:, 2] > 0
+            points[known, :2] = points[known, :2] * scale + shift
+            fits.append(Fit(points, agreement(numbers, points, evidence.labels), faults))
+    return max(fits, key=lambda fit: fit.agreement.total)
+
+
+def _grids(evidence: Evidence, numbers: Numbers) -> Iterator[_Grid]:
+    """Yield scale and shift of the coordinates into the map's pixels, the most likely first."""
+    height, width = numbers.shape
+    size, none = np.array([width, height], np.float64), np.zeros(2)
+    if evidence.skeletons.fractions:
+        yield size, none
+        yield size / 2, size / 2
+        return
+    sizes = [evidence.skeletons.canvas, evidence.grid, (width, height), *_USUAL_SIZES]
+    usual = [one for one in sizes if one is not None]
+    for one in dict.fromkeys((float(one[0]), float(one[1])) for one in usual):
+        yield size / np.array(one), none
+
+
+def _check(evidence: Evidence, fit: Fit) -> None:
+    """Raise RecordError if the pose contradicts the map."""
+    found = fit.agreement
+    if found.on_person < _ON_THE_PERSON:
+        people = f"none of {len(evidence.skeletons.people)} skeletons" if len(evidence.skeletons.people) > 1 else "it"
+        raise RecordError(
+            Fault.FOREIGN_POSE,
+            evidence.pose_path,
+            f"{found.on_person:.0%} of its points are on the labelled person, {people} fits; it belongs to another "
+            "image, or to another size",
+        )
+    if found.mean < _POOR and np.count_nonzero(np.bincount(evidence.numbers.ravel())) > 2:
+        raise _contradiction(evidence, fit)  # a map of one region says nothing, and is rejected for lack of a garment
+
+
+def _contradiction(evidence: Evidence, fit: Fit) -> RecordError:
+    return RecordError(
+        Fault.OTHER_TABLE,
+        evidence.parse_path,
+        f"read by the table {shown_name(evidence.labels)}, pose and labels agree by {fit.agreement.mean:.2f} of 1; "
+        "it has another table (give --labels), is turned, or is of another image",
+    )
+
+
+def with_sides_swapped(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the regions' names with left and right exchanged."""
+    swapped = {"left": "right", "right": "left", "lsleeve": "rsleeve", "rsleeve": "lsleeve"}
+    return tuple("_".join(swapped.get(part, part) for part in name.split("_")) for name in names)
