@@ -13,10 +13,12 @@ from rich.cells import cell_len
 
 from common.options import examples
 from common.progress import progress_bar
-from preprocess.cli.options import FOLLOW_LINKS, SOURCE, SRC, WORKERS, notice_links
+from preprocess.cli.label_table import given_table
+from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
 from preprocess.faults import Fault, Tally
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
+from preprocess.label_tables import shown_name
 from preprocess.planning.datasets import recognise
 from preprocess.sources.files import Files
 from preprocess.workers import cores
@@ -29,21 +31,28 @@ _WIDTH = 100
 @SRC
 @FOLLOW_LINKS
 @SOURCE
+@LABELS
 @WORKERS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(
-    src: Path, follow_links: bool, source: Source | Literal["auto"], workers: int | None, as_json: bool
+    src: Path,
+    follow_links: bool,
+    source: Source | Literal["auto"],
+    labels: str,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """List what a dataset contains, how its parts match, and its faults; decodes no images."""
     files = Files(src, follow_links=follow_links)
     notice_links(files)
     kind = recognise(files) if source == "auto" else source
+    table = given_table(labels, kind)
     report: Report | ListedReport
     with progress_bar("reading") as progress:
         if kind == "aihub":
             report = inspect(files, workers or cores(), progress)
         else:
-            report = inspect_listed(files, kind, workers or cores(), progress)
+            report = inspect_listed(files, kind, workers or cores(), progress, table)
     if as_json:
         click.echo(json.dumps(report.document(), ensure_ascii=False))
     else:
@@ -66,7 +75,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _listed_lines(report: ListedReport) -> Iterator[str]:
     name = {"viton-hd": "VITON-HD", "dress-code": "Dress Code"}[report.source]
-    yield f"{name}, labels of the table {report.labels}: {report.src}"
+    yield f"{name}, labels of the table {shown_name(report.labels)}{_reason(report)}: {report.src}"
     for group, counts in report.files.items():
         yield from _section(f"files of {group}" if group else "files", [counts])
     yield ""
@@ -75,6 +84,12 @@ def _listed_lines(report: ListedReport) -> Iterator[str]:
     yield from _fault_lines(report.faults, LISTED_FAULTS)
     only_pixels = f"one image under two names, {Fault.UNCLEAR_GARMENT}, {Fault.AMBIGUOUS_LAYERS}"
     yield f"not checked: faults visible only in pixels ({only_pixels})"
+
+
+def _reason(report: ListedReport) -> str:
+    if not report.people_compared:
+        return ""
+    return f" (poses and labels of {report.people_compared} people agree by {report.agreement:.2f} of 1)"
 
 
 def _fault_lines(faults: Tally, known: tuple[Fault, ...]) -> Iterator[str]:

@@ -219,12 +219,13 @@ def places_vote(numbers: Numbers, points: Points, labels: Pixelwise) -> float:
     if bottom - top < 2:
         return 0.0
     kinds = kinds_of(labels)
-    person = sum(int((numbers == n).sum()) for n, kind in enumerate(kinds) if kind != "background")
+    counts = np.bincount(numbers.ravel(), minlength=256)
+    person = sum(int(counts[number]) for number, kind in enumerate(kinds) if kind != "background")
     wrong = judged = 0
     for number, kind in enumerate(kinds):
-        rows = np.nonzero(numbers == number)[0]
-        if kind not in _PLACES or len(rows) < _NOTABLE * person:
+        if kind not in _PLACES or counts[number] < max(1, _NOTABLE * person):
             continue
+        rows = np.nonzero(numbers == number)[0]
         low, high = _PLACES[kind]
         middle = (float(np.median(rows)) - top) / (bottom - top)
         judged += 1

@@ -72,15 +72,21 @@ class Outlines(NamedTuple):
 
 
 def outlines_of(pixels: Pixels, numbers: Numbers, turns: tuple[Turn, ...]) -> Outlines:
-    """Return how well the outlines of a label map, turned in each way, follow the edges of its photograph."""
+    """Return how well the outlines of a label map, turned in each way, follow the edges of its photograph.
+
+    ``pixels`` may be the photograph at a fraction of its size.
+    """
     height, width = pixels.shape[:2]
-    step = max(1, max(height, width) // _SIDE)
-    small = pixels[step // 2 :: step, step // 2 :: step].astype(np.int16)
+    most = max(height, width)
+    size = max(2, width * min(_SIDE, most) // most), max(2, height * min(_SIDE, most) // most)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST).astype(np.int16)
     right, below = (_edges(small, axis) for axis in (1, 0))
     everywhere = (float(right.sum()) + float(below.sum())) / max(1, right.size + below.size)
+    lying = size[::-1] if turns[0].transposed else size
+    reduced = np.asarray(cv2.resize(numbers, lying, interpolation=cv2.INTER_NEAREST))
     along = []
     for turn in turns:
-        labels = turn.of(numbers)[step // 2 :: step, step // 2 :: step]
+        labels = turn.of(reduced)
         across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
         count = int(across.sum() + down.sum())
         along.append((float(right[across].sum()) + float(below[down].sum())) / max(1, count))

@@ -21,7 +21,7 @@ from preprocess.faults import RecordError
 from preprocess.formats.keypoint_files import Skeletons, read_skeletons
 from preprocess.formats.label_maps import read_numbers
 from preprocess.label_tables import NAMES, UNUSED, Pixelwise, label_names, shown_name
-from preprocess.loading.matching import Evidence, fitted
+from preprocess.loading.matching import Evidence, Fit, fitted
 from preprocess.sources import Files
 
 _SAMPLE = 32
@@ -37,6 +37,8 @@ _RIVAL = 0.12
 _DIFFERENT = 0.015
 _CONSISTENT = 0.75
 """Minimum share of the records in which the better table of two is the better one."""
+_STEP = 4
+"""Stride at which areas are compared."""
 _USED = 0.0005
 """Minimum share of a map that a number covers to be used in it."""
 
@@ -153,10 +155,16 @@ def _has(table: Pixelwise, used: frozenset[int]) -> bool:
 
 
 def _vote(numbers: NDArray[np.uint8], skeletons: Skeletons, person: Person, table: Pixelwise, turned: bool) -> float:
-    best = -1.0
-    for turn in (*UPRIGHT, *SIDEWAYS) if turned else (AS_IT_IS,):
-        lying = np.ascontiguousarray(turn.of(numbers))
-        evidence = Evidence(lying, skeletons, table, person.grid, person.pose, person.parse)
-        fit = fitted(evidence, lying, every_grid=turned)
-        best = max(best, fit.agreement.mean + places_vote(lying, fit.points, table))
-    return best
+    best: tuple[float, NDArray[np.uint8], Fit] | None = None
+    for every_grid in (False, True) if turned else (False,):
+        for turn in (*UPRIGHT, *SIDEWAYS) if turned else (AS_IT_IS,):
+            lying = turn.of(numbers)
+            evidence = Evidence(lying, skeletons, table, person.grid, person.pose, person.parse)
+            fit = fitted(evidence, lying, every_grid=every_grid)
+            if best is None or fit.agreement.mean > best[0]:
+                best = fit.agreement.mean, lying, fit
+        if best is not None and best[0] >= _UPRIGHT:
+            break
+    assert best is not None, "there is a turn"
+    mean, lying, fit = best
+    return mean + places_vote(lying[::_STEP, ::_STEP], fit.points / (_STEP, _STEP, 1), table)

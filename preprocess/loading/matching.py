@@ -43,6 +43,10 @@ _USUAL_SIZES: tuple[Size, ...] = (
 """Sizes of images that poses are estimated in, tried for one that does not fit its own image."""
 
 
+_LYING = Turn(transposed=True, mirrored=False, flipped=True)
+"""A quarter turn counter-clockwise, of upright labels onto an image that lies on its side."""
+
+
 class Matched(NamedTuple):
     """A pose in pixels of the upright image, the label map as it lies there, and what was put right."""
 
@@ -89,17 +93,15 @@ def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
         return _sideways(evidence, size, pixels)
     fit = fitted(evidence, evidence.numbers)
     outlines = None if pixels is None else outlines_of(pixels, evidence.numbers, UPRIGHT)
-    turn = _clear_turn(outlines, UPRIGHT)
-    if turn in (None, AS_IT_IS) and fit.agreement.mean >= _GOOD:
+    turns = _seen_turns(outlines, UPRIGHT)
+    if AS_IT_IS in turns and fit.agreement.mean >= _GOOD:
         return _accepted(evidence, fit)
-    turned = None
-    if turn is not AS_IT_IS:
-        turned = _turned(evidence, fit, UPRIGHT[1:] if turn is None else (turn,), outlines)
-    if turned is None and turn in (None, AS_IT_IS):
+    turned = _turned(evidence, fit, turns, outlines)
+    if turned is None and AS_IT_IS in turns:
         turned = _pose_turned(evidence, fit)
     if turned is not None:
         return turned
-    if turn not in (None, AS_IT_IS):
+    if AS_IT_IS not in turns:
         raise _contradiction(evidence, fit)
     return _accepted(evidence, fit)
 
@@ -113,27 +115,33 @@ def _accepted(evidence: Evidence, fit: Fit) -> Matched:
 
 
 def _turned(evidence: Evidence, fit: Fit, turns: tuple[Turn, ...], outlines: Outlines | None) -> Matched | None:
-    """Return the match with the map turned, alone or with its pose; None if no turn explains the record."""
+    """Return the match with the map turned, alone or with its pose; None if no turn explains the record.
+
+    The pose is turned with the map only where the image shows that the map as it is cannot be right.
+    """
     height, width = evidence.numbers.shape
-    clear = len(turns) == 1
-    best: tuple[float, Turn, Fit, bool] | None = None
+    settled = AS_IT_IS not in turns
+    best: tuple[Turn, Fit, bool] | None = None
     for turn in turns:
-        alone = fitted(evidence, np.ascontiguousarray(turn.of(evidence.numbers)))
-        options = [(alone, False)]
-        if clear or turn.transposed:
+        if turn == AS_IT_IS:
+            continue
+        options = [(fitted(evidence, np.ascontiguousarray(turn.of(evidence.numbers))), False)]
+        if settled:
             moved = turn.of_points(fit.points, (width, height))
             options.append((Fit(moved, fit.agreement, fit.faults), True))
         for option, follows in options:
-            if best is None or option.agreement.mean > best[0] + 1e-9:
-                best = option.agreement.mean, turn, option, follows
-    assert best is not None, "there is a turn"
-    mean, turn, chosen, follows = best
-    enough = _GOOD if clear else max(_GOOD, fit.agreement.mean + _BETTER if not turn.transposed else _GOOD)
-    if mean < enough or (not clear and outlines is not None and not _plausible(outlines, turn)):
+            if best is None or option.agreement.mean > best[1].agreement.mean + 1e-9:
+                best = turn, option, follows
+    if best is None:
         return None
-    points, swapped = chosen.points, follows and turn.mirrors
-    if swapped:
-        points = points[list(FLIP)]
+    turn, chosen, follows = best
+    mean = chosen.agreement.mean
+    if mean < _GOOD or (not settled and mean < fit.agreement.mean + _BETTER):
+        return None
+    if outlines is not None and not settled and not _plausible(outlines, turn):
+        return None
+    swapped = follows and turn.mirrors
+    points = chosen.points[list(FLIP)] if swapped else chosen.points
     numbers = np.ascontiguousarray(turn.of(evidence.numbers))
     return Matched(points, numbers, (*chosen.faults, Fault.TURNED_LABELS), swapped, AS_IT_IS)
 
@@ -163,13 +171,13 @@ def _sideways(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
     """Return the match of a map whose width and height are the image's height and width."""
     fit = fitted(evidence, evidence.numbers)
     outlines = None if pixels is None else outlines_of(pixels, evidence.numbers, SIDEWAYS)
-    turn = _clear_turn(outlines, SIDEWAYS)
-    if fit.agreement.mean >= _GOOD and _upright(fit.points) and turn is None:
-        turn = Turn(True, mirrored=False, flipped=True)  # AI-Hub's way, see `images.decode`
-    if fit.agreement.mean >= _GOOD and _upright(fit.points) and turn is not None and not turn.mirrors:
+    turns = _seen_turns(outlines, SIDEWAYS)
+    # AI-Hub's way of lying comes first, see `images.decode`; it is believed where the image does not tell.
+    rotations = [turn for turn in (_LYING, *turns) if turn in turns and not turn.mirrors]
+    if fit.agreement.mean >= _GOOD and _upright(fit.points) and rotations:
         faults = (*fit.faults, Fault.TURNED_IMAGE)
-        return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=turn.inverse)
-    matched = _turned(evidence, fit, SIDEWAYS if turn is None else (turn,), outlines)
+        return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=rotations[0].inverse)
+    matched = _turned(evidence, fit, turns, outlines)
     if matched is None:
         height, width = evidence.numbers.shape
         detail = f"labels are for {(width, height)}, the image is {size}, and no turn makes pose and labels agree"
@@ -177,14 +185,17 @@ def _sideways(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
     return matched
 
 
-def _clear_turn(outlines: Outlines | None, turns: tuple[Turn, ...]) -> Turn | None:
-    """Return the turn whose outlines the image has, None if that is not clear."""
+def _seen_turns(outlines: Outlines | None, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Return the turns whose outlines the image has, all of them if that is not clear.
+
+    There may be several: a person who stands straight looks much the same mirrored.
+    """
     if outlines is None:
-        return None
-    first, second = sorted(range(len(turns)), key=lambda place: -outlines.along[place])[:2]
-    if outlines.along[first] < _CLEARLY * max(outlines.along[second], outlines.everywhere):
-        return None
-    return turns[first]
+        return turns
+    best = max(outlines.along)
+    if best < _CLEARLY * max(outlines.everywhere, min(outlines.along)):
+        return turns
+    return tuple(turn for turn, along in zip(turns, outlines.along, strict=True) if along * _CLEARLY > best)
 
 
 def _plausible(outlines: Outlines, turn: Turn) -> bool:

@@ -1,24 +1,30 @@
-"""`prep inspect` for datasets with lists of pairs: VITON-HD and Dress Code. Only the headers of images are read."""
+"""`prep inspect` for datasets with lists of pairs: VITON-HD and Dress Code.
+
+Of images only the headers are read, and of people's images an eighth of the size, to see whether labels are turned.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.formats.images import is_cut_short, read_header
-from preprocess.formats.keypoint_files import read_keypoints
-from preprocess.formats.label_maps import PixelParse, read_label_map, read_mask
+from preprocess.formats.images import Header, Pixels, decode, is_cut_short, read_header
+from preprocess.formats.keypoint_files import read_skeletons
+from preprocess.formats.label_maps import Numbers, parse_of, read_mask, read_numbers
 from preprocess.inspection.dataset.overview import FILE_FAULTS
 from preprocess.label_tables import Pixelwise
-from preprocess.loading.label_map_subjects import GRIDS, check_fit
+from preprocess.loading.label_evidence import Decision, Person, decide_table
+from preprocess.loading.label_map_subjects import DRESS_CODE_GRID
+from preprocess.loading.matching import Evidence, match
 from preprocess.planning.datasets import open_listed
 from preprocess.sources.files import Files
 from preprocess.sources.listed import KINDS, Kind, Listed
 from preprocess.workers import in_processes
 
+_Grid = tuple[int, int] | None
 _CHUNK = 50
 _WORTH_A_POOL = 400
 """Number of pairs that take as long to inspect as two processes to start."""
@@ -45,8 +51,15 @@ LISTED_FAULTS = (
     Fault.NO_PERSON_POSE,
     Fault.FOREIGN_POSE,
     Fault.SEVERAL_PEOPLE,
-    Fault.SWAPPED_SIDES,
-    Fault.DOUBTFUL_VIEW,
+    Fault.OTHER_GRID,
+    Fault.NORMALISED_LANDMARKS,
+    Fault.OTHER_TABLE,
+    Fault.TURNED_LABELS,
+    Fault.TURNED_IMAGE,
+    Fault.DOUBTFUL_LABELS,
+    Fault.AVERAGED_PARSE,
+    Fault.BLURRED_PARSE,
+    Fault.PAINTED_PARSE,
     Fault.EXIF_TURNED,
     Fault.MPO_IMAGE,
     Fault.CMYK_IMAGE,
@@ -77,6 +90,10 @@ class ListedReport:
     src: str
     source: str
     labels: Pixelwise
+    agreement: float
+    """How well the poses agree with the label maps by that table, in [-1, 1], in the sample that decided it"""
+    people_compared: int
+    """Number of people in that sample; 0 if the table was given, or nothing could be compared"""
     files: dict[str, dict[str, int]]
     pairs: dict[str, dict[str, int]]
     """Split → garment → number of pairs; `whole` counts those that have all their files"""
@@ -88,6 +105,8 @@ class ListedReport:
             "src": self.src,
             "source": self.source,
             "labels": self.labels,
+            "agreement": self.agreement,
+            "people_compared": self.people_compared,
             "files": self.files,
             "pairs": self.pairs,
             "faults": self.faults.document(LISTED_FAULTS),
@@ -95,11 +114,16 @@ class ListedReport:
 
 
 def inspect_listed(
-    files: Files, source: Literal["viton-hd", "dress-code"], workers: int, progress: Callable[[int, int], None]
+    files: Files,
+    source: Literal["viton-hd", "dress-code"],
+    workers: int,
+    progress: Callable[[int, int], None],
+    labels: Pixelwise | None = None,
 ) -> ListedReport:
     """Inspect a dataset with ``workers`` processes; ``progress`` is called with (people and garments done, total).
 
-    Raise UserError if the layout is another one.
+    ``labels`` is the table of the label maps, None if it is to be told. Raise UserError if the layout is another one,
+    or several tables fit.
     """
     data = open_listed(files, source)
     faults = Tally()
@@ -107,7 +131,10 @@ def inspect_listed(
     _join(data, faults)
     subjects = _subjects(data)
     progress(0, len(subjects))
-    work = [(files, data.labels, subjects[start : start + _CHUNK]) for start in range(0, len(subjects), _CHUNK)]
+    grid = DRESS_CODE_GRID if source == "dress-code" else None
+    decision = Decision(labels) if labels else decide_table(files, _people(subjects, grid), data.labels)
+    chunks = (subjects[start : start + _CHUNK] for start in range(0, len(subjects), _CHUNK))
+    work = [(files, decision.labels, grid, chunk) for chunk in chunks]
     done = 0
     for part in in_processes(_inspect_chunk, work, workers if len(subjects) >= _WORTH_A_POOL else 1):
         faults.add(part)
@@ -117,7 +144,9 @@ def inspect_listed(
     return ListedReport(
         src=str(files.src),
         source=source,
-        labels=data.labels,
+        labels=decision.labels,
+        agreement=round(decision.mean, 3),
+        people_compared=decision.people,
         files={group: {kind: _count(data, kind, group) for kind in data.needs} for group in groups},
         pairs=_pairs(data),
         faults=faults,
@@ -169,47 +198,71 @@ def _subjects(data: Listed) -> list[dict[Kind, str]]:
     ]
 
 
-def _inspect_chunk(files: Files, labels: Pixelwise, subjects: Sequence[dict[Kind, str]]) -> Tally:
+def _people(subjects: Sequence[dict[Kind, str]], grid: _Grid) -> list[Person]:
+    return [Person(paths["person-pose"], paths["person-parse"], grid) for paths in subjects if "person-pose" in paths]
+
+
+def _inspect_chunk(files: Files, labels: Pixelwise, grid: _Grid, subjects: Sequence[dict[Kind, str]]) -> Tally:
     faults = Tally()
     for paths in subjects:
-        for fault, path in _faults(files, labels, paths):
+        for fault, path in _faults(files, labels, grid, paths):
             faults.note(fault, path)
     return faults
 
 
-def _faults(files: Files, labels: Pixelwise, paths: dict[Kind, str]) -> Iterator[tuple[Fault, str]]:
-    image = paths.get("person-image", "") or paths.get("product-image", "")
-    parse_path = paths.get("person-parse", "") or paths.get("product-parse", "")
-    pose_path = paths.get("person-pose", "")
-    size: tuple[int, int] | None = None
-    parse: PixelParse | None = None
-    if image:
+def _faults(files: Files, labels: Pixelwise, grid: _Grid, paths: dict[Kind, str]) -> Iterator[tuple[Fault, str]]:
+    try:
+        data, header = yield from _header(files, paths.get("person-image", "") or paths.get("product-image", ""))
+        size = header.size if header else None
+        if path := paths.get("product-parse", ""):
+            mask = read_mask(files.read(path), path)
+            if size and mask.image_size != size:
+                yield Fault.SIZE_MISMATCH, path
+        found = None
+        if path := paths.get("person-parse", ""):
+            found = read_numbers(files.read(path), path)
+            yield from ((fault, path) for fault in found.faults)
+            parse_of(found, path, labels)
+    except RecordError as error:
+        yield error.reason, error.path
+        found = None
+    if path := paths.get("person-pose", ""):
         try:
-            data = files.read(image)
-            header = None if is_cut_short(data) else read_header(data)
-            if header is None:
-                yield Fault.BAD_IMAGE, image
-            else:
-                size = header.size
-                yield from ((fault, image) for fault in header.odd)
+            yield from _pose_faults(files, labels, grid, paths, found, size, data)
         except RecordError as error:
             yield error.reason, error.path
-    if parse_path:
-        try:
-            data = files.read(parse_path)
-            parse = read_label_map(data, parse_path, labels) if "person-parse" in paths else read_mask(data, parse_path)
-        except RecordError as error:
-            yield error.reason, error.path
-    if size and parse and parse.image_size != size:
-        yield Fault.SIZE_MISMATCH, parse_path
+
+
+def _header(files: Files, path: str) -> Generator[tuple[Fault, str], None, tuple[bytes, Header | None]]:
+    """Yield the faults of an image's header; return its bytes and its header."""
+    if not path:
+        return b"", None
+    data = files.read(path)
+    header = None if is_cut_short(data) else read_header(data)
+    if header is None:
+        yield Fault.BAD_IMAGE, path
+    else:
+        yield from ((fault, path) for fault in header.odd)
+    return data, header
+
+
+def _pose_faults(
+    files: Files, labels: Pixelwise, grid: _Grid, paths: dict[Kind, str], found: Numbers | None, size: _Grid, data: bytes
+) -> Iterator[tuple[Fault, str]]:
+    """Yield what is wrong with a pose, alone and with its label map and image."""
+    pose_path, parse_path = paths["person-pose"], paths["person-parse"]
+    skeletons = read_skeletons(files.read(pose_path), pose_path)
+    if not any(points.any() for points in skeletons.people):
+        yield Fault.NO_PERSON_POSE, pose_path
         return
-    if pose_path:
-        try:
-            pose = read_keypoints(files.read(pose_path), pose_path, GRIDS[labels])
-            yield from ((fault, pose_path) for fault in dict.fromkeys(pose.faults))
-            if not pose.points.any():
-                yield Fault.NO_PERSON_POSE, pose_path
-            elif parse is not None:
-                check_fit(pose.scaled(parse.image_size), parse, pose_path)
-        except RecordError as error:
-            yield error.reason, error.path
+    if found is None:
+        yield from ((fault, pose_path) for fault in skeletons.faults)
+        if len(skeletons.people) > 1:
+            yield Fault.SEVERAL_PEOPLE, pose_path
+        return
+    height, width = found.numbers.shape
+    evidence = Evidence(found.numbers, skeletons, labels, grid, pose_path, parse_path)
+    pixels: Pixels | None = decode(data, paths["person-image"], None, 4)[0] if size else None
+    matched = match(evidence, size or (width, height), pixels)
+    of_map = (Fault.TURNED_LABELS, Fault.TURNED_IMAGE, Fault.DOUBTFUL_LABELS)
+    yield from ((fault, parse_path if fault in of_map else pose_path) for fault in dict.fromkeys(matched.faults))
