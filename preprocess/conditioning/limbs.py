@@ -73,13 +73,16 @@ def _grid(box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def _last_bone(
     limb: Mask, box: Box, points: NDArray[np.float64], name: str, joints: Joints, scale: float
 ) -> tuple[Point, Point] | None:
-    """Return the middle and the last joint of the limb.
+    """Return the middle and the last joint of the limb, None where nothing tells where its end begins.
 
     Left and right are swapped in some poses, so the last joint nearest to the limb is used, its own on a tie. If no
-    last joint is known, it is placed a hand's length before the limb's far end.
+    last joint is known, it is placed a hand's length before the limb's far end. A joint of a low score is often on
+    the forearm of a hidden hand: nothing is cut by it, and nothing instead of it, lest the end of a sleeve be shown.
     """
     own_middle, own_last = joints[name]
-    if points[own_middle, 2] and points[own_last, 2] and _is_on(limb, box, points[own_last]):
+    unsure = 0 < points[own_last, 2] < 1
+    sure = points[:, 2] >= 1
+    if points[own_middle, 2] and sure[own_last] and _is_on(limb, box, points[own_last]):
         return points[own_middle, :2], points[own_last, :2]  # no other joint can be nearer
     rows, columns = np.nonzero(limb)
     rows, columns = (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
@@ -91,12 +94,12 @@ def _last_bone(
     near = [
         (distance(last), side != name, middle, last)
         for side, (middle, last) in joints.items()
-        if points[middle, 2] and points[last, 2]
+        if points[middle, 2] and sure[last]
     ]
-    if near and (points[own_last, 2] or min(near)[0] <= 2):
+    if near and (sure[own_last] or min(near)[0] <= 2):
         _, _, middle, last = min(near)
         return points[middle, :2], points[last, :2]
-    if not points[own_middle, 2]:
+    if unsure or not points[own_middle, 2]:
         return None
     middle_joint = points[own_middle, :2]
     lengths = np.hypot(columns - middle_joint[0], rows - middle_joint[1])

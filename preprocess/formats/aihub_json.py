@@ -45,6 +45,8 @@ _REGION = re.compile(r"^region(\d{1,9})$", re.IGNORECASE)
 class Pose:
     """Keypoints or landmarks: (17, 3) x, y in pixels of the upright image and 1 where known, else all zeros.
 
+    Where a point is known with a low score the third number is between 0 and 1: Jp has it, nothing is decided by it.
+
     ``unscaled`` means that x, y are still fractions of an image whose size the file does not give: see `scaled`.
     ``category`` is a product's, if number and name agree; else cap_and_hat, tops (also for outerwear) or bottoms by
     the filled slots. ``origin`` is read from the file; AI-Hub's own files have none and count as annotated.
