@@ -128,7 +128,7 @@ class Fault(StrEnum):
     # Labels checked against the image and each other
     TURNED_LABELS = "turned-labels", _REPAIRED, "labels turned or mirrored against their image; turned back"
     DOUBTFUL_LABELS = "doubtful-labels", _NOTED, "pose and label map agree only in part; unchanged"
-    OTHER_TABLE = "other-table", _REJECTED, "a label map that its pose contradicts: another label table, or turned"
+    OTHER_TABLE = "other-table", _REJECTED, "a label map that fits its pose by another label table alone"
     LABELS_OUTSIDE = "labels-outside", _REJECTED, "labels outside the image, or much larger than it"
     GARMENT_NOT_WORN = "garment-not-worn", _REJECTED, "no region of the listed garment in the parse"
     NO_GARMENT = "no-garment", _REJECTED, "no garment in a product's image, or too small a one"

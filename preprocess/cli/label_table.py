@@ -54,9 +54,7 @@ def with_table(
 def people_of(records: Iterable[Record]) -> list[Person]:
     """Return the label files of every person."""
     return [
-        Person(
-            record.person_pose, record.person_parse, DRESS_CODE_GRID if record.layout == "dress-code" else None
-        )
+        Person(record.person_pose, record.person_parse, DRESS_CODE_GRID if record.layout == "dress-code" else None)
         for record in records
     ]
 

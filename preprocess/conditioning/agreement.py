@@ -55,8 +55,26 @@ _KINDS: dict[str, tuple[str, ...]] = {
 
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 
-_HEAD = {"face": 1.0, "glasses": 0.6, "hair": 0.4, "neck": 0.2, "background": -0.4, "skin": -0.3, "scarf": -0.3, "arms": 0.0}
-_EAR = {"face": 1.0, "glasses": 0.2, "hair": 0.9, "neck": 0.3, "background": -0.3, "skin": -0.3, "scarf": -0.2, "arms": 0.0}
+_HEAD = {
+    "face": 1.0,
+    "glasses": 0.6,
+    "hair": 0.4,
+    "neck": 0.2,
+    "background": -0.4,
+    "skin": -0.3,
+    "scarf": -0.3,
+    "arms": 0.0,
+}
+_EAR = {
+    "face": 1.0,
+    "glasses": 0.2,
+    "hair": 0.9,
+    "neck": 0.3,
+    "background": -0.3,
+    "skin": -0.3,
+    "scarf": -0.2,
+    "arms": 0.0,
+}
 _SHOULDER = {
     "top": 1.0, "dress": 1.0, "skin": 0.7, "neck": 0.5, "hair": 0.5, "arms": 0.8, "scarf": 0.4, "waist": 0.1,
     "background": -0.4, "face": -0.4, "lower": -0.6,
@@ -239,5 +257,3 @@ def _is_person(labels: Pixelwise) -> NDArray[np.bool_]:
     for number, name in enumerate(label_names(labels)):
         person[number] = name != "background"
     return person
-
-

@@ -228,7 +228,10 @@ def _slot(name: Any) -> int | None:
     plain = name.lower().replace(" ", "_").replace("-", "_")
     if plain in KEYPOINTS:
         return KEYPOINTS.index(plain)
-    if plain[:1] in ("l", "r") and (long := f"{'left' if plain[0] == 'l' else 'right'}_{plain[1:].lstrip('_')}") in KEYPOINTS:
+    if (
+        plain[:1] in ("l", "r")
+        and (long := f"{'left' if plain[0] == 'l' else 'right'}_{plain[1:].lstrip('_')}") in KEYPOINTS
+    ):
         return KEYPOINTS.index(long)
     return None
 

@@ -50,20 +50,19 @@ class Borders(NamedTuple):
 def borders_of(numbers: Numbers) -> Borders:
     """Return how many pixels along borders belong to no patch of their label."""
     uniform = _uniform(numbers, _PATCH)
-    border = cv2.bitwise_xor(uniform, 1)
-    count = int(cv2.countNonZero(border))
+    count = uniform.size - int(cv2.countNonZero(uniform))
     if not count:
         return Borders(0.0, 0.0)
-    patches = cv2.dilate(uniform, _PATCH)
-    lost = cv2.bitwise_xor(patches, 1)
-    share = cv2.countNonZero(lost) / count
+    patches = _grown(uniform, _PATCH)
+    lost = patches == 0
+    share = np.count_nonzero(lost) / count
     if share <= _LOST:
         return Borders(share, 0.0)
     alien = 0
-    for number in np.flatnonzero(np.bincount(numbers[lost > 0], minlength=256)).tolist():
-        of_number = (numbers == number).view(np.uint8)
-        near = cv2.dilate(cv2.bitwise_and(of_number, patches), _NEARBY)
-        alien += cv2.countNonZero(cv2.bitwise_and(cv2.bitwise_and(of_number, lost), cv2.bitwise_xor(near, 1)))
+    for number in np.flatnonzero(np.bincount(numbers[lost], minlength=256)).tolist():
+        of_number = numbers == number
+        near = _grown((of_number & (patches > 0)).view(np.uint8), _NEARBY)
+        alien += np.count_nonzero(of_number & lost & (near == 0))
     return Borders(share, alien / count)
 
 
@@ -74,8 +73,8 @@ def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Number
     """
     solid = _uniform(numbers, _CORE)
     if stray is not None:
-        solid = cv2.bitwise_and(solid, cv2.bitwise_xor(cv2.dilate(stray.view(np.uint8), _CORE), 1))
-    core = np.asarray(cv2.dilate(solid, _CORE), np.uint8)
+        solid[_grown(stray.view(np.uint8), _CORE) > 0] = 0
+    core = _grown(solid, _CORE)
     if stray is not None:
         core[stray] = 0
     best = np.full(numbers.shape, np.inf, np.float32)
@@ -83,10 +82,10 @@ def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Number
     smallest = max(25, round(_SMALLEST_CORE * numbers.size))
     values = numbers.astype(np.float32)
     for number in np.flatnonzero(np.bincount(numbers[core > 0], minlength=256)).tolist():
-        own = _large(np.asarray((numbers == number) & (core > 0)).view(np.uint8), smallest)
+        own = _large(((numbers == number) & (core > 0)).view(np.uint8), smallest)
         if not own.any():
             continue
-        cost = cv2.distanceTransform(cv2.bitwise_xor(own, 1), cv2.DIST_L2, 5)
+        cost = np.asarray(cv2.distanceTransform((~own).view(np.uint8), cv2.DIST_L2, 5), np.float32)
         if stray is None:
             cost = np.where(cost > 0, cost + _LIKE * np.abs(values - number), 0)
         nearer = cost < best
@@ -97,12 +96,16 @@ def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Number
 
 def _uniform(numbers: Numbers, window: Numbers) -> Numbers:
     """Return 1 where all pixels of the window around a pixel have one label."""
-    return np.asarray(cv2.compare(cv2.dilate(numbers, window), cv2.erode(numbers, window), cv2.CMP_EQ) & 1, np.uint8)
+    return (_grown(numbers, window) == np.asarray(cv2.erode(numbers, window), np.uint8)).view(np.uint8)
 
 
-def _large(mask: Numbers, smallest: int) -> Numbers:
+def _grown(mask: Numbers, window: Numbers) -> Numbers:
+    return np.asarray(cv2.dilate(mask, window), np.uint8)
+
+
+def _large(mask: Numbers, smallest: int) -> NDArray[np.bool_]:
     """Return the mask without its patches below ``smallest`` pixels."""
     _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    keep = stats[:, cv2.CC_STAT_AREA] >= smallest
+    keep = np.asarray(stats[:, cv2.CC_STAT_AREA] >= smallest)
     keep[0] = False
-    return keep[numbered].view(np.uint8)
+    return np.asarray(keep[numbered], np.bool_)

@@ -171,7 +171,7 @@ def _numbers(data: bytes, path: str) -> _Decoded:
             tables = getattr(image, "quantization", None)
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again") from error
-    coarse = lossy and bool(tables) and tables[0][0] > _EXACT_STEP
+    coarse = lossy and tables is not None and tables[0][0] > _EXACT_STEP
     if mode == "LA" or (mode in ("RGB", "RGBA") and bool((found[..., :1] == found[..., :3]).all())):
         found, mode = found[..., 0], "L"
     if mode in ("RGB", "RGBA"):
@@ -197,9 +197,7 @@ def _unpainted(pixels: NDArray[np.uint8], path: str, lossy: bool) -> _Decoded:
     """Return the labels of a painted map. Raise RecordError if its colours are no known palette's."""
     found = numbers_of(pixels, lossy)
     if found is None:
-        raise RecordError(
-            Fault.COLOUR_PARSE, path, "a colour image in no known palette; give the palette PNG it shows"
-        )
+        raise RecordError(Fault.COLOUR_PARSE, path, "a colour image in no known palette; give the palette PNG it shows")
     return _Decoded(*found, faults=(Fault.PAINTED_PARSE,))
 
 

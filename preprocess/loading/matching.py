@@ -17,7 +17,7 @@ from preprocess.conditioning.turns import AS_IT_IS, SIDEWAYS, UPRIGHT, Outlines,
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 from preprocess.formats.keypoint_files import Skeletons
-from preprocess.label_tables import Pixelwise, shown_name
+from preprocess.label_tables import NAMES, Pixelwise, shown_name
 from schemas import FLIP, TORSO, Keypoint
 
 Numbers = NDArray[np.uint8]
@@ -26,16 +26,30 @@ Size = tuple[int, int]
 _Grid = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Scale and shift of coordinates into pixels."""
 
-_GOOD = 0.5
-"""The mean vote from which pose and map agree; 0.84 or more in all sound records measured."""
-_POOR = 0.25
-"""The mean vote below which they contradict each other."""
-_BETTER = 0.3
+_SOUND = 0.8
+"""The mean vote from which no other explanation is looked for: 0.88 or more in the sound records measured."""
+_DOUBTFUL = 0.7
+"""The mean vote below which the record is noted as doubtful."""
+_LEAST = 0.45
+"""The mean vote below which pose and map contradict each other; half of the poses of other people are below 0.55."""
+_EXPLAINS = 0.75
+"""The mean vote that another explanation must reach."""
+_BETTER = 0.15
 """How much better another explanation has to be."""
+_OTHER_GRID_BETTER = 0.3
+"""The same for coordinates of another size: there are many to choose from."""
+_PASSABLE = 0.5
+"""The vote of a joint that counts neither for nor against a skeleton."""
+_SEEN_WEIGHT = 0.3
+"""Weight of the outlines in the choice between turns, against the mean vote."""
 _ON_THE_PERSON = 0.5
 """Minimum share of a pose's joints inside the image that must be on the person."""
-_CLEARLY = 1.25
-"""How much stronger the edges along a turned map's outlines have to be for it to be turned."""
+_ROTATION_LIKELIER = 0.02
+"""Cameras turn images more often than anything mirrors them."""
+_MIRRORED_EXPLAINS = 0.88
+"""The mean vote that a mirrored pose must reach: mirrored poses of other people fit well too."""
+_CLEARLY = 1.12
+"""How much stronger the edges along the right outlines are, at least, than along others."""
 _USUAL_SIZES: tuple[Size, ...] = (
     (192, 256), (256, 256), (384, 512), (512, 512), (512, 768), (576, 768), (768, 1024), (1024, 1024), (640, 480),
     (480, 640), (720, 1280), (1080, 1440), (1080, 1920), (1536, 2048),
@@ -94,7 +108,7 @@ def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
     fit = fitted(evidence, evidence.numbers)
     outlines = None if pixels is None else outlines_of(pixels, evidence.numbers, UPRIGHT)
     turns = _seen_turns(outlines, UPRIGHT)
-    if AS_IT_IS in turns and fit.agreement.mean >= _GOOD:
+    if AS_IT_IS in turns and fit.agreement.mean >= _SOUND:
         return _accepted(evidence, fit)
     turned = _turned(evidence, fit, turns, outlines)
     if turned is None and AS_IT_IS in turns:
@@ -109,7 +123,7 @@ def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
 def _accepted(evidence: Evidence, fit: Fit) -> Matched:
     _check(evidence, fit)
     faults = fit.faults
-    if fit.agreement.mean < _GOOD:
+    if fit.agreement.mean < _DOUBTFUL:
         faults = (*faults, Fault.DOUBTFUL_LABELS)
     return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=AS_IT_IS)
 
@@ -121,22 +135,25 @@ def _turned(evidence: Evidence, fit: Fit, turns: tuple[Turn, ...], outlines: Out
     """
     height, width = evidence.numbers.shape
     settled = AS_IT_IS not in turns
-    best: tuple[Turn, Fit, bool] | None = None
+    best: tuple[float, Turn, Fit, bool] | None = None
+    kept = SIDEWAYS if turns[0].transposed else UPRIGHT
     for turn in turns:
         if turn == AS_IT_IS:
             continue
+        seen = _SEEN_WEIGHT * outlines.along[kept.index(turn)] / max(outlines.along) if outlines is not None else 0.0
         options = [(fitted(evidence, np.ascontiguousarray(turn.of(evidence.numbers))), False)]
         if settled:
             moved = turn.of_points(fit.points, (width, height))
             options.append((Fit(moved, fit.agreement, fit.faults), True))
         for option, follows in options:
-            if best is None or option.agreement.mean > best[1].agreement.mean + 1e-9:
-                best = turn, option, follows
+            score = option.agreement.mean + seen + (0.0 if turn.mirrors else _ROTATION_LIKELIER)
+            if best is None or score > best[0] + 1e-9:
+                best = score, turn, option, follows
     if best is None:
         return None
-    turn, chosen, follows = best
+    _, turn, chosen, follows = best
     mean = chosen.agreement.mean
-    if mean < _GOOD or (not settled and mean < fit.agreement.mean + _BETTER):
+    if mean < (_LEAST if settled else max(_EXPLAINS, fit.agreement.mean + _BETTER)):
         return None
     if outlines is not None and not settled and not _plausible(outlines, turn):
         return None
@@ -159,9 +176,10 @@ def _pose_turned(evidence: Evidence, fit: Fit) -> Matched | None:
             points = turn.of_points(points, size)
             points = points[list(FLIP)] if turn.mirrors else points
             found = agreement(evidence.numbers, points, evidence.labels)
-            if found.mean > best.agreement.mean:
+            mirrored = turn.mirrors and not turn.transposed and not turn.flipped
+            if found.mean > best.agreement.mean and (not mirrored or found.mean >= _MIRRORED_EXPLAINS):
                 best = Fit(points, found, fit.faults)
-    if best.agreement.mean < max(_GOOD, fit.agreement.mean + _BETTER):
+    if best.agreement.mean < max(_EXPLAINS, fit.agreement.mean + _BETTER):
         return None
     faults = (*(fault for fault in best.faults if fault is not Fault.OTHER_GRID), Fault.TURNED_LABELS)
     return Matched(best.points, evidence.numbers, faults, sides_swapped=False, image_turn=AS_IT_IS)
@@ -174,7 +192,7 @@ def _sideways(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
     turns = _seen_turns(outlines, SIDEWAYS)
     # AI-Hub's way of lying comes first, see `images.decode`; it is believed where the image does not tell.
     rotations = [turn for turn in (_LYING, *turns) if turn in turns and not turn.mirrors]
-    if fit.agreement.mean >= _GOOD and _upright(fit.points) and rotations:
+    if fit.agreement.mean >= _DOUBTFUL and _upright(fit.points) and rotations:
         faults = (*fit.faults, Fault.TURNED_IMAGE)
         return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=rotations[0].inverse)
     matched = _turned(evidence, fit, turns, outlines)
@@ -223,9 +241,9 @@ def fitted(evidence: Evidence, numbers: Numbers, *, every_grid: bool = True) -> 
     faults = (*skeletons.faults, *read, *several)
     likely, *others = _grids(evidence, numbers)
     fit = _on_grids(evidence, numbers, [likely], faults)
-    if every_grid and fit.agreement.mean < _GOOD and others:
+    if every_grid and fit.agreement.mean < _SOUND and others:
         other = _on_grids(evidence, numbers, others, (*faults, Fault.OTHER_GRID))
-        if other.agreement.mean >= max(_GOOD, fit.agreement.mean + _BETTER):
+        if other.agreement.mean >= max(_SOUND, fit.agreement.mean + _OTHER_GRID_BETTER):
             return other
     return fit
 
@@ -239,7 +257,12 @@ def _on_grids(evidence: Evidence, numbers: Numbers, grids: Sequence[_Grid], faul
             known = points[:, 2] > 0
             points[known, :2] = points[known, :2] * scale + shift
             fits.append(Fit(points, agreement(numbers, points, evidence.labels), faults))
-    return max(fits, key=lambda fit: fit.agreement.total)
+    return max(fits, key=_rank)
+
+
+def _rank(fit: Fit) -> float:
+    """Return the order of skeletons: many joints in the right places, few in odd ones."""
+    return fit.agreement.total - _PASSABLE * fit.agreement.weight
 
 
 def _grids(evidence: Evidence, numbers: Numbers) -> Iterator[_Grid]:
@@ -260,23 +283,29 @@ def _check(evidence: Evidence, fit: Fit) -> None:
     """Raise RecordError if the pose contradicts the map."""
     found = fit.agreement
     if found.on_person < _ON_THE_PERSON:
-        people = f"none of {len(evidence.skeletons.people)} skeletons" if len(evidence.skeletons.people) > 1 else "it"
-        raise RecordError(
-            Fault.FOREIGN_POSE,
-            evidence.pose_path,
-            f"{found.on_person:.0%} of its points are on the labelled person, {people} fits; it belongs to another "
-            "image, or to another size",
-        )
-    if found.mean < _POOR and np.count_nonzero(np.bincount(evidence.numbers.ravel())) > 2:
+        raise _contradiction(evidence, fit)
+    if found.mean < _LEAST and np.count_nonzero(np.bincount(evidence.numbers.ravel())) > 2:
         raise _contradiction(evidence, fit)  # a map of one region says nothing, and is rejected for lack of a garment
 
 
 def _contradiction(evidence: Evidence, fit: Fit) -> RecordError:
+    """Return the error of a pose and a map that contradict each other: the table is wrong, or the pose is."""
+    found, table = fit.agreement, shown_name(evidence.labels)
+    figures = f"pose and labels agree by {found.mean:.2f} of 1"
+    used = int(evidence.numbers.max())
+    others = [name for name in NAMES if used < len(NAMES[name]) and NAMES[name] != NAMES.get(evidence.labels)]
+    means = {name: fitted(evidence._replace(labels=name), evidence.numbers).agreement.mean for name in others}
+    best = max(means, key=lambda name: means[name], default="")
+    if best and means[best] >= max(_SOUND, found.mean + _OTHER_GRID_BETTER):
+        detail = f"by the table {table} {figures}, by {shown_name(best)} {means[best]:.2f}; give --labels"
+        return RecordError(Fault.OTHER_TABLE, evidence.parse_path, detail)
+    count = len(evidence.skeletons.people)
+    whose = f"the best of {count} skeletons" if count > 1 else "it"
     return RecordError(
-        Fault.OTHER_TABLE,
-        evidence.parse_path,
-        f"read by the table {shown_name(evidence.labels)}, pose and labels agree by {fit.agreement.mean:.2f} of 1; "
-        "it has another table (give --labels), is turned, or is of another image",
+        Fault.FOREIGN_POSE,
+        evidence.pose_path,
+        f"{figures}, {found.on_person:.0%} of its points are on the person; {whose} belongs to another image, or to "
+        "another size",
     )
 
 

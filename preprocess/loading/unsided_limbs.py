@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +35,8 @@ def with_sides(parse: PixelParse, points: Points) -> PixelParse:
             continue
         rows, columns = np.nonzero(parse.mask(frozenset({region})))
         distances = [_distance(rows, columns, points[list(joints)]) for joints in sides.values()]
-        for place, side in enumerate(sides):
-            # On a tie, with no joint of either side known, all of it is the right side's: its end is cut by no pose.
-            nearer = distances[0] <= distances[1] if place == 0 else distances[0] > distances[1]
-            numbers[rows[nearer], columns[nearer]] = len(names) + place
+        # On a tie, with no joint of either side known, all of it is the right side's: its end is cut by no pose.
+        numbers[rows, columns] = len(names) + (distances[0] > distances[1])
         names += [f"{side}_{part}" for side in sides]
         names[: len(names) - 2] = ["unknown" if name == region else name for name in names[: len(names) - 2]]
     return replace(parse, numbers=numbers, names=tuple(names))
@@ -48,7 +47,7 @@ def _distance(rows: NDArray[np.intp], columns: NDArray[np.intp], joints: Points)
     known = joints[joints[:, 2] > 0, :2].astype(np.float32)
     nearest = np.full(len(rows), np.inf, np.float32)
     pixels = np.column_stack([columns, rows]).astype(np.float32)
-    ends = zip(known[:-1], known[1:], strict=True) if len(known) > 1 else zip(known, known, strict=True)
+    ends = pairwise(known) if len(known) > 1 else zip(known, known, strict=True)
     for start, end in ends:
         bone = end - start
         length = float(bone @ bone)

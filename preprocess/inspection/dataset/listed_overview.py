@@ -247,7 +247,13 @@ def _header(files: Files, path: str) -> Generator[tuple[Fault, str], None, tuple
 
 
 def _pose_faults(
-    files: Files, labels: Pixelwise, grid: _Grid, paths: dict[Kind, str], found: Numbers | None, size: _Grid, data: bytes
+    files: Files,
+    labels: Pixelwise,
+    grid: _Grid,
+    paths: dict[Kind, str],
+    found: Numbers | None,
+    size: _Grid,
+    data: bytes,
 ) -> Iterator[tuple[Fault, str]]:
     """Yield what is wrong with a pose, alone and with its label map and image."""
     pose_path, parse_path = paths["person-pose"], paths["person-parse"]
