@@ -122,22 +122,25 @@ def _entries(document: Any, depth: int) -> Iterator[Any]:
     if isinstance(document, dict):
         if any(key in document for key in _KEYS):
             yield document
-            return
-        lists = [document[key] for key in _PEOPLE if isinstance(document.get(key), list | dict)]
-        for entries in lists[:1]:
-            for entry in entries if isinstance(entries, list) else [entries]:
+        elif (key := next((key for key in _PEOPLE if isinstance(document.get(key), list | dict)), None)) is not None:
+            people = document[key]
+            for entry in people if isinstance(people, list) else [people]:
                 yield from _entries(entry, depth + 1)
-        if not lists and any(_slot(key) is not None for key in document):
+        elif any(_slot(key) is not None for key in document):
             yield {"keypoints": document}
     elif isinstance(document, list) and document:
-        if all(isinstance(entry, dict) and not _is_point(entry) for entry in document):
-            for entry in document:
-                yield from _entries(entry, depth + 1)
-        elif isinstance(document[0], list) and document[0] and isinstance(document[0][0], list):
-            for entry in document:
-                yield {"keypoints": entry}
-        elif len(document) >= NUM_KEYPOINTS:
-            yield {"keypoints": document}
+        yield from _entries_of_list(document, depth)
+
+
+def _entries_of_list(document: list[Any], depth: int) -> Iterator[Any]:
+    """Yield the people of a list: of files or people, of rows for each person, or the rows or numbers of one."""
+    if all(isinstance(entry, dict) and not _is_point(entry) for entry in document):
+        for entry in document:
+            yield from _entries(entry, depth + 1)
+    elif isinstance(document[0], list) and document[0] and isinstance(document[0][0], list):
+        yield from ({"keypoints": entry} for entry in document)
+    elif len(document) >= NUM_KEYPOINTS:
+        yield {"keypoints": document}
 
 
 def _canvas(document: Any) -> tuple[float, float] | None:

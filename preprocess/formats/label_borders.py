@@ -62,7 +62,7 @@ def borders_of(numbers: Numbers) -> Borders:
     for number in np.flatnonzero(np.bincount(numbers[lost], minlength=256)).tolist():
         of_number = numbers == number
         near = _grown((of_number & (patches > 0)).view(np.uint8), _NEARBY)
-        alien += np.count_nonzero(of_number & lost & (near == 0))
+        alien += int(np.count_nonzero(of_number & lost & (near == 0)))
     return Borders(share, alien / count)
 
 
@@ -96,7 +96,8 @@ def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Number
 
 def _uniform(numbers: Numbers, window: Numbers) -> Numbers:
     """Return 1 where all pixels of the window around a pixel have one label."""
-    return (_grown(numbers, window) == np.asarray(cv2.erode(numbers, window), np.uint8)).view(np.uint8)
+    same = _grown(numbers, window) == np.asarray(cv2.erode(numbers, window), np.uint8)
+    return np.asarray(same.view(np.uint8), np.uint8)
 
 
 def _grown(mask: Numbers, window: Numbers) -> Numbers:

@@ -102,7 +102,7 @@ PARSE, MASK = "train/image-parse-v3/00006_00.png", "train/cloth-mask/00006_00.jp
         (IMAGE, lambda path: path.write_bytes(b"text"), {"bad-image": 1}),
         (PARSE, halve, {"size-mismatch": 1}),
         (MASK, halve, {"size-mismatch": 1}),
-        (PARSE, lambda path: Image.open(path).convert("RGB").save(path), {"colour-parse": 1}),
+        (PARSE, lambda path: Image.open(path).convert("RGB").save(path), {"painted-parse": 1}),
         (PARSE, lambda path: path.rename(path.with_name("00006_00_vis.png")),
          {"colour-parse": 1, "missing-person-parse": 1}),
         (MASK, lambda path: Image.fromarray(np.zeros((1024, 768), np.uint8)).save(path), {"empty-parse": 1}),

@@ -1,0 +1,175 @@
+"""Image, pose and label map are made to agree: turned maps, other grids, other people's skeletons, wrong tables."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from drawn_sets import label_map, look
+from numpy.typing import NDArray
+
+from preprocess.conditioning.agreement import agreement
+from preprocess.conditioning.turns import SIDEWAYS, UPRIGHT, Turn
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.images import Pixels
+from preprocess.formats.keypoint_files import Skeletons
+from preprocess.label_tables import NAMES, Pixelwise
+from preprocess.loading.matching import Evidence, Matched, match, with_sides_swapped
+from schemas import FLIP
+
+Points = NDArray[np.float64]
+SEEDS = (3, 5, 6)
+TURNS = (*UPRIGHT[1:], *SIDEWAYS)
+_SIDED = {"cihp": ((14, 15), (16, 17), (18, 19)), "dress-code": ((9, 10), (12, 13), (14, 15))}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    pixels: Pixels
+    numbers: NDArray[np.uint8]
+    points: Points
+    labels: Pixelwise = "cihp"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.numbers.shape[1], self.numbers.shape[0]
+
+    def matched(self, *people: Points, canvas: tuple[float, float] | None = None, fractions: bool = False) -> Matched:
+        skeletons = Skeletons(people or (self.points,), canvas, fractions)
+        evidence = Evidence(self.numbers, skeletons, self.labels, None, "pose.json", "map.png")
+        return match(evidence, (self.pixels.shape[1], self.pixels.shape[0]), self.pixels)
+
+
+def drawn(seed: int, labels: Pixelwise = "cihp") -> Drawn:
+    pixels, regions, points = look(seed, ("top", "trousers"))
+    known = points * (1, 1, 0) + (0, 0, 1) * (points[:, 2:] > 0)
+    return Drawn(pixels, label_map(regions, labels), known, labels)
+
+
+def assert_found(person: Drawn, found: Matched, *faults: Fault) -> None:
+    assert found.faults == faults
+    assert np.array_equal(found.numbers, person.numbers)
+    np.testing.assert_allclose(found.points, person.points, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("labels", ["cihp", "dress-code"])
+def test_sound_records_are_left_alone(seed: int, labels: Pixelwise) -> None:
+    person = drawn(seed, labels)
+    assert agreement(person.numbers, person.points, labels).mean > 0.88
+    assert_found(person, person.matched())
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_turned_map_is_turned_back(seed: int, turn: Turn) -> None:
+    person = drawn(seed)
+    found = replace(person, numbers=np.ascontiguousarray(turn.of(person.numbers))).matched()
+    assert_found(person, found, Fault.TURNED_LABELS)
+    assert not found.sides_swapped
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_map_turned_together_with_its_pose_is_seen_by_the_image(seed: int, turn: Turn) -> None:
+    """As by an estimator that does not read EXIF: where the image is mirrored it sees the other sides."""
+    person = drawn(seed)
+    numbers, points = turn.of(person.numbers), turn.of_points(person.points, person.size)
+    sides = np.arange(256, dtype=np.uint8)
+    if turn.mirrors:
+        points = points[list(FLIP)]
+        for left, right in _SIDED["cihp"]:
+            sides[[left, right]] = right, left
+    found = replace(person, numbers=sides[numbers], points=points).matched()
+    assert found.sides_swapped == turn.mirrors
+    assert_found(replace(person, numbers=sides[person.numbers]), found, Fault.TURNED_LABELS)
+
+
+@pytest.mark.parametrize("turn", [turn for turn in TURNS if not turn.mirrors])
+def test_a_turned_pose_is_turned_back(turn: Turn) -> None:
+    person = drawn(5)
+    assert_found(person, person.matched(turn.of_points(person.points, person.size)), Fault.TURNED_LABELS)
+
+
+def test_an_image_on_its_side_with_upright_labels_is_turned() -> None:
+    person = drawn(5)
+    lying = replace(person, pixels=np.ascontiguousarray(np.rot90(person.pixels)))
+    found = lying.matched()
+    assert_found(person, found, Fault.TURNED_IMAGE)
+    assert np.array_equal(found.image_turn.of(lying.pixels), person.pixels)
+
+
+@pytest.mark.parametrize("grid", [(384, 512), (192, 256), (576, 768), (512, 512), (1536, 2048)])
+def test_a_pose_on_another_grid_is_scaled(grid: tuple[int, int]) -> None:
+    person = drawn(5)
+    scaled = person.points * (grid[0] / person.size[0], grid[1] / person.size[1], 1)
+    assert_found(person, person.matched(scaled), Fault.OTHER_GRID)
+    assert_found(person, person.matched(scaled, canvas=grid))
+
+
+def test_fractions_are_scaled_from_0_or_from_the_middle() -> None:
+    person = drawn(5)
+    fractions = person.points / (*person.size, 1)
+    assert_found(person, person.matched(fractions, fractions=True), Fault.NORMALISED_LANDMARKS)
+    centred = fractions * (2, 2, 1) - (1, 1, 0) * (fractions[:, 2:] > 0)
+    assert_found(
+        person, person.matched(centred, fractions=True), Fault.NORMALISED_LANDMARKS, Fault.OTHER_GRID
+    )  # fmt: skip
+
+
+def shrunk(points: Points, scale: float, shift: tuple[float, float]) -> Points:
+    return points * (scale, scale, 1) + (*shift, 0) * (points[:, 2:] > 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_several_skeletons_the_labelled_persons_is_taken(seed: int) -> None:
+    """It is the least complete one; the others are of a bystander, of a poster on the shirt, and of somebody alike."""
+    person = drawn(seed)
+    own = person.points.copy()
+    own[13:] = 0
+    others = (
+        shrunk(person.points, 0.5, (480, 300)),
+        shrunk(person.points, 0.5, (230, 300)),
+        drawn(seed + 1).points,
+    )
+    assert_found(replace(person, points=own), person.matched(*others, own), Fault.SEVERAL_PEOPLE)
+
+
+def test_where_no_skeleton_fits_the_record_is_rejected_with_figures() -> None:
+    person = drawn(5)
+    strangers = shrunk(person.points, 0.5, (480, 300)), shrunk(person.points, 0.4, (20, 640))
+    with pytest.raises(RecordError, match=r"foreign-pose: pose\.json: .* agree by -?0\.\d+ of 1.*best of 2 skeletons"):
+        person.matched(*strangers)
+
+
+@pytest.mark.parametrize(("made", "read"), [("dress-code", "cihp"), ("cihp", "aihub-pixels"), ("cihp", "fashn")])
+def test_a_map_of_another_table_is_rejected_by_its_name(made: Pixelwise, read: Pixelwise) -> None:
+    person = replace(drawn(5, made), labels=read)
+    person = replace(person, numbers=np.minimum(person.numbers, len(NAMES[read]) - 1).astype(np.uint8))
+    with pytest.raises(RecordError) as caught:
+        person.matched()
+    expected = Fault.OTHER_TABLE if made != "cihp" or read != "fashn" else caught.value.reason
+    assert caught.value.reason == expected
+    assert expected is not Fault.OTHER_TABLE or "--labels" in caught.value.detail
+
+
+def test_an_unsure_joint_weighs_less() -> None:
+    person = drawn(5)
+    points = person.points.copy()
+    points[9] = (1, 1, 1)
+    sure = agreement(person.numbers, points, "cihp").mean
+    points[9, 2] = 0.5
+    assert agreement(person.numbers, points, "cihp").mean > sure
+
+
+def test_sides_are_exchanged_by_name() -> None:
+    names = ("", "left_arm", "right_shoe", "inner_lsleeve", "face")
+    assert with_sides_swapped(names) == ("", "right_arm", "left_shoe", "inner_rsleeve", "face")
+
+
+@pytest.mark.parametrize("turn", (*UPRIGHT, *SIDEWAYS))
+def test_points_turn_with_the_image(turn: Turn) -> None:
+    image = np.arange(12).reshape(3, 4)
+    (x, y, _), absent = turn.of_points(np.array([[3.0, 1, 1], [0, 0, 0]]), (4, 3))
+    assert turn.of(image)[int(y), int(x)] == image[1, 3]
+    assert not absent.any()
+    assert np.array_equal(turn.inverse.of(turn.of(image)), image)
