@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocess.formats.pose_sides import view_of
 from preprocess.label_tables import Pixelwise, label_names
 from schemas import NUM_KEYPOINTS, TORSO, Keypoint
 
@@ -142,7 +143,7 @@ def agreement(numbers: Numbers, points: Points, labels: Pixelwise) -> Agreement:
     probes = with_middles(points)
     known = probes[:, 2] > 0
     probed = labels_at(numbers, probes)
-    votes = votes_of(labels)[np.arange(len(probes)), probed + 1]
+    votes = votes_of(labels, sided=view_of(points) != "side")[np.arange(len(probes)), probed + 1]
     weights = np.where(probes[:, 2] < 1, UNSURE, 1.0)
     counted = known & (probed != OUTSIDE)
     total = float((votes * weights)[known].sum())
@@ -179,13 +180,16 @@ def with_middles(points: Points) -> Points:
 
 
 @lru_cache(maxsize=64)
-def votes_of(labels: Pixelwise) -> NDArray[np.float64]:
-    """Return the vote (19, 257) of each probe for each label number, shifted by one: column 0 is outside the map."""
+def votes_of(labels: Pixelwise, sided: bool) -> NDArray[np.float64]:
+    """Return the vote (19, 257) of each probe for each label number, shifted by one: column 0 is outside the map.
+
+    Unless ``sided`` a limb of the other side is as good: in a side view it hides the joint's own.
+    """
     table = np.full((len(_EXPECTED), 257), -1.0)
     table[:, 0] = _OUTSIDE
     for number, name in enumerate(label_names(labels)):
         for probe in range(len(_EXPECTED)):
-            table[probe, number + 1] = _vote(probe, _KIND_OF[name])
+            table[probe, number + 1] = _vote(probe, _KIND_OF[name], sided)
     table.setflags(write=False)
     return table
 
@@ -196,7 +200,7 @@ def kinds_of(labels: Pixelwise) -> tuple[str, ...]:
     return tuple(_KIND_OF[name] for name in label_names(labels))
 
 
-def _vote(probe: int, kind: str) -> float:
+def _vote(probe: int, kind: str, sided: bool) -> float:
     expected = _EXPECTED[probe]
     if kind in _NEUTRAL:
         return 0.0
@@ -205,7 +209,7 @@ def _vote(probe: int, kind: str) -> float:
         return expected.get(kind, -1.0)
     group = {"arm": "arms", "leg": "legs", "shoe": "shoes"}[limb]
     vote = expected.get(group, -1.0)
-    sided = probe < NUM_KEYPOINTS and probe >= Keypoint.LEFT_SHOULDER
+    sided &= Keypoint.LEFT_SHOULDER <= probe < NUM_KEYPOINTS
     own = ("left", "right")[1 - probe % 2] == side
     return vote * _OTHER_SIDE if sided and not own and vote > 0 else vote
 

@@ -29,6 +29,12 @@ _REACH = 9.0
 """Distance in pixels, at 1,024 rows, within which a border pixel must have a patch for its label to be known."""
 _UNREACHED = 0.02
 """Share of the map that may be farther off: more is not a border, and cannot be repaired."""
+_WIDEST = 6.0
+"""Pixels beside each border pixel that may change: more is no border any more."""
+_THICK = 0.0165
+"""Side of a patch that is no band, as a share of the map's height."""
+_MANY_BANDS = 4
+"""Number of labels without such a patch from which they are bands: not so many worn things are thin."""
 _LIKE = 0.15
 """Pixels of distance that a difference of one number counts as: an averaged number is near the one it was."""
 
@@ -91,7 +97,19 @@ def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Number
         nearer = cost < best
         result[nearer], best[nearer] = number, cost[nearer]
     reach = max(_REACH * numbers.shape[0] / 1024, 4.0) + (0.0 if stray is not None else _LIKE * 20)
-    return None if not np.isfinite(best).all() or float((best > reach).mean()) > _UNREACHED else result
+    if not np.isfinite(best).all() or float((best > reach).mean()) > _UNREACHED:
+        return None
+    border = np.count_nonzero(_uniform(result, _PATCH) == 0)
+    return None if np.count_nonzero(result != numbers) > _WIDEST * border or _lined(result) else result
+
+
+def _lined(numbers: Numbers) -> bool:
+    """Return whether labels line each other in bands: averaged so widely that the bands count as patches."""
+    used = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist()
+    side = max(5, round(_THICK * numbers.shape[0])) | 1
+    thick = _uniform(numbers, np.ones((side, side), np.uint8)) > 0
+    bands = [number for number in used if not (thick & (numbers == number)).any()]
+    return len(bands) >= _MANY_BANDS
 
 
 def _uniform(numbers: Numbers, window: Numbers) -> Numbers:

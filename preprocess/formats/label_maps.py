@@ -206,7 +206,8 @@ def _is_painted(palette: NDArray[np.int64], used: NDArray[np.int64]) -> bool:
 
     An unknown palette (grey, or any other) allows no conclusion about the numbers.
     """
-    if used[-1] >= len(palette):
+    used = used[used < len(palette)]
+    if not used.size:
         return True
     in_palette = agreeing = 0.0
     for known in (np.array(colours) for colours in PALETTES):

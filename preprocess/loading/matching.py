@@ -17,6 +17,7 @@ from preprocess.conditioning.turns import AS_IT_IS, SIDEWAYS, UPRIGHT, Outlines,
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 from preprocess.formats.keypoint_files import Skeletons
+from preprocess.formats.pose_sides import view_of
 from preprocess.label_tables import NAMES, Pixelwise, shown_name
 from schemas import FLIP, TORSO, Keypoint
 
@@ -30,6 +31,8 @@ _SOUND = 0.8
 """The mean vote from which no other explanation is looked for: 0.88 or more in the sound records measured."""
 _DOUBTFUL = 0.7
 """The mean vote below which the record is noted as doubtful."""
+_DOUBTFUL_SIDE = 0.55
+"""The same for a side view, in which one half of the body hides the other."""
 _LEAST = 0.45
 """The mean vote below which pose and map contradict each other; half of the poses of other people are below 0.55."""
 _EXPLAINS = 0.75
@@ -123,7 +126,7 @@ def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
 def _accepted(evidence: Evidence, fit: Fit) -> Matched:
     _check(evidence, fit)
     faults = fit.faults
-    if fit.agreement.mean < _DOUBTFUL:
+    if fit.agreement.mean < (_DOUBTFUL_SIDE if view_of(fit.points) == "side" else _DOUBTFUL):
         faults = (*faults, Fault.DOUBTFUL_LABELS)
     return Matched(fit.points, evidence.numbers, faults, sides_swapped=False, image_turn=AS_IT_IS)
 
