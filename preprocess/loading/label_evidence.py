@@ -32,9 +32,8 @@ _FITS = 0.45
 """Minimum mean vote of a table that fits."""
 _UPRIGHT = 0.7
 """The mean vote from which a map needs no turning to be understood."""
-_RIVAL = 0.12
-"""Tables within this mean vote of the best one are compared with it record by record."""
 _DIFFERENT = 0.015
+"""Difference of two tables' mean votes from which a record tells them apart; one of them must fit it."""
 _CONSISTENT = 0.75
 """Minimum share of the records in which the better table of two is the better one."""
 _STEP = 4
@@ -86,7 +85,7 @@ def decide_table(files: Files, people: Iterable[Person], usual: Pixelwise) -> De
     if means[best] < _FITS:
         return Decision(usual, float(means[0]), len(votes))
     for rival in np.argsort(-means).tolist():
-        if rival == best or means[rival] < means[best] - _RIVAL:
+        if rival == best or means[rival] < _FITS:
             continue
         verdict = _compare(scores[:, best], scores[:, rival])
         if verdict == 0 and (best == 0 or rival == 0 or _alike(tables[best], tables[rival], used)):
@@ -107,7 +106,7 @@ def _repeats(table: Pixelwise, earlier: Sequence[Pixelwise]) -> bool:
 def _compare(better: NDArray[np.float64], worse: NDArray[np.float64]) -> int:
     """Return 1 if the first table is the better one, 0 if they differ nowhere, -1 if the records disagree."""
     differences = better - worse
-    telling = differences[np.abs(differences) > _DIFFERENT]
+    telling = differences[(np.abs(differences) > _DIFFERENT) & (np.maximum(better, worse) >= _UPRIGHT)]
     if not len(telling):
         return 0
     return 1 if (telling > 0).mean() >= _CONSISTENT else -1
