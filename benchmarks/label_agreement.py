@@ -120,7 +120,8 @@ def outcome(person: Person) -> str:
 def averaged(numbers: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield the map, averaged in each way."""
     height, width = numbers.shape
-    for by, name, smooth in ((2, "bilinear ×2", Image.Resampling.BILINEAR), (4, "bicubic ×4", Image.Resampling.BICUBIC)):
+    scaled = (2, "bilinear ×2", Image.Resampling.BILINEAR), (4, "bicubic ×4", Image.Resampling.BICUBIC)
+    for by, name, smooth in scaled:
         small = Image.fromarray(numbers).resize((width // by, height // by), Image.Resampling.NEAREST)
         yield name, np.asarray(small.resize((width, height), smooth))
     for quality in (95, 75):
@@ -142,10 +143,10 @@ def report(name: str, people: list[Person]) -> None:
     print(f"| {name} | sound | {len(people)} | {accused} | | |")
     shares: dict[str, list[tuple[bool, int, int]]] = {}
     for person in people:
-        for kind, wrong in averaged(person.numbers):
-            fixed = repaired(wrong)
-            after = -1 if fixed is None else int((fixed != person.numbers).sum())
-            row = borders_of(wrong).averaged, int((wrong != person.numbers).sum()), after
+        for kind, numbers in averaged(person.numbers):
+            fixed = repaired(numbers)
+            after = -1 if fixed is None else int(np.count_nonzero(fixed != person.numbers))
+            row = borders_of(numbers).averaged, int(np.count_nonzero(numbers != person.numbers)), after
             shares.setdefault(kind, []).append(row)
     for kind, rows in shares.items():
         before, after = (int(np.median([row[column] for row in rows])) for column in (1, 2))

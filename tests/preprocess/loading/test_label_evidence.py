@@ -1,4 +1,4 @@
-"""The label table of a dataset is told by its poses, whatever the layout; --labels names it, in build and in inspect."""
+"""The label table of a dataset is told by its poses, whatever the layout; --labels names it in build and inspect."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from common.errors import UserError
 from preprocess.cli.build_shards import build_shards
 from preprocess.cli.inspect import inspect_command
-from preprocess.label_tables import AIHUB_MODEL, AIHUB_PIXELS, Pixelwise
+from preprocess.label_tables import AIHUB_MODEL, AIHUB_PIXELS, NAMES, Pixelwise
 from preprocess.loading.label_evidence import Decision, Person, decide_table
 from preprocess.loading.subjects import load_person
 from preprocess.planning.datasets import open_listed
@@ -136,7 +136,7 @@ def test_where_the_records_disagree_the_user_is_asked(made: Any, sound: Path) ->
     for seed, stem in list(enumerate(STEMS, 1))[::2]:
         numbers = jumpsuit(look(seed, ("top", "trousers"))[1])
         write_map(root / f"test/image-parse-v3/{stem}.png", numbers)
-    with pytest.raises(UserError, match="fit the tables (cihp and lip|lip and cihp) alike .* give --labels"):
+    with pytest.raises(UserError, match=r"fit the tables (cihp and lip|lip and cihp) alike .* give --labels"):
         decide_table(files_of(root), people(), "cihp")
 
 
@@ -176,10 +176,7 @@ def test_a_wrong_table_by_hand_rejects_each_record_and_says_which_fits(as_atr: P
 
 
 def test_a_table_of_ones_own_is_used(as_atr: Path, tmp_path: Path) -> None:
-    names = (
-        "background hat hair glasses upper skirt pants dress belt left-shoe right-shoe head left-leg right-leg "
-        "left-arm right-arm bag scarf"
-    ).split()
+    names = [name.replace(" ", "-") for name in NAMES["atr"]]
     (tmp_path / "mine.csv").write_text("".join(f"{number},{name}\n" for number, name in enumerate(names)))
     _, manifest = built(as_atr, tmp_path / "out", "--labels", str(tmp_path / "mine.csv"))
     assert manifest["samples"] == 2

@@ -166,7 +166,7 @@ def test_sides_are_exchanged_by_name() -> None:
     assert with_sides_swapped(names) == ("", "right_arm", "left_shoe", "inner_rsleeve", "face")
 
 
-@pytest.mark.parametrize("turn", (*UPRIGHT, *SIDEWAYS))
+@pytest.mark.parametrize("turn", [*UPRIGHT, *SIDEWAYS])
 def test_points_turn_with_the_image(turn: Turn) -> None:
     image = np.arange(12).reshape(3, 4)
     (x, y, _), absent = turn.of_points(np.array([[3.0, 1, 1], [0, 0, 0]]), (4, 3))
