@@ -143,13 +143,13 @@ def _turned(evidence: Evidence, fit: Fit, turns: tuple[Turn, ...], outlines: Out
     for turn in turns:
         if turn == AS_IT_IS:
             continue
-        seen = _SEEN_WEIGHT * outlines.along[kept.index(turn)] / max(outlines.along) if outlines is not None else 0.0
+        seen = outlines.along[kept.index(turn)] / max(*outlines.along, 1.0) if outlines is not None else 0.0
         options = [(fitted(evidence, np.ascontiguousarray(turn.of(evidence.numbers))), False)]
         if settled:
             moved = turn.of_points(fit.points, (width, height))
             options.append((Fit(moved, fit.agreement, fit.faults), True))
         for option, follows in options:
-            score = option.agreement.mean + seen + (0.0 if turn.mirrors else _ROTATION_LIKELIER)
+            score = option.agreement.mean + _SEEN_WEIGHT * seen + (0.0 if turn.mirrors else _ROTATION_LIKELIER)
             if best is None or score > best[0] + 1e-9:
                 best = score, turn, option, follows
     if best is None:
@@ -214,9 +214,9 @@ def _seen_turns(outlines: Outlines | None, turns: tuple[Turn, ...]) -> tuple[Tur
     if outlines is None:
         return turns
     best = max(outlines.along)
-    if best < _CLEARLY * max(outlines.everywhere, min(outlines.along)):
+    if best <= _CLEARLY * max(outlines.everywhere, min(outlines.along)):
         return turns
-    return tuple(turn for turn, along in zip(turns, outlines.along, strict=True) if along * _CLEARLY > best)
+    return tuple(turn for turn, along in zip(turns, outlines.along, strict=True) if along * _CLEARLY >= best)
 
 
 def _plausible(outlines: Outlines, turn: Turn) -> bool:

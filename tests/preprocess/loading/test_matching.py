@@ -173,3 +173,10 @@ def test_points_turn_with_the_image(turn: Turn) -> None:
     assert turn.of(image)[int(y), int(x)] == image[1, 3]
     assert not absent.any()
     assert np.array_equal(turn.inverse.of(turn.of(image)), image)
+
+
+def test_a_map_without_outlines_and_an_image_without_edges_tell_nothing() -> None:
+    person = drawn(5)
+    assert_found(person, replace(person, pixels=np.full_like(person.pixels, 90)).matched())
+    found = replace(person, numbers=np.full_like(person.numbers, 13)).matched()
+    assert found.faults == (Fault.DOUBTFUL_LABELS,)
