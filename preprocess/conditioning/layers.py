@@ -5,6 +5,8 @@ outermost top if nothing is worn over it, else the layer beneath. Two cases are 
 the parse has two layers, and the list names two but the parse has one. Then the colours of the product photograph are
 compared with those in the image of the person, and the record is rejected if it remains unclear. If list and parse
 agree on two layers, the colours can still overrule them.
+
+A layer counts from a share of the top on: a few pixels labelled as a coat, or as a shirt below one, are noise.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.colours import distribution, histogram, smoothed
 from preprocess.conditioning.masks import subsampled
-from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, LabelMap, garment_mask, names_of, pixels_of
+from preprocess.conditioning.regions import LOWER, UPPER, AnyParse, LabelMap, area, garment_mask, names_of, pixels_of
 from preprocess.formats.images import Mask, Pixels
 from schemas import Crop, Garment
 
@@ -27,6 +29,8 @@ Palette = NDArray[np.float32]
 
 _OUTER = frozenset(name for name in UPPER if name.startswith("outer"))
 _BENEATH = UPPER - _OUTER
+_LAYER = 0.05
+"""Minimum share of the top's area of a layer: a coat worn open covers a fifth, a collar at its neckline a tenth."""
 _CLEAR = 0.15
 """Minimum difference of two likenesses, in [0, 1], to be significant."""
 _STEP = 3
@@ -49,8 +53,9 @@ def outermost(parse: AnyParse, garment: Garment) -> frozenset[str]:
 
 
 def has_outer_layer(parse: AnyParse) -> bool:
-    """Return whether something is worn over another top."""
-    return not _OUTER.isdisjoint(names_of(parse))
+    """Return whether something is worn over another top, or the only top is an outer one."""
+    names = names_of(parse)
+    return not _OUTER.isdisjoint(names) and (_BENEATH.isdisjoint(names) or _outer_share(parse) >= _LAYER)
 
 
 def beneath(parse: AnyParse) -> frozenset[str]:
@@ -61,6 +66,12 @@ def beneath(parse: AnyParse) -> frozenset[str]:
 def layers_in(parse: AnyParse) -> int:
     """Return the number of layers of tops in the parse, 1 or 2."""
     return 2 if has_outer_layer(parse) else 1
+
+
+def _outer_share(parse: AnyParse) -> float:
+    """Return the share of the top's area that is the outer layer's."""
+    outer, inner = area(parse, _OUTER), area(parse, _BENEATH)
+    return outer / max(1.0, outer + inner)
 
 
 def contradicts_list(
@@ -80,15 +91,22 @@ def contradicts_list(
     if layers == listed == 1:
         return False  # a single layer
     visible_beneath = pixels_of(labels, beneath(parse))
-    if layers == 2 and not visible_beneath.any():
+    visible = pixels_of(labels, outermost(parse, "upper"))
+    if layers == 2 and _share(visible_beneath, visible) < _LAYER:
         return False  # the inner layer is not visible
     mine = product()
-    worn = palette(square, pixels_of(labels, outermost(parse, "upper")))
+    worn = palette(square, visible)
     if layers == 1:
         return is_clearly_more_like(worn, listed_beneath(), mine)
     inner = palette(square, visible_beneath)
     wrong = is_clearly_more_like(mine, inner, worn)
     return wrong or (listed == 1 and not is_clearly_more_like(mine, worn, inner))
+
+
+def _share(layer: Mask, other: Mask) -> float:
+    """Return the first layer's share of the area of both, in [0, 1]."""
+    pixels = cv2.countNonZero(layer.view(np.uint8))
+    return pixels / max(1, pixels + cv2.countNonZero(other.view(np.uint8)))
 
 
 def product_palette(pixels: Pixels, parse: AnyParse, factor: int) -> Palette | None:

@@ -117,6 +117,14 @@ def bounds(parse: AnyParse, names: frozenset[str] | None = None) -> Bounds | Non
     return union(*boxes) if boxes else None
 
 
+def area(parse: AnyParse, names: frozenset[str]) -> float:
+    """Return the area of the named regions in pixels of the image, each polygon's for itself."""
+    if isinstance(parse, PixelParse):
+        return float(cv2.countNonZero(parse.mask(names).view(np.uint8)))
+    polygons = (polygon for region in parse.regions if region.name in names for polygon in region.polygons)
+    return sum(cv2.contourArea(np.asarray(polygon, np.float32)) for polygon in polygons)
+
+
 def union(*boxes: Bounds | None) -> Bounds:
     """Return the box around all boxes that are not None, at least one."""
     lefts, tops, rights, bottoms = zip(*(box for box in boxes if box is not None), strict=True)

@@ -10,14 +10,25 @@ import numpy as np
 import pytest
 
 from preprocess.conditioning import person_side
-from preprocess.conditioning.layers import beneath, is_clearly_more_like, likeness, outermost, palette
+from preprocess.conditioning.layers import (
+    beneath,
+    contradicts_list,
+    is_clearly_more_like,
+    layers_in,
+    likeness,
+    outermost,
+    palette,
+)
+from preprocess.conditioning.regions import label_map
 from preprocess.faults import RecordError
 from preprocess.formats.aihub_json import Parse, regions_of
+from preprocess.formats.label_maps import PixelParse
 from preprocess.loading.layer_check import check_layers
 from preprocess.loading.subjects import load_person, load_product
 from preprocess.planning.pairing import records
 from preprocess.sources import Files, Record
 from preprocess.sources.aihub import open_aihub
+from schemas import Crop
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 150, 0), (30, 30, 170)
 SQUARE = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float64)
@@ -33,6 +44,36 @@ def test_outer_regions_are_the_outermost_top_where_there_are_any() -> None:
     assert {"inner_torso", "dress_torso"} <= outermost(parse("inner_torso", "neck"), "upper")
     assert beneath(parse("inner_torso")) == frozenset()
     assert "inner_torso" in beneath(parse("inner_torso", "outer_lsleeve"))
+
+
+def patch(side: float) -> np.ndarray:
+    return SQUARE / 9 * side
+
+
+@pytest.mark.parametrize(("coat", "layers"), [(1, 1), (15, 1), (40, 2)], ids=["1 px", "2 %", "a seventh"])
+@pytest.mark.parametrize("pixelwise", [False, True])
+def test_a_layer_is_a_share_of_the_top(coat: int, layers: int, pixelwise: bool) -> None:
+    drawn: Parse | PixelParse
+    if pixelwise:
+        numbers = np.zeros((256, 192), np.uint8)
+        numbers[:100, :100] = 1
+        numbers[:coat, :coat] = 2
+        drawn = PixelParse(numbers, ("background", "inner_torso", "outer_torso"))
+    else:
+        drawn = Parse(regions_of({"inner_torso": [patch(100)], "outer_torso": [patch(coat)]}), None, ())
+    assert layers_in(drawn) == layers
+    assert ("outer_torso" in outermost(drawn, "upper")) == (layers == 2)
+
+
+def test_a_few_pixels_beneath_the_only_top_are_no_layer() -> None:
+    drawn = Parse(regions_of({"outer_torso": [patch(150)], "inner_torso": [patch(5)]}), None, ())
+    labels = label_map(drawn, Crop(x=0, y=0, side=200))
+    square = np.full((200, 200, 3), 90, np.uint8)
+
+    def unused() -> None:
+        raise AssertionError("colours are not compared")
+
+    assert not contradicts_list(square, labels, drawn, 1, unused, unused)
 
 
 def test_lower_garments_and_dresses_have_regions_of_their_own() -> None:
