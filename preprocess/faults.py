@@ -135,6 +135,13 @@ class Fault(StrEnum):
     STRAY_CLOTH = "stray-cloth", _REPAIRED, "cloth of the garment under another label, by its colour; hidden in Ia"
     MISLABELLED_GARMENT = "mislabelled-garment", _REJECTED, "too much of the garment lies under other labels"
     AMBIGUOUS_LAYERS = "ambiguous-layers", _REJECTED, "list, parse and colours disagree on which top is outermost"
+    INVERTED_MASK = "inverted-mask", _REPAIRED, "a garment's mask with black for the garment; inverted"
+    MASK_CHANNEL = "mask-channel", _REPAIRED, "a garment's mask in one channel, or a cut-out picture; read from there"
+    GREY_MASK = "grey-mask", _REPAIRED, "a garment's mask of other levels than black and white; divided between them"
+    TORN_MASK = "torn-mask", _REPAIRED, "a garment's mask with cracks, holes or scraps; closed"
+    RECOMPUTED_MASK = "recomputed-mask", _REPAIRED, "a garment's mask that does not fit its photograph; made anew"
+    WRONG_MASK = "wrong-mask", _REJECTED, "a mask that is not the photograph's garment, on no plain background"
+    GRABCUT_GARMENT = "grabcut-garment", _NOTED, "a garment too faint for its colour alone; cut out by GrabCut"
     UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be separated from its background"
 
     # Photographs, by `prep annotate`

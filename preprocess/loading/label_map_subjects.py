@@ -17,9 +17,11 @@ from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
 from preprocess.formats.images import Pixels, decode, read_header
 from preprocess.formats.keypoint_files import read_skeletons
-from preprocess.formats.label_maps import PixelParse, mask_parse, parse_of, read_mask, read_numbers
+from preprocess.formats.label_maps import PixelParse, mask_parse, parse_of, read_numbers
 from preprocess.formats.pose_sides import view_of
+from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.label_tables import Pixelwise
+from preprocess.loading.garment_masks import garment_mask_of
 from preprocess.loading.garment_outline import landmarks
 from preprocess.loading.matching import Evidence, match, with_sides_swapped
 from preprocess.loading.plain_background import garment_before
@@ -70,12 +72,15 @@ def load_mapped_product(files: Files, record: Record) -> Subject:
     if record.layout == "dress-code":
         check_present({"image": record.product_image}, "product", name)
         pixels, odd = _image(files, record.product_image, None)
-        parse = mask_parse(garment_before(pixels, record.product_image), record.product_image)
+        found = garment_before(pixels, record.product_image)
+        parse = mask_parse(found.mask, record.product_image)
+        odd = (*odd, Fault.GRABCUT_GARMENT) if found.method == "grabcut" else odd
     else:
         check_present({"image": record.product_image, "parse": record.product_parse}, "product", name)
-        parse = read_mask(files.read(record.product_parse), record.product_parse)
-        pixels, odd = _image(files, record.product_image, parse.image_size)
-        _check_size(parse, pixels, record.product_parse)
+        stored = read_stored_mask(files.read(record.product_parse), record.product_parse)
+        pixels, odd = _image(files, record.product_image, stored.size)
+        _check_size(stored.size, pixels, record.product_parse)
+        parse = garment_mask_of(stored, pixels, record.product_parse)
     points = landmarks(parse.mask(), record.garment)
     pose = Pose(points, "front", parse.image_size, ())
     faults = tuple(dict.fromkeys((*parse.faults, *odd)))
@@ -98,10 +103,10 @@ def _image(files: Files, path: str, labelled_size: tuple[int, int] | None) -> tu
     return pixels, (*odd, Fault.TURNED_IMAGE) if turned else odd
 
 
-def _check_size(parse: PixelParse, pixels: Pixels, path: str) -> None:
+def _check_size(labelled: tuple[int, int], pixels: Pixels, path: str) -> None:
     size = pixels.shape[1], pixels.shape[0]
-    if parse.image_size != size:
-        raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {parse.image_size}, the image is {size}")
+    if labelled != size:
+        raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {labelled}, the image is {size}")
 
 
 def _without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:

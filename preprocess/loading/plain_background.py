@@ -5,10 +5,13 @@ count as garment. Soft shadows, which have the background's hue and no edge towa
 in the background's colour are prints if they are small, and gaps (e.g. next to a sleeve) if they are large.
 
 The confidence is the share of the outline's pixels across which the colour changes clearly; it is 0 if the outline is
-frayed, as with white cloth on a white background.
+frayed, as with white cloth on a white background. What colour cannot tell is searched by its edges
+(`faint_garments`) and cut out by GrabCut; their agreement is the confidence then.
 """
 
 from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +20,9 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
+from preprocess.loading.faint_garments import cut_out, faint_garment
+
+Method = Literal["colour", "grabcut"]
 
 _BORDER = 0.02
 """Width of the border, as a share of the image's shorter side."""
@@ -28,7 +34,7 @@ _SPREADS = 4.0
 """The same in multiples of the border's own spread."""
 _CLEAR = 12.0
 """Distance in L*a*b* across the outline that counts as a clear change."""
-_LEAST = 0.95
+LEAST = 0.95
 """Minimum confidence to accept the garment."""
 _HUE = 4.0
 """Maximum distance of a shadow's hue from the background's, in a*b*."""
@@ -44,24 +50,55 @@ _FRAYED = 0.02
 """Maximum growth of a garment's area when its notches are closed."""
 _RIM = 2
 """Width in pixels of the outline that mixes with the background, through the lens and the blur against noise."""
+_RIM_AT = 768
+"""Shorter side in pixels of the images of that rim; smaller ones have a narrower one."""
+_CHECK = 256
+"""Longer side in pixels at which the edges are compared with a garment found by its colour."""
+_AGREED = 0.93
+"""Minimum overlap of the two."""
+_DOUBT = 2.0
+"""Loss of confidence per share of disagreement between edges and GrabCut."""
+_UNSEEN = 0.03
+"""Share of an outline that may be invisible without a doubt."""
 _SIZE = (0.05, 0.95)
 """Range of a garment's share of the image."""
 
 
-def garment_before(pixels: Pixels, path: str) -> Mask:
-    """Return the mask (h, w) of the garment in RGB uint8 (h, w, 3). Raise RecordError if it is unclear."""
-    mask, confidence = find_garment(pixels)
-    if confidence < _LEAST:
+class Found(NamedTuple):
+    """A garment's mask (h, w), the confidence in [0, 1] that it is the garment's, and how it was found."""
+
+    mask: Mask
+    confidence: float
+    method: Method
+
+
+def garment_before(pixels: Pixels, path: str) -> Found:
+    """Return the garment in RGB uint8 (h, w, 3). Raise RecordError if it is unclear."""
+    found = find_garment(pixels)
+    if found.confidence < LEAST:
         raise RecordError(
             Fault.UNCLEAR_GARMENT, path,
-            f"the garment is separated from the background with confidence {confidence:.2f}, {_LEAST} is required; "
-            "remove the pair",
+            f"the garment is separated from the background with confidence {found.confidence:.2f}, {LEAST} is required "
+            f"(by {found.method}); remove the pair",
         )  # fmt: skip
-    return mask
+    return found
 
 
-def find_garment(pixels: Pixels) -> tuple[Mask, float]:
-    """Return the mask (h, w) of the garment and its confidence in [0, 1]; 0 if the background is not plain."""
+def find_garment(pixels: Pixels) -> Found:
+    """Return the garment: by colour if that is clear and the edges agree, else by edges and GrabCut together."""
+    mask, confidence = by_colour(pixels)
+    if confidence >= LEAST and _overlap(mask, faint_garment(pixels, _CHECK)[0]) >= _AGREED:
+        return Found(mask, confidence, "colour")
+    edged, on_edges = faint_garment(pixels)
+    cut = cut_out(pixels, edged)
+    if not _SIZE[0] <= float(cut.mean()) <= _SIZE[1] or _fray(cut) > _FRAYED:
+        return Found(cut, 0.0, "grabcut")
+    sure = min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - _overlap(edged, cut)))
+    return Found(eroded(cut, _rim(cut)), max(0.0, sure), "grabcut")
+
+
+def by_colour(pixels: Pixels) -> tuple[Mask, float]:
+    """Return the mask (h, w) of what differs from the border's colour, and its confidence; 0 on an uneven ground."""
     lab = _lab(pixels)
     border = _border(lab.shape[:2])
     background = np.median(lab[border], axis=0)
@@ -69,11 +106,22 @@ def find_garment(pixels: Pixels) -> tuple[Mask, float]:
     spread = float(np.quantile(away[border], _PLAIN))
     least = max(_DISTANCE, _SPREADS * float(np.median(away[border])))
     differs = (away > least) & ~_shadow(lab, background)
-    mask = eroded(largest_piece(_opened(_filled(differs))), _RIM)
+    mask = largest_piece(_opened(_filled(differs)))
+    mask = eroded(mask, _rim(mask))
     share = float(mask.mean())
     if spread > least or not _SIZE[0] <= share <= _SIZE[1] or _fray(mask) > _FRAYED:
         return mask, 0.0
     return mask, _clear_share(lab, mask)
+
+
+def _overlap(one: Mask, other: Mask) -> float:
+    """Return the intersection over union."""
+    return float((one & other).sum()) / max(1, int((one | other).sum()))
+
+
+def _rim(mask: Mask) -> int:
+    """Return the width of the rim in an image of the mask's size."""
+    return max(1, round(_RIM * min(mask.shape) / _RIM_AT))
 
 
 def _lab(pixels: Pixels) -> NDArray[np.float32]:

@@ -1,0 +1,294 @@
+"""Segments garments that barely differ from their background: white on white, sheer, shadowed, on an uneven ground.
+
+Here an edge decides, not a colour. The background is a smooth surface through the image's border, and what lies beyond
+an edge from it is garment. Neither a soft shadow nor a gradient has an edge; their slopes tell them from cloth. How
+much is an edge, and how much a difference, follows from the border's own noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.masks import box_of, dilated, eroded
+from preprocess.formats.images import Mask, Pixels
+
+F32 = NDArray[np.float32]
+
+LONGEST = 512
+"""Longest side in pixels at which a garment is searched; its outline is then refined in the image itself."""
+_BORDER = 0.02
+"""Width of the border, as a share of the shorter side."""
+_ROUNDS = 4
+"""Rounds of fitting the background: each drops what differs from the fit before."""
+_FAINT = 1.2
+"""Minimum distance in L*a*b* from the background that can be seen at all: JPEG's own error on white."""
+_NOISES = 5.0
+"""The same in multiples of the border's noise."""
+_SLOPE = 0.3
+"""Minimum slope of an edge, in L*a*b* per pixel."""
+_BLOCK = 17
+"""Width in pixels of the area that JPEG's error around an edge spreads over."""
+_RINGING = 0.12
+"""That error, as a share of the edge's slope."""
+_HUE = 5.0
+"""Maximum distance of a shadow's hue from the background's, in a*b*."""
+_DARKEST = 45.0
+"""Maximum difference in L* of a shadow from the background."""
+_SEAL = 2
+"""Radius in pixels of the gaps in an edge that the background does not pass through."""
+_BAND = 3
+"""Width in pixels of an edge's slope."""
+_SHADOW = 12
+"""Width in pixels of the shadow beside a garment whose slope may be taken for its edge."""
+_STRETCH = 6.0
+"""Levels per unit of L*a*b*, so that a faint edge is several levels high."""
+_NEAR = (15, 15)
+"""Window in pixels of the colours on both sides of an edge."""
+_CHAMBER = 6
+"""Radius in pixels of an area that is enclosed if the background only reaches it through narrower passages."""
+_PIECE = 0.15
+"""Minimum area of a further piece (of a two-piece garment), as a share of the largest."""
+_GAP = 0.01
+"""Minimum area of an enclosed gap, as a share of the garment."""
+_SPECK = 0.002
+"""The same of an area that counts at all."""
+_NOTCH = 0.1
+"""Radius of the notches that may be cloth, as a share of the garment's longer side."""
+_FLAT = 0.2
+"""Distance in L*a*b* from the background within which an area is background, where nothing is shaded."""
+_GRABCUT = 320
+"""Longest side in pixels for GrabCut."""
+_REACH = 8
+"""Width in pixels, at that size, of the band on both sides of the outline that GrabCut decides."""
+_CUTS = 3
+"""Rounds of GrabCut."""
+_SHARP = 1.0
+"""Minimum slope of the edge around an area of background; a fold's is a third of it."""
+
+
+class Ground(NamedTuple):
+    """How an image differs from its background in L*a*b*: (h, w, 3), its length and its slope, and what is visible.
+
+    ``shade``: where it can be shaded background by its hue and lightness.
+    """
+
+    difference: F32
+    away: F32
+    slope: F32
+    shade: Mask
+    least: F32
+    edge: F32
+
+
+def faint_garment(pixels: Pixels, longest: int = LONGEST) -> tuple[Mask, float]:
+    """Return the mask (h, w) of a garment in RGB uint8 (h, w, 3), and its confidence: the outline's share on edges.
+
+    It is searched at ``longest`` pixels for the longer side.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    small = pixels
+    if scale < 1:
+        size = max(1, round(scale * width)), max(1, round(scale * height))
+        small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    ground = seen_against_border(small)
+    mask = _garment(ground)
+    confidence = _on_edges(ground, mask)
+    if scale < 1:
+        grown = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        mask = grown > 0.5
+    return mask, confidence
+
+
+def seen_against_border(pixels: Pixels) -> Ground:
+    """Compare an image with the background that its border shows."""
+    smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), 1.2) / np.float32(255)
+    lab = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
+    surface, known = _background(lab)
+    difference = lab - surface
+    away = np.sqrt(np.square(difference).sum(axis=-1))
+    slope = _slope(difference)
+    noise = float(np.quantile(away[known], 0.75)) if known.any() else 0.0
+    roughness = float(np.quantile(slope[known], 0.9)) if known.any() else 0.0
+    # JPEG's error spreads over a block from an edge, in proportion to it.
+    strongest = cv2.dilate(slope, np.ones((_BLOCK, _BLOCK), np.uint8))
+    least = np.maximum(max(_FAINT, _NOISES * noise), _RINGING * strongest)
+    edge = np.maximum(max(_SLOPE, 3.0 * roughness), _RINGING * strongest)
+    hue = np.sqrt(np.square(difference[..., 1:]).sum(axis=-1))
+    shade = (hue < _HUE) & (difference[..., 0] > -_DARKEST) & (difference[..., 0] < least)
+    return Ground(difference, away, slope, (away < least) | shade, least, edge)
+
+
+def _background(lab: F32) -> tuple[F32, Mask]:
+    """Return a smooth surface (h, w, 3) through the background at the border, and where the border shows it."""
+    height, width = lab.shape[:2]
+    rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    terms = np.stack([np.ones_like(rows), rows, columns, rows * columns, rows**2, columns**2], axis=-1)
+    wide = max(2, round(_BORDER * min(height, width)))
+    border = np.ones((height, width), np.bool_)
+    border[wide:-wide, wide:-wide] = False
+    at, values = terms[border], lab[border].astype(np.float64)
+    used = np.linalg.norm(values - np.median(values, axis=0), axis=1) < 20.0
+    fit = np.zeros((terms.shape[-1], 3))
+    for _ in range(_ROUNDS):
+        fit, *_ = np.linalg.lstsq(at[used], values[used], rcond=None)
+        error = np.linalg.norm(values - at @ fit, axis=1)
+        used = error < max(_FAINT, 3.0 * float(np.median(error)))
+    known = np.zeros_like(border)
+    known[border] = used
+    return np.asarray(terms @ fit, np.float32), known
+
+
+def _slope(values: F32) -> F32:
+    """Return the change per pixel of (h, w, 3)."""
+    x = cv2.Sobel(values, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    y = cv2.Sobel(values, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    slope: F32 = np.sqrt((np.square(x) + np.square(y)).sum(axis=-1))
+    return slope
+
+
+def _garment(ground: Ground) -> Mask:
+    """Return what the background at the border does not reach."""
+    open_ground = ground.shade & (ground.slope < ground.edge)
+    reached = _reached(open_ground)
+    # The slope of an edge belongs to nobody yet: there a pixel is of the side whose colour it is nearer to.
+    garment = _up_to_ridge(ground, reached)
+    core, outside = eroded(garment, _BAND), ~dilated(garment, _BAND)
+    garment = core | (~outside & ~core & _nearer(ground.difference, core, outside))
+    garment = _pieces(dilated(eroded(garment, 1), 1))
+    return _pieces(_without_gaps(_without_leaks(garment, ground), ground))
+
+
+def _up_to_ridge(ground: Ground, reached: Mask) -> Mask:
+    """Return the garment without the steep part of a shadow: its outline is the steepest line around it."""
+    whole = dilated(eroded(~reached, 2), 2)
+    sure = eroded(whole, _SHADOW) | eroded(~ground.shade & whole, _BAND)
+    markers = np.zeros(whole.shape, np.int32)
+    markers[reached] = 1
+    markers[sure] = 2
+    stretched = np.clip(128 + ground.difference * np.float32(_STRETCH), 0, 255).astype(np.uint8)
+    cv2.watershed(stretched, markers)
+    garment = markers == 2
+    garment[[0, -1]] = garment[[1, -2]]
+    garment[:, [0, -1]] = garment[:, [1, -2]]  # watershed leaves the image's frame out
+    return dilated(garment, 1) & whole
+
+
+def _nearer(difference: F32, inside: Mask, outside: Mask) -> Mask:
+    """Return the pixels whose colour is more like the nearby inside's than the nearby outside's."""
+    means = []
+    for side in (inside, outside):
+        weight = cv2.boxFilter(side.astype(np.float32), -1, _NEAR, normalize=False)
+        total = cv2.boxFilter(difference * side[..., None], -1, _NEAR, normalize=False)
+        means.append(total / np.maximum(weight, 1.0)[..., None])
+    towards = means[0] - means[1]
+    nearer: Mask = ((difference - (means[0] + means[1]) / 2) * towards).sum(axis=-1) > 0
+    return nearer
+
+
+def _reached(open_ground: Mask) -> Mask:
+    """Return the open ground connected to the border through passages wider than the gaps of an edge.
+
+    What widens behind a narrow passage is cloth whose edge is invisible there, or a gap between a sleeve and the body.
+    """
+    wide = eroded(open_ground, _CHAMBER)
+    chambers = dilated(wide & ~_from_border(wide), _CHAMBER + 1)
+    passable = eroded(open_ground & ~chambers, _SEAL)
+    return dilated(_from_border(passable), _SEAL) & open_ground
+
+
+def _from_border(mask: Mask) -> Mask:
+    """Return the pieces of the mask that reach the image's border."""
+    _, pieces = cv2.connectedComponents(np.pad(mask, 1, constant_values=True).view(np.uint8), connectivity=4)
+    reached: Mask = (pieces == pieces[0, 0])[1:-1, 1:-1]
+    return reached
+
+
+def _without_leaks(garment: Mask, ground: Ground) -> Mask:
+    """Fill notches that are cloth: the background entered where cloth and ground have one colour."""
+    box = box_of(garment)
+    if box is None:
+        return garment
+    radius = round(_NOTCH * max(part.stop - part.start for part in box))
+    height, width = garment.shape
+    coarse = cv2.resize(garment.view(np.uint8), (width // 4, height // 4), interpolation=cv2.INTER_NEAREST)
+    padded = np.pad(coarse.view(np.bool_), radius)
+    closed = (~dilated(~dilated(padded, radius // 4), radius // 4))[radius:-radius, radius:-radius].view(np.uint8)
+    hull = cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    notches = eroded(hull & ~garment, 1)
+    for notch in _areas(notches, _SPECK * int(garment.sum())):
+        if not _is_ground(notch, garment, ground):
+            garment = garment | dilated(notch, 2)
+    return garment
+
+
+def _without_gaps(garment: Mask, ground: Ground) -> Mask:
+    """Leave out areas of the background: gaps, e.g. between a sleeve and the body, and the narrow ends of notches."""
+    like = dilated(eroded(garment & (ground.away < ground.least), 1), 1)
+    size = int(garment.sum())
+    for area in _areas(like, _SPECK * size):
+        is_notch = bool((dilated(area, 4) & ~garment).any())
+        if (is_notch or area.sum() > _GAP * size) and _is_ground(area, garment, ground):
+            garment = garment & ~dilated(area, 1)
+    return garment
+
+
+def _areas(mask: Mask, least: float) -> Iterator[Mask]:
+    """Yield the pieces of a mask with the least area."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    for number in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > least) + 1:
+        yield pieces == number
+
+
+def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
+    """Return whether an area beside or within a garment is background: as flat as around it, and sharply bounded."""
+    beside = garment & dilated(area, 3) & ~area
+    around = ~dilated(garment, 3) & dilated(garment, 10) & ~area
+    if not beside.any():
+        return True
+    shaded = float(np.median(ground.away[around])) if around.any() else 0.0
+    flat = float(np.median(ground.away[area])) < _FLAT + 1.5 * shaded
+    return flat and float(np.median(cv2.dilate(ground.slope, np.ones((5, 5), np.uint8))[beside])) > _SHARP
+
+
+def _pieces(mask: Mask) -> Mask:
+    """Return the largest piece, and others that are large too."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    kept: Mask = (areas >= max(1.0, _PIECE * areas.max()))[pieces]
+    return kept
+
+
+def _on_edges(ground: Ground, mask: Mask) -> float:
+    """Return the share of the outline that lies on an edge."""
+    ring = mask & ~eroded(mask, 1)
+    ring[[0, -1]] = ring[:, [0, -1]] = False
+    if not ring.any():
+        return 0.0
+    edged = dilated(ground.slope > ground.edge, 2)
+    return float(edged[ring].mean())
+
+
+def cut_out(pixels: Pixels, mask: Mask) -> Mask:
+    """Return the garment as GrabCut separates it by colours and edges, starting from a mask; the same on every run."""
+    height, width = mask.shape
+    scale = min(1.0, _GRABCUT / max(height, width))
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    start = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    seeds = np.where(start, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    seeds[~dilated(start, _REACH)] = cv2.GC_BGD
+    seeds[eroded(start, _REACH)] = cv2.GC_FGD
+    if not (seeds == cv2.GC_FGD).any() or not (seeds == cv2.GC_BGD).any():
+        return mask
+    cv2.setRNGSeed(0)  # its clusters start at random
+    cv2.grabCut(small, seeds, None, np.zeros((1, 65)), np.zeros((1, 65)), _CUTS, cv2.GC_INIT_WITH_MASK)
+    found = ((seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)).astype(np.float32)
+    grown: Mask = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    return _pieces(grown)

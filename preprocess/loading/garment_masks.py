@@ -1,0 +1,176 @@
+"""Holds a garment's mask against its product photograph: polarity, channel, solidity, and whose garment it is.
+
+A sound mask is returned as it is. Another reading of the file that fits the photograph is taken instead, a torn mask is
+closed, and a mask that does not fit is made anew where the background tells the garment; each is noted. What remains is
+rejected. The comparison runs at a small size, and accuses nobody where garment and background look alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from preprocess.conditioning.masks import dilated, eroded
+from preprocess.faults import Fault, RecordError
+from preprocess.formats.images import Mask, Pixels
+from preprocess.formats.label_maps import PixelParse, mask_parse
+from preprocess.formats.stored_masks import StoredMask
+from preprocess.loading.faint_garments import Ground, seen_against_border
+from preprocess.loading.plain_background import LEAST, find_garment
+
+_LONGEST = 256
+"""Longer side in pixels of the comparison."""
+_PLAIN = 0.6
+"""Minimum share of the border that shows the background, for the photograph to be evidence."""
+_STRONG = 10.0
+"""Minimum distance in L*a*b* from the background of what must be garment."""
+_VISIBLE = 0.5
+"""Minimum share of a mask that must be garment by its colour, for background inside it to be counted."""
+_MISFIT = 0.08
+"""Maximum area of garment outside the mask and of background inside it, as a share of the mask."""
+_SIZE = (0.01, 0.95)
+"""Range of a garment's share of the image."""
+_FRAME = 0.5
+"""Maximum share of the image's frame inside a mask."""
+_BOX = 0.985
+"""Maximum share of its bounding box that a garment fills: no garment is a rectangle."""
+_TORN = 0.03
+"""Maximum share of a mask that is missing in holes and cracks, or lies in scraps."""
+_TORN_UNSEEN = 0.08
+"""The same where the missing part looks like the background."""
+_SCRAP = 0.05
+"""Area below which a piece is a scrap, as a share of the mask."""
+_CRACK = 4
+"""Radius in pixels, at the size of the comparison, of the cracks in a torn mask."""
+_REPAIRABLE = 0.35
+"""Maximum share of a torn mask that is closed without the photograph's help."""
+_SAME = 0.5
+"""Minimum overlap of a torn mask with the garment found in the photograph."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """What a photograph shows, at the size of the comparison: what must be garment, and what is background."""
+
+    strong: Mask
+    flat: Mask
+    plain: bool
+
+
+def garment_mask_of(stored: StoredMask, pixels: Pixels, path: str) -> PixelParse:
+    """Return the garment's mask with the faults repaired in it, at the stored size. Raise RecordError `wrong-mask`.
+
+    ``pixels`` are the upright product photograph at any size.
+    """
+    evidence = _evidence(pixels)
+    torn: list[tuple[Mask, tuple[Fault, ...]]] = []
+    for mask, faults in stored.readings():
+        small = _small(mask, evidence.flat.shape)
+        if not _is_possible(small):
+            continue
+        solid = _solid(small)
+        if _is_torn(small, solid, evidence):
+            torn.append((mask, faults))
+        elif _misfit(small, evidence) <= _MISFIT:
+            return _parse(mask, path, faults)
+    return _recomputed(stored, pixels, torn, evidence, path)
+
+
+def _recomputed(
+    stored: StoredMask, pixels: Pixels, torn: list[tuple[Mask, tuple[Fault, ...]]], evidence: _Evidence, path: str
+) -> PixelParse:
+    """Return a mask made from the photograph, or a torn one closed."""
+    found = find_garment(pixels)
+    if found.confidence >= LEAST:
+        shape = stored.grey.shape
+        mask = _small(found.mask, shape) if found.mask.shape != shape else found.mask
+        return _parse(mask, path, (Fault.RECOMPUTED_MASK,))
+    for mask, faults in torn:
+        closed = _solid(mask, round(_CRACK * max(mask.shape) / _LONGEST))
+        small = _small(closed, evidence.flat.shape)
+        whole = float(mask.sum()) / max(1, int(closed.sum())) >= 1 - _REPAIRABLE
+        if whole and _is_possible(small) and _misfit(small, evidence) <= _MISFIT:
+            return _parse(closed, path, (*faults, Fault.TORN_MASK))
+    raise RecordError(
+        Fault.WRONG_MASK, path,
+        "it is not the mask of the garment in the product's photograph, which has no plain background to make it anew "
+        "from; make the mask again",
+    )  # fmt: skip
+
+
+def _parse(mask: Mask, path: str, faults: tuple[Fault, ...]) -> PixelParse:
+    parse = mask_parse(np.ascontiguousarray(mask), path)
+    return PixelParse(parse.numbers, parse.names, faults) if faults else parse
+
+
+def _evidence(pixels: Pixels) -> _Evidence:
+    height, width = pixels.shape[:2]
+    scale = min(1.0, _LONGEST / max(height, width))
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    ground = seen_against_border(np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8))
+    strong = (ground.away > np.maximum(_STRONG, 2 * ground.least)) & ~ground.shade
+    frame = np.ones(strong.shape, np.bool_)
+    frame[2:-2, 2:-2] = False
+    plain = float((ground.away < ground.least)[frame].mean()) >= _PLAIN
+    return _Evidence(strong, _flat(ground), plain)
+
+
+def _flat(ground: Ground) -> Mask:
+    """Return the background that is connected to the image's border."""
+    flat = np.pad(ground.shade & (ground.slope < ground.edge), 1, constant_values=True)
+    _, pieces = cv2.connectedComponents(flat.view(np.uint8), connectivity=4)
+    reached: Mask = (pieces == pieces[0, 0])[1:-1, 1:-1]
+    return reached
+
+
+def _small(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    values = cv2.resize(mask.view(np.uint8) * np.uint8(255), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    small: Mask = values >= 128
+    return small
+
+
+def _is_possible(mask: Mask) -> bool:
+    """Return whether a mask can be a garment's by its shape: not the background, nor a box, nor the whole frame."""
+    share = float(mask.mean())
+    frame = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    if not _SIZE[0] <= share <= _SIZE[1] or float(frame.mean()) > _FRAME:
+        return False
+    _, _, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return float(mask.sum()) <= _BOX * width * height
+
+
+def _misfit(mask: Mask, evidence: _Evidence) -> float:
+    """Return the area of garment outside the mask and of background inside it, as a share of the mask."""
+    if not evidence.plain:
+        return 0.0
+    size = float(mask.sum())
+    missed = float((evidence.strong & ~dilated(mask, 2)).sum()) / size
+    if float((evidence.strong & mask).sum()) < _VISIBLE * size:
+        return missed
+    return missed + float((evidence.flat & eroded(mask, 2)).sum()) / size
+
+
+def _is_torn(mask: Mask, solid: Mask, evidence: _Evidence) -> bool:
+    """Return whether a mask has holes and cracks that are no background, or lies in scraps."""
+    size = float(mask.sum())
+    lost = solid & ~mask
+    if float((lost & evidence.strong).sum()) > _TORN * size or float((lost & ~evidence.flat).sum()) > _TORN_UNSEEN * size:
+        return True
+    return float((mask & ~solid).sum()) > _TORN * size
+
+
+def _solid(mask: Mask, radius: int = _CRACK) -> Mask:
+    """Return a mask without scraps, its cracks and small holes closed."""
+    padded = np.pad(mask, 2 * radius)
+    closed = np.ascontiguousarray((~dilated(~dilated(padded, radius), radius)))
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(closed.view(np.uint8), connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= _SCRAP * max(1, int(mask.sum()))
+    kept[0] = False
+    solid = kept[pieces]
+    _, holes, areas, _ = cv2.connectedComponentsWithStats((~solid).view(np.uint8), connectivity=4)
+    small = areas[:, cv2.CC_STAT_AREA] < _SCRAP * max(1, int(mask.sum()))
+    small[holes[0, 0]] = False
+    filled: Mask = (solid | small[holes])[2 * radius : -2 * radius, 2 * radius : -2 * radius]
+    return np.ascontiguousarray(filled)
