@@ -39,7 +39,7 @@ def main() -> None:
         taken: list[float] = []
         refused: list[float] = []
         for pixels, truth in cases:
-            mask, _ = find_garment(pixels)
+            mask = find_garment(pixels).mask
             overlap = float((mask & truth).sum() / (mask | truth).sum())
             (taken if is_taken(pixels) else refused).append(overlap)
         if not taken:

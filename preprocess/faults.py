@@ -140,6 +140,7 @@ class Fault(StrEnum):
     GREY_MASK = "grey-mask", _REPAIRED, "a garment's mask of other levels than black and white; divided between them"
     TORN_MASK = "torn-mask", _REPAIRED, "a garment's mask with cracks, holes or scraps; closed"
     RECOMPUTED_MASK = "recomputed-mask", _REPAIRED, "a garment's mask that does not fit its photograph; made anew"
+    LOOSE_MASK = "loose-mask", _NOTED, "a garment's mask over much that looks like the background; used as it is"
     WRONG_MASK = "wrong-mask", _REJECTED, "a mask that is not the photograph's garment, on no plain background"
     GRABCUT_GARMENT = "grabcut-garment", _NOTED, "a garment too faint for its colour alone; cut out by GrabCut"
     UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be separated from its background"

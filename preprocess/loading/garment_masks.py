@@ -46,8 +46,12 @@ _CRACK = 4
 """Radius in pixels, at the size of the comparison, of the cracks in a torn mask."""
 _REPAIRABLE = 0.35
 """Maximum share of a torn mask that is closed without the photograph's help."""
-_SAME = 0.5
-"""Minimum overlap of a torn mask with the garment found in the photograph."""
+_SAME = 0.93
+"""Minimum overlap of a stored mask with the garment found in the photograph, for the stored one to be used."""
+_MISSED = 0.02
+"""Maximum area of garment outside a mask that may be right although much of it looks like background."""
+
+_Reading = tuple[Mask, tuple[Fault, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,8 @@ def garment_mask_of(stored: StoredMask, pixels: Pixels, path: str) -> PixelParse
     ``pixels`` are the upright product photograph at any size.
     """
     evidence = _evidence(pixels)
-    torn: list[tuple[Mask, tuple[Fault, ...]]] = []
+    torn: list[_Reading] = []
+    loose: list[_Reading] = []
     for mask, faults in stored.readings():
         small = _small(mask, evidence.flat.shape)
         if not _is_possible(small):
@@ -73,36 +78,52 @@ def garment_mask_of(stored: StoredMask, pixels: Pixels, path: str) -> PixelParse
         solid = _solid(small)
         if _is_torn(small, solid, evidence):
             torn.append((mask, faults))
-        elif _misfit(small, evidence) <= _MISFIT:
+            continue
+        missed, spilled = _misfit(small, evidence)
+        if missed + spilled <= _MISFIT:
             return _parse(mask, path, faults)
-    return _recomputed(stored, pixels, torn, evidence, path)
+        if missed <= _MISSED:
+            loose.append((mask, faults))
+    return _second_look(stored, pixels, torn, loose, path, evidence)
 
 
-def _recomputed(
-    stored: StoredMask, pixels: Pixels, torn: list[tuple[Mask, tuple[Fault, ...]]], evidence: _Evidence, path: str
+def _second_look(
+    stored: StoredMask, pixels: Pixels, torn: list[_Reading], loose: list[_Reading], path: str, evidence: _Evidence
 ) -> PixelParse:
-    """Return a mask made from the photograph, or a torn one closed."""
+    """Return a mask made from the photograph where that is clear, else a loose mask, or a torn one closed.
+
+    A loose mask leaves no garment out, but some of it looks like background, as white stripes do.
+    """
     found = find_garment(pixels)
     if found.confidence >= LEAST:
         shape = stored.grey.shape
-        mask = _small(found.mask, shape) if found.mask.shape != shape else found.mask
-        return _parse(mask, path, (Fault.RECOMPUTED_MASK,))
+        clear = _small(found.mask, shape) if found.mask.shape != shape else found.mask
+        same = (reading for reading in loose if _overlap(reading[0], clear) >= _SAME)
+        mask, faults = next(same, (clear, (Fault.RECOMPUTED_MASK,)))
+        return _parse(mask, path, faults)
+    if loose:
+        mask, faults = loose[0]
+        return _parse(mask, path, (*faults, Fault.LOOSE_MASK))
     for mask, faults in torn:
         closed = _solid(mask, round(_CRACK * max(mask.shape) / _LONGEST))
         small = _small(closed, evidence.flat.shape)
         whole = float(mask.sum()) / max(1, int(closed.sum())) >= 1 - _REPAIRABLE
-        if whole and _is_possible(small) and _misfit(small, evidence) <= _MISFIT:
+        if whole and _is_possible(small) and sum(_misfit(small, evidence)) <= _MISFIT:
             return _parse(closed, path, (*faults, Fault.TORN_MASK))
     raise RecordError(
         Fault.WRONG_MASK, path,
-        "it is not the mask of the garment in the product's photograph, which has no plain background to make it anew "
-        "from; make the mask again",
+        "it is not the mask of the garment in the product's photograph, which is not clear enough to make it anew; "
+        "make the mask again",
     )  # fmt: skip
 
 
 def _parse(mask: Mask, path: str, faults: tuple[Fault, ...]) -> PixelParse:
     parse = mask_parse(np.ascontiguousarray(mask), path)
     return PixelParse(parse.numbers, parse.names, faults) if faults else parse
+
+
+def _overlap(one: Mask, other: Mask) -> float:
+    return float((one & other).sum()) / max(1, int((one | other).sum()))
 
 
 def _evidence(pixels: Pixels) -> _Evidence:
@@ -141,24 +162,28 @@ def _is_possible(mask: Mask) -> bool:
     return float(mask.sum()) <= _BOX * width * height
 
 
-def _misfit(mask: Mask, evidence: _Evidence) -> float:
-    """Return the area of garment outside the mask and of background inside it, as a share of the mask."""
+def _misfit(mask: Mask, evidence: _Evidence) -> tuple[float, float]:
+    """Return the area of garment outside the mask and of background inside it, as shares of the mask."""
     if not evidence.plain:
-        return 0.0
+        return 0.0, 0.0
     size = float(mask.sum())
     missed = float((evidence.strong & ~dilated(mask, 2)).sum()) / size
     if float((evidence.strong & mask).sum()) < _VISIBLE * size:
-        return missed
-    return missed + float((evidence.flat & eroded(mask, 2)).sum()) / size
+        return missed, 0.0
+    return missed, float((evidence.flat & eroded(mask, 2)).sum()) / size
 
 
 def _is_torn(mask: Mask, solid: Mask, evidence: _Evidence) -> bool:
     """Return whether a mask has holes and cracks that are no background, or lies in scraps."""
     size = float(mask.sum())
     lost = solid & ~mask
-    if float((lost & evidence.strong).sum()) > _TORN * size or float((lost & ~evidence.flat).sum()) > _TORN_UNSEEN * size:
-        return True
-    return float((mask & ~solid).sum()) > _TORN * size
+    told = evidence.plain and float((evidence.strong & mask).sum()) >= _VISIBLE * size
+    unseen = lost & ~evidence.flat if told else lost
+    return (
+        (evidence.plain and float((lost & evidence.strong).sum()) > _TORN * size)
+        or float(unseen.sum()) > _TORN_UNSEEN * size
+        or float((mask & ~solid).sum()) > _TORN * size
+    )
 
 
 def _solid(mask: Mask, radius: int = _CRACK) -> Mask:

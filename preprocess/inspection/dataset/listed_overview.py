@@ -1,6 +1,7 @@
 """`prep inspect` for datasets with lists of pairs: VITON-HD and Dress Code.
 
-Of images only the headers are read, and of people's images an eighth of the size, to see whether labels are turned.
+Of images only the headers are read, and of people's images an eighth of the size, to see whether labels are turned;
+product photographs with masks are decoded at a quarter, to hold the masks against them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any, Literal
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.formats.images import Header, Pixels, decode, is_cut_short, read_header
 from preprocess.formats.keypoint_files import read_skeletons
-from preprocess.formats.label_maps import Numbers, parse_of, read_mask, read_numbers
+from preprocess.formats.label_maps import Numbers, parse_of, read_numbers
+from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.inspection.dataset.overview import FILE_FAULTS
 from preprocess.label_tables import Pixelwise
+from preprocess.loading.garment_masks import garment_mask_of
 from preprocess.loading.label_evidence import Decision, Person, decide_table
 from preprocess.loading.label_map_subjects import DRESS_CODE_GRID
 from preprocess.loading.matching import Evidence, match
@@ -26,6 +29,9 @@ from preprocess.workers import in_processes
 
 _Grid = tuple[int, int] | None
 _CHUNK = 50
+_QUARTER = 4
+_LARGE = 512
+"""Shorter side in pixels from which a product photograph is compared at a quarter of its size."""
 _WORTH_A_POOL = 400
 """Number of pairs that take as long to inspect as two processes to start."""
 
@@ -46,6 +52,13 @@ LISTED_FAULTS = (
     Fault.COLOUR_PARSE,
     Fault.BAD_PARSE,
     Fault.EMPTY_PARSE,
+    Fault.WRONG_MASK,
+    Fault.RECOMPUTED_MASK,
+    Fault.TORN_MASK,
+    Fault.INVERTED_MASK,
+    Fault.MASK_CHANNEL,
+    Fault.GREY_MASK,
+    Fault.LOOSE_MASK,
     Fault.SIZE_MISMATCH,
     Fault.BAD_POSE,
     Fault.NO_PERSON_POSE,
@@ -210,14 +223,26 @@ def _inspect_chunk(files: Files, labels: Pixelwise, grid: _Grid, subjects: Seque
     return faults
 
 
+def _mask_faults(
+    files: Files, data: bytes, path: str, image: str, size: tuple[int, int]
+) -> Iterator[tuple[Fault, str]]:  # fmt: skip
+    """Hold a garment's mask against its photograph, decoded at a quarter of its size."""
+    stored = read_stored_mask(data, path)
+    if stored.size != size:
+        yield Fault.SIZE_MISMATCH, path
+        return
+    pixels, _ = decode(files.read(image), image, size, _QUARTER if min(size) >= _LARGE else 1)
+    yield from ((fault, path) for fault in garment_mask_of(stored, pixels, path).faults)
+
+
 def _faults(files: Files, labels: Pixelwise, grid: _Grid, paths: dict[Kind, str]) -> Iterator[tuple[Fault, str]]:
     try:
         data, header = yield from _header(files, paths.get("person-image", "") or paths.get("product-image", ""))
         size = header.size if header else None
         if path := paths.get("product-parse", ""):
-            mask = read_mask(files.read(path), path)
-            if size and mask.image_size != size:
-                yield Fault.SIZE_MISMATCH, path
+            stored = files.read(path)
+            if size:
+                yield from _mask_faults(files, stored, path, paths["product-image"], size)
         found = None
         if path := paths.get("person-parse", ""):
             found = read_numbers(files.read(path), path)

@@ -3,8 +3,9 @@ import pytest
 from drawn_sets import product
 
 from preprocess.faults import RecordError
-from preprocess.loading.plain_background import find_garment, garment_before
+from preprocess.loading.plain_background import by_colour, find_garment, garment_before
 from preprocess.synthetic.garments.garment import Kind
+from preprocess.synthetic.garments.product_photos import Ground, Product, product_photo
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -14,7 +15,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("kind", ["top", "dress", "trousers", "shorts"])
 def test_a_drawn_garment_is_found_without_its_shadow(kind: Kind) -> None:
     pixels, truth = product(3, kind)
-    mask, confidence = find_garment(pixels)
+    mask, confidence, _ = find_garment(pixels)
     assert overlap(mask, truth) > 0.97
     assert confidence > 0.95
     assert (mask & ~truth).sum() < 0.003 * truth.sum(), "the background beside it would be seen in Ic"
@@ -31,7 +32,7 @@ def on(background: tuple[int, int, int], garment: tuple[int, int, int]) -> np.nd
 
 
 def test_a_print_is_garment_and_a_gap_is_not() -> None:
-    mask, confidence = find_garment(on((245, 245, 245), (30, 60, 160)))
+    mask, confidence, _ = find_garment(on((245, 245, 245), (30, 60, 160)))
     assert confidence > 0.95
     assert mask[207, 227]
     assert not mask[250, 135]
@@ -52,3 +53,15 @@ def test_a_background_that_is_not_plain_is_rejected() -> None:
 def test_nothing_is_rejected() -> None:
     with pytest.raises(RecordError, match="unclear-garment"):
         garment_before(np.full((512, 384, 3), 240, np.uint8), "a_1.jpg")
+
+
+@pytest.mark.parametrize(("drawn", "ground"), [("pale", "shadowed"), ("white", "grey"), ("two-piece", "white")])
+def test_what_its_colour_cannot_tell_is_cut_out_by_its_edges(drawn: Product, ground: Ground) -> None:
+    photo = product_photo(1, drawn, ground)
+    by_its_colour, sure = by_colour(photo.pixels)
+    assert sure < 0.95 or overlap(by_its_colour, photo.mask) < 0.9
+    found = find_garment(photo.pixels)
+    assert found.method == "grabcut"
+    assert found.confidence > 0.95
+    assert overlap(found.mask, photo.mask) > 0.96
+    assert (find_garment(photo.pixels).mask == found.mask).all(), "the same on every run"

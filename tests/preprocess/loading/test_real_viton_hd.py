@@ -77,7 +77,7 @@ def test_a_garment_found_without_its_mask_is_the_masks_or_unclear(
     files, found = real_records
     pixels, _ = decode(files.read(found[name].product_image), name, None)
     truth = read_mask(files.read(found[name].product_parse), name).mask()
-    mask, confidence = find_garment(np.ascontiguousarray(pixels))
+    mask, confidence, _ = find_garment(np.ascontiguousarray(pixels))
     overlap = (mask & truth).sum() / (mask | truth).sum()
     assert (confidence > 0.95) == (name not in WHITE)
     assert overlap > 0.98 or name in WHITE
