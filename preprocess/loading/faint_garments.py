@@ -288,7 +288,7 @@ def cut_out(pixels: Pixels, mask: Mask) -> Mask:
     if not (seeds == cv2.GC_FGD).any() or not (seeds == cv2.GC_BGD).any():
         return mask
     cv2.setRNGSeed(0)  # its clusters start at random
-    cv2.grabCut(small, seeds, None, np.zeros((1, 65)), np.zeros((1, 65)), _CUTS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, seeds, (0, 0, *size), np.zeros((1, 65)), np.zeros((1, 65)), _CUTS, cv2.GC_INIT_WITH_MASK)
     found = ((seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)).astype(np.float32)
     grown: Mask = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
     return _pieces(grown)

@@ -189,7 +189,7 @@ def _is_torn(mask: Mask, solid: Mask, evidence: _Evidence) -> bool:
 def _solid(mask: Mask, radius: int = _CRACK) -> Mask:
     """Return a mask without scraps, its cracks and small holes closed."""
     padded = np.pad(mask, 2 * radius)
-    closed = np.ascontiguousarray((~dilated(~dilated(padded, radius), radius)))
+    closed = np.ascontiguousarray(~dilated(~dilated(padded, radius), radius))
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(closed.view(np.uint8), connectivity=8)
     kept = stats[:, cv2.CC_STAT_AREA] >= _SCRAP * max(1, int(mask.sum()))
     kept[0] = False

@@ -56,6 +56,8 @@ _CHECK = 256
 """Longer side in pixels at which the edges are compared with a garment found by its colour."""
 _AGREED = 0.93
 """Minimum overlap of the two."""
+_AGREED_IN_FULL = 0.95
+"""The same at full size, with either the edges or GrabCut."""
 _DOUBT = 2.0
 """Loss of confidence per share of disagreement between edges and GrabCut."""
 _UNSEEN = 0.03
@@ -91,6 +93,8 @@ def find_garment(pixels: Pixels) -> Found:
         return Found(mask, confidence, "colour")
     edged, on_edges = faint_garment(pixels)
     cut = cut_out(pixels, edged)
+    if confidence >= LEAST and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL:
+        return Found(mask, confidence, "colour")
     if not _SIZE[0] <= float(cut.mean()) <= _SIZE[1] or _fray(cut) > _FRAYED:
         return Found(cut, 0.0, "grabcut")
     sure = min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - _overlap(edged, cut)))
@@ -121,7 +125,7 @@ def _overlap(one: Mask, other: Mask) -> float:
 
 def _rim(mask: Mask) -> int:
     """Return the width of the rim in an image of the mask's size."""
-    return max(1, round(_RIM * min(mask.shape) / _RIM_AT))
+    return max(1, round(_RIM * int(min(mask.shape)) / _RIM_AT))
 
 
 def _lab(pixels: Pixels) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from preprocess.formats.images import Mask, Pixels
 from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.drawing.canvas import F32
 from preprocess.synthetic.drawing.palette import RGB
-from preprocess.synthetic.garments.garment import KINDS, Garment, garment
+from preprocess.synthetic.garments.garment import KINDS, Garment, Kind, Pattern, garment
 from preprocess.synthetic.garments.item import draw_item
 
 Product = Literal["plain", "pale", "white", "sheer", "patterned", "dark", "two-piece"]
@@ -47,9 +47,11 @@ def product_photo(seed: int, product: Product, ground: Ground) -> ProductPhoto:
     """Return the photograph of a seed; the same arguments give the same bytes."""
     rng = np.random.default_rng([seed, PRODUCTS.index(product), GROUNDS.index(ground)])
     if product == "two-piece":
-        layers = [_laid(_garment(rng, "plain", "top"), (0.25, 0.47)), _laid(_garment(rng, "plain", "shorts"), (0.76, 0.4))]
+        top, shorts = _garment(rng, "plain", "top"), _garment(rng, "plain", "shorts")
+        layers = [_laid(top, (0.25, 0.47)), _laid(shorts, (0.76, 0.4))]
     else:
-        layers = [_laid(_garment(rng, product, KINDS[int(rng.integers(len(KINDS)))]), (0.5, float(rng.uniform(0.8, 0.94))))]
+        drawn = _garment(rng, product, KINDS[int(rng.integers(len(KINDS)))])
+        layers = [_laid(drawn, (0.5, float(rng.uniform(0.8, 0.94))))]
     cover = np.max([layer.cover for layer in layers], axis=0)
     pixels = _ground(rng, ground)
     if ground == "shadowed":
@@ -62,11 +64,12 @@ def product_photo(seed: int, product: Product, ground: Ground) -> ProductPhoto:
     return ProductPhoto(_through_jpeg(pixels, int(rng.integers(80, 97))), cover > 0.5)
 
 
-def _garment(rng: np.random.Generator, product: Product, kind: str) -> Garment:
-    drawn = garment(int(rng.integers(1 << 30)), kind)  # type: ignore[arg-type]
+def _garment(rng: np.random.Generator, product: Product, kind: Kind) -> Garment:
+    drawn = garment(int(rng.integers(1 << 30)), kind)
     if product == "patterned":
-        pattern = ("rows", "columns", "checks", "dots")[int(rng.integers(4))]
-        return replace(drawn, pattern=pattern, second=(252, 252, 252) if rng.random() < 0.5 else drawn.second)  # type: ignore[arg-type]
+        patterns: tuple[Pattern, ...] = ("rows", "columns", "checks", "dots")
+        pattern = patterns[int(rng.integers(4))]
+        return replace(drawn, pattern=pattern, second=(252, 252, 252) if rng.random() < 0.5 else drawn.second)
     levels: dict[Product, tuple[int, int]] = {"pale": (218, 245), "white": (243, 256), "dark": (8, 45)}
     if product not in levels:
         return drawn
@@ -102,7 +105,7 @@ def _laid(garment: Garment, place: tuple[float, float]) -> _Layer:
 
 
 def _warped(values: NDArray[np.float32], move: NDArray[np.float64]) -> F32:
-    return np.asarray(cv2.warpAffine(values, move, _SIZE, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT), np.float32)
+    return np.asarray(cv2.warpAffine(values, move, _SIZE, flags=cv2.INTER_AREA), np.float32)
 
 
 def _ground(rng: np.random.Generator, ground: Ground) -> F32:
