@@ -223,6 +223,20 @@ def _inspect_chunk(files: Files, labels: Pixelwise, grid: _Grid, subjects: Seque
     return faults
 
 
+def _image_faults(files: Files, image: str) -> Generator[tuple[Fault, str], None, Header | None]:
+    try:
+        data = files.read(image)
+    except RecordError as error:
+        yield error.reason, error.path
+        return None
+    header = None if is_cut_short(data) else read_header(data)
+    if header is None:
+        yield Fault.BAD_IMAGE, image
+    else:
+        yield from ((fault, image) for fault in header.odd)
+    return header
+
+
 def _mask_faults(
     files: Files, data: bytes, path: str, image: str, size: tuple[int, int]
 ) -> Iterator[tuple[Fault, str]]:  # fmt: skip

@@ -80,7 +80,7 @@ def striped(mask: Mask) -> Mask:
 
 def holed(mask: Mask) -> Mask:
     rows, columns = np.indices(mask.shape)
-    return mask & (np.hypot(rows % 40 - 20, columns % 40 - 20) > 9)
+    return np.asarray(mask & (np.hypot(rows % 40 - 20, columns % 40 - 20) > 9), np.bool_)
 
 
 def moved(mask: Mask) -> Mask:
