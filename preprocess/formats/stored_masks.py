@@ -69,7 +69,9 @@ class StoredMask:
 def read_stored_mask(data: bytes, path: str) -> StoredMask:
     """Decode a garment's mask. Raise RecordError `bad-parse`, or `empty-parse` for an image of one black level."""
     stored = None if is_cut_short(data) else decode_as(data, cv2.IMREAD_UNCHANGED)
-    grey = None if stored is None else decode_as(data, cv2.IMREAD_GRAYSCALE)
+    grey = stored
+    if stored is not None and (stored.ndim == 3 or b"Exif" in data[:64]):  # the latter may turn it
+        grey = decode_as(data, cv2.IMREAD_GRAYSCALE)
     if stored is None or grey is None:
         raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again")
     channels = stored if stored.ndim == 3 else stored[..., None]
