@@ -1,0 +1,95 @@
+"""Trousers, shorts and skirts: the waist's corners, knees and ends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from preprocess.formats.images import Mask
+from preprocess.loading.outline.notches import Notch, notches
+from preprocess.loading.outline.sleeves import end_of
+from preprocess.loading.outline.trunk import corner, edge_at
+from preprocess.loading.outline.upright import XY, Upright
+
+_LONG: Final = 1.9
+"""Minimum height of a long skirt or long trousers, in widths of the waist."""
+_KNEE: Final = 0.57
+"""Position of trousers' knees between waist and hem, as a share."""
+_CENTRAL: Final = 0.2
+"""Farthest crotch from the axis, as a share of the garment's width."""
+
+
+def crotch_of(shape: Upright) -> Notch | None:
+    """Return the notch between the legs, None for a skirt."""
+    rows = np.flatnonzero(shape.mask.any(axis=1))
+    columns = np.flatnonzero(shape.mask.any(axis=0))
+    top, height, width = int(rows[0]), len(rows), len(columns)
+    found = [
+        notch for notch in notches(shape.mask)
+        if abs(notch.x - shape.middle) < _CENTRAL * width and notch.y > top + 0.2 * height and notch.down > 0.7
+    ]  # fmt: skip
+    return min(found, key=lambda one: one.y) if found else None
+
+
+def is_long(mask: Mask) -> bool:
+    """Return whether a lower garment has points below its knees."""
+    left, right = corner(mask, 1.0, -1.0), corner(mask, -1.0, -1.0)
+    rows = np.flatnonzero(mask.any(axis=1))
+    return len(rows) > _LONG * max(left[0] - right[0], 1.0)
+
+
+def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
+    """Return (middle, end) of a leg."""
+    leg = _leg(shape, crotch, side)
+    waist = corner(shape.mask, side * 1.0, -1.0)
+    rows = np.flatnonzero(leg.any(axis=1))
+    deep = rows[-1] - rows[0] > 0.3 * len(np.flatnonzero(shape.mask.any(axis=1)))
+    root = float(np.flatnonzero(leg[rows[0] + 2]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
+    end = end_of(leg, root, fitted=(0.3, 0.9) if deep else (0.2, 0.85))
+    knee = waist[1] + _KNEE * (end[1] - waist[1])
+    columns = np.flatnonzero(_side(shape.mask, crotch, side)[round(knee)])
+    return (float(columns.mean()) if len(columns) else end[0], knee), end
+
+
+def skirt_points(mask: Mask, side: int) -> tuple[XY, XY]:
+    """Return (middle, hem) of a skirt's edge."""
+    hem = corner(mask, side * 1.0, 1.0)
+    waist = corner(mask, side * 1.0, -1.0)
+    return edge_at(mask, (waist[1] + hem[1]) / 2, side), hem
+
+
+def _side(mask: Mask, crotch: Notch, side: int) -> Mask:
+    """Return the half of a garment: beyond the gap between the legs, or the crotch's column above it."""
+    half = mask.copy()
+    x = round(crotch.x)
+    for row in np.flatnonzero(mask.any(axis=1)):
+        split = x
+        if row > crotch.y:
+            gap = np.flatnonzero(~mask[row, : x + 1]) if mask[row, x] else None
+            if gap is not None:
+                split = _gap(mask[row], x)
+        if side == 1:
+            half[row, :split] = False
+        else:
+            half[row, split:] = False
+    return half
+
+
+def _gap(row: Mask, x: int) -> int:
+    """Return the middle of the row's gap nearest to a column, the column itself if there is none."""
+    columns = np.flatnonzero(row)
+    jumps = np.flatnonzero(np.diff(columns) > 1)
+    if not len(jumps):
+        return x
+    gaps = (columns[jumps] + columns[jumps + 1]) // 2
+    return int(gaps[np.abs(gaps - x).argmin()])
+
+
+def _leg(shape: Upright, crotch: Notch, side: int) -> Mask:
+    half = _side(shape.mask, crotch, side)
+    rows = np.flatnonzero(shape.mask.any(axis=1))
+    # A notch that is only a slit between legs says little: the leg starts farther up.
+    start = min(round(crotch.y), int(rows[-1] - 0.35 * len(rows)))
+    half[:start] = False
+    return half
