@@ -83,7 +83,7 @@ def _top(shape: Upright, *, dress: bool) -> Marks:
         if side in trunk.pits or shoulder[1] - min(high, low) < _LOWER_SHOULDER * SIZE:
             marks[_slot(Keypoint.LEFT_SHOULDER, side)] = shoulder
         if side in trunk.pits:
-            elbow, wrist = sleeve_points(trunk.sleeves[side], shoulder, trunk.pits[side], half)
+            elbow, wrist = sleeve_points(trunk.sleeves[side], shoulder, trunk.pits[side], half, side)
             if elbow is not None:
                 marks[_slot(Keypoint.LEFT_ELBOW, side)] = elbow
             if wrist is not None:

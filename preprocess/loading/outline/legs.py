@@ -46,7 +46,7 @@ def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
     rows = np.flatnonzero(leg.any(axis=1))
     deep = rows[-1] - rows[0] > 0.3 * len(np.flatnonzero(shape.mask.any(axis=1)))
     root = float(np.flatnonzero(leg[rows[0] + 2]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
-    end = end_of(leg, root, fitted=(0.3, 0.9) if deep else (0.2, 0.85))
+    end = end_of(leg, root, fitted=(0.3, 0.9)) if deep else _hem_of(leg)
     knee = waist[1] + _KNEE * (end[1] - waist[1])
     columns = np.flatnonzero(_side(shape.mask, crotch, side)[round(knee)])
     return (float(columns.mean()) if len(columns) else end[0], knee), end
@@ -76,6 +76,15 @@ def _side(mask: Mask, crotch: Notch, side: int) -> Mask:
     return half
 
 
+def _hem_of(leg: Mask) -> XY:
+    """Return the middle of a short leg's hem."""
+    widths = leg.sum(axis=1)
+    rows = np.flatnonzero(widths >= 0.5 * np.median(widths[widths > 0]))
+    last = int(rows[-1])
+    near = leg[max(0, last - max(2, len(rows) // 6)) : last + 1]
+    return float(np.nonzero(near)[1].mean()), float(last)
+
+
 def _gap(row: Mask, x: int) -> int:
     """Return the middle of the row's gap nearest to a column, the column itself if there is none."""
     columns = np.flatnonzero(row)
@@ -90,6 +99,6 @@ def _leg(shape: Upright, crotch: Notch, side: int) -> Mask:
     half = _side(shape.mask, crotch, side)
     rows = np.flatnonzero(shape.mask.any(axis=1))
     # A notch that is only a slit between legs says little: the leg starts farther up.
-    start = min(round(crotch.y), int(rows[-1] - 0.35 * len(rows)))
+    start = min(round(crotch.y), int(rows[-1] - 0.2 * len(rows)))
     half[:start] = False
     return half

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +14,14 @@ from preprocess.loading.outline.upright import XY
 _FITTED: Final = (0.35, 0.85)
 """Part of a short sleeve whose middle line gives its direction, as shares of its length."""
 _FITTED_LONG: Final = (0.7, 0.93)
-_LONG: Final = 1.7
-"""Least length of a long sleeve, in half shoulder widths."""
+_LONG: Final = 2.1
+"""Least distance of a long sleeve's end from the shoulder, in half shoulder widths."""
+_ROOT: Final = (0.2, 0.4)
+"""Where a sleeve's middle line starts: inside of and below the shoulder, in half shoulder widths."""
+_CUT: Final = 3
+"""Distance from the armpit's column at which a part of a sleeve counts as cut off, pixels."""
+_POLYGON: Final = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08)
+"""Tolerances at which a short sleeve's outline becomes a quadrangle, as shares of its length."""
 _ENDS: Final = 0.5
 """A limb ends where its width falls below this share of its usual width."""
 
@@ -28,7 +35,8 @@ def end_of(mask: Mask, root: XY, *, fitted: tuple[float, float]) -> XY:
     towards = places.mean(axis=0)
     if fitted[0] > 0.5:
         far = np.hypot(*places.T)
-        towards = places[far > 0.8 * far.max()].mean(axis=0) - places[(far > 0.5 * far.max()) & (far < 0.7 * far.max())].mean(axis=0)
+        outer_half = places[far > 0.5 * far.max()].mean(axis=0)
+        towards = places[far > 0.8 * far.max()].mean(axis=0) - outer_half
     origin = np.zeros(2)
     end = places.mean(axis=0)
     for _ in range(3):
@@ -41,8 +49,8 @@ def end_of(mask: Mask, root: XY, *, fitted: tuple[float, float]) -> XY:
         if len(widths) < 4:
             return float(end[0] + root[0]), float(end[1] + root[1])
         middles = np.bincount(bins, beside[used]) / np.maximum(widths, 1)
-        usual = float(np.median(widths[widths > 0]))
-        usual = float(np.median(widths[int(0.5 * len(widths)) : max(int(0.85 * len(widths)), int(0.5 * len(widths)) + 1)])) or usual
+        outer = widths[len(widths) // 2 : max(int(0.85 * len(widths)), len(widths) // 2 + 1)]
+        usual = float(np.median(outer)) or 1.0
         last = int(np.flatnonzero(widths >= _ENDS * usual)[-1])
         start, stop = int(fitted[0] * last), max(int(fitted[1] * last), int(fitted[0] * last) + 2)
         at = np.arange(start, min(stop, len(middles)))
@@ -52,22 +60,44 @@ def end_of(mask: Mask, root: XY, *, fitted: tuple[float, float]) -> XY:
     return float(end[0] + root[0]), float(end[1] + root[1])
 
 
-def half_of(mask: Mask, root: XY, end: XY) -> XY:
-    """Return the point of the middle line that is as far from the root as from the end."""
+def half_of(mask: Mask, root: XY, end: XY, pit: XY) -> XY:
+    """Return the point of the middle line that is as far from the root as from the end.
+
+    Above the armpit a hanging sleeve shows its outer part alone: there, the straight line's half is nearer.
+    """
     ys, xs = np.nonzero(mask)
+    straight = (root[0] + end[0]) / 2, (root[1] + end[1]) / 2
     near, far = np.hypot(xs - root[0], ys - root[1]), np.hypot(xs - end[0], ys - end[1])
     between = np.abs(near - far) <= max(2.0, 0.03 * float(np.hypot(end[0] - root[0], end[1] - root[1])))
-    if not between.any():
-        return (root[0] + end[0]) / 2, (root[1] + end[1]) / 2
+    if not between.any() or np.abs(xs[between] - pit[0]).min() <= _CUT:
+        return straight
     return float(xs[between].mean()), float(ys[between].mean())
 
 
-def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float) -> tuple[XY | None, XY | None]:
+def cuff_of(mask: Mask, shoulder: XY, pit: XY, root: XY) -> XY:
+    """Return the middle of a short sleeve's end: between the two corners that are not at the trunk."""
+    found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contour = max(found, key=len)
+    for share in _POLYGON:
+        corners = cv2.approxPolyDP(contour, share * cv2.arcLength(contour, True), True)[:, 0].astype(np.float64)
+        if len(corners) <= 4:
+            break
+    if len(corners) != 4:
+        return end_of(mask, root, fitted=_FITTED)
+    own = {int(np.hypot(*(corners - place).T).argmin()) for place in (shoulder, pit)}
+    rest = [corners[index] for index in range(4) if index not in own]
+    if len(rest) != 2:
+        return end_of(mask, root, fitted=_FITTED)
+    return float((rest[0][0] + rest[1][0]) / 2), float((rest[0][1] + rest[1][1]) / 2)
+
+
+def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> tuple[XY | None, XY | None]:
     """Return (elbow, wrist) of a sleeve: a short one has its end at the elbow's slot."""
+    start = shoulder[0] - side * _ROOT[0] * half, shoulder[1] + _ROOT[1] * half
     root = (shoulder[0] + pit[0]) / 2, (shoulder[1] + pit[1]) / 2
     ys, xs = np.nonzero(mask)
-    reach = float(np.hypot(xs - root[0], ys - root[1]).max())
+    reach = float(np.hypot(xs - shoulder[0], ys - shoulder[1]).max())
     if reach < _LONG * half:
-        return end_of(mask, root, fitted=_FITTED), None
+        return cuff_of(mask, shoulder, pit, root), None
     wrist = end_of(mask, root, fitted=_FITTED_LONG)
-    return half_of(mask, root, wrist), wrist
+    return half_of(mask, start, wrist, pit), wrist

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import largest_piece
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.notches import notches, opened, outline
 from preprocess.loading.outline.upright import XY, Upright
@@ -20,6 +19,8 @@ _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
 _SLEEVE: Final = 0.02
 """Smallest sleeve, as a share of the garment's area."""
+_INSIDE, _OUTSIDE, _DEPTH = 0.2, 0.08, 0.7
+"""Where a shoulder's corner is looked for: inside and outside of the armpit's column, and up and down, in half trunks."""
 _WAIST_BELOW: Final = 2.35
 """A waist's place below the shoulders where the outline does not show it, in half shoulder widths."""
 _WAIST: Final = (0.22, 0.62)
@@ -52,7 +53,7 @@ def trunk_of(shape: Upright) -> Trunk:
             if (notch.x - shape.middle) * side > _NEAREST_PIT * height and notch.y < top + _LOWEST_PIT * height
         ]  # fmt: skip
         for notch in sorted(own, key=lambda one: abs(one.x - shape.middle)):
-            if _cut(trunk, shape.middle, side, (notch.x, notch.y)):
+            if _cut(trunk, shape.mask, shape.middle, side, (notch.x, notch.y)):
                 break
     for side in (1, -1):
         if side not in trunk.shoulders:
@@ -60,7 +61,7 @@ def trunk_of(shape: Upright) -> Trunk:
     return trunk
 
 
-def _cut(trunk: Trunk, middle: int, side: int, pit: XY) -> bool:
+def _cut(trunk: Trunk, mask: Mask, middle: int, side: int, pit: XY) -> bool:
     """Cut off the sleeve above an armpit; return whether it is one."""
     column, row = round(pit[0]) + side, round(pit[1])
     above = np.flatnonzero(~trunk.mask[: row - 1, column][::-1])
@@ -86,8 +87,25 @@ def _cut(trunk: Trunk, middle: int, side: int, pit: XY) -> bool:
     trunk.mask = numbers == body
     trunk.pits[side] = pit
     trunk.sleeves[side] = numbers == sleeve
-    trunk.shoulders[side] = pit[0], float(inside)
+    trunk.shoulders[side] = _shoulder(mask, middle, side, pit[0], inside)
     return True
+
+
+def _shoulder(mask: Mask, middle: int, side: int, column: float, row: int) -> XY:
+    """Return the corner of the upper outline near the armpit's column; of a straight one the column itself."""
+    half = abs(column - middle)
+    low, high = sorted((round(column - side * _INSIDE * half), round(column + side * _OUTSIDE * half)))
+    columns = np.arange(max(0, low), min(mask.shape[1] - 1, high) + 1)
+    depth = max(2, round(_DEPTH * half))
+    start = max(0, row - depth)
+    part = mask[start : row + depth, columns]
+    filled = part.any(axis=0)
+    if not filled.any():
+        return column, float(row)
+    tops = start + part.argmax(axis=0)
+    score = np.where(filled, side * columns - tops, -np.inf)
+    best = int(score.argmax())
+    return float(columns[best]), float(tops[best])
 
 
 def corner(mask: Mask, x: float, y: float) -> XY:
@@ -127,8 +145,3 @@ def waist(trunk: Trunk) -> tuple[float, bool]:
     (x, y), (other, lower) = trunk.shoulders[1], trunk.shoulders[-1]
     half = max(abs(x - other) / 2, 1.0)
     return min((y + lower) / 2 + _WAIST_BELOW * half, top + 0.6 * height), False
-
-
-def body_of(mask: Mask) -> Mask:
-    """Return the trunk in one piece."""
-    return largest_piece(np.ascontiguousarray(mask))
