@@ -42,6 +42,15 @@ Marks = dict[Keypoint, XY]
 
 UNSURE: Final = 0.5
 """Confidence below which landmarks are doubtful."""
+_SHOULDER: Final = Keypoint.LEFT_SHOULDER
+_SYMMETRIC: Final = 0.8
+"""Symmetry of an ordinary garment, an IoU."""
+_ONE_SIDED: Final = 0.6
+"""Factor of the confidence for a slot that one side alone has."""
+_UNEVEN: Final = 0.06
+"""Distance of a point from the other side's mirror image that is ordinary, as a share of the garment's size."""
+_NARROW, _FLAT, _COLLAPSED = 0.1, 0.15, 0.3
+"""Least distance of left and right, and of upper and lower points, in the same share; factor of the confidence below."""
 _LOWER_SHOULDER: Final = 0.12
 """A side whose upper corner lies lower than the other's by this share of the garment's size has no shoulder."""
 
@@ -116,4 +125,19 @@ def _slot(left: Keypoint, side: int) -> Keypoint:
 
 
 def _confidence(shape: Upright, marks: Marks, garment: Garment) -> float:
-    return 1.0
+    """Return how far the points agree with a garment's build, in [0, 1]."""
+    sure = shape.whole * min(1.0, shape.symmetry / _SYMMETRIC)
+    for left in (slot for slot in Keypoint if slot.mirrored > slot):
+        if (left in marks) != (left.mirrored in marks):
+            sure *= _ONE_SIDED
+        elif left in marks:
+            (x, y), (other, low) = marks[left], marks[left.mirrored]
+            apart = np.hypot(x + other - 2 * shape.middle, y - low) / SIZE
+            sure *= 1 - min(1.0, max(0.0, float(apart) - _UNEVEN))
+            sure *= 1.0 if x - other > _NARROW * SIZE else _COLLAPSED
+    upper, lower = (Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE) if garment == "lower" else (_SHOULDER, Keypoint.LEFT_HIP)
+    if upper not in marks or lower not in marks:
+        upper, lower = upper.mirrored, lower.mirrored
+    if upper not in marks or lower not in marks or marks[lower][1] - marks[upper][1] < _FLAT * SIZE:
+        sure *= _COLLAPSED
+    return sure

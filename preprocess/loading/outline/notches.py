@@ -30,6 +30,8 @@ class Notch:
     """Angle of the opening, radians"""
     down: float
     """Downward part of the opening's direction"""
+    small: bool
+    """Whether it was looked for at a finer scale"""
 
 
 def outline(mask: Mask) -> NDArray[np.float64]:
@@ -55,10 +57,13 @@ def opened(mask: Mask) -> Mask:
     return result
 
 
-def notches(mask: Mask) -> list[Notch]:
-    """Return the notches that open downwards, one for each bend."""
+def notches(mask: Mask, *, share: float = _ARM) -> list[Notch]:
+    """Return the notches that open downwards, one for each bend.
+
+    ``share`` is the distance along the outline at which it bends, as a share of the garment's longer side.
+    """
     points = outline(mask)
-    arm = max(3, round(_ARM * SIZE))
+    arm = max(3, round(share * SIZE))
     if len(points) < 4 * arm:
         return []
     before, after = np.roll(points, arm, axis=0) - points, np.roll(points, -arm, axis=0) - points
@@ -78,6 +83,6 @@ def notches(mask: Mask) -> list[Notch]:
             continue
         if not taken[index]:
             x, y = points[index]
-            found.append(Notch(float(x), float(y), float(angle[index]), float(bisector[index, 1])))
+            found.append(Notch(float(x), float(y), float(angle[index]), float(bisector[index, 1]), share < _ARM))
         taken[np.arange(index - arm, index + arm + 1) % len(points)] = True
     return found

@@ -20,6 +20,8 @@ _ROOT: Final = (0.2, 0.4)
 """Where a sleeve's middle line starts: inside of and below the shoulder, in half shoulder widths."""
 _CUT: Final = 3
 """Distance from the armpit's column at which a part of a sleeve counts as cut off, pixels."""
+_FREE: Final = 0.18
+"""Least part of a long sleeve beyond the armpit; the end of one that is folded over the trunk is not on the outline."""
 _POLYGON: Final = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08)
 """Tolerances at which a short sleeve's outline becomes a quadrangle, as shares of its length."""
 _ENDS: Final = 0.5
@@ -84,11 +86,9 @@ def cuff_of(mask: Mask, shoulder: XY, pit: XY, root: XY) -> XY:
             break
     if len(corners) != 4:
         return end_of(mask, root, fitted=_FITTED)
-    own = {int(np.hypot(*(corners - place).T).argmin()) for place in (shoulder, pit)}
-    rest = [corners[index] for index in range(4) if index not in own]
-    if len(rest) != 2:
-        return end_of(mask, root, fitted=_FITTED)
-    return float((rest[0][0] + rest[1][0]) / 2), float((rest[0][1] + rest[1][1]) / 2)
+    middle = (shoulder[0] + pit[0]) / 2, (shoulder[1] + pit[1]) / 2
+    rest = corners[np.argsort(np.hypot(*(corners - middle).T))[2:]]
+    return float(rest[:, 0].mean()), float(rest[:, 1].mean())
 
 
 def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> tuple[XY | None, XY | None]:
@@ -100,4 +100,6 @@ def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> 
     if reach < _LONG * half:
         return cuff_of(mask, shoulder, pit, root), None
     wrist = end_of(mask, root, fitted=_FITTED_LONG)
+    if np.hypot(wrist[0] - pit[0], wrist[1] - pit[1]) < _FREE * reach:
+        return None, None  # it lies on the trunk
     return half_of(mask, start, wrist, pit), wrist

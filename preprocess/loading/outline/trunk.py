@@ -17,6 +17,8 @@ _LOWEST_PIT: Final = 0.8
 """Lowest armpit, as a share of the garment's height."""
 _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
+_SMALL: Final = 0.03
+"""Size of small notches, as a share of the garment's."""
 _SLEEVE: Final = 0.02
 """Smallest sleeve, as a share of the garment's area."""
 _INSIDE, _OUTSIDE, _DEPTH = 0.2, 0.08, 0.7
@@ -45,14 +47,15 @@ def trunk_of(shape: Upright) -> Trunk:
     mask = opened(shape.mask)
     rows = np.flatnonzero(mask.any(axis=1))
     top, height = int(rows[0]), int(rows[-1] - rows[0] + 1)
-    found = notches(mask)
+    # Near a short sleeve that hangs steeply a notch is small.
+    found = [*notches(mask), *notches(mask, share=_SMALL)]
     trunk = Trunk(mask, {}, {}, {})
     for side in (1, -1):
         own = [
             notch for notch in found
             if (notch.x - shape.middle) * side > _NEAREST_PIT * height and notch.y < top + _LOWEST_PIT * height
         ]  # fmt: skip
-        for notch in sorted(own, key=lambda one: abs(one.x - shape.middle)):
+        for notch in sorted(own, key=lambda one: (one.small, abs(one.x - shape.middle))):
             if _cut(trunk, shape.mask, shape.middle, side, (notch.x, notch.y)):
                 break
     for side in (1, -1):
@@ -105,6 +108,8 @@ def _shoulder(mask: Mask, middle: int, side: int, column: float, row: int) -> XY
     tops = start + part.argmax(axis=0)
     score = np.where(filled, side * columns - tops, -np.inf)
     best = int(score.argmax())
+    if best in (0, len(columns) - 1):
+        return column, float(row)  # no corner
     return float(columns[best]), float(tops[best])
 
 
