@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
+from preprocess.loading.outline.notches import outline
 from preprocess.loading.outline.upright import XY
 
 _FITTED: Final = (0.35, 0.85)
@@ -78,17 +78,25 @@ def half_of(mask: Mask, root: XY, end: XY, pit: XY) -> XY:
 
 def cuff_of(mask: Mask, shoulder: XY, pit: XY, root: XY) -> XY:
     """Return the middle of a short sleeve's end: between the two corners that are not at the trunk."""
-    found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    contour = max(found, key=len)
-    for share in _POLYGON:
-        corners = cv2.approxPolyDP(contour, share * cv2.arcLength(contour, True), True)[:, 0].astype(np.float64)
-        if len(corners) <= 4:
-            break
-    if len(corners) != 4:
-        return end_of(mask, root, fitted=_FITTED)
-    middle = (shoulder[0] + pit[0]) / 2, (shoulder[1] + pit[1]) / 2
-    rest = corners[np.argsort(np.hypot(*(corners - middle).T))[2:]]
-    return float(rest[:, 0].mean()), float(rest[:, 1].mean())
+    points = outline(mask)
+    # The end is the side of the smallest triangle that is left when the cut is taken for a point: its two corners are
+    # farthest from the shoulder and from the armpit, seen along the sleeve's two edges.
+    towards = points.mean(axis=0) - root
+    towards /= max(float(np.hypot(*towards)), 1e-6)
+    across = np.array((-towards[1], towards[0]))
+    for _ in range(2):
+        along, beside = (points - root) @ towards, (points - root) @ across
+        ends = [points[(along + sign * beside).argmax()] for sign in (1.0, -1.0)]
+        cuff = ends[0] - ends[1]
+        if np.hypot(*cuff) < 4:
+            return end_of(mask, root, fitted=_FITTED)
+        # The next look is square to the cuff that was found.
+        square = np.array((cuff[1], -cuff[0])) / np.hypot(*cuff)
+        square = square if square @ towards > 0 else -square
+        towards = towards + square
+        towards /= np.hypot(*towards)
+        across = np.array((-towards[1], towards[0]))
+    return float((ends[0][0] + ends[1][0]) / 2), float((ends[0][1] + ends[1][1]) / 2)
 
 
 def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> tuple[XY | None, XY | None]:

@@ -13,13 +13,14 @@ from preprocess.conditioning.masks import box_of, largest_piece
 from preprocess.formats.images import Mask
 
 XY = tuple[float, float]
-SIZE: Final = 240
+SIZE: Final = 168
 """Longer side of the garment on the canvas, pixels."""
-_CANVAS: Final = 2 * (SIZE + 24)
+_CANVAS: Final = 2 * round(0.76 * SIZE)
+"""Room for a garment that is turned and moved."""
 _HOLE: Final = 0.006
 """Largest hole that is filled, as a share of the garment's area; larger ones lie between sleeve and trunk."""
-_COARSE: Final = 64
-_ANGLES: Final = np.arange(-9.0, 9.1, 1.5)
+_COARSE: Final = 48
+_ANGLES: Final = np.arange(-8.0, 8.1, 2.0)
 """Rotations that are tried, degrees."""
 _SHIFT: Final = 0.16
 """Farthest distance of the axis from the middle of the box, in parts of the box's longer side."""
@@ -111,5 +112,5 @@ def _axis(mask: Mask) -> tuple[float, float, float]:
             # Among nearly equal ones, the least rotation.
             score = common / max(2 * area - common, 1.0) - 0.0008 * abs(float(angle))
             if score > best[0]:
-                best = score, float(angle), (twice + 0.0) / 2
+                best = score, float(angle), twice / 2
     return best[1], best[2] / factor, max(0.0, best[0])
