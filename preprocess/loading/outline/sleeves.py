@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.notches import outline
+from preprocess.loading.outline.trunk import LONG_SLEEVE
 from preprocess.loading.outline.upright import XY
 
 _FITTED: Final = (0.35, 0.85)
 """Part of a short sleeve whose middle line gives its direction, as shares of its length."""
 _FITTED_LONG: Final = (0.7, 0.93)
-_LONG: Final = 2.1
-"""Least distance of a long sleeve's end from the shoulder, in half shoulder widths."""
 _ROOT: Final = (0.2, 0.4)
 """Where a sleeve's middle line starts: inside of and below the shoulder, in half shoulder widths."""
 _CUT: Final = 3
@@ -105,7 +104,7 @@ def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> 
     root = (shoulder[0] + pit[0]) / 2, (shoulder[1] + pit[1]) / 2
     ys, xs = np.nonzero(mask)
     reach = float(np.hypot(xs - shoulder[0], ys - shoulder[1]).max())
-    if reach < _LONG * half:
+    if reach < LONG_SLEEVE * half:
         return cuff_of(mask, shoulder, pit, root), None
     wrist = end_of(mask, root, fitted=_FITTED_LONG)
     if np.hypot(wrist[0] - pit[0], wrist[1] - pit[1]) < _FREE * reach:

@@ -21,8 +21,13 @@ _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
 _SLEEVE: Final = 0.02
 """Smallest sleeve, as a share of the garment's area."""
-_INSIDE, _OUTSIDE, _DEPTH = 0.2, 0.08, 0.7
-"""Where a shoulder's corner is looked for: inside and outside of the armpit's column, and up and down, in half trunks."""
+_CORNER, _BEND, _DEPTH = (0.2, 0.1), (0.32, 0.24), 0.8
+"""Where a shoulder's corner, or a slight bend, is looked for: inside and outside of the armpit's column, and up and
+down, in half trunks."""
+LONG_SLEEVE: Final = 2.1
+"""Least distance of a long sleeve's end from the shoulder, in half shoulder widths."""
+_KINK: Final = 0.04
+"""Least rise of a shoulder's corner above the line through its surroundings, in half trunks."""
 _WAIST_BELOW: Final = 2.35
 """A waist's place below the shoulders where the outline does not show it, in half shoulder widths."""
 _WAIST: Final = (0.22, 0.62)
@@ -90,27 +95,42 @@ def _cut(trunk: Trunk, mask: Mask, middle: int, side: int, pit: XY) -> bool:
     trunk.mask = numbers == body
     trunk.pits[side] = pit
     trunk.sleeves[side] = numbers == sleeve
-    trunk.shoulders[side] = _shoulder(mask, middle, side, pit[0], inside)
+    trunk.shoulders[side] = _shoulder(mask, trunk.sleeves[side], middle, side, (pit[0], inside))
     return True
 
 
-def _shoulder(mask: Mask, middle: int, side: int, column: float, row: int) -> XY:
-    """Return the corner of the upper outline near the armpit's column; of a straight one the column itself."""
+def _shoulder(mask: Mask, sleeve: Mask, middle: int, side: int, pit: tuple[float, int]) -> XY:
+    """Return the corner of the upper outline near the armpit's column; of a straight one the column itself.
+
+    ``pit`` is the armpit's column and the upper outline's row there. From a long sleeve's shoulder the outline falls
+    steeply, if the sleeve hangs; at a short sleeve's it bends slightly.
+    """
+    column, row = pit
     half = abs(column - middle)
-    low, high = sorted((round(column - side * _INSIDE * half), round(column + side * _OUTSIDE * half)))
+    ys, xs = np.nonzero(sleeve)
+    long = float(np.hypot(xs - column, ys - row).max()) > LONG_SLEEVE * half
+    columns, tops = _upper(mask, column, row, side, half, _CORNER if long else _BEND)
+    if not np.isfinite(tops).all():
+        return column, float(row)
+    rises = side * columns - tops
+    if not long:
+        rises = tops[0] + (tops[-1] - tops[0]) * np.linspace(0, 1, len(tops)) - tops
+    best = int(rises.argmax())
+    plain = 0 < best < len(columns) - 1 if long else rises[best] >= _KINK * half
+    return (float(columns[best]), float(tops[best])) if plain else (column, float(row))
+
+
+def _upper(
+    mask: Mask, column: float, row: int, side: int, half: float, window: tuple[float, float]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the columns from inside to outside of the armpit's, and the upper outline's row in each."""
+    low, high = sorted((round(column - side * window[0] * half), round(column + side * window[1] * half)))
     columns = np.arange(max(0, low), min(mask.shape[1] - 1, high) + 1)
     depth = max(2, round(_DEPTH * half))
     start = max(0, row - depth)
     part = mask[start : row + depth, columns]
-    filled = part.any(axis=0)
-    if not filled.any():
-        return column, float(row)
-    tops = start + part.argmax(axis=0)
-    score = np.where(filled, side * columns - tops, -np.inf)
-    best = int(score.argmax())
-    if best in (0, len(columns) - 1):
-        return column, float(row)  # no corner
-    return float(columns[best]), float(tops[best])
+    tops = np.where(part.any(axis=0), start + part.argmax(axis=0), np.inf)
+    return columns, tops.astype(np.float64)
 
 
 def corner(mask: Mask, x: float, y: float) -> XY:

@@ -13,7 +13,7 @@ from preprocess.conditioning.masks import box_of, largest_piece
 from preprocess.formats.images import Mask
 
 XY = tuple[float, float]
-SIZE: Final = 168
+SIZE: Final = 208
 """Longer side of the garment on the canvas, pixels."""
 _CANVAS: Final = 2 * round(0.76 * SIZE)
 """Room for a garment that is turned and moved."""
