@@ -144,6 +144,7 @@ class Fault(StrEnum):
     WRONG_MASK = "wrong-mask", _REJECTED, "a mask that is not the photograph's garment, on no plain background"
     GRABCUT_GARMENT = "grabcut-garment", _NOTED, "a garment too faint for its colour alone; cut out by GrabCut"
     UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be separated from its background"
+    UNSURE_LANDMARKS = "unsure-landmarks", _NOTED, "landmarks derived from an outline that does not show them plainly"
 
     # Photographs, by `prep annotate`
     NO_PERSON = "no-person", _REJECTED, "no person is found in a photograph"

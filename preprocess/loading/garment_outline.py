@@ -2,20 +2,20 @@
 
 It is used for datasets without landmarks, and for photographs whose outline `prep annotate` finds.
 
-The garment is assumed to lie or hang upright with its front to the camera, so that the wearer's left is at larger x.
-The slots are those of AI-Hub's landmarks.
+The garment is assumed to lie or hang upright with its front to the camera, turned by a few degrees at most, so that the
+wearer's left is at larger x. The slots are those of AI-Hub's landmarks. The mask is made small and upright by its axis of
+symmetry. A point that the outline does not show is absent: the end of a sleeve that is folded over the trunk, the
+shoulder of a one-shoulder top.
 
-Tops and dresses. In each row the run of the mask around the middle column is the trunk. A sleeve connected to it ends
-where the run narrows abruptly, at the sleeve's end or at the armpit; above, the trunk continues straight up. Everything
-outside the trunk is sleeve, if it is more than a sliver.
+Tops and dresses. A sleeve is what lies beyond an armpit, a notch of the outline that opens downwards.
 
-shoulders  where the trunk's edge meets the garment's upper outline
+shoulders  the corner of the upper outline near the armpit's column; without sleeves the outer upper corner
 elbows     a short sleeve's end; half way along a long one
 wrists     a long sleeve's end
-hips       the hem's corners; of a dress its waist, the narrowest row of the trunk's upper half
+hips       the hem's corners; of a dress its waist, the narrowest row, or a usual place if none is narrow
 knees, ankles   of a dress: the trunk's edge half way from waist to hem, and the hem's corners
 
-Trousers, shorts and skirts. A garment has legs if its sides end lower than its middle.
+Trousers, shorts and skirts. A garment has legs if it has a notch between them.
 
 hips       the waist's corners
 knees      the end of a short garment: the middle of each leg, or a skirt's corners; half way down a long one
@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of
+from preprocess.faults import Fault
 from preprocess.formats.images import Mask
-from preprocess.loading.outline.legs import crotch_of, is_long, leg_points, skirt_points
+from preprocess.loading.outline.legs import are_crossed, crotch_of, is_long, leg_points, skirt_points
 from preprocess.loading.outline.sleeves import sleeve_points
 from preprocess.loading.outline.trunk import corner, edge_at, trunk_of, waist
 from preprocess.loading.outline.upright import SIZE, XY, Upright, upright
@@ -81,6 +82,11 @@ def estimate(mask: Mask, garment: Garment) -> tuple[Points, float]:
     return points, _confidence(shape, marks, garment)
 
 
+def note_of(confidence: float) -> tuple[Fault, ...]:
+    """Return the fault that doubtful landmarks are noted as, nothing for others."""
+    return (Fault.UNSURE_LANDMARKS,) if confidence < UNSURE else ()
+
+
 def _top(shape: Upright, *, dress: bool) -> Marks:
     trunk = trunk_of(shape)
     marks: Marks = {}
@@ -112,6 +118,8 @@ def _lower(shape: Upright) -> Marks:
     marks: Marks = {}
     for side in (1, -1):
         marks[_slot(Keypoint.LEFT_HIP, side)] = corner(shape.mask, side * 1.0, -1.0)
+        if crotch and are_crossed(shape, crotch):
+            continue  # which leg is whose is not on the outline
         middle, end = leg_points(shape, crotch, side) if crotch else skirt_points(shape.mask, side)
         if long:
             marks[_slot(Keypoint.LEFT_KNEE, side)] = middle
@@ -136,8 +144,9 @@ def _confidence(shape: Upright, marks: Marks, garment: Garment) -> float:
             sure *= 1 - min(1.0, max(0.0, float(apart) - _UNEVEN))
             sure *= 1.0 if x - other > _NARROW * SIZE else _COLLAPSED
     upper, lower = (Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE) if garment == "lower" else (_SHOULDER, Keypoint.LEFT_HIP)
-    if upper not in marks or lower not in marks:
-        upper, lower = upper.mirrored, lower.mirrored
-    if upper not in marks or lower not in marks or marks[lower][1] - marks[upper][1] < _FLAT * SIZE:
-        sure *= _COLLAPSED
-    return sure
+    sides = [(marks[a], marks[b]) for a, b in ((upper, lower), (upper.mirrored, lower.mirrored))
+             if a in marks and b in marks]  # fmt: skip
+    if garment == "lower" and not sides:
+        lower = Keypoint.LEFT_ANKLE
+        sides = [(marks[upper], marks[lower])] if lower in marks else []
+    return sure if sides and all(b[1] - a[1] > _FLAT * SIZE for a, b in sides) else sure * _COLLAPSED

@@ -22,7 +22,7 @@ from preprocess.formats.pose_sides import view_of
 from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.label_tables import Pixelwise
 from preprocess.loading.garment_masks import garment_mask_of
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import estimate, note_of
 from preprocess.loading.matching import Evidence, match, with_sides_swapped
 from preprocess.loading.plain_background import garment_before
 from preprocess.loading.unsided_limbs import with_sides
@@ -81,9 +81,9 @@ def load_mapped_product(files: Files, record: Record) -> Subject:
         pixels, odd = _image(files, record.product_image, stored.size)
         _check_size(stored.size, pixels, record.product_parse)
         parse = garment_mask_of(stored, pixels, record.product_parse)
-    points = landmarks(parse.mask(), record.garment)
+    points, sure = estimate(parse.mask(), record.garment)
     pose = Pose(points, "front", parse.image_size, ())
-    faults = tuple(dict.fromkeys((*parse.faults, *odd)))
+    faults = tuple(dict.fromkeys((*parse.faults, *odd, *note_of(sure))))
     return Subject(pixels, parse.image_size, 1, pose, parse, record.product_parse, faults)
 
 

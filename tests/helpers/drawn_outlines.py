@@ -196,7 +196,14 @@ def _legs(length: tuple[float, float], half: tuple[float, float], apart: tuple[f
         for side in (1, -1):
             x = side * (-end if crossed else end + wide)
             sketch.polygons.append(
-                [(0, 0.03), (side, 0), (side * 1.15, 1.0), (x + side * wide, long), (x - side * wide, long), (0, crotch)]
+                [
+                    (0, 0.03),
+                    (side, 0),
+                    (side * 1.15, 1.0),
+                    (x + side * wide, long),
+                    (x - side * wide, long),
+                    (0, crotch),
+                ]
             )
             sketch.marks[_slot(HIP, side)] = (side * 1.0, 0.0)
             if long < 3.8:

@@ -14,7 +14,7 @@ from preprocess.annotation.labels.product_outline import for_landmarks
 from preprocess.conditioning.masks import Box, box_of, share_of
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import UNSURE, estimate
 from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
 from schemas import Garment
@@ -59,8 +59,11 @@ def estimate_garment(image: Pixels, kind: Garment, masks: Segmenter, *, least: f
     notes = check(sure, least, name)
     if _on_rim(mask) > _CUT_OFF:
         notes = (*notes, "reaches the image's edge, perhaps cut off")
+    points, plain = estimate(for_landmarks(mask, kind), kind)
+    if plain < UNSURE:
+        notes = (*notes, f"unsure landmarks ({plain:.2f})")
     labels = np.where(mask, region(_NAMES[kind], "item"), BACKGROUND).astype(np.uint8)
-    return Estimate(Drawing(image, labels, landmarks(for_landmarks(mask, kind), kind) * _VISIBLE, 0), sure, notes)
+    return Estimate(Drawing(image, labels, points * _VISIBLE, 0), sure, notes)
 
 
 def _largest(mask: Mask) -> Mask:

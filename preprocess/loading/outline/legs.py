@@ -9,13 +9,17 @@ import numpy as np
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.notches import Notch, notches
 from preprocess.loading.outline.sleeves import end_of
-from preprocess.loading.outline.trunk import corner, edge_at
+from preprocess.loading.outline.trunk import corner, edge_at, edges
 from preprocess.loading.outline.upright import XY, Upright
 
 _LONG: Final = 1.9
 """Minimum height of a long skirt or long trousers, in widths of the waist."""
 _KNEE: Final = 0.57
 """Position of trousers' knees between waist and hem, as a share."""
+_LOW_CROTCH: Final = 0.55
+"""Highest place where crossed legs part, as a share of the height."""
+_HOURGLASS: Final = 0.85
+"""Width of crossed legs where they cross, against the ends, as a share."""
 _CENTRAL: Final = 0.2
 """Farthest crotch from the axis, as a share of the garment's width."""
 
@@ -37,6 +41,19 @@ def is_long(mask: Mask) -> bool:
     left, right = corner(mask, 1.0, -1.0), corner(mask, -1.0, -1.0)
     rows = np.flatnonzero(mask.any(axis=1))
     return len(rows) > _LONG * max(left[0] - right[0], 1.0)
+
+
+def are_crossed(shape: Upright, crotch: Notch) -> bool:
+    """Return whether the legs lie across each other: they part low down, and the outline is narrow above."""
+    rows = np.flatnonzero(shape.mask.any(axis=1))
+    top, height = int(rows[0]), len(rows)
+    if crotch.y < top + _LOW_CROTCH * height:
+        return False
+    first, last = edges(shape.mask)
+    widths = (last - first)[top : top + height]
+    narrow = float(widths[round(0.3 * height) : round(0.95 * height)].min())
+    ends = float(widths[: height // 4].max()), float(widths[round(0.8 * height) :].max())
+    return narrow < _HOURGLASS * min(ends)
 
 
 def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:

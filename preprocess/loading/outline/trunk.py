@@ -26,6 +26,8 @@ _CORNER, _BEND, _DEPTH = (0.2, 0.1), (0.32, 0.24), 0.8
 down, in half trunks."""
 LONG_SLEEVE: Final = 2.1
 """Least distance of a long sleeve's end from the shoulder, in half shoulder widths."""
+_LOW_PIT: Final = 1.5
+"""A low armpit belongs to a long sleeve that hangs: factor of its distance that counts as the sleeve's length."""
 _KINK: Final = 0.04
 """Least rise of a shoulder's corner above the line through its surroundings, in half trunks."""
 _WAIST_BELOW: Final = 2.35
@@ -95,20 +97,20 @@ def _cut(trunk: Trunk, mask: Mask, middle: int, side: int, pit: XY) -> bool:
     trunk.mask = numbers == body
     trunk.pits[side] = pit
     trunk.sleeves[side] = numbers == sleeve
-    trunk.shoulders[side] = _shoulder(mask, trunk.sleeves[side], middle, side, (pit[0], inside))
+    trunk.shoulders[side] = _shoulder(mask, trunk.sleeves[side], middle, side, (pit[0], inside), row - inside)
     return True
 
 
-def _shoulder(mask: Mask, sleeve: Mask, middle: int, side: int, pit: tuple[float, int]) -> XY:
+def _shoulder(mask: Mask, sleeve: Mask, middle: int, side: int, pit: tuple[float, int], low: float) -> XY:
     """Return the corner of the upper outline near the armpit's column; of a straight one the column itself.
 
-    ``pit`` is the armpit's column and the upper outline's row there. From a long sleeve's shoulder the outline falls
+    ``pit`` is the armpit's column and the upper outline's row there, ``low`` the armpit's distance below it. From a long sleeve's shoulder the outline falls
     steeply, if the sleeve hangs; at a short sleeve's it bends slightly.
     """
     column, row = pit
     half = abs(column - middle)
     ys, xs = np.nonzero(sleeve)
-    long = float(np.hypot(xs - column, ys - row).max()) > LONG_SLEEVE * half
+    long = max(float(np.hypot(xs - column, ys - row).max()), low * _LOW_PIT) > LONG_SLEEVE * half
     columns, tops = _upper(mask, column, row, side, half, _CORNER if long else _BEND)
     if not np.isfinite(tops).all():
         return column, float(row)
@@ -164,7 +166,10 @@ def waist(trunk: Trunk) -> tuple[float, bool]:
     widths = np.convolve(last - first, kernel, mode="same")
     start, stop = (top + round(share * height) for share in _WAIST)
     row = start + int(widths[start : stop + 1].argmin())
-    above, below = float(widths[max(top, row - height // 5) : row + 1].max()), float(widths[row : stop + height // 6].max())
+    above, below = (
+        float(widths[max(top, row - height // 5) : row + 1].max()),
+        float(widths[row : stop + height // 6].max()),
+    )
     if row not in (start, stop) and min(above, below) > (1 + _NARROWING) * widths[row]:
         return float(row), True
     (x, y), (other, lower) = trunk.shoulders[1], trunk.shoulders[-1]

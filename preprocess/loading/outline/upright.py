@@ -69,7 +69,11 @@ def upright(mask: Mask) -> Upright:
     forward[:, 2] += _CANVAS / 2 - size[0] / 2 + 0.5 - shift, _CANVAS / 2 - size[1] / 2 + 0.5
     turned = cv2.warpAffine(solid.view(np.uint8) * np.uint8(255), forward, (_CANVAS, _CANVAS)) >= 128
     scaled = np.array(
-        ((unit, 0, 0.5 * unit - 0.5 - unit * box[1].start), (0, unit, 0.5 * unit - 0.5 - unit * box[0].start), (0, 0, 1))
+        (
+            (unit, 0, 0.5 * unit - 0.5 - unit * box[1].start),
+            (0, unit, 0.5 * unit - 0.5 - unit * box[0].start),
+            (0, 0, 1),
+        )
     )
     both = np.vstack([forward, (0, 0, 1)]) @ scaled
     final = largest_piece(np.ascontiguousarray(turned)) if turned.any() else np.ones((_CANVAS, _CANVAS), np.bool_)
