@@ -56,7 +56,8 @@ def rectangle(*boxes: tuple[int, int, int, int]) -> np.ndarray:
 def test_a_sleeveless_top_has_shoulders_and_hem_alone() -> None:
     points = landmarks(rectangle((150, 100, 250, 300)), "upper")
     assert np.flatnonzero(points[:, 2]).tolist() == [5, 6, 11, 12]
-    assert points[[5, 6, 11, 12], :2].tolist() == [[249, 100], [150, 100], [249, 299], [150, 299]]
+    wanted = [[249, 100], [150, 100], [249, 299], [150, 299]]
+    assert points[[5, 6, 11, 12], :2] == pytest.approx(np.array(wanted), abs=3)
 
 
 def test_a_short_sleeve_ends_at_the_elbow_slot_and_a_long_one_at_the_wrists() -> None:
@@ -68,7 +69,7 @@ def test_a_short_sleeve_ends_at_the_elbow_slot_and_a_long_one_at_the_wrists() ->
     long = landmarks(rectangle(trunk, (100, 100, 300, 150), (100, 100, 130, 290), (270, 100, 300, 290)), "upper")
     assert np.flatnonzero(long[:, 2]).tolist() == list(range(5, 13))
     assert long[9, 1] > 275
-    assert long[11, :2].tolist() == [249, 299], "the hem is the trunk's, not the sleeve's"
+    assert long[11, :2] == pytest.approx([249, 299], abs=3), "the hem is the trunk's, not the sleeve's"
 
 
 def test_a_hem_that_is_curved_is_no_sleeve() -> None:
@@ -84,7 +85,7 @@ def test_trousers_have_knees_and_ends_and_shorts_have_ends() -> None:
     shorts = landmarks(rectangle((150, 50, 250, 130), (150, 50, 190, 180), (210, 50, 250, 180)), "lower")
     assert np.flatnonzero(shorts[:, 2]).tolist() == [11, 12, 13, 14]
     skirt = landmarks(rectangle((150, 50, 250, 180)), "lower")
-    assert skirt[13, 0] == 249, "a corner"
+    assert skirt[13, 0] == pytest.approx(249, abs=3), "a corner"
 
 
 def test_a_single_pixel_is_no_crash() -> None:
