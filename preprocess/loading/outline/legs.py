@@ -20,6 +20,8 @@ _LOW_CROTCH: Final = 0.55
 """Highest place where crossed legs part, as a share of the height."""
 _HOURGLASS: Final = 0.85
 """Width of crossed legs where they cross, against the ends, as a share."""
+_MIDDLE, _SLIT = 0.05, 0.02
+"""Half the width of a hem's middle, and the least height of a slit there, as shares of the garment's width and height."""
 _CENTRAL: Final = 0.2
 """Farthest crotch from the axis, as a share of the garment's width."""
 
@@ -33,7 +35,20 @@ def crotch_of(shape: Upright) -> Notch | None:
         notch for notch in notches(shape.mask)
         if abs(notch.x - shape.middle) < _CENTRAL * width and notch.y > top + 0.2 * height and notch.down > 0.7
     ]  # fmt: skip
-    return min(found, key=lambda one: one.y) if found else None
+    return min(found, key=lambda one: one.y) if found else _slit(shape)
+
+
+def _slit(shape: Upright) -> Notch | None:
+    """Return the small notch of legs that touch: the hem is higher in the middle than on both sides."""
+    columns = np.flatnonzero(shape.mask.any(axis=0))
+    reach, half = max(1, round(_MIDDLE * len(columns))), len(columns) // 2
+    middle = shape.middle
+    ends = np.where(shape.mask.any(axis=0), len(shape.mask) - 1 - shape.mask[::-1].argmax(axis=0), 0)
+    near = ends[middle - reach : middle + reach + 1]
+    sides = min(int(ends[max(0, middle - half) : middle].max()), int(ends[middle : middle + half].max()))
+    if sides - int(near.min()) < _SLIT * len(np.flatnonzero(shape.mask.any(axis=1))):
+        return None
+    return Notch(float(middle - reach + int(near.argmin())), float(near.min()), 0.0, 1.0, small=True)
 
 
 def is_long(mask: Mask) -> bool:
