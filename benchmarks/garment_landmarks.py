@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers"))
-from drawn_outlines import KINDS, Outline, draw  # noqa: E402
+from drawn_outlines import KINDS, Outline, draw
 
-from preprocess.conditioning.masks import box_of  # noqa: E402
-from preprocess.loading.garment_outline import UNSURE, estimate  # noqa: E402
+from preprocess.conditioning.masks import box_of
+from preprocess.loading.garment_outline import UNSURE, estimate
 
 NEAR = 0.03
 

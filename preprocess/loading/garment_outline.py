@@ -3,8 +3,8 @@
 It is used for datasets without landmarks, and for photographs whose outline `prep annotate` finds.
 
 The garment is assumed to lie or hang upright with its front to the camera, turned by a few degrees at most, so that the
-wearer's left is at larger x. The slots are those of AI-Hub's landmarks. The mask is made small and upright by its axis of
-symmetry. A point that the outline does not show is absent: the end of a sleeve that is folded over the trunk, the
+wearer's left is at larger x. The slots are those of AI-Hub's landmarks. The mask is made small and upright by its axis
+of symmetry. A point that the outline does not show is absent: the end of a sleeve that is folded over the trunk, the
 shoulder of a one-shoulder top.
 
 Tops and dresses. A sleeve is what lies beyond an armpit, a notch of the outline that opens downwards.
@@ -51,7 +51,7 @@ _ONE_SIDED: Final = 0.6
 _UNEVEN: Final = 0.06
 """Distance of a point from the other side's mirror image that is ordinary, as a share of the garment's size."""
 _NARROW, _FLAT, _COLLAPSED = 0.1, 0.15, 0.3
-"""Least distance of left and right, and of upper and lower points, in the same share; factor of the confidence below."""
+"""Least distance of left and right, of upper and lower points, in the same share; factor of the confidence below."""
 _LOWER_SHOULDER: Final = 0.12
 """A side whose upper corner lies lower than the other's by this share of the garment's size has no shoulder."""
 

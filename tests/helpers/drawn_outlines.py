@@ -188,7 +188,7 @@ def _skirt(length: tuple[float, float], hem: tuple[float, float], tilt: float = 
     return make
 
 
-def _legs(length: tuple[float, float], half: tuple[float, float], apart: tuple[float, float], *, crossed: bool = False):  # type: ignore[no-untyped-def]  # noqa: E501
+def _legs(length: tuple[float, float], half: tuple[float, float], apart: tuple[float, float], *, crossed: bool = False):  # type: ignore[no-untyped-def]
     def make(rng: Rng) -> Sketch:
         sketch = Sketch("lower")
         long, wide, end = float(rng.uniform(*length)), float(rng.uniform(*half)), float(rng.uniform(*apart))

@@ -21,7 +21,7 @@ _LOW_CROTCH: Final = 0.55
 _HOURGLASS: Final = 0.85
 """Width of crossed legs where they cross, against the ends, as a share."""
 _MIDDLE, _SLIT = 0.05, 0.02
-"""Half the width of a hem's middle, and the least height of a slit there, as shares of the garment's width and height."""
+"""Half the width of a hem's middle, and the least height of a slit there, in shares of width and height."""
 _CENTRAL: Final = 0.2
 """Farthest crotch from the axis, as a share of the garment's width."""
 

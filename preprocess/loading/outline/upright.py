@@ -41,7 +41,7 @@ class Upright:
     @property
     def middle(self) -> int:
         """Column of the axis."""
-        return self.mask.shape[1] // 2
+        return int(self.mask.shape[1] // 2)
 
     def original(self, point: XY) -> XY:
         """Return where a point of the canvas lies in the original mask."""
