@@ -104,7 +104,8 @@ def _cut(trunk: Trunk, mask: Mask, middle: int, side: int, pit: XY) -> bool:
 def _shoulder(mask: Mask, sleeve: Mask, middle: int, side: int, pit: tuple[float, int], low: float) -> XY:
     """Return the corner of the upper outline near the armpit's column; of a straight one the column itself.
 
-    ``pit`` is the armpit's column and the upper outline's row there, ``low`` the armpit's distance below it. From a long sleeve's shoulder the outline falls
+    ``pit`` is the armpit's column and the upper outline's row there, ``low`` the armpit's distance below it.
+    From a long sleeve's shoulder the outline falls
     steeply, if the sleeve hangs; at a short sleeve's it bends slightly.
     """
     column, row = pit
