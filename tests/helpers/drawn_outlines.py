@@ -289,12 +289,12 @@ def draw(name: str, seed: int, *, scale: int = 1) -> Outline:
 
 def _worn_edges(canvas: NDArray[np.uint8], rng: Rng, scale: int) -> Mask:
     """Round the corners a little, make the edge jagged, and tear small holes and nicks into it."""
-    noise = cv2.GaussianBlur(rng.standard_normal(canvas.shape).astype(np.float32), (0, 0), 1.5 * scale)
-    noise /= float(noise.std())
+    blurred = cv2.GaussianBlur(rng.standard_normal(canvas.shape).astype(np.float32), (0, 0), 1.5 * scale)
+    noise = np.asarray(blurred / blurred.std(), np.float32)
     soft = cv2.GaussianBlur(canvas.astype(np.float32), (0, 0), 2.0 * scale)
     mask = (soft + 0.12 * noise * (np.abs(soft - 0.5) < 0.45) > 0.5).astype(np.uint8)
     ys, xs = np.nonzero(mask)
     for _ in range(int(rng.integers(0, 4))):
         at = int(rng.integers(len(xs)))
         cv2.circle(mask, (int(xs[at]), int(ys[at])), int(rng.integers(1, 4)) * scale, 0, -1)
-    return mask.astype(np.bool_)
+    return np.asarray(mask, np.bool_)
