@@ -36,7 +36,7 @@ def hide_hem(Ia: Tensor, Jp: Tensor, Jg: Tensor, photo: Tensor | None = None) ->
     rows, columns = _in_frame(centres, top, axis / length[:, None], length)
     low = torch.ones_like(length) if photo is None else photo[:, 3]
     rest = (low - top[:, 1] - axis[:, 1].clamp(min=0) * ALONG[1]) / length
-    end = torch.where(rest < REST, rest.new_tensor(torch.inf), rest.new_tensor(ALONG[1]))[:, None, None]
+    end = torch.full_like(rest, ALONG[1]).masked_fill(rest < REST, torch.inf)[:, None, None]
     hidden = (rows > ALONG[0]) & (rows < end) & (columns.abs() < ACROSS)
     for wrist, elbow in zip(WRISTS, ELBOWS, strict=True):
         forearm = Jp[:, wrist, :2] - Jp[:, elbow, :2]

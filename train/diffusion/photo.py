@@ -23,9 +23,9 @@ def inside_photo(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     ``boxes`` (B, 4) are left, top, right, bottom of the photograph in [0, 1] of the image, ``size`` is (H, W).
     """
     rows, columns = (torch.arange(length, device=boxes.device) for length in size)
-    left, top, right, bottom = (boxes * boxes.new_tensor([size[1], size[0]] * 2))[:, :, None].unbind(1)
-    across = (columns >= left - _ROUNDING) & (columns + 1 <= right + _ROUNDING)
-    down = (rows >= top - _ROUNDING) & (rows + 1 <= bottom + _ROUNDING)
+    left, top, right, bottom = boxes[:, :, None].unbind(1)
+    across = (columns >= left * size[1] - _ROUNDING) & (columns + 1 <= right * size[1] + _ROUNDING)
+    down = (rows >= top * size[0] - _ROUNDING) & (rows + 1 <= bottom * size[0] + _ROUNDING)
     return (down[:, :, None] & across[:, None, :])[:, None]
 
 

@@ -50,6 +50,7 @@ def nano_plan(budget: int, batch: int = 16, world: World = World(), **fixed: Any
     return plan_stage(preset_config("nano", "base"), budget, "bf16", batch, given=fixed, world=world)
 
 
+@pytest.mark.slow
 def test_a_large_card_needs_no_savings() -> None:
     plan = nano_plan(1 << 30)
     assert (plan.micro_batch, plan.accumulation) == (16, 1)

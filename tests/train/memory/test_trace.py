@@ -45,7 +45,8 @@ def assert_agree(config: StageConfig) -> None:
 
 QUICK = {
     ("base", "false", "fp32"),
-    *(("sr1024", *rest) for rest in product(("true", "false"), ("fp32", "bf16", "fp16"))),
+    ("sr1024", "true", "bf16"),
+    ("sr1024", "false", "fp16"),
 }
 CASES = [
     pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)

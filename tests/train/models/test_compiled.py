@@ -39,17 +39,21 @@ def graphs_and_breaks(config: ModelConfig) -> tuple[int, int]:
     return explanation.graph_count, explanation.graph_break_count
 
 
-@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+@pytest.mark.parametrize(
+    "stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in ("base", "sr256")), "sr1024"]
+)
 @pytest.mark.parametrize("preset", ["nano", *SLOW])
 def test_a_guided_preset_is_one_graph(preset: str, stage: str) -> None:
     assert graphs_and_breaks(PRESETS[preset][stage]) == (1, 0)
 
 
+@pytest.mark.slow
 def test_a_static_garment_unet_is_one_graph() -> None:
     config = PRESETS["nano"]["base"].model_copy(update={"garment_film": "static"})
     assert graphs_and_breaks(config) == (1, 0)
 
 
+@pytest.mark.slow
 def test_limb_maps_and_warp_are_one_graph() -> None:
     config = PRESETS["nano"]["base"].model_copy(update={"pose_maps": True, "warp": True})
     assert graphs_and_breaks(config) == (1, 0)

@@ -40,6 +40,7 @@ def papers() -> nn.Module:
         return build_model(PRESETS["paper"]["sr1024"])
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(height=st.integers(4, 64), width=st.integers(4, 64))
 @example(height=64, width=64)

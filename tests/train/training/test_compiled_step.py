@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -44,11 +45,9 @@ def losses(config: StageConfig, steps: int = 3) -> tuple[list[float], list[torch
 @pytest.mark.parametrize(
     ("stage", "checkpointing"),
     [
-        ("base", "true"),
-        ("sr1024", "false"),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
-            for case in (("base", "false"), ("sr256", "true"), ("sr256", "false"))
+            for case in (*product(("base", "sr256"), ("true", "false")), ("sr1024", "false"))
         ),
         ("sr1024", "true"),
     ],

@@ -47,14 +47,12 @@ QUICK = {"base": "fp32", "sr256": "bf16", "sr1024": "fp16"}
 """One precision a stage, where another would show nothing new; the others are slow tests."""
 
 
-def cases(*quick: str, all_precisions_of: tuple[str, ...] = ()) -> list[Any]:
-    """Return (preset, stage, precision) of all; quick are nano and ``quick`` in QUICK, and all of some presets."""
+def cases(*stages: str) -> list[Any]:
+    """Return (preset, stage, precision) of all; quick are nano's ``stages`` in the precisions of QUICK."""
     return [
         pytest.param(
             *(preset, stage, precision),
-            marks=()
-            if preset in all_precisions_of or (preset in quick and QUICK[stage] == precision)
-            else pytest.mark.slow,
+            marks=() if preset == "nano" and stage in stages and QUICK[stage] == precision else pytest.mark.slow,
         )
         for preset in ("nano", "small", "paper")
         for stage in STAGES
@@ -62,8 +60,8 @@ def cases(*quick: str, all_precisions_of: tuple[str, ...] = ()) -> list[Any]:
     ]
 
 
-every_step = pytest.mark.parametrize(("preset", "stage", "precision"), cases("small", all_precisions_of=("nano",)))
-every_use = pytest.mark.parametrize(("preset", "stage", "precision"), cases("nano"))
+every_step = pytest.mark.parametrize(("preset", "stage", "precision"), cases(*STAGES))
+every_use = pytest.mark.parametrize(("preset", "stage", "precision"), cases("sr256", "sr1024"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -221,9 +219,9 @@ def stage_inputs(config: StageConfig) -> TryOnInputs:
 
     low_res = image(config.low_res) if config.low_res else None
     if not config.is_try_on:
-        return TryOnInputs(low_res=low_res)
+        return TryOnInputs(low_res=low_res, photo=torch.ones(2, 4, device=CUDA))
     poses = torch.zeros(2, 17, 3, device=CUDA)
-    return TryOnInputs(image(config.size), image(config.size), poses, poses, low_res)
+    return TryOnInputs(image(config.size), image(config.size), poses, poses, low_res, torch.ones(2, 4, device=CUDA))
 
 
 def sampled(stage: TrainedStage) -> tuple[Tensor, Traffic]:

@@ -26,6 +26,7 @@ from train.training.state import Training
 from train.training.step import Stepper, init_training, sample_losses, train_step
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def losses(run: Path) -> list[float | None]:
     return [line["loss"] for line in lines if "loss" in line]
 
 
-@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+@pytest.mark.parametrize("stage", ["base", pytest.param("sr256", marks=pytest.mark.slow), "sr1024"])
 def test_an_interrupted_run_resumes_bit_for_bit(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str
 ) -> None:  # fmt: skip
@@ -263,7 +263,7 @@ def test_a_run_that_lost_its_lock_stops_at_the_next_step(
     assert RunFolder(tmp_path).checkpoints.all() == []
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v", "x"])
+@pytest.mark.parametrize("prediction", ["eps", *(pytest.param(one, marks=pytest.mark.slow) for one in ("v", "x"))])
 def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, prediction: str) -> None:
     config = tiny(
         "base", "steps=120", "optim.lr=3e-3", f"diffusion.prediction={prediction}",

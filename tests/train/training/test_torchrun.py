@@ -82,6 +82,7 @@ def alone(shards: Path, tiny_settings: Settings, tmp_path_factory: pytest.TempPa
     return runs
 
 
+@pytest.mark.slow
 def test_two_processes_match_one_and_share_checkpoints(
     shards: Path, tmp_path: Path, tiny_settings: Settings, alone: Path
 ) -> None:  # fmt: skip
@@ -114,6 +115,7 @@ def test_gathering_weights_in_half_precision_matches_one_process(
     assert shares == pytest.approx(one, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_restarted_and_resumes(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
@@ -130,6 +132,7 @@ def test_a_killed_process_is_restarted_and_resumes(
     assert_same_numbers(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_signal_to_torchrun_stops_all_processes_at_a_checkpoint(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
