@@ -20,7 +20,7 @@ _LOW_CROTCH: Final = 0.55
 """Highest place where crossed legs part, as a share of the height."""
 _HOURGLASS: Final = 0.85
 """Width of crossed legs where they cross, against the ends, as a share."""
-_MIDDLE, _SLIT = 0.05, 0.02
+_MIDDLE, _SLIT = 0.05, 0.012
 """Half the width of a hem's middle, and the least height of a slit there, in shares of width and height."""
 _CENTRAL: Final = 0.2
 """Farthest crotch from the axis, as a share of the garment's width."""
@@ -39,14 +39,14 @@ def crotch_of(shape: Upright) -> Notch | None:
 
 
 def _slit(shape: Upright) -> Notch | None:
-    """Return the small notch of legs that touch: the hem is higher in the middle than on both sides."""
-    columns = np.flatnonzero(shape.mask.any(axis=0))
-    reach, half = max(1, round(_MIDDLE * len(columns))), len(columns) // 2
+    """Return the small notch of legs that touch: the hem is higher in the middle than beside it."""
+    reach = max(1, round(_MIDDLE * len(np.flatnonzero(shape.mask.any(axis=0)))))
     middle = shape.middle
     ends = np.where(shape.mask.any(axis=0), len(shape.mask) - 1 - shape.mask[::-1].argmax(axis=0), 0)
     near = ends[middle - reach : middle + reach + 1]
-    sides = min(int(ends[max(0, middle - half) : middle].max()), int(ends[middle : middle + half].max()))
-    if sides - int(near.min()) < _SLIT * len(np.flatnonzero(shape.mask.any(axis=1))):
+    beside = ends[middle - 3 * reach : middle - reach], ends[middle + reach + 1 : middle + 3 * reach + 1]
+    sides = min(float(np.median(part)) for part in beside)
+    if sides - float(near.min()) < _SLIT * len(np.flatnonzero(shape.mask.any(axis=1))):
         return None
     return Notch(float(middle - reach + int(near.argmin())), float(near.min()), 0.0, 1.0, small=True)
 

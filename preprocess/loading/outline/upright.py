@@ -81,10 +81,12 @@ def upright(mask: Mask) -> Upright:
 
 
 def _filled(mask: Mask) -> Mask:
-    _, numbers, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
+    # With a border, or the slit between two legs, which ends at the box, would be a hole.
+    around = np.pad(~mask, 1, constant_values=True)
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(around.view(np.uint8), connectivity=4)
     small: NDArray[np.bool_] = stats[:, cv2.CC_STAT_AREA] < _HOLE * np.count_nonzero(mask)
     small[0] = False
-    filled: Mask = mask | (small[numbers] & ~mask)
+    filled: Mask = mask | (small[numbers[1:-1, 1:-1]] & ~mask)
     return filled
 
 
