@@ -1,20 +1,20 @@
 """UserError, and the project's exception hierarchy with how each exception is handled.
 
 Exception
-├── UserError              the user's mistake: one line on stderr, exit code 2
-│   └── DamagedSampleError train/data: an unreadable sample; counted, and replaced by the next readable one
-├── RecordError            preprocess: a fault of a record; a line of rejects.jsonl (annotate: review.csv), no exit
-├── RejectLimitError       preprocess: more rejects than --max-reject-rate; one line, exit code 1, whole shards are kept
-├── ShardAbandonedError    preprocess: a worker abandons its shard for that reason; the build raises RejectLimitError
-├── Diverged               train: the loss stayed non-finite; one line, exit code 1, the last good checkpoint is kept
-├── PeerFailed             train: another rank failed and says why; exit code 2 without a line
-├── Stopped                train: a validation was interrupted; caught there, the run ends after saving
-├── DamagedCheckpointError train/runs: an incomplete checkpoint; the one before it is loaded, or UserError
-├── PrepError              train: a `prep` command failed; its exit code (serving: its last line is the reply)
-├── QueueFullError         train/serving: too many requests wait; HTTP 503
-├── JobCancelledError      train/serving: a request was cancelled; its sampling stops, nothing is shown
+├── UserError               the user's mistake: one line on stderr, exit code 2
+│   └── DamagedSampleError  train/data: an unreadable sample; counted, and replaced by the next readable one
+├── RecordError             preprocess: a fault of a record; a line of rejects.jsonl (annotate: review.csv)
+├── RejectLimitError        preprocess: more rejects than --max-reject-rate; one line, exit code 1, shards are kept
+├── ShardAbandonedError     preprocess: a worker abandons its shard for that reason; the build raises RejectLimitError
+├── Diverged                train: the loss stayed non-finite; one line, exit code 1, the last good checkpoint is kept
+├── PeerFailed              train: another rank failed and says why; exit code 2 without a line
+├── Stopped                 train: a validation was interrupted; caught there, the run ends after saving
+├── DamagedCheckpointError  train/runs: an incomplete checkpoint; the one before it is loaded, or UserError
+├── PrepError               train: a `prep` command failed; its exit code (serving: its last line is the reply)
+├── QueueFullError          train/serving: too many requests wait; HTTP 503
+├── JobCancelledError       train/serving: a request was cancelled; its sampling stops, nothing is shown
 └── ValueError
-    └── DrawnDataError     preprocess/synthetic: a drawing that cannot be made; the command raises UserError
+    └── DrawnDataError      preprocess/synthetic: a drawing that cannot be made; the command raises UserError
 
 Other ways a program ends (common/program.py): an OSError of the file system is one line and exit code 2, an
 interruption is exit code 130, SIGTERM is 143, and any other exception is a bug: one line that asks for a report, exit

@@ -19,9 +19,9 @@ from preprocess.formats.images import Pixels, cut, resize
 from preprocess.formats.label_maps import PixelParse
 from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop, Garment, Pairing
 
-STRAY, MOST_STRAY = 0.012, 0.04
+STRAY, MOST_STRAY = 0.02, 0.04
 """Shares of the crop that show the garment under other labels: hidden and noted above the first, rejected above the
-second (docs/measurements/wrong-labels.md)."""
+second (docs/measurements/agnostic.md)."""
 _SMALLEST_GARMENT = 0.002
 """Minimum share of its crop that a garment covers; a smaller one is a wrong label."""
 

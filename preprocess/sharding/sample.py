@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.errors import UserError
 from preprocess.conditioning import PersonSide, Subject, garment_side, person_side
 from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import Fault, RecordError
@@ -88,22 +89,22 @@ def make_samples(
             yield _make(files, record, configuration, people, garments)
         except RecordError as error:
             yield Reject(key=record.key, reason=error.reason.value, path=error.path, detail=error.detail)
-        except MemoryError:  # the machine's fault, not the record's
-            raise
-        except Exception as error:  # one record in a thousand must not end the build of the others
-            yield _unexpected(record, error)
 
 
-def _unexpected(record: Record, error: Exception) -> Reject:
-    """Return the reject of a record with an error that no rule foresees, with its place in the code."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    detail = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno}); please report it"
-    return Reject(
-        key=record.key,
-        reason=Fault.UNEXPECTED_ERROR.value,
-        path=record.person_image or record.product_image,
-        detail=" ".join(detail.split())[:_DETAIL],
-    )
+def _loaded(path: str, load: Callable[[], Subject]) -> Subject:
+    """Load a person or a product; an error that no rule foresees in its files is the fault of this record alone.
+
+    One file in a thousand must not end the build of the others. Errors of the computation after it are bugs, which do.
+    Raise RecordError.
+    """
+    try:
+        return load()
+    except (RecordError, UserError, MemoryError):
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        detail = f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno}); please report it"
+        raise RecordError(Fault.UNEXPECTED_ERROR, path, " ".join(detail.split())[:_DETAIL]) from error
 
 
 class _Recent:
@@ -135,8 +136,8 @@ def _make(
     person_id = record.person_image, record.look, record.frame
     product_id = record.product_image, record.item, record.side, record.pairing
     only = None if configuration.garment == "all" else configuration.garment
-    person = people.get(person_id, lambda: load_person(files, record, only))
-    product = garments.get(product_id, lambda: load_product(files, record))
+    person = people.get(person_id, lambda: _loaded(record.person_image, lambda: load_person(files, record, only)))
+    product = garments.get(product_id, lambda: _loaded(record.product_image, lambda: load_product(files, record)))
     left = people.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
     check_layers(files, person, left.side, product, record)
     right = garments.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))

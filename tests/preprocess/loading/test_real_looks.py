@@ -39,12 +39,19 @@ def test_Ia_of_a_real_look(real_records: tuple[Files, list[Record]], number: int
     points = person.pose.points - (made.crop.x, made.crop.y, 0)
     square = cut(person.pixels, made.crop)
     claimed = claimed_by(person.parse, UPPER, made.crop)
-    _, kept, repainted, _ = shown(square, labels, claimed, points, "upper", made.crop.side)
+    _, kept, repainted, stray = shown(square, labels, claimed, points, "upper", made.crop.side)
     face, hair = (pixels_of(labels, frozenset({name})) for name in ("face", "hair"))
     lower, garment = pixels_of(labels, frozenset({"pants_hip"})), pixels_of(labels, UPPER)
     assert not (kept & ~repainted & (garment | claimed)).any()
     assert (kept & face).sum() == face.sum() > 0
-    assert (kept & hair).sum() > 0.95 * hair.sum() > 0  # its polygon takes in a little of the garment
+    # Its polygon takes in a little of the garment, and where that is much, it is found by its colours.
+    under = np.zeros_like(hair) if stray is None else hair & stray
+    assert ((kept | under) & hair).sum() > 0.95 * hair.sum() > 0
+    assert under.sum() < 0.25 * hair.sum()
+    if under.sum() > 500:
+        garments, hairs = (square[mask].mean(axis=0) for mask in (garment, hair & kept))
+        those = square[under].mean(axis=0)
+        assert np.abs(those - garments).sum() < np.abs(those - hairs).sum()
     assert (kept & lower).sum() > 0.9 * lower.sum()
     hands = kept & pixels_of(labels, frozenset({"left_arm", "right_arm"}))
     assert hands.sum() > (0 if number == HANDS_IN_POCKETS else 100)

@@ -58,16 +58,18 @@ def test_Ia_of_a_real_record(real_records: tuple[Files, dict[str, Record]], name
     points = person.pose.points - (side.crop.x, side.crop.y, 0)
     claimed = claimed_by(person.parse, WORN["upper"], side.crop)
     square = cut(person.pixels, side.crop)
-    _, kept, repainted, _ = shown(square, side.labels, claimed, points, "upper", side.crop.side, whole_half=True)
+    _, kept, repainted, stray = shown(square, side.labels, claimed, points, "upper", side.crop.side, whole_half=True)
     face, hair = (pixels_of(side.labels, frozenset({name})) for name in ("face", "hair"))
     lower = pixels_of(side.labels, LOWER | LEGS | SHOES)
     assert face.sum() > 10_000
     assert lower.sum() > 10_000
     assert not (face & ~kept).any()
-    assert not (lower & ~kept).any()
+    under = np.zeros_like(kept) if stray is None else stray  # black cloth between strands of hair, say
+    assert not (lower & ~kept & ~under).any()
+    assert (lower & ~kept).sum() < 0.02 * lower.sum()
     assert not (kept & ~repainted & pixels_of(side.labels, UPPER)).any()
     assert not (kept & (side.labels == 1)).any(), "neither neck nor chest is seen"
-    assert (kept & hair).sum() > 0.85 * hair.sum()
+    assert ((kept | under) & hair).sum() > 0.85 * hair.sum()
 
 
 @pytest.mark.parametrize("name", RECORDS)

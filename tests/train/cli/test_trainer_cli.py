@@ -404,4 +404,4 @@ def test_a_checkpoint_of_another_network_is_a_user_error(runs: Path, shards: Pat
     done = sample(tmp_path / "runs", shards, tmp_path / "out", "--pairs", "1")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "does not hold the weights of config.json's network" in done.stderr
+    assert "does not have the weights of config.json's network" in done.stderr
