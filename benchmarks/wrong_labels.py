@@ -4,7 +4,7 @@
 
 Each row sows one kind of wrong label: sleeve ends labelled as arm or as trousers, a hem labelled as trousers, cloth
 beside the hair labelled as hair. Pixels are those of a crop of 256². "Left" is the garment's visible part, without and
-with the search for stray cloth; "lost" are other pixels of the person that the search hides; "noted" and "rejected" are
+with the search for stray cloth; "lost" are other pixels of the person that the search hides; "repaired" and "rejected" are
 shares of the people. The first row sows nothing. Prints a Markdown table.
 """
 
@@ -36,7 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--looks", type=int, default=40)
     looks = parser.parse_args().looks
-    print("| garment | labels | people | sown, px | left without, px | left with, px | lost, px | noted | rejected |")
+    print(
+        "| garment | labels | people | sown, px | left without, px | left with, px | lost, px | repaired | rejected |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for garment in ("upper", "lower", "dress"):
         for name, sow in (SOWN if garment == "upper" else {"sound": None}).items():
@@ -48,7 +50,7 @@ def main() -> None:
 
 
 def measured(case: Case, garment: Garment, sow: Sow | None) -> Iterator[list[float]]:
-    """Yield sown, left without and with the search, lost (pixels of 256²), noted, rejected; nothing if none is worn."""
+    """Yield sown, left without and with the search, lost (pixels of 256²), repaired, rejected; nothing if not worn."""
     crop = person_crop(case.pose, case.parse, garment, (case.pixels.shape[1], case.pixels.shape[0]))
     labels, points = label_map(case.parse, crop), case.pose.points - (crop.x, crop.y, 0.0)
     claimed, truth = claimed_by(case.parse, WORN[garment], crop), pixels_of(labels, WORN[garment])

@@ -2,6 +2,9 @@
 
 Tables share most numbers but not all (10 is the torso's skin in CIHP, a jumpsuit in LIP), so a number is never read
 without its table.
+
+To add a table, add its numbers' names to `NAMES`, a name to `TableName`, and to `REGIONS` the region of each name that
+is new; `conditioning.agreement` then scores it like the others.
 """
 
 from __future__ import annotations

@@ -10,8 +10,12 @@ import os
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import Any, Final
 
 from common.errors import UserError
+
+_ERRORS_ONLY: Final = 2
+"""OpenCV's LOG_LEVEL_ERROR."""
 
 
 def use_portable_code() -> None:
@@ -19,9 +23,9 @@ def use_portable_code() -> None:
     import cv2  # not at the top: the command imports its workers early, to start the fork server meanwhile
 
     os.environ["OPENCV_IPP"] = "disabled"  # read once, by whichever thread first asks whether to use IPP
-    log = cv2.utils.logging
+    log: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 moved the functions
     level = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_ERROR)  # else OpenCV warns of the variable, in every process
+    log.setLogLevel(_ERRORS_ONLY)  # else OpenCV warns of the variable, in every process
     try:
         cv2.ipp.setUseIPP(False)
     finally:

@@ -1,8 +1,8 @@
 """Ia, the clothing-agnostic person (TryOnDiffusion, §3 and appendix A).
 
 The whole bounding box of the person is filled with mid-grey; then head, hands and the half of the body that the garment
-does not cover are pasted back. Unlike VITON-HD's agnostic image this cannot leak the worn garment: only what is pasted
-back on purpose is visible.
+does not cover are pasted back. Unlike VITON-HD's agnostic image this does not show the garment's outline: only what is
+pasted back on purpose is visible.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def agnostic(
 def hidden_box(labels: LabelMap, photo: Box) -> Box | None:
     """Return the rows and columns of the person's box with its margin, None without any labels.
 
-    Where it reaches the photograph's edge, or leaves only a line between the two, it ends at the crop's edge.
+    A side within the margin of the photograph's edge is extended to the crop's edge.
     """
     side = labels.shape[0]
     margin = round(side * _BOX_MARGIN)

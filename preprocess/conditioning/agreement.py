@@ -225,7 +225,7 @@ _PLACES: dict[str, tuple[float, float]] = {
 _SMALL = {"glasses": 0.02, "glove": 0.05, "scarf": 0.15}
 """The largest share of the person that these labels cover."""
 _NOTABLE = 0.004
-"""Labels below this share of the person are left aside."""
+"""Labels covering less than this share of the person are ignored."""
 _PLACE_WEIGHT = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The eight ways an image can be turned or mirrored, of arrays and points, and which of them fits a photograph."""
+"""The eight rotations and reflections of an image, of arrays and points, and which of them matches a photograph."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Holds a garment's mask against its product photograph: polarity, channel, solidity, and whose garment it is.
+"""Validates a garment mask against its product photograph: polarity, channel, solidity, and whose garment it is.
 
 A sound mask is returned as it is. Another reading of the file that fits the photograph is taken instead, a torn mask is
-closed, and a mask that does not fit is made anew where the background tells the garment; each is noted. What remains is
-rejected. The comparison runs at a small size, and accuses nobody where garment and background look alike.
+closed, and a mask that does not fit is recomputed where the garment stands out from the background; each is
+noted. What remains is rejected. The comparison runs at a small size, and reports no fault where garment and background look alike.
 """
 
 from __future__ import annotations

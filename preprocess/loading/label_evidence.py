@@ -1,6 +1,6 @@
-"""The label table of a dataset's maps, told by where the joints of the poses lie in them.
+"""Infers the label table of a dataset's maps from where pose joints fall in them.
 
-Numbers of labels mean nothing without their table, and no file says which one it is. The tables are held against a
+Numbers of labels mean nothing without their table, and no file says which one it is. The tables are scored on a
 sample of the people: the nose lies on a face, wrists on arms or sleeves, and so on. The decision is made once, at
 planning, so that all processes and machines agree; each record is checked by it again when it is loaded.
 """
@@ -25,7 +25,7 @@ from preprocess.loading.matching import Evidence, Fit, fitted
 from preprocess.sources import Files
 
 _SAMPLE = 32
-"""Number of people that are looked at."""
+"""Number of people sampled."""
 _TRIES = 96
 """Number of people whose files are opened, if some cannot be read."""
 _FITS = 0.45

@@ -1,4 +1,4 @@
-"""Image, pose and label map of a person are made to agree: the right skeleton, its scale, and which way the map lies.
+"""Reconciles image, pose and label map: selects the skeleton, its scale, and the map's orientation.
 
 All three are evidence. A pose on the wrong part of the map, or outlines that the photograph does not have, are put
 right if one explanation fits and the others do not; else the record is rejected with the figures.
@@ -28,7 +28,7 @@ _Grid = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Scale and shift of coordinates into pixels."""
 
 _SOUND = 0.8
-"""The mean vote from which no other explanation is looked for: 0.88 or more in the sound records measured."""
+"""Mean vote above which no other explanation is tried: 0.88 or more in the sound records measured."""
 _DOUBTFUL = 0.7
 """The mean vote below which the record is noted as doubtful."""
 _DOUBTFUL_SIDE = 0.55
@@ -65,7 +65,7 @@ _LYING = Turn(transposed=True, mirrored=False, flipped=True)
 
 
 class Matched(NamedTuple):
-    """A pose in pixels of the upright image, the label map as it lies there, and what was put right."""
+    """A pose in pixels of the upright image, the label map as it lies there, and what was corrected."""
 
     points: Points
     numbers: Numbers
@@ -88,7 +88,7 @@ class Evidence(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A skeleton in pixels of the map, how well it agrees with the map, and what was put right in it."""
+    """A skeleton in pixels of the map, how well it agrees with the map, and what was corrected in it."""
 
     points: Points
     agreement: Agreement

@@ -1,4 +1,4 @@
-"""What lies beyond the photograph: a crop may be larger than its image, and augmentation shifts it.
+"""Masking of pixels outside the photograph: a crop may be larger than its image, and augmentation shifts it.
 
 There the shards are mid-grey, the loss ignores the network's output, and samplers set the estimated image to mid-grey,
 so that a network neither learns nor paints what no photograph shows. The rest of an image is untouched.
