@@ -4,8 +4,8 @@
 
 Each row sows one kind of wrong label: sleeve ends labelled as arm or as trousers, a hem labelled as trousers, cloth
 beside the hair labelled as hair. Pixels are those of a crop of 256². "Left" is the garment's visible part, without and
-with the search for stray cloth; "lost" are other pixels of the person that the search hides; "repaired" and "rejected" are
-shares of the people. The first row sows nothing. Prints a Markdown table.
+with the search for stray cloth; "lost" are other pixels of the person that the search hides; "repaired" and "rejected"
+are shares of the people. The first row sows nothing. Prints a Markdown table.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A sound mask is returned as it is. Another reading of the file that fits the photograph is taken instead, a torn mask is
 closed, and a mask that does not fit is recomputed where the garment stands out from the background; each is
-noted. What remains is rejected. The comparison runs at a small size, and reports no fault where garment and background look alike.
+noted. What remains is rejected. The comparison runs at a small size, and reports no fault where garment and
+background look alike.
 """
 
 from __future__ import annotations
