@@ -159,7 +159,7 @@ def as_atr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_build_decides_once_and_records_it(as_atr: Path, tmp_path: Path) -> None:
     done, manifest = built(as_atr, tmp_path / "out")
-    assert "labels: the table atr, not this layout's usual cihp" in done.stderr
+    assert "labels: the table atr, not this layout's usual cihp" in done.output
     assert (manifest["samples"], manifest["configuration"]["labels"]) == (2, "atr")
     assert json.loads((tmp_path / "out" / PLAN).read_text())["configuration"]["labels"] == "atr"
     again, _ = built(as_atr, tmp_path / "out")
@@ -237,7 +237,7 @@ def test_dress_code_keeps_its_grid_and_its_products_with_another_table(tmp_path:
     numbers = label_map(look(1, ("top", "trousers"))[1], "cihp")
     write_map(tmp_path / "upper_body/label_maps/020714_4.png", numbers)
     done, manifest = built(tmp_path, tmp_path / "out")
-    assert "labels: the table cihp, not this layout's usual dress-code" in done.stderr
+    assert "labels: the table cihp, not this layout's usual dress-code" in done.output
     assert (manifest["samples"], manifest.get("repaired", {})) == (1, {})
 
 
