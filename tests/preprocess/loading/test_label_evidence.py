@@ -164,7 +164,7 @@ def test_a_build_decides_once_and_records_it(as_atr: Path, tmp_path: Path) -> No
     assert json.loads((tmp_path / "out" / PLAN).read_text())["configuration"]["labels"] == "atr"
     again, _ = built(as_atr, tmp_path / "out")
     assert "nothing to do" in again.stdout
-    assert "labels:" not in again.stderr, "the plan's table is used, not told again"
+    assert "labels:" not in again.output, "the plan's table is used, not told again"
 
 
 def test_a_wrong_table_by_hand_rejects_each_record_and_says_which_fits(as_atr: Path, tmp_path: Path) -> None:
