@@ -53,9 +53,8 @@ def stray_cloth(
 ) -> Mask | None:  # fmt: skip
     """Return the pixels of ``parts`` that show the garment, at the size of the image (h, w); None if there are none.
 
-    ``hidden_limbs`` are pixels
-    that are not shown and may be covered by mislabelled cloth, through which the garment is followed to a hand. Pixels
-    of ``worn`` are the garment's by their label. ``image`` is RGB uint8 (h, w, 3).
+    ``hidden_limbs`` are pixels that are not shown and may be covered by mislabelled cloth, through which the garment
+    is followed to a hand. Pixels of ``worn`` are the garment's by their label. ``image`` is RGB uint8 (h, w, 3).
     """
     step = max(1, round(max(worn.shape) / _WORKING_SIDE))
     flat = [mask for part in parts for mask in (part.pixels, part.own)]
@@ -130,8 +129,7 @@ def far_from(part: Mask, worn: Mask, points: Points, margin: int) -> Mask:
     near = dilated(worn, margin).view(np.uint8)
     for x, y in np.rint(points).astype(int).tolist():
         cv2.circle(near, (x, y), 3 * margin, 1, cv2.FILLED)
-    far = without(part, near.view(np.bool_))
-    far &= largest_piece(far)
+    far = largest_piece(without(part, near.view(np.bool_)))
     return far if _ENOUGH * np.count_nonzero(far) >= np.count_nonzero(part) else part
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from train.diffusion.conditioning import null_condition
 from train.diffusion.objective import DenoiserOutput, Prediction, interpret, with_x0
-from train.diffusion.photo import GREY, inside_photo
+from train.diffusion.photo import GREY
 from train.diffusion.schedule import Schedule
 from train.models.condition import Condition, Denoiser
 
@@ -89,14 +89,11 @@ def guided_denoiser(
     return denoise
 
 
-def within_photo(denoise: Denoise, boxes: Tensor | None, schedule: Schedule) -> Denoise:
-    """Wrap the function that a sampler calls: beyond the photographs its estimate is mid-grey."""
-    if boxes is None:
-        return denoise
+def within_photo(denoise: Denoise, inside: Tensor, schedule: Schedule) -> Denoise:
+    """Wrap the function that a sampler calls: outside of ``inside`` (B, 1, H, W) its estimate is mid-grey."""
 
     def wrapped(z_t: Tensor, t: Tensor) -> DenoiserOutput:
         estimate = denoise(z_t, t)
-        inside = inside_photo(boxes, (z_t.shape[2], z_t.shape[3]))
         grey = with_x0(torch.full_like(z_t, GREY), z_t, t, schedule)
         pairs = zip(estimate, grey, strict=True)
         return DenoiserOutput(*(torch.where(inside, known, outside) for known, outside in pairs))

@@ -17,6 +17,7 @@ from train.configuration.stage_config import STAGES, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition
 from train.diffusion.diffusion_config import NO_GUIDANCE, SamplerName, SamplingConfig
 from train.diffusion.guidance import guided_denoiser, within_photo
+from train.diffusion.photo import inside_photo
 from train.diffusion.precondition import make_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, OnStep
@@ -130,7 +131,8 @@ def sample_stage(
         prediction=config.diffusion.prediction,
         threshold=sampling.threshold,
     )
-    denoise = within_photo(denoise, inputs.photo, schedule)
+    if inputs.photo is not None:
+        denoise = within_photo(denoise, inside_photo(inputs.photo, (size, size)), schedule)
     shape = (3, size, size)
     with autocast(sampling_precision(config.precision, device), device):
         images = SAMPLERS[sampling.sampler](
