@@ -17,6 +17,7 @@ from torch import Tensor
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256
 from train.configuration.stage_config import StageConfig
 from train.data import Batch, ShardFolder
+from train.data.augment import Draws, augmented_boxes
 from train.data.batches import agnostic_to_size, to_size, to_tensor
 from train.diffusion.randomness import SampleNoise
 from train.runs.metrics_file import TIME_RANGES
@@ -53,19 +54,19 @@ def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
     def poses(member: str) -> Tensor:
         return torch.from_numpy(np.stack([held_out.pose(place, member) for place in places]))
 
-    photo = torch.tensor([held_out.sample(place).person.photo_box for place in places])
+    boxes = np.array([held_out.sample(place).person.photo_box for place in places], np.float32)
     if config.is_try_on:
         x = images(PERSON_256)
         Ia = to_tensor([agnostic_to_size(held_out.image(place, AGNOSTIC), size) for place in places])
-        return Batch(tuple(range(count)), x, Ia, images(GARMENT), poses(JP), poses(JG), photo)
+        return Batch(tuple(range(count)), x, Ia, images(GARMENT), poses(JP), poses(JG), torch.from_numpy(boxes))
     side = config.crop or size
     corners = (noise.uniform((2,), "crop") * (size - side + 1)).long().tolist()
     crops = [
         to_size(held_out.image(place, PERSON), size)[top : top + side, left : left + side]
         for place, (top, left) in zip(places, corners, strict=True)
     ]
-    corner = torch.tensor([[left, top] * 2 for top, left in corners])
-    photo = ((photo * size - corner) / side).clamp(0, 1)
+    draws = Draws(flip=np.zeros(count, np.bool_), corner=np.array(corners, np.int64))
+    photo = torch.from_numpy(augmented_boxes(boxes, draws, size, side))
     return Batch(tuple(range(count)), to_tensor(crops), None, None, None, None, photo)
 
 
