@@ -33,8 +33,10 @@ from preprocess.conditioning.masks import box_of
 from preprocess.faults import Fault
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.legs import are_crossed, crotch_of, is_long, leg_points, skirt_points
+from preprocess.loading.outline.notches import Notch, notches
+from preprocess.loading.outline.shoulders import arm_of
 from preprocess.loading.outline.sleeves import sleeve_points
-from preprocess.loading.outline.trunk import corner, edge_at, trunk_of, waist
+from preprocess.loading.outline.trunk import Trunk, corner, edge_at, trunk_of, usual_waist, waist
 from preprocess.loading.outline.upright import SIZE, XY, Upright, upright
 from schemas import NUM_KEYPOINTS, Garment, Keypoint
 
@@ -44,6 +46,13 @@ Marks = dict[Keypoint, XY]
 UNSURE: Final = 0.5
 """Confidence below which landmarks are doubtful."""
 _SHOULDER: Final = Keypoint.LEFT_SHOULDER
+_SHOULDERS: Final = (Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER)
+_FINE: Final = 0.03
+"""Size of the notches beside a neck, as a share of the garment's."""
+_COVERING: Final = 1.65
+"""An armpit lower than this below its shoulder, in half trunk widths, lies below a sleeve folded over the trunk."""
+_OWN_SIDE: Final = 0.3
+"""Least distance of a shoulder from the trunk's centre, in half trunk widths."""
 _SYMMETRIC: Final = 0.8
 """Symmetry of an ordinary garment, an IoU."""
 _ONE_SIDED: Final = 0.6
@@ -90,27 +99,50 @@ def note_of(confidence: float) -> tuple[Fault, ...]:
 def _top(shape: Upright, *, dress: bool) -> Marks:
     trunk = trunk_of(shape)
     marks: Marks = {}
-    (left, high), (right, low) = trunk.shoulders[1], trunk.shoulders[-1]
-    half = max((left - right) / 2, 1.0)
-    row = waist(trunk)[0] if dress else 0.0
+    upward = notches(trunk.points, share=_FINE, upwards=True)
     for side in (1, -1):
-        shoulder = trunk.shoulders[side]
-        if side in trunk.pits or shoulder[1] - min(high, low) < _LOWER_SHOULDER * SIZE:
-            marks[_slot(Keypoint.LEFT_SHOULDER, side)] = shoulder
-        if side in trunk.pits:
-            elbow, wrist = sleeve_points(trunk.sleeves[side], shoulder, trunk.pits[side], half, side)
-            if elbow is not None:
-                marks[_slot(Keypoint.LEFT_ELBOW, side)] = elbow
-            if wrist is not None:
-                marks[_slot(Keypoint.LEFT_WRIST, side)] = wrist
+        marks |= {_slot(left, side): place for left, place in _arm(trunk, side, upward).items()}
+    marks |= _shoulders_without_sleeves(trunk, marks)
+    row = waist(trunk) if dress else None
+    for side in (1, -1):
         hem = corner(trunk.mask, side * 0.8, 1.0)
         if not dress:
             marks[_slot(Keypoint.LEFT_HIP, side)] = hem
             continue
-        marks[_slot(Keypoint.LEFT_HIP, side)] = edge_at(trunk.mask, row, side)
-        marks[_slot(Keypoint.LEFT_KNEE, side)] = edge_at(trunk.mask, (row + hem[1]) / 2, side)
+        if row is not None:
+            marks[_slot(Keypoint.LEFT_HIP, side)] = edge_at(trunk.mask, row, side)
+        else:
+            row_ = usual_waist(trunk)
+        marks[_slot(Keypoint.LEFT_KNEE, side)] = edge_at(trunk.mask, ((row if row is not None else row_) + hem[1]) / 2, side)
         marks[_slot(Keypoint.LEFT_ANKLE, side)] = hem
     return marks
+
+
+def _arm(trunk: Trunk, side: int, upward: list[Notch]) -> Marks:
+    """Return the points of a side that has a sleeve."""
+    if side not in trunk.pits:
+        return {}
+    pit = trunk.pits[side]
+    arm = arm_of(trunk, side, upward)
+    marks = {Keypoint.LEFT_SHOULDER: arm.shoulder}
+    if arm.cuff is not None:
+        if pit.y - arm.shoulder[1] < _COVERING * trunk.half:
+            marks[Keypoint.LEFT_ELBOW] = arm.cuff
+    elif found := sleeve_points(trunk.sleeves[side], arm.shoulder, (pit.x, pit.y), trunk.half, side):
+        marks[Keypoint.LEFT_ELBOW], marks[Keypoint.LEFT_WRIST] = found
+    return marks
+
+
+def _shoulders_without_sleeves(trunk: Trunk, marks: Marks) -> Marks:
+    """Return the upper corners on the sides without a sleeve, unless one lies low or on the other side."""
+    found: Marks = {}
+    corners = {side: corner(trunk.mask, side * 1.0, -1.2) for side in (1, -1) if side not in trunk.pits}
+    highest = min(place[1] for place in (*corners.values(), *(marks[slot] for slot in marks if slot in _SHOULDERS)))
+    for side, place in corners.items():
+        own = (place[0] - trunk.centre) * side > _OWN_SIDE * trunk.half
+        if own and place[1] - highest < _LOWER_SHOULDER * SIZE:
+            found[_slot(Keypoint.LEFT_SHOULDER, side)] = place
+    return found
 
 
 def _lower(shape: Upright) -> Marks:

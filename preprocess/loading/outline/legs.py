@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from preprocess.formats.images import Mask
-from preprocess.loading.outline.notches import Notch, notches
+from preprocess.loading.outline.notches import Notch, notches, outline
 from preprocess.loading.outline.sleeves import end_of
 from preprocess.loading.outline.trunk import corner, edge_at, edges
 from preprocess.loading.outline.upright import XY, Upright
@@ -32,7 +32,7 @@ def crotch_of(shape: Upright) -> Notch | None:
     columns = np.flatnonzero(shape.mask.any(axis=0))
     top, height, width = int(rows[0]), len(rows), len(columns)
     found = [
-        notch for notch in notches(shape.mask)
+        notch for notch in notches(outline(shape.mask))
         if abs(notch.x - shape.middle) < _CENTRAL * width and notch.y > top + 0.2 * height and notch.down > 0.7
     ]  # fmt: skip
     return min(found, key=lambda one: one.y) if found else _slit(shape)
@@ -48,7 +48,7 @@ def _slit(shape: Upright) -> Notch | None:
     sides = min(float(np.median(part)) for part in beside)
     if sides - float(near.min()) < _SLIT * len(np.flatnonzero(shape.mask.any(axis=1))):
         return None
-    return Notch(float(middle - reach + int(near.argmin())), float(near.min()), 0.0, 1.0, small=True)
+    return Notch(float(middle - reach + int(near.argmin())), float(near.min()), 0.0, 1.0, small=True, index=0)
 
 
 def is_long(mask: Mask) -> bool:

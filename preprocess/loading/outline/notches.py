@@ -1,4 +1,4 @@
-"""Notches of an outline: places where it bends inwards and opens downwards, as at armpits and the crotch."""
+"""Notches of an outline: places where it bends inwards, as at armpits, the crotch, and below a hood."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ _WIDEST: Final = np.deg2rad(150)
 _DOWN: Final = 0.35
 """A notch opens downwards if its direction, a unit vector, has at least this part."""
 
+Points = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Notch:
@@ -32,57 +34,57 @@ class Notch:
     """Downward part of the opening's direction"""
     small: bool
     """Whether it was looked for at a finer scale"""
+    index: int
+    """Of the point in the outline"""
 
 
-def outline(mask: Mask) -> NDArray[np.float64]:
-    """Return the points (n, 2) of the longest outline."""
+def outline(mask: Mask) -> Points:
+    """Return the points (n, 2) of the longest outline, clockwise as one sees it."""
     found, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    longest = max(found, key=len)
-    return np.asarray(longest[:, 0], np.float64)
+    # OpenCV goes round the other way.
+    return np.asarray(max(found, key=len)[::-1, 0], np.float64)
 
 
 def opened(mask: Mask) -> Mask:
-    """Return the mask with its large holes opened downwards: a hanging sleeve's end may touch the trunk."""
-    count, numbers, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
-    if count <= 2:
+    """Return the mask with its holes opened downwards: a hanging sleeve's end may touch the trunk."""
+    found, tree = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    holes = [contour[:, 0] for contour, node in zip(found, tree[0], strict=True) if node[3] >= 0]
+    if not holes:
         return mask
     result = mask.copy()
-    for number in range(1, count):
-        x, y, width, height, _ = stats[number]
-        if x == 0 and y == 0:
-            continue  # what lies around
-        low = y + height - 1
-        column = x + int(np.flatnonzero(numbers[low, x : x + width] == number).mean())
+    for hole in holes:
+        # The points lie around the hole.
+        low = int(hole[:, 1].max()) - 1
+        column = round(float(hole[hole[:, 1] >= low, 0].mean()))
         result[low:, max(0, column - 1) : column + 2] = False
     return result
 
 
-def notches(mask: Mask, *, share: float = _ARM) -> list[Notch]:
-    """Return the notches that open downwards, one for each bend.
+def notches(points: Points, *, share: float = _ARM, upwards: bool = False) -> list[Notch]:
+    """Return an outline's notches that open downwards, or those that do not, one for each bend.
 
     ``share`` is the distance along the outline at which it bends, as a share of the garment's longer side.
     """
-    points = outline(mask)
     arm = max(3, round(share * SIZE))
-    if len(points) < 4 * arm:
+    count = len(points)
+    if count < 4 * arm:
         return []
-    before, after = np.roll(points, arm, axis=0) - points, np.roll(points, -arm, axis=0) - points
-    before /= np.maximum(np.hypot(*before.T), 1e-6)[:, None]
-    after /= np.maximum(np.hypot(*after.T), 1e-6)[:, None]
-    angle = np.arccos(np.clip((before * after).sum(axis=1), -1, 1))
+    round_trip = np.concatenate([points[-arm:], points, points[:arm]])
+    before, after = round_trip[:count] - points, round_trip[2 * arm :] - points
+    before /= np.maximum(np.hypot(before[:, 0], before[:, 1]), 1e-6)[:, None]
+    after /= np.maximum(np.hypot(after[:, 0], after[:, 1]), 1e-6)[:, None]
+    cosine = (before * after).sum(axis=1)
+    # The outline turns left, which is inwards, where `after` lies to the left of the way here.
+    inwards = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0] > 0
     bisector = before + after
-    bisector /= np.maximum(np.hypot(*bisector.T), 1e-6)[:, None]
-    outside = points + 4 * bisector
-    columns = np.clip(np.round(outside[:, 0]).astype(int), 0, mask.shape[1] - 1)
-    rows = np.clip(np.round(outside[:, 1]).astype(int), 0, mask.shape[0] - 1)
-    good = (angle < _WIDEST) & (bisector[:, 1] > _DOWN) & ~mask[rows, columns]
+    down = bisector[:, 1] / np.maximum(np.hypot(bisector[:, 0], bisector[:, 1]), 1e-6)
+    good = np.flatnonzero((cosine > np.cos(_WIDEST)) & inwards & ((down > _DOWN) != upwards))
     found: list[Notch] = []
-    taken = np.zeros(len(points), np.bool_)
-    for index in np.argsort(angle):
-        if not good[index]:
-            continue
+    taken = np.zeros(count, np.bool_)
+    for index in good[np.argsort(-cosine[good], kind="stable")]:
         if not taken[index]:
             x, y = points[index]
-            found.append(Notch(float(x), float(y), float(angle[index]), float(bisector[index, 1]), share < _ARM))
-        taken[np.arange(index - arm, index + arm + 1) % len(points)] = True
+            angle = float(np.arccos(np.clip(cosine[index], -1, 1)))
+            found.append(Notch(float(x), float(y), angle, float(down[index]), share < _ARM, int(index)))
+        taken[np.arange(index - arm, index + arm + 1) % count] = True
     return found

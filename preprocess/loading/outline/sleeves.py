@@ -8,21 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
-from preprocess.loading.outline.notches import outline
-from preprocess.loading.outline.trunk import LONG_SLEEVE
 from preprocess.loading.outline.upright import XY
 
-_FITTED: Final = (0.35, 0.85)
-"""Part of a short sleeve whose middle line gives its direction, as shares of its length."""
 _FITTED_LONG: Final = (0.7, 0.93)
+"""Part of a long sleeve whose middle line gives its direction, as shares of its length."""
 _ROOT: Final = (0.2, 0.4)
 """Where a sleeve's middle line starts: inside of and below the shoulder, in half shoulder widths."""
 _CUT: Final = 3
 """Distance from the armpit's column at which a part of a sleeve counts as cut off, pixels."""
 _FREE: Final = 0.18
 """Least part of a long sleeve beyond the armpit; the end of one that is folded over the trunk is not on the outline."""
-_POLYGON: Final = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08)
-"""Tolerances at which a short sleeve's outline becomes a quadrangle, as shares of its length."""
 _ENDS: Final = 0.5
 """A limb ends where its width falls below this share of its usual width."""
 
@@ -75,38 +70,13 @@ def half_of(mask: Mask, root: XY, end: XY, pit: XY) -> XY:
     return float(xs[between].mean()), float(ys[between].mean())
 
 
-def cuff_of(mask: Mask, shoulder: XY, pit: XY, root: XY) -> XY:
-    """Return the middle of a short sleeve's end: between the two corners that are not at the trunk."""
-    points = outline(mask)
-    # The end is the side of the smallest triangle that is left when the cut is taken for a point: its two corners are
-    # farthest from the shoulder and from the armpit, seen along the sleeve's two edges.
-    towards = points.mean(axis=0) - root
-    towards /= max(float(np.hypot(*towards)), 1e-6)
-    across = np.array((-towards[1], towards[0]))
-    for _ in range(2):
-        along, beside = (points - root) @ towards, (points - root) @ across
-        ends = [points[(along + sign * beside).argmax()] for sign in (1.0, -1.0)]
-        cuff = ends[0] - ends[1]
-        if np.hypot(*cuff) < 4:
-            return end_of(mask, root, fitted=_FITTED)
-        # The next look is square to the cuff that was found.
-        square = np.array((cuff[1], -cuff[0])) / np.hypot(*cuff)
-        square = square if square @ towards > 0 else -square
-        towards = towards + square
-        towards /= np.hypot(*towards)
-        across = np.array((-towards[1], towards[0]))
-    return float((ends[0][0] + ends[1][0]) / 2), float((ends[0][1] + ends[1][1]) / 2)
-
-
-def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> tuple[XY | None, XY | None]:
-    """Return (elbow, wrist) of a sleeve: a short one has its end at the elbow's slot."""
+def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> tuple[XY, XY] | None:
+    """Return (elbow, wrist) of a long sleeve, None for one that is folded over the trunk."""
     start = shoulder[0] - side * _ROOT[0] * half, shoulder[1] + _ROOT[1] * half
     root = (shoulder[0] + pit[0]) / 2, (shoulder[1] + pit[1]) / 2
     ys, xs = np.nonzero(mask)
     reach = float(np.hypot(xs - shoulder[0], ys - shoulder[1]).max())
-    if reach < LONG_SLEEVE * half:
-        return cuff_of(mask, shoulder, pit, root), None
     wrist = end_of(mask, root, fitted=_FITTED_LONG)
     if np.hypot(wrist[0] - pit[0], wrist[1] - pit[1]) < _FREE * reach:
-        return None, None  # it lies on the trunk
+        return None  # it lies on the trunk
     return half_of(mask, start, wrist, pit), wrist

@@ -1,4 +1,4 @@
-"""The trunk of a top or a dress: armpits, shoulders, the hem's corners and the waist."""
+"""The trunk of a top or a dress: armpits, the hem's corners and the waist."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
-from preprocess.loading.outline.notches import notches, opened, outline
-from preprocess.loading.outline.upright import XY, Upright
+from preprocess.loading.outline.arcs import corners
+from preprocess.loading.outline.notches import Notch, notches, opened, outline
+from preprocess.loading.outline.upright import SIZE, XY, Upright
 
 _LOWEST_PIT: Final = 0.8
 """Lowest armpit, as a share of the garment's height."""
@@ -21,19 +22,18 @@ _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
 _SLEEVE: Final = 0.02
 """Smallest sleeve, as a share of the garment's area."""
-_CORNER, _BEND, _DEPTH = (0.2, 0.1), (0.32, 0.24), 0.8
-"""Where a shoulder's corner, or a slight bend, is looked for: inside and outside of the armpit's column, and up and
-down, in half trunks."""
-LONG_SLEEVE: Final = 2.1
-"""Least distance of a long sleeve's end from the shoulder, in half shoulder widths."""
-_LOW_PIT: Final = 1.5
-"""A low armpit belongs to a long sleeve that hangs: factor of its distance that counts as the sleeve's length."""
-_KINK: Final = 0.04
-"""Least rise of a shoulder's corner above the line through its surroundings, in half trunks."""
+_BELOW: Final = 0.05
+"""Height below an armpit in which the trunk's width is measured, as a share of the garment's."""
+_ROUND: Final = 0.03
+"""Height of a hem's rounded corner, in the same share."""
+_EDGE: Final = 0.1
+"""Least length of a trunk's edge whose direction is measured, as a share of the garment's longer side."""
+_LEANS: Final = 0.2
+"""Largest lean."""
+_WAIST: Final = 45
+"""Points of the side's line in which a waist is looked for."""
 _WAIST_BELOW: Final = 2.35
-"""A waist's place below the shoulders where the outline does not show it, in half shoulder widths."""
-_WAIST: Final = (0.22, 0.62)
-"""Range of a dress's waist, as shares of its height."""
+"""A waist's usual place below the shoulders, in half trunk widths."""
 _NARROWING: Final = 0.04
 """Least narrowing of a waist against the trunk above and below it, as a share."""
 
@@ -43,10 +43,16 @@ class Trunk:
     """The trunk alone, with what was cut off at the armpits."""
 
     mask: Mask
-    pits: dict[int, XY]
+    points: NDArray[np.float64]
+    """The whole garment's outline"""
+    pits: dict[int, Notch]
     """Side (1 is the wearer's left) → armpit, where there is a sleeve"""
     sleeves: dict[int, Mask]
-    shoulders: dict[int, XY]
+    centre: float = 0.0
+    half: float = 1.0
+    """Half the width below the armpits"""
+    lean: float = 0.0
+    """Columns that the trunk's middle moves to the right per row"""
 
 
 def trunk_of(shape: Upright) -> Trunk:
@@ -54,86 +60,73 @@ def trunk_of(shape: Upright) -> Trunk:
     mask = opened(shape.mask)
     rows = np.flatnonzero(mask.any(axis=1))
     top, height = int(rows[0]), int(rows[-1] - rows[0] + 1)
+    trunk = Trunk(mask, outline(mask), {}, {})
     # Near a short sleeve that hangs steeply a notch is small.
-    found = [*notches(mask), *notches(mask, share=_SMALL)]
-    trunk = Trunk(mask, {}, {}, {})
+    found = [*notches(trunk.points), *notches(trunk.points, share=_SMALL)]
+    whole = cv2.countNonZero(mask.view(np.uint8))
     for side in (1, -1):
         own = [
             notch for notch in found
             if (notch.x - shape.middle) * side > _NEAREST_PIT * height and notch.y < top + _LOWEST_PIT * height
         ]  # fmt: skip
         for notch in sorted(own, key=lambda one: (one.small, abs(one.x - shape.middle))):
-            if _cut(trunk, shape.mask, shape.middle, side, (notch.x, notch.y)):
+            if _cut(trunk, side, notch, shape.middle, whole):
                 break
-    for side in (1, -1):
-        if side not in trunk.shoulders:
-            trunk.shoulders[side] = corner(trunk.mask, side * 1.0, -1.2)
+    _measure(trunk, top, height)
     return trunk
 
 
-def _cut(trunk: Trunk, mask: Mask, middle: int, side: int, pit: XY) -> bool:
+def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
     """Cut off the sleeve above an armpit; return whether it is one."""
-    column, row = round(pit[0]) + side, round(pit[1])
+    column, row = round(pit.x) + side, round(pit.y)
     above = np.flatnonzero(~trunk.mask[: row - 1, column][::-1])
     inside = row - 2 - int(above[0]) + 1 if len(above) else 0
-    cut = trunk.mask.copy()
-    cut[max(0, inside - 2) : row + 2, column : column + 2] = False
-    _, numbers, stats, centroids = cv2.connectedComponentsWithStats(cut.view(np.uint8), connectivity=4)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    if len(areas) < 2:
+    cut = trunk.mask.view(np.uint8).copy()
+    cut[max(0, inside - 2) : row + 2, column : column + 2] = 0
+    beside = column + 2 if side == 1 else column - 1
+    near = np.flatnonzero(cut[inside:row, beside])
+    if not len(near):
         return False
-    # The trunk is the piece that has most pixels near the axis.
-    near = numbers[:, max(0, middle - 6) : middle + 7]
-    counts = np.bincount(near.ravel(), minlength=len(areas) + 1)
-    counts[0] = 0
-    body = int(counts.argmax())
-    others = [number for number in range(1, len(areas) + 1)
-              if number != body and (centroids[number, 0] - middle) * side > 0]  # fmt: skip
-    if not others:
+    seed = beside, inside + int(near[len(near) // 2])
+    # What is reached from the outer side of the cut is the sleeve, unless it is all.
+    area, _, _, (left, _, width, _) = cv2.floodFill(cut, None, seed, 2, flags=4)
+    if not _SLEEVE * whole <= area < 0.5 * whole or left <= middle < left + width:
         return False
-    sleeve = max(others, key=lambda number: int(stats[number, cv2.CC_STAT_AREA]))
-    if stats[sleeve, cv2.CC_STAT_AREA] < _SLEEVE * areas.sum():
-        return False
-    trunk.mask = numbers == body
+    trunk.sleeves[side] = cut == 2
+    trunk.mask = cut == 1
     trunk.pits[side] = pit
-    trunk.sleeves[side] = numbers == sleeve
-    trunk.shoulders[side] = _shoulder(mask, trunk.sleeves[side], middle, side, (pit[0], inside), row - inside)
     return True
 
 
-def _shoulder(mask: Mask, sleeve: Mask, middle: int, side: int, pit: tuple[float, int], low: float) -> XY:
-    """Return the corner of the upper outline near the armpit's column; of a straight one the column itself.
-
-    ``pit`` is the armpit's column and the upper outline's row there, ``low`` the armpit's distance below it.
-    From a long sleeve's shoulder the outline falls
-    steeply, if the sleeve hangs; at a short sleeve's it bends slightly.
-    """
-    column, row = pit
-    half = abs(column - middle)
-    ys, xs = np.nonzero(sleeve)
-    long = max(float(np.hypot(xs - column, ys - row).max()), low * _LOW_PIT) > LONG_SLEEVE * half
-    columns, tops = _upper(mask, column, row, side, half, _CORNER if long else _BEND)
-    if not np.isfinite(tops).all():
-        return column, float(row)
-    rises = side * columns - tops
-    if not long:
-        rises = tops[0] + (tops[-1] - tops[0]) * np.linspace(0, 1, len(tops)) - tops
-    best = int(rises.argmax())
-    plain = 0 < best < len(columns) - 1 if long else rises[best] >= _KINK * half
-    return (float(columns[best]), float(tops[best])) if plain else (column, float(row))
+def _measure(trunk: Trunk, top: int, height: int) -> None:
+    """Find the trunk's centre and width below the armpits."""
+    filled = np.flatnonzero(trunk.mask.any(axis=1))
+    row = max(pit.y for pit in trunk.pits.values()) if trunk.pits else top + 0.3 * height
+    # Beside a cropped top a hanging sleeve meets the hem.
+    low = min(round(max(row + 2, top + 0.2 * height)), int(filled[-1]) - 3)
+    first, last = edges(trunk.mask[low : min(low + round(_BELOW * height), int(filled[-1])) + 1])
+    left, right = float(np.median(first)), float(np.median(last))
+    trunk.centre, trunk.half = (left + right) / 2, max((right - left) / 2, 1.0)
+    trunk.lean = _lean(trunk)
 
 
-def _upper(
-    mask: Mask, column: float, row: int, side: int, half: float, window: tuple[float, float]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the columns from inside to outside of the armpit's, and the upper outline's row in each."""
-    low, high = sorted((round(column - side * window[0] * half), round(column + side * window[1] * half)))
-    columns = np.arange(max(0, low), min(mask.shape[1] - 1, high) + 1)
-    depth = max(2, round(_DEPTH * half))
-    start = max(0, row - depth)
-    part = mask[start : row + depth, columns]
-    tops = np.where(part.any(axis=0), start + part.argmax(axis=0), np.inf)
-    return columns, tops.astype(np.float64)
+def _lean(trunk: Trunk) -> float:
+    """Return how far the trunk leans: the mean of its edges below the armpits, or else square to the hem."""
+    hems = {side: corner(trunk.mask, side * 0.8, 1.0) for side in (1, -1)}
+    first, last = edges(trunk.mask)
+    slopes = []
+    for side, hem in hems.items():
+        rows = np.flatnonzero(trunk.mask.any(axis=1))
+        start = trunk.pits[side].y + 3 if side in trunk.pits else rows[0] + 0.3 * len(rows)
+        at = np.arange(round(start), round(hem[1] - _ROUND * len(rows)))
+        if len(at) > _EDGE * SIZE:
+            slopes.append(float(np.polyfit(at, (last if side == 1 else first)[at], 1)[0]))
+    if len(slopes) == 2:
+        lean = sum(slopes) / 2
+    else:
+        (x, y), (other, low) = hems[1], hems[-1]
+        lean = -(y - low) / max(x - other, 1.0)
+    return min(max(lean, -_LEANS), _LEANS)
 
 
 def corner(mask: Mask, x: float, y: float) -> XY:
@@ -158,21 +151,30 @@ def edge_at(mask: Mask, row: float, side: int) -> XY:
     return float(last[at] if side == 1 else first[at]), float(row)
 
 
-def waist(trunk: Trunk) -> tuple[float, bool]:
-    """Return the row of a dress's waist, and whether the outline shows it."""
-    first, last = edges(trunk.mask)
+def waist(trunk: Trunk) -> float | None:
+    """Return the row of a dress's waist, None if the outline does not show it."""
     rows = np.flatnonzero(trunk.mask.any(axis=1))
-    top, height = int(rows[0]), int(rows[-1] - rows[0] + 1)
-    kernel = np.ones(7) / 7
-    widths = np.convolve(last - first, kernel, mode="same")
-    start, stop = (top + round(share * height) for share in _WAIST)
-    row = start + int(widths[start : stop + 1].argmin())
-    above, below = (
-        float(widths[max(top, row - height // 5) : row + 1].max()),
-        float(widths[row : stop + height // 6].max()),
-    )
-    if row not in (start, stop) and min(above, below) > (1 + _NARROWING) * widths[row]:
-        return float(row), True
-    (x, y), (other, lower) = trunk.shoulders[1], trunk.shoulders[-1]
-    half = max(abs(x - other) / 2, 1.0)
-    return min((y + lower) / 2 + _WAIST_BELOW * half, top + 0.6 * height), False
+    top, low = int(rows[0]), int(rows[-1])
+    pits = [pit.y for pit in trunk.pits.values()]
+    start = round(max(pits)) + 3 if pits else top + round(0.2 * (low - top))
+    first, last = edges(trunk.mask)
+    stop = low - round(0.06 * (low - top))
+    if stop - start < 12:
+        return None
+    widths = (last - first)[start : stop + 1]
+    at = np.unique(np.linspace(0, len(widths) - 1, _WAIST).round().astype(int))
+    line = np.stack([at, widths[at]], axis=1).astype(np.float64)
+    (corner_at,), _ = corners(line, 1, np.zeros((1, len(at))))
+    row = int(at[corner_at])
+    near = max(2, len(widths) // 24)
+    narrow = float(widths[max(0, row - near) : row + near + 1].min())
+    above, below = float(widths[: row + 1].max()), float(widths[row:].max())
+    if min(above, below) < (1 + _NARROWING) * narrow:
+        return None
+    return float(start + row)
+
+
+def usual_waist(trunk: Trunk) -> float:
+    """Return the row where a waist usually is, for a dress whose outline shows none."""
+    rows = np.flatnonzero(trunk.mask.any(axis=1))
+    return min(float(rows[0]) + _WAIST_BELOW * trunk.half, rows[0] + 0.6 * len(rows))
