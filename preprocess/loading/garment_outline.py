@@ -61,8 +61,8 @@ _UNEVEN: Final = 0.06
 """Distance of a point from the other side's mirror image that is ordinary, as a share of the garment's size."""
 _NARROW, _FLAT, _COLLAPSED = 0.1, 0.15, 0.3
 """Least distance of left and right, of upper and lower points, in the same share; factor of the confidence below."""
-_LOWER_SHOULDER: Final = 0.12
-"""A side whose upper corner lies lower than the other's by this share of the garment's size has no shoulder."""
+_LOWER_SHOULDER: Final = 0.4
+"""A side whose upper corner lies lower than the other's by this, in half trunk widths, has no shoulder."""
 
 
 def landmarks(mask: Mask, garment: Garment) -> Points:
@@ -137,11 +137,13 @@ def _shoulders_without_sleeves(trunk: Trunk, marks: Marks) -> Marks:
     """Return the upper corners on the sides without a sleeve, unless one lies low or on the other side."""
     found: Marks = {}
     corners = {side: corner(trunk.mask, side * 1.0, -1.2) for side in (1, -1) if side not in trunk.pits}
-    highest = min(place[1] for place in (*corners.values(), *(marks[slot] for slot in marks if slot in _SHOULDERS)))
-    for side, place in corners.items():
-        own = (place[0] - trunk.centre) * side > _OWN_SIDE * trunk.half
-        if own and place[1] - highest < _LOWER_SHOULDER * SIZE:
-            found[_slot(Keypoint.LEFT_SHOULDER, side)] = place
+    known = [*corners.values(), *(marks[slot] for slot in marks if slot in _SHOULDERS)]
+    # Of a garment that leans one shoulder is lower.
+    highest = min(y + trunk.lean * x for x, y in known)
+    for side, (x, y) in corners.items():
+        own = (x - trunk.centre) * side > _OWN_SIDE * trunk.half
+        if own and y + trunk.lean * x - highest < _LOWER_SHOULDER * trunk.half:
+            found[_slot(Keypoint.LEFT_SHOULDER, side)] = (x, y)
     return found
 
 
@@ -150,7 +152,7 @@ def _lower(shape: Upright) -> Marks:
     marks: Marks = {}
     for side in (1, -1):
         marks[_slot(Keypoint.LEFT_HIP, side)] = corner(shape.mask, side * 1.0, -1.0)
-        if crotch and are_crossed(shape, crotch):
+        if are_crossed(shape, crotch):
             continue  # which leg is whose is not on the outline
         middle, end = leg_points(shape, crotch, side) if crotch else skirt_points(shape.mask, side)
         if long:

@@ -20,8 +20,12 @@ _LOW_CROTCH: Final = 0.55
 """Highest place where crossed legs part, as a share of the height."""
 _HOURGLASS: Final = 0.85
 """Width of crossed legs where they cross, against the ends, as a share."""
-_MIDDLE, _SLIT = 0.05, 0.012
+_SLIM, _WIDER = 0.62, 0.95
+"""Width of crossed legs without a gap where they cross, as shares of that at the hips and at the ends."""
+_MIDDLE, _SLIT = 0.05, 0.02
 """Half the width of a hem's middle, and the least height of a slit there, in shares of width and height."""
+_DEEP: Final = 1.5
+"""Least length of a leg whose middle line leads to its end, in widths."""
 _CENTRAL: Final = 0.2
 """Farthest crotch from the axis, as a share of the garment's width."""
 
@@ -58,17 +62,21 @@ def is_long(mask: Mask) -> bool:
     return len(rows) > _LONG * max(left[0] - right[0], 1.0)
 
 
-def are_crossed(shape: Upright, crotch: Notch) -> bool:
-    """Return whether the legs lie across each other: they part low down, and the outline is narrow above."""
+def are_crossed(shape: Upright, crotch: Notch | None) -> bool:
+    """Return whether the legs lie across each other: they part low down or not at all, and it is narrow above."""
     rows = np.flatnonzero(shape.mask.any(axis=1))
     top, height = int(rows[0]), len(rows)
-    if crotch.y < top + _LOW_CROTCH * height:
+    if crotch and crotch.y < top + _LOW_CROTCH * height:
         return False
     first, last = edges(shape.mask)
     widths = (last - first)[top : top + height]
-    narrow = float(widths[round(0.3 * height) : round(0.95 * height)].min())
-    ends = float(widths[: height // 4].max()), float(widths[round(0.8 * height) :].max())
-    return narrow < _HOURGLASS * min(ends)
+    start = round(0.3 * height)
+    row = start + int(widths[start : round(0.95 * height)].argmin())
+    narrow, waist, end = float(widths[row]), float(widths[: height // 4].max()), float(widths[row:].max())
+    if crotch:
+        return narrow < _HOURGLASS * min(waist, end)
+    # A skirt that is narrow at the knees is wider than two legs that lie on each other.
+    return narrow < _SLIM * waist and narrow < _WIDER * end
 
 
 def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
@@ -76,7 +84,7 @@ def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
     leg = _leg(shape, crotch, side)
     waist = corner(shape.mask, side * 1.0, -1.0)
     rows = np.flatnonzero(leg.any(axis=1))
-    deep = rows[-1] - rows[0] > 0.3 * len(np.flatnonzero(shape.mask.any(axis=1)))
+    deep = rows[-1] - rows[0] > _DEEP * np.count_nonzero(leg.any(axis=0))
     root = float(np.flatnonzero(leg[rows[0] + 2]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
     end = end_of(leg, root, fitted=(0.3, 0.9)) if deep else _hem_of(leg)
     knee = waist[1] + _KNEE * (end[1] - waist[1])
@@ -109,12 +117,9 @@ def _side(mask: Mask, crotch: Notch, side: int) -> Mask:
 
 
 def _hem_of(leg: Mask) -> XY:
-    """Return the middle of a short leg's hem."""
-    widths = leg.sum(axis=1)
-    rows = np.flatnonzero(widths >= 0.5 * np.median(widths[widths > 0]))
-    last = int(rows[-1])
-    near = leg[max(0, last - max(2, len(rows) // 6)) : last + 1]
-    return float(np.nonzero(near)[1].mean()), float(last)
+    """Return the middle of a short leg's hem, between its two lower corners."""
+    (x, y), (other, low) = corner(leg, 0.8, 1.0), corner(leg, -0.8, 1.0)
+    return (x + other) / 2, (y + low) / 2
 
 
 def _gap(row: Mask, x: int) -> int:

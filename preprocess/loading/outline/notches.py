@@ -16,8 +16,11 @@ _ARM: Final = 0.06
 """Distance along the outline at which the bend is measured, as a share of the garment's longer side."""
 _WIDEST: Final = np.deg2rad(150)
 """Widest angle of a notch."""
-_DOWN: Final = 0.35
-"""A notch opens downwards if its direction, a unit vector, has at least this part."""
+_DOWN, _UP = 0.05, 0.35
+"""A notch opens downwards if its direction, a unit vector, has at least this part, and upwards if it has at most that.
+
+Above a wide belly an armpit opens sideways, and so does the notch where a hanging sleeve is set in.
+"""
 
 Points = NDArray[np.float64]
 
@@ -61,7 +64,7 @@ def opened(mask: Mask) -> Mask:
 
 
 def notches(points: Points, *, share: float = _ARM, upwards: bool = False) -> list[Notch]:
-    """Return an outline's notches that open downwards, or those that do not, one for each bend.
+    """Return an outline's notches that open downwards, or ``upwards`` and sideways, one for each bend.
 
     ``share`` is the distance along the outline at which it bends, as a share of the garment's longer side.
     """
@@ -78,7 +81,7 @@ def notches(points: Points, *, share: float = _ARM, upwards: bool = False) -> li
     inwards = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0] > 0
     bisector = before + after
     down = bisector[:, 1] / np.maximum(np.hypot(bisector[:, 0], bisector[:, 1]), 1e-6)
-    good = np.flatnonzero((cosine > np.cos(_WIDEST)) & inwards & ((down > _DOWN) != upwards))
+    good = np.flatnonzero((cosine > np.cos(_WIDEST)) & inwards & (down <= _UP if upwards else down > _DOWN))
     found: list[Notch] = []
     taken = np.zeros(count, np.bool_)
     for index in good[np.argsort(-cosine[good], kind="stable")]:

@@ -22,6 +22,11 @@ _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
 _SLEEVE: Final = 0.02
 """Smallest sleeve, as a share of the garment's area."""
+_SIDEWAYS: Final = 0.35
+"""Notches with less of a downward direction are tried last."""
+_TEAR, _OUT = 0.05, 0.025
+"""A sleeve reaches beyond the trunk's edge just below its armpit: height of that edge and least reach, as shares of the
+garment's longer side."""
 _BELOW: Final = 0.05
 """Height below an armpit in which the trunk's width is measured, as a share of the garment's."""
 _ROUND: Final = 0.03
@@ -69,7 +74,7 @@ def trunk_of(shape: Upright) -> Trunk:
             notch for notch in found
             if (notch.x - shape.middle) * side > _NEAREST_PIT * height and notch.y < top + _LOWEST_PIT * height
         ]  # fmt: skip
-        for notch in sorted(own, key=lambda one: (one.small, abs(one.x - shape.middle))):
+        for notch in sorted(own, key=lambda one: (one.small, one.down < _SIDEWAYS, abs(one.x - shape.middle))):
             if _cut(trunk, side, notch, shape.middle, whole):
                 break
     _measure(trunk, top, height)
@@ -92,6 +97,10 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
     area, _, _, (left, _, width, _) = cv2.floodFill(cut, None, seed, 2, flags=4)
     if not _SLEEVE * whole <= area < 0.5 * whole or left <= middle < left + width:
         return False
+    first, last = edges(cut[row + 2 : row + 2 + round(_TEAR * SIZE)] == 1)
+    reach = left + width - 1 - last.min(initial=np.inf) if side == 1 else first.max(initial=0) - left
+    if len(first) and reach < _OUT * SIZE:
+        return False  # a tear in the trunk's edge
     trunk.sleeves[side] = cut == 2
     trunk.mask = cut == 1
     trunk.pits[side] = pit
