@@ -36,7 +36,7 @@ from preprocess.loading.outline.legs import are_crossed, crotch_of, is_long, leg
 from preprocess.loading.outline.notches import Notch, notches
 from preprocess.loading.outline.shoulders import arm_of
 from preprocess.loading.outline.sleeves import sleeve_points
-from preprocess.loading.outline.trunk import Trunk, corner, edge_at, trunk_of, usual_waist, waist
+from preprocess.loading.outline.trunk import Trunk, corner, edge_at, hem_of, trunk_of, usual_waist, waist
 from preprocess.loading.outline.upright import SIZE, XY, Upright, upright
 from schemas import NUM_KEYPOINTS, Garment, Keypoint
 
@@ -103,17 +103,16 @@ def _top(shape: Upright, *, dress: bool) -> Marks:
     for side in (1, -1):
         marks |= {_slot(left, side): place for left, place in _arm(trunk, side, upward).items()}
     marks |= _shoulders_without_sleeves(trunk, marks)
-    row = waist(trunk) if dress else None
-    for side in (1, -1):
-        hem = corner(trunk.mask, side * 0.8, 1.0)
-        if not dress:
-            marks[_slot(Keypoint.LEFT_HIP, side)] = hem
-            continue
+    hems = {side: hem for side in (1, -1) if (hem := hem_of(trunk, side)) is not None}
+    if not dress:
+        return marks | {_slot(Keypoint.LEFT_HIP, side): hem for side, hem in hems.items()}
+    row = waist(trunk)
+    usual = usual_waist(trunk, [marks[slot] for slot in _SHOULDERS if slot in marks])
+    for side, hem in hems.items():
         if row is not None:
             marks[_slot(Keypoint.LEFT_HIP, side)] = edge_at(trunk.mask, row, side)
-        else:
-            row_ = usual_waist(trunk)
-        marks[_slot(Keypoint.LEFT_KNEE, side)] = edge_at(trunk.mask, ((row if row is not None else row_) + hem[1]) / 2, side)
+        middle = ((usual if row is None else row) + hem[1]) / 2
+        marks[_slot(Keypoint.LEFT_KNEE, side)] = edge_at(trunk.mask, middle, side)
         marks[_slot(Keypoint.LEFT_ANKLE, side)] = hem
     return marks
 
@@ -124,6 +123,9 @@ def _arm(trunk: Trunk, side: int, upward: list[Notch]) -> Marks:
         return {}
     pit = trunk.pits[side]
     arm = arm_of(trunk, side, upward)
+    if arm is None:
+        del trunk.pits[side]
+        return {}
     marks = {Keypoint.LEFT_SHOULDER: arm.shoulder}
     if arm.cuff is not None:
         if pit.y - arm.shoulder[1] < _COVERING * trunk.half:

@@ -66,7 +66,7 @@ def _trunk(
     dip = float(rng.uniform(0.2, 0.6))
     pit = float(rng.uniform(0.75, 1.0))
     sweep = float(rng.uniform(0.0, 0.12))
-    dress = sketch.garment == "dress"
+    dress, waisted = sketch.garment == "dress", waist is not None
     middle = float(rng.uniform(2.1, 2.6))
     narrow = (waist if waist is not None else (1.0 + hem) / 2) if dress else 0.0
     for side in (1, -1):
@@ -95,6 +95,8 @@ def _trunk(
             between = (middle + bottom) / 2
             sketch.marks |= {_slot(HIP, side): (side * narrow, middle), _slot(ANKLE, side): corner}
             sketch.marks[_slot(KNEE, side)] = (side * (narrow + hem) / 2, between)
+            if not waisted:
+                sketch.hidden.add(_slot(HIP, side))
         else:
             sketch.marks[_slot(HIP, side)] = corner
 
@@ -112,6 +114,9 @@ def _sleeve(sketch: Sketch, rng: Rng, side: int, arm: tuple[float, float, float]
     elbow = root + length / 2 * upper
     end = elbow + length / 2 * lower
     _limb(sketch, side, [root, elbow, end], [thick, (thick + cuff) / 2, cuff])
+    # A hanging sleeve covers a short top's hem.
+    if cv2.pointPolygonTest(np.array(sketch.polygons[-1], np.float32), sketch.marks[_slot(HIP, side)], False) >= 0:
+        sketch.hidden.add(_slot(HIP, side))
     sketch.marks |= {_slot(ELBOW, side): (side * elbow[0], elbow[1]), _slot(WRIST, side): (side * end[0], end[1])}
 
 

@@ -16,10 +16,10 @@ _ARM: Final = 0.06
 """Distance along the outline at which the bend is measured, as a share of the garment's longer side."""
 _WIDEST: Final = np.deg2rad(150)
 """Widest angle of a notch."""
-_DOWN, _UP = 0.05, 0.35
-"""A notch opens downwards if its direction, a unit vector, has at least this part, and upwards if it has at most that.
-
-Above a wide belly an armpit opens sideways, and so does the notch where a hanging sleeve is set in.
+_DOWN, _UP = -0.45, 0.35
+"""Downward parts of a notch's direction, a unit vector: one that opens downwards has at least the first, one that opens
+upwards at most the second. Above a wide belly an armpit opens sideways, and so does the notch where a hanging sleeve is
+set in.
 """
 
 Points = NDArray[np.float64]

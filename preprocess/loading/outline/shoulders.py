@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from preprocess.loading.outline.arcs import corners, resampled
 from preprocess.loading.outline.notches import Notch
-from preprocess.loading.outline.trunk import Trunk, corner
+from preprocess.loading.outline.trunk import Trunk
 from preprocess.loading.outline.upright import XY
 
 LONG_SLEEVE: Final = 2.1
@@ -22,9 +22,11 @@ _LOW_PIT: Final = 1.8
 """An armpit lower than this below the shoulder belongs to a long sleeve that hangs or is folded."""
 _NECK: Final = 0.1
 """Where an arm's outline starts, right of the trunk's centre."""
-_HOOD: Final = 0.87
-"""A notch nearer to the neck than this lies below a hood or a collar; one farther out is where a sleeve is set in."""
-_SET_IN: Final = 1.3
+_COLLAR, _HOOD, _SET_IN = 0.65, 0.87, 1.3
+"""In widths of the armpit: a notch nearer to the neck than the first lies below a collar, one nearer than the second
+and far below the top below a hood; others, up to the third, are where a sleeve is set in."""
+_HIGH: Final = 0.45
+"""Least height of a hood."""
 _BEND: Final = np.deg2rad(150)
 """Widest angle of such a notch."""
 _OUTER: Final = 1.2
@@ -53,8 +55,8 @@ class Arm:
     """Middle of a short sleeve's end"""
 
 
-def arm_of(trunk: Trunk, side: int, upward: list[Notch]) -> Arm:
-    """Read an arm. ``upward`` are the outline's notches that do not open downwards."""
+def arm_of(trunk: Trunk, side: int, upward: list[Notch]) -> Arm | None:
+    """Read an arm, None if it is none. ``upward`` are the outline's notches that do not open downwards."""
     pit = trunk.pits[side]
     scale = np.array((side * trunk.half, trunk.half))
     origin = np.array((trunk.centre, pit.y))
@@ -68,7 +70,7 @@ def arm_of(trunk: Trunk, side: int, upward: list[Notch]) -> Arm:
     found = _read(points[order], [int(np.flatnonzero(order == notch.index)[0]) for notch in upward
                                   if notch.angle < _BEND and notch.index in order])  # fmt: skip
     if found is None:
-        return Arm(corner(trunk.mask, side * 1.0, -1.2), None)
+        return None
     places = [None if place is None else place @ back + origin for place in found]
     shoulder, cuff = ((float(place[0]), float(place[1])) if place is not None else None for place in places)
     assert shoulder is not None
@@ -86,9 +88,11 @@ def _read(arc: Points, upward: list[int]) -> tuple[Points, Points | None] | None
     tip = above + int(far[above:].argmax())
     long = bool(far[above:].max() > LONG_SLEEVE or pit[1] - arc[above, 1] > _LOW_PIT)
     start = int(arc[: above + 1, 1].argmin())
-    necks = [index for index in upward if start < index < tip and arc[index, 0] < _HOOD * pit[0]]
+    top = float(arc[start, 1])
+    necks = [index for index in upward if start < index < tip and arc[index, 0] < _HOOD * pit[0]
+             and (arc[index, 0] < _COLLAR * pit[0] or arc[index, 1] - top > _HIGH)]  # fmt: skip
     start = max(necks, default=start)
-    sets = [index for index in upward if start < index < tip and _HOOD * pit[0] <= arc[index, 0] < _SET_IN * pit[0]
+    sets = [index for index in upward if start < index < tip and _COLLAR * pit[0] <= arc[index, 0] < _SET_IN * pit[0]
             and arc[index, 1] < 0]  # fmt: skip
     if sets and (found := _set_in(arc, start, min(sets), long=long)):
         return found

@@ -14,21 +14,30 @@ from preprocess.loading.outline.arcs import corners
 from preprocess.loading.outline.notches import Notch, notches, opened, outline
 from preprocess.loading.outline.upright import SIZE, XY, Upright
 
-_LOWEST_PIT: Final = 0.8
-"""Lowest armpit, as a share of the garment's height."""
+_LOWEST_PIT, _LOWEST_SMALL = 0.83, 0.6
+"""Lowest armpit, and lowest one that is a small notch, as shares of the garment's height."""
 _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
 _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
-_SLEEVE: Final = 0.02
+_SLEEVE: Final = 0.012
 """Smallest sleeve, as a share of the garment's area."""
 _SIDEWAYS: Final = 0.35
-"""Notches with less of a downward direction are tried last."""
+"""Notches with less of a downward direction are tried last,"""
+_BELLY: Final = np.deg2rad(130)
+"""and only up to this angle: a waist is such a notch, too."""
 _TEAR, _OUT = 0.05, 0.025
 """A sleeve reaches beyond the trunk's edge just below its armpit: height of that edge and least reach, as shares of the
 garment's longer side."""
 _BELOW: Final = 0.05
 """Height below an armpit in which the trunk's width is measured, as a share of the garment's."""
+_COVERED: Final = 0.018
+"""A hem that is not farther below its armpit than this, as a share of the garment's longer side, is behind the sleeve."""
+_VENT, _HEM = 0.25, 0.7
+"""Where a notch in the hem shows that a sleeve reaches below it: beyond the middle, and low in the trunk."""
+_BELOW_HEM: Final = np.deg2rad(145)
+_REACHES: Final = 0.05
+"""Least distance of such a sleeve's end from the hem's corner, as a share of the garment's longer side."""
 _ROUND: Final = 0.03
 """Height of a hem's rounded corner, in the same share."""
 _EDGE: Final = 0.1
@@ -50,6 +59,8 @@ class Trunk:
     mask: Mask
     points: NDArray[np.float64]
     """The whole garment's outline"""
+    notches: list[Notch]
+    """Of that outline, downwards and sideways"""
     pits: dict[int, Notch]
     """Side (1 is the wearer's left) → armpit, where there is a sleeve"""
     sleeves: dict[int, Mask]
@@ -65,14 +76,16 @@ def trunk_of(shape: Upright) -> Trunk:
     mask = opened(shape.mask)
     rows = np.flatnonzero(mask.any(axis=1))
     top, height = int(rows[0]), int(rows[-1] - rows[0] + 1)
-    trunk = Trunk(mask, outline(mask), {}, {})
+    trunk = Trunk(mask, outline(mask), [], {}, {})
     # Near a short sleeve that hangs steeply a notch is small.
-    found = [*notches(trunk.points), *notches(trunk.points, share=_SMALL)]
+    trunk.notches = found = [*notches(trunk.points), *notches(trunk.points, share=_SMALL)]
     whole = cv2.countNonZero(mask.view(np.uint8))
     for side in (1, -1):
         own = [
             notch for notch in found
-            if (notch.x - shape.middle) * side > _NEAREST_PIT * height and notch.y < top + _LOWEST_PIT * height
+            if (notch.x - shape.middle) * side > _NEAREST_PIT * height
+            and notch.y < top + (_LOWEST_SMALL if notch.small else _LOWEST_PIT) * height
+            and (notch.down >= _SIDEWAYS or notch.angle < _BELLY)
         ]  # fmt: skip
         for notch in sorted(own, key=lambda one: (one.small, one.down < _SIDEWAYS, abs(one.x - shape.middle))):
             if _cut(trunk, side, notch, shape.middle, whole):
@@ -88,6 +101,8 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
     inside = row - 2 - int(above[0]) + 1 if len(above) else 0
     cut = trunk.mask.view(np.uint8).copy()
     cut[max(0, inside - 2) : row + 2, column : column + 2] = 0
+    # A notch that opens sideways has the trunk below it.
+    cut[row - 1 : row + 2, min(column, column + 4 * side) : max(column, column + 4 * side) + 1] = 0
     beside = column + 2 if side == 1 else column - 1
     near = np.flatnonzero(cut[inside:row, beside])
     if not len(near):
@@ -110,7 +125,7 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
 def _measure(trunk: Trunk, top: int, height: int) -> None:
     """Find the trunk's centre and width below the armpits."""
     filled = np.flatnonzero(trunk.mask.any(axis=1))
-    row = max(pit.y for pit in trunk.pits.values()) if trunk.pits else top + 0.3 * height
+    row = max(pit.y for pit in trunk.pits.values()) if trunk.pits else top + 0.38 * height
     # Beside a cropped top a hanging sleeve meets the hem.
     low = min(round(max(row + 2, top + 0.2 * height)), int(filled[-1]) - 3)
     first, last = edges(trunk.mask[low : min(low + round(_BELOW * height), int(filled[-1])) + 1])
@@ -143,6 +158,39 @@ def corner(mask: Mask, x: float, y: float) -> XY:
     points = outline(mask)
     far = points @ np.array((x, y))
     return float(points[far.argmax(), 0]), float(points[far.argmax(), 1])
+
+
+def hem_of(trunk: Trunk, side: int) -> XY | None:
+    """Return the hem's corner, None if a sleeve covers it.
+
+    Where a folded sleeve reaches below the hem, the corner is where the trunk's edge would meet the hem.
+    """
+    found = corner(trunk.mask, side * 0.8, 1.0)
+    if side in trunk.pits and found[1] - trunk.pits[side].y < _COVERED * SIZE:
+        return None
+    rows = np.flatnonzero(trunk.mask.any(axis=1))
+    top, height = int(rows[0]), len(rows)
+    below = {one: _hem_notch(trunk, one, top + _HEM * height) for one in (side, -side)}
+    notch, other = below[side], below[-side] or corner(trunk.mask, -side * 0.8, 1.0)
+    start = trunk.pits[side].y + 3 if side in trunk.pits else top + 0.35 * height
+    at = np.arange(round(start), round(top + _HEM * height))
+    if not notch or len(at) < 8 or notch[0] == other[0]:
+        return found
+    edge = edges(trunk.mask)[1 if side == 1 else 0][at]
+    slope, base = (float(part) for part in np.polyfit(at, edge, 1))
+    steep = (notch[1] - other[1]) / (notch[0] - other[0])
+    y = (other[1] + steep * (base - other[0])) / max(1 - steep * slope, 0.2)
+    x = base + slope * y
+    return (x, y) if np.hypot(x - found[0], y - found[1]) > _REACHES * SIZE else found
+
+
+def _hem_notch(trunk: Trunk, side: int, top: float) -> XY | None:
+    """Return the notch on a side of the hem where something reaches below it."""
+    found = [notch for notch in trunk.notches if not notch.small and notch not in trunk.pits.values()
+             and (notch.x - trunk.centre) * side > _VENT * trunk.half and notch.y > top
+             and notch.angle < _BELOW_HEM and notch.down > _SIDEWAYS]  # fmt: skip
+    lowest = max(found, key=lambda one: one.y, default=None)
+    return (lowest.x, lowest.y) if lowest else None
 
 
 def edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -183,7 +231,11 @@ def waist(trunk: Trunk) -> float | None:
     return float(start + row)
 
 
-def usual_waist(trunk: Trunk) -> float:
+def usual_waist(trunk: Trunk, shoulders: list[XY]) -> float:
     """Return the row where a waist usually is, for a dress whose outline shows none."""
     rows = np.flatnonzero(trunk.mask.any(axis=1))
-    return min(float(rows[0]) + _WAIST_BELOW * trunk.half, rows[0] + 0.6 * len(rows))
+    row, half = float(rows[0]), trunk.half
+    if len(shoulders) == 2:
+        (x, y), (other, low) = shoulders
+        row, half = (y + low) / 2, (x - other) / 2
+    return min(row + _WAIST_BELOW * half, rows[0] + 0.6 * len(rows))
