@@ -34,6 +34,7 @@ from preprocess.faults import Fault
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.legs import are_crossed, crotch_of, is_long, leg_points, skirt_points
 from preprocess.loading.outline.notches import Notch, notches
+from preprocess.loading.outline.plausibility import confidence
 from preprocess.loading.outline.shoulders import arm_of
 from preprocess.loading.outline.sleeves import sleeve_points
 from preprocess.loading.outline.trunk import Trunk, corner, edge_at, hem_of, trunk_of, usual_waist, waist
@@ -53,14 +54,6 @@ _COVERING: Final = 1.65
 """An armpit lower than this below its shoulder, in half trunk widths, lies below a sleeve folded over the trunk."""
 _OWN_SIDE: Final = 0.3
 """Least distance of a shoulder from the trunk's centre, in half trunk widths."""
-_SYMMETRIC: Final = 0.8
-"""Symmetry of an ordinary garment, an IoU."""
-_ONE_SIDED: Final = 0.6
-"""Factor of the confidence for a slot that one side alone has."""
-_UNEVEN: Final = 0.06
-"""Distance of a point from the other side's mirror image that is ordinary, as a share of the garment's size."""
-_NARROW, _FLAT, _COLLAPSED = 0.1, 0.15, 0.3
-"""Least distance of left and right, of upper and lower points, in the same share; factor of the confidence below."""
 _LOWER_SHOULDER: Final = 0.4
 """A side whose upper corner lies lower than the other's by this, in half trunk widths, has no shoulder."""
 
@@ -76,7 +69,8 @@ def landmarks(mask: Mask, garment: Garment) -> Points:
 def estimate(mask: Mask, garment: Garment) -> tuple[Points, float]:
     """Return the points, and how well the outline shows them, in [0, 1]."""
     shape = upright(mask)
-    marks = _lower(shape) if garment == "lower" else _top(shape, dress=garment == "dress")
+    trunk = None if garment == "lower" else trunk_of(shape)
+    marks = _lower(shape) if trunk is None else _top(trunk, dress=garment == "dress")
     points = np.zeros((NUM_KEYPOINTS, 3))
     box = box_of(mask)
     assert box is not None, "a mask without a garment"
@@ -88,7 +82,7 @@ def estimate(mask: Mask, garment: Garment) -> tuple[Points, float]:
             min(max(y, float(rows.start)), rows.stop - 1.0),
             1.0,
         )
-    return points, _confidence(shape, marks, garment)
+    return points, confidence(shape, trunk, marks, garment)
 
 
 def note_of(confidence: float) -> tuple[Fault, ...]:
@@ -96,8 +90,7 @@ def note_of(confidence: float) -> tuple[Fault, ...]:
     return (Fault.UNSURE_LANDMARKS,) if confidence < UNSURE else ()
 
 
-def _top(shape: Upright, *, dress: bool) -> Marks:
-    trunk = trunk_of(shape)
+def _top(trunk: Trunk, *, dress: bool) -> Marks:
     marks: Marks = {}
     upward = notches(trunk.points, share=_FINE, upwards=True)
     for side in (1, -1):
@@ -166,23 +159,3 @@ def _lower(shape: Upright) -> Marks:
 def _slot(left: Keypoint, side: int) -> Keypoint:
     """Return the slot of the wearer's left (side 1) or right."""
     return left if side == 1 else left.mirrored
-
-
-def _confidence(shape: Upright, marks: Marks, garment: Garment) -> float:
-    """Return how far the points agree with a garment's build, in [0, 1]."""
-    sure = shape.whole * min(1.0, shape.symmetry / _SYMMETRIC)
-    for left in (slot for slot in Keypoint if slot.mirrored > slot):
-        if (left in marks) != (left.mirrored in marks):
-            sure *= _ONE_SIDED
-        elif left in marks:
-            (x, y), (other, low) = marks[left], marks[left.mirrored]
-            apart = np.hypot(x + other - 2 * shape.middle, y - low) / SIZE
-            sure *= 1 - min(1.0, max(0.0, float(apart) - _UNEVEN))
-            sure *= 1.0 if x - other > _NARROW * SIZE else _COLLAPSED
-    upper, lower = (Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE) if garment == "lower" else (_SHOULDER, Keypoint.LEFT_HIP)
-    sides = [(marks[a], marks[b]) for a, b in ((upper, lower), (upper.mirrored, lower.mirrored))
-             if a in marks and b in marks]  # fmt: skip
-    if garment == "lower" and not sides:
-        lower = Keypoint.LEFT_ANKLE
-        sides = [(marks[upper], marks[lower])] if lower in marks else []
-    return sure if sides and all(b[1] - a[1] > _FLAT * SIZE for a, b in sides) else sure * _COLLAPSED

@@ -31,6 +31,9 @@ _BEND: Final = np.deg2rad(150)
 """Widest angle of such a notch."""
 _OUTER: Final = 1.2
 """Length of a long sleeve's outer edge that is looked at."""
+_FILLET: Final = 2
+"""Points of the outline that a notch's rounded corner has."""
+_HOODED: Final = 0.8
 _SAMPLES: Final = 48
 _SPARE: Final = 1.3
 """A corner that makes the fit better by less than this factor is none."""
@@ -53,6 +56,17 @@ class Arm:
     shoulder: XY
     cuff: XY | None
     """Middle of a short sleeve's end"""
+    bend: float
+    """How far the outline turns at the shoulder, radians; it tells little where that is small"""
+
+
+@dataclass(frozen=True)
+class Read:
+    """The same in an arm's own units."""
+
+    shoulder: Points
+    cuff: Points | None
+    bend: float
 
 
 def arm_of(trunk: Trunk, side: int, upward: list[Notch]) -> Arm | None:
@@ -71,14 +85,15 @@ def arm_of(trunk: Trunk, side: int, upward: list[Notch]) -> Arm | None:
                                   if notch.angle < _BEND and notch.index in order])  # fmt: skip
     if found is None:
         return None
-    places = [None if place is None else place @ back + origin for place in found]
-    shoulder, cuff = ((float(place[0]), float(place[1])) if place is not None else None for place in places)
-    assert shoulder is not None
-    return Arm(shoulder, cuff)
+    x, y = found.shoulder @ back + origin
+    if found.cuff is None:
+        return Arm((float(x), float(y)), None, found.bend)
+    cuff = found.cuff @ back + origin
+    return Arm((float(x), float(y)), (float(cuff[0]), float(cuff[1])), found.bend)
 
 
-def _read(arc: Points, upward: list[int]) -> tuple[Points, Points | None] | None:
-    """Return (shoulder, cuff) from the outline between neck and armpit."""
+def _read(arc: Points, upward: list[int]) -> Read | None:
+    """Return what is known from the outline between neck and armpit."""
     pit = arc[-1]
     beyond = np.flatnonzero(arc[:, 0] >= pit[0])
     if len(arc) < 12 or not len(beyond) or beyond[0] == 0:
@@ -91,22 +106,23 @@ def _read(arc: Points, upward: list[int]) -> tuple[Points, Points | None] | None
     top = float(arc[start, 1])
     necks = [index for index in upward if start < index < tip and arc[index, 0] < _HOOD * pit[0]
              and (arc[index, 0] < _COLLAR * pit[0] or arc[index, 1] - top > _HIGH)]  # fmt: skip
-    start = max(necks, default=start)
+    start = max(necks, default=start - _FILLET) + _FILLET
     sets = [index for index in upward if start < index < tip and _COLLAR * pit[0] <= arc[index, 0] < _SET_IN * pit[0]
             and arc[index, 1] < 0]  # fmt: skip
     if sets and (found := _set_in(arc, start, min(sets), long=long)):
         return found
     if long:
-        away = np.flatnonzero(far[above:] > _OUTER)
+        away = np.flatnonzero(far[above:] > (_HOODED if necks else _OUTER))
         part = resampled(arc[start : above + int(away[0]) + 1] if len(away) else arc[start:], _SAMPLES)
         (first,), _ = corners(part, 1, _prior(part, arc[above], 1))
-        return part[first], None
+        return Read(part[first], None, _turn(part[first] - part[0], part[-1] - part[first]))
     part = resampled(arc[start:], _SAMPLES)
     (first, *cuff), error = corners(part, 3, _prior(part, arc[above], 3))
     (other, outer), worse = corners(part, 2, _prior(part, arc[above], 2))
     if _is_spare(part[[first, *cuff, -1]], error, worse):
         first, cuff = other, [outer, len(part) - 1]
-    return part[first], part[cuff].mean(axis=0)
+    bend = _turn(part[first] - part[0], part[cuff[0]] - part[first])
+    return Read(part[first], part[cuff].mean(axis=0), bend)
 
 
 def _is_spare(polygon: Points, error: float, worse: float) -> bool:
@@ -120,7 +136,7 @@ def _turn(one: Points, other: Points) -> float:
     return float(np.arctan2(one[0] * other[1] - one[1] * other[0], one @ other))
 
 
-def _set_in(arc: Points, start: int, notch: int, *, long: bool) -> tuple[Points, Points | None] | None:
+def _set_in(arc: Points, start: int, notch: int, *, long: bool) -> Read | None:
     """Read an arm whose sleeve's outline starts at a notch: the shoulder is the corner before it, None if it has none."""
     chord = arc[notch] - arc[start]
     beside = (arc[start : notch + 1] - arc[start]) @ np.array((chord[1], -chord[0]))
@@ -128,14 +144,14 @@ def _set_in(arc: Points, start: int, notch: int, *, long: bool) -> tuple[Points,
         return None
     shoulder = arc[start + int(beside.argmax())]
     if long:
-        return shoulder, None
+        return Read(shoulder, None, np.pi / 2)
     part = resampled(arc[notch:], _SAMPLES)
     near = np.where(np.hypot(*(part - part[0]).T) < _SHORTEST, np.inf, 0.0)
     cuff, error = corners(part, 2, np.stack([near, near]))
     (outer,), worse = corners(part, 1, near[None])
     if _is_spare(part[[0, *cuff, -1]], error, worse):
         cuff = [outer, len(part) - 1]
-    return shoulder, part[cuff].mean(axis=0)
+    return Read(shoulder, part[cuff].mean(axis=0), np.pi / 2)
 
 
 def _prior(part: Points, usual: Points, count: int) -> Points:

@@ -14,10 +14,12 @@ from preprocess.loading.outline.arcs import corners
 from preprocess.loading.outline.notches import Notch, notches, opened, outline
 from preprocess.loading.outline.upright import SIZE, XY, Upright
 
-_LOWEST_PIT, _LOWEST_SMALL = 0.83, 0.6
+_LOWEST_PIT, _LOWEST_SMALL = 0.85, 0.6
 """Lowest armpit, and lowest one that is a small notch, as shares of the garment's height."""
 _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
+_NEAREST_LOW: Final = 0.22
+"""The same for one in the lower half, as a share of the width at half height."""
 _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
 _SLEEVE: Final = 0.012
@@ -80,10 +82,13 @@ def trunk_of(shape: Upright) -> Trunk:
     # Near a short sleeve that hangs steeply a notch is small.
     trunk.notches = found = [*notches(trunk.points), *notches(trunk.points, share=_SMALL)]
     whole = cv2.countNonZero(mask.view(np.uint8))
+    first, last = edges(mask)
+    middle_row = top + height // 2
+    wide = float(last[middle_row] - first[middle_row])
     for side in (1, -1):
         own = [
             notch for notch in found
-            if (notch.x - shape.middle) * side > _NEAREST_PIT * height
+            if (notch.x - shape.middle) * side > (_NEAREST_PIT * height if notch.y < middle_row else _NEAREST_LOW * wide)
             and notch.y < top + (_LOWEST_SMALL if notch.small else _LOWEST_PIT) * height
             and (notch.down >= _SIDEWAYS or notch.angle < _BELLY)
         ]  # fmt: skip
@@ -170,7 +175,7 @@ def hem_of(trunk: Trunk, side: int) -> XY | None:
         return None
     rows = np.flatnonzero(trunk.mask.any(axis=1))
     top, height = int(rows[0]), len(rows)
-    below = {one: _hem_notch(trunk, one, top + _HEM * height) for one in (side, -side)}
+    below = {one: hem_notch(trunk, one) for one in (side, -side)}
     notch, other = below[side], below[-side] or corner(trunk.mask, -side * 0.8, 1.0)
     start = trunk.pits[side].y + 3 if side in trunk.pits else top + 0.35 * height
     at = np.arange(round(start), round(top + _HEM * height))
@@ -184,8 +189,10 @@ def hem_of(trunk: Trunk, side: int) -> XY | None:
     return (x, y) if np.hypot(x - found[0], y - found[1]) > _REACHES * SIZE else found
 
 
-def _hem_notch(trunk: Trunk, side: int, top: float) -> XY | None:
-    """Return the notch on a side of the hem where something reaches below it."""
+def hem_notch(trunk: Trunk, side: int) -> XY | None:
+    """Return the notch on a side of the hem where something reaches below it, None if nothing does."""
+    rows = np.flatnonzero(trunk.mask.any(axis=1))
+    top = float(rows[0] + _HEM * len(rows))
     found = [notch for notch in trunk.notches if not notch.small and notch not in trunk.pits.values()
              and (notch.x - trunk.centre) * side > _VENT * trunk.half and notch.y > top
              and notch.angle < _BELOW_HEM and notch.down > _SIDEWAYS]  # fmt: skip
