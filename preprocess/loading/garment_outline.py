@@ -50,8 +50,9 @@ _SHOULDER: Final = Keypoint.LEFT_SHOULDER
 _SHOULDERS: Final = (Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER)
 _FINE: Final = 0.03
 """Size of the notches beside a neck, as a share of the garment's."""
-_COVERING: Final = 1.65
-"""An armpit lower than this below its shoulder, in half trunk widths, lies below a sleeve folded over the trunk."""
+_COVERING, _BESIDE = 1.65, 0.7
+"""Of a sleeve folded over the trunk little lies beside it: lowest armpit below the shoulder and least width beyond it of
+sleeves that are not, in half trunk widths."""
 _OWN_SIDE: Final = 0.3
 """Least distance of a shoulder from the trunk's centre, in half trunk widths."""
 _LOWER_SHOULDER: Final = 0.4
@@ -121,7 +122,8 @@ def _arm(trunk: Trunk, side: int, upward: list[Notch]) -> Marks:
         return {}
     marks = {Keypoint.LEFT_SHOULDER: arm.shoulder}
     if arm.cuff is not None:
-        if pit.y - arm.shoulder[1] < _COVERING * trunk.half:
+        narrow = np.count_nonzero(trunk.sleeves[side].any(axis=0)) < _BESIDE * trunk.half
+        if not (narrow and pit.y - arm.shoulder[1] > _COVERING * trunk.half):
             marks[Keypoint.LEFT_ELBOW] = arm.cuff
     elif found := sleeve_points(trunk.sleeves[side], arm.shoulder, (pit.x, pit.y), trunk.half, side):
         marks[Keypoint.LEFT_ELBOW], marks[Keypoint.LEFT_WRIST] = found

@@ -22,7 +22,7 @@ _HOURGLASS: Final = 0.85
 """Width of crossed legs where they cross, against the ends, as a share."""
 _SLIM, _WIDER = 0.62, 0.95
 """Width of crossed legs without a gap where they cross, as shares of that at the hips and at the ends."""
-_MIDDLE, _SLIT = 0.05, 0.02
+_MIDDLE, _SLIT = 0.03, 0.014
 """Half the width of a hem's middle, and the least height of a slit there, in shares of width and height."""
 _DEEP: Final = 1.5
 """Least length of a leg whose middle line leads to its end, in widths."""
@@ -85,7 +85,7 @@ def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
     waist = corner(shape.mask, side * 1.0, -1.0)
     rows = np.flatnonzero(leg.any(axis=1))
     deep = rows[-1] - rows[0] > _DEEP * np.count_nonzero(leg.any(axis=0))
-    root = float(np.flatnonzero(leg[rows[0] + 2]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
+    root = float(np.flatnonzero(leg[rows[2]]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
     end = end_of(leg, root, fitted=(0.3, 0.9)) if deep else _hem_of(leg)
     knee = waist[1] + _KNEE * (end[1] - waist[1])
     columns = np.flatnonzero(_side(shape.mask, crotch, side)[round(knee)])

@@ -23,9 +23,9 @@ _COLLAPSED: Final = 0.3
 """Factor for points that cannot be a garment's."""
 _NARROW, _FLAT = 0.1, 0.15
 """Least distance of left and right, of upper and lower points, as a share of the garment's size."""
-_LEVEL, _TILTED = 0.011, 0.012
+_LEVEL, _TILTED = 0.03, 0.02
 """Usual difference of the two shoulders' heights above the hem, and what more makes the confidence zero, in that share."""
-_OFF_PIT: Final = 0.2
+_OFF_PIT: Final = 0.4
 """Farthest shoulder from the armpit's column, in half trunk widths."""
 _SHOULDER, _ELBOW, _WRIST = Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST
 _HIP, _KNEE, _ANKLE = Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE

@@ -18,8 +18,6 @@ from preprocess.loading.outline.upright import XY
 
 LONG_SLEEVE: Final = 2.1
 """Least distance of a long sleeve's end from the shoulder, in half trunk widths."""
-_LOW_PIT: Final = 1.8
-"""An armpit lower than this below the shoulder belongs to a long sleeve that hangs or is folded."""
 _NECK: Final = 0.1
 """Where an arm's outline starts, right of the trunk's centre."""
 _COLLAR, _HOOD, _SET_IN = 0.65, 0.87, 1.3
@@ -37,6 +35,8 @@ _HOODED: Final = 0.8
 _SAMPLES: Final = 48
 _SPARE: Final = 1.3
 """A corner that makes the fit better by less than this factor is none."""
+_CUFF: Final = 0.3
+"""Least width of a sleeve's end."""
 _SQUARE: Final = np.deg2rad(35)
 """Least turn at a cuff's corners."""
 _SHORTEST: Final = 0.35
@@ -101,7 +101,7 @@ def _read(arc: Points, upward: list[int]) -> Read | None:
     above = int(beyond[0])
     far = np.hypot(*(arc - arc[above]).T)
     tip = above + int(far[above:].argmax())
-    long = bool(far[above:].max() > LONG_SLEEVE or pit[1] - arc[above, 1] > _LOW_PIT)
+    long = bool(far[above:].max() > LONG_SLEEVE)
     start = int(arc[: above + 1, 1].argmin())
     top = float(arc[start, 1])
     necks = [index for index in upward if start < index < tip and arc[index, 0] < _HOOD * pit[0]
@@ -128,7 +128,8 @@ def _read(arc: Points, upward: list[int]) -> Read | None:
 def _is_spare(polygon: Points, error: float, worse: float) -> bool:
     """Return whether a sleeve's last corner is none: the end of a steep short sleeve reaches the armpit itself."""
     before, along, after = np.diff(polygon, axis=0)
-    return worse < _SPARE * error or _turn(before, along) < _SQUARE or _turn(along, after) < _SQUARE
+    short = bool(np.hypot(*(polygon[-2] - polygon[-3])) < _CUFF)
+    return short or worse < _SPARE * error or _turn(before, along) < _SQUARE or _turn(along, after) < _SQUARE
 
 
 def _turn(one: Points, other: Points) -> float:

@@ -18,12 +18,10 @@ _LOWEST_PIT, _LOWEST_SMALL = 0.85, 0.6
 """Lowest armpit, and lowest one that is a small notch, as shares of the garment's height."""
 _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
-_NEAREST_LOW: Final = 0.22
-"""The same for one in the lower half, as a share of the width at half height."""
 _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
-_SLEEVE: Final = 0.012
-"""Smallest sleeve, as a share of the garment's area."""
+_SLEEVE: Final = (0.012, 0.32)
+"""Smallest and largest sleeve, as shares of the garment's area."""
 _SIDEWAYS: Final = 0.35
 """Notches with less of a downward direction are tried last,"""
 _BELLY: Final = np.deg2rad(130)
@@ -33,7 +31,7 @@ _TEAR, _OUT = 0.05, 0.025
 garment's longer side."""
 _BELOW: Final = 0.05
 """Height below an armpit in which the trunk's width is measured, as a share of the garment's."""
-_COVERED: Final = 0.018
+_COVERED: Final = 0.008
 """A hem that is not farther below its armpit than this, as a share of the garment's longer side, is behind the sleeve."""
 _VENT, _HEM = 0.25, 0.7
 """Where a notch in the hem shows that a sleeve reaches below it: beyond the middle, and low in the trunk."""
@@ -82,13 +80,10 @@ def trunk_of(shape: Upright) -> Trunk:
     # Near a short sleeve that hangs steeply a notch is small.
     trunk.notches = found = [*notches(trunk.points), *notches(trunk.points, share=_SMALL)]
     whole = cv2.countNonZero(mask.view(np.uint8))
-    first, last = edges(mask)
-    middle_row = top + height // 2
-    wide = float(last[middle_row] - first[middle_row])
     for side in (1, -1):
         own = [
             notch for notch in found
-            if (notch.x - shape.middle) * side > (_NEAREST_PIT * height if notch.y < middle_row else _NEAREST_LOW * wide)
+            if (notch.x - shape.middle) * side > _NEAREST_PIT * height
             and notch.y < top + (_LOWEST_SMALL if notch.small else _LOWEST_PIT) * height
             and (notch.down >= _SIDEWAYS or notch.angle < _BELLY)
         ]  # fmt: skip
@@ -115,7 +110,7 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
     seed = beside, inside + int(near[len(near) // 2])
     # What is reached from the outer side of the cut is the sleeve, unless it is all.
     area, _, _, (left, _, width, _) = cv2.floodFill(cut, None, seed, 2, flags=4)
-    if not _SLEEVE * whole <= area < 0.5 * whole or left <= middle < left + width:
+    if not _SLEEVE[0] * whole <= area < _SLEEVE[1] * whole or left <= middle < left + width:
         return False
     first, last = edges(cut[row + 2 : row + 2 + round(_TEAR * SIZE)] == 1)
     reach = left + width - 1 - last.min(initial=np.inf) if side == 1 else first.max(initial=0) - left
