@@ -32,13 +32,14 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import box_of
 from preprocess.faults import Fault
 from preprocess.formats.images import Mask
+from preprocess.loading.outline.hems import hem_of, usual_waist, waist
 from preprocess.loading.outline.legs import are_crossed, crotch_of, is_long, leg_points, skirt_points
-from preprocess.loading.outline.notches import Notch, notches
+from preprocess.loading.outline.notches import Notch, notches, outline
 from preprocess.loading.outline.plausibility import confidence
 from preprocess.loading.outline.shoulders import arm_of
 from preprocess.loading.outline.sleeves import sleeve_points
-from preprocess.loading.outline.trunk import Trunk, corner, edge_at, hem_of, trunk_of, usual_waist, waist
-from preprocess.loading.outline.upright import SIZE, XY, Upright, upright
+from preprocess.loading.outline.trunk import Trunk, corner, trunk_of
+from preprocess.loading.outline.upright import XY, Upright, upright
 from schemas import NUM_KEYPOINTS, Garment, Keypoint
 
 Points = NDArray[np.float64]
@@ -51,8 +52,8 @@ _SHOULDERS: Final = (Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER)
 _FINE: Final = 0.03
 """Size of the notches beside a neck, as a share of the garment's."""
 _COVERING, _BESIDE = 1.65, 0.7
-"""Of a sleeve folded over the trunk little lies beside it: lowest armpit below the shoulder and least width beyond it of
-sleeves that are not, in half trunk widths."""
+"""Of a sleeve folded over the trunk little lies beside it: lowest armpit below the shoulder and least width
+beyond the armpit of sleeves that are not, in half trunk widths."""
 _OWN_SIDE: Final = 0.3
 """Least distance of a shoulder from the trunk's centre, in half trunk widths."""
 _LOWER_SHOULDER: Final = 0.4
@@ -104,9 +105,9 @@ def _top(trunk: Trunk, *, dress: bool) -> Marks:
     usual = usual_waist(trunk, [marks[slot] for slot in _SHOULDERS if slot in marks])
     for side, hem in hems.items():
         if row is not None:
-            marks[_slot(Keypoint.LEFT_HIP, side)] = edge_at(trunk.mask, row, side)
+            marks[_slot(Keypoint.LEFT_HIP, side)] = trunk.edge_at(row, side)
         middle = ((usual if row is None else row) + hem[1]) / 2
-        marks[_slot(Keypoint.LEFT_KNEE, side)] = edge_at(trunk.mask, middle, side)
+        marks[_slot(Keypoint.LEFT_KNEE, side)] = trunk.edge_at(middle, side)
         marks[_slot(Keypoint.LEFT_ANKLE, side)] = hem
     return marks
 
@@ -133,7 +134,7 @@ def _arm(trunk: Trunk, side: int, upward: list[Notch]) -> Marks:
 def _shoulders_without_sleeves(trunk: Trunk, marks: Marks) -> Marks:
     """Return the upper corners on the sides without a sleeve, unless one lies low or on the other side."""
     found: Marks = {}
-    corners = {side: corner(trunk.mask, side * 1.0, -1.2) for side in (1, -1) if side not in trunk.pits}
+    corners = {side: corner(trunk.body, side * 1.0, -1.2) for side in (1, -1) if side not in trunk.pits}
     known = [*corners.values(), *(marks[slot] for slot in marks if slot in _SHOULDERS)]
     # Of a garment that leans one shoulder is lower.
     highest = min(y + trunk.lean * x for x, y in known)
@@ -147,9 +148,10 @@ def _shoulders_without_sleeves(trunk: Trunk, marks: Marks) -> Marks:
 def _lower(shape: Upright) -> Marks:
     crotch, long = crotch_of(shape), is_long(shape.mask)
     marks: Marks = {}
+    points, crossed = outline(shape.mask), are_crossed(shape, crotch)
     for side in (1, -1):
-        marks[_slot(Keypoint.LEFT_HIP, side)] = corner(shape.mask, side * 1.0, -1.0)
-        if are_crossed(shape, crotch):
+        marks[_slot(Keypoint.LEFT_HIP, side)] = corner(points, side * 1.0, -1.0)
+        if crossed:
             continue  # which leg is whose is not on the outline
         middle, end = leg_points(shape, crotch, side) if crotch else skirt_points(shape.mask, side)
         if long:

@@ -9,7 +9,7 @@ import numpy as np
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.notches import Notch, notches, outline
 from preprocess.loading.outline.sleeves import end_of
-from preprocess.loading.outline.trunk import corner, edge_at, edges
+from preprocess.loading.outline.trunk import corner, edges
 from preprocess.loading.outline.upright import XY, Upright
 
 _LONG: Final = 1.9
@@ -57,7 +57,8 @@ def _slit(shape: Upright) -> Notch | None:
 
 def is_long(mask: Mask) -> bool:
     """Return whether a lower garment has points below its knees."""
-    left, right = corner(mask, 1.0, -1.0), corner(mask, -1.0, -1.0)
+    points = outline(mask)
+    left, right = corner(points, 1.0, -1.0), corner(points, -1.0, -1.0)
     rows = np.flatnonzero(mask.any(axis=1))
     return len(rows) > _LONG * max(left[0] - right[0], 1.0)
 
@@ -82,7 +83,7 @@ def are_crossed(shape: Upright, crotch: Notch | None) -> bool:
 def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
     """Return (middle, end) of a leg."""
     leg = _leg(shape, crotch, side)
-    waist = corner(shape.mask, side * 1.0, -1.0)
+    waist = corner(outline(shape.mask), side * 1.0, -1.0)
     rows = np.flatnonzero(leg.any(axis=1))
     deep = rows[-1] - rows[0] > _DEEP * np.count_nonzero(leg.any(axis=0))
     root = float(np.flatnonzero(leg[rows[2]]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
@@ -94,9 +95,10 @@ def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
 
 def skirt_points(mask: Mask, side: int) -> tuple[XY, XY]:
     """Return (middle, hem) of a skirt's edge."""
-    hem = corner(mask, side * 1.0, 1.0)
-    waist = corner(mask, side * 1.0, -1.0)
-    return edge_at(mask, (waist[1] + hem[1]) / 2, side), hem
+    points = outline(mask)
+    hem, waist = corner(points, side * 1.0, 1.0), corner(points, side * 1.0, -1.0)
+    row = (waist[1] + hem[1]) / 2
+    return (float(edges(mask)[1 if side == 1 else 0][round(row)]), row), hem
 
 
 def _side(mask: Mask, crotch: Notch, side: int) -> Mask:
@@ -118,7 +120,8 @@ def _side(mask: Mask, crotch: Notch, side: int) -> Mask:
 
 def _hem_of(leg: Mask) -> XY:
     """Return the middle of a short leg's hem, between its two lower corners."""
-    (x, y), (other, low) = corner(leg, 0.8, 1.0), corner(leg, -0.8, 1.0)
+    points = outline(leg)
+    (x, y), (other, low) = corner(points, 0.8, 1.0), corner(points, -0.8, 1.0)
     return (x + other) / 2, (y + low) / 2
 
 

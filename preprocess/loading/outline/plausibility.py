@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from preprocess.loading.outline.trunk import Trunk, hem_notch
+from preprocess.loading.outline.hems import hem_notch
+from preprocess.loading.outline.trunk import Trunk
 from preprocess.loading.outline.upright import SIZE, XY, Upright
 from schemas import Garment, Keypoint
 
@@ -24,7 +25,8 @@ _COLLAPSED: Final = 0.3
 _NARROW, _FLAT = 0.1, 0.15
 """Least distance of left and right, of upper and lower points, as a share of the garment's size."""
 _LEVEL, _TILTED = 0.03, 0.02
-"""Usual difference of the two shoulders' heights above the hem, and what more makes the confidence zero, in that share."""
+"""Usual difference of the two shoulders' heights above the hem, and what more makes the confidence zero, in that
+share."""
 _OFF_PIT: Final = 0.4
 """Farthest shoulder from the armpit's column, in half trunk widths."""
 _SHOULDER, _ELBOW, _WRIST = Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST

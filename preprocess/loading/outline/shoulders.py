@@ -138,7 +138,7 @@ def _turn(one: Points, other: Points) -> float:
 
 
 def _set_in(arc: Points, start: int, notch: int, *, long: bool) -> Read | None:
-    """Read an arm whose sleeve's outline starts at a notch: the shoulder is the corner before it, None if it has none."""
+    """Read an arm whose sleeve's outline starts at a notch: the shoulder is the corner before it."""
     chord = arc[notch] - arc[start]
     beside = (arc[start : notch + 1] - arc[start]) @ np.array((chord[1], -chord[0]))
     if beside.max() < _SHARP * np.hypot(*chord):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
+from preprocess.loading.outline.arcs import straight
 from preprocess.loading.outline.upright import XY
 
 _FITTED_LONG: Final = (0.7, 0.93)
@@ -50,7 +51,7 @@ def end_of(mask: Mask, root: XY, *, fitted: tuple[float, float]) -> XY:
         last = int(np.flatnonzero(widths >= _ENDS * usual)[-1])
         start, stop = int(fitted[0] * last), max(int(fitted[1] * last), int(fitted[0] * last) + 2)
         at = np.arange(start, min(stop, len(middles)))
-        slope, base = np.polyfit(at + 0.5, middles[at], 1) if len(at) >= 3 else (0.0, float(middles[at].mean()))
+        slope, base = straight(at + 0.5, middles[at]) if len(at) >= 3 else (0.0, float(middles[at].mean()))
         end = origin + (last + 0.5) * towards + (base + slope * (last + 0.5)) * across
         towards = towards + slope * across
     return float(end[0] + root[0]), float(end[1] + root[1])

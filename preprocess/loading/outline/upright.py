@@ -20,7 +20,7 @@ _MARGIN: Final = 6
 """Empty pixels around the garment on the canvas."""
 _HOLE: Final = 0.006
 """Largest hole that is filled, as a share of the garment's area; larger ones lie between sleeve and trunk."""
-_COARSE: Final = 48
+_COARSE: Final = 40
 """Longer side of the garment while its axis is searched, pixels."""
 _ANGLES: Final = (0.0, -4.0, 4.0, -8.0, 8.0)
 """Rotations that are tried first, degrees."""
@@ -28,7 +28,7 @@ _FINE: Final = 2.0
 """Step of the second search, on both sides of the best."""
 _SHIFT: Final = 0.16
 """Farthest distance of the axis from the middle of the box, in parts of the box's longer side."""
-_SIDE: Final = 72
+_SIDE: Final = 60
 """Side of the canvas on which the axis is searched, pixels."""
 _SUMS: Final = np.add.outer(np.arange(_SIDE), np.arange(_SIDE)).ravel()
 
@@ -91,8 +91,9 @@ def _placed(size: tuple[int, int], angle: float, shift: float) -> tuple[NDArray[
     axis = width / 2 - 0.5 + shift
     middle = math.ceil(axis - left) + _MARGIN
     forward[:, 2] += middle - axis, _MARGIN - top
-    right, low = corners.max(axis=0) + (middle - axis, _MARGIN - top)
-    return forward, (math.ceil(right) + _MARGIN, math.ceil(low) + _MARGIN), middle
+    right, low = corners.max(axis=0)
+    room = math.ceil(right + middle - axis) + _MARGIN, math.ceil(low - top) + 2 * _MARGIN
+    return forward, room, middle
 
 
 def _solid(mask: NDArray[np.uint8], *, holes: bool = False) -> tuple[NDArray[np.uint8], float]:
