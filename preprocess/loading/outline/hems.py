@@ -74,7 +74,7 @@ def waist(trunk: Trunk) -> float | None:
     row = int(at[corner_at])
     near = max(2, len(widths) // 24)
     narrow = float(widths[max(0, row - near) : row + near + 1].min())
-    above, below = float(widths[: row + 1].max()), float(widths[row:].max())
+    above, below = float(widths[: max(1, row - near)].max()), float(widths[row + near :].max(initial=0))
     if min(above, below) < (1 + _NARROWING) * narrow:
         return None
     return float(start + row)

@@ -27,7 +27,7 @@ _NARROW, _FLAT = 0.1, 0.15
 _LEVEL, _TILTED = 0.03, 0.02
 """Usual difference of the two shoulders' heights above the hem, and what more makes the confidence zero, in that
 share."""
-_OFF_PIT: Final = 0.4
+_OFF_PIT: Final = 0.6
 """Farthest shoulder from the armpit's column, in half trunk widths."""
 _SHOULDER, _ELBOW, _WRIST = Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST
 _HIP, _KNEE, _ANKLE = Keypoint.LEFT_HIP, Keypoint.LEFT_KNEE, Keypoint.LEFT_ANKLE

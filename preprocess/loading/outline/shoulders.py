@@ -106,7 +106,7 @@ def _read(arc: Points, upward: list[int]) -> Read | None:
     top = float(arc[start, 1])
     necks = [index for index in upward if start < index < tip and arc[index, 0] < _HOOD * pit[0]
              and (arc[index, 0] < _COLLAR * pit[0] or arc[index, 1] - top > _HIGH)]  # fmt: skip
-    start = max(necks, default=start - _FILLET) + _FILLET
+    start = min(max(necks, default=start - _FILLET) + _FILLET, above)
     sets = [index for index in upward if start < index < tip and _COLLAR * pit[0] <= arc[index, 0] < _SET_IN * pit[0]
             and arc[index, 1] < 0]  # fmt: skip
     if sets and (found := _set_in(arc, start, min(sets), long=long)):

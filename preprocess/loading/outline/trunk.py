@@ -30,6 +30,8 @@ _BELLY: Final = np.deg2rad(130)
 _TEAR, _OUT = 0.05, 0.025
 """A sleeve reaches beyond the trunk's edge just below its armpit: height of that edge and least reach, as shares of the
 garment's longer side."""
+_BODY: Final = 0.2
+"""Least width of a trunk below its armpits, as a share of the garment's height."""
 _BELOW: Final = 0.05
 """Height below an armpit in which the trunk's width is measured, as a share of the garment's."""
 _ROUND: Final = 0.03
@@ -97,14 +99,15 @@ def trunk_of(shape: Upright) -> Trunk:
             and (notch.down >= SIDEWAYS or notch.angle < _BELLY)
         ]  # fmt: skip
         for notch in sorted(own, key=lambda one: (one.small, one.down < SIDEWAYS, abs(one.x - shape.middle))):
-            if _cut(trunk, side, notch, shape.middle, whole):
+            if _cut(trunk, side, notch, shape.middle, (whole, height)):
                 break
     _measure(trunk, top, height)
     return trunk
 
 
-def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
-    """Cut off the sleeve above an armpit; return whether it is one."""
+def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, size: tuple[int, int]) -> bool:
+    """Cut off the sleeve above an armpit; return whether it is one. ``size`` is the garment's area and height."""
+    whole, height = size
     column, row = round(pit.x) + side, round(pit.y)
     above = np.flatnonzero(~trunk.mask[: row - 1, column][::-1])
     inside = row - 2 - int(above[0]) + 1 if len(above) else 0
@@ -125,6 +128,8 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, whole: int) -> bool:
     reach = left + width - 1 - last.min(initial=np.inf) if side == 1 else first.max(initial=0) - left
     if len(first) and reach < _OUT * SIZE:
         return False  # a tear in the trunk's edge
+    if len(first) and float((last - first).max()) < _BODY * height and (cut[row + 2 : row + 2 + len(first)] == 1).any():
+        return False  # what is below it is no trunk, but a sleeve's end below the hem
     trunk.sleeves[side] = cut == 2
     trunk.mask = cut == 1
     trunk.pits[side] = pit

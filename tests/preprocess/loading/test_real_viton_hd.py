@@ -9,8 +9,10 @@ import pytest
 from preprocess.conditioning import person_side
 from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import LEGS, LOWER, SHOES, UPPER, WORN, claimed_by, pixels_of
+from preprocess.faults import Fault
 from preprocess.formats.images import cut, decode
 from preprocess.formats.label_maps import read_mask
+from preprocess.loading.label_map_subjects import load_mapped_product
 from preprocess.loading.plain_background import find_garment
 from preprocess.loading.subjects import load_person
 from preprocess.planning.datasets import open_dataset, recognise
@@ -84,3 +86,15 @@ def test_a_garment_found_without_its_mask_is_the_masks_or_unclear(
     assert (confidence > 0.95) == (name not in WHITE)
     assert overlap > 0.98 or name in WHITE
     assert cv2.countNonZero(mask.view(np.uint8)) > 0
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_tops_landmarks_are_sure_and_its_sleeves_are_alike(
+    real_records: tuple[Files, dict[str, Record]], name: str
+) -> None:
+    files, found = real_records
+    product = load_mapped_product(files, found[name])
+    assert Fault.UNSURE_LANDMARKS not in product.faults
+    known = product.pose.points[:, 2] > 0
+    assert known[[5, 6, 11, 12]].all(), "shoulders and hem"
+    assert (known[5:17:2] == known[6:17:2]).all()
