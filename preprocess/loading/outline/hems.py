@@ -45,6 +45,8 @@ def hem_of(trunk: Trunk, side: int) -> XY | None:
     steep = (notch[1] - other[1]) / (notch[0] - other[0])
     y = (other[1] + steep * (base - other[0])) / max(1 - steep * slope, 0.2)
     x = base + slope * y
+    if y < top + _HEM * height:
+        return None  # the lines do not meet at a hem
     return (x, y) if np.hypot(x - found[0], y - found[1]) > _REACHES * SIZE else found
 
 
@@ -54,8 +56,8 @@ def hem_notch(trunk: Trunk, side: int) -> XY | None:
     found = [notch for notch in trunk.notches if not notch.small and notch not in trunk.pits.values()
              and (notch.x - trunk.centre) * side > _VENT * trunk.half and notch.y > top
              and notch.angle < _BELOW_HEM and notch.down > SIDEWAYS]  # fmt: skip
-    lowest = max(found, key=lambda one: one.y, default=None)
-    return (lowest.x, lowest.y) if lowest else None
+    outermost = max(found, key=lambda one: one.x * side, default=None)
+    return (outermost.x, outermost.y) if outermost else None
 
 
 def waist(trunk: Trunk) -> float | None:

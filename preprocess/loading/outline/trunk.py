@@ -21,7 +21,7 @@ _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
 _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
-_SLEEVE: Final = (0.012, 0.32)
+_SLEEVE: Final = (0.012, 0.38)
 """Smallest and largest sleeve, as shares of the garment's area."""
 SIDEWAYS: Final = 0.35
 """Notches with less of a downward direction are tried last,"""
@@ -30,6 +30,10 @@ _BELLY: Final = np.deg2rad(130)
 _TEAR, _OUT = 0.05, 0.025
 """A sleeve reaches beyond the trunk's edge just below its armpit: height of that edge and least reach, as shares of the
 garment's longer side."""
+_LOW, _LEVEL, _TRUNK = 0.6, 0.06, 0.15
+"""A notch low in the garment, beside which a large piece ends at its height, lies between the hem and a folded sleeve."""
+_BODICE: Final = 0.5
+"""A sleeve's end is at most this far above an armpit that opens sideways, as a share of the armpit's depth."""
 _BODY: Final = 0.2
 """Least width of a trunk below its armpits, as a share of the garment's height."""
 _BELOW: Final = 0.05
@@ -121,7 +125,7 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, size: tuple[int, int]
         return False
     seed = beside, inside + int(near[len(near) // 2])
     # What is reached from the outer side of the cut is the sleeve, unless it is all.
-    area, _, _, (left, _, width, _) = cv2.floodFill(cut, None, seed, 2, flags=4)
+    area, _, _, (left, high, width, tall) = cv2.floodFill(cut, None, seed, 2, flags=4)
     if not _SLEEVE[0] * whole <= area < _SLEEVE[1] * whole or left <= middle < left + width:
         return False
     first, last = edges(cut[row + 2 : row + 2 + round(_TEAR * SIZE)] == 1)
@@ -130,7 +134,13 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, size: tuple[int, int]
         return False  # a tear in the trunk's edge
     if len(first) and float((last - first).max()) < _BODY * height and (cut[row + 2 : row + 2 + len(first)] == 1).any():
         return False  # what is below it is no trunk, but a sleeve's end below the hem
-    trunk.sleeves[side] = cut == 2
+    if row > high + _LOW * height and high + tall < row + _LEVEL * height and area > _TRUNK * whole:
+        return False  # what is beside it is the trunk
+    sleeve = cut == 2
+    outermost = int(sleeve[:, left + width - 1 if side == 1 else left].argmax())
+    if pit.down < SIDEWAYS and row - outermost > _BODICE * (row - high):
+        return False  # a dress's waist
+    trunk.sleeves[side] = sleeve
     trunk.mask = cut == 1
     trunk.pits[side] = pit
     return True
