@@ -31,8 +31,8 @@ _TEAR, _OUT = 0.05, 0.025
 """A sleeve reaches beyond the trunk's edge just below its armpit: height of that edge and least reach, as shares of the
 garment's longer side."""
 _LOW, _LEVEL, _TRUNK = 0.6, 0.06, 0.15
-"""A notch low in the garment, beside which a large piece ends at its height, lies between the hem and a folded sleeve."""
-_BODICE: Final = 0.5
+"""A notch low in the garment, beside which a large piece ends at its height, lies between hem and folded sleeve."""
+_BODICE: Final = 0.7
 """A sleeve's end is at most this far above an armpit that opens sideways, as a share of the armpit's depth."""
 _BODY: Final = 0.2
 """Least width of a trunk below its armpits, as a share of the garment's height."""

@@ -41,7 +41,7 @@ def test_points_of_sure_garments_are_right_and_few_garments_are_unsure() -> None
     garments = [one for kind in KINDS if kind != "crossed legs" for one in counted(kind)]
     sure = total(one for one in garments if not one.unsure)
     assert sure.wrong <= 0.015 * sure.given
-    assert total(garments).unsure <= 0.05 * len(garments)
+    assert total(garments).unsure <= 0.06 * len(garments)
 
 
 @pytest.mark.parametrize("kind", ["crossed sleeves", "folded sleeves"])
