@@ -5,14 +5,14 @@ It is used for datasets without landmarks, and for photographs whose outline `pr
 The garment is assumed to lie or hang upright with its front to the camera, turned by a few degrees at most, so that the
 wearer's left is at larger x. The slots are those of AI-Hub's landmarks. The mask is made small and upright by its axis
 of symmetry. A point that the outline does not show is absent: the end of a sleeve that is folded over the trunk, the
-shoulder of a one-shoulder top.
+shoulder of a one-shoulder top, a hem behind a sleeve, crossed legs.
 
 Tops and dresses. A sleeve is what lies beyond an armpit, a notch of the outline that opens downwards.
 
-shoulders  the corner of the upper outline near the armpit's column; without sleeves the outer upper corner
-elbows     a short sleeve's end; half way along a long one
+shoulders  the corner between neck and sleeve, near the armpit's column; without sleeves the outer upper corner
+elbows     the middle of a short sleeve's end; half way along a long one
 wrists     a long sleeve's end
-hips       the hem's corners; of a dress its waist, the narrowest row, or a usual place if none is narrow
+hips       the hem's corners; of a dress its waist, where its width stops falling
 knees, ankles   of a dress: the trunk's edge half way from waist to hem, and the hem's corners
 
 Trousers, shorts and skirts. A garment has legs if it has a notch between them.

@@ -56,7 +56,7 @@ def corners(points: Points, count: int, extra: NDArray[np.float64]) -> tuple[lis
     return chosen[::-1], float(final.min())
 
 
-def straight(at: NDArray[np.int64], values: Points) -> tuple[float, float]:
+def straight(at: NDArray[np.int64] | NDArray[np.floating], values: Points) -> tuple[float, float]:
     """Return slope and value at 0 of the straight line that fits best."""
     x = at - at.mean()
     slope = float(x @ values / max(float(x @ x), 1e-9))

@@ -171,8 +171,8 @@ def _lean(trunk: Trunk) -> float:
     if len(slopes) == 2:
         lean = sum(slopes) / 2
     else:
-        (x, y), (other, low) = hems[1], hems[-1]
-        lean = -(y - low) / max(x - other, 1.0)
+        (x, y), (other, other_y) = hems[1], hems[-1]
+        lean = -(y - other_y) / max(x - other, 1.0)
     return min(max(lean, -_LEANS), _LEANS)
 
 

@@ -99,7 +99,8 @@ def _placed(size: tuple[int, int], angle: float, shift: float) -> tuple[NDArray[
 def _solid(mask: NDArray[np.uint8], *, holes: bool = False) -> tuple[NDArray[np.uint8], float]:
     """Return the largest piece with small holes filled, and its share of the mask. ``holes``: keep all holes."""
     # With a border, or the slit between two legs, which ends at the box, would be a hole.
-    found, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    found = [np.asarray(contour, np.int32) for contour in contours]
     if len(found) == 1:
         return (mask, 1.0) if holes else (_drawn(mask, found[0]), 1.0)
     pieces = [index for index in range(len(found)) if tree[0, index, 3] < 0]
@@ -134,7 +135,8 @@ def _axis(mask: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Return (rotation in degrees, axis right of the box's middle in pixels, IoU) of the best mirror symmetry."""
     height, width = mask.shape
     factor = _COARSE / max(height, width)
-    small = np.asarray(cv2.resize(mask * np.uint8(255), None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
+    solid = mask * np.uint8(255)
+    small = np.asarray(cv2.resize(solid, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
     best = max(_mirrored(small, angle) for angle in _ANGLES)
     for angle in (best[1] - _FINE, best[1] + _FINE):
         if abs(angle) <= max(_ANGLES):
