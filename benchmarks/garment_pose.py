@@ -21,7 +21,7 @@ from preprocess.conditioning.masks import box_of
 from preprocess.conditioning.regions import garment_mask
 from preprocess.formats.aihub_json import read_item_parse, read_pose
 from preprocess.formats.images import Mask
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import estimate
 from preprocess.sources import Files
 from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.garments.garment import KINDS, SLOTS, garment
@@ -50,7 +50,7 @@ def main() -> None:
 
 def compare(mask: Mask, truth: NDArray[np.float64], kind: Garment) -> tuple[NDArray[np.float64], int, int]:
     """Return the distances of slots that both have, how many the truth has, and how many only the rule has."""
-    points = landmarks(mask, kind)
+    points = estimate(mask, kind)[0]
     box = box_of(mask)
     assert box is not None
     side = max(part.stop - part.start for part in box)

@@ -60,16 +60,11 @@ _LOWER_SHOULDER: Final = 0.4
 """A side whose upper corner lies lower than the other's by this, in half trunk widths, has no shoulder."""
 
 
-def landmarks(mask: Mask, garment: Garment) -> Points:
-    """Return the garment's points (17, 3), x and y in pixels of the mask (h, w) and 1 where known, else all zeros.
-
-    The mask must not be empty.
-    """
-    return estimate(mask, garment)[0]
-
-
 def estimate(mask: Mask, garment: Garment) -> tuple[Points, float]:
-    """Return the points, and how well the outline shows them, in [0, 1]."""
+    """Return the garment's points (17, 3) and how well the outline shows them, in [0, 1].
+
+    A point is x and y in pixels of the mask (h, w) and 1 where known, else all zeros. The mask must not be empty.
+    """
     shape = upright(mask)
     trunk = None if garment == "lower" else trunk_of(shape)
     marks = _lower(shape) if trunk is None else _top(trunk, dress=garment == "dress")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from preprocess.annotation.labels.product_outline import for_landmarks
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import estimate
 
 
 def test_a_hem_that_ends_in_one_corner_is_read_where_it_is_wide() -> None:
@@ -13,7 +13,7 @@ def test_a_hem_that_ends_in_one_corner_is_read_where_it_is_wide() -> None:
     mask[100:300, 150:250] = True
     for row in range(300, 330):  # an arc: ever narrower
         mask[row, 150 + 3 * (row - 300) // 2 : 250 - 3 * (row - 300) // 2] = True
-    points = landmarks(for_landmarks(mask, "upper"), "upper")
+    points = estimate(for_landmarks(mask, "upper"), "upper")[0]
     assert points[11, 0] - points[12, 0] > 70
     assert points[11, 1] < 320
 

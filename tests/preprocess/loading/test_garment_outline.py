@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preprocess.conditioning.masks import box_of
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import estimate
 from preprocess.synthetic.drawing.annotated import BACKGROUND
 from preprocess.synthetic.garments.garment import SLOTS, Kind, garment
 from preprocess.synthetic.garments.item import draw_item
@@ -25,7 +25,7 @@ def drawn(kind: Kind, seeds: range) -> Iterator[tuple[np.ndarray, np.ndarray, Ga
 def test_points_are_near_those_of_drawn_garments(kind: Kind) -> None:
     distances, found, wanted = [], 0, 0
     for mask, truth, slot in drawn(kind, range(6)):
-        points = landmarks(mask, slot)
+        points = estimate(mask, slot)[0]
         box = box_of(mask)
         assert box is not None
         both = (points[:, 2] > 0) & (truth[:, 2] > 0)
@@ -38,7 +38,7 @@ def test_points_are_near_those_of_drawn_garments(kind: Kind) -> None:
 
 def test_left_is_at_larger_x_and_a_mirrored_garment_has_mirrored_points() -> None:
     (mask, _, slot), *_ = drawn("top", range(1))
-    points, other = landmarks(mask, slot), landmarks(np.ascontiguousarray(mask[:, ::-1]), slot)
+    points, other = estimate(mask, slot)[0], estimate(np.ascontiguousarray(mask[:, ::-1]), slot)[0]
     known = points[:, 2] > 0
     assert (points[5::2][known[5::2], 0] > points[6::2][known[6::2], 0]).all()
     for left, right in ((5, 6), (7, 8), (11, 12)):
@@ -54,7 +54,7 @@ def rectangle(*boxes: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def test_a_sleeveless_top_has_shoulders_and_hem_alone() -> None:
-    points = landmarks(rectangle((150, 100, 250, 300)), "upper")
+    points = estimate(rectangle((150, 100, 250, 300)), "upper")[0]
     assert np.flatnonzero(points[:, 2]).tolist() == [5, 6, 11, 12]
     wanted = [[249, 100], [150, 100], [249, 299], [150, 299]]
     assert points[[5, 6, 11, 12], :2] == pytest.approx(np.array(wanted), abs=3)
@@ -62,11 +62,11 @@ def test_a_sleeveless_top_has_shoulders_and_hem_alone() -> None:
 
 def test_a_short_sleeve_ends_at_the_elbow_slot_and_a_long_one_at_the_wrists() -> None:
     trunk = (150, 100, 250, 300)
-    short = landmarks(rectangle(trunk, (100, 100, 300, 150)), "upper")
+    short = estimate(rectangle(trunk, (100, 100, 300, 150)), "upper")[0]
     assert np.flatnonzero(short[:, 2]).tolist() == [5, 6, 7, 8, 11, 12]
     assert short[7, 0] > 285
     assert short[8, 0] < 115
-    long = landmarks(rectangle(trunk, (100, 100, 300, 150), (100, 100, 130, 290), (270, 100, 300, 290)), "upper")
+    long = estimate(rectangle(trunk, (100, 100, 300, 150), (100, 100, 130, 290), (270, 100, 300, 290)), "upper")[0]
     assert np.flatnonzero(long[:, 2]).tolist() == list(range(5, 13))
     assert long[9, 1] > 275
     assert long[11, :2] == pytest.approx([249, 299], abs=3), "the hem is the trunk's, not the sleeve's"
@@ -75,16 +75,16 @@ def test_a_short_sleeve_ends_at_the_elbow_slot_and_a_long_one_at_the_wrists() ->
 def test_a_hem_that_is_curved_is_no_sleeve() -> None:
     mask = rectangle((150, 100, 250, 300))
     mask[290:300, 190:210] = False
-    assert np.flatnonzero(landmarks(mask, "upper")[:, 2]).tolist() == [5, 6, 11, 12]
+    assert np.flatnonzero(estimate(mask, "upper")[0][:, 2]).tolist() == [5, 6, 11, 12]
 
 
 def test_trousers_have_knees_and_ends_and_shorts_have_ends() -> None:
-    trousers = landmarks(rectangle((150, 50, 250, 150), (150, 50, 190, 350), (210, 50, 250, 350)), "lower")
+    trousers = estimate(rectangle((150, 50, 250, 150), (150, 50, 190, 350), (210, 50, 250, 350)), "lower")[0]
     assert np.flatnonzero(trousers[:, 2]).tolist() == list(range(11, 17))
     assert abs(trousers[15, 0] - 229.5) < 2, "the middle of the leg"
-    shorts = landmarks(rectangle((150, 50, 250, 130), (150, 50, 190, 180), (210, 50, 250, 180)), "lower")
+    shorts = estimate(rectangle((150, 50, 250, 130), (150, 50, 190, 180), (210, 50, 250, 180)), "lower")[0]
     assert np.flatnonzero(shorts[:, 2]).tolist() == [11, 12, 13, 14]
-    skirt = landmarks(rectangle((150, 50, 250, 180)), "lower")
+    skirt = estimate(rectangle((150, 50, 250, 180)), "lower")[0]
     assert skirt[13, 0] == pytest.approx(249, abs=3), "a corner"
 
 
@@ -93,7 +93,7 @@ def test_a_single_pixel_is_no_crash() -> None:
     mask[5, 5] = True
     kinds: tuple[Garment, ...] = ("upper", "lower", "dress")
     for kind in kinds:
-        assert np.isfinite(landmarks(mask, kind)).all()
+        assert np.isfinite(estimate(mask, kind)[0]).all()
 
 
 def test_any_blob_gives_points_inside_of_its_box() -> None:
@@ -104,7 +104,7 @@ def test_any_blob_gives_points_inside_of_its_box() -> None:
         box = box_of(mask)
         assert box is not None
         for kind in kinds:
-            points = landmarks(mask, kind)
+            points = estimate(mask, kind)[0]
             known = points[points[:, 2] > 0]
             assert np.isfinite(points).all()
             assert (known[:, 0] >= box[1].start - 1).all()
