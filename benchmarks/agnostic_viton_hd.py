@@ -25,7 +25,7 @@ from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import WORN, claimed_by
 from preprocess.faults import RecordError
 from preprocess.formats.images import Mask, cut
-from preprocess.formats.label_maps import PixelParse, read_label_map
+from preprocess.formats.label_maps import PixelParse, read_numbers
 from preprocess.loading.subjects import load_person
 from preprocess.sources import Files, Record
 from preprocess.sources.viton_hd import open_viton_hd
@@ -64,7 +64,7 @@ def measure(files: Files) -> Iterator[tuple[str, NDArray[np.int64]]]:
         claimed = claimed_by(person.parse, WORN["upper"], crop)
         square = cut(person.pixels, crop)
         seen = shown(square, side.labels, claimed, points, "upper", crop.side, whole_half=True)
-        numbers = read_label_map(files.read(record.person_parse), record.person_parse, "cihp").numbers
+        numbers = read_numbers(files.read(record.person_parse), record.person_parse).numbers
         # Pixels beyond the image have no label.
         rows, columns = np.indices((crop.side, crop.side))
         inside = (rows + crop.y < numbers.shape[0]) & (rows + crop.y >= 0)

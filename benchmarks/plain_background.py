@@ -17,7 +17,7 @@ import numpy as np
 
 from preprocess.faults import RecordError
 from preprocess.formats.images import Mask, Pixels, decode
-from preprocess.formats.label_maps import read_mask
+from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.loading.plain_background import find_garment, garment_before
 from preprocess.sources import Files
 from preprocess.sources.viton_hd import open_viton_hd
@@ -63,7 +63,8 @@ def real(folder: Path) -> Iterator[tuple[Pixels, Mask]]:
     files = Files(folder)
     for record in open_viton_hd(files).records("upper", "item", "matching"):
         pixels, _ = decode(files.read(record.product_image), record.product_image, None)
-        yield pixels, read_mask(files.read(record.product_parse), record.product_parse).mask()
+        mask, _ = next(read_stored_mask(files.read(record.product_parse), record.product_parse).readings())
+        yield pixels, mask
 
 
 def drawn(count: int) -> Iterator[tuple[Pixels, Mask]]:

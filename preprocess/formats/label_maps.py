@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import Mask, decode_as, is_cut_short
+from preprocess.formats.images import Mask
 from preprocess.formats.label_borders import borders_of, repaired
 from preprocess.formats.label_colours import numbers_of
 from preprocess.label_tables import BACKGROUND, PALETTES, UNUSED, Pixelwise, label_names, region_names, shown_name
@@ -32,7 +32,6 @@ Bounds = tuple[float, float, float, float]
 _PIXEL_LIMIT = 100_000_000
 _SPECK = 0.0005
 """Patches below this share of the image do not widen a box, and a region with only such patches is noise."""
-_HALF_GREY = 128
 _NEAR = 2
 """Tolerance of palette colours in levels: some programs write 254 for 255."""
 _MOST = 0.5
@@ -99,11 +98,6 @@ class Numbers(NamedTuple):
     faults: tuple[Fault, ...]
 
 
-def read_label_map(data: bytes, path: str, labels: Pixelwise) -> PixelParse:
-    """Read a label map with its table. Raise RecordError, see the module's docstring."""
-    return parse_of(read_numbers(data, path), path, labels)
-
-
 def read_numbers(data: bytes, path: str) -> Numbers:
     """Read a label map's numbers, whatever its table. Raise RecordError, see the module's docstring."""
     found = _numbers(data, path)
@@ -131,17 +125,6 @@ def parse_of(found: Numbers, path: str, labels: Pixelwise) -> PixelParse:
     if all(names[number] == "background" for number in used):
         raise RecordError(Fault.EMPTY_PARSE, path, "nothing but background; the image has to be parsed again")
     return PixelParse(found.numbers, region_names(labels), found.faults)
-
-
-def read_mask(data: bytes, path: str) -> PixelParse:
-    """Read a garment's mask, grey or black and white; pixels from mid-grey up are the garment (`torso`).
-
-    Raise RecordError `bad-parse` or `empty-parse`.
-    """
-    grey = None if is_cut_short(data) else decode_as(data, cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again")
-    return mask_parse(grey >= _HALF_GREY, path)
 
 
 def mask_parse(mask: Mask, path: str) -> PixelParse:

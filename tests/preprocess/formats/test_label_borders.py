@@ -12,7 +12,7 @@ from PIL import Image
 
 from preprocess.faults import RecordError
 from preprocess.formats.label_borders import borders_of
-from preprocess.formats.label_maps import read_label_map
+from preprocess.formats.label_maps import parse_of, read_numbers
 from preprocess.label_tables import PALETTES
 
 U8 = NDArray[np.uint8]
@@ -72,7 +72,7 @@ def test_an_averaged_map_is_repaired(kind: str, write: Callable[[U8], bytes]) ->
     truth = drawn(3)
     averaged = AVERAGED[kind](truth)
     assert set(np.unique(averaged)) > set(np.unique(truth))
-    parse = read_label_map(write(averaged), "a.png", "cihp")
+    parse = parse_of(read_numbers(write(averaged), "a.png"), "a.png", "cihp")
     assert parse.faults == ("averaged-parse",)
     assert set(np.unique(parse.numbers)) == set(np.unique(truth))
     assert far_off(parse.numbers, truth) == 0
@@ -82,7 +82,7 @@ def test_an_averaged_map_is_repaired(kind: str, write: Callable[[U8], bytes]) ->
 @pytest.mark.parametrize("quality", [95, 85, 75])
 def test_a_map_stored_as_jpeg_is_repaired(quality: int) -> None:
     truth = drawn(4)
-    parse = read_label_map(encoded(truth, "JPEG", quality=quality), "a.jpg", "cihp")
+    parse = parse_of(read_numbers(encoded(truth, "JPEG", quality=quality), "a.jpg"), "a.jpg", "cihp")
     assert parse.faults == ("averaged-parse",)
     assert set(np.unique(parse.numbers)) == set(np.unique(truth))
     assert far_off(parse.numbers, truth) == 0
@@ -91,7 +91,7 @@ def test_a_map_stored_as_jpeg_is_repaired(quality: int) -> None:
 def test_a_map_scaled_down_by_averaging_is_repaired() -> None:
     truth = drawn(4)
     small = np.asarray(cv2.resize(truth, (384, 512), interpolation=cv2.INTER_AREA), np.uint8)
-    parse = read_label_map(encoded(small), "a.png", "cihp")
+    parse = parse_of(read_numbers(encoded(small), "a.png"), "a.png", "cihp")
     assert parse.faults == ("averaged-parse",)
     assert set(np.unique(parse.numbers)) == set(np.unique(truth))
 
@@ -99,7 +99,7 @@ def test_a_map_scaled_down_by_averaging_is_repaired() -> None:
 def test_a_painted_map_stored_as_jpeg_is_repaired() -> None:
     truth = drawn(2)
     painted = np.array(PALETTES[0], np.uint8)[truth]
-    parse = read_label_map(encoded(painted, "JPEG", quality=90, subsampling=0), "a.jpg", "cihp")
+    parse = parse_of(read_numbers(encoded(painted, "JPEG", quality=90, subsampling=0), "a.jpg"), "a.jpg", "cihp")
     assert parse.faults == ("painted-parse", "averaged-parse")
     assert far_off(parse.numbers, truth) == 0
 
@@ -115,4 +115,4 @@ def test_a_painted_map_stored_as_jpeg_is_repaired() -> None:
 )
 def test_what_cannot_be_repaired_is_rejected(data: bytes) -> None:
     with pytest.raises(RecordError, match="blurred-parse"):
-        read_label_map(data, "a.png", "cihp")
+        parse_of(read_numbers(data, "a.png"), "a.png", "cihp")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocess.faults import RecordError
-from preprocess.formats.label_maps import PixelParse, read_label_map, read_mask
+from preprocess.formats.label_maps import PixelParse, parse_of, read_numbers
 from preprocess.label_tables import NAMES, PALETTES, REGIONS, Pixelwise, region_names
 
 U8 = NDArray[np.uint8]
@@ -33,11 +33,15 @@ def numbers_of(*values: int) -> U8:
     return numbers
 
 
+def read(data: bytes, path: str, labels: Pixelwise) -> PixelParse:
+    return parse_of(read_numbers(data, path), path, labels)
+
+
 def test_the_same_number_means_what_its_table_says() -> None:
     data = palette_png(numbers_of(10))
-    assert read_label_map(data, "a.png", "cihp").present == {"unknown"}, "torso skin is hidden, but is no garment"
-    assert read_label_map(data, "a.png", "lip").present == {"dress_torso"}
-    assert read_label_map(data, "a.png", "dress-code").present == {"right_shoe"}
+    assert read(data, "a.png", "cihp").present == {"unknown"}, "torso skin is hidden, but is no garment"
+    assert read(data, "a.png", "lip").present == {"dress_torso"}
+    assert read(data, "a.png", "dress-code").present == {"right_shoe"}
 
 
 @pytest.mark.parametrize(("labels", "count"), [("cihp", 20), ("lip", 20), ("dress-code", 18)])
@@ -59,7 +63,7 @@ def test_numbers_are_read_from_every_kind_of_png(mode: str) -> None:
         "RGB": png(Image.fromarray(np.repeat(numbers[..., None], 3, axis=2))),
         "I;16": png(Image.fromarray(numbers.astype(np.uint16))),
     }
-    parse = read_label_map(pictures[mode], "a.png", "cihp")
+    parse = read(pictures[mode], "a.png", "cihp")
     assert np.array_equal(parse.numbers, numbers)
     assert parse.image_size == (60, 40)
     assert parse.present == {"inner_torso", "face", "pants_hip"}
@@ -67,13 +71,13 @@ def test_numbers_are_read_from_every_kind_of_png(mode: str) -> None:
 
 def test_the_palette_of_real_files_has_254_for_255() -> None:
     colours = np.minimum(np.array(PALETTES[0]), 254)
-    assert read_label_map(palette_png(numbers_of(2, 5), colours), "a.png", "cihp").present == {"hair", "inner_torso"}
+    assert read(palette_png(numbers_of(2, 5), colours), "a.png", "cihp").present == {"hair", "inner_torso"}
 
 
 def test_a_palette_of_its_own_says_nothing_against_the_numbers() -> None:
     greys = [(n, n, n) for n in range(256)]
-    assert read_label_map(palette_png(numbers_of(2, 5), greys), "a.png", "cihp").present == {"hair", "inner_torso"}
-    assert read_label_map(palette_png(numbers_of(2, 5), PALETTES[1]), "a.png", "dress-code").present == {
+    assert read(palette_png(numbers_of(2, 5), greys), "a.png", "cihp").present == {"hair", "inner_torso"}
+    assert read(palette_png(numbers_of(2, 5), PALETTES[1]), "a.png", "dress-code").present == {
         "hair",
         "skirt",
     }
@@ -88,7 +92,7 @@ def painted_with_own_order(numbers: U8) -> bytes:
 def test_a_painted_parse_is_turned_back_into_labels() -> None:
     numbers = numbers_of(5, 13, 9)
     for data in (png(Image.fromarray(np.array(PALETTES[0], np.uint8)[numbers])), painted_with_own_order(numbers)):
-        parse = read_label_map(data, "a.png", "cihp")
+        parse = read(data, "a.png", "cihp")
         assert np.array_equal(parse.numbers, numbers)
         assert parse.faults == ("painted-parse",)
 
@@ -99,7 +103,7 @@ def test_colours_of_no_known_palette_are_no_labels() -> None:
         buffer = io.BytesIO()
         picture.save(buffer, "TIFF")
         with pytest.raises(RecordError, match="colour-parse"):
-            read_label_map(buffer.getvalue(), "a.tif", "cihp")
+            read(buffer.getvalue(), "a.tif", "cihp")
 
 
 @pytest.mark.parametrize(
@@ -116,20 +120,8 @@ def test_colours_of_no_known_palette_are_no_labels() -> None:
 )
 def test_what_holds_no_labels_is_rejected(data: bytes, reason: str) -> None:
     with pytest.raises(RecordError) as caught:
-        read_label_map(data, "a.png", "cihp")
+        read(data, "a.png", "cihp")
     assert caught.value.reason == reason
-
-
-def test_a_mask_is_cut_at_half_grey() -> None:
-    grey = np.full((32, 32), 20, np.uint8)
-    grey[8:24, 8:24] = 235
-    buffer = io.BytesIO()
-    Image.fromarray(grey).save(buffer, "JPEG", quality=90)
-    parse = read_mask(buffer.getvalue(), "a.jpg")
-    assert np.array_equal(parse.mask(), grey > 100)
-    for data, reason in ((buffer.getvalue()[:200], "bad-parse"), (png(Image.fromarray(grey // 4)), "empty-parse")):
-        with pytest.raises(RecordError, match=reason):
-            read_mask(data, "a.jpg")
 
 
 def test_specks_widen_no_box() -> None:

@@ -139,3 +139,8 @@ def test_an_empty_mask_is_named() -> None:
         read_stored_mask(file(np.zeros((20, 20))), "a.png")
     with pytest.raises(RecordError, match="bad-parse"):
         read_stored_mask(b"", "a.png")
+
+
+def test_a_mask_that_is_cut_short_is_named() -> None:
+    with pytest.raises(RecordError, match="bad-parse"):
+        read_stored_mask(file(grey(halved()[1]), ".jpg")[:200], "a.jpg")

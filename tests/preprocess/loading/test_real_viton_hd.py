@@ -11,7 +11,7 @@ from preprocess.conditioning.agnostic import shown
 from preprocess.conditioning.regions import LEGS, LOWER, SHOES, UPPER, WORN, claimed_by, pixels_of
 from preprocess.faults import Fault
 from preprocess.formats.images import cut, decode
-from preprocess.formats.label_maps import read_mask
+from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.loading.label_map_subjects import load_mapped_product
 from preprocess.loading.plain_background import find_garment
 from preprocess.loading.subjects import load_person
@@ -80,7 +80,7 @@ def test_a_garment_found_without_its_mask_is_the_masks_or_unclear(
 ) -> None:
     files, found = real_records
     pixels, _ = decode(files.read(found[name].product_image), name, None)
-    truth = read_mask(files.read(found[name].product_parse), name).mask()
+    truth, _ = next(read_stored_mask(files.read(found[name].product_parse), name).readings())
     mask, confidence, _ = find_garment(np.ascontiguousarray(pixels))
     overlap = (mask & truth).sum() / (mask | truth).sum()
     assert (confidence > 0.95) == (name not in WHITE)
