@@ -20,9 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.aihub_json import Pose
 from preprocess.formats.loose_json import load_json
-from preprocess.formats.pose_sides import view_of
 from schemas import KEYPOINTS, NUM_KEYPOINTS
 
 BODY_25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
@@ -42,8 +40,6 @@ _SCORES = ("keypoint_scores", "keypoints_scores", "scores")
 _PEOPLE = ("people", "persons", "annotations", "instances", "predictions", "instance_info", "bodies")
 _DEPTH = 4
 _COORDINATE_LIMIT = 1e5
-_OFF_THE_GRID = 1.25
-"""How far beyond the grid a point may be, as a multiple of its size; beyond it the coordinates have another unit."""
 _FRACTION = 1.5
 """Coordinates up to here are fractions: a pose of pixels spans more than a pixel."""
 _SURE = 0.2
@@ -64,26 +60,6 @@ class Skeletons:
     """Whether the coordinates are fractions of the canvas"""
     faults: tuple[Fault, ...] = ()
     """What was repaired in the file"""
-
-
-def read_keypoints(data: bytes, path: str, grid: tuple[int, int] | None = None) -> Pose:
-    """Read the pose of the person with the most known points; without any person, all 17 points are absent.
-
-    ``grid`` (width, height) is the size that the coordinates refer to, if it is not the image's; the pose is then
-    returned in fractions, see `Pose.scaled`. Raise RecordError `bad-pose`.
-    """
-    found = read_skeletons(data, path)
-    faults = [*found.faults, *([Fault.SEVERAL_PEOPLE] if len(found.people) > 1 else [])]
-    points = found.people[0].copy() if found.people else np.zeros((NUM_KEYPOINTS, 3))
-    size = found.canvas or grid
-    if found.fractions:
-        faults.append(Fault.NORMALISED_LANDMARKS)
-    elif size is not None:
-        points[:, :2] /= size
-        if points[:, :2].max() > _OFF_THE_GRID:
-            raise RecordError(Fault.BAD_POSE, path, f"points far off the grid of {size[0]}x{size[1]}; fetch it again")
-    unscaled = found.fractions or size is not None
-    return Pose(points, view_of(points), None, tuple(faults), unscaled=unscaled)
 
 
 def read_skeletons(data: bytes, path: str) -> Skeletons:

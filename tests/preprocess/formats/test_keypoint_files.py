@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.formats.keypoint_files import BODY_25, COCO_17, COCO_18, UNSURE, read_keypoints
+from preprocess.formats.keypoint_files import BODY_25, COCO_17, COCO_18, UNSURE, Skeletons, read_skeletons
+from preprocess.formats.pose_sides import view_of
 from schemas import KEYPOINTS
 
 BODY_25_NAMES = (
@@ -41,8 +42,13 @@ def flat(listed: list[list[float]]) -> list[float]:
     return [value for row in listed for value in row]
 
 
-def read(document: Any, grid: tuple[int, int] | None = None) -> NDArray[np.float64]:
-    return read_keypoints(json.dumps(document).encode(), "a.json", grid).points
+def skeletons(document: Any) -> Skeletons:
+    return read_skeletons(json.dumps(document).encode(), "a.json")
+
+
+def read(document: Any) -> NDArray[np.float64]:
+    """Return the most complete person's points."""
+    return skeletons(document).people[0]
 
 
 def test_the_orders_are_those_of_the_names() -> None:
@@ -85,23 +91,18 @@ def test_a_point_outside_the_picture_is_kept() -> None:
     assert read({"keypoints": rows(points, BODY_25, 25)})[16].tolist() == [-12, 400, 1]
 
 
-def test_of_several_people_the_most_complete_one_is_taken() -> None:
+def test_of_several_people_the_most_complete_one_is_first() -> None:
     half, whole = person(50), person()
     half[7:] = 0
     people = [{"pose_keypoints_2d": flat(rows(one, BODY_25, 25))} for one in (half, whole, half)]
-    pose = read_keypoints(json.dumps({"people": people}).encode(), "a.json")
-    np.testing.assert_allclose(pose.points, EXPECTED)
-    assert pose.faults == ("several-people",)
+    found = skeletons({"people": people})
+    assert len(found.people) == 3
+    np.testing.assert_allclose(found.people[0], EXPECTED)
 
 
-def test_a_grid_is_scaled_to_the_picture() -> None:
-    pose = read_keypoints(json.dumps({"keypoints": rows(person(), COCO_18, 18)}).encode(), "a.json", (384, 512))
-    np.testing.assert_allclose(pose.scaled((768, 1024)).points, EXPECTED * (2, 2, 1))
-
-
-def test_points_far_off_the_grid_are_on_another_one() -> None:
-    with pytest.raises(RecordError, match="far off the grid"):
-        read({"keypoints": rows(person() * (5, 5, 1), COCO_18, 18)}, (384, 512))
+def test_pixels_without_a_canvas_are_no_fractions() -> None:
+    found = skeletons({"keypoints": rows(person(), COCO_18, 18)})
+    assert (found.canvas, found.fractions, found.faults) == (None, False, ())
 
 
 @pytest.mark.parametrize("over_the_shoulder", [False, True])
@@ -109,10 +110,10 @@ def test_a_back_is_a_back_and_its_sides_stay(over_the_shoulder: bool) -> None:
     """Estimators never swap the wearer's sides: with the face turned to the camera too, it is a back."""
     mirrored = person() * (-1, 1, 1) + (200, 0, 0)
     mirrored[:5] = person()[:5] if over_the_shoulder else 0
-    pose = read_keypoints(json.dumps({"keypoints": rows(mirrored, BODY_25, 25)}).encode(), "a.json")
-    assert pose.faults == ()
-    assert pose.view == "back"
-    np.testing.assert_allclose(pose.points[5:, :2], mirrored[5:, :2])
+    found = skeletons({"keypoints": rows(mirrored, BODY_25, 25)})
+    assert found.faults == ()
+    assert view_of(found.people[0]) == "back"
+    np.testing.assert_allclose(found.people[0][5:, :2], mirrored[5:, :2])
 
 
 def turned(by: float) -> NDArray[np.float64]:
@@ -135,8 +136,7 @@ def turned(by: float) -> NDArray[np.float64]:
     ],
 )
 def test_the_view_is_told_from_the_pose(points: NDArray[np.float64], view: str) -> None:
-    pose = read_keypoints(json.dumps({"keypoints": rows(points, BODY_25, 25)}).encode(), "a.json")
-    assert pose.view == view
+    assert view_of(read({"keypoints": rows(points, BODY_25, 25)})) == view
 
 
 def test_a_low_score_is_known_but_unsure() -> None:
@@ -178,26 +178,27 @@ def test_what_other_programs_write_is_read(document: Any) -> None:
 
 
 @pytest.mark.parametrize("places", [{"top": True}, {"top": False}])
-def test_a_named_canvas_is_scaled_to_the_picture(places: dict[str, bool]) -> None:
+def test_a_named_canvas_is_found(places: dict[str, bool]) -> None:
     document: Any = {
         "people": [{"pose_keypoints_2d": flat(rows(person(), COCO_18, 18))}],
         "canvas_width": 384,
         "canvas_height": 512,
     }
     document = document if places["top"] else [document]
-    pose = read_keypoints(json.dumps(document).encode(), "a.json")
-    np.testing.assert_allclose(pose.scaled((768, 1024)).points, EXPECTED * (2, 2, 1))
+    found = skeletons(document)
+    assert found.canvas == (384, 512)
+    np.testing.assert_allclose(found.people[0], EXPECTED)
 
 
-def test_fractions_are_scaled_to_the_picture() -> None:
+def test_fractions_are_told_from_pixels() -> None:
     fractions = person() / (200, 200, 1)
-    pose = read_keypoints(json.dumps({"keypoints": rows(fractions, COCO_18, 18)}).encode(), "a.json")
-    assert pose.faults == ("normalised-landmarks",)
-    np.testing.assert_allclose(pose.scaled((400, 400)).points, EXPECTED * (2, 2, 1))
+    found = skeletons({"keypoints": rows(fractions, COCO_18, 18)})
+    assert found.fractions
+    np.testing.assert_allclose(found.people[0] * (200, 200, 1), EXPECTED)
 
 
-def test_nobody_is_a_pose_without_points() -> None:
-    assert not read({"people": []}).any()
+def test_a_file_of_nobody_has_no_people() -> None:
+    assert skeletons({"people": []}).people == ()
 
 
 @pytest.mark.parametrize(
@@ -218,4 +219,4 @@ def test_nobody_is_a_pose_without_points() -> None:
 )
 def test_what_is_no_pose_is_rejected(data: bytes) -> None:
     with pytest.raises(RecordError, match="bad-pose"):
-        read_keypoints(data, "a.json")
+        read_skeletons(data, "a.json")
