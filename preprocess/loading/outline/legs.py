@@ -26,6 +26,8 @@ _MIDDLE, _SLIT = 0.03, 0.014
 """Half the width of a hem's middle, and the least height of a slit there, in shares of width and height."""
 _DEEP: Final = 1.5
 """Least length of a leg whose middle line leads to its end, in widths."""
+_LEAST: Final = 20
+"""Least height of legs, pixels of the canvas."""
 _CENTRAL: Final = 0.2
 """Farthest crotch from the axis, as a share of the garment's width."""
 
@@ -49,6 +51,8 @@ def _slit(shape: Upright) -> Notch | None:
     ends = np.where(shape.mask.any(axis=0), len(shape.mask) - 1 - shape.mask[::-1].argmax(axis=0), 0)
     near = ends[middle - reach : middle + reach + 1]
     beside = ends[middle - 3 * reach : middle - reach], ends[middle + reach + 1 : middle + 3 * reach + 1]
+    if not all(len(part) for part in (near, *beside)):
+        return None
     sides = min(float(np.median(part)) for part in beside)
     if sides - float(near.min()) < _SLIT * len(np.flatnonzero(shape.mask.any(axis=1))):
         return None
@@ -67,7 +71,7 @@ def are_crossed(shape: Upright, crotch: Notch | None) -> bool:
     """Return whether the legs lie across each other: they part low down or not at all, and it is narrow above."""
     rows = np.flatnonzero(shape.mask.any(axis=1))
     top, height = int(rows[0]), len(rows)
-    if crotch and crotch.y < top + _LOW_CROTCH * height:
+    if height < _LEAST or (crotch and crotch.y < top + _LOW_CROTCH * height):
         return False
     first, last = edges(shape.mask)
     widths = (last - first)[top : top + height]
@@ -85,6 +89,8 @@ def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
     leg = _leg(shape, crotch, side)
     waist = corner(outline(shape.mask), side * 1.0, -1.0)
     rows = np.flatnonzero(leg.any(axis=1))
+    if not len(rows):
+        return (crotch.x, crotch.y), (crotch.x, crotch.y)
     deep = rows[-1] - rows[0] > _DEEP * np.count_nonzero(leg.any(axis=0))
     root = float(np.flatnonzero(leg[rows[2]]).mean()) if len(rows) > 3 else float(crotch.x), float(rows[0])
     end = end_of(leg, root, fitted=(0.3, 0.9)) if deep else _hem_of(leg)

@@ -32,7 +32,9 @@ _OUTER: Final = 1.2
 _FILLET: Final = 2
 """Points of the outline that a notch's rounded corner has."""
 _HOODED: Final = 0.8
+"""The same where a hood leaves little of the shoulder."""
 _SAMPLES: Final = 48
+"""Points at which a part of the outline is sampled."""
 _SPARE: Final = 1.3
 """A corner that makes the fit better by less than this factor is none."""
 _CUFF: Final = 0.3
@@ -94,9 +96,11 @@ def arm_of(trunk: Trunk, side: int, upward: list[Notch]) -> Arm | None:
 
 def _read(arc: Points, upward: list[int]) -> Read | None:
     """Return what is known from the outline between neck and armpit."""
+    if len(arc) < 12:
+        return None
     pit = arc[-1]
     beyond = np.flatnonzero(arc[:, 0] >= pit[0])
-    if len(arc) < 12 or not len(beyond) or beyond[0] == 0:
+    if not len(beyond) or beyond[0] == 0:
         return None
     above = int(beyond[0])
     far = np.hypot(*(arc - arc[above]).T)

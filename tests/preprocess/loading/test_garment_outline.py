@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -111,6 +112,27 @@ def test_any_blob_gives_points_inside_of_its_box() -> None:
             assert (known[:, 0] <= box[1].stop).all()
             assert (known[:, 1] >= box[0].start).all()
             assert (known[:, 1] < box[0].stop).all()
+
+
+def odd_masks() -> Iterator[np.ndarray]:
+    """Masks of no garment: lines, clouds and polygons."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        line, polygon = np.zeros((2, 300, 260), np.uint8)
+        start, end = (tuple(place) for place in rng.integers(0, 260, (2, 2)).tolist())
+        cv2.line(line, start, end, 1, int(rng.integers(1, 6)))
+        cv2.fillPoly(polygon, [rng.integers(0, 260, (int(rng.integers(3, 9)), 2)).astype(np.int32)], 1)
+        cloud = cv2.GaussianBlur(rng.standard_normal((300, 260)), (0, 0), float(rng.uniform(2, 40))) > 0
+        yield from (line.astype(np.bool_), polygon.astype(np.bool_), cloud)
+
+
+def test_no_mask_is_a_crash() -> None:
+    kinds: tuple[Garment, ...] = ("upper", "lower", "dress")
+    for mask in odd_masks():
+        for kind in kinds:
+            points, sure = estimate(mask, kind)
+            assert np.isfinite(points).all()
+            assert 0 <= sure <= 1
 
 
 def _box(rng: np.random.Generator) -> tuple[int, int, int, int]:
