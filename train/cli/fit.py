@@ -24,8 +24,10 @@ from train.data import ShardFolder, open_shards
 from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
 from train.hardware.world import SINGLE_PROCESS, Parallel, PeerFailed, World, is_peer_failure, join
+from train.inference.initial_weights import InitialWeights, find_initial_weights
 from train.memory.automatic import Choice, choose
 from train.memory.rehearse import as_table, rehearse
+from train.runs.run_folder import RunFolder
 from train.training.loop import Diverged, fit_stage
 from train.training.metrics import Status
 from train.training.parallel import refuse_impossible
@@ -36,6 +38,7 @@ from train.training.parallel import refuse_impossible
     epilog=examples(
         "trainer fit --shards shards/ --dry-run",
         "trainer fit --shards shards/ --stage base --set optim.lr=2e-4",
+        "trainer fit --shards photographs/ --runs runs-photographs/ --init-from runs/",
         "torchrun --nproc-per-node 4 -m train fit --shards shards/ --parallel fsdp",
     ),
 )
@@ -44,6 +47,11 @@ from train.training.parallel import refuse_impossible
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="Stage to train.")
 @SETTINGS
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
+@click.option(
+    "--init-from", type=click.Path(exists=True, file_okay=False, path_type=Path), default=None,
+    metavar="RUN_OR_EXPORT",
+    help="Start from the EMA weights of other runs, or of an export, where names and shapes agree.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Estimate memory and time from a few steps; write nothing.")
 @click.option("--skip-damaged", is_flag=True, help="Replace a damaged sample by the next valid one.")
 @click.option(
@@ -60,6 +68,7 @@ def fit(
     stage: Stage | Literal["all"],
     settings: SettingOptions,
     steps: int | None,
+    init_from: Path | None,
     dry_run: bool,
     skip_damaged: bool,
     parallel: Parallel | None,
@@ -67,7 +76,7 @@ def fit(
 ) -> None:
     """Train the stages one after the other; an interrupted run resumes when the command is run again."""
     stages: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
-    request = _Request(shards, runs, stages, settings, steps, skip_damaged)
+    request = _Request(shards, runs, stages, settings, steps, skip_damaged, init_from)
     with _one_line_errors():
         if dry_run:
             if is_main():
@@ -86,6 +95,7 @@ class _Request:
     settings: SettingOptions
     steps: int | None
     skip_damaged: bool
+    init_from: Path | None
 
     def prepared(self, world: World) -> _Prepared:
         """Read settings and shards. Raise UserError for incompatible ones, before anything is written."""
@@ -97,7 +107,31 @@ class _Request:
         for config in configs:
             refuse_impossible(config, world)
         data = open_shards(self.shards, "train", configs[0].data, _warn if self.skip_damaged else None)
-        return _Prepared(given, data, _held_out(self.shards, configs))
+        return _Prepared(given, configs, data, _held_out(self.shards, configs))
+
+    def initial_weights(self, prepared: _Prepared) -> list[InitialWeights | None]:
+        """Find each stage's initial weights and print a line about them; None for random ones.
+
+        Raise UserError if they do not fit, or are not those that a stage's run was started with.
+        """
+        return [self._initial_weights(config) for config in prepared.configs]
+
+    def _initial_weights(self, config: StageConfig) -> InitialWeights | None:
+        run = RunFolder(self.runs / config.stage)
+        recorded = run.read_init()
+        if self.init_from is None:
+            run.check_init(None)
+            return None
+        missing = f"{config.stage}: --init-from {self.init_from} has no checkpoint of this stage"
+        found = find_initial_weights(self.init_from, config, recorded)
+        if found is None and recorded is not None:
+            raise UserError(f"{missing}, but {run} was started with one ({recorded}); give the same --init-from")
+        if found is None and len(self.stages) == 1:
+            raise UserError(f"{missing}; give another --init-from, or train without it")
+        run.check_init(found.record if found else None)
+        if not run.checkpoints.all():
+            _warn(found.message if found else f"{missing}; it starts from random weights")
+        return found
 
     def chosen(self, values: dict[str, Any], name: Stage, world: World) -> Choice:
         """Choose the settings that are left to auto, for this machine."""
@@ -111,6 +145,8 @@ class _Request:
 class _Prepared:
     given: list[dict[str, Any]]
     """The explicit settings of each stage."""
+    configs: list[StageConfig]
+    """The same with a default for each setting that is left to the machine."""
     data: ShardFolder
     held_out: ShardFolder | None
     """The split val, or None if validation is off."""
@@ -119,6 +155,7 @@ class _Prepared:
 def _dry_run(request: _Request) -> None:
     prepare(SINGLE_PROCESS.device)
     prepared = request.prepared(SINGLE_PROCESS)
+    request.initial_weights(prepared)
     choices = [
         request.chosen(values, name, SINGLE_PROCESS)
         for values, name in zip(prepared.given, request.stages, strict=True)
@@ -132,7 +169,8 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
     with join(parallel) as world, _stop_signals() as stopped:
         prepare(world.device)
         prepared = world.agree(lambda: request.prepared(world))
-        for values, name in zip(prepared.given, request.stages, strict=True):
+        weights = world.broadcast_from_main(lambda: request.initial_weights(prepared))
+        for values, name, init in zip(prepared.given, request.stages, weights, strict=True):
             choice = world.broadcast_from_main(lambda values=values, name=name: request.chosen(values, name, world))  # type: ignore[misc]
             if choice.message:
                 _print_once(choice.message, err=True)
@@ -140,7 +178,7 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
             with _training_progress(world) as report:
                 whole = fit_stage(
                     choice.config, prepared.data, run, report, stopped, prepared.held_out, world,
-                    adapt=_warn if choice.may_halve else None, profile=profile,
+                    init=init, adapt=_warn if choice.may_halve else None, profile=profile,
                 )  # fmt: skip
             if not whole:
                 _print_once("trainer: stopped at a checkpoint; run the same command again to resume", err=True)

@@ -78,15 +78,19 @@ def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest |
 
 def import_cascade(folder: Path, device: torch.device) -> list[TrainedStage]:
     """Load what ``export_cascade`` wrote. Raise UserError if a file is missing or damaged."""
+    return [_load(folder, stage, device) for stage in read_exported(folder).stages]
+
+
+def read_exported(folder: Path) -> ExportedCascade:
+    """Read an export's `cascade.json`. Raise UserError if it is missing or damaged."""
     try:
-        exported = ExportedCascade.model_validate_json((folder / CASCADE).read_bytes())
+        return ExportedCascade.model_validate_json((folder / CASCADE).read_bytes())
     except OSError as error:
         raise UserError(f"{folder}: no {CASCADE} in it; give a folder that trainer export wrote") from error
     except ValidationError as error:
         raise UserError(
             f"{folder / CASCADE}: damaged or from an incompatible version; export the cascade again"
         ) from error
-    return [_load(folder, stage, device) for stage in exported.stages]
 
 
 def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None) -> None:

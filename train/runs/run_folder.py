@@ -2,6 +2,7 @@
 
     RUN/config.json              the configuration; written at the start of a run, checked when it resumes
         data.json                the identity of the shards; likewise
+        init.json                the identity of the weights of --init-from; likewise, and only with that option
         metrics.jsonl            one line per step and per validation (`MetricsFile`)
         checkpoints/step-…/      model, EMA weights, optimizer (`CheckpointFolder`)
         sheets/step-….png        sampled pairs
@@ -32,6 +33,7 @@ from train.runs.run_lock import RunLock, hold_run
 
 CONFIG: Final = "config.json"
 DATA: Final = "data.json"
+INIT: Final = "init.json"
 METRICS: Final = "metrics.jsonl"
 _FOLDERS: Final = ("checkpoints", "sheets", "tensorboard", "profile", "wandb")
 """Folders of a run that hold no other runs."""
@@ -46,6 +48,26 @@ class DataIdentity(BaseModel):
     """Fingerprint of the plan."""
     samples: int
     """Number of samples of the split."""
+
+
+class InitRecord(BaseModel):
+    """`init.json`: which weights the run started from, wherever they lie."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    """Optimizer steps of their checkpoint."""
+    sha256: str
+    """Of the file of EMA weights; an export has the same as the checkpoint that it was made of."""
+    not_taken: tuple[str, ...]
+    """The network's tensors that kept their random initialisation."""
+
+    def __str__(self) -> str:
+        return f"step {self.step}, {self.sha256[:12]}"
+
+    def is_of(self, step: int, sha256: str) -> bool:
+        """Return whether these are the weights."""
+        return (self.step, self.sha256) == (step, sha256)
 
 
 @dataclass(frozen=True)
@@ -110,10 +132,15 @@ class RunFolder:
         """Hold the lock in the block, as `hold_run` does."""
         return hold_run(self.path, world, stop)
 
-    def claim(self, config: StageConfig, shards: ShardFolder) -> None:
-        """Claim the run for a configuration and for shards. Raise UserError if it was started with others."""
+    def claim(self, config: StageConfig, shards: ShardFolder, init: InitRecord | None = None) -> None:
+        """Claim the run for a configuration, shards and initial weights. Raise UserError if it was started with others."""
+        self.check_init(init)
         self.claim_config(config)
         self.claim_data(shards)
+        if init is not None:
+            path = self.path / INIT
+            with writing(path):
+                write_atomically(path, (init.model_dump_json(indent=2) + "\n").encode())
 
     def claim_config(self, config: StageConfig) -> None:
         """Write the configuration, or check it against the one that the run was started with, and replace that.
@@ -167,6 +194,43 @@ class RunFolder:
                     f"{started_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
                     "use another --runs, or the same shards"
                 )
+
+    def read_init(self) -> InitRecord | None:
+        """Return which weights the run started from; None if from random ones. Raise UserError if it is unreadable."""
+        path = self.path / INIT
+        try:
+            return InitRecord.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({reason(error)}); use another --runs") from error
+        except ValidationError as error:
+            raise UserError(f"{path}: damaged or from an incompatible version; use another --runs") from error
+
+    def check_init(self, init: InitRecord | None) -> None:
+        """Check the initial weights, None if not given, against those that the run was started with.
+
+        A run with a checkpoint needs them no more. Raise UserError if they are others, if the run has trained without
+        any, or if it needs them and they are not given.
+        """
+        started_with, has_checkpoint = self.read_init(), bool(self.checkpoints.all())
+        if started_with is None:
+            if init is not None and has_checkpoint:
+                raise UserError(
+                    f"{self}: was started without --init-from; use another --runs, or resume without --init-from"
+                )
+        elif init is None:
+            if not has_checkpoint:
+                raise UserError(
+                    f"{self}: was started with --init-from ({started_with}) and has no checkpoint yet; give the same "
+                    "--init-from again, or use another --runs"
+                )
+        elif not started_with.is_of(init.step, init.sha256):
+            raise UserError(
+                f"{self}: was started with a different --init-from ({started_with}) than this ({init}); "
+                "use another --runs"
+                + (", or resume without --init-from" if has_checkpoint else ", or the same --init-from")
+            )
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return config.json and data.json of any version unvalidated; empty if unreadable."""

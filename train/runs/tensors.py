@@ -35,6 +35,15 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: cannot be read: {one_line(error)}") from error
 
 
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a file's tensors, by name, without reading them. Raise UserError if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  no mapping
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read: {one_line(error)}") from error
+
+
 def is_complete(path: Path) -> bool:
     """Return whether the file is as long as its header says; the tensors themselves are not read."""
     try:

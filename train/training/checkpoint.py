@@ -115,6 +115,17 @@ def restore(run: RunFolder, training: Training, world: World = SINGLE_PROCESS) -
     return True
 
 
+def take_weights(training: Training, weights: Mapping[str, Tensor]) -> None:
+    """Copy full tensors into weights and EMA weights of their names, before the first step; the rest is unchanged."""
+    parameters = dict(training.model.named_parameters())
+    with torch.no_grad():
+        for name, value in weights.items():
+            for target in (parameters[name], training.ema[name]):
+                target.copy_(share(value, target))
+            if name in training.masters:
+                training.masters[name].copy_(value)
+
+
 def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
         raise UserError(f"{folder}: not visible on every machine; use a --runs that all of them share")

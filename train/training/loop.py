@@ -11,13 +11,15 @@ from train.data.batch import prefetch_to_device
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import peak_tflops
 from train.hardware.world import SINGLE_PROCESS, World
+from train.inference.initial_weights import InitialWeights
 from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
-from train.training.checkpoint import restore, save_checkpoint
+from train.training.checkpoint import restore, save_checkpoint, take_weights
 from train.training.metrics import Meter, Status, open_metrics
 from train.training.outcomes import Outcomes
 from train.training.parallel import refuse_impossible
 from train.training.profiling import Profiler
+from train.training.state import Training
 from train.training.step import Stepper, init_training
 from train.training.step_memory import MemoryGuard
 from train.training.validation.validator import Validator
@@ -38,6 +40,7 @@ def fit_stage(
     held_out: ShardFolder | None = None,
     world: World = SINGLE_PROCESS,
     *,
+    init: InitialWeights | None = None,
     adapt: Callable[[str], None] | None = None,
     profile: int = 0,
 ) -> bool:
@@ -49,7 +52,8 @@ def fit_stage(
     resumes and ends bit for bit as if it had never stopped (on one kind of machine with one number of threads). Raise
     Diverged after ``optim.max_skipped`` consecutive non-finite steps, and UserError if the device's memory
     runs out; with ``adapt``, which is called with a line about it, the micro-batch is halved in the first steps
-    instead. ``profile`` steps are written to the run folder as a trace.
+    instead. A run without a checkpoint starts from ``init``; one with a checkpoint is refused if it started from other
+    weights. ``profile`` steps are written to the run folder as a trace.
 
     The processes of ``world`` share every step. They write one run folder, from which any number of processes can
     resume: rank 0 writes, and what stops one process stops all. Raise UserError if another process trains in the
@@ -60,7 +64,7 @@ def fit_stage(
     folder = RunFolder(run)
     with folder.hold(world, stop) as lock:
         end = stop if lock is None else lambda: stop() or lock.lost
-        return _fit(config, shards, folder, report, end, held_out, world, lock, adapt, profile)
+        return _fit(config, shards, folder, report, end, held_out, world, lock, init, adapt, profile)
 
 
 def _fit(
@@ -72,13 +76,14 @@ def _fit(
     held_out: ShardFolder | None,
     world: World,
     lock: RunLock | None,
+    init: InitialWeights | None,
     adapt: Callable[[str], None] | None,
     profile: int,
 ) -> bool:
-    world.run_on_main(lambda: run.claim(config, shards))
+    world.run_on_main(lambda: run.claim(config, shards, init.record if init else None))
 
     training = init_training(config, world.device, world)
-    restore(run, training, world)
+    _restore_or_start_from(init, run, training, world)
     stepper = Stepper(config, make_schedule(config.diffusion.schedule), world.device, world)
     metrics = open_metrics(run, config.log, training.step, world)
     validator = world.agree(lambda: Validator(held_out, stepper, run, metrics))
@@ -134,6 +139,12 @@ def _fit(
     batches.close()
     profiler.close()
     return training.step >= config.steps
+
+
+def _restore_or_start_from(init: InitialWeights | None, run: RunFolder, training: Training, world: World) -> None:
+    """Resume from the run's last checkpoint; without one, take the initial weights, which each process reads."""
+    if not restore(run, training, world) and init is not None:
+        take_weights(training, world.agree(init.load))
 
 
 def _divergence_message(run: RunFolder, config: StageConfig) -> str:
