@@ -14,7 +14,7 @@ from typing import Any, Literal
 import click
 
 from common.errors import UserError
-from common.options import examples
+from common.options import FOLDER, examples
 from common.progress import notice, progress_bar
 from common.text import one_line
 from train.cli.options import RUNS, SETTINGS, SHARDS, SettingOptions
@@ -38,7 +38,7 @@ from train.training.parallel import refuse_impossible
     epilog=examples(
         "trainer fit --shards shards/ --dry-run",
         "trainer fit --shards shards/ --stage base --set optim.lr=2e-4",
-        "trainer fit --shards photographs/ --runs runs-photographs/ --init-from runs/",
+        "trainer fit --shards shards/ --runs runs-2/ --init-from runs/",
         "torchrun --nproc-per-node 4 -m train fit --shards shards/ --parallel fsdp",
     ),
 )
@@ -48,8 +48,7 @@ from train.training.parallel import refuse_impossible
 @SETTINGS
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
 @click.option(
-    "--init-from", type=click.Path(exists=True, file_okay=False, path_type=Path), default=None,
-    metavar="RUN_OR_EXPORT",
+    "--init-from", type=FOLDER, default=None, metavar="RUN_OR_EXPORT",
     help="Start from the EMA weights of other runs, or of an export, where names and shapes agree.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Estimate memory and time from a few steps; write nothing.")

@@ -80,6 +80,8 @@ def _in_export(source: Path, stage: Stage) -> tuple[Path, int, str] | None:
 
 
 def _in_runs(source: Path, stage: Stage, recorded: InitRecord | None) -> tuple[Path, int, str] | None:
+    if not source.is_dir():
+        raise UserError(f"{_OPTION} {source}: no such folder; give what trainer fit or trainer export wrote")
     config = (own := RunFolder(source)).read_config()
     if config is None and not any((source / name).is_dir() for name in STAGES):
         raise UserError(

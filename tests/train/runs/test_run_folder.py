@@ -12,7 +12,7 @@ from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.runs.metrics_file import MetricsFile
-from train.runs.run_folder import CONFIG, DATA, METRICS, RunFolder
+from train.runs.run_folder import CONFIG, DATA, INIT, METRICS, InitRecord, RunFolder
 
 TinyConfig = Callable[..., StageConfig]
 
@@ -82,3 +82,31 @@ def test_a_validation_without_a_number_does_not_replace_the_line_of_its_step(tmp
     assert metrics.read().unreadable == 1
     assert metrics.truncate(1) == {}
     assert metrics.read().columns["loss"].tolist() == [1.0]
+
+
+def test_a_run_refuses_initial_weights_other_than_its_own(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    run, data = RunFolder(tmp_path / "base"), ShardFolder(shards, "train")
+    mine = InitRecord(step=2, sha256="a" * 64, not_taken=("out.weight",))
+    run.claim(tiny("base"), data, mine)
+    assert run.read_init() == mine
+    run.claim(tiny("base"), data, mine)
+    with pytest.raises(
+        UserError, match=r"was started with a different --init-from \(step 2, a{12}\) than this \(step 3"
+    ):
+        run.claim(tiny("base"), data, mine.model_copy(update={"step": 3}))
+    with pytest.raises(UserError, match=r"was started with --init-from \(step 2, a{12}\) and has no checkpoint yet"):
+        run.claim(tiny("base"), data)
+    run.checkpoints.path_of(1).mkdir(parents=True)
+    run.claim(tiny("base"), data)  # its own checkpoint counts
+    (run.path / INIT).write_text("{}")
+    with pytest.raises(UserError, match=r"init\.json: damaged or from an incompatible version"):
+        run.claim(tiny("base"), data)
+
+
+def test_a_trained_run_does_not_start_from_other_weights(shards: Path, tmp_path: Path, tiny: TinyConfig) -> None:
+    run, data = RunFolder(tmp_path / "base"), ShardFolder(shards, "train")
+    run.claim(tiny("base"), data)
+    run.checkpoints.path_of(1).mkdir(parents=True)
+    with pytest.raises(UserError, match="was started without --init-from; use another --runs, or resume without"):
+        run.claim(tiny("base"), data, InitRecord(step=2, sha256="a" * 64, not_taken=()))
+    assert not (run.path / INIT).exists()

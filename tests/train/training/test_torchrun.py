@@ -213,3 +213,20 @@ def test_a_lost_machine_is_replaced(how: signal.Signals, shards: Path, tmp_path:
                 os.kill(process, signal.SIGKILL)
     assert (first.returncode, other.returncode) == (0, 0), told
     assert_same_numbers(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_several_processes_start_from_the_weights_that_one_starts_from(
+    shards: Path, tmp_path: Path, tiny_settings: Settings, alone: Path, kind: str
+) -> None:
+    """The learning rate is next to nothing, so the weights after the steps are those of the start."""
+    more = ["--init-from", str(alone), "--set", "optim.lr=1e-12"]
+    done = run(*TWO, *fit(shards, tmp_path, tiny_settings, *more, "--parallel", kind, steps=1))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("base: starts from the EMA weights of step 6") == 1
+    source = load_file(alone / f"base/checkpoints/step-{STEPS:08d}/ema.safetensors")
+    for which in ("model", "ema"):
+        weights = load_file(tmp_path / f"base/checkpoints/step-00000001/{which}.safetensors")
+        assert weights.keys() == source.keys()
+        assert all(np.allclose(weights[name], source[name], rtol=0, atol=1e-9) for name in source), which
