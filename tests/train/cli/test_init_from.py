@@ -10,13 +10,15 @@ import pytest
 from in_process import Ended, run_here
 
 from train.cli import main
+from train.configuration.stage_config import StageConfig
+from train.inference.initial_weights import InitialWeights
 from train.runs.run_folder import INIT, RunFolder
 
 Settings = dict[str, list[str]]
 
 
 @pytest.fixture
-def fit(shards: Path, tiny_settings: Settings, tmp_path: Path) -> "Fit":
+def fit(shards: Path, tiny_settings: Settings, tmp_path: Path) -> Fit:
     return Fit(shards, tiny_settings, tmp_path)
 
 
@@ -78,10 +80,12 @@ def test_of_all_stages_those_that_it_lacks_start_from_random_weights(
     fit: Fit, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[tuple[str, bool]] = []
-    monkeypatch.setattr(
-        "train.cli.fit.fit_stage",
-        lambda config, *_args, init, **_more: starts.append((config.stage, init is not None)) or True,
-    )
+
+    def note(config: StageConfig, *_: object, init: InitialWeights | None, **_more: object) -> bool:
+        starts.append((config.stage, init is not None))
+        return True
+
+    monkeypatch.setattr("train.cli.fit.fit_stage", note)
     done = fit(trained / "base", stage="all")
     assert done.returncode == 0, done.stderr
     assert starts == [("base", True), ("sr256", False), ("sr1024", False)]
