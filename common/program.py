@@ -110,7 +110,7 @@ def _end_with_bug(program: str, error: Exception) -> NoReturn:
     message = one_line(error)
     named = f"{type(error).__name__}: {message}" if message else type(error).__name__
     request = f"this is a bug; run again as `{program} --traceback …` and report the output"
-    _end(error, f"{program} {_version()}: {named}; {request}", 1)
+    _end(error, f"{program} {installed_version()}: {named}; {request}", 1)
 
 
 def _end(error: BaseException, line: str | None, code: int) -> NoReturn:
@@ -123,7 +123,8 @@ def _end(error: BaseException, line: str | None, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Return the version of tryon-cascade, as pip knows it."""
     try:
         return version("tryon-cascade")
     except PackageNotFoundError:

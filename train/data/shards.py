@@ -43,6 +43,7 @@ class ShardFolder:
         skip_damaged: Callable[[str], None] | None = None,
     ) -> None:
         self.folder = location
+        self.split = split
         self._storage = open_storage(location, "--shards")
         self._ranges = ShardRanges(self._storage, cache)
         self.manifest = read_manifest(self._storage, location)
