@@ -18,7 +18,13 @@ from train.inference.cascade import Overrides, load_cascade
 from train.inference.sampling import provenance
 
 
-@click.command("evaluate", epilog=examples("trainer evaluate --shards shards/ --pairs 64 --json"))
+@click.command(
+    "evaluate",
+    epilog=examples(
+        "trainer evaluate --shards shards/ --pairs 64 --json",
+        "trainer evaluate --shards shards/ --pairs 48 --retrieval 20",
+    ),
+)
 @RUNS
 @SHARDS
 @SPLIT
@@ -26,6 +32,13 @@ from train.inference.sampling import provenance
 @click.option("--weights", type=FOLDER, default=None, help="Folder with the networks for LPIPS, FID and KID.")
 @click.option(
     "--truth", type=FOLDER, default=None, help="Folder truth/ of drawn data: evaluate swaps against ground truth too."
+)
+@click.option(
+    "--retrieval",
+    type=click.IntRange(min=2),
+    default=None,
+    metavar="K",
+    help="How often is the worn garment recognised among K? Needs no ground truth; up to 2K - 1 images per person.",
 )
 @SEED
 @JSON
@@ -36,30 +49,36 @@ def evaluate(
     pairs: int,
     weights: Path | None,
     truth: Path | None,
+    retrieval: int | None,
     seed: int,
     as_object: bool,
 ) -> None:
     """Measure PSNR, SSIM, LPIPS, FID and KID of sampled images.
 
-    With --truth, swaps of drawn people are compared with their ground truth too.
+    With --truth, swaps of drawn people are compared with their ground truth too. With --retrieval, people are dressed
+    in their own garment and in others, and the nearest image to the photograph should be the one in their own.
     """
     with needs("evaluate"):
         from train.evaluation import table
         from train.evaluation.evaluating import evaluate as measure
         from train.evaluation.evaluating import evaluate_swaps
+        from train.evaluation.retrieval import evaluate_retrieval
     stages = load_cascade(runs, SINGLE_PROCESS.device)
     data = open_shards(shards, split, stages[0].config.data)
+    device = SINGLE_PROCESS.device
+    recognised = None
+    if retrieval is not None:
+        with progress_bar("retrieving") as progress:
+            recognised = evaluate_retrieval(
+                stages, data, pairs, retrieval, seed=seed, device=device, weights=weights, progress=progress
+            )
     swaps = None
     if truth is not None:
         with progress_bar("swapping") as progress:
-            swaps = evaluate_swaps(
-                stages, data, truth, pairs, seed=seed, device=SINGLE_PROCESS.device, progress=progress
-            )
+            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=device, progress=progress)
     with progress_bar("evaluating") as progress:
-        result = measure(
-            stages, data, pairs, seed=seed, device=SINGLE_PROCESS.device, weights=weights, progress=progress
-        )
-    result.swaps = swaps
+        result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
+    result.swaps, result.retrieval = swaps, recognised
     for figure, why in result.left_out.items():
         click.echo(f"trainer: {figure} skipped: {why}", err=True)
     how = provenance(stages, data, seed, Overrides())

@@ -18,6 +18,7 @@ from train.evaluation.distribution import distances
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
 from train.evaluation.paired import enlarged, hidden, image_quality, within_photo
+from train.evaluation.retrieval import Retrieval
 from train.evaluation.swaps import MeasuredSize, SwapMetrics, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
@@ -40,6 +41,8 @@ class Evaluation:
     """`fid` and `kid` of the last stage, unpaired as in the paper (§4)."""
     swaps: SwapMetrics | None = None
     """Metrics of swaps against ground truth, if there is any."""
+    retrieval: Retrieval | None = None
+    """How often the worn garment is recognised, if asked for."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Metric → why it was skipped and how to get it."""
     weights: dict[str, str] = field(default_factory=dict)

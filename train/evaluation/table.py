@@ -8,6 +8,7 @@ from typing import Any
 
 from train.data import ShardFolder
 from train.evaluation.evaluating import Evaluation
+from train.evaluation.retrieval_table import retrieval_json, retrieval_lines
 from train.evaluation.swaps import SwapMetrics
 from train.inference.cascade import TrainedStage
 
@@ -27,7 +28,10 @@ _ROWS = {"bicubic": "  bicubic baseline", "mean colour": "  mean colour", "Ia": 
 
 
 def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
-    """Return one object: `metrics` of the whole cascade, `stages`, `truth` if any, `left_out`, and how it was made."""
+    """Return one object: `metrics` of the whole cascade, `stages`, `left_out`, and how it was made.
+
+    `truth` and `retrieval` are in it if they were measured.
+    """
     stages: dict[str, Any] = {name: dict(figures) for name, figures in result.stages.items()}
     for name, figures in result.bicubic.items():
         stages[name]["bicubic"] = figures
@@ -35,6 +39,7 @@ def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
         "metrics": result.metrics,
         "stages": stages,
         **({"truth": asdict(result.swaps)} if result.swaps else {}),
+        **({"retrieval": retrieval_json(result.retrieval)} if result.retrieval else {}),
         "left_out": result.left_out,
         "pairs": result.pairs,
         "weights": result.weights,
@@ -57,6 +62,8 @@ def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFol
         lines.append(f"the same people in garments of others: FID {fid:.3f}, KID × 1000 {1000 * kid:.3f}")
     if result.swaps:
         lines += ["", *_swap_lines(result.swaps, stages)]
+    if result.retrieval:
+        lines += ["", *retrieval_lines(result.retrieval)]
     return "\n".join(lines)
 
 
