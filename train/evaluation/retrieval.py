@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from common.program import installed_version
-from schemas import PERSON, PERSON_256
+from schemas import MID_GREY, PERSON, PERSON_256
 from train.data import ShardFolder
 from train.data.batches import agnostic_to_size, to_size, to_tensor
 from train.data.shards import Pixels
-from train.diffusion.conditioning import from_uint8
+from train.diffusion.conditioning import from_uint8, to_uint8
 from train.diffusion.hem import hide_hem
-from train.diffusion.photo import GREY, grey_outside, inside_photo
+from train.diffusion.photo import grey_outside, inside_photo
 from train.evaluation.distractors import Choice, Product, Wearer, choose_wearers, shuffled
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, Lpips, load_lpips, missing
@@ -176,7 +176,7 @@ def hidden_from_network(outfit: Outfit, size: int, *, hem: bool) -> Mask:
     Ia = grey_outside(from_uint8(to_tensor([agnostic_to_size(outfit.Ia, own)])), boxes)
     if hem:
         Ia = hide_hem(Ia, torch.tensor(outfit.Jp)[None], torch.tensor(outfit.Jg)[None], boxes)
-    grey = (Ia == GREY).all(1, keepdim=True)
+    grey = (to_uint8(Ia) == MID_GREY).all(1, keepdim=True)
     whole = torch.nn.functional.interpolate(grey.float(), size=(size, size), mode="nearest") > 0
     return np.asarray((whole & inside_photo(boxes, (size, size)))[0, 0].numpy(), np.bool_)
 

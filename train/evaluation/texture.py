@@ -19,8 +19,8 @@ SCALES = (1.0, 2.0, 4.0)
 """Standard deviations of the derivative filters, in pixels of the image."""
 WINDOW = 8
 """Side of the windows of averaging, in standard deviations of their filter."""
-VISIBLE = 2 / 255
-"""Amplitude below which differences hardly count: noise of plain cloth."""
+VISIBLE = 4 / 255
+"""Amplitude below which a texture hardly counts: noise of plain cloth."""
 _ORIENTATIONS = tuple(np.pi * n / 4 for n in range(4))
 
 
@@ -28,32 +28,43 @@ def texture_distance(picture: Pixels, truth: Pixels, where: Mask) -> float:
     """Return how far the texture of uint8 images (H, W, 3) differs over ``where`` (H, W): 0 equal, 1 nothing in common.
 
     Of each window, scale, direction and channel (grey and two opponent colours) a is the root mean square of the
-    derivative. Distance of one scale: √(Σ (a - a')² / Σ (a² + a'² + 2 VISIBLE²)); the result is the mean over scales. A
-    flat image has distance 1 from any visible texture, and so has a texture of other directions or other places.
+    derivative, and the distance of one scale is √(Σ (a - a')² / Σ (a² + a'²)): 1 for a flat image, and for texture in
+    other places. The result is the mean over scales, weighted by how visible their texture is in either image. Pixels
+    outside of ``where`` are not used.
     """
     made, true = _opponent(picture), _opponent(truth)
     share = where.astype(np.float32)
-    distances = []
+    total = weights = 0.0
     for sigma in SCALES:
-        one, other = (_amplitudes(image, share, sigma)[:, where] for image in (made, true))
-        scale = np.square(one) + np.square(other) + 2 * VISIBLE**2
-        distances.append(float(np.sqrt(np.square(one - other).sum(dtype=float) / scale.sum(dtype=float))))
-    return float(np.mean(distances))
+        one, other = (_amplitudes(image, share, sigma)[:, where].astype(float) for image in (made, true))
+        energy = float((np.square(one) + np.square(other)).sum(axis=0).mean())
+        weight = energy / (energy + VISIBLE**2)
+        if energy:
+            total += weight * float(np.sqrt(np.square(one - other).sum(axis=0).mean() / energy))
+        weights += weight
+    return total / max(1.0, weights)
 
 
 def high_frequency_energy(image: Pixels, where: Mask) -> float:
-    """Return the sum over ``where`` of what a Gaussian of 1 pixel removes from an image's grey values, squared."""
+    """Return the sum over ``where`` of what a Gaussian of 1 pixel removes from an image's grey values, squared.
+
+    Pixels outside of ``where`` are not used: the seam to what Ia shows is no sharpness.
+    """
     grey = _opponent(image)[0]
-    fine = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
-    # Where the hidden region meets what Ia shows, a seam would count as sharpness.
-    core = cv2.erode(where.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    return float(np.square(fine[core if core.any() else where]).sum(dtype=float))
+    fine = grey - _smooth(grey, where.astype(np.float32), 1.0)
+    return float(np.square(fine[where]).sum(dtype=float))
 
 
 def _opponent(image: Pixels) -> _Map:
     """Return grey, red against green, and yellow against blue, (3, H, W)."""
     red, green, blue = np.moveaxis(image.astype(np.float32) / 255, 2, 0)
     return np.stack([(red + green + blue) / 3, (red - green) / 2, (red + green - 2 * blue) / 4])
+
+
+def _smooth(channel: _Map, share: _Map, sigma: float) -> _Map:
+    """Return a Gaussian average over the pixels of ``share`` alone."""
+    total, weight = (cv2.GaussianBlur(each, (0, 0), sigma) for each in (channel * share, share))
+    return np.asarray(total / np.maximum(weight, 1e-6), np.float32)
 
 
 def _amplitudes(channels: _Map, share: _Map, sigma: float) -> _Map:
@@ -67,7 +78,7 @@ def _amplitudes(channels: _Map, share: _Map, sigma: float) -> _Map:
 
     found = []
     for channel in channels:
-        smooth = cv2.GaussianBlur(channel, (0, 0), sigma)
+        smooth = _smooth(channel, share, sigma)
         dx, dy = (cv2.Sobel(smooth, -1, *order, ksize=3, scale=sigma / 8) for order in ((1, 0), (0, 1)))
         xx, xy, yy = averaged(dx * dx), averaged(dx * dy), averaged(dy * dy)
         for angle in _ORIENTATIONS:
