@@ -18,8 +18,9 @@ from train.data.shards import Pixels
 
 _THUMBNAIL = 32
 """Side of the thumbnails that are compared, in pixels."""
-SAME = 3.0
-"""Garments whose thumbnails differ by less, as root mean square of 255 levels, are one product under two names."""
+SAME = 10.0
+"""Garments whose thumbnails differ by less, as root mean square of 255 levels, are one product under two names. Of 139
+drawn tops, three pairs look the same and differ by 2 to 6; the next, with another print, by 17."""
 
 
 @dataclass(frozen=True)

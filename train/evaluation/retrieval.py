@@ -24,7 +24,7 @@ from train.evaluation.paired import Mask, enlarged, image_quality, within_photo
 from train.evaluation.swaps import Dresser
 from train.evaluation.texture import high_frequency_energy, texture_distance
 from train.inference.cascade import Overrides, TrainedStage
-from train.inference.dress import Outfit, dress
+from train.inference.dress import Outfit, dress, largest_batch
 from train.inference.sampling import make_outfit, provenance, read_conditioning
 
 Progress = Callable[[int, int], None]
@@ -123,7 +123,8 @@ def evaluate_retrieval(
     how = overrides or Overrides()
 
     def dresser(outfits: Sequence[Outfit]) -> list[list[Pixels]]:
-        return dress(stages, outfits, seed=seed, overrides=how, device=device)
+        # Batches pay on a CPU too; a person's garments are always batched alike, so the same seed gives the same bytes.
+        return dress(stages, outfits, seed=seed, overrides=how, device=device, batch=largest_batch(stages))
 
     sampling = provenance(stages, shards, seed, how)
     return measure_retrieval(

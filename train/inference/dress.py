@@ -59,6 +59,7 @@ def dress(
     overrides: Overrides,
     device: torch.device,
     on_step: OnStep | None = None,
+    batch: int | None = None,
 ) -> list[list[Pixels]]:
     """Return one image per stage for each outfit, uint8 (size, size, 3).
 
@@ -66,9 +67,10 @@ def dress(
     changes a few bytes (docs/measurements/sampling.md). So an image is bit-identical whatever else is sampled.
     On a GPU, where
     small batches leave the card idle, images are batched and are identical up to that rounding.
+    ``batch`` overrides the number of images that are sampled at once.
     ``on_step`` is called before every sampling step; an exception from it ends the sampling.
     """
-    batch = batch_size_for(stages, device)
+    batch = batch or batch_size_for(stages, device)
     steps = cascade_steps(stages, overrides)
     total = steps * math.ceil(len(outfits) / batch)
     pictures: list[list[Pixels]] = []
@@ -84,8 +86,11 @@ def dress(
 
 def batch_size_for(stages: Sequence[TrainedStage], device: torch.device) -> int:
     """Return the batch size: one on the CPU, on a GPU what fits 16 GB at the paper's size."""
-    if device.type == "cpu":
-        return 1
+    return 1 if device.type == "cpu" else largest_batch(stages)
+
+
+def largest_batch(stages: Sequence[TrainedStage]) -> int:
+    """Return how many images may be sampled at once within 16 GB at the paper's size."""
     largest = max(stage.config.size for stage in stages)
     return max(1, min(_BATCH, _PIXELS // largest**2))
 
