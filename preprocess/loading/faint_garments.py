@@ -35,8 +35,10 @@ _BLOCK = 17
 """Width in pixels of the area that JPEG's error around an edge spreads over."""
 _RINGING = 0.12
 """That error, as a share of the edge's slope."""
-_HUE = 5.0
-"""Maximum distance of a shadow's hue from the background's, in a*b*."""
+_HUES = (1.2, 5.0)
+"""Range of the maximum distance of a shadow's hue from the background's, in a*b*: a shadow is the ground, darker."""
+_TINT = 0.1
+"""What a shadow's darkness adds to it: light from the side tints shadows."""
 _DARKEST = 45.0
 """Maximum difference in L* of a shadow from the background."""
 _SEAL = 2
@@ -67,6 +69,8 @@ _REACH = 8
 """Width in pixels, at that size, of the band on both sides of the outline that GrabCut decides."""
 _CUTS = 3
 """Rounds of GrabCut."""
+_SHADED = 3.0
+"""Maximum shade of a gap, as a multiple of the shade around the garment: both of its sides keep light off."""
 _SHARP = 1.0
 """Minimum slope of the edge around an area of background; a fold's is a third of it."""
 
@@ -74,7 +78,7 @@ _SHARP = 1.0
 class Ground(NamedTuple):
     """How an image differs from its background in L*a*b*: (h, w, 3), its length and its slope, and what is visible.
 
-    ``shade``: where it can be shaded background by its hue and lightness.
+    ``shade``: where it can be shaded background by its hue and lightness; ``hue``: the maximum distance of its hue.
     """
 
     difference: F32
@@ -83,6 +87,7 @@ class Ground(NamedTuple):
     shade: Mask
     least: F32
     edge: F32
+    hue: float
 
 
 def faint_garment(pixels: Pixels, longest: int = LONGEST) -> tuple[Mask, float]:
@@ -119,9 +124,18 @@ def seen_against_border(pixels: Pixels) -> Ground:
     strongest = cv2.dilate(slope, np.ones((_BLOCK, _BLOCK), np.uint8))
     least = np.maximum(max(_FAINT, _NOISES * noise), _RINGING * strongest)
     edge = np.maximum(max(_SLOPE, 3.0 * roughness), _RINGING * strongest)
-    hue = np.sqrt(np.square(difference[..., 1:]).sum(axis=-1))
-    shade = (hue < _HUE) & (difference[..., 0] > -_DARKEST) & (difference[..., 0] < least)
-    return Ground(difference, away, slope, (away < least) | shade, least, edge)
+    hue = _hue(difference)
+    scatter = float(np.quantile(hue[known], 0.75)) if known.any() else 0.0
+    closest = max(_HUES[0], _NOISES * scatter)
+    like = closest - _TINT * np.minimum(difference[..., 0], 0) + _RINGING * strongest
+    lightness = (difference[..., 0] > -_DARKEST) & (difference[..., 0] < least)
+    return Ground(difference, away, slope, (hue < np.minimum(like, _HUES[1])) & lightness, least, edge, closest)
+
+
+def _hue(difference: F32) -> F32:
+    """Return the distance of hue, in a*b*."""
+    hue: F32 = np.sqrt(np.square(difference[..., 1:]).sum(axis=-1))
+    return hue
 
 
 def _background(lab: F32) -> tuple[F32, Mask]:
@@ -155,7 +169,7 @@ def _slope(values: F32) -> F32:
 def _garment(ground: Ground) -> Mask:
     """Return what the background at the border does not reach."""
     open_ground = ground.shade & (ground.slope < ground.edge)
-    reached = _reached(open_ground)
+    reached = _reached(open_ground, ground)
     # The slope of an edge belongs to nobody yet: there a pixel is of the side whose colour it is nearer to.
     garment = _up_to_ridge(ground, reached)
     core, outside = eroded(garment, _BAND), ~dilated(garment, _BAND)
@@ -191,7 +205,7 @@ def _nearer(difference: F32, inside: Mask, outside: Mask) -> Mask:
     return nearer
 
 
-def _reached(open_ground: Mask) -> Mask:
+def _reached(open_ground: Mask, ground: Ground) -> Mask:
     """Return the open ground connected to the border through passages wider than the gaps of an edge.
 
     What widens behind a narrow passage is cloth whose edge is invisible there, or a gap between a sleeve and the body.
@@ -199,7 +213,8 @@ def _reached(open_ground: Mask) -> Mask:
     wide = eroded(open_ground, _CHAMBER)
     chambers = dilated(wide & ~_from_border(wide), _CHAMBER + 1)
     passable = eroded(open_ground & ~chambers, _SEAL)
-    return dilated(_from_border(passable), _SEAL) & open_ground
+    reached = dilated(_from_border(passable), _SEAL) & open_ground
+    return reached
 
 
 def _from_border(mask: Mask) -> Mask:
@@ -229,7 +244,7 @@ def _without_leaks(garment: Mask, ground: Ground) -> Mask:
 
 def _without_gaps(garment: Mask, ground: Ground) -> Mask:
     """Leave out areas of the background: gaps, e.g. between a sleeve and the body, and the narrow ends of notches."""
-    like = dilated(eroded(garment & (ground.away < ground.least), 1), 1)
+    like = dilated(eroded(garment & ground.shade & (ground.slope < ground.edge), 1), 1)
     size = int(garment.sum())
     for area in _areas(like, _SPECK * size):
         is_notch = bool((dilated(area, 4) & ~garment).any())
@@ -246,14 +261,24 @@ def _areas(mask: Mask, least: float) -> Iterator[Mask]:
 
 
 def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
-    """Return whether an area beside or within a garment is background: as flat as around it, and sharply bounded."""
+    """Return whether an area beside or within a garment is background.
+
+    It has the ground's hue, is shaded no more than the ground around the garment lets expect, and is sharply bounded.
+    """
     beside = garment & dilated(area, 3) & ~area
-    around = ~dilated(garment, 3) & dilated(garment, 10) & ~area
+    around = ~dilated(garment, 2) & dilated(garment, 10) & ~area
     if not beside.any():
         return True
-    shaded = float(np.median(ground.away[around])) if around.any() else 0.0
-    flat = float(np.median(ground.away[area])) < _FLAT + 1.5 * shaded
-    return flat and float(np.median(cv2.dilate(ground.slope, np.ones((5, 5), np.uint8))[beside])) > _SHARP
+    inner = eroded(area, 1)
+    values = ground.difference[inner if inner.any() else area]
+    if float(np.median(_hue(values))) > ground.hue:
+        return False
+    shades = -ground.difference[around][:, 0]
+    shaded = max(0.0, float(np.quantile(shades, 0.9))) if len(shades) else 0.0
+    if float(np.quantile(np.abs(values[:, 0]), 0.75)) > _FLAT + _SHADED * shaded:
+        return False
+    steep = cv2.dilate(ground.slope, np.ones((5, 5), np.uint8))[beside]
+    return float(np.median(steep)) > _SHARP
 
 
 def _pieces(mask: Mask) -> Mask:
