@@ -169,7 +169,7 @@ def _slope(values: F32) -> F32:
 def _garment(ground: Ground) -> Mask:
     """Return what the background at the border does not reach."""
     open_ground = ground.shade & (ground.slope < ground.edge)
-    reached = _reached(open_ground, ground)
+    reached = _reached(open_ground)
     # The slope of an edge belongs to nobody yet: there a pixel is of the side whose colour it is nearer to.
     garment = _up_to_ridge(ground, reached)
     core, outside = eroded(garment, _BAND), ~dilated(garment, _BAND)
@@ -205,7 +205,7 @@ def _nearer(difference: F32, inside: Mask, outside: Mask) -> Mask:
     return nearer
 
 
-def _reached(open_ground: Mask, ground: Ground) -> Mask:
+def _reached(open_ground: Mask) -> Mask:
     """Return the open ground connected to the border through passages wider than the gaps of an edge.
 
     What widens behind a narrow passage is cloth whose edge is invisible there, or a gap between a sleeve and the body.
@@ -213,8 +213,7 @@ def _reached(open_ground: Mask, ground: Ground) -> Mask:
     wide = eroded(open_ground, _CHAMBER)
     chambers = dilated(wide & ~_from_border(wide), _CHAMBER + 1)
     passable = eroded(open_ground & ~chambers, _SEAL)
-    reached = dilated(_from_border(passable), _SEAL) & open_ground
-    return reached
+    return dilated(_from_border(passable), _SEAL) & open_ground
 
 
 def _from_border(mask: Mask) -> Mask:
@@ -273,8 +272,8 @@ def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
     values = ground.difference[inner if inner.any() else area]
     if float(np.median(_hue(values))) > ground.hue:
         return False
-    shades = -ground.difference[around][:, 0]
-    shaded = max(0.0, float(np.quantile(shades, 0.9))) if len(shades) else 0.0
+    shades = np.abs(ground.difference[around][:, 0])
+    shaded = float(np.quantile(shades, 0.9)) if len(shades) else 0.0
     if float(np.quantile(np.abs(values[:, 0]), 0.75)) > _FLAT + _SHADED * shaded:
         return False
     steep = cv2.dilate(ground.slope, np.ones((5, 5), np.uint8))[beside]

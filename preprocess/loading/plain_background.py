@@ -6,7 +6,8 @@ in the background's colour are prints if they are small, and gaps (e.g. next to 
 
 The confidence is the share of the outline's pixels across which the colour changes clearly; it is 0 if the outline is
 frayed, as with white cloth on a white background. What colour cannot tell is searched by its edges
-(`faint_garments`) and cut out by GrabCut; their agreement is the confidence then.
+(`faint_garments`), and cut out by GrabCut as a second opinion: their agreement is the confidence then, and the edges'
+outline, refined at full size (`fine_outlines`), is the garment's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
-from preprocess.loading.faint_garments import cut_out, faint_garment
+from preprocess.loading.faint_garments import LONGEST, cut_out, faint_garment
+from preprocess.loading.fine_outlines import refined
 
 Method = Literal["colour", "grabcut"]
 
@@ -58,8 +60,8 @@ _AGREED = 0.93
 """Minimum overlap of the two."""
 _AGREED_IN_FULL = 0.95
 """The same at full size, with either the edges or GrabCut."""
-_DOUBT = 2.0
-"""Loss of confidence per share of disagreement between edges and GrabCut."""
+_DOUBT = 5.0
+"""Loss of confidence per share of disagreement between edges and GrabCut, both refined."""
 _UNSEEN = 0.03
 """Share of an outline that may be invisible without a doubt."""
 _SIZE = (0.05, 0.95)
@@ -95,10 +97,12 @@ def find_garment(pixels: Pixels) -> Found:
     cut = cut_out(pixels, edged)
     if confidence >= LEAST and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL:
         return Found(mask, confidence, "colour")
-    if not _SIZE[0] <= float(cut.mean()) <= _SIZE[1] or _fray(cut) > _FRAYED:
-        return Found(cut, 0.0, "grabcut")
-    sure = min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - _overlap(edged, cut)))
-    return Found(eroded(cut, _rim(cut)), max(0.0, sure), "grabcut")
+    if not _SIZE[0] <= float(edged.mean()) <= _SIZE[1] or max(_fray(edged), _fray(cut)) > _FRAYED:
+        return Found(edged, 0.0, "grabcut")
+    scale = min(1.0, LONGEST / max(edged.shape))
+    agreed = _overlap(refined(pixels, edged, scale, 0), refined(pixels, cut, scale, 0))
+    sure = min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - agreed))
+    return Found(refined(pixels, edged, scale, _rim(edged)), max(0.0, sure), "grabcut")
 
 
 def by_colour(pixels: Pixels) -> tuple[Mask, float]:

@@ -1,0 +1,64 @@
+"""Refines a garment's outline at the image's full size, and leaves out the pixels that visibly hold the background.
+
+An outline found in a reduced image is off by a pixel or more of the whole one. Here each pixel near it goes to the side
+whose nearby colours it resembles. A pixel of the outline mixes both sides; how much of the background shows depends on
+their contrast: white cloth on white needs no rim, black cloth on white needs it all.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.masks import dilated, eroded
+from preprocess.formats.images import Mask, Pixels
+
+F32 = NDArray[np.float32]
+
+_SMOOTH = 0.7
+"""Blur in pixels against noise."""
+_BAND = 2
+"""Distance in pixels, on both sides of the outline, that is decided anew, per pixel of the reduced image."""
+_SIDE = 6
+"""Width in pixels of the area on either side of it whose colours are compared."""
+_MIXED = 12.0
+"""Maximum distance in L*a*b* that the background may shift a pixel of the garment."""
+_CONTRAST = 3.0
+"""Minimum distance in L*a*b* of the two sides for a pixel to be decided by its colour."""
+
+
+def refined(pixels: Pixels, mask: Mask, scale: float, rim: int) -> Mask:
+    """Return the mask (h, w) of RGB uint8 (h, w, 3), decided anew near its outline; ``scale``: of the reduced image.
+
+    Up to ``rim`` pixels inside the outline are left out where the background shows in them.
+    """
+    band = max(2, round(_BAND / scale))
+    lab = _lab(pixels)
+    core, outside = eroded(mask, band), ~dilated(mask, band)
+    share, contrast = _share_of_garment(lab, core, outside, band + _SIDE)
+    decided = ~core & ~outside & (contrast > _CONTRAST)
+    fine: Mask = np.where(decided, share > 0.5, mask)
+    clean = (1 - share) * contrast < _MIXED
+    return fine & (eroded(fine, rim) | clean)
+
+
+def _share_of_garment(lab: F32, inside: Mask, outside: Mask, radius: int) -> tuple[F32, F32]:
+    """Return each pixel's share of the nearby inside's colour, the rest being the outside's, and their contrast."""
+    window = (2 * radius + 1, 2 * radius + 1)
+    means = []
+    known = np.ones(inside.shape, np.bool_)
+    for side in (inside, outside):
+        weight = cv2.boxFilter(side.astype(np.float32), -1, window, normalize=False)
+        total = cv2.boxFilter(lab * side[..., None], -1, window, normalize=False)
+        means.append(total / np.maximum(weight, 1.0)[..., None])
+        known &= weight > 0.5
+    towards = means[0] - means[1]
+    square = np.square(towards).sum(axis=-1)
+    share = ((lab - means[1]) * towards).sum(axis=-1) / np.maximum(square, 1e-3)
+    return np.asarray(share, np.float32), np.asarray(np.sqrt(square) * known, np.float32)
+
+
+def _lab(pixels: Pixels) -> F32:
+    smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), _SMOOTH) / np.float32(255)
+    return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
