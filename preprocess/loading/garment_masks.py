@@ -52,14 +52,21 @@ _SAME = 0.93
 _MISSED = 0.02
 """Maximum area of garment outside a mask that may be right although much of it looks like background."""
 
+_MISSED_FAINT = 0.055
+"""Maximum area outside a mask that is no ground by its hue or its edges, where little of the garment stands out."""
+
 _Reading = tuple[Mask, tuple[Fault, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """What a photograph shows, at the size of the comparison: what must be garment, and what is background."""
+    """What a photograph shows, at the size of the comparison: what must be garment, and what is background.
+
+    ``faint``: what has another hue than shaded background, or an edge.
+    """
 
     strong: Mask
+    faint: Mask
     flat: Mask
     plain: bool
 
@@ -136,7 +143,9 @@ def _evidence(pixels: Pixels) -> _Evidence:
     frame = np.ones(strong.shape, np.bool_)
     frame[2:-2, 2:-2] = False
     plain = float((ground.away < ground.least)[frame].mean()) >= _PLAIN
-    return _Evidence(strong, _flat(ground), plain)
+    faint = dilated(eroded(~ground.shade | (ground.slope > ground.edge), 1), 1)
+    faint &= float(faint[frame].mean()) < 1 - _PLAIN  # a ground of noise is full of edges
+    return _Evidence(strong, faint, _flat(ground), plain)
 
 
 def _flat(ground: Ground) -> Mask:
@@ -170,7 +179,8 @@ def _misfit(mask: Mask, evidence: _Evidence) -> tuple[float, float]:
     size = float(mask.sum())
     missed = float((evidence.strong & ~dilated(mask, 2)).sum()) / size
     if float((evidence.strong & mask).sum()) < _VISIBLE * size:
-        return missed, 0.0
+        faint = float((evidence.faint & ~dilated(mask, 4)).sum()) / size
+        return (missed, 0.0) if faint <= _MISSED_FAINT else (max(missed, faint), _MISFIT)
     return missed, float((evidence.flat & eroded(mask, 2)).sum()) / size
 
 

@@ -1,5 +1,7 @@
 """A garment's mask is held against the product photograph: each wrong kind is repaired or rejected by name."""
 
+import contextlib
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from preprocess.faults import RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.loading.garment_masks import garment_mask_of
-from preprocess.synthetic.garments.product_photos import GROUNDS, product_photo
+from preprocess.synthetic.garments.product_photos import GROUNDS, Ground, product_photo
 
 
 def overlap(one: Mask, other: Mask) -> float:
@@ -132,6 +134,18 @@ def test_sound_masks_of_faint_products_are_not_accused() -> None:
         photo = product_photo(1, "white", ground)
         stored = read_stored_mask(file(grey(photo.mask)), "a.png")
         assert garment_mask_of(stored, photo.pixels, "a.png").faults == ()
+
+
+@pytest.mark.parametrize("ground", ["white", "grey"])
+def test_a_wrong_mask_of_a_faint_product_is_not_believed(ground: Ground) -> None:
+    photo = product_photo(2, "white", ground)
+    other = product_photo(1, "plain", "white").mask
+    for wrong in (moved(photo.mask), upside_down(photo.mask), other):
+        stored = read_stored_mask(file(grey(wrong)), "a.png")
+        with contextlib.suppress(RecordError):
+            parse = garment_mask_of(stored, photo.pixels, "a.png")
+            assert parse.faults == ("recomputed-mask",)
+            assert overlap(parse.mask(), photo.mask) > 0.9
 
 
 def test_an_empty_mask_is_named() -> None:
