@@ -4,7 +4,7 @@ from preprocess.conditioning.masks import dilated, eroded
 from preprocess.formats.images import Mask
 from preprocess.loading.fine_outlines import refined
 from preprocess.loading.plain_background import LEAST, find_garment
-from preprocess.synthetic.garments.product_photos import product_photo
+from preprocess.synthetic.garments.product_photos import Ground, Product, product_photo
 
 
 def overlap(one: Mask, other: Mask) -> float:
@@ -19,7 +19,8 @@ def test_an_outline_that_is_off_by_a_pixel_is_placed_where_the_colour_changes() 
 
 def test_the_rim_is_needed_for_dark_cloth_and_not_for_pale() -> None:
     lost = {}
-    for product in ("dark", "white"):
+    products: tuple[Product, ...] = ("dark", "white")
+    for product in products:
         photo = product_photo(1, product, "grey")
         whole, rimmed = (refined(photo.pixels, photo.mask, 1.0, rim) for rim in (0, 1))
         assert not (rimmed & ~whole).any()
@@ -38,7 +39,12 @@ def test_a_gap_in_shadow_is_no_cloth_and_white_stripes_are_no_gap() -> None:
 
 
 def test_what_edges_and_colours_outline_differently_is_doubted() -> None:
-    for seed, product, ground in ((1, "white", "white"), (0, "white", "shadowed"), (0, "patterned", "white")):
+    hard: tuple[tuple[int, Product, Ground], ...] = (
+        (1, "white", "white"),
+        (0, "white", "shadowed"),
+        (0, "patterned", "white"),
+    )
+    for seed, product, ground in hard:
         photo = product_photo(seed, product, ground)  # cloth without any difference from the ground
         found = find_garment(photo.pixels)
         assert overlap(found.mask, photo.mask) < 0.97
