@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from common.atomic import write_atomically
 from common.errors import UserError, writing
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256
 from train.data import ShardFolder
@@ -157,8 +159,10 @@ def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]
 
 
 def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
+    file = io.BytesIO()
+    picture.save(file, "PNG", pnginfo=text)
     with writing(f"--out {path.parent}"):
-        picture.save(path, pnginfo=text)
+        write_atomically(path, file.getvalue())
 
 
 def png_text(metadata: Mapping[str, str]) -> PngInfo:

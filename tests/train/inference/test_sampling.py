@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from common.errors import UserError
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.sampling import Pair, sample_pairs
@@ -70,3 +72,26 @@ def test_ema_and_model_weights_can_be_selected(trained: Path, weights: str) -> N
         assert stage.weights == weights
         assert all(torch.equal(state[name], value) for name, value in held.items())
         assert not all(torch.equal(state[name], value) for name, value in others.items())
+
+
+def test_on_a_full_disk_no_image_is_left_half_written_and_older_ones_stay(
+    trained: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    data = sample(trained, shards, tmp_path, PAIRS)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / f"{data.keys[2]}__{data.keys[1]}.png").unlink()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"--out .*: No space left on device; free some space"):
+        sample(trained, shards, tmp_path, PAIRS)
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left.items() < before.items()
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_mistake(trained: Path, shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--out .*Not a directory"):
+        sample(trained, shards, tmp_path / "file/out", PAIRS)
