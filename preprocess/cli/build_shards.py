@@ -17,6 +17,7 @@ from common.storage import Storage, open_storage
 from preprocess.cli.label_table import given_table, with_table
 from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
 from preprocess.faults import Exclusion
+from preprocess.loading.shown_views import front_views
 from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
 from preprocess.planning.splits import find_near_duplicates, keep_together
@@ -35,6 +36,7 @@ from preprocess.sharding import (
     read_plan,
 )
 from preprocess.sources.files import Files
+from preprocess.sources.listed import Listed
 from preprocess.workers import cores
 from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, Views
 
@@ -111,7 +113,7 @@ _SELECTION = options_of(
     click.option(
         "--views", type=click.Choice(["front", "matching", "all"]), default="matching", show_default=True,
         help="front: front views only; matching: also backs with a photo of the garment's back, and neighbouring "
-        "frames; all: every view with every photo.",
+        "frames; all: every view with every photo. VITON-HD and Dress Code: matching keeps every view, too.",
     ),
     click.option("--linings", is_flag=True, help="Include the visible lining of a garment in Ic."),
 )  # fmt: skip
@@ -216,6 +218,11 @@ def _plan(
     check_not_empty(files, data, records, configuration)
     records, labels = with_table(files, records, configuration.labels, _earlier_table(out, configuration))
     configuration = configuration.model_copy(update={"labels": labels})
+    if configuration.views == "front" and isinstance(data, Listed):  # only their poses say which view it is
+        with progress_bar("reading poses") as progress:
+            records, others = front_views(files, records, workers, progress)
+        data.excluded.update(others)
+        check_not_empty(files, data, records, configuration)
     with progress_bar("comparing") as progress:
         near_duplicates = find_near_duplicates(files, records, workers, progress, read_near_duplicates(out))
     return data, make_plan(files, keep_together(files, records, near_duplicates), configuration, near_duplicates)

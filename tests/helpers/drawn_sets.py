@@ -33,10 +33,13 @@ _DRESS_CODE = {"face": "head", "neck": "head", "outer": "upper", "inner": "upper
 
 
 @cache
-def look(seed: int, kinds: tuple[Kind, ...]) -> tuple[U8, U8, NDArray[np.float64]]:
-    """Return a picture (1024, 768, 3), its regions by drawn number, and keypoints (17, 3) in its pixels."""
+def look(seed: int, kinds: tuple[Kind, ...], frame: str = "000") -> tuple[U8, U8, NDArray[np.float64]]:
+    """Return a picture (1024, 768, 3), its regions by drawn number, and keypoints (17, 3) in its pixels.
+
+    The frame (000 front, 088 side, 132 back) is AI-Hub's.
+    """
     stance = pose(seed)
-    drawing = draw_look(person(seed), stance, frame_yaw(stance, "000"), [garment(seed, kind) for kind in kinds])
+    drawing = draw_look(person(seed), stance, frame_yaw(stance, frame), [garment(seed, kind) for kind in kinds])
     points = drawing.keypoints.copy()
     points[:, 0] += PADDED
     points[:, :2] *= SCALE
@@ -103,9 +106,9 @@ def openpose(people: Iterable[list[float]], key: str = "pose_keypoints_2d") -> d
     return {"version": 1.3, "people": [{"person_id": [-1], key: numbers} for numbers in people]}
 
 
-def write_viton_hd(root: Path, split: str, stem: str, seed: int) -> None:
+def write_viton_hd(root: Path, split: str, stem: str, seed: int, frame: str = "000") -> None:
     """Write one person and the own garment."""
-    pixels, regions, points = look(seed, ("top", "trousers"))
+    pixels, regions, points = look(seed, ("top", "trousers"), frame)
     garment_pixels, mask = product(seed, "top")
     folder = root / split
     write_jpeg(folder / f"image/{stem}.jpg", pixels)
@@ -123,9 +126,9 @@ OUTFITS: dict[str, tuple[Kind, ...]] = {
 TRIED_ON: dict[str, Kind] = {"upper_body": "top", "lower_body": "trousers", "dresses": "dress"}
 
 
-def write_dress_code(root: Path, category: str, number: str, seed: int) -> None:
+def write_dress_code(root: Path, category: str, number: str, seed: int, frame: str = "000") -> None:
     """Write one person and the own garment."""
-    pixels, regions, points = look(seed, OUTFITS[category])
+    pixels, regions, points = look(seed, OUTFITS[category], frame)
     garment_pixels, _ = product(seed, TRIED_ON[category])
     folder = root / category
     write_jpeg(folder / f"images/{number}_0.jpg", pixels)
