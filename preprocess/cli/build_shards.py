@@ -16,7 +16,7 @@ from common.progress import progress_bar
 from common.storage import Storage, open_storage
 from preprocess.cli.label_table import given_table, with_table
 from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
-from preprocess.faults import Exclusion
+from preprocess.faults import Exclusion, Fate, Fault
 from preprocess.loading.shown_views import front_views
 from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
@@ -262,9 +262,11 @@ def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], mov
     if moved:
         click.echo(f"moved from val to train, as train has the same look, garment or image: {moved} pairs")
     excluded = {code: count for code, count in left_out.items() if code in set(Exclusion)}
+    noted = {fault.value for fault in Fault if fault.fate is Fate.NOTED}
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),
-        ("repaired", manifest.repaired),
+        ("repaired", {code: count for code, count in manifest.repaired.items() if code not in noted}),
+        ("noted", {code: count for code, count in manifest.repaired.items() if code in noted}),
         ("skipped", {code: count for code, count in left_out.items() if code not in excluded}),
         ("excluded", excluded),
     ):

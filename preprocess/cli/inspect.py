@@ -15,7 +15,7 @@ from common.options import examples
 from common.progress import progress_bar
 from preprocess.cli.label_table import given_table
 from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
-from preprocess.faults import Fault, Tally
+from preprocess.faults import Fate, Fault, Tally
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
 from preprocess.label_tables import shown_name
@@ -25,6 +25,10 @@ from preprocess.workers import cores
 from schemas import Source
 
 _WIDTH = 100
+_BAR = 40
+_GRAVEST = (Fate.REJECTED, Fate.REPAIRED, Fate.NOTED)
+_LETTERS = "#+."
+"""The parts of the bar, in that order."""
 
 
 @click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
@@ -82,7 +86,11 @@ def _listed_lines(report: ListedReport) -> Iterator[str]:
     yield _row("", *report.pairs)
     yield from _section("pairs", list(report.pairs.values()))
     yield from _fault_lines(report.faults, LISTED_FAULTS)
-    only_pixels = f"one image under two names, {Fault.UNCLEAR_GARMENT}, {Fault.AMBIGUOUS_LAYERS}"
+    in_pixels = (
+        Fault.UNCLEAR_GARMENT, Fault.GRABCUT_GARMENT, Fault.UNSURE_LANDMARKS, Fault.STRAY_CLOTH,
+        Fault.MISLABELLED_GARMENT, Fault.AMBIGUOUS_LAYERS,
+    )  # fmt: skip
+    only_pixels = f"one image under two names, {', '.join(in_pixels)}"
     yield f"not checked: faults visible only in pixels ({only_pixels})"
 
 
@@ -93,12 +101,29 @@ def _reason(report: ListedReport) -> str:
 
 
 def _fault_lines(faults: Tally, known: tuple[Fault, ...]) -> Iterator[str]:
+    """Yield the faults, those that reject records first, then by their number; above them a bar by fate."""
     yield ""
     present = [fault for fault in dict.fromkeys((*known, *faults.counts)) if faults.counts[fault]]
     yield "faults" if present else "faults: none"
-    for fault in present:
+    if present:
+        yield f"  {_bar(faults)}"
+    for fault in sorted(present, key=lambda fault: (_GRAVEST.index(fault.fate), -faults.counts[fault])):
         yield f"  {faults.counts[fault]:>8} {fault:<22} {fault.fate}: {fault.meaning}"
         yield from (f"{'':>11}{_tail(path, _WIDTH - 11)}" for path in faults.examples.get(fault, ()))
+
+
+def _bar(faults: Tally) -> str:
+    """Return a bar of all faults, each fate's part by its share, and the numbers."""
+    counts = {fate: sum(count for fault, count in faults.counts.items() if fault.fate is fate) for fate in _GRAVEST}
+    total, ends, done = sum(counts.values()), [0], 0
+    for count in counts.values():
+        done += count
+        ends.append(round(_BAR * done / total))
+    bar = "".join(
+        letter * (end - start) for letter, start, end in zip(_LETTERS, ends, ends[1:], strict=False)
+    )  # fmt: skip
+    said = (f"{letter} {count} {fate}" for letter, (fate, count) in zip(_LETTERS, counts.items(), strict=True) if count)
+    return f"{bar}  {', '.join(said)}"
 
 
 def _section(title: str, columns: list[dict[str, int]]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -240,12 +241,21 @@ def _image_faults(files: Files, image: str) -> Generator[tuple[Fault, str], None
 def _mask_faults(
     files: Files, data: bytes, path: str, image: str, size: tuple[int, int]
 ) -> Iterator[tuple[Fault, str]]:  # fmt: skip
-    """Hold a garment's mask against its photograph, decoded at a quarter of its size."""
+    """Hold a garment's mask against its photograph, decoded at a quarter of its size.
+
+    A mask that is not sound there is looked at again in the whole photograph, as `build-shards` does.
+    """
     stored = read_stored_mask(data, path)
     if stored.size != size:
         yield Fault.SIZE_MISMATCH, path
         return
-    pixels, _ = decode(files.read(image), image, size, _QUARTER if min(size) >= _LARGE else 1)
+    photograph = files.read(image)
+    if min(size) >= _LARGE:
+        with suppress(RecordError):
+            small, _ = decode(photograph, image, size, _QUARTER)
+            if not garment_mask_of(stored, small, path).faults:
+                return
+    pixels, _ = decode(photograph, image, size)
     yield from ((fault, path) for fault in garment_mask_of(stored, pixels, path).faults)
 
 

@@ -13,6 +13,7 @@ from preprocess.inspection.page.doubts import meaning
 from preprocess.inspection.page.entry import Damage
 from preprocess.inspection.page.figures import Histogram, Known, Table
 from preprocess.inspection.page.leaks import Leaks
+from preprocess.inspection.page.outcomes import OUTCOMES, Group, Part
 from preprocess.inspection.page.sheet import CELL, Card
 from schemas import NearDuplicates, Plan, Reject
 
@@ -40,6 +41,10 @@ class Content:
     rejects_shown: Sequence[tuple[str, Reject]]
     """(split, reject)."""
     doubts: Table
+    outcomes: Sequence[Part]
+    groups: Sequence[Group]
+    has_source: bool
+    """Whether the dataset was given, for the rejects' pictures."""
     histograms: Sequence[Histogram]
     known: Sequence[Known]
     leaks: Leaks
@@ -63,7 +68,9 @@ class Content:
 def open_templates() -> Environment:
     """Return the engine for the page's templates. Raise UserError where jinja2 is not installed."""
     engine = open_shared_templates(_PACKAGE)
-    engine.globals.update(most_lines=MOST_LINES, most_samples=MOST_SAMPLES, cell=CELL, meaning=meaning)
+    engine.globals.update(
+        most_lines=MOST_LINES, most_samples=MOST_SAMPLES, cell=CELL, meaning=meaning, outcome_meanings=OUTCOMES
+    )
     return engine
 
 

@@ -73,13 +73,14 @@ def doubts_of(entry: Entry, leaks: bool) -> tuple[str, ...]:
 
 
 def meaning(name: str) -> str:
-    """Return the explanation of a doubt."""
+    """Return the explanation of a doubt, or of a reject's reason."""
     if name == LEAK:
         return "the sample, or a near-duplicate of its image, is in the other split too"
     if name.startswith(_FATES):
         fault = _fault(name.partition(": ")[2])
         return fault.meaning if fault else "a fault in the source data, unknown to this version"
-    return next(doubt.meaning for doubt, _ in _RULES if doubt.name == name)
+    known = {doubt.name: doubt.meaning for doubt, _ in _RULES} | {str(fault): fault.meaning for fault in Fault}
+    return known.get(name, "unknown to this version")
 
 
 def _fault(code: str) -> Fault | None:

@@ -21,7 +21,8 @@ from schemas import AGNOSTIC, GARMENT, JG, JP, KEYPOINTS, PERSON_256, SKELETON, 
 
 CELL: Final = 192
 """Side of an image on the page, in pixels; Ip, Ia and Ic lie side by side."""
-_QUALITY: Final = 75
+QUALITY: Final = 75
+"""WebP quality of the images on the page."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def make_cards(folder: Storage, plan: Plan, entries: Sequence[Entry]) -> Iterato
 
 def _card(entry: Entry, sample: Sample, decoded: Decoded) -> Card:
     strip = np.hstack([resize(decoded.pictures[ending], CELL) for ending in (PERSON_256, AGNOSTIC, GARMENT)])
-    picture = base64.b64encode(encode_webp(strip, _QUALITY)).decode()
+    picture = base64.b64encode(encode_webp(strip, QUALITY)).decode()
     return Card(entry, sample, picture, _drawings({0: decoded.poses[JP], 200: decoded.poses[JG]}))
 
 

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from drawn_sets import openpose, write_dress_code, write_json, write_viton_hd
+from drawn_sets import openpose, write_dress_code, write_jpeg, write_json, write_viton_hd
 from PIL import Image
 
 from preprocess.cli.inspect import inspect_command
 from preprocess.inspection.dataset import listed_overview
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS
+from preprocess.loading.subjects import load_product
+from preprocess.planning.datasets import open_dataset
+from preprocess.sources import Files
 
 STEMS = ("00006_00", "00008_00")
 
@@ -64,6 +67,27 @@ def test_the_printed_table_names_the_dataset_and_the_faults(viton_hd: Path) -> N
     assert "VITON-HD, labels of the table cihp" in done.stdout
     assert "1 missing-person-pose" in done.stdout
     assert "00006_00" in done.stdout
+
+
+def test_faults_that_reject_come_first_below_a_bar(viton_hd: Path) -> None:
+    (viton_hd / "train/openpose_json/00006_00_keypoints.json").unlink()
+    turn(viton_hd / "train/image/00006_00.jpg")
+    turn(viton_hd / "test/image/00008_00.jpg")
+    lines = CliRunner().invoke(inspect_command, ["--src", str(viton_hd)]).stdout.splitlines()
+    below = lines[lines.index("faults") + 1 :]
+    assert below[0] == f"  {'#' * 13}{'+' * 27}  # 1 rejected, + 2 repaired"
+    faults_shown = [line.split()[1] for line in below if line.strip()[:1].isdigit() and ": " in line]
+    assert faults_shown == ["missing-person-pose", "exif-turned"]
+
+
+def test_a_mask_is_judged_as_by_the_build(tmp_path: Path) -> None:
+    """At a quarter of its size this photograph is too unclear to make the mask anew; the whole one is clear."""
+    write_viton_hd(tmp_path, "train", STEMS[0], seed=19)
+    (tmp_path / "train_pairs.txt").write_text(f"{STEMS[0]}.jpg {STEMS[0]}.jpg")
+    path = tmp_path / f"train/cloth-mask/{STEMS[0]}.jpg"
+    write_jpeg(path, np.roll(np.asarray(Image.open(path)), 200, axis=0))
+    record = next(open_dataset(Files(tmp_path), "viton-hd").records("upper", "item", "all"))
+    assert faults(tmp_path) == dict.fromkeys(load_product(Files(tmp_path), record).faults, 1) == {"recomputed-mask": 1}
 
 
 def turn(path: Path) -> None:
