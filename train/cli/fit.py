@@ -25,6 +25,7 @@ from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
 from train.hardware.world import SINGLE_PROCESS, Parallel, PeerFailed, World, is_peer_failure, join
 from train.inference.initial_weights import InitialWeights, find_initial_weights
+from train.inference.cascade import load_previous
 from train.memory.automatic import Choice, choose
 from train.memory.rehearse import as_table, rehearse
 from train.runs.run_folder import RunFolder
@@ -174,10 +175,11 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
             if choice.message:
                 _print_once(choice.message, err=True)
             run = request.runs / name
+            previous = world.agree(lambda choice=choice: load_previous(request.runs, choice.config, world.device))  # type: ignore[misc]
             with _training_progress(world) as report:
                 whole = fit_stage(
                     choice.config, prepared.data, run, report, stopped, prepared.held_out, world,
-                    init=init, adapt=_warn if choice.may_halve else None, profile=profile,
+                    init=init, previous=previous, adapt=_warn if choice.may_halve else None, profile=profile,
                 )  # fmt: skip
             if not whole:
                 _print_once("trainer: stopped at a checkpoint; run the same command again to resume", err=True)

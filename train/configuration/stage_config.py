@@ -21,7 +21,7 @@ STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
 class OptimConfig(ConfigSection):
     """The optimizer. All three stages use Adam in the paper; what it does not state follows Imagen (appendix F)."""
 
-    name: Literal["adam", "adamw", "adafactor"] = "adam"
+    name: Literal["adam", "adamw", "adafactor", "muon"] = "adam"
     """adam (as in the paper), adamw (decoupled weight decay), or adafactor (factored second moments, less memory)."""
     lr: float = Field(1e-4, gt=0)
     """Peak learning rate, reached after the warm-up."""
@@ -149,6 +149,11 @@ class StageConfig(ConfigSection):
         if self.low_res and self.diffusion.shown_std is not None:
             raise ValueError(
                 f"diffusion.shown_std={self.diffusion.shown_std} with low_res={self.low_res}: null would fit"
+            )
+        if self.diffusion.own_low_res and not (self.low_res and self.is_try_on):
+            raise ValueError(
+                f"diffusion.own_low_res={self.diffusion.own_low_res:g} with stage={self.stage}: it is for sr256 alone, "
+                "0 would fit"
             )
         if self.low_res:
             check_divisible("size", self.size, self.low_res, f"low_res={self.low_res}")

@@ -1,6 +1,6 @@
 """Build a Condition from raw inputs, in the same way for training and sampling (TryOnDiffusion §3, Imagen §2.4).
 
-Order: the hem band is masked if configured, noise is added to the conditioning images, the low-resolution image is
+Order: ``with_hem_hidden`` if configured, noise is added to the conditioning images, the low-resolution image is
 upsampled, then dropped samples are set to 0. Random numbers are passed in as tensors, so that the caller decides how
 they are keyed.
 """
@@ -76,6 +76,13 @@ def augment(image: Tensor, level: Tensor, noise: Tensor | None) -> Tensor:
     return torch.where(expand_like(level, image) > 0, noisy, image)
 
 
+def with_hem_hidden(inputs: TryOnInputs) -> TryOnInputs:
+    """Return the inputs with the band of Ia hidden in which the hem may have been (train/diffusion/hem.py)."""
+    if inputs.Ia is None or inputs.Jp is None or inputs.Jg is None:
+        return inputs
+    return replace(inputs, Ia=hem.hide_hem(inputs.Ia, inputs.Jp, inputs.Jg, inputs.photo))
+
+
 def build_condition(
     inputs: TryOnInputs,
     size: tuple[int, int],
@@ -83,7 +90,6 @@ def build_condition(
     t_na: Tensor,
     noise: tuple[Tensor | None, ...],
     drop: Tensor | None = None,
-    hide_hem: bool = False,
 ) -> Condition:
     """Build the Condition of a batch.
 
@@ -91,12 +97,10 @@ def build_condition(
     one standard normal tensor per conditioning image, both in the order Ia, Ic, low_res. The noise of low_res has its
     small resolution; noise is None for an image whose level is 0 in all samples.
     Where ``drop`` (B,) is true, all inputs of the sample are 0, images and poses; t_na keeps its value, so that a null
-    condition differs from a real one only in its inputs. ``hide_hem`` masks more of Ia (train/diffusion/hem.py).
+    condition differs from a real one only in its inputs.
 
     Raises ValueError if images are not floating point, or if their number differs from that of levels or noises.
     """
-    if hide_hem and inputs.Ia is not None and inputs.Jp is not None and inputs.Jg is not None:
-        inputs = replace(inputs, Ia=hem.hide_hem(inputs.Ia, inputs.Jp, inputs.Jg, inputs.photo))
     images = inputs.images
     batch = len(images[0]) if images else 0
     if not images or t_na.shape != (batch, len(images)) or len(noise) != len(images):

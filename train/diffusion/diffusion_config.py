@@ -34,6 +34,12 @@ class DiffusionConfig(ConfigSection):
     """The standard deviation where Ia is not masked, for the base stage; null: residual_std everywhere."""
     hide_hem: bool = False
     """For tops, also mask a band around the hips in Ia, so that it does not reveal the length of the worn top."""
+    keep_shown: bool = False
+    """Whether the network paints only what Ia hides: the loss ignores the other pixels, and sampling keeps them.
+    Not in the paper. Ignored by the third stage, which has no Ia."""
+    own_low_res: float = Field(0.0, ge=0, le=1)
+    """For the second stage: share of the training samples whose low-resolution input is sampled from the trained first
+    stage, whose images it will get; the others have the downsampled photograph (papers: all)."""
     t_shift: float = Field(1.0, gt=0)
     """Shift s of the training times: t = s·u / (1 + (s - 1)·u) with u from U(0, 1). 1 leaves t uniform; larger values
     draw more noisy times."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from train.diffusion.conditioning import null_condition
 from train.diffusion.objective import DenoiserOutput, Prediction, interpret, with_x0
-from train.diffusion.photo import GREY
 from train.diffusion.schedule import Schedule
 from train.models.condition import Condition, Denoiser
 
@@ -89,13 +88,13 @@ def guided_denoiser(
     return denoise
 
 
-def within_photo(denoise: Denoise, inside: Tensor, schedule: Schedule) -> Denoise:
-    """Wrap the function that a sampler calls: outside of ``inside`` (B, 1, H, W) its estimate is mid-grey."""
+def painting_only(denoise: Denoise, painted: Tensor, known: Tensor, schedule: Schedule) -> Denoise:
+    """Wrap the function that a sampler calls: outside of ``painted`` (B, 1, H, W) its estimate is ``known``."""
 
     def wrapped(z_t: Tensor, t: Tensor) -> DenoiserOutput:
         estimate = denoise(z_t, t)
-        grey = with_x0(torch.full_like(z_t, GREY), z_t, t, schedule)
-        pairs = zip(estimate, grey, strict=True)
-        return DenoiserOutput(*(torch.where(inside, known, outside) for known, outside in pairs))
+        fixed = with_x0(known.to(z_t.dtype).expand_as(z_t), z_t, t, schedule)
+        pairs = zip(estimate, fixed, strict=True)
+        return DenoiserOutput(*(torch.where(painted, new, old) for new, old in pairs))
 
     return wrapped

@@ -1,7 +1,9 @@
-"""Masking of pixels outside the photograph: a crop may be larger than its image, and augmentation shifts it.
+"""Which pixels a network paints: those inside the photograph, and of these those that Ia does not show.
 
-There the shards are mid-grey, the loss ignores the network's output, and samplers set the estimated image to mid-grey,
-so that a network neither learns nor paints what no photograph shows. The rest of an image is untouched.
+A crop may be larger than its image, and augmentation shifts it. Beyond the photograph the shards are mid-grey. The loss
+ignores what is not to be painted, and samplers set it to what is known: mid-grey beyond the photograph, and with
+``keep_shown`` the pixels of Ia. So a network neither learns nor paints what no photograph shows, and a face stays the
+same to the last bit.
 """
 
 from __future__ import annotations
@@ -27,6 +29,18 @@ def inside_photo(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     across = (columns >= left * size[1] - _ROUNDING) & (columns + 1 <= right * size[1] + _ROUNDING)
     down = (rows >= top * size[0] - _ROUNDING) & (rows + 1 <= bottom * size[0] + _ROUNDING)
     return (down[:, :, None] & across[:, None, :])[:, None]
+
+
+def to_paint(Ia: Tensor | None, boxes: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+    """Return which pixels (B, 1, H, W) are to be painted: inside the photographs, and where Ia, if given, is mid-grey.
+
+    ``boxes`` are those of ``inside_photo``. None stands for all pixels.
+    """
+    inside = None if boxes is None else inside_photo(boxes, size)
+    if Ia is None:
+        return inside
+    hidden = ((Ia - GREY).abs() < 0.5 / 127.5).all(dim=1, keepdim=True)
+    return hidden if inside is None else hidden & inside
 
 
 def grey_outside(image: Tensor, boxes: Tensor | None) -> Tensor:

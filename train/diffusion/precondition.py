@@ -51,6 +51,11 @@ class Preconditioned:
         spread = (std * alpha).square() + sigma.square()
         residual = z_t - alpha * centre
         output = self.network(residual / spread.sqrt(), t, condition).float()
+        if output.shape[1] > z_t.shape[1]:
+            output, copied, weight = output[:, :3], output[:, 3:6], output[:, 6:]
+            shown = self._shown(condition)
+            copied, weight = (image.masked_fill(shown, 0.0) for image in (copied, weight))
+            centre = (1.0 - weight) * centre + copied
         if self.prediction == "x":
             return centre + std * output
         kept = alpha * sigma * (1.0 - std.square()) / spread
@@ -61,13 +66,15 @@ class Preconditioned:
         std = torch.full((), self.std, device=centre.device)
         if self.shown_std is None:
             return std
-        assert condition.Ia is not None, "shown_std needs Ia"
-        # With noise on Ia the grey cannot be located, so s is then ``std`` everywhere.
+        return torch.where(self._shown(condition), torch.full_like(std, self.shown_std), std)
+
+    def _shown(self, condition: Condition) -> Tensor:
+        """Return where Ia shows the person, (B, 1, H, W); nowhere with noise on Ia, which hides the grey."""
+        assert condition.Ia is not None, "a try-on stage has Ia"
         clean = (condition.t_na[:, 0] == 0)[:, None, None, None]
         grey = (condition.Ia.abs() <= _GREY).all(dim=1, keepdim=True)
         # A pixel next to the grey is blended with it, so it does not show the person either.
-        shown = clean & (F.max_pool2d(grey.float(), 3, 1, 1) == 0)
-        return torch.where(shown, torch.full_like(std, self.shown_std), std)
+        return clean & (F.max_pool2d(grey.float(), 3, 1, 1) == 0)
 
     def weight(self, t: Tensor) -> Tensor:
         """Return the weight (B,) that turns the squared error into that of F: D / s² for v, 1 / s² for x."""

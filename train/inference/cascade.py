@@ -14,10 +14,10 @@ from torch.distributed.fsdp import FSDPModule
 
 from common.errors import UserError
 from train.configuration.stage_config import STAGES, StageConfig
-from train.diffusion.conditioning import TryOnInputs, build_condition
+from train.diffusion.conditioning import TryOnInputs, build_condition, with_hem_hidden
 from train.diffusion.diffusion_config import NO_GUIDANCE, SamplerName, SamplingConfig
-from train.diffusion.guidance import guided_denoiser, within_photo
-from train.diffusion.photo import inside_photo
+from train.diffusion.guidance import guided_denoiser, painting_only
+from train.diffusion.photo import GREY, grey_outside, to_paint
 from train.diffusion.precondition import make_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, OnStep
@@ -91,6 +91,25 @@ def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> 
     return stages
 
 
+def load_previous(runs: Path, config: StageConfig, device: torch.device) -> TrainedStage | None:
+    """Load the trained stage before this one if ``own_low_res`` needs it; None if not.
+
+    Raise UserError if it has no checkpoint or another size.
+    """
+    if not config.diffusion.own_low_res:
+        return None
+    name = STAGES[STAGES.index(config.stage) - 1]
+    run = RunFolder(runs / name)
+    before = run.read_config()
+    if before is None or run.checkpoints.last_good() is None or before.size != config.low_res:
+        raise UserError(
+            f"--runs {runs}: {config.stage} learns from images of {name} at {config.low_res}² "
+            f"(diffusion.own_low_res={config.diffusion.own_low_res:g}), which is not trained there; "
+            f"train {name} first, or --set diffusion.own_low_res=0"
+        )
+    return _load_stage(run, before, device, "ema")
+
+
 @torch.no_grad()
 def sample_stage(
     stage: TrainedStage,
@@ -106,6 +125,8 @@ def sample_stage(
     keyed by its entry of ``positions`` (and the seed), so it does not depend on the others in the batch.
     """
     config, size = stage.config, stage.config.size
+    if config.diffusion.hide_hem:
+        inputs = with_hem_hidden(inputs)
     sampling = overrides.applied_to(config.sampling)
     noise = SampleNoise(seed, config.stage, positions)
     device = inputs.images[0].device
@@ -120,7 +141,6 @@ def sample_stage(
             noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if level else None
             for which, (image, level) in enumerate(zip(inputs.images, levels, strict=True))
         ),
-        hide_hem=config.diffusion.hide_hem,
     )
     schedule = make_schedule(config.diffusion.schedule)
     denoise = guided_denoiser(
@@ -131,8 +151,11 @@ def sample_stage(
         prediction=config.diffusion.prediction,
         threshold=sampling.threshold,
     )
-    if inputs.photo is not None:
-        denoise = within_photo(denoise, inside_photo(inputs.photo, (size, size)), schedule)
+    shown = inputs.Ia if config.diffusion.keep_shown else None
+    painted = to_paint(shown, inputs.photo, (size, size))
+    if painted is not None:
+        known = torch.full((), GREY, device=device) if shown is None else grey_outside(shown, inputs.photo)
+        denoise = painting_only(denoise, painted, known, schedule)
     shape = (3, size, size)
     with autocast(sampling_precision(config.precision, device), device):
         images = SAMPLERS[sampling.sampler](

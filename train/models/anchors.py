@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from schemas.keypoints import NUM_KEYPOINTS, Keypoint
-from train.models.body import ANKLES, HIPS, KNEES, SHOULDERS, keypoint_indices, keypoints_at, trunk
+from train.models.body import ANKLES, HIPS, KNEES, SHOULDERS, Slots, keypoint_indices, keypoints_at, trunk
 
 PARTS = (
     SHOULDERS + HIPS + KNEES + ANKLES,
@@ -54,11 +54,50 @@ class Anchors(nn.Module):
         offsets = offsets[..., :1] * across + offsets[..., 1:] * along
         anchors, first = [], 0
         for part in PARTS:
-            joints = keypoints_at(Jp, part)
+            joints = fitted(Jp, Jg, part)
             moved = joints[..., :2] + offsets[:, first : first + len(part)]
             anchors.append(torch.cat([moved, joints[..., 2:]], dim=-1))
             first += len(part)
         return anchors
+
+
+SEAM = 1.2
+"""Distance between a top's shoulder seams, in distances between the shoulder joints of a body seen from the front."""
+BREADTH = 0.7
+"""The same in trunk lengths, whatever side the body is seen from."""
+
+
+def fitted(Jp: Tensor, Jg: Tensor, part: Slots) -> Tensor:
+    """Return the joints (B, n, 3) of a part, moved to where a garment of Jg's proportions ends on the body of Jp.
+
+    A garment with shoulders is laid over the body by its shoulder width: its points keep their distances from the
+    shoulders along the trunk, and narrow with the shoulders across it. The end of a short sleeve, at Jg's elbow, lies
+    on the upper arm. Without shoulders, or for a person without a trunk, the joints are unchanged.
+    """
+    joints, points = keypoints_at(Jp, part), keypoints_at(Jg, part)
+    top, axis, known = trunk(Jp)
+    ends = keypoints_at(Jg, SHOULDERS)
+    seam_g = (ends[:, 0, :2] - ends[:, 1, :2]).norm(dim=1, keepdim=True).clamp(min=0.02)
+    top_g = ends[..., :2].mean(1)
+    has = (known & (ends[..., 2] > 0).all(1))[:, None, None]
+    length = axis.norm(dim=1, keepdim=True).clamp(min=1e-4)
+    ratio = (BREADTH * length / seam_g)[:, :, None]
+    if part[0] == SHOULDERS[0] and part[1] == SHOULDERS[1]:
+        across = joints[:, 0, :2] - joints[:, 1, :2]
+        offset = points[..., :2] - top_g[:, None]
+        along = (axis / length)[:, None] * offset[..., 1:] * ratio
+        sideways = SEAM * across[:, None] * offset[..., :1] / seam_g[:, :, None]
+        moved = top[:, None] + along + sideways
+        has = has & (points[..., 2:] > 0)
+    else:
+        shoulder, elbow = joints[:, 0, :2], joints[:, 1, :2]
+        upper = elbow - shoulder
+        sleeve = (points[:, 1, :2] - points[:, 0, :2]).norm(dim=1, keepdim=True) * ratio[:, 0]
+        share = (sleeve / (0.62 * length)).clamp(max=1.0)
+        short = (points[:, 2, 2:] <= 0).float()
+        share = short * share + (1 - short)
+        moved = torch.stack([shoulder, shoulder + upper * share, joints[:, 2, :2]], dim=1)
+    return torch.cat([torch.where(has, moved, joints[..., :2]), joints[..., 2:]], dim=-1)
 
 
 def _in_float32(layer: nn.Linear, x: Tensor) -> Tensor:

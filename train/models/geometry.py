@@ -112,7 +112,12 @@ def warped_garment(Ic: Tensor, Jp: Tensor, Jg: Tensor) -> Tensor:
     grid = correspondence(Jp, Jg, (Ic.shape[2], Ic.shape[3])) * 2.0 - 1.0
     warped = F.grid_sample(Ic.float(), grid, padding_mode="zeros", align_corners=False)
     maps = torch.cat([warped, grid.permute(0, 3, 1, 2).clamp(-2.0, 2.0)], dim=1)
-    return maps * (_common(Jp, Jg).sum(1) >= 2)[:, None, None, None]
+    return maps * has_warp(Jp, Jg)[:, None, None, None]
+
+
+def has_warp(Jp: Tensor, Jg: Tensor) -> Tensor:
+    """Return whether poses (B, J, 3) have the two common keypoints that a warp needs, (B,)."""
+    return _common(Jp, Jg).sum(1) >= 2
 
 
 def _common(Jp: Tensor, Jg: Tensor) -> Tensor:

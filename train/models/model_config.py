@@ -80,6 +80,10 @@ class ParallelUNetConfig(ConfigSection):
     """Whether the person-UNet also gets Ic explicitly warped to the person by Jp and Jg, an initial estimate that
     cross-attention refines; the paper uses the implicit warp only. Written to JSON only if true."""
 
+    copies: bool = Field(False, exclude_if=_is_off)
+    """Whether the network also copies pixels of the warped Ic into its output (train/models/copying.py); needs warp and
+    a preconditioned prediction=x. Not in the paper. Written to JSON only if true."""
+
     @property
     def person_up(self) -> tuple[int, ...]:
         """Residual blocks per level in the person-UNet's decoder, from the lowest resolution up."""
@@ -117,6 +121,8 @@ class ParallelUNetConfig(ConfigSection):
         self._check_garment_up()
         if self.garment == "none" and self.warp:
             raise ValueError("garment=none ignores Ic, but warp=true uses it: set only one of them")
+        if self.copies and not (self.warp and len(self.channels) > 1):
+            raise ValueError(f"copies=true with warp={self.warp}, channels={self.channels}: it needs warp and 2 levels")
         if self.garment != "cross-attention" and self.garment_film == "static":
             raise ValueError(
                 f"garment={self.garment} has no garment-UNet for garment_film=static to configure: set only one of them"

@@ -19,8 +19,9 @@ from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
 from train.models.body import keypoints_at
 from train.models.condition import Condition, check_shapes
+from train.models.copying import GarmentCopy
 from train.models.embedding import TryOnEmbedding
-from train.models.geometry import POSE_MAPS, limb_maps, warped_garment
+from train.models.geometry import POSE_MAPS, has_warp, limb_maps, warped_garment
 from train.models.model_config import ParallelUNetConfig
 
 
@@ -137,6 +138,9 @@ class ParallelUNet(nn.Module):
         inputs = config.person_inputs * pixels + POSE_MAPS * config.pose_maps
         self.person = UNet(config, inputs, config.person_down, config.person_up, attends=True)
         self.head = Head(config.channels[0], 3 * pixels)
+        self.copy: GarmentCopy | None = None
+        if config.copies:
+            self.copy = GarmentCopy(config.channels[0], config.channels[1], config.patch)
 
     def encode_garment(self, condition: Condition) -> Features:
         """Compute the garment-UNet's features from Ic, t_na and the poses, valid for every t.
@@ -158,6 +162,8 @@ class ParallelUNet(nn.Module):
     def forward(self, z_t: Tensor, t: Tensor, condition: Condition, garment: Features | None = None) -> Tensor:
         """Predict from z_t (B, 3, H, W) at t (B,) in [0, 1]; returns (B, 3, H, W).
 
+        A network that ``copies`` returns COPY_CHANNELS more.
+
         ``garment`` may be the result of ``encode_garment`` for this condition; if None, it is computed. Raises
         ValueError if the condition lacks an input of this stage or has one that would be ignored, or for wrong
         shapes.
@@ -168,7 +174,8 @@ class ParallelUNet(nn.Module):
         if (low_res is not None) != bool(self.config.low_res_channels):
             raise ValueError(f"low_res is for models with low_res_channels=3, not {self.config.low_res_channels}")
         check_shapes(z_t, t_na, self.config.condition_images, self.config.stride)
-        inputs = self._inputs(z_t, low_res, Ia, Ic, Jp, Jg)
+        warped = self._warped(Ic, Jp, Jg)
+        inputs = self._inputs(z_t, low_res, Ia, Ic, Jp, warped)
         garment_pose: Tensor | None = Jg
         if self.config.garment == "none":
             garment_pose, t_na = None, torch.cat([t_na[:, :1], t_na[:, 2:]], dim=1)  # without Ic's level
@@ -177,18 +184,29 @@ class ParallelUNet(nn.Module):
             patches = F.pixel_unshuffle(Ic, self.config.patch)
             garment = self.garment(patches, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
         features = self.person(inputs, emb, poses, garment)
-        return F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
+        painted = F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
+        if self.copy is None:
+            return painted
+        grids = torch.stack([maps[:, 3:] for maps in warped], dim=1)
+        known = torch.stack([has_warp(keypoints_at(Jp, part), keypoints_at(Jg, part)) for part in PARTS], dim=1)
+        copied = self.copy(features.up[-1], features.up[-2], Ic, grids, known)
+        return torch.cat([painted, copied.to(painted.dtype)], dim=1)
+
+    def _warped(self, Ic: Tensor, Jp: Tensor, Jg: Tensor) -> list[Tensor]:
+        """Return Ic warped to the person by each of PARTS, (B, WARP_MAPS, H, W); empty without ``warp``."""
+        if self.anchors is None:
+            return []
+        points = zip(self.anchors(Jp, Jg), PARTS, strict=True)
+        return [warped_garment(Ic, anchors, keypoints_at(Jg, part)) for anchors, part in points]
 
     def _inputs(
-        self, z_t: Tensor, low_res: Tensor | None, Ia: Tensor, Ic: Tensor, Jp: Tensor, Jg: Tensor
+        self, z_t: Tensor, low_res: Tensor | None, Ia: Tensor, Ic: Tensor, Jp: Tensor, warped: list[Tensor]
     ) -> Tensor:  # fmt: skip
         """Return the input of the person-UNet, at the resolution of level 0."""
         images = [z_t, Ia] if low_res is None else [z_t, low_res, Ia]
         if self.config.garment == "concatenation":
             images.append(Ic)
-        if self.anchors is not None:
-            points = zip(self.anchors(Jp, Jg), PARTS, strict=True)
-            images.extend(warped_garment(Ic, anchors, keypoints_at(Jg, part)) for anchors, part in points)
+        images.extend(warped)
         patches = F.pixel_unshuffle(torch.cat(images, dim=1), self.config.patch)
         if not self.config.pose_maps:
             return patches

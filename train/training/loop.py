@@ -12,12 +12,14 @@ from train.diffusion.schedule import make_schedule
 from train.hardware.cards import peak_tflops
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.initial_weights import InitialWeights
+from train.inference.cascade import TrainedStage
 from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
 from train.training.checkpoint import restore, save_checkpoint, take_weights
 from train.training.metrics import Meter, Status, open_metrics
 from train.training.outcomes import Outcomes
 from train.training.parallel import refuse_impossible
+from train.training.previous_stage import PreviousStage
 from train.training.profiling import Profiler
 from train.training.state import Training
 from train.training.step import Stepper, init_training
@@ -41,6 +43,7 @@ def fit_stage(
     world: World = SINGLE_PROCESS,
     *,
     init: InitialWeights | None = None,
+    previous: TrainedStage | None = None,
     adapt: Callable[[str], None] | None = None,
     profile: int = 0,
 ) -> bool:
@@ -53,7 +56,8 @@ def fit_stage(
     Diverged after ``optim.max_skipped`` consecutive non-finite steps, and UserError if the device's memory
     runs out; with ``adapt``, which is called with a line about it, the micro-batch is halved in the first steps
     instead. A run without a checkpoint starts from ``init``; one with a checkpoint is refused if it started from other
-    weights. ``profile`` steps are written to the run folder as a trace.
+    weights. ``previous`` is the trained previous stage, for a configuration with ``own_low_res``. ``profile`` steps are
+    written to the run folder as a trace.
 
     The processes of ``world`` share every step. They write one run folder, from which any number of processes can
     resume: rank 0 writes, and what stops one process stops all. Raise UserError if another process trains in the
@@ -64,7 +68,7 @@ def fit_stage(
     folder = RunFolder(run)
     with folder.hold(world, stop) as lock:
         end = stop if lock is None else lambda: stop() or lock.lost
-        return _fit(config, shards, folder, report, end, held_out, world, lock, init, adapt, profile)
+        return _fit(config, shards, folder, report, end, held_out, world, lock, init, previous, adapt, profile)
 
 
 def _fit(
@@ -77,6 +81,7 @@ def _fit(
     world: World,
     lock: RunLock | None,
     init: InitialWeights | None,
+    previous: TrainedStage | None,
     adapt: Callable[[str], None] | None,
     profile: int,
 ) -> bool:
@@ -84,7 +89,8 @@ def _fit(
 
     training = init_training(config, world.device, world)
     _restore_or_start_from(init, run, training, world)
-    stepper = Stepper(config, make_schedule(config.diffusion.schedule), world.device, world)
+    before = None if previous is None else PreviousStage(previous, config.diffusion.own_low_res, config.seed)
+    stepper = Stepper(config, make_schedule(config.diffusion.schedule), world.device, world, before)
     metrics = open_metrics(run, config.log, training.step, world)
     validator = world.agree(lambda: Validator(held_out, stepper, run, metrics))
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
-from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8
+from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8, with_hem_hidden
 from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
-from train.diffusion.photo import grey_outside, inside_photo
+from train.diffusion.photo import grey_outside, to_paint
 from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shift_times
@@ -25,6 +25,7 @@ from train.training.loss_scale import LossScale
 from train.training.optim.host import host_memory
 from train.training.optim.update import device_gradients, free_gradients, init_optimizer, step_optimizer
 from train.training.parallel import accumulating, replicate, shard, whole
+from train.training.previous_stage import PreviousStage
 from train.training.state import Training
 
 
@@ -36,6 +37,8 @@ class Stepper:
     schedule: Schedule
     device: torch.device
     world: World = SINGLE_PROCESS
+    previous: PreviousStage | None = None
+    """The trained previous stage, if some low-resolution inputs are to be its images."""
     draws_on_device: bool | None = None
     """Whether noise, times and dropout are drawn on the device; None: only on a GPU, as NumPy is faster on a CPU."""
 
@@ -158,17 +161,20 @@ def sample_losses(
     drop = config.diffusion.drop if t is None else 0.0
     noise = noise or stepper.noise(batch.positions)
     x, inputs = stage_inputs(batch, config, device)
+    if stepper.previous is not None and inputs.low_res is not None:
+        low_res = stepper.previous.replace_some(inputs.low_res, inputs, batch.positions)
+        inputs = replace(inputs, low_res=low_res)
+    size = (x.shape[2], x.shape[3])
     augmentation, count = config.diffusion.augmentation, len(inputs.images)
     condition = build_condition(
         inputs,
-        (x.shape[2], x.shape[3]),
+        size,
         t_na=augmentation * noise.uniform((count,), "t_na").to(device),
         noise=tuple(
             noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if augmentation else None
             for which, image in enumerate(inputs.images)
         ),
         drop=noise.bernoulli(drop, "drop").to(device),
-        hide_hem=config.diffusion.hide_hem,
     )
     t = (shift_times(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config.precision, device):
@@ -182,7 +188,7 @@ def sample_losses(
             schedule,
             prediction=config.diffusion.prediction,
             min_snr_gamma=config.diffusion.min_snr_gamma,
-            inside=None if inputs.photo is None else inside_photo(inputs.photo, (x.shape[2], x.shape[3])),
+            inside=to_paint(inputs.Ia if config.diffusion.keep_shown else None, inputs.photo, size),
         )
     if isinstance(denoiser, Preconditioned):
         losses = losses * denoiser.weight(t)
@@ -200,7 +206,8 @@ def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tup
     Ia = None if Ia is None else grey_outside(Ia, photo)
     Jp, Jg = (None if pose is None else pose.to(device) for pose in (batch.Jp, batch.Jg))
     low_res = downsample(x, config.scale) if config.low_res else None
-    return x, TryOnInputs(Ia, Ic, Jp, Jg, low_res, photo)
+    inputs = TryOnInputs(Ia, Ic, Jp, Jg, low_res, photo)
+    return x, with_hem_hidden(inputs) if config.diffusion.hide_hem else inputs
 
 
 def learning_rate(config: StageConfig, step: int) -> float:

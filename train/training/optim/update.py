@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from train.configuration.stage_config import OptimConfig, StageConfig
 from train.training.optim.host import host_memory
+from train.training.optim.muon import Muon
 from train.training.state import Training
 
 
@@ -39,9 +41,12 @@ def make_optimizer(parameters: Iterable[nn.Parameter], optim: OptimConfig) -> to
     """
     if optim.name == "adafactor":
         return torch.optim.Adafactor(parameters, lr=optim.lr, weight_decay=optim.weight_decay, foreach=False)
-    return torch.optim.AdamW(
-        parameters, lr=optim.lr, betas=optim.betas, eps=optim.eps, weight_decay=optim.weight_decay, fused=True
-    )
+    adam: dict[str, Any] = {
+        "lr": optim.lr, "betas": optim.betas, "eps": optim.eps, "weight_decay": optim.weight_decay, "fused": True,
+    }  # fmt: skip
+    if optim.name == "muon":
+        return Muon(parameters, **adam)
+    return torch.optim.AdamW(parameters, **adam)
 
 
 def step_optimizer(training: Training, finite: Tensor | None = None) -> None:
