@@ -26,19 +26,20 @@ from train.training.loop import fit_stage
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests start
 
 TINY = [
-    "optim.warmup=0", "optim.lr=1e-3", "optim.decay=constant", "data.batch=2", "data.threads=1",
+    "optim.name=adam", "optim.warmup=0", "optim.lr=1e-3", "optim.decay=constant", "data.batch=2", "data.threads=1",
     "sampling.sampler=ddim", "sampling.steps=2", "sampling.guidance=1.5", "diffusion.drop=0.1", "validation.samples=10",
 ]  # fmt: skip
 """Settings of every stage in tests."""
 
 TINY_TRYON = [
+    "model.garment=cross-attention",
     "model.channels=[8,16]", "model.person_down=[1,1]", "model.garment_down=[1,1]", "model.garment_up=[1]",
     "model.attention_levels=[16]", "model.head_dim=8", "model.film_dim=16", "model.pose_dim=8",
 ]  # fmt: skip
 
 TINY_STAGES = {
     "base": [*TINY, *TINY_TRYON],
-    "sr256": [*TINY, *TINY_TRYON, "model.attention_levels=[32]"],
+    "sr256": [*TINY, *TINY_TRYON, "model.attention_levels=[32]", "diffusion.own_low_res=0"],
     "sr1024": [*TINY, "model.channels=[8,16]", "model.blocks=[1,1]", "model.emb_dim=16"],
 }
 """Settings that make each stage of the nano preset tiny."""

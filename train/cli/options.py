@@ -53,7 +53,7 @@ SETTINGS = options_of(
     SettingOptions,
     "settings",
     click.option(
-        "--preset", type=click.Choice(["nano", "small", "paper"]), default=None,
+        "--preset", type=click.Choice(["nano", "small", "large", "paper"]), default=None,
         help="Size of the cascade.  [default: nano on a CPU, small on a GPU]",
     ),
     click.option(

@@ -27,7 +27,7 @@ from train.memory.search import budget_of, plan_stage
     ),
 )
 @click.option(
-    "--preset", type=click.Choice(["nano", "small", "paper"]), default="small", show_default=True,
+    "--preset", type=click.Choice(["nano", "small", "large", "paper"]), default="small", show_default=True,
     help="Size of the cascade.",
 )  # fmt: skip
 @click.option(

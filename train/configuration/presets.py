@@ -1,4 +1,4 @@
-"""Presets of each stage's settings: for a laptop (nano), for one 16 GB GPU (small), and as in the paper (paper)."""
+"""Presets of each stage's settings: one recipe in three sizes (nano, small, large), and the paper's own (paper)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Any, Literal
 from train.configuration.stage_config import Stage, StageConfig
 from train.models import PRESETS as MODELS
 
-Preset = Literal["nano", "small", "paper"]
+Preset = Literal["nano", "small", "large", "paper"]
 
+_PAPER_SIZES: dict[Stage, dict[str, Any]] = {
+    "base": {"size": 128},
+    "sr256": {"size": 256, "low_res": 128},
+    "sr1024": {"size": 1024, "low_res": 256, "crop": 256},
+}
 _SIZES: dict[Preset, dict[Stage, dict[str, Any]]] = {
     "nano": {
         "base": {"size": 64},
@@ -20,11 +25,8 @@ _SIZES: dict[Preset, dict[Stage, dict[str, Any]]] = {
         "sr256": {"size": 128, "low_res": 64},
         "sr1024": {"size": 512, "low_res": 128, "crop": 256},
     },
-    "paper": {
-        "base": {"size": 128},
-        "sr256": {"size": 256, "low_res": 128},
-        "sr1024": {"size": 1024, "low_res": 256, "crop": 256},
-    },
+    "large": _PAPER_SIZES,
+    "paper": _PAPER_SIZES,
 }
 
 _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
@@ -33,35 +35,48 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
     "sr1024": {"sampler": "ddim", "steps": 32},
 }
 
-# Trains in minutes on a CPU (docs/measurements/learning.md):
-# x-prediction preconditioned on the known image, times concentrated
-# where the garment is learnt, clean conditions, and few steps of a second-order sampler without guidance.
+# What learns in minutes on drawn people and in hours on photographs, where the paper's recipe still gives noise
+# (docs/measurements/learning.md): x-prediction about the known image, garment pixels copied by a learnt warp, the loss
+# where Ia hides, times concentrated where the garment is learnt, Muon, few steps of a second-order sampler.
+_RECIPE: dict[str, Any] = {
+    "optim": {"name": "muon", "decay": "cosine", "betas": (0.9, 0.99)},
+    "diffusion": {"schedule": "cosine", "prediction": "x", "drop": 0.0, "t_shift": 3.0, "augmentation": 0.1},
+    "sampling": {"sampler": "dpmpp_2m", "grid": "time", "guidance": 1.0, "low_res_noise": 0.02, "steps": 2},
+}
+_PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0}
+_RECIPE_STAGES: dict[Stage, dict[str, Any]] = {
+    "base": {"diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, **_PAINTS}},
+    "sr256": {"diffusion": {"residual_std": 0.1, "own_low_res": 0.5, **_PAINTS}},
+    "sr1024": {"diffusion": {"residual_std": 0.1}},
+}
+
 _NANO: dict[str, Any] = {
-    "optim": {"lr": 1e-3, "warmup": 100, "decay": "cosine", "betas": (0.9, 0.99)},
-    "diffusion": {"schedule": "cosine", "prediction": "x", "drop": 0.0, "t_shift": 3.0},
-    "sampling": {"sampler": "dpmpp_2m", "guidance": 1.0, "low_res_noise": 0.02},
+    "optim": {"lr": 3e-3, "warmup": 100},
     "checkpoint": {"every": 200},
     "validation": {"every": 200},
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
-    "base": {
-        "steps": 1000,
-        "data": {"batch": 8},
-        "diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, "hide_hem": True},
-        "sampling": {"steps": 2},
-    },
-    "sr256": {
-        "steps": 200,
-        "data": {"batch": 8},
-        "diffusion": {"residual_std": 0.1, "augmentation": 0.1, "hide_hem": True},
-        "sampling": {"steps": 2},
-    },
-    "sr1024": {
-        "steps": 250,
-        "data": {"batch": 16},
-        "diffusion": {"residual_std": 0.1, "augmentation": 0.1},
-        "sampling": {"steps": 2},
-    },
+    "base": {"steps": 600, "data": {"batch": 8}},
+    "sr256": {"steps": 200, "data": {"batch": 8}},
+    "sr1024": {"steps": 250, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
+}
+
+# About a day on a 24 GB card of 2024, a week on a T4 (docs/measurements/scaling.md).
+_SMALL: dict[str, Any] = {
+    "optim": {"lr": 5e-4, "warmup": 1000},
+    "ema": 0.999,
+    "validation": {"every": 2000, "sheet_every": 10_000},
+    "checkpoint": {"every": 2000},
+}
+_SMALL_STAGES: dict[Stage, dict[str, Any]] = {
+    "base": {"steps": 200_000, "data": {"batch": 64}},
+    "sr256": {"steps": 100_000, "data": {"batch": 64}},
+    "sr1024": {"steps": 60_000, "data": {"batch": 64}},
+}
+_LARGE: dict[str, Any] = {
+    "optim": {"lr": 3e-4, "warmup": 5000},
+    "validation": {"every": 5000, "sheet_every": 20_000},
+    "checkpoint": {"every": 2000},
 }
 
 
@@ -72,8 +87,13 @@ def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
     values["sampling"] = dict(_PAPER_SAMPLING[stage])
     values["diffusion"] = {"schedule": "linear" if stage == "sr1024" else "cosine"}
     values["steps"] = 500_000
-    if preset == "nano":
-        values = merged(values, merged(_NANO, _NANO_STAGES[stage]))
+    if preset != "paper":
+        values = merged(values, merged(_RECIPE, _RECIPE_STAGES[stage]))
+    own: dict[Preset, list[dict[str, Any]]] = {
+        "nano": [_NANO, _NANO_STAGES[stage]], "small": [_SMALL, _SMALL_STAGES[stage]], "large": [_LARGE], "paper": [],
+    }  # fmt: skip
+    for over in own[preset]:
+        values = merged(values, over)
     return values
 
 

@@ -22,7 +22,8 @@ class OptimConfig(ConfigSection):
     """The optimizer. All three stages use Adam in the paper; what it does not state follows Imagen (appendix F)."""
 
     name: Literal["adam", "adamw", "adafactor", "muon"] = "adam"
-    """adam (as in the paper), adamw (decoupled weight decay), or adafactor (factored second moments, less memory)."""
+    """adam (as in the paper), adamw (decoupled weight decay), adafactor (factored second moments, less memory), or muon
+    (momentum made orthogonal for matrices and convolutions, adamw for the rest: learns faster, not with fsdp)."""
     lr: float = Field(1e-4, gt=0)
     """Peak learning rate, reached after the warm-up."""
     warmup: int = Field(10_000, ge=0)
@@ -30,11 +31,11 @@ class OptimConfig(ConfigSection):
     decay: Literal["constant", "cosine"] = "constant"
     """Learning-rate schedule after the warm-up: constant (as in the paper), or cosine decay to 0 at ``steps``."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay rates of Adam's first and second moments; adafactor ignores them."""
+    """Decay rates of Adam's first and second moments; adafactor ignores them, and muon for matrices."""
     eps: float = Field(1e-8, gt=0)
     """Adam's ε; adafactor ignores it."""
     weight_decay: float = Field(0.0, ge=0)
-    """Decoupled weight decay of adamw and adafactor; must be 0 with adam."""
+    """Decoupled weight decay of adamw, adafactor and muon; must be 0 with adam."""
     clip: float | None = Field(1.0, gt=0)
     """Maximum norm of all gradients together; larger gradients are scaled down to it. null: no clipping."""
     max_skipped: int = Field(20, gt=0)
@@ -150,6 +151,14 @@ class StageConfig(ConfigSection):
             raise ValueError(
                 f"diffusion.shown_std={self.diffusion.shown_std} with low_res={self.low_res}: null would fit"
             )
+        copies = isinstance(self.model, ParallelUNetConfig) and self.model.copies
+        if copies and (self.diffusion.prediction != "x" or self.diffusion.residual_std is None):
+            raise ValueError(
+                f"model.copies=true with diffusion.prediction={self.diffusion.prediction}, "
+                f"residual_std={self.diffusion.residual_std}: it needs prediction=x and a residual_std, or copies=false"
+            )
+        if self.diffusion.warp_loss and not copies:
+            raise ValueError(f"diffusion.warp_loss={self.diffusion.warp_loss:g} is for model.copies=true, 0 would fit")
         if self.diffusion.own_low_res and not (self.low_res and self.is_try_on):
             raise ValueError(
                 f"diffusion.own_low_res={self.diffusion.own_low_res:g} with stage={self.stage}: it is for sr256 alone, "

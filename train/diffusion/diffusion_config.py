@@ -37,6 +37,8 @@ class DiffusionConfig(ConfigSection):
     keep_shown: bool = False
     """Whether the network paints only what Ia hides: the loss ignores the other pixels, and sampling keeps them.
     Not in the paper. Ignored by the third stage, which has no Ia."""
+    warp_loss: float = Field(0.0, ge=0)
+    """For networks that copy: weight of the loss that lays the warped garment over the photograph. Not in the paper."""
     own_low_res: float = Field(0.0, ge=0, le=1)
     """For the second stage: share of the training samples whose low-resolution input is sampled from the trained first
     stage, whose images it will get; the others have the downsampled photograph (papers: all)."""

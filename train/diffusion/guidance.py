@@ -79,7 +79,7 @@ def guided_denoiser(
     both = guided_condition(condition, weight)
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
-        output = guided_output(model, z_t, t, both, weight).to(z_t.dtype)
+        output = guided_output(model, z_t, t, both, weight)[:, : z_t.shape[1]].to(z_t.dtype)
         estimate = interpret(output, z_t, t, schedule, prediction)
         if threshold == "none":
             return estimate

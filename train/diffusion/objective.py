@@ -9,6 +9,7 @@ from torch import Tensor
 
 from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
+from train.models.copying import misfit
 
 Prediction = Literal["eps", "v", "x"]
 """Prediction target: the noise ε (as in the paper), v = α ε - σ x (progressive distillation), or the image x."""
@@ -78,17 +79,27 @@ def diffusion_loss(
     prediction: Prediction = "eps",
     min_snr_gamma: float | None = None,
     inside: Tensor | None = None,
+    scale: Tensor | None = None,
+    warp_loss: float = 0.0,
 ) -> Tensor:
     """Return each sample's loss (B,): the (weighted) mean squared error over channels and pixels.
 
     x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1]. Only pixels in
-    ``inside`` (B, 1, H, W) count, all if it is None; a sample without any has the loss 0.
+    ``inside`` (B, 1, H, W) count, all if it is None; a sample without any has the loss 0. ``scale`` (B,) multiplies the
+    error; ``warp_loss`` is the weight of the misfit of the layers of a model that copies (train/models/copying.py).
     """
     output = model(q_sample(x, eps, t, schedule), t, condition)
+    output, layers = output[:, : x.shape[1]], output[:, x.shape[1] :]
     squared = (output.float() - target(x, eps, t, schedule, prediction)).square()
+    error = _mean_inside(squared, inside) * loss_weight(t, schedule, prediction, min_snr_gamma)
+    if scale is not None:
+        error = error * scale
+    return error + warp_loss * _mean_inside(misfit(layers, x), inside) if warp_loss else error
+
+
+def _mean_inside(values: Tensor, inside: Tensor | None) -> Tensor:
+    """Return each sample's mean (B,) of values (B, C, H, W) over the pixels in ``inside`` (B, 1, H, W)."""
     if inside is None:
-        error = squared.flatten(1).mean(1)
-    else:
-        share = inside.flatten(1).float().mean(1)
-        error = squared.masked_fill(~inside, 0.0).flatten(1).mean(1) / share.clamp(min=1.0 / inside[0].numel())
-    return error * loss_weight(t, schedule, prediction, min_snr_gamma)
+        return values.flatten(1).mean(1)
+    share = inside.flatten(1).float().mean(1)
+    return values.masked_fill(~inside, 0.0).flatten(1).mean(1) / share.clamp(min=1.0 / inside[0].numel())

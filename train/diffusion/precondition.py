@@ -25,6 +25,7 @@ from torch import Tensor
 from train.diffusion.diffusion_config import DiffusionConfig
 from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
+from train.models.copying import split_copied
 
 _GREY = 1.5 / 127.5
 """Largest distance from 0, in any channel, of mid-grey and of dropped conditions."""
@@ -44,18 +45,22 @@ class Preconditioned:
     """Prediction target."""
 
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
-        """Predict x or v from z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, with no division by σ."""
+        """Predict x or v from z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, with no division by σ.
+
+        For a network that copies, the copied pixels replace the centre, and its layers follow the image's channels.
+        """
         alpha, sigma = (expand_like(value, z_t) for value in self.schedule.alpha_sigma(t))
         centre = known_image(condition)
         std = self._std(condition, centre)
         spread = (std * alpha).square() + sigma.square()
         residual = z_t - alpha * centre
         output = self.network(residual / spread.sqrt(), t, condition).float()
-        if output.shape[1] > z_t.shape[1]:
-            output, copied, weight = output[:, :3], output[:, 3:6], output[:, 6:]
+        copied = split_copied(output)
+        if copied is not None:
             shown = self._shown(condition)
-            copied, weight = (image.masked_fill(shown, 0.0) for image in (copied, weight))
-            centre = (1.0 - weight) * centre + copied
+            image, weight = (each.masked_fill(shown, 0.0) for each in (copied.image, copied.weight))
+            known = (1.0 - weight) * centre + image
+            return torch.cat([known + std * copied.painted, copied.layers], dim=1)
         if self.prediction == "x":
             return centre + std * output
         kept = alpha * sigma * (1.0 - std.square()) / spread

@@ -61,9 +61,9 @@ class Anchors(nn.Module):
         return anchors
 
 
-SEAM = 1.2
+SEAM = 1.1
 """Distance between a top's shoulder seams, in distances between the shoulder joints of a body seen from the front."""
-BREADTH = 0.7
+BREADTH = 0.65
 """The same in trunk lengths, whatever side the body is seen from."""
 
 

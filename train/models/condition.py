@@ -44,4 +44,7 @@ class Denoiser(Protocol):
     """The signature of all models of the cascade."""
 
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
-        """Predict from z_t (B, 3, H, W) at times t (B,) in [0, 1]; the result has the shape of z_t."""
+        """Predict from z_t (B, 3, H, W) at times t (B,) in [0, 1]; the result has the shape of z_t.
+
+        Further channels may follow those of the image: the layers of a network that copies (train/models/copying.py).
+        """

@@ -1,13 +1,15 @@
-"""Copying: the pixels of the garment that the network takes over from the warped Ic instead of painting them.
+"""Copying: the pixels of the garment that the network takes over from Ic instead of painting them.
 
-A small network learns within minutes where cloth belongs, but needs hours to paint a print. So its output is a mixture
-of what it paints and of Ic, warped by the poses: at every pixel, it chooses how much of the warped trunk and sleeves to
-show, and corrects the warp by a smooth displacement. Where the warp is wrong it paints instead. All is learnt through
-the diffusion loss. The composition is that of VITON and CP-VTON (Wang et al. 2018, eq. 4); TryOnDiffusion does not
-copy (effect: docs/measurements/learning.md).
+A small network learns within minutes where cloth belongs, but needs hours to paint a print. So its image is a mixture
+of what it paints and of Ic in layers, one per part of the garment (trunk, sleeves), each warped by the poses and
+corrected by a smooth displacement. The network weights the layers at every pixel; where none is right it paints. The
+composition is that of VITON and CP-VTON (Wang et al. 2018, eq. 4), the loss for the layers our own; TryOnDiffusion does
+not copy (effect: docs/measurements/learning.md).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,34 +18,90 @@ from torch import Tensor, nn
 from train.models.anchors import PARTS
 from train.models.blocks import Head, conv3x3, group_norm, zero_init
 
-COPY_CHANNELS = 4
-"""Channels that a copying network returns behind its prediction: the copied image, already weighted, and its weight."""
+LAYER = 4
+"""Channels of a layer: its colour, 0 outside the garment, and its opacity."""
+UNCOVERED = 0.4
+"""Misfit of a pixel that no layer covers."""
+_COLOUR = 0.3
+"""Difference of colour, of images in [-1, 1], whose misfit is half of the largest."""
+_FAINT = 0.1
+"""Opacity below which a colour is not restored."""
+_PAINT = 2.0
+"""Initial logit of painting; those of the layers are 0."""
+_GREY = 1.5 / 127.5
+"""Largest distance from 0, in any channel, of the grey around the garment in Ic."""
 
 
 class GarmentCopy(nn.Module):
     """Predicts which pixels of the warped garment are copied, and where from."""
 
     def __init__(self, fine: int, coarse: int, patch: int) -> None:
+        """``fine`` and ``coarse`` are the numbers of channels of the decoder's last two levels."""
         super().__init__()
         self.patch = patch
         self.weights = Head(fine, (len(PARTS) + 1) * patch**2)
         self.coarse_norm = group_norm(coarse)
         self.coarse = zero_init(conv3x3(coarse, 2 * len(PARTS)))
         zero_init(self.weights.conv)
+        with torch.no_grad():  # at first, mostly paint: where layers are wrong they do harm
+            self.weights.conv.bias[-(patch**2) :] = _PAINT
 
     def forward(self, fine: Tensor, coarse: Tensor, Ic: Tensor, grids: Tensor, known: Tensor) -> Tensor:
-        """Return the copied image and its weight, (B, COPY_CHANNELS, H, W).
+        """Return what `Copied` splits: the copied image, its weight, and the layers.
 
-        ``fine`` and ``coarse`` are features of the last two levels of the decoder, Ic is (B, 3, H, W), ``grids``
+        ``fine`` and ``coarse`` are features of the decoder's last two levels, Ic is (B, 3, H, W), ``grids``
         (B, parts, 2, H, W) the source points in [-1, 1] of each part's warp, ``known`` (B, parts) whether it exists.
         """
-        weights = F.pixel_shuffle(self.weights(fine), self.patch).float().softmax(dim=1)[:, 1:]
-        weights = weights * known[:, :, None, None]
         shift = self.coarse(F.silu(self.coarse_norm(coarse))).float()
         shift = F.interpolate(shift, size=grids.shape[-2:], mode="bilinear", align_corners=False)
         moved = grids + shift.view(len(shift), len(PARTS), 2, *shift.shape[2:])
-        copied = torch.zeros_like(Ic, dtype=torch.float32)
-        for part in range(len(PARTS)):
-            source = moved[:, part].permute(0, 2, 3, 1)
-            copied = copied + weights[:, part, None] * F.grid_sample(Ic.float(), source, align_corners=False)
-        return torch.cat([copied, weights.sum(1, keepdim=True)], dim=1)
+        opacity = (Ic.abs() > _GREY).any(dim=1, keepdim=True)
+        source = torch.cat([Ic.float(), opacity.float()], dim=1)
+        # Beyond Ic both colour and opacity are 0.
+        points = moved.permute(0, 1, 3, 4, 2).unbind(1)
+        layers = (
+            torch.stack([F.grid_sample(source, part, align_corners=False) for part in points], dim=1)
+            * known[:, :, None, None, None]
+        )
+        # The last of the weights, which add up to 1, is that of painting.
+        weights = F.pixel_shuffle(self.weights(fine), self.patch).float().softmax(dim=1)[:, :-1]
+        weights = weights * known[:, :, None, None]
+        copied = (weights[:, :, None] * layers[:, :, :3]).sum(1)
+        return torch.cat([copied, weights.sum(1, keepdim=True), layers.flatten(1, 2)], dim=1)
+
+
+class Copied(NamedTuple):
+    """The output of a network that copies, split."""
+
+    painted: Tensor
+    """(B, 3, H, W): what a network without copying returns"""
+    image: Tensor
+    """(B, 3, H, W): the layers in [-1, 1], times their weights"""
+    weight: Tensor
+    """(B, 1, H, W) in [0, 1]: sum of the layers' weights"""
+    layers: Tensor
+    """(B, parts * LAYER, H, W)"""
+
+
+def split_copied(output: Tensor) -> Copied | None:
+    """Split a network's output (B, C, H, W); None if it has only the three channels of an image."""
+    if output.shape[1] == 3:
+        return None
+    return Copied(output[:, :3], output[:, 3:6], output[:, 6:7], output[:, 7:])
+
+
+def misfit(layers: Tensor, x: Tensor) -> Tensor:
+    """Return how badly layers (B, parts * LAYER, H, W) cover the image x (B, 3, H, W), (B, 1, H, W) in [0, 1].
+
+    A pixel that no layer covers costs ``UNCOVERED``; one that a layer covers costs less only if their colours are
+    close, so layers are drawn over the garment, although nothing says where it is. The cost of a colour is Geman and
+    McClure's e² / (e² + c²), which ignores outliers. The best of the parts counts: what a layer covers besides, where
+    another is transparent, costs nothing, since a sleeve's layer shows the trunk as well.
+    """
+    parts = layers.view(len(layers), len(PARTS), LAYER, *layers.shape[2:])
+    opacity = parts[:, :, 3]
+    # At an edge the colour is mixed with the grey around the garment; undone, an edge that moves outwards pays off.
+    colour = parts[:, :, :3] / opacity[:, :, None].clamp(min=_FAINT)
+    error = (colour - x[:, None]).square().mean(2)
+    cost = opacity * error / (error + _COLOUR**2) + (1 - opacity) * UNCOVERED
+    return cost.amin(1, keepdim=True)

@@ -162,7 +162,7 @@ class ParallelUNet(nn.Module):
     def forward(self, z_t: Tensor, t: Tensor, condition: Condition, garment: Features | None = None) -> Tensor:
         """Predict from z_t (B, 3, H, W) at t (B,) in [0, 1]; returns (B, 3, H, W).
 
-        A network that ``copies`` returns COPY_CHANNELS more.
+        A network that ``copies`` returns the channels of `train.models.copying.Copied`.
 
         ``garment`` may be the result of ``encode_garment`` for this condition; if None, it is computed. Raises
         ValueError if the condition lacks an input of this stage or has one that would be ignored, or for wrong
@@ -190,7 +190,7 @@ class ParallelUNet(nn.Module):
         grids = torch.stack([maps[:, 3:] for maps in warped], dim=1)
         known = torch.stack([has_warp(keypoints_at(Jp, part), keypoints_at(Jg, part)) for part in PARTS], dim=1)
         copied = self.copy(features.up[-1], features.up[-2], Ic, grids, known)
-        return torch.cat([painted, copied.to(painted.dtype)], dim=1)
+        return torch.cat([painted.float(), copied], dim=1)
 
     def _warped(self, Ic: Tensor, Jp: Tensor, Jg: Tensor) -> list[Tensor]:
         """Return Ic warped to the person by each of PARTS, (B, WARP_MAPS, H, W); empty without ``warp``."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from train.models.model_config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 
 EFFICIENT_UNETS = tuple(f"efficientunet-b{phi}" for phi in range(8))
 """Names accepted by ``efficient_unet_config``."""
 
 _PAPER_PHI = 4
+
+_GEOMETRY: dict[str, Any] = {"pose_maps": True, "warp": True, "copies": True}
+"""What the paper's networks have to find out, from millions of pairs, is given to those of the recipe."""
 
 
 def efficient_unet_config(name: str) -> EfficientUNetConfig:
@@ -60,6 +65,7 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
             attention_levels=(32, 16),
             film_dim=256,
             pose_dim=256,
+            **_GEOMETRY,
         ),
         "sr256": ParallelUNetConfig(
             image_size=128,
@@ -71,6 +77,7 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
             film_dim=256,
             pose_dim=256,
             low_res_channels=3,
+            **_GEOMETRY,
         ),
         "sr1024": efficient_unet_config("efficientunet-b0"),
     },
@@ -86,8 +93,8 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
             head_dim=32,
             film_dim=128,
             pose_dim=96,
-            pose_maps=True,
-            warp=True,
+            garment="concatenation",
+            **_GEOMETRY,
         ),
         "sr256": ParallelUNetConfig(
             image_size=128,
@@ -101,10 +108,14 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
             film_dim=128,
             pose_dim=64,
             low_res_channels=3,
-            pose_maps=True,
-            warp=True,
+            garment="concatenation",
+            **_GEOMETRY,
         ),
         "sr1024": EfficientUNetConfig(channels=(16, 32, 64), blocks=(1, 2, 2), emb_dim=64),
     },
+}
+PRESETS["large"] = {
+    stage: model.model_copy(update=_GEOMETRY) if isinstance(model, ParallelUNetConfig) else model
+    for stage, model in PRESETS["paper"].items()
 }
 """Preset → stage → model. Stages are called base, sr256 and sr1024 whatever the preset's image sizes."""

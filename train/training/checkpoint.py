@@ -26,13 +26,15 @@ from train.hardware.world import SINGLE_PROCESS, World
 from train.runs.checkpoint_folder import PARTS, STATE, CheckpointFolder, sha256_of, temporary_of
 from train.runs.run_folder import RunFolder
 from train.runs.tensors import load_tensors, save_tensors
+from train.training.optim.muon import MOMENTUM, Muon
 from train.training.parallel import gathered, share
 from train.training.state import Training
 
-_SHAPED = {"exp_avg", "exp_avg_sq"}
+_SHAPED = {"exp_avg", "exp_avg_sq", MOMENTUM}
 """Moments with the parameter's shape."""
 _MOMENTS: dict[type[torch.optim.Optimizer], set[str]] = {
-    torch.optim.AdamW: {"step", *_SHAPED},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    Muon: {"step", *_SHAPED},
     torch.optim.Adafactor: {"step", "row_var", "col_var", "variance"},
 }
 """The state that an optimizer may store for a parameter."""
@@ -178,7 +180,8 @@ def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str
             return f"optimizer: {name} is {tuple(value.shape)}, not {tuple(parameters[parameter].shape)}"
         present.setdefault(parameter, set()).add(key)
     for parameter, keys in present.items():
-        wanted = {"step", *(_SHAPED & expected)} if expected else set()
+        wanted = {"step", "exp_avg", "exp_avg_sq"} if expected and MOMENTUM not in keys else set()
+        wanted &= expected or set()
         if missing := wanted - keys:
             return f"optimizer: no tensor {parameter}/{min(missing)}"
     return None

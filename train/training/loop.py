@@ -13,13 +13,13 @@ from train.hardware.cards import peak_tflops
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.initial_weights import InitialWeights
 from train.inference.cascade import TrainedStage
+from train.inference.previous_stage import PreviousStage
 from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
 from train.training.checkpoint import restore, save_checkpoint, take_weights
 from train.training.metrics import Meter, Status, open_metrics
 from train.training.outcomes import Outcomes
 from train.training.parallel import refuse_impossible
-from train.training.previous_stage import PreviousStage
 from train.training.profiling import Profiler
 from train.training.state import Training
 from train.training.step import Stepper, init_training

@@ -19,17 +19,20 @@ from train.hardware.world import World
 from train.models.blocks import Checkpointed
 from train.training.state import Training
 
+_ELEMENTWISE = ("adam", "adamw")
+"""Optimizers that step each number of a weight by itself, and so a shard of it; the others need the whole matrix."""
+
 
 def refuse_impossible(config: StageConfig, world: World) -> None:
     """Raise UserError if the settings do not work with this kind of parallelism or number of processes."""
     share_of_batch(config.data.batch, world.size)
-    memory, fsdp = config.memory, world.kind == "fsdp"
+    memory, optimizer, fsdp = config.memory, config.optim.name, world.kind == "fsdp"
     refused = {
         "memory.optimizer_in_backward=true: false": memory.optimizer_in_backward and world.kind is not None,
         "memory.optimizer_on_host=true: false, or --parallel ddp,": memory.optimizer_on_host and fsdp,
         "memory.ema_on_host=true: false, or --parallel ddp,": memory.ema_on_host and fsdp,
         "compile=true: false, or --parallel ddp,": config.compile and fsdp,
-        "optim.name=adafactor: adam or adamw, or --parallel ddp,": config.optim.name == "adafactor" and fsdp,
+        f"optim.name={optimizer}: adam or adamw, or --parallel ddp,": fsdp and optimizer not in _ELEMENTWISE,
     }
     for what, is_refused in refused.items():
         if is_refused:

@@ -20,12 +20,12 @@ from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shift_times
 from train.hardware.precision import DTYPES, autocast
 from train.hardware.world import SINGLE_PROCESS, World
+from train.inference.previous_stage import PreviousStage
 from train.models import build_model, set_checkpointing, set_fused_attention
 from train.training.loss_scale import LossScale
 from train.training.optim.host import host_memory
 from train.training.optim.update import device_gradients, free_gradients, init_optimizer, step_optimizer
 from train.training.parallel import accumulating, replicate, shard, whole
-from train.training.previous_stage import PreviousStage
 from train.training.state import Training
 
 
@@ -155,10 +155,11 @@ def sample_losses(
 ) -> Tensor:  # fmt: skip
     """Return each sample's loss (B,); noise, times, noise levels and dropout are keyed by the samples' positions.
 
-    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped.
+    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped, and the
+    warp's own loss is left out.
     """
     config, schedule, device = stepper.config, stepper.schedule, stepper.device
-    drop = config.diffusion.drop if t is None else 0.0
+    drop, warp_loss = (config.diffusion.drop, config.diffusion.warp_loss) if t is None else (0.0, 0.0)
     noise = noise or stepper.noise(batch.positions)
     x, inputs = stage_inputs(batch, config, device)
     if stepper.previous is not None and inputs.low_res is not None:
@@ -179,7 +180,7 @@ def sample_losses(
     t = (shift_times(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config.precision, device):
         denoiser = make_denoiser(model, config.diffusion, schedule)
-        losses = diffusion_loss(
+        return diffusion_loss(
             denoiser,
             x,
             noise.normal(tuple(x.shape[1:]), "eps").to(device),
@@ -188,11 +189,10 @@ def sample_losses(
             schedule,
             prediction=config.diffusion.prediction,
             min_snr_gamma=config.diffusion.min_snr_gamma,
+            scale=denoiser.weight(t) if isinstance(denoiser, Preconditioned) else None,
+            warp_loss=warp_loss,
             inside=to_paint(inputs.Ia if config.diffusion.keep_shown else None, inputs.photo, size),
         )
-    if isinstance(denoiser, Preconditioned):
-        losses = losses * denoiser.weight(t)
-    return losses
 
 
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:

@@ -1,11 +1,13 @@
 """Masking around the hips: a band that depends only on the pose, only for tops, and without the hands."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from schemas.keypoints import KEYPOINTS
-from train.diffusion.conditioning import TryOnInputs, build_condition
+from train.diffusion.conditioning import TryOnInputs, with_hem_hidden
 from train.diffusion.hem import ALONG, REST, hide_hem
 from train.diffusion.photo import GREY
 
@@ -80,12 +82,10 @@ def test_people_of_a_batch_do_not_mix() -> None:
     assert torch.equal(both[1:2], hide_hem(WHITE, person((0.57, 0.47)), TOP))
 
 
-def test_a_condition_masks_the_hem_only_if_configured() -> None:
+def test_inputs_with_the_hem_hidden_differ_in_ia_alone() -> None:
     inputs = TryOnInputs(Ia=WHITE, Ic=WHITE, Jp=person(), Jg=TOP)
-    t_na, noise = torch.zeros(1, 2), (torch.zeros(1, 3, SIDE, SIDE),) * 2
-    plain = build_condition(inputs, (SIDE, SIDE), t_na=t_na, noise=noise)
-    hidden = build_condition(inputs, (SIDE, SIDE), t_na=t_na, noise=noise, hide_hem=True)
-    assert plain.Ia is not None
+    hidden = with_hem_hidden(inputs)
     assert hidden.Ia is not None
-    assert torch.equal(plain.Ia, WHITE)
     assert torch.equal(hidden.Ia, hide_hem(WHITE, person(), TOP))
+    assert replace(hidden, Ia=WHITE) == inputs
+    assert with_hem_hidden(TryOnInputs(low_res=WHITE)) == TryOnInputs(low_res=WHITE)

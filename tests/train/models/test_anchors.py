@@ -1,10 +1,11 @@
-"""Anchors: they start at the joints, move with the trunk, and are learnt through the warp."""
+"""Anchors: they start where a garment of these proportions ends, move with the trunk, and are learnt by the warp."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from schemas.keypoints import KEYPOINTS
-from train.models.anchors import PARTS, Anchors
+from schemas.keypoints import KEYPOINTS, Keypoint
+from train.models.anchors import BREADTH, PARTS, SEAM, Anchors
 from train.models.geometry import warped_garment
 
 SIZE = (24, 24)
@@ -38,9 +39,63 @@ def turned(points: Tensor) -> Tensor:
     return torch.stack([0.8 - y / 2, 0.1 + x / 2, visibility], dim=-1)
 
 
-def test_anchors_start_at_the_joints() -> None:
-    Jp = pose()
-    for points, part in zip(Anchors()(Jp, pose(1)), PARTS, strict=True):
+def flat_top(length: float, *, sleeve: float | None = None) -> Tensor:
+    """Jg of a top 0.4 wide at shoulders and hem, with sleeves of this length that hang if there are any."""
+    points = torch.zeros(1, len(KEYPOINTS), 3)
+    for side, x in ((1, 0.7), (0, 0.3)):
+        for keypoint, y in ((Keypoint.LEFT_SHOULDER, 0.2), (Keypoint.LEFT_HIP, 0.2 + length)):
+            points[0, keypoint + 1 - side] = torch.tensor([x, y, 1.0])
+        if sleeve is not None:
+            points[0, Keypoint.LEFT_ELBOW + 1 - side] = torch.tensor([x, 0.2 + sleeve, 1.0])
+    return points
+
+
+def body() -> Tensor:
+    """Jp of a person whose trunk is 0.4 long, 0.24 wide at the shoulders."""
+    person = torch.ones(1, len(KEYPOINTS), 3)
+    person[..., :2] = 0.5
+    places = {
+        Keypoint.LEFT_SHOULDER: (0.62, 0.2), Keypoint.RIGHT_SHOULDER: (0.38, 0.2), Keypoint.LEFT_HIP: (0.57, 0.6),
+        Keypoint.RIGHT_HIP: (0.43, 0.6), Keypoint.LEFT_ELBOW: (0.66, 0.4), Keypoint.LEFT_WRIST: (0.68, 0.6),
+    }  # fmt: skip
+    for keypoint, place in places.items():
+        person[0, keypoint, :2] = torch.tensor(place)
+    return person
+
+
+@pytest.mark.parametrize("length", [0.3, 0.5, 0.7])
+def test_anchors_start_where_a_top_of_its_length_ends(length: float) -> None:
+    trunk, left, _ = Anchors()(body(), flat_top(length))
+    hem = trunk[0, PARTS[0].index(Keypoint.LEFT_HIP)]
+    assert hem[1].item() == pytest.approx(0.2 + BREADTH * 0.4 * length / 0.4, abs=1e-4)
+    assert hem[0].item() == pytest.approx(0.5 + SEAM * 0.12, abs=1e-4)
+    assert torch.equal(left[..., :2], body()[:, PARTS[1], :2])
+
+
+def test_a_short_sleeve_starts_on_the_upper_arm_and_a_long_one_at_the_joints() -> None:
+    short = Anchors()(body(), flat_top(0.5, sleeve=0.1))[1]
+    elbow, shoulder = body()[0, Keypoint.LEFT_ELBOW], body()[0, Keypoint.LEFT_SHOULDER]
+    assert shoulder[1] < short[0, 1, 1] < elbow[1]
+    long = flat_top(0.5, sleeve=0.1)
+    long[0, Keypoint.LEFT_WRIST] = torch.tensor([0.7, 0.5, 1.0])
+    assert torch.equal(Anchors()(body(), long)[1][..., :2], body()[:, PARTS[1], :2])
+
+
+def test_a_person_seen_from_the_back_wears_the_garment_mirrored() -> None:
+    turned_away = body()
+    pairs = [(Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER), (Keypoint.LEFT_HIP, Keypoint.RIGHT_HIP)]
+    for one, other in pairs:
+        turned_away[:, [one, other]] = turned_away[:, [other, one]]
+    slot = PARTS[0].index(Keypoint.LEFT_HIP)
+    front, back = (Anchors()(person, flat_top(0.5))[0][0, slot] for person in (body(), turned_away))
+    assert front[0].item() == pytest.approx(1 - back[0].item(), abs=1e-5)
+    assert front[1].item() == pytest.approx(back[1].item(), abs=1e-5)
+
+
+def test_anchors_of_trousers_start_at_the_joints() -> None:
+    Jp, Jg = pose(), pose(1)
+    Jg[:, [Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER], 2] = 0
+    for points, part in zip(Anchors()(Jp, Jg), PARTS, strict=True):
         assert torch.equal(points, Jp[:, part])
 
 

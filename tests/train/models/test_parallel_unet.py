@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from train.models import PRESETS, ParallelUNet, ParallelUNetConfig, build_model, set_checkpointing
 from train.models.condition import Condition
+from train.models.copying import split_copied
 
 torch.set_num_threads(1)
 
@@ -61,7 +62,10 @@ def test_presets_run_at_their_own_size(preset: str, stage: str) -> None:
         image, pose = torch.empty(2, 3, config.image_size, config.image_size), torch.empty(2, 17, 3)
         low_res = image if config.low_res_channels else None
         condition = Condition(torch.empty(2, config.condition_images), image, image, pose, pose, low_res)
-        assert model(image, torch.empty(2), condition).shape == image.shape
+        output = model(image, torch.empty(2), condition)
+        copied = split_copied(output)
+        assert (output if copied is None else copied.painted).shape == image.shape
+        assert (copied is None) == (preset == "paper")
 
 
 def test_every_decoder_block_gets_one_encoder_feature() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_MOMENTUM = 0.95
+MOMENTUM = "momentum"
+"""Name of a matrix's only state."""
+_DECAY = 0.95
 _RMS = 0.2
 """RMS of an AdamW update in units of the learning rate, as measured by Liu et al."""
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -46,19 +48,19 @@ class Muon(torch.optim.AdamW):
                         self._step_matrix(parameter, group, found)
 
     def _step_matrix(self, parameter: nn.Parameter, group: dict[str, Any], found: Tensor | None) -> None:
-        assert parameter.grad is not None
-        state = self.state[parameter]
+        """Step one parameter; if ``found``, a tensor (), is not 0, the gradient is not finite and nothing changes."""
+        gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None, "step skips parameters without gradient"
         if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        kept = 1.0 if found is None else 1.0 - found
-        momentum = state["momentum"]
-        gradient = parameter.grad
-        momentum.lerp_(gradient, 1 - _MOMENTUM) if found is None or not found else None
-        update = torch.lerp(gradient, momentum, _MOMENTUM)
-        matrix = orthogonalised(update.flatten(1))
-        scale = _RMS * max(matrix.shape) ** 0.5
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(matrix.view(parameter.shape) * kept, alpha=-group["lr"] * scale)
+            state[MOMENTUM] = torch.zeros_like(parameter)
+        kept = torch.ones((), device=parameter.device) if found is None else 1.0 - found
+        gradient = gradient.masked_fill(kept == 0, 0.0)
+        momentum = state[MOMENTUM].lerp_(gradient, (1 - _DECAY) * kept)
+        # Nesterov's momentum; reshape, as the weights of a convolution are channels-last.
+        matrix = orthogonalised(torch.lerp(gradient, momentum, _DECAY).reshape(len(parameter), -1))
+        change = matrix.view(parameter.shape) * (_RMS * max(matrix.shape) ** 0.5)
+        change.add_(parameter, alpha=group["weight_decay"])
+        parameter.sub_(change * (kept * group["lr"]))
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:

@@ -1,0 +1,88 @@
+"""A super-resolution stage that learns from the images of the stage before it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from common.errors import UserError
+from train.configuration.stage_config import StageConfig
+from train.diffusion.conditioning import TryOnInputs
+from train.inference.cascade import Overrides, load_cascade, load_previous, sample_stage
+from train.inference.previous_stage import PreviousStage
+
+TinyConfig = Callable[..., StageConfig]
+CPU = torch.device("cpu")
+
+
+def inputs(count: int = 6) -> TryOnInputs:
+    generator = torch.Generator().manual_seed(0)
+    Ia, Ic = torch.rand(2, count, 3, 128, 128, generator=generator) * 2 - 1
+    Ia[:, :, 40:90, 30:95] = 128 / 127.5 - 1
+    Jp, Jg = torch.rand(2, count, 17, 3, generator=generator)
+    return TryOnInputs(Ia, Ic, Jp, Jg, photo=torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(count, 4))
+
+
+def low_res(count: int = 6) -> Tensor:
+    return torch.full((count, 3, 64, 64), 0.25)
+
+
+def test_a_share_of_the_samples_gets_the_previous_stages_images(trained: Path) -> None:
+    base = load_cascade(trained, CPU)[0]
+    some = PreviousStage(base, 0.5, seed=0).replace_some(low_res(), inputs(), range(6))
+    replaced = [row for row in range(6) if not torch.equal(some[row], low_res()[row])]
+    assert 0 < len(replaced) < 6
+    assert torch.equal(PreviousStage(base, 0.0, seed=0).replace_some(low_res(), inputs(), range(6)), low_res())
+    every = PreviousStage(base, 1.0, seed=0).replace_some(low_res(), inputs(), range(6))
+    for row in replaced:
+        assert torch.allclose(every[row], some[row], atol=1e-4)
+
+
+def test_a_samples_image_does_not_depend_on_the_batch(trained: Path) -> None:
+    base = load_cascade(trained, CPU)[0]
+    previous = PreviousStage(base, 1.0, seed=0)
+    every = previous.replace_some(low_res(), inputs(), range(6))
+    one = replace(inputs(), **{n: getattr(inputs(), n)[4:5] for n in ("Ia", "Ic", "Jp", "Jg", "photo")})
+    alone = previous.replace_some(low_res(1), one, [4])
+    assert torch.allclose(alone[0], every[4], atol=1e-4)
+
+
+def test_what_the_person_shows_stays_and_the_hidden_is_sampled(trained: Path) -> None:
+    base = load_cascade(trained, CPU)[0]
+    assert base.config.diffusion.keep_shown
+    given = inputs(1)
+    assert given.Ia is not None
+    result = PreviousStage(base, 1.0, seed=0).replace_some(low_res(1), given, [0])
+    small = torch.nn.functional.avg_pool2d(given.Ia, 2)
+    assert torch.allclose(result[:, :, :19], small[:, :, :19], atol=1e-5)
+    assert not torch.allclose(result[:, :, 21:44, 16:46], small[:, :, 21:44, 16:46], atol=0.1)
+
+
+def test_sampling_keeps_what_ia_shows_to_the_last_bit(trained: Path) -> None:
+    base = load_cascade(trained, CPU)[0]
+    whole = inputs(2)
+    assert whole.Ia is not None
+    assert whole.Ic is not None
+    Ia = torch.nn.functional.avg_pool2d(whole.Ia, 2)
+    small = replace(whole, Ia=Ia, Ic=torch.nn.functional.avg_pool2d(whole.Ic, 2))
+    without_hem = replace(base, config=base.config.model_copy(
+        update={"diffusion": base.config.diffusion.model_copy(update={"hide_hem": False})}
+    ))  # fmt: skip
+    images = sample_stage(without_hem, small, 0, [0, 1], Overrides())
+    assert torch.equal(images[:, :, :20], Ia[:, :, :20])
+
+
+def test_a_missing_previous_stage_is_one_line(tmp_path: Path, tiny: TinyConfig) -> None:
+    config = tiny("sr256", "diffusion.own_low_res=0.5")
+    with pytest.raises(UserError, match=r"sr256 learns from images of base at 64².*train base first"):
+        load_previous(tmp_path, config, CPU)
+    assert load_previous(tmp_path, tiny("sr256"), CPU) is None
+
+
+def test_the_previous_stage_is_loaded_from_its_run(trained: Path, tiny: TinyConfig) -> None:
+    found = load_previous(trained, tiny("sr256", "diffusion.own_low_res=0.5"), CPU)
+    assert found is not None
+    assert found.config.stage == "base"

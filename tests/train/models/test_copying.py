@@ -1,0 +1,109 @@
+"""Copying: layers of the garment, their weights, and the loss that lays them over a photograph."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from train.models.anchors import PARTS
+from train.models.copying import LAYER, UNCOVERED, GarmentCopy, misfit, split_copied
+
+SIDE = 16
+
+
+def garment() -> Tensor:
+    """A red square with a blue dot on grey, (1, 3, SIDE, SIDE)."""
+    Ic = torch.zeros(1, 3, SIDE, SIDE)
+    Ic[:, :, 4:12, 4:12] = torch.tensor([0.8, -0.8, -0.8])[:, None, None]
+    Ic[:, :, 7, 7] = torch.tensor([-0.8, -0.8, 0.8])
+    return Ic
+
+
+def grids(shift: float = 0.0) -> Tensor:
+    """Warps that leave everything where it is, or move it by a share of the image."""
+    centres = (torch.arange(SIDE) + 0.5) / SIDE * 2 - 1
+    x, y = torch.meshgrid(centres, centres, indexing="xy")
+    return torch.stack([x - 2 * shift, y]).expand(1, len(PARTS), 2, SIDE, SIDE)
+
+
+def copied(known: bool = True, *, paint: float = 0.0, **features: Tensor) -> Tensor:
+    torch.manual_seed(0)
+    copy = GarmentCopy(8, 8, 2)
+    with torch.no_grad():
+        copy.weights.conv.bias[-4:] = paint
+    fine = features.get("fine", torch.randn(1, 8, SIDE // 2, SIDE // 2))
+    coarse = features.get("coarse", torch.randn(1, 8, SIDE // 4, SIDE // 4))
+    output: Tensor = copy(fine, coarse, garment(), grids(), torch.full((1, len(PARTS)), known))
+    return torch.cat([torch.zeros(1, 3, SIDE, SIDE), output], dim=1)
+
+
+def test_a_network_that_only_copies_returns_the_garment_to_the_last_pixel() -> None:
+    result = split_copied(copied(paint=-100.0))
+    assert result is not None
+    assert torch.allclose(result.image, garment(), atol=1e-5)
+    assert torch.allclose(result.weight, torch.ones_like(result.weight))
+    opacity = result.layers.view(1, len(PARTS), LAYER, SIDE, SIDE)[:, :, 3]
+    assert torch.allclose(opacity, (garment() != 0).any(1, keepdim=True).float().expand_as(opacity), atol=1e-5)
+
+
+def test_at_first_it_mostly_paints() -> None:
+    torch.manual_seed(0)
+    copy = GarmentCopy(8, 8, 2)
+    output = copy(
+        torch.randn(1, 8, 8, 8), torch.randn(1, 8, 4, 4), garment(), grids(), torch.ones(1, len(PARTS)).bool()
+    )
+    result = split_copied(torch.cat([torch.zeros(1, 3, SIDE, SIDE), output], dim=1))
+    assert result is not None
+    assert 0.2 < result.weight.mean().item() < 0.4
+
+
+def test_a_part_without_a_warp_is_never_copied() -> None:
+    result = split_copied(copied(known=False, paint=-100.0))
+    assert result is not None
+    assert not result.weight.any()
+    assert not result.layers.any()
+
+
+def test_an_image_alone_is_not_split() -> None:
+    assert split_copied(torch.zeros(1, 3, SIDE, SIDE)) is None
+
+
+def layers(colour: Tensor, opacity: Tensor) -> Tensor:
+    """One layer, the others transparent."""
+    one = torch.cat([colour, opacity], dim=1)
+    return torch.cat([one, torch.zeros(1, LAYER * (len(PARTS) - 1), *colour.shape[2:])], dim=1)
+
+
+def test_the_misfit_prefers_the_right_place_and_the_whole_garment() -> None:
+    Ic = garment()
+    opacity = (Ic != 0).any(1, keepdim=True).float()
+    white = torch.ones(1, 3, SIDE, SIDE)
+    x = torch.where(opacity > 0, Ic, white)
+
+    def cost(colour: Tensor, covered: Tensor) -> float:
+        return misfit(layers(colour, covered), x).mean().item()
+
+    right = cost(Ic, opacity)
+    moved = cost(Ic.roll(2, 3), opacity.roll(2, 3))
+    smaller = cost(Ic, opacity * (torch.arange(SIDE) < 8))
+    nothing = cost(Ic, torch.zeros_like(opacity))
+    assert right < min(moved, smaller) < nothing
+    assert nothing == pytest.approx(UNCOVERED)
+
+
+def test_the_misfit_moves_a_layer_into_place() -> None:
+    """Gradient descent on a displacement alone finds the garment, from a quarter of its width away."""
+    Ic, white = garment(), torch.ones(1, 3, SIDE, SIDE)
+    opacity = (Ic != 0).any(1, keepdim=True).float()
+    x = torch.where(opacity > 0, Ic, white)
+    shift = torch.tensor(0.09, requires_grad=True)
+    optimizer = torch.optim.Adam([shift], lr=0.01)
+    for _ in range(60):
+        grid = grids()[:, 0] - torch.stack([2 * shift, torch.zeros(())])[None, :, None, None]
+        layer = torch.nn.functional.grid_sample(
+            torch.cat([Ic, opacity], 1), grid.permute(0, 2, 3, 1), align_corners=False
+        )
+        cost = misfit(layers(layer[:, :3], layer[:, 3:]), x).mean()
+        optimizer.zero_grad()
+        cost.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert abs(shift.item()) < 0.02
