@@ -24,8 +24,8 @@ from train.data import ShardFolder, open_shards
 from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
 from train.hardware.world import SINGLE_PROCESS, Parallel, PeerFailed, World, is_peer_failure, join
-from train.inference.initial_weights import InitialWeights, find_initial_weights
 from train.inference.cascade import load_previous
+from train.inference.initial_weights import InitialWeights, find_initial_weights
 from train.memory.automatic import Choice, choose
 from train.memory.rehearse import as_table, rehearse
 from train.runs.run_folder import RunFolder

@@ -43,8 +43,9 @@ class GarmentCopy(nn.Module):
         self.coarse_norm = group_norm(coarse)
         self.coarse = zero_init(conv3x3(coarse, 2 * len(PARTS)))
         zero_init(self.weights.conv)
+        assert self.weights.conv.bias is not None, "conv3x3 has a bias"
         with torch.no_grad():  # at first, mostly paint: where layers are wrong they do harm
-            self.weights.conv.bias[-(patch**2) :] = _PAINT
+            self.weights.conv.bias[-(patch**2) :].fill_(_PAINT)
 
     def forward(self, fine: Tensor, coarse: Tensor, Ic: Tensor, grids: Tensor, known: Tensor) -> Tensor:
         """Return what `Copied` splits: the copied image, its weight, and the layers.

@@ -11,8 +11,8 @@ from train.data.batch import prefetch_to_device
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import peak_tflops
 from train.hardware.world import SINGLE_PROCESS, World
-from train.inference.initial_weights import InitialWeights
 from train.inference.cascade import TrainedStage
+from train.inference.initial_weights import InitialWeights
 from train.inference.previous_stage import PreviousStage
 from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock

@@ -29,7 +29,7 @@ def copied(known: bool = True, *, paint: float = 0.0, **features: Tensor) -> Ten
     torch.manual_seed(0)
     copy = GarmentCopy(8, 8, 2)
     with torch.no_grad():
-        copy.weights.conv.bias[-4:] = paint
+        copy.weights.conv.get_parameter("bias")[-4:] = paint
     fine = features.get("fine", torch.randn(1, 8, SIDE // 2, SIDE // 2))
     coarse = features.get("coarse", torch.randn(1, 8, SIDE // 4, SIDE // 4))
     output: Tensor = copy(fine, coarse, garment(), grids(), torch.full((1, len(PARTS)), known))

@@ -26,6 +26,9 @@ _ITERATIONS = 5
 class Muon(torch.optim.AdamW):
     """AdamW, but Muon for parameters with two or more dimensions of at least ``least`` rows and columns."""
 
+    found_inf: Tensor | None = None
+    """Set before a step by those who check gradients, as for the fused AdamW: if it is not 0, nothing changes."""
+
     def __init__(self, parameters: Iterable[nn.Parameter], *, least: int = 16, **settings: Any) -> None:
         groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
         for parameter in parameters:
@@ -35,7 +38,7 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Step all parameters that have a gradient."""
-        every, found = self.param_groups, getattr(self, "found_inf", None)
+        every, found = self.param_groups, self.found_inf
         self.param_groups = [group for group in every if not group["muon"]]
         try:
             super().step()

@@ -20,7 +20,7 @@ def test_singular_values_come_close_to_one(shape: tuple[int, int]) -> None:
 def network() -> nn.Sequential:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(16, 32, 3), nn.Flatten(), nn.Linear(32, 16), nn.Linear(16, 3))
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def stepped(found: float | None) -> tuple[nn.Sequential, nn.Sequential, Muon]:
