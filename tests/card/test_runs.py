@@ -87,7 +87,8 @@ def test_batches_on_the_card_are_those_of_the_loader(
 
 def fit_by_program(launcher: list[str], shards: Path, runs: Path, *more: str, steps: int = 5) -> list[float]:
     settings = ["data.batch=4", "precision=fp32", "compile=false", "memory.micro_batch=2", "validation.every=0",
-                "model.warp=false", "optim.decay=constant"]  # fmt: skip
+                "model.warp=false", "model.copies=false", "diffusion.warp_loss=0", "optim.decay=constant",
+                "optim.name=adam"]  # fmt: skip
     command = [
         sys.executable, *launcher, "-m", "train", "fit", "--shards", str(shards), "--runs", str(runs),
         "--preset", "nano", "--stage", "base", "--steps", str(steps), *more,

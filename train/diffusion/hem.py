@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from train.diffusion.photo import GREY
-from train.models.body import ELBOWS, SHOULDERS, WRISTS, keypoints_at, pixel_centres, trunk
+from train.models.warp.body import ELBOWS, SHOULDERS, WRISTS, keypoints_at, pixel_centres, trunk
 
 ALONG, ACROSS = (0.6, 1.25), 0.5
 """The masked band, in trunk lengths (mid-shoulders to mid-hips): its range along the trunk, from above the waist to

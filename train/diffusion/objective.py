@@ -9,7 +9,7 @@ from torch import Tensor
 
 from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
-from train.models.copying import misfit
+from train.models.warp.copying import misfit
 
 Prediction = Literal["eps", "v", "x"]
 """Prediction target: the noise ε (as in the paper), v = α ε - σ x (progressive distillation), or the image x."""
@@ -85,8 +85,8 @@ def diffusion_loss(
     """Return each sample's loss (B,): the (weighted) mean squared error over channels and pixels.
 
     x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1]. Only pixels in
-    ``inside`` (B, 1, H, W) count, all if it is None; a sample without any has the loss 0. ``scale`` (B,) multiplies the
-    error; ``warp_loss`` is the weight of the misfit of the layers of a model that copies (train/models/copying.py).
+    ``inside`` (B, 1, H, W) count, all if it is None; a sample without any has the loss 0. ``scale`` (B,) multiplies
+    the error; ``warp_loss`` is the weight of the layers' misfit, for a model that copies (`misfit`).
     """
     output = model(q_sample(x, eps, t, schedule), t, condition)
     output, layers = output[:, : x.shape[1]], output[:, x.shape[1] :]

@@ -25,7 +25,7 @@ from torch import Tensor
 from train.diffusion.diffusion_config import DiffusionConfig
 from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
-from train.models.copying import split_copied
+from train.models.warp.copying import split_copied
 
 _GREY = 1.5 / 127.5
 """Largest distance from 0, in any channel, of mid-grey and of dropped conditions."""

@@ -46,5 +46,5 @@ class Denoiser(Protocol):
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
         """Predict from z_t (B, 3, H, W) at times t (B,) in [0, 1]; the result has the shape of z_t.
 
-        Further channels may follow those of the image: the layers of a network that copies (train/models/copying.py).
+        Further channels may follow the image's: the layers of a network that copies (`train.models.warp.copying`).
         """

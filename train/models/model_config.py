@@ -12,8 +12,8 @@ from pydantic import Field, PositiveInt, model_validator
 
 from common.config_section import ConfigSection
 from schemas.keypoints import NUM_KEYPOINTS
-from train.models.anchors import PARTS
-from train.models.geometry import WARP_MAPS
+from train.models.warp.anchors import PARTS
+from train.models.warp.geometry import WARP_MAPS
 
 
 def _is_paper(setting: str) -> bool:
@@ -81,8 +81,8 @@ class ParallelUNetConfig(ConfigSection):
     cross-attention refines; the paper uses the implicit warp only. Written to JSON only if true."""
 
     copies: bool = Field(False, exclude_if=_is_off)
-    """Whether the network also copies pixels of the warped Ic into its output (train/models/copying.py); needs warp and
-    a preconditioned prediction=x. Not in the paper. Written to JSON only if true."""
+    """Whether the network also copies pixels of the warped Ic into its output (`train.models.warp.copying`); needs warp
+    and a preconditioned prediction=x. Not in the paper. Written to JSON only if true."""
 
     @property
     def person_up(self) -> tuple[int, ...]:

@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.models.anchors import PARTS, Anchors
 from train.models.attention import CrossAttention, SelfAttention
 from train.models.blocks import Checkpointed, Head, ResBlock, Upsample, conv3x3
-from train.models.body import keypoints_at
 from train.models.condition import Condition, check_shapes
-from train.models.copying import GarmentCopy
 from train.models.embedding import TryOnEmbedding
-from train.models.geometry import POSE_MAPS, has_warp, limb_maps, warped_garment
 from train.models.model_config import ParallelUNetConfig
+from train.models.warp.anchors import PARTS, Anchors
+from train.models.warp.body import keypoints_at
+from train.models.warp.copying import GarmentCopy
+from train.models.warp.geometry import POSE_MAPS, has_warp, limb_maps, warped_garment
 
 
 class Features(NamedTuple):
@@ -162,7 +162,7 @@ class ParallelUNet(nn.Module):
     def forward(self, z_t: Tensor, t: Tensor, condition: Condition, garment: Features | None = None) -> Tensor:
         """Predict from z_t (B, 3, H, W) at t (B,) in [0, 1]; returns (B, 3, H, W).
 
-        A network that ``copies`` returns the channels of `train.models.copying.Copied`.
+        A network that ``copies`` returns the channels of `train.models.warp.copying.Copied`.
 
         ``garment`` may be the result of ``encode_garment`` for this condition; if None, it is computed. Raises
         ValueError if the condition lacks an input of this stage or has one that would be ignored, or for wrong

@@ -57,8 +57,20 @@ def test_a_new_run_says_and_records_where_it_starts(fit: Fit, trained: Path, tmp
     assert "was started with a different --init-from (step 2, " in other.stderr
 
 
+NO_WARP = ("model.warp=false", "model.copies=false", "diffusion.warp_loss=0")
+
+
 def test_a_dry_run_checks_the_source_and_writes_nothing(fit: Fit, trained: Path, tmp_path: Path) -> None:
-    done = fit(trained, "--dry-run", "--set", "model.warp=false")
+    done = fit(
+        trained,
+        "--dry-run",
+        "--set",
+        "model.warp=false",
+        "--set",
+        "model.copies=false",
+        "--set",
+        "diffusion.warp_loss=0",
+    )
     assert done.returncode == 0, done.stderr
     assert "not taken: " in done.stderr
     assert not (tmp_path / "runs").exists()
@@ -86,6 +98,7 @@ def test_of_all_stages_those_that_it_lacks_start_from_random_weights(
         return True
 
     monkeypatch.setattr("train.cli.fit.fit_stage", note)
+    monkeypatch.setattr("train.cli.fit.load_previous", lambda *_: None)  # nothing is trained here
     done = fit(trained / "base", stage="all")
     assert done.returncode == 0, done.stderr
     assert starts == [("base", True), ("sr256", False), ("sr1024", False)]

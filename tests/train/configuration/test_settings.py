@@ -62,7 +62,6 @@ def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) 
         ("model.attention_levels=[12]", "12"),
         ("size=33", "size=33"),
         ("low_res=16", "low_res=16"),
-        ("optim.weight_decay=0.1", "weight_decay, here 0.1: 0 or name=adamw would fit"),
         ("memory.optimizer_in_backward=true", "optim.clip=1.0: null would fit"),
     ],
 )
@@ -134,3 +133,22 @@ def test_settings_of_another_stage_are_refused(tmp_path: Path) -> None:
     file.write_text(as_yaml(preset_config("nano", "base")))
     with pytest.raises(UserError, match="are for stage base, not sr256: use --stage base"):
         stage_config("nano", "sr256", file, [])
+
+
+def test_adam_has_no_weight_decay() -> None:
+    with pytest.raises(UserError, match="weight_decay, here 0.1: 0 or name=adamw would fit"):
+        stage_config("paper", "base", None, ["optim.weight_decay=0.1"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["diffusion.prediction=v"], "copies=true with diffusion.prediction=v"),
+        (["model.copies=false"], "warp_loss=1 is for model.copies=true, 0 would fit"),
+        (["model.warp=false"], "copies=true with warp=False"),
+        (["diffusion.own_low_res=0.5"], "own_low_res=0.5 with stage=base"),
+    ],
+)
+def test_what_copying_needs_is_said(settings: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        stage_config("nano", "base", None, settings)

@@ -117,9 +117,9 @@ def test_printed_configuration_keeps_auto_settings(tmp_path: Path) -> None:
 
 def test_guidance_requires_condition_dropout() -> None:
     with pytest.raises(UserError, match=r"sampling.guidance=2: diffusion.drop=0 never trains"):
-        stage_config("small", "base", None, ["diffusion.drop=0", "sampling.guidance=2"])
-    assert stage_config("small", "base", None, ["diffusion.drop=0"]).sampling.guidance == 1
-    assert stage_config("small", "base", None, []).sampling.guidance == 2
+        stage_config("paper", "base", None, ["diffusion.drop=0", "sampling.guidance=2"])
+    assert stage_config("paper", "base", None, ["diffusion.drop=0"]).sampling.guidance == 1
+    assert stage_config("paper", "base", None, []).sampling.guidance == 2
 
 
 @pytest.mark.parametrize(

@@ -80,12 +80,14 @@ def test_the_traced_peak_of_the_small_preset_matches_the_measured_one(checkpoint
 
 
 def nano(stage: str, *settings: str) -> StageConfig:
-    return stage_config("nano", stage, None, ["data.batch=8", "memory.micro_batch=4", *settings])  # type: ignore[arg-type]
+    return stage_config("nano", stage, None, ["data.batch=8", "memory.micro_batch=4", "optim.name=adam", *settings])  # type: ignore[arg-type]
 
 
 def test_host_tensors_do_not_count_as_device_memory() -> None:
     plain, lean = trace(nano("base")), trace(nano("base", "memory.optimizer_on_host=true", "memory.ema_on_host=true"))
     assert plain.optimizer == pytest.approx(2 * plain.weights, rel=1e-3)
+    muon = trace(stage_config("nano", "base", None, ["data.batch=8", "memory.micro_batch=4", "optim.name=muon"]))
+    assert 1.0 < muon.optimizer / muon.weights < 1.1, "one moment for matrices"
     assert plain.ema == plain.weights
     assert (lean.optimizer, lean.ema, plain.host) == (0, 0, 0)
     assert lean.host == pytest.approx(4 * lean.weights, rel=1e-3)

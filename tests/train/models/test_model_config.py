@@ -19,8 +19,8 @@ from train.models import (
     count_parameters,
     efficient_unet_config,
 )
-from train.models.anchors import PARTS, Anchors
-from train.models.geometry import POSE_MAPS, WARP_MAPS
+from train.models.warp.anchors import PARTS, Anchors
+from train.models.warp.geometry import POSE_MAPS, WARP_MAPS
 
 FITTING: dict[str, Any] = {
     "image_size": 32,

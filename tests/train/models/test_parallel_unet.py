@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from train.models import PRESETS, ParallelUNet, ParallelUNetConfig, build_model, set_checkpointing
 from train.models.condition import Condition
-from train.models.copying import split_copied
+from train.models.warp.copying import split_copied
 
 torch.set_num_threads(1)
 

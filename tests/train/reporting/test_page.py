@@ -126,7 +126,7 @@ def test_nested_runs_are_found_and_their_differing_settings_listed(write_run: An
     (older / "config.json").write_text(json.dumps(config))
     (older / "data.json").write_text('{"fingerprint": "abc", "samples": 7}')
     assert table(page_of(), "Setting") == [
-        ["Setting", "quick/base", "slow/base"], ["data.batch", "4", "8"], ["optim.lr", "0.001", "1e-05"],
+        ["Setting", "quick/base", "slow/base"], ["data.batch", "4", "8"], ["optim.lr", "0.003", "1e-05"],
         ["precision", "–", "fp32"], ["shards.fingerprint", "abc", "–"], ["shards.samples", "7", "–"],
     ]  # fmt: skip
 

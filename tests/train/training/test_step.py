@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from schemas import MID_GREY
 from train.configuration.stage_config import StageConfig
 from train.data import Batch
 from train.diffusion.schedule import make_schedule
@@ -20,6 +21,8 @@ def drawn_batch(config: StageConfig) -> Batch:
     """Return a batch whose samples differ, so that their weights in the mean matter."""
     batch = blank_batch(config, config.data.batch)
     generator = torch.Generator().manual_seed(0)
+    assert batch.Ia is not None, "a try-on stage has Ia"
+    batch.Ia[:, :, 8:-8, 8:-8] = MID_GREY  # what is to be painted
     batch.x.copy_(torch.randint(0, 256, batch.x.shape, generator=generator, dtype=torch.uint8))
     return batch
 

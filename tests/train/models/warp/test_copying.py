@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.models.anchors import PARTS
-from train.models.copying import LAYER, UNCOVERED, GarmentCopy, misfit, split_copied
+from train.models.warp.anchors import PARTS
+from train.models.warp.copying import LAYER, UNCOVERED, GarmentCopy, misfit, split_copied
 
 SIDE = 16
 

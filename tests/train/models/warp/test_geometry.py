@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from schemas.keypoints import KEYPOINTS
-from train.models.geometry import LIMB_WIDTHS, LIMBS, POSE_MAPS, WARP_MAPS, correspondence, limb_maps, warped_garment
+from train.models.warp.geometry import (
+    LIMB_WIDTHS,
+    LIMBS,
+    POSE_MAPS,
+    WARP_MAPS,
+    correspondence,
+    limb_maps,
+    warped_garment,
+)
 
 torch.set_num_threads(1)
 

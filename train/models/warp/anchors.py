@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from schemas.keypoints import NUM_KEYPOINTS, Keypoint
-from train.models.body import ANKLES, HIPS, KNEES, SHOULDERS, Slots, keypoint_indices, keypoints_at, trunk
+from train.models.warp.body import ANKLES, HIPS, KNEES, SHOULDERS, Slots, keypoint_indices, keypoints_at, trunk
 
 PARTS = (
     SHOULDERS + HIPS + KNEES + ANKLES,

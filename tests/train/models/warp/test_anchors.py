@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from schemas.keypoints import KEYPOINTS, Keypoint
-from train.models.anchors import BREADTH, PARTS, SEAM, Anchors
-from train.models.geometry import warped_garment
+from train.models.warp.anchors import BREADTH, PARTS, SEAM, Anchors
+from train.models.warp.geometry import warped_garment
 
 SIZE = (24, 24)
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from schemas.keypoints import Keypoint
-from train.models.body import keypoint_indices, pixel_centres
+from train.models.warp.body import keypoint_indices, pixel_centres
 
 LIMBS = (
     keypoint_indices(Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW),

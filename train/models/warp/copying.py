@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.models.anchors import PARTS
 from train.models.blocks import Head, conv3x3, group_norm, zero_init
+from train.models.warp.anchors import PARTS
 
 LAYER = 4
 """Channels of a layer: its colour, 0 outside the garment, and its opacity."""
