@@ -20,6 +20,10 @@ def _is_paper(setting: str) -> bool:
     return setting in ("t", "cross-attention")
 
 
+def _is_joints(start: str) -> bool:
+    return start == "joints"
+
+
 def _is_off(setting: bool) -> bool:
     return not setting
 
@@ -80,6 +84,9 @@ class ParallelUNetConfig(ConfigSection):
     """Whether the person-UNet also gets Ic explicitly warped to the person by Jp and Jg, an initial estimate that
     cross-attention refines; the paper uses the implicit warp only. Written to JSON only if true."""
 
+    anchors: Literal["joints", "garment"] = Field("joints", exclude_if=_is_joints)
+    """Where the warp's anchors are before anything is learnt: at the person's joints, or where a garment of Jg's
+    proportions ends. Written to JSON only if not "joints", so that older files stay valid."""
     copies: bool = Field(False, exclude_if=_is_off)
     """Whether the network also copies pixels of the warped Ic into its output (`train.models.warp.copying`); needs warp
     and a preconditioned prediction=x. Not in the paper. Written to JSON only if true."""

@@ -134,13 +134,15 @@ class ParallelUNet(nn.Module):
         pixels = config.patch**2
         if config.garment == "cross-attention":
             self.garment = UNet(config, 3 * pixels, config.garment_down, config.garment_up, attends=False)
-        self.anchors = Anchors() if config.warp else None
+        self.anchors = Anchors(config.anchors == "garment") if config.warp else None
         inputs = config.person_inputs * pixels + POSE_MAPS * config.pose_maps
         self.person = UNet(config, inputs, config.person_down, config.person_up, attends=True)
         self.head = Head(config.channels[0], 3 * pixels)
         self.copy: GarmentCopy | None = None
         if config.copies:
-            self.copy = GarmentCopy(config.channels[0], config.channels[1], config.patch)
+            # Where a small image is known, wrong layers would do more harm at first.
+            paint = 4.0 if config.low_res_channels else 1.0
+            self.copy = GarmentCopy(config.channels[0], config.channels[1], config.patch, paint)
 
     def encode_garment(self, condition: Condition) -> Features:
         """Compute the garment-UNet's features from Ic, t_na and the poses, valid for every t.

@@ -11,7 +11,7 @@ EFFICIENT_UNETS = tuple(f"efficientunet-b{phi}" for phi in range(8))
 
 _PAPER_PHI = 4
 
-_GEOMETRY: dict[str, Any] = {"pose_maps": True, "warp": True, "copies": True}
+_GEOMETRY: dict[str, Any] = {"pose_maps": True, "warp": True, "anchors": "garment", "copies": True}
 """What the paper's networks have to find out, from millions of pairs, is given to those of the recipe."""
 
 

@@ -1,4 +1,4 @@
-"""Anchors: where on the person the garment's keypoints belong, as learnt offsets from the person's joints.
+"""Anchors: where on the person the garment's keypoints belong, as learnt offsets from a first guess.
 
 A shoulder in Jg is a seam and a hip is a corner of the hem, while those in Jp are joints inside the body. The hem of a
 shirt is not at the hip, and its corner is on the outline. The offset of each point depends on the garment (its length
@@ -27,8 +27,10 @@ _HIDDEN = 64
 class Anchors(nn.Module):
     """Predicts the anchors (B, J, 3) of each of PARTS, in image coordinates [0, 1], from Jp and Jg (B, 17, 3)."""
 
-    def __init__(self) -> None:
+    def __init__(self, fitted: bool = False) -> None:
+        """``fitted``: offsets are relative to where `fitted` puts the joints, instead of to the joints themselves."""
         super().__init__()
+        self.fitted = fitted
         self.hidden = nn.Linear(6 * NUM_KEYPOINTS, _HIDDEN)
         self.act = nn.SiLU()
         self.out = nn.Linear(_HIDDEN, 2 * sum(map(len, PARTS)))
@@ -54,7 +56,7 @@ class Anchors(nn.Module):
         offsets = offsets[..., :1] * across + offsets[..., 1:] * along
         anchors, first = [], 0
         for part in PARTS:
-            joints = fitted(Jp, Jg, part)
+            joints = fitted(Jp, Jg, part) if self.fitted else keypoints_at(Jp, part)
             moved = joints[..., :2] + offsets[:, first : first + len(part)]
             anchors.append(torch.cat([moved, joints[..., 2:]], dim=-1))
             first += len(part)

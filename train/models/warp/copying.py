@@ -26,8 +26,6 @@ _COLOUR = 0.3
 """Difference of colour, of images in [-1, 1], whose misfit is half of the largest."""
 _FAINT = 0.1
 """Opacity below which a colour is not restored."""
-_PAINT = 2.0
-"""Initial logit of painting; those of the layers are 0."""
 _GREY = 1.5 / 127.5
 """Largest distance from 0, in any channel, of the grey around the garment in Ic."""
 
@@ -35,8 +33,11 @@ _GREY = 1.5 / 127.5
 class GarmentCopy(nn.Module):
     """Predicts which pixels of the warped garment are copied, and where from."""
 
-    def __init__(self, fine: int, coarse: int, patch: int) -> None:
-        """``fine`` and ``coarse`` are the numbers of channels of the decoder's last two levels."""
+    def __init__(self, fine: int, coarse: int, patch: int, paint: float) -> None:
+        """``fine`` and ``coarse`` are the numbers of channels of the decoder's last two levels.
+
+        ``paint`` is the initial logit of painting at all pixels; those of the layers are 0.
+        """
         super().__init__()
         self.patch = patch
         self.weights = Head(fine, (len(PARTS) + 1) * patch**2)
@@ -44,8 +45,8 @@ class GarmentCopy(nn.Module):
         self.coarse = zero_init(conv3x3(coarse, 2 * len(PARTS)))
         zero_init(self.weights.conv)
         assert self.weights.conv.bias is not None, "conv3x3 has a bias"
-        with torch.no_grad():  # at first, mostly paint: where layers are wrong they do harm
-            self.weights.conv.bias[-(patch**2) :].fill_(_PAINT)
+        with torch.no_grad():
+            self.weights.conv.bias[-(patch**2) :].fill_(paint)
 
     def forward(self, fine: Tensor, coarse: Tensor, Ic: Tensor, grids: Tensor, known: Tensor) -> Tensor:
         """Return what `Copied` splits: the copied image, its weight, and the layers.
