@@ -29,20 +29,25 @@ from study_tools import COLUMNS, HERE, ROOT, STAGES, cells, evaluated, fit, head
 
 LOOKS, PEOPLE, SWAPS = 1500, 60, 96
 STUDY_STEPS, STUDY_SWAPS = 400, 32
+UNWARPED = ("model.warp=false", "model.copies=false", "diffusion.warp_loss=0")
+PAINTED = ("model.copies=false", "diffusion.warp_loss=0")
 STUDY: dict[str, tuple[str, ...]] = {
     "base.yaml": (),
-    "neither warp nor pose_maps: cross-attention alone, as in the paper": ("model.warp=false", "model.pose_maps=false"),
-    "concatenation alone (the paper's ablation)": (
-        "model.garment=concatenation", "model.warp=false", "model.pose_maps=false",
+    "copying by the diffusion loss alone": ("diffusion.warp_loss=0",),
+    "the warp as an input, no copying": PAINTED,
+    "anchors from the joints": ("model.anchors=joints",),
+    "neither warp nor pose_maps: cross-attention alone, as in the paper": (
+        "model.garment=cross-attention", "model.pose_maps=false", *UNWARPED,
     ),
-    "no garment": ("model.garment=none", "model.warp=false"),
-    "v instead of x": ("diffusion.prediction=v",),
-    "no warp": ("model.warp=false",),
+    "concatenation alone (the paper's ablation)": ("model.pose_maps=false", *UNWARPED),
+    "no garment": ("model.garment=none", *UNWARPED),
+    "v instead of x, no copying": ("diffusion.prediction=v", *PAINTED),
     "no pose_maps": ("model.pose_maps=false",),
-    "warp and concatenation, no cross-attention": ("model.garment=concatenation",),
+    "cross-attention and the warp": ("model.garment=cross-attention",),
+    "Adam at 1e-3": ("optim.name=adam", "optim.lr=1e-3"),
+    "the loss on all pixels": ("diffusion.keep_shown=false",),
     "the hem shown": ("diffusion.hide_hem=false",),
     "times from U(0, 1)": ("diffusion.t_shift=1",),
-    "shown_std 0.04": ("diffusion.shown_std=0.04",),
 }  # fmt: skip
 
 
