@@ -78,6 +78,8 @@ _LARGE: dict[str, Any] = {
     "validation": {"every": 5000, "sheet_every": 20_000},
     "checkpoint": {"every": 2000},
 }
+# Beside the second stage the first would take 4.5 GB of a card, which `trainer plan` does not count.
+_LARGE_STAGES: dict[Stage, dict[str, Any]] = {"base": {}, "sr256": {"diffusion": {"own_low_res": 0.0}}, "sr1024": {}}
 
 
 def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
     if preset != "paper":
         values = merged(values, merged(_RECIPE, _RECIPE_STAGES[stage]))
     own: dict[Preset, list[dict[str, Any]]] = {
-        "nano": [_NANO, _NANO_STAGES[stage]], "small": [_SMALL, _SMALL_STAGES[stage]], "large": [_LARGE], "paper": [],
+        "nano": [_NANO, _NANO_STAGES[stage]], "small": [_SMALL, _SMALL_STAGES[stage]], "large": [_LARGE, _LARGE_STAGES[stage]], "paper": [],
     }  # fmt: skip
     for over in own[preset]:
         values = merged(values, over)
