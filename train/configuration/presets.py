@@ -57,8 +57,8 @@ _NANO: dict[str, Any] = {
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {"steps": 600, "data": {"batch": 8}},
-    "sr256": {"steps": 200, "data": {"batch": 8}},
-    "sr1024": {"steps": 250, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
+    "sr256": {"steps": 150, "data": {"batch": 8}},
+    "sr1024": {"steps": 200, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
 }
 
 # About a day on a 24 GB card of 2024, a week on a T4 (docs/measurements/scaling.md).
@@ -92,8 +92,11 @@ def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:
     if preset != "paper":
         values = merged(values, merged(_RECIPE, _RECIPE_STAGES[stage]))
     own: dict[Preset, list[dict[str, Any]]] = {
-        "nano": [_NANO, _NANO_STAGES[stage]], "small": [_SMALL, _SMALL_STAGES[stage]], "large": [_LARGE, _LARGE_STAGES[stage]], "paper": [],
-    }  # fmt: skip
+        "nano": [_NANO, _NANO_STAGES[stage]],
+        "small": [_SMALL, _SMALL_STAGES[stage]],
+        "large": [_LARGE, _LARGE_STAGES[stage]],
+        "paper": [],
+    }
     for over in own[preset]:
         values = merged(values, over)
     return values

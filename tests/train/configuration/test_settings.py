@@ -136,7 +136,7 @@ def test_settings_of_another_stage_are_refused(tmp_path: Path) -> None:
 
 
 def test_adam_has_no_weight_decay() -> None:
-    with pytest.raises(UserError, match="weight_decay, here 0.1: 0 or name=adamw would fit"):
+    with pytest.raises(UserError, match=r"weight_decay, here 0\.1: 0 or name=adamw would fit"):
         stage_config("paper", "base", None, ["optim.weight_decay=0.1"])
 
 
