@@ -36,6 +36,15 @@ RECIPE_OF: dict[Stage, tuple[str, ...]] = {
     "base": ("data.jitter=0.04",), "sr256": ("data.jitter=0.04",), "sr1024": (),
 }  # fmt: skip
 
+PLAIN = (
+    "optim.name=adam", "optim.lr=1e-4", "optim.decay=constant", "optim.betas=[0.9,0.999]", "optim.warmup=200",
+    "diffusion.prediction=eps", "diffusion.residual_std=null", "diffusion.t_shift=1", "diffusion.drop=0.1",
+    "diffusion.augmentation=1", "sampling.sampler=ddpm", "sampling.steps=256", "sampling.guidance=2",
+    "diffusion.shown_std=null", "diffusion.hide_hem=false", "diffusion.keep_shown=false", "diffusion.warp_loss=0",
+    "model.copies=false", "model.warp=false", "model.anchors=joints", "model.pose_maps=false", *_COMMON,
+)  # fmt: skip
+"""The paper's recipe of the base stage in the preset's size, warmed up in fewer steps."""
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -53,12 +62,10 @@ class Slice:
 
 def slices() -> list[Slice]:
     """Return the slices in the order in which they are trained."""
-    # The plain run's warm-up is shortened to fit its slice; the rest is the preset's.
-    settings = {"recipe": RECIPE, "plain": ("optim.warmup=200", *_COMMON)}
     order: list[tuple[str, Stage]] = [("recipe", "base"), ("recipe", "base"), ("recipe", "sr256"), ("plain", "base"),
                                       ("recipe", "base"), ("recipe", "sr1024")]  # fmt: skip
     return [
-        Slice(number, runs, stage, (*settings[runs], *(RECIPE_OF[stage] if runs == "recipe" else ())))
+        Slice(number, runs, stage, (*RECIPE, *RECIPE_OF[stage]) if runs == "recipe" else PLAIN)
         for number, (runs, stage) in enumerate(order, 1)
     ]
 
@@ -173,11 +180,10 @@ def learning_table(records: Mapping[str, Record]) -> str:
     for part in slices():
         cells = row(records, part.name, figures)
         cells[-1] = f"[{part.name}](card/{cells[-1]})" if cells[-1] else ""
-        rows.append([part.number, part.stage, "nano's" if part.runs == "recipe" else "`small`'s own", *cells])
+        rows.append([part.number, part.stage, "the preset's" if part.runs == "recipe" else "the paper's", *cells])
     lines = [table(["slice", "stage", "recipe", "minutes", "steps", "step", "loss, last 100", "validation", "sheet"],
                    rows), ""]  # fmt: skip
-    plain = next(part for part in slices() if part.runs == "plain")
     for stage, own in RECIPE_OF.items():
-        lines.append(f"- {stage}, nano's recipe: " + " ".join(f"`--set {one}`" for one in (*RECIPE, *own)))
-    lines.append("- `small`'s own: " + " ".join(f"`--set {one}`" for one in plain.settings))
+        lines.append(f"- {stage}, the preset's recipe: " + " ".join(f"`--set {one}`" for one in (*RECIPE, *own)))
+    lines.append("- base, the paper's recipe: " + " ".join(f"`--set {one}`" for one in PLAIN))
     return "\n".join(lines)
