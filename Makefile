@@ -27,13 +27,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		--constraint constraints.txt --editable '.[train,dev,docs]'
 	touch $@
 
-demo: install  ## Draw a dataset, build shards, train the nano cascade, dress people: an image in under 8 minutes
+demo: install  ## Draw a dataset, build shards, train the nano cascade, dress people: an image in minutes
 	$(BIN)/prep sample-data --out $(DEMO)/aihub --looks $(LOOKS)
 	$(BIN)/prep build-shards --src $(DEMO)/aihub --out $(DEMO)/shards
 	$(BIN)/trainer fit --shards $(DEMO)/shards --runs $(DEMO)/runs --preset nano
 	$(BIN)/trainer sample --runs $(DEMO)/runs --shards $(DEMO)/shards --out $(DEMO)/samples
 
-test: install  ## Run all tests except the slow ones, in parallel: about 8 minutes on two cores
+test: install  ## Run all tests except the slow ones, in parallel: 10 to 17 minutes on two cores
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-fast: install  ## Run only tests that neither start programs nor train, for the inner loop
