@@ -45,6 +45,9 @@ def to_paint(Ia: Tensor | None, boxes: Tensor | None, size: tuple[int, int]) -> 
 
 def grey_outside(image: Tensor, boxes: Tensor | None) -> Tensor:
     """Return images (B, 3, H, W) in [-1, 1], mid-grey beyond the photographs; unchanged without boxes."""
-    if boxes is None:
-        return image
-    return torch.where(inside_photo(boxes, (image.shape[2], image.shape[3])), image, GREY)
+    return grey_where_not(None if boxes is None else inside_photo(boxes, (image.shape[2], image.shape[3])), image)
+
+
+def grey_where_not(inside: Tensor | None, image: Tensor) -> Tensor:
+    """Return images (B, 3, H, W), mid-grey where ``inside`` (B, 1, H, W) is false; unchanged if it is None."""
+    return image if inside is None else torch.where(inside, image, GREY)

@@ -14,7 +14,7 @@ from train.data import Batch
 from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8, with_hem_hidden
 from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
-from train.diffusion.photo import grey_outside, to_paint
+from train.diffusion.photo import grey_where_not, inside_photo, to_paint
 from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shift_times
@@ -201,9 +201,10 @@ def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tup
     Beyond the photograph x and Ia are mid-grey, also those of shards that were built when its edge was repeated there.
     """
     photo = None if batch.photo is None else batch.photo.to(device)
-    x = grey_outside(from_uint8(batch.x.to(device)), photo)
+    inside = None if photo is None else inside_photo(photo, (batch.x.shape[2], batch.x.shape[3]))
+    x = grey_where_not(inside, from_uint8(batch.x.to(device)))
     Ia, Ic = (None if image is None else from_uint8(image.to(device)) for image in (batch.Ia, batch.Ic))
-    Ia = None if Ia is None else grey_outside(Ia, photo)
+    Ia = None if Ia is None else grey_where_not(inside, Ia)
     Jp, Jg = (None if pose is None else pose.to(device) for pose in (batch.Jp, batch.Jg))
     low_res = downsample(x, config.scale) if config.low_res else None
     inputs = TryOnInputs(Ia, Ic, Jp, Jg, low_res, photo)
