@@ -12,6 +12,7 @@ from common.options import FOLDER, SEED_RANGE, examples
 from common.progress import progress_bar
 from preprocess.cli.options import WORKERS
 from preprocess.synthetic.dataset_writer import write_dataset
+from preprocess.synthetic.outfits import VARIETIES, Variety
 from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.swap_truth import FOLDER as TRUTH_FOLDER
 from preprocess.workers import cores
@@ -37,14 +38,24 @@ from preprocess.workers import cores
     "--truth", type=click.IntRange(min=0), default=0, show_default=True,
     help="Validation looks to draw in 20 other garments too: ground truth in OUT/truth for trainer evaluate.",
 )  # fmt: skip
+@click.option(
+    "--variety", type=click.Choice(VARIETIES), default="easy", show_default=True,
+    help="varied: harder, as photographs are: fits, folds, poses, light, cameras; landmarks from outlines.",
+)  # fmt: skip
 @WORKERS
-def sample_data(out: Path, looks: int, seed: int, truth: int, workers: int | None) -> None:
+def sample_data(out: Path, looks: int, seed: int, truth: int, variety: Variety, workers: int | None) -> None:
     """Draw synthetic people and garments in the layout of AI-Hub 78, to try the project without its data."""
     started = time.monotonic()
     try:
         with progress_bar("drawing") as progress, writing(f"--out {out}"):
             summary = write_dataset(
-                out, looks=looks, seed=seed, truth=truth, workers=workers or cores(), progress=progress
+                out,
+                looks=looks,
+                seed=seed,
+                truth=truth,
+                variety=variety,
+                workers=workers or cores(),
+                progress=progress,
             )
     except DrawnDataError as error:
         raise UserError(str(error)) from error

@@ -25,11 +25,11 @@ from preprocess.synthetic.drawing.canvas import U8
 from preprocess.synthetic.garments.garment import Garment
 from preprocess.synthetic.garments.item import draw_item
 from preprocess.synthetic.label_files import Document, item_parse, item_pose, model_parse, model_pose
-from preprocess.synthetic.outfits import SCHEMA, SPLITS, Look, Plan, Split, make_plan
+from preprocess.synthetic.outfits import SCHEMA, SPLITS, Look, Plan, Split, Variety, make_plan
+from preprocess.synthetic.outline_landmarks import with_outline_landmarks
 from preprocess.synthetic.output import PART, DrawnDataError, replace_file
 from preprocess.synthetic.people.look import draw_look
-from preprocess.synthetic.people.person import person
-from preprocess.synthetic.people.pose import FRAMES, frame_yaw, pose
+from preprocess.synthetic.people.pose import FRAMES, frame_yaw
 from preprocess.synthetic.swap_truth import FOLDER, SwapTask, Wearing, plan_swaps, write_list
 from preprocess.workers import open_pool
 
@@ -86,7 +86,7 @@ class _LookTask:
     outfit: tuple[Garment, ...]
 
     def run(self) -> None:
-        who, stance = person(self.look.person), pose(self.look.pose)
+        who, stance = self.look.wearer(), self.look.stance()
         for frame in FRAMES:
             stem = f"{self.look.id}_{frame}"
             files = _files(self.out, self.look.split, "Model", stem)
@@ -109,6 +109,8 @@ class _ItemTask:
             if not files.complete:
                 drawing = draw_item(self.garment, back=side == "B")
                 slot = self.garment.slot
+                if self.garment.product is not None:
+                    drawing = with_outline_landmarks(drawing, slot)
                 _write(files, drawing, item_pose(drawing, stem, slot), item_parse(drawing, stem, slot))
 
 
@@ -121,18 +123,19 @@ def write_dataset(
     looks: int,
     seed: int,
     truth: int = 0,
+    variety: Variety = "easy",
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> DatasetSummary:
     """Write ``looks`` looks and their garments below ``out``, and the truth of swaps for ``truth`` of the looks.
 
     workers: processes, 0 = one per core, 1 = this process; progress: called with (done, all) tasks. The files are a
-    function of looks, seed and truth; truth 0 leaves what an earlier run wrote of it. Raise DrawnDataError where
+    function of looks, seed, truth and variety; truth 0 leaves what an earlier run wrote of it. Raise DrawnDataError where
     ``out`` holds anything but an earlier run of this.
     """
     if workers < 0:
         raise DrawnDataError(f"workers: {workers} is negative; give 0 for one per core, or a number of processes")
-    plan = make_plan(looks, seed)
+    plan = make_plan(looks, seed, variety)
     wearings = plan_swaps(plan, truth)
     if truth and not wearings:
         raise DrawnDataError(f"truth: no validation look of {looks} looks has two other garments; give more looks")
@@ -196,13 +199,13 @@ def _check_same(path: Path, plan: Plan) -> None:
         raise DrawnDataError(f"{path.parent}: holds other files; give an empty or a new folder")
     try:
         old: Any = json.loads(path.read_bytes())
-        known = (old["schema"], old["seed"], int(old["looks"]))
+        known = (old["schema"], old["seed"], old.get("variety", "easy"), int(old["looks"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DrawnDataError(f"{path}: not a plan of drawn data ({error}); give an empty folder") from error
-    if known[:2] != (SCHEMA, plan.seed) or known[2] > len(plan.looks):
+    if known[:3] != (SCHEMA, plan.seed, plan.variety) or known[3] > len(plan.looks):
         raise DrawnDataError(
-            f"{path.parent}: holds drawn data of seed {known[1]} and {known[2]} looks; "
-            "give the same seed and at least as many looks, or an empty folder"
+            f"{path.parent}: holds drawn data of seed {known[1]} and {known[3]} looks, variety {known[2]}; "
+            "give the same seed and variety and at least as many looks, or an empty folder"
         )
 
 
@@ -234,9 +237,9 @@ def _files(out: Path, split: Split, subject: str, stem: str) -> _Files:
 def _write(files: _Files, drawing: Drawing, pose_file: Document, parse_file: Document) -> None:
     replace_file(files.pose, json.dumps(pose_file).encode())
     replace_file(files.parse, json.dumps(parse_file).encode())
-    replace_file(files.image, _jpeg(drawing.image))
+    replace_file(files.image, _jpeg(drawing.image, drawing.quality or JPEG_QUALITY))
 
 
-def _jpeg(image: U8) -> bytes:
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+def _jpeg(image: U8, quality: int) -> bytes:
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()

@@ -13,12 +13,17 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from preprocess.synthetic.garments.garment import KINDS, Garment, Kind, garment
+from preprocess.synthetic.garments.varied_garments import varied_garment
 from preprocess.synthetic.output import DrawnDataError
-from preprocess.synthetic.people.pose import FRAMES
+from preprocess.synthetic.people.person import Person, person
+from preprocess.synthetic.people.pose import FRAMES, Pose, pose
+from preprocess.synthetic.people.varied_people import varied_person, varied_pose
 
 SCHEMA: Final = "tryon-cascade/drawn/1"
 Split = Literal["train", "val"]
 SPLITS: Final[tuple[Split, Split]] = get_args(Split)
+Variety = Literal["easy", "varied"]
+VARIETIES: Final[tuple[Variety, Variety]] = get_args(Variety)
 VALIDATION_EVERY: Final = 5
 OUTFITS: Final[tuple[tuple[float, tuple[Kind, ...]], ...]] = (
     (0.34, ("top", "trousers")),
@@ -39,10 +44,11 @@ class Item:
     kind: Kind
     seed: int
     split: Split
+    variety: Variety = "easy"
 
     def garment(self) -> Garment:
         """Return the garment."""
-        return garment(self.seed, self.kind)
+        return (garment if self.variety == "easy" else varied_garment)(self.seed, self.kind)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,15 @@ class Look:
     """Seed of the pose"""
     items: tuple[str, ...]
     """Ids of the garments worn"""
+    variety: Variety = "easy"
+
+    def wearer(self) -> Person:
+        """Return the person."""
+        return (person if self.variety == "easy" else varied_person)(self.person)
+
+    def stance(self) -> Pose:
+        """Return the pose."""
+        return (pose if self.variety == "easy" else varied_pose)(self.pose)
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,7 @@ class Plan:
     seed: int
     looks: tuple[Look, ...]
     items: dict[str, Item]
+    variety: Variety = "easy"
 
     def wearing(self, look: Look) -> dict[str, str | None]:
         """Return a look's row of winfo."""
@@ -87,17 +103,24 @@ class Plan:
         return {
             "schema": SCHEMA,
             "seed": self.seed,
+            # The easy set's plan is what it was before there was another.
+            **({} if self.variety == "easy" else {"variety": self.variety}),
             "looks": len(self.looks),
             "frames": FRAMES,
-            "worn": [asdict(look) for look in self.looks],
-            "items": [asdict(item) for item in self.items.values()],
+            "worn": [_row(look) for look in self.looks],
+            "items": [_row(item) for item in self.items.values()],
         }
+
+
+def _row(entry: Look | Item) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if name != "variety"}
 
 
 class _Wardrobe:
     """Assigns one split's garments of a kind to looks: each to one to three consecutive looks."""
 
-    def __init__(self, seed: int, split: Split, kind: Kind) -> None:
+    def __init__(self, seed: int, split: Split, kind: Kind, variety: Variety) -> None:
+        self.variety: Variety = variety
         self.key = (seed, 11, SPLITS.index(split), KINDS.index(kind))
         self.kind = kind
         self.split = split
@@ -112,7 +135,7 @@ class _Wardrobe:
             self.left = int(rng.choice((1, 2, 3), p=(0.3, 0.4, 0.3)))
             # The split is in the lowest bit, so the splits share no garment.
             seed = 2 * int(rng.integers(1 << 30)) + SPLITS.index(self.split)
-            self.item = Item(_item_id(len(all_items)), self.kind, seed, self.split)
+            self.item = Item(_item_id(len(all_items)), self.kind, seed, self.split, self.variety)
             all_items[self.item.id] = self.item
             self.count += 1
         self.left -= 1
@@ -134,14 +157,14 @@ def _look_id(number: int) -> str:
     return f"{_day(number // (999 * 26))}_{letter}{number % 999 + 1:03d}"
 
 
-def make_plan(looks: int, seed: int) -> Plan:
+def make_plan(looks: int, seed: int, variety: Variety = "easy") -> Plan:
     """Return the plan of a set. Raise DrawnDataError for fewer than 1 or more than 100 000 looks or a negative seed."""
     if not 1 <= looks <= 100_000:
         raise DrawnDataError(f"looks: {looks} is out of range; give 1 to 100000")
     if seed < 0:
         raise DrawnDataError(f"seed: {seed} is negative; give 0 or more")
     wardrobes: dict[tuple[Split, Kind], _Wardrobe] = {
-        (split, kind): _Wardrobe(seed, split, kind) for split in SPLITS for kind in KINDS
+        (split, kind): _Wardrobe(seed, split, kind, variety) for split in SPLITS for kind in KINDS
     }
     items: dict[str, Item] = {}
     worn: list[Look] = []
@@ -153,5 +176,5 @@ def make_plan(looks: int, seed: int) -> Plan:
         # The look's number is in the low digits, so no person is repeated.
         person = int(rng.integers(1 << 30)) // 100_000 * 100_000 + k
         taken = tuple(wardrobes[split, kind].take(items).id for kind in kinds)
-        worn.append(Look(_look_id(k), split, person, int(rng.integers(1 << 31)), taken))
-    return Plan(seed, tuple(worn), items)
+        worn.append(Look(_look_id(k), split, person, int(rng.integers(1 << 31)), taken, variety))
+    return Plan(seed, tuple(worn), items, variety)

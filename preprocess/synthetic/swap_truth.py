@@ -21,8 +21,7 @@ from preprocess.synthetic.garments.garment import SLOTS, Slot
 from preprocess.synthetic.outfits import Item, Look, Plan
 from preprocess.synthetic.output import replace_file
 from preprocess.synthetic.people.look import draw_look
-from preprocess.synthetic.people.person import person
-from preprocess.synthetic.people.pose import frame_yaw, pose
+from preprocess.synthetic.people.pose import frame_yaw
 from schemas import MASK_GARMENT, MASK_KEPT, SWAPS, Garment, Swap, Truth
 
 FOLDER: Final = "truth"
@@ -166,5 +165,5 @@ def _wearings(plan: Plan, number: int, offered: dict[Slot, list[Item]]) -> list[
 
 
 def _draw(look: Look, outfit: Sequence[Item]) -> Drawing:
-    stance = pose(look.pose)
-    return draw_look(person(look.person), stance, frame_yaw(stance, FRAME), [item.garment() for item in outfit])
+    stance = look.stance()
+    return draw_look(look.wearer(), stance, frame_yaw(stance, FRAME), [item.garment() for item in outfit])

@@ -34,6 +34,8 @@ class Drawing:
     """(17, 3): x and y in pixels, and 0 absent (x = y = 0), 1 occluded, 2 visible; COCO's order"""
     view_point: int
     """0 front, 1 back, -1 side"""
+    quality: int | None = None
+    """Of the JPEG file, None for the usual one"""
 
 
 def region(name: str, subject: Subject = "model") -> int:

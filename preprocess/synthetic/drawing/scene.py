@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from preprocess.synthetic.drawing.annotated import Subject, region
 from preprocess.synthetic.drawing.canvas import Canvas
 from preprocess.synthetic.drawing.view import View
 from preprocess.synthetic.people.skeleton import Limb, Side, Skeleton
+
+if TYPE_CHECKING:
+    from preprocess.synthetic.garments.drape import Drape
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,12 @@ class Scene:
     view: View
     bones: Skeleton
     subject: Subject
+    salt: tuple[int, ...] | None = None
+    """What the folds of clothes are derived from in the varied set; None draws the easy set's"""
+    folds: float = 1.0
+    """Strength of these folds"""
+    drapes: dict[tuple[str, int], Drape] = field(default_factory=dict)
+    """Folds that were painted, by part and garment; filled by painters"""
 
     def label(self, name: str) -> int:
         """Return the number of a region of this image."""

@@ -6,16 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.synthetic.drawing.canvas import F32, Box
-from preprocess.synthetic.drawing.view import HIP, Point, View
-
-LIGHT: Final = (-0.42, 0.86)
-"""Direction of the light: across the image and towards the camera."""
+from preprocess.synthetic.drawing.view import HIP, Light, Point, View
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,10 @@ def edge(distance: F32) -> F32:
     return cover
 
 
-def shade(normal: F32, near: F32) -> F32:
+def shade(light: Light, normal: F32, near: F32) -> F32:
     """Return brightness from the normal's part across the image and its part towards the camera."""
-    return np.float32(0.62) + np.float32(0.45) * np.clip(normal * LIGHT[0] + near * LIGHT[1], 0.0, 1.0)
+    lit = np.clip(normal * light.across + near * light.towards, 0.0, 1.0)
+    return np.float32(light.ambient) + np.float32(light.direct) * lit
 
 
 def lathe(view: View, profile: Profile, top: float, bottom: float, sag: float = 0.0) -> Surface:
@@ -125,7 +122,7 @@ def lathe(view: View, profile: Profile, top: float, bottom: float, sag: float = 
     cover *= edge(np.float32(view.y + bottom * unit) + np.float32(sag * unit) * near - rows)
     down = np.broadcast_to((rows - view.y).astype(np.float32), cover.shape)
     radius = (a * unit).astype(np.float32)[:, None]
-    return Surface(box, cover, shade(normal, near), np.arcsin(normal) - offset, down, radius, near, normal)
+    return Surface(box, cover, shade(view.light, normal, near), np.arcsin(normal) - offset, down, radius, near, normal)
 
 
 def tube(view: View, points: Sequence[Point], radii: Sequence[tuple[float, float]], *, flat: bool = False) -> Surface:
@@ -180,4 +177,4 @@ def _tube_surface(
     if beyond is not None:
         cover *= edge(0.18 * radius * near - beyond)
     turn = np.arcsin(around) - np.float32(view.yaw)
-    return Surface(box, cover, shade(lit, near), turn, down.astype(np.float32), radius, near, around)
+    return Surface(box, cover, shade(view.light, lit, near), turn, down.astype(np.float32), radius, near, around)

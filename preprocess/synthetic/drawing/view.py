@@ -17,6 +17,20 @@ HIP: Final = 0.505
 
 
 @dataclass(frozen=True)
+class Light:
+    """Light on round bodies: its direction in the image and towards the camera, and its strength."""
+
+    across: float = -0.42
+    """To the image's right where positive"""
+    towards: float = 0.86
+    """To the camera"""
+    down: float = -0.5
+    """From below where positive; only folds of the varied set show it"""
+    ambient: float = 0.62
+    direct: float = 0.45
+
+
+@dataclass(frozen=True)
 class View:
     """Projection of a body into the image."""
 
@@ -30,6 +44,7 @@ class View:
     """Of the crown, pixels"""
     lean: float = 0.0
     """Sideways slope of everything above the hip"""
+    light: Light = Light()
 
     @property
     def cos(self) -> float:

@@ -12,8 +12,11 @@ import numpy as np
 from preprocess.synthetic.drawing.canvas import F32, as_colour
 from preprocess.synthetic.drawing.solids import Surface
 from preprocess.synthetic.drawing.view import HIP
+from preprocess.synthetic.garments.cut import detail_tone
+from preprocess.synthetic.garments.drape import Drape
 from preprocess.synthetic.garments.garment import Garment
 from preprocess.synthetic.garments.prints import print_cover
+from preprocess.synthetic.garments.textile import Textile, textile_colour
 
 Part = Literal["body", "sleeve", "leg"]
 GIRTH: Final[dict[Part, float]] = {"body": 0.092, "sleeve": 0.036, "leg": 0.055}
@@ -73,12 +76,16 @@ def _folds(garment: Garment, surface: Surface, part: Part, unit: float) -> F32:
     return np.float32(1.0) + creases
 
 
-def cloth(garment: Garment, surface: Surface, part: Part, unit: float, shift: float = 0.0) -> F32:
+def cloth(
+    garment: Garment, surface: Surface, part: Part, unit: float, shift: float = 0.0, drape: Drape | None = None
+) -> F32:
     """Return the colour (h, w, 3), 0..255, of a garment's surface.
 
     unit: the wearer's height in pixels; shift: how far the part lies beside the trunk's axis, as a fraction of it,
-    so that a pattern goes on from the trunk to the legs.
+    so that a pattern goes on from the trunk to the legs; drape: folds of a garment with a textile.
     """
+    if garment.textile is not None:
+        return _draped(garment, garment.textile, surface, part, unit, shift, drape)
     colour: F32 = np.broadcast_to(as_colour(garment.base), (*surface.cover.shape, 3))
     pattern = _pattern(garment, surface, part, unit, shift)
     if pattern is not None:
@@ -91,6 +98,29 @@ def cloth(garment: Garment, surface: Surface, part: Part, unit: float, shift: fl
     tone = surface.light * _folds(garment, surface, part, unit)
     lit: F32 = colour * tone[..., None]
     return lit
+
+
+def _draped(
+    garment: Garment, textile: Textile, surface: Surface, part: Part, unit: float, shift: float, drape: Drape | None
+) -> F32:
+    """Return the colour of a textile, displaced and shaded by its folds."""
+    down = surface.down + np.float32(HIP * unit if part == "leg" else 0.0)
+    # Between cloth that widens with the body and cloth whose threads stay upright.
+    girth = np.float32(0.5 * GIRTH[part] * unit) + np.float32(0.5) * surface.radius
+    across = surface.turn * girth + np.float32(shift * unit)
+    tone = surface.light
+    if drape is not None:
+        right, below, folds = drape.at(surface.box)
+        across, down, tone = across + right, down + below, tone * folds
+    if part == "body" and garment.kind in ("skirt", "dress"):
+        depth = np.clip((surface.down / np.float32(unit) - 0.44) * (2.4 * min(garment.flare * 4.0, 1.0)), 0.0, 0.16)
+        pleats = 5.0 + garment.seed % 9
+        tone = tone * (1 + depth * np.sin(surface.turn * np.float32(pleats) + np.float32(garment.seed % 97)))
+    if part == "body" and garment.cut is not None and garment.has_torso:
+        seams = detail_tone(garment.cut, surface, unit)
+        tone = tone if seams is None else tone * seams
+    colour = textile_colour(textile, across, down, surface.front, part, unit)
+    return np.asarray(colour * tone[..., None], np.float32)
 
 
 def trim_cover(distance: F32, width: float) -> F32:

@@ -8,6 +8,9 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from preprocess.synthetic.drawing.palette import CLOTH, LOWER, RGB, contrasting
+from preprocess.synthetic.garments.cut import Cut
+from preprocess.synthetic.garments.textile import Textile
+from preprocess.synthetic.photography.photograph import Photograph
 
 Kind = Literal["top", "outer", "dress", "trousers", "shorts", "skirt"]
 Slot = Literal["upper", "outer", "dress", "lower"]
@@ -33,6 +36,21 @@ HEMS: Final[dict[Kind, tuple[tuple[float, float], ...]]] = {
 
 
 @dataclass(frozen=True)
+class ProductStyle:
+    """How a garment of the varied set lies or hangs in its product image. Angles in radians."""
+
+    photograph: Photograph
+    spread: float
+    """Of the sleeves away from the trunk"""
+    forearm: float
+    """Added to it below the elbow"""
+    stance: float
+    """Spread of trouser legs"""
+    folds: float
+    """Strength of folds, 0..1"""
+
+
+@dataclass(frozen=True)
 class Garment:
     """A garment, drawn both worn and as a product. Lengths are fractions of the wearer's height."""
 
@@ -43,7 +61,7 @@ class Garment:
     hem: float
     """Where it ends below the crown, 0.47..0.97"""
     ease: float
-    """Looseness, 0.03..0.12 of the body's width"""
+    """Looseness, 0.03..0.12 of the body's width; with a cut, the garment's width beyond the average body's"""
     flare: float
     """Growth of a skirt's half-width per length, 0.05..0.4"""
     base: RGB
@@ -59,6 +77,12 @@ class Garment:
     """Half the print's width"""
     trim: bool
     """Whether neck and cuffs have the second colour"""
+    cut: Cut | None = None
+    """In the varied set"""
+    textile: Textile | None = None
+    """In the varied set, in place of pattern and print"""
+    product: ProductStyle | None = None
+    """In the varied set"""
 
     @property
     def slot(self) -> Slot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,10 +14,9 @@ from preprocess.synthetic.drawing.canvas import HEIGHT, WIDTH, Canvas, as_colour
 from preprocess.synthetic.drawing.scene import Scene
 from preprocess.synthetic.drawing.solids import Profile, edge, lathe
 from preprocess.synthetic.drawing.view import Point, View
-from preprocess.synthetic.garments.garment import Garment
+from preprocess.synthetic.garments.garment import Garment, ProductStyle
 from preprocess.synthetic.garments.worn import (
     COLLAR,
-    SLEEVE_ENDS,
     WAIST,
     hip_profile,
     leg_points,
@@ -27,11 +27,14 @@ from preprocess.synthetic.garments.worn import (
     paint_torso,
     paint_trouser_leg,
     skirt_profile,
+    sleeve_length,
     torso_profile,
 )
 from preprocess.synthetic.people.person import Person
 from preprocess.synthetic.people.pose import Arm, Pose
 from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
+from preprocess.synthetic.photography.backdrops import paint_backdrop
+from preprocess.synthetic.photography.development import develop
 from schemas import NUM_KEYPOINTS, Keypoint
 
 MANNEQUIN: Final = Person(
@@ -55,12 +58,29 @@ def item_view(garment: Garment, back: bool) -> View:
     top = COLLAR if garment.has_torso else WAIST
     length = garment.hem - top
     unit = min(1180.0, 640.0 / length)
-    return View(math.pi if back else 0.0, unit, WIDTH / 2, MIDDLE - unit * (top + length / 2))
+    yaw, style = math.pi if back else 0.0, garment.product
+    if style is None:
+        return View(yaw, unit, WIDTH / 2, MIDDLE - unit * (top + length / 2))
+    # Sleeves that are spread, and wide skirts, stay within the image.
+    reach = 0.11 + sleeve_length(garment) * math.sin(min(style.spread + 0.1, 1.3)) + 0.05
+    if garment.kind in ("skirt", "dress"):
+        reach = max(reach, 0.12 + garment.flare * (garment.hem - 0.44))
+    photo = style.photograph
+    unit = min(unit * photo.zoom, 0.46 * WIDTH / reach)
+    x = WIDTH / 2 + photo.offset[0] * (0.4 if reach * unit > 0.4 * WIDTH else 1.0)
+    return View(yaw, unit, x, MIDDLE + photo.offset[1] - unit * (top + length / 2), light=photo.light)
+
+
+def _laid(style: ProductStyle) -> Pose:
+    arm = Arm("hanging", style.spread, 0.0, style.spread * 0.75 + style.forearm, 0.0)
+    return replace(LAID, left=arm, right=arm, stance=(style.stance, style.stance))
 
 
 def draw_item(garment: Garment, back: bool) -> Drawing:
     """Draw the product image of a garment, its back if ``back``."""
     view = item_view(garment, back)
+    if garment.product is not None:
+        return _draw_varied(garment, garment.product, view, back)
     ground = studio(LAID.studio, (WIDTH / 2, view.y + (garment.hem + 0.02) * view.unit, 0.10 * view.unit))
     scene = Scene(Canvas(ground), view, skeleton(MANNEQUIN, LAID), "item")
     if garment.has_torso:
@@ -68,6 +88,17 @@ def draw_item(garment: Garment, back: bool) -> Drawing:
     else:
         _paint_lower(scene, garment, back)
     return Drawing(scene.canvas.pixels(), scene.canvas.labels, _landmarks(scene, garment), int(back))
+
+
+def _draw_varied(garment: Garment, style: ProductStyle, view: View, back: bool) -> Drawing:
+    floor = (WIDTH / 2, view.y + (garment.hem + 0.02) * view.unit, 0.10 * view.unit)
+    canvas = Canvas(paint_backdrop(style.photograph, floor))
+    bones = skeleton(MANNEQUIN, _laid(style))
+    scene = Scene(canvas, view, bones, "item", salt=(garment.seed, int(back)), folds=style.folds)
+    (_paint_top if garment.has_torso else _paint_lower)(scene, garment, back)
+    points = _landmarks(scene, garment)
+    drawing = develop(canvas.image, canvas.labels, points, style.photograph, int(back))
+    return replace(drawing, view_point=int(back))
 
 
 def _paint_top(scene: Scene, garment: Garment, back: bool) -> None:
@@ -131,9 +162,9 @@ def _top_marks(scene: Scene, garment: Garment, side: Side) -> dict[Keypoint, Poi
     arm, profile = scene.bones.arms[side], torso_profile(scene, garment)
     marks: dict[Keypoint, Point] = {_SHOULDER: (side * (0.076 if garment.sleeve == "none" else 0.100), 0.196, 0.0)}
     if garment.sleeve == "short":
-        marks[_ELBOW] = arm.until(SLEEVE_ENDS["short"])[-1]
+        marks[_ELBOW] = arm.until(sleeve_length(garment))[-1]
     elif garment.sleeve == "long":
-        marks |= {_ELBOW: arm.middle, _WRIST: arm.until(SLEEVE_ENDS["long"])[-1]}
+        marks |= {_ELBOW: arm.middle, _WRIST: arm.until(sleeve_length(garment))[-1]}
     if garment.slot == "dress":
         middle = (WAIST + garment.hem) / 2
         return marks | {_HIP: _corner(profile, WAIST, side), _KNEE: _corner(profile, middle, side),

@@ -10,7 +10,9 @@ from preprocess.synthetic.drawing.canvas import F32, as_colour
 from preprocess.synthetic.drawing.scene import Scene
 from preprocess.synthetic.drawing.solids import Profile, Surface, edge, lathe, tube
 from preprocess.synthetic.drawing.view import HIP, Point
-from preprocess.synthetic.garments.cloth import cloth, trim_cover
+from preprocess.synthetic.garments.cloth import Part, cloth, trim_cover
+from preprocess.synthetic.garments.cut import Cut, bands, leg_radii, neck_distance, sleeve_radii, torso_shape
+from preprocess.synthetic.garments.drape import drape
 from preprocess.synthetic.garments.garment import Garment
 from preprocess.synthetic.people.body import shoulder_seam
 from preprocess.synthetic.people.skeleton import FOREARM, THIGH, UPPER_ARM, Limb, Side
@@ -23,8 +25,18 @@ SLEEVE_ENDS: Final = {"none": 0.0, "short": 0.105, "long": UPPER_ARM + FOREARM -
 """Length of a sleeve along the arm."""
 
 
+Radii = tuple[tuple[float, float], ...]
+
+
+def sleeve_length(garment: Garment) -> float:
+    """Return the length of a garment's sleeves along the arm."""
+    return SLEEVE_ENDS[garment.sleeve] if garment.cut is None else garment.cut.sleeve_end
+
+
 def torso_profile(scene: Scene, garment: Garment) -> Profile:
     """Return the cross-sections of a top, dress or outer garment from the collar to its hem."""
+    if garment.cut is not None:
+        return _cut_torso(scene, garment, garment.cut)
     extra = 0.011 if garment.slot == "outer" else 0.004
     trunk = scene.bones.trunk.eased(1.0 + garment.ease, extra)
     rows = [(y, a if y > 0.2 else a - garment.ease * 0.08, b, z) for y, a, b, z in trunk.rows]
@@ -35,6 +47,28 @@ def torso_profile(scene: Scene, garment: Garment) -> Profile:
     chest = next(a for y, a, _, _ in rows if y >= 0.30)
     rows = [(y, a + max(chest - a, 0.0) * slack * (y > 0.31), b, z) for y, a, b, z in rows]
     return Profile((*rows, (0.75, rows[-1][1] * 1.06, rows[-1][2] * 1.06, rows[-1][3])))
+
+
+def _cut_torso(scene: Scene, garment: Garment, cut: Cut) -> Profile:
+    """Return the cross-sections of a garment that has a cut; its outline is uneven."""
+    rows = torso_shape(scene.bones, cut, garment.ease, garment.slot == "outer")
+    if garment.slot == "dress":
+        rows = _flared(rows, 0.44, garment)
+    else:
+        rows = (*rows, (0.75, rows[-1][1] * 1.06, rows[-1][2] * 1.06, rows[-1][3]))
+    lumps = np.random.default_rng([*(scene.salt or (0,)), garment.seed, 34]).normal(1.0, 0.018, 12)
+    return bands(rows, tuple(np.maximum(lumps, 0.985).tolist()))
+
+
+def _cloth(scene: Scene, garment: Garment, surface: Surface, part: Part, shift: float = 0.0) -> F32:
+    """Return the colours of a part's surface, with the folds that the pose makes where the set is varied."""
+    if scene.salt is None or garment.textile is None:
+        return cloth(garment, surface, part, scene.view.unit, shift)
+    key = (part, garment.seed)
+    if key not in scene.drapes:
+        loose = float(np.clip(garment.ease / 0.4, 0.0, 1.0))
+        scene.drapes[key] = drape(scene, part, loose, (*scene.salt, garment.seed), scene.folds)
+    return cloth(garment, surface, part, scene.view.unit, shift, scene.drapes[key])
 
 
 def _flared(
@@ -69,7 +103,9 @@ def hip_profile(scene: Scene) -> Profile:
 def neck_opening(garment: Garment, surface: Surface, unit: float) -> F32:
     """Return the signed distance (h, w) in pixels to the neck's opening, positive inside."""
     x, y = np.abs(surface.side) / np.float32(unit), surface.down / np.float32(unit)
-    if garment.neck == "v":
+    if garment.cut is not None:
+        ahead = neck_distance(garment.cut, garment.neck == "v", x, y)
+    elif garment.neck == "v":
         ahead = (1.0 - x / 0.043 - (y - 0.166) / 0.080) * 0.036
     else:
         ahead = (1.0 - np.hypot(x / 0.043, (y - 0.166) / 0.036)) * 0.038
@@ -101,14 +137,25 @@ def paint_torso(scene: Scene, garment: Garment, label: int, shadow: float = 0.35
     unit = scene.view.unit
     surface = torso_surface(scene, garment)
     opening = neck_opening(garment, surface, unit)
-    colour = cloth(garment, surface, "body", unit)
-    band = trim_cover(-opening, 0.0115 * unit)
+    colour = _cloth(scene, garment, surface, "body")
+    collar = garment.cut is not None and "collar" in garment.cut.details
+    band = trim_cover(-opening, (0.024 if collar else 0.0115) * unit)
     rim = as_colour(garment.second) * surface.light[..., None] if garment.trim else colour * np.float32(0.80)
     colour = colour + band[..., None] * (rim - colour)
     hem = trim_cover(np.float32((garment.hem + 0.004) * unit) - surface.down, 0.006 * unit)
     colour = colour * (1.0 - 0.12 * hem)[..., None]
     surface = surface.cut(1.0 - edge(opening))
     scene.canvas.paint(surface.box, surface.cover, colour, label, shadow)
+    if garment.cut is not None and garment.cut.high_neck:
+        _paint_high_neck(scene, garment, label)
+
+
+def _paint_high_neck(scene: Scene, garment: Garment, label: int) -> None:
+    """Paint a collar of knit around the neck."""
+    points: list[Point] = [(0.0, 0.136, -0.006), (0.0, 0.186, -0.009)]
+    surface = tube(scene.view, points, ((0.0, 0.0335), (0.03, 0.0345), (0.05, 0.045)), flat=True)
+    colour = as_colour(garment.second if garment.trim else garment.base) * (0.95 * surface.light)[..., None]
+    scene.canvas.paint(surface.box, surface.cover, colour.astype(np.float32), label)
 
 
 def paint_inside(scene: Scene, garment: Garment, label: int) -> None:
@@ -126,18 +173,20 @@ def paint_sleeve(scene: Scene, garment: Garment, side: Side, label: int, shadow:
     """Paint one sleeve from the armhole to its end; a sleeveless garment has none."""
     if garment.sleeve == "none":
         return
-    unit, length = scene.view.unit, SLEEVE_ENDS[garment.sleeve]
+    unit, length = scene.view.unit, sleeve_length(garment)
     wide = 1.06 + garment.ease
     extra = 0.010 if garment.slot == "outer" else 0.004
     end = 0.033 if garment.sleeve == "short" else 0.0185
-    radii = ((0.0, 0.0250 * wide + extra * 0.1), (0.06, 0.0300 * wide + extra), (UPPER_ARM, 0.0245 * wide + extra),
+    radii: Radii = ((0.0, 0.0250 * wide + extra * 0.1), (0.06, 0.0300 * wide + extra), (UPPER_ARM, 0.0245 * wide + extra),
              (UPPER_ARM + FOREARM, end * wide + extra))  # fmt: skip
     if garment.sleeve == "short":
         radii = ((0.0, 0.0255 * wide + extra * 0.3), (0.05, 0.0305 * wide + extra), (0.105, end * wide + extra),
                  (0.2, end * wide + extra))  # fmt: skip
+    if garment.cut is not None:
+        radii = sleeve_radii(scene.bones, garment.cut, garment.slot == "outer")
     surface = tube(scene.view, scene.bones.arms[side].until(length), radii, flat=True)
     surface = shoulder_seam(scene, surface, side)
-    colour = cloth(garment, surface, "sleeve", unit)
+    colour = _cloth(scene, garment, surface, "sleeve")
     cuff = trim_cover(np.float32(length * unit) - surface.down, 0.014 * unit)
     rim = as_colour(garment.second) * surface.light[..., None] if garment.trim else colour * np.float32(0.84)
     colour = colour + cuff[..., None] * (rim - colour)
@@ -153,14 +202,17 @@ def leg_points(limb: Limb, hem: float) -> list[Point]:
 def paint_trouser_leg(scene: Scene, garment: Garment, side: Side, label: int) -> None:
     """Paint one leg of trousers or shorts."""
     loose, knee = garment.ease * 0.10, THIGH
+    radii: Radii
     if garment.kind == "shorts":
         radii = ((0.0, 0.0570), (0.06, 0.0575 + loose), (0.16, 0.0530 + loose * 1.6), (0.3, 0.053 + loose * 1.6))
     else:
         hem = 0.027 + 0.055 * min(garment.flare, 0.3) + loose
         radii = ((0.0, 0.0570), (0.09, 0.0550 + loose * 0.6), (knee, 0.0400 + loose), (knee + 0.22, hem))
+    if garment.cut is not None:
+        radii = leg_radii(scene.bones, garment.cut, garment.kind == "shorts")
     limb = scene.bones.legs[side]
     surface = tube(scene.view, leg_points(limb, garment.hem), radii, flat=True)
-    colour = cloth(garment, surface, "leg", scene.view.unit, limb.root[0])
+    colour = _cloth(scene, garment, surface, "leg", limb.root[0])
     scene.canvas.paint(surface.box, surface.cover, colour, label, shadow=0.35)
 
 
@@ -174,7 +226,7 @@ def paint_hip(scene: Scene, garment: Garment, label: int) -> None:
     lowest = np.float32((HIP + 0.058) * unit) - across * groin
     # A soft lower edge: hip and legs are one piece of cloth.
     surface = surface.cut(np.clip((lowest - surface.down) / np.float32(0.022 * unit), 0.0, 1.0))
-    colour = cloth(garment, surface, "body", unit)
+    colour = _cloth(scene, garment, surface, "body")
     band = trim_cover(surface.down - np.float32(WAIST * unit), 0.018 * unit)
     fly = trim_cover(surface.side + np.float32(1.0), 2.0) * (surface.front > 0) * (surface.down < (HIP + 0.03) * unit)
     colour = colour * (1.0 - 0.18 * band - 0.15 * fly)[..., None]
@@ -185,7 +237,7 @@ def paint_skirt(scene: Scene, garment: Garment, label: int) -> None:
     """Paint a skirt with its waistband."""
     unit = scene.view.unit
     surface = lathe(scene.view, skirt_profile(scene, garment), WAIST, garment.hem, sag=0.014)
-    colour = cloth(garment, surface, "body", unit)
+    colour = _cloth(scene, garment, surface, "body")
     band = trim_cover(surface.down - np.float32(WAIST * unit), 0.018 * unit)
     colour = colour * (1.0 - 0.18 * band)[..., None]
     scene.canvas.paint(surface.box, surface.cover, colour, label, shadow=0.4)

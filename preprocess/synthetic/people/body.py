@@ -55,13 +55,22 @@ def paint_trunk(scene: Scene, person: Person) -> None:
     scene.canvas.paint(column.box, column.cover, _skin(column, person.skin), scene.label("neck"))
 
 
-def paint_arm(scene: Scene, person: Person, side: Side, shadow: float) -> None:
-    """Paint a bare arm with its hand."""
+def _thick(radii: tuple[tuple[float, float], ...], girth: float) -> tuple[tuple[float, float], ...]:
+    return tuple((at, radius * girth) for at, radius in radii)
+
+
+def paint_arm(scene: Scene, person: Person, side: Side, shadow: float, *, hidden: bool = False) -> None:
+    """Paint a bare arm with its hand, or without where that is ``hidden`` in a pocket."""
     limb = scene.bones.arms[side]
     label = scene.label("left_arm" if side == 1 else "right_arm")
-    surface = tube(scene.view, [limb.root, limb.middle, limb.end, limb.tip], ARM_RADII)
+    points, radii = [limb.root, limb.middle, limb.end, limb.tip], _thick(ARM_RADII, person.girth)
+    if hidden:
+        points = [limb.root, limb.middle, _mix(limb.end, limb.tip, 0.25)]
+    surface = tube(scene.view, points, radii)
     surface = shoulder_seam(scene, surface, side)
     scene.canvas.paint(surface.box, surface.cover, _skin(surface, person.skin), label, shadow)
+    if hidden:
+        return
     start, away = _mix(limb.end, limb.tip, 0.2), _mix(limb.end, limb.tip, 0.68)
     thumb = tube(
         scene.view, [start, (away[0] - side * 0.011, away[1], away[2] + 0.017)], ((0.0, 0.0085), (0.06, 0.0055))
@@ -72,7 +81,7 @@ def paint_arm(scene: Scene, person: Person, side: Side, shadow: float) -> None:
 def paint_leg(scene: Scene, person: Person, side: Side) -> None:
     """Paint a bare leg down to the ankle."""
     limb = scene.bones.legs[side]
-    surface = tube(scene.view, [limb.root, limb.middle, limb.end], LEG_RADII)
+    surface = tube(scene.view, [limb.root, limb.middle, limb.end], _thick(LEG_RADII, person.girth))
     label = scene.label("left_leg" if side == 1 else "right_leg")
     scene.canvas.paint(surface.box, surface.cover, _skin(surface, person.skin), label, shadow=0.25)
 

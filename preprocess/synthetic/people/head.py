@@ -102,6 +102,10 @@ def _beside_face(scene: Scene, person: Person, surface: Surface, turn: F32) -> F
     t = surface.down / np.float32(scene.view.unit * HEAD * person.head)
     arch = np.sqrt(np.clip((t - begin) / 0.22, 0.0, 1.0))
     half = arch * (at_eyes + (at_chin - at_eyes) * np.clip((t - 0.45) / 0.4, 0.0, 1.0))
+    if any(person.hair_front):
+        # Below the chin hair falls over the shoulders to the front.
+        forward = np.where(np.sin(turn) > 0.0, person.hair_front[0], person.hair_front[1])
+        half = np.maximum(half - (forward * np.clip((t - 0.95) / 0.45, 0.0, 1.0)).astype(np.float32), np.float32(0.12))
     from_front = np.abs(np.mod(turn + np.pi, 2 * np.pi) - np.pi)
     keep = edge(((from_front - half) * surface.radius * np.maximum(surface.near, 0.3)).astype(np.float32))
     return np.where(half <= 0.0, np.float32(1.0), keep)
@@ -109,13 +113,17 @@ def _beside_face(scene: Scene, person: Person, surface: Surface, turn: F32) -> F
 
 def _shell(scene: Scene, person: Person) -> Surface:
     rows = SHELLS["short" if person.style == "bun" else person.style]
+    if person.style == "long" and person.hair_length != 1.0:
+        rows = tuple((t if t < 1.0 else 1.0 + (t - 1.0) * person.hair_length, a, b, z) for t, a, b, z in rows)
     profile = _profile(rows, person)
     surface = lathe(scene.view, profile, profile.rows[0][0], profile.rows[-1][0])
     if person.style != "long":
         return surface
     # Long hair ends in uneven tips.
     tips = np.float32(4.0) * np.sin(surface.turn * np.float32(15.0))
-    return surface.cut(edge(np.float32(2.25 * HEAD * person.head * scene.view.unit) - surface.down + tips))
+    return surface.cut(
+        edge(np.float32((rows[-1][0] - 0.10) * HEAD * person.head * scene.view.unit) - surface.down + tips)
+    )
 
 
 def _strands(person: Person, surface: Surface) -> F32:

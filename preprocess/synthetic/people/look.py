@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,12 +20,16 @@ from preprocess.synthetic.output import DrawnDataError
 from preprocess.synthetic.people.body import paint_arm, paint_leg, paint_shoe, paint_trunk
 from preprocess.synthetic.people.head import face_points, paint_hair, paint_hair_behind, paint_head
 from preprocess.synthetic.people.person import Person
-from preprocess.synthetic.people.pose import Pose, view_point
+from preprocess.synthetic.people.pose import Pose, Wear, view_point
 from preprocess.synthetic.people.skeleton import SIDES, Side, skeleton
+from preprocess.synthetic.photography.backdrops import paint_backdrop
+from preprocess.synthetic.photography.development import develop
 from schemas import NUM_KEYPOINTS, Keypoint
 
 STATURE: Final = 0.65 * HEIGHT
 """Height of the average person in the image, pixels."""
+LOWEST_SKIN: Final = 0.452
+"""A top ends at least there: above it the trunk is bare."""
 FLOOR: Final = 1124.0
 """Row of the soles, pixels."""
 
@@ -59,7 +63,14 @@ def look_view(person: Person, pose: Pose, yaw_degrees: float) -> View:
     """Return where a person stands in the image."""
     unit = STATURE * person.height
     x, y = WIDTH / 2 + pose.place[0], FLOOR + pose.place[1] - unit
-    return View(math.radians(yaw_degrees), unit, x, y, pose.lean)
+    photo = pose.photograph
+    if photo is None:
+        return View(math.radians(yaw_degrees), unit, x, y, pose.lean)
+    unit *= photo.zoom
+    # A closer camera leaves out the feet rather than the head.
+    top = min(max(FLOOR - unit, 0.06 * HEIGHT), 0.3 * HEIGHT)
+    x, y = x + photo.offset[0], max(top + photo.offset[1], 0.035 * HEIGHT)
+    return View(math.radians(yaw_degrees), unit, x, y, pose.lean, photo.light)
 
 
 def draw_look(person: Person, pose: Pose, yaw_degrees: float, outfit: Sequence[Garment]) -> Drawing:
@@ -68,30 +79,58 @@ def draw_look(person: Person, pose: Pose, yaw_degrees: float, outfit: Sequence[G
     yaw_degrees: 0 faces the camera, 90 the image's right edge, 180 shows the back; outfit: a dress, or a top and a
     lower garment, and at most one outer garment over it. Raise DrawnDataError for any other outfit.
     """
-    worn = Outfit.of(outfit)
+    worn = Outfit.of(outfit if pose.wear is None else [_worn(garment, pose.wear) for garment in outfit])
     view = look_view(person, pose, yaw_degrees)
     bones = skeleton(person, pose)
-    ground = studio(pose.studio, (view.x, view.y + 0.99 * view.unit, 0.16 * view.unit))
-    scene = Scene(Canvas(ground), view, bones, "model")
+    floor = (view.x, view.y + 0.99 * view.unit, 0.16 * view.unit)
+    photograph, frame = pose.photograph, round(yaw_degrees) % 360
+    ground = studio(pose.studio, floor) if photograph is None else paint_backdrop(photograph, floor)
+    salt = None if photograph is None else (pose.seed, frame)
+    scene = Scene(Canvas(ground), view, bones, "model", salt)
+    head = _head_scene(scene, pose)
     far = [side for side in SIDES if _is_behind(scene, side)]
     near = [side for side in scene.far_to_near(bones.arms) if side not in far]
-    paint_hair_behind(scene, person)
+    pockets = {side for side, arm in ((1, pose.left), (-1, pose.right)) if arm.hold == "pocket"}
+    paint_hair_behind(head, person)
     for side in far:
-        _paint_arm(scene, person, worn, side)
+        _paint_arm(scene, person, worn, side, side in pockets)
     _paint_lower(scene, person, worn)
     paint_trunk(scene, person)
     _paint_tops(scene, worn)
+    if pose.wear is not None and pose.wear.tucked and worn.outer is None:
+        _paint_waist(scene, worn)
     if math.cos(view.yaw) > -0.2:
         # Hair that falls on the chest lies over the garment, hands lie over the hair.
-        paint_head(scene, person)
-        paint_hair(scene, person)
+        paint_head(head, person)
+        paint_hair(head, person)
     for side in near:
-        _paint_arm(scene, person, worn, side)
+        _paint_arm(scene, person, worn, side, side in pockets)
     if math.cos(view.yaw) <= -0.2:
-        paint_head(scene, person)
-        paint_hair(scene, person)
-    points = _keypoints(scene, person)
-    return Drawing(scene.canvas.pixels(), scene.canvas.labels, points, view_point(yaw_degrees))
+        paint_head(head, person)
+        paint_hair(head, person)
+    points = _keypoints(scene, head, person)
+    if photograph is None:
+        return Drawing(scene.canvas.pixels(), scene.canvas.labels, points, view_point(yaw_degrees))
+    developed = develop(scene.canvas.image, scene.canvas.labels, points, photograph, frame)
+    return replace(developed, view_point=view_point(yaw_degrees))
+
+
+def _worn(garment: Garment, wear: Wear) -> Garment:
+    """Return the garment as this person wears it: rolled sleeves, a hem that rides up, a top that is tucked in."""
+    if garment.cut is None:
+        return garment
+    hem = garment.hem
+    if garment.kind == "top":
+        hem = max(hem + wear.hem, LOWEST_SKIN)
+    cut = replace(garment.cut, sleeve_end=garment.cut.sleeve_end * wear.rolled)
+    return replace(garment, hem=hem, cut=cut)
+
+
+def _head_scene(scene: Scene, pose: Pose) -> Scene:
+    """Return the scene in which the head is painted: turned away from the chest where the person looks aside."""
+    if not pose.head_turn:
+        return scene
+    return replace(scene, view=replace(scene.view, yaw=scene.view.yaw + math.radians(pose.head_turn)))
 
 
 def _is_behind(scene: Scene, side: Side) -> bool:
@@ -115,14 +154,25 @@ def _paint_lower(scene: Scene, person: Person, worn: Outfit) -> None:
         paint_hip(scene, lower, scene.label("pants_hip"))
 
 
+def _paint_waist(scene: Scene, worn: Outfit) -> None:
+    """Paint trousers' or a skirt's upper part again, over a top that is tucked in."""
+    lower = worn.lower
+    if lower is None:
+        return
+    if lower.kind == "skirt":
+        paint_skirt(scene, lower, scene.label("skirt"))
+    else:
+        paint_hip(scene, lower, scene.label("pants_hip"))
+
+
 def _paint_tops(scene: Scene, worn: Outfit) -> None:
     paint_torso(scene, worn.torso, scene.label("inner_torso"))
     if worn.outer is not None:
         paint_torso(scene, worn.outer, scene.label("outer_torso"), shadow=0.5)
 
 
-def _paint_arm(scene: Scene, person: Person, worn: Outfit, side: Side) -> None:
-    paint_arm(scene, person, side, shadow=0.3)
+def _paint_arm(scene: Scene, person: Person, worn: Outfit, side: Side, pocket: bool) -> None:
+    paint_arm(scene, person, side, shadow=0.3, hidden=pocket)
     hand = "l" if side == 1 else "r"
     if worn.outer is None:
         paint_sleeve(scene, worn.torso, side, scene.label(f"inner_{hand}sleeve"))
@@ -130,13 +180,13 @@ def _paint_arm(scene: Scene, person: Person, worn: Outfit, side: Side) -> None:
         paint_sleeve(scene, worn.outer, side, scene.label(f"outer_{hand}sleeve"))
 
 
-def _keypoints(scene: Scene, person: Person) -> NDArray[np.float64]:
+def _keypoints(scene: Scene, head: Scene, person: Person) -> NDArray[np.float64]:
     """Return the 17 keypoints: those of an averted face are absent, hidden joints are occluded."""
     bones, points = scene.bones, np.zeros((NUM_KEYPOINTS, 3))
     for slot, point in zip(_FACE, face_points(person), strict=True):
         names = _FACE[slot]
-        x, y, _ = scene.view.screen(point)
-        turn = math.atan2(point[0], point[2]) + scene.view.yaw
+        x, y, _ = head.view.screen(point)
+        turn = math.atan2(point[0], point[2]) + head.view.yaw
         if math.cos(turn) > (-0.45 if slot in _EARS else -0.2):
             points[slot] = x, y, 2.0 if _shows(scene, x, y, names) else 1.0
     for side in SIDES:

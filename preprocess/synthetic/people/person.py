@@ -39,6 +39,16 @@ class Person:
     jaw: float
     """Width of the jaw, 0.9..1.1"""
     shoes: RGB
+    girth: float = 1.0
+    """Thickness of arms and legs, 1 = average; this and the following differ in the varied set only"""
+    bust: float = 0.0
+    """Added to the chest's half-depth, fraction of the height"""
+    belly: float = 0.0
+    """Added to the waist's half-depth"""
+    hair_length: float = 1.0
+    """Length of long hair below the chin, 1 = to the shoulder blades"""
+    hair_front: tuple[float, float] = (0.0, 0.0)
+    """How far hair falls over the garment on the wearer's left and right, radians around the body"""
 
 
 def person(seed: int) -> Person:

@@ -8,9 +8,11 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from preprocess.synthetic.drawing.palette import RGB, STUDIO
+from preprocess.synthetic.photography.photograph import Photograph
 
-ArmHold = Literal["hanging", "hip", "bent", "raised", "across"]
-ARM_HOLDS: Final[tuple[ArmHold, ...]] = get_args(ArmHold)
+ArmHold = Literal["hanging", "hip", "bent", "raised", "across", "crossed", "pocket", "behind"]
+ARM_HOLDS: Final[tuple[ArmHold, ...]] = get_args(ArmHold)[:5]
+"""Those of the easy set"""
 FRAMES: Final[dict[str, float]] = {"000": 0.0, "044": 40.0, "088": 90.0, "132": 168.0}
 """A look's turntable frames and the rotation of each, in degrees; 132 shows the back."""
 
@@ -24,8 +26,21 @@ class Arm:
     """Of the upper arm, 0 = hanging"""
     fore: float
     forearm_out: float
-    """Of the forearm; an arm on the hip or across the body aims at the body instead"""
+    """Of the forearm; an arm that aims at the body ignores it, of a crossed one it is the height of the wrist, added"""
     forearm_fore: float
+    """Of a crossed arm the distance of the wrist before the body"""
+
+
+@dataclass(frozen=True)
+class Wear:
+    """How a person of the varied set wears clothes, whatever they are."""
+
+    hem: float
+    """Added to where a top ends, fraction of the height"""
+    rolled: float
+    """Length that sleeves have on this person, 1 = their own"""
+    tucked: bool
+    """Whether a top is worn in trousers or skirt"""
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,15 @@ class Pose:
     """Offset from the usual position, pixels"""
     studio: RGB
     """Colour of the background"""
+    head_turn: float = 0.0
+    """Of the head away from the chest, degrees; this and the following differ in the varied set only"""
+    photograph: Photograph | None = None
+    wear: Wear | None = None
 
 
 def _arm(rng: np.random.Generator) -> Arm:
     hold = ARM_HOLDS[int(rng.choice(len(ARM_HOLDS), p=(0.44, 0.18, 0.14, 0.12, 0.12)))]
-    ranges: dict[ArmHold, tuple[tuple[float, float], ...]] = {
+    ranges: dict[str, tuple[tuple[float, float], ...]] = {
         "hanging": ((0.10, 0.24), (-0.06, 0.06), (0.04, 0.16), (0.06, 0.26)),
         "hip": ((0.66, 0.82), (-0.22, -0.08), (0.0, 0.0), (0.0, 0.0)),
         "bent": ((0.10, 0.22), (-0.18, 0.02), (-0.12, 0.25), (0.7, 1.2)),

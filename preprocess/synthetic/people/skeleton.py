@@ -53,6 +53,8 @@ class Skeleton:
     arms: dict[Side, Limb]
     legs: dict[Side, Limb]
     trunk: Profile
+    girth: float = 1.0
+    """Thickness of the limbs, 1 = average"""
 
 
 def _between(one: Point, other: Point, t: float) -> Point:
@@ -75,6 +77,8 @@ def _reach(start: Point, side: Side, out: float, fore: float, length: float) -> 
 def _arm(person: Person, arm: Arm, side: Side) -> Limb:
     root = (side * 0.100 * person.shoulders, SHOULDER_Y, -0.006)
     middle = _reach(root, side, arm.out, arm.fore, UPPER_ARM)
+    if arm.hold in ("crossed", "pocket", "behind"):
+        return _aimed_arm(person, arm, side, root, middle)
     if arm.hold in ("hip", "across"):
         target: Point = (side * 0.108 * person.hips, 0.440, 0.030) if arm.hold == "hip" else (side * -0.02, 0.35, 0.11)
         end = _between(middle, target, FOREARM / math.dist(middle, target))
@@ -88,6 +92,19 @@ def _arm(person: Person, arm: Arm, side: Side) -> Limb:
     return Limb(root, middle, end, tip)
 
 
+def _aimed_arm(person: Person, arm: Arm, side: Side, root: Point, middle: Point) -> Limb:
+    """Return an arm of the varied set whose forearm aims at a place of the body."""
+    targets: dict[str, Point] = {
+        "crossed": (-side * 0.075, 0.335 + arm.forearm_out, arm.forearm_fore + 0.8 * person.bust),
+        "pocket": (side * 0.112 * person.hips, 0.478, 0.034),
+        "behind": (side * 0.015, 0.455, -0.115),
+    }
+    target = targets[arm.hold]
+    end = _between(middle, target, FOREARM / math.dist(middle, target))
+    tip = _between(middle, target, (FOREARM + HAND) / math.dist(middle, target))
+    return Limb(root, middle, end, tip)
+
+
 def _leg(person: Person, spread: float, bend: float, side: Side) -> Limb:
     root = (side * 0.050 * person.hips, HIP, 0.0)
     middle = _reach(root, side, spread, bend, THIGH)
@@ -98,11 +115,12 @@ def _leg(person: Person, spread: float, bend: float, side: Side) -> Limb:
 
 def _trunk(person: Person) -> Profile:
     s, w, h = person.shoulders, person.waist, person.hips
+    bust, belly = person.bust, person.belly
     return Profile((
         (0.155, 0.028, 0.025, -0.008), (0.166, 0.039, 0.033, -0.008), (0.178, 0.073 * s, 0.046, -0.010),
-        (0.188, 0.096 * s, 0.052, -0.010), (0.206, 0.108 * s, 0.060, -0.006), (0.255, 0.101 * s, 0.068, 0.002),
-        (0.300, 0.092 * (s + w) / 2, 0.066, 0.004), (0.385, 0.078 * w, 0.055, 0.0),
-        (0.450, 0.091 * (w + h) / 2, 0.062, -0.004), (0.500, 0.101 * h, 0.070, -0.009),
+        (0.188, 0.096 * s, 0.052, -0.010), (0.206, 0.108 * s, 0.060, -0.006), (0.255, 0.101 * s, 0.068 + bust, 0.002),
+        (0.300, 0.092 * (s + w) / 2, 0.066 + bust, 0.004), (0.385, 0.078 * w, 0.055 + belly, 0.0),
+        (0.450, 0.091 * (w + h) / 2, 0.062 + belly, -0.004), (0.500, 0.101 * h, 0.070, -0.009),
         (0.545, 0.100 * h, 0.068, -0.008),
     ))  # fmt: skip
 
@@ -114,4 +132,4 @@ def skeleton(person: Person, pose: Pose) -> Skeleton:
         1: _leg(person, pose.stance[0], pose.knees[0], 1),
         -1: _leg(person, pose.stance[1], pose.knees[1], -1),
     }
-    return Skeleton(arms, legs, _trunk(person))
+    return Skeleton(arms, legs, _trunk(person), person.girth)

@@ -1,0 +1,1 @@
+"""How a drawn scene is photographed in the varied set: light, backdrop, camera, noise."""
