@@ -24,7 +24,7 @@ _DIVISOR: Final = 4
 _SIZE: Final = (WIDTH // _DIVISOR, HEIGHT // _DIVISOR)
 _FINE, _BROAD = 1.1, 3.2
 """Widths of folds, as standard deviations in pixels of the height map."""
-_SHADE: Final = 1.0
+_SHADE: Final = 7.0
 _DARKEST, _BRIGHTEST = 0.5, 1.3
 
 
@@ -108,7 +108,7 @@ def _field(height: F32, rng: np.random.Generator, scene: Scene, loose: float, st
     below = np.asarray(cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8), np.float32)
     light = scene.view.light
     # A slope that faces the light is brighter; hollows are a little darker than ridges.
-    tone = 1.0 - light.direct * (light.across * right + light.down * below) * _SHADE * 1.6
+    tone = 1.0 - light.direct * (light.across * right + light.down * below) * _SHADE
     tone += 0.03 * height + soft * (0.25 + 0.75 * loose) * strength
     shift = np.float32(0.9 * _DIVISOR)
     return np.dstack([waves[..., 0] + shift * right, waves[..., 1] + shift * below,

@@ -152,8 +152,8 @@ def paint_torso(scene: Scene, garment: Garment, label: int, shadow: float = 0.35
 
 def _paint_high_neck(scene: Scene, garment: Garment, label: int) -> None:
     """Paint a collar of knit around the neck."""
-    points: list[Point] = [(0.0, 0.136, -0.006), (0.0, 0.186, -0.009)]
-    surface = tube(scene.view, points, ((0.0, 0.0335), (0.03, 0.0345), (0.05, 0.045)), flat=True)
+    points: list[Point] = [(0.0, 0.186, -0.009), (0.0, 0.139, -0.006)]
+    surface = tube(scene.view, points, ((0.0, 0.045), (0.02, 0.0345), (0.05, 0.0335)), flat=True)
     colour = as_colour(garment.second if garment.trim else garment.base) * (0.95 * surface.light)[..., None]
     scene.canvas.paint(surface.box, surface.cover, colour.astype(np.float32), label)
 

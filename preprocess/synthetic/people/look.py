@@ -121,7 +121,7 @@ def _worn(garment: Garment, wear: Wear) -> Garment:
         return garment
     hem = garment.hem
     if garment.kind == "top":
-        hem = max(hem + wear.hem, LOWEST_SKIN)
+        hem = LOWEST_SKIN if wear.tucked else max(hem + wear.hem, LOWEST_SKIN)
     cut = replace(garment.cut, sleeve_end=garment.cut.sleeve_end * wear.rolled)
     return replace(garment, hem=hem, cut=cut)
 
@@ -143,7 +143,7 @@ def _paint_lower(scene: Scene, person: Person, worn: Outfit) -> None:
     lower = worn.lower
     for side in scene.far_to_near(scene.bones.legs):
         paint_shoe(scene, person, side)
-        if lower is None or lower.kind != "trousers":
+        if lower is None or lower.kind != "trousers" or lower.cut is not None:
             paint_leg(scene, person, side)
         if lower is not None and lower.kind != "skirt":
             label = scene.label("pants_lsleeve" if side == 1 else "pants_rsleeve")

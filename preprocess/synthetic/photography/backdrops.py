@@ -95,7 +95,7 @@ def _blurred_street(small: F32, rng: np.random.Generator, floor: float) -> F32:
     for _ in range(int(rng.integers(12, 34))):
         x, y = int(rng.integers(0, _SMALL[0])), int(rng.integers(0, horizon + 10))
         axes = (int(rng.integers(4, 34)), int(rng.integers(4, 60)))
-        hue = rng.uniform(0.4, 1.4, 3) * rng.uniform(0.5, 1.3)
+        hue = rng.normal(1.0, 0.16, 3) * rng.uniform(0.4, 1.5)
         colour = np.clip(as_colour((120, 128, 112)) * hue, 10, 250).tolist()
         if rng.random() < 0.5:
             cv2.ellipse(small, (x, y), axes, float(rng.uniform(-30, 30)), 0, 360, colour, cv2.FILLED)

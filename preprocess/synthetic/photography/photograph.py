@@ -69,7 +69,7 @@ def _tint(rng: np.random.Generator, spread: float) -> tuple[float, float, float]
 
 def _ground(rng: np.random.Generator, pale: float) -> RGB:
     level = rng.uniform(205, 250) if rng.random() < pale else rng.uniform(50, 215)
-    spread = 5.0 if rng.random() < 0.6 else 32.0
+    spread = 4.0 if rng.random() < 0.7 else 20.0
     red, green, blue = (int(np.clip(level + rng.normal(0, spread), 12, 252)) for _ in range(3))
     return red, green, blue
 
