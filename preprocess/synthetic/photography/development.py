@@ -20,60 +20,64 @@ from preprocess.synthetic.photography.photograph import Photograph
 
 _CELLS: Final = (8, 14)
 """Cells of the random deformation across and down."""
+_SMOOTH: Final = (WIDTH // 8, HEIGHT // 8)
 _GRAIN: Final = (HEIGHT + 256, WIDTH + 256)
 
 
 def develop(image: F32, labels: U8, keypoints: NDArray[np.float64], photograph: Photograph, frame: int) -> Drawing:
-    """Return the photograph of a canvas, 0..255; ``view_point`` is 0.
+    """Return the photograph of a canvas, 0..255, which is changed; ``view_point`` is 0.
 
     Keypoints that leave the image are absent.
     """
     rng = np.random.default_rng([photograph.seed, 24, frame])
-    move = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), photograph.tilt, 1.0)
-    wobble = rng.normal(0, photograph.wobble, (_CELLS[1], _CELLS[0], 2)).astype(np.float32)
-    maps = _sources(move, wobble)
-    lit = _expose(image, photograph)
-    lit = np.asarray(cv2.remap(lit, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.float32)
+    move = np.asarray(cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), photograph.tilt, 1.0), np.float64)
+    across, down = _sources(move, rng.normal(0, photograph.wobble, (_CELLS[1], _CELLS[0], 2)).astype(np.float32))
+    pixels = _exposed(image, photograph)
+    pixels = np.asarray(cv2.remap(pixels, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+    pixels = np.asarray(cv2.LUT(pixels, _tones(photograph)), np.uint8)
     if photograph.blur:
-        lit = np.asarray(cv2.GaussianBlur(lit, (0, 0), photograph.blur), np.float32)
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), photograph.blur), np.uint8)
     left, top = int(rng.integers(256)), int(rng.integers(256))
-    lit += np.float32(photograph.noise) * _grain()[top : top + HEIGHT, left : left + WIDTH, None]
-    # The nearest source pixel, as OpenCV's fixed-point maps round differently from one build to the next.
-    columns, rows = (np.rint(one).astype(np.int32) for one in maps)
-    turned = labels[_reflected(rows, HEIGHT), _reflected(columns, WIDTH)]
-    pixels: U8 = cv2.convertScaleAbs(np.maximum(lit, 0.0)).astype(np.uint8, copy=False)
-    points = _moved(keypoints, move, maps, turned)
-    return Drawing(pixels, turned, points, 0, photograph.quality)
+    grain = np.float32(photograph.noise) * _grain()[top : top + HEIGHT, left : left + WIDTH]
+    noise = np.rint(grain).astype(np.int16)
+    pixels = np.asarray(cv2.add(pixels, cv2.merge((noise, noise, noise)), dtype=cv2.CV_8U), np.uint8)
+    turned = np.asarray(
+        cv2.remap(labels, across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+    return Drawing(pixels, turned, _moved(keypoints, move, (across, down), turned), 0, photograph.quality)
 
 
 def _sources(move: NDArray[np.float64], wobble: F32) -> tuple[F32, F32]:
     """Return the source column and row of every pixel."""
-    back = cv2.invertAffineTransform(move)
-    smooth = cv2.resize(wobble, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    back = np.asarray(cv2.invertAffineTransform(move), np.float32)
     xs = np.arange(WIDTH, dtype=np.float32)[None, :]
     ys = np.arange(HEIGHT, dtype=np.float32)[:, None]
-    one, two = (
-        (row[0] * xs + row[1] * ys + row[2] + smooth[..., axis]).astype(np.float32)
-        for axis, row in enumerate(back.astype(np.float32))
-    )
-    return one, two
+    maps = []
+    for axis in (0, 1):
+        # Smooth at an eighth of the size; a cubic curve for every pixel would take as long as half a drawing.
+        smooth = cv2.resize(np.ascontiguousarray(wobble[..., axis]), _SMOOTH, interpolation=cv2.INTER_CUBIC)
+        source = np.asarray(cv2.resize(smooth, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), np.float32)
+        source += back[axis, 0] * xs + (back[axis, 1] * ys + back[axis, 2])
+        maps.append(source)
+    return maps[0], maps[1]
 
 
-def _reflected(at: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    """Return indices within an axis, mirrored at its ends as the image is."""
-    inside: NDArray[np.int32] = (size - 1 - np.abs(size - 1 - np.abs(at))).astype(np.int32)
-    return inside
+def _exposed(image: F32, photograph: Photograph) -> U8:
+    """Return the image under a light that is stronger on one side."""
+    across = np.linspace(-1, 1, WIDTH, dtype=np.float32) * np.float32(photograph.slope[0])
+    down = np.linspace(1, -1, HEIGHT, dtype=np.float32)[:, None] * np.float32(-photograph.slope[1])
+    rows = np.repeat(1.0 + across, 3)[None, :]
+    flat = image.reshape(HEIGHT, WIDTH * 3)
+    flat *= rows + down
+    np.maximum(flat, 0.0, out=flat)
+    return np.asarray(cv2.convertScaleAbs(image), np.uint8)
 
 
-def _expose(image: F32, photograph: Photograph) -> F32:
-    """Return the image under the light's slope and colour, through the tone curve."""
-    across = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :] * np.float32(photograph.slope[0])
-    down = np.linspace(-1, 1, HEIGHT, dtype=np.float32)[:, None] * np.float32(photograph.slope[1])
-    factor = (1.0 + across + down)[..., None] * np.asarray(photograph.tint, np.float32)
-    lit = np.clip(image * factor, 0.0, 255.0)
-    levels = np.linspace(0, 1, 1025, dtype=np.float32) ** np.float32(photograph.gamma) * np.float32(255.0)
-    curved: F32 = levels[np.rint(lit * np.float32(1024 / 255)).astype(np.int16)]
-    return curved
+def _tones(photograph: Photograph) -> U8:
+    """Return the levels (1, 256, 3) that the light's colour and the tone curve make of the drawn ones."""
+    levels = np.arange(256, dtype=np.float64)[:, None] / 255 * np.asarray(photograph.tint)
+    curve = np.clip(levels, 0, 1) ** photograph.gamma
+    return np.rint(curve * 255).astype(np.uint8)[None]
 
 
 @cache
