@@ -130,7 +130,7 @@ def write_dataset(
     """Write ``looks`` looks and their garments below ``out``, and the truth of swaps for ``truth`` of the looks.
 
     workers: processes, 0 = one per core, 1 = this process; progress: called with (done, all) tasks. The files are a
-    function of looks, seed, truth and variety; truth 0 leaves what an earlier run wrote of it. Raise DrawnDataError where
+    function of looks, seed, truth, variety; truth 0 leaves what an earlier run wrote of it. Raise DrawnDataError where
     ``out`` holds anything but an earlier run of this.
     """
     if workers < 0:

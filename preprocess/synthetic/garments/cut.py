@@ -1,6 +1,6 @@
 """The cut of a garment of the varied set, and the shapes that it takes on a body.
 
-A garment has a width of its own. On a slender body it hangs, on a broad one it is tight; cloth never goes into the body.
+A garment has a width of its own: it hangs on a slender body and is tight on a broad one. Cloth stays outside the body.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preprocess.synthetic.drawing.canvas import F32
 from preprocess.synthetic.drawing.solids import Profile, Surface
@@ -46,7 +47,7 @@ class Cut:
 
 
 def torso_shape(bones: Skeleton, cut: Cut, ease: float, outer: bool) -> tuple[tuple[float, float, float, float], ...]:
-    """Return the rows of a torso's profile; ``ease`` is the garment's half-width beyond the average chest's, in parts."""
+    """Return the rows of a torso's profile; ``ease`` is the garment's width beyond the average chest's, in parts."""
     room = 0.011 if outer else _ROOM
     own = CHEST * (1 + ease) + room
     rows: list[tuple[float, float, float, float]] = []
@@ -88,7 +89,7 @@ def leg_radii(bones: Skeleton, cut: Cut, short: bool) -> tuple[tuple[float, floa
             (THIGH + 0.22, max(knee * cut.leg_end, 0.0235)))  # fmt: skip
 
 
-def neck_distance(cut: Cut, v: bool, x: F32, y: F32) -> F32:
+def neck_distance(cut: Cut, v: bool, x: NDArray[np.floating], y: NDArray[np.floating]) -> F32:
     """Return the signed distance to the front's opening, positive inside; x is from the axis, y below the crown."""
     half, deep = cut.neck
     if cut.high_neck:

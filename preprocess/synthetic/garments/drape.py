@@ -41,7 +41,8 @@ class Drape:
         size = (box.right - box.left, box.bottom - box.top)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         whole = cv2.warpAffine(self.field, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        return whole[..., 0], whole[..., 1], whole[..., 2]
+        right, below, tone = (np.asarray(whole[..., channel], np.float32) for channel in range(3))
+        return right, below, tone
 
 
 class _Folds:
@@ -58,7 +59,7 @@ class _Folds:
         return x / _DIVISOR, y / _DIVISOR
 
     def stroke(self, start: tuple[float, float], angle: float, length: float, height: float) -> None:
-        """Add a fold from a place in a direction (0 = right, a quarter turn = down), ``length`` of the body's height."""
+        """Add a fold from a place; angle: 0 = right, a quarter turn = down; length: fraction of the body's height."""
         rng = self.rng
         reach, bend = length * self.unit, float(rng.normal(0, 0.35))
         along = np.linspace(0, 1, 9)
@@ -100,8 +101,8 @@ def _field(height: F32, rng: np.random.Generator, scene: Scene, loose: float, st
     cells = (9, 5)
     amplitude = scene.view.unit * (0.0022 + 0.0050 * loose) * (0.35 + 0.65 * strength)
     coarse = rng.normal(0, amplitude, (*cells, 2)).astype(np.float32)
-    waves = cv2.resize(coarse, _SIZE, interpolation=cv2.INTER_CUBIC)
-    waves += cv2.resize(rng.normal(0, amplitude * 0.35, (24, 14, 2)).astype(np.float32), _SIZE,
+    waves = np.asarray(cv2.resize(coarse, _SIZE, interpolation=cv2.INTER_CUBIC), np.float32)
+    waves = waves + cv2.resize(rng.normal(0, amplitude * 0.35, (24, 14, 2)).astype(np.float32), _SIZE,
                         interpolation=cv2.INTER_CUBIC)  # fmt: skip
     soft = cv2.resize(rng.normal(0, 0.05, (20, 12)).astype(np.float32), _SIZE, interpolation=cv2.INTER_CUBIC)
     right = np.asarray(cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8), np.float32)
@@ -156,7 +157,8 @@ def _limb_folds(folds: _Folds, limb: Limb, loose: float) -> None:
     root, middle, end = (folds.place(point) for point in (limb.root, limb.middle, limb.end))
     upper = math.atan2(middle[1] - root[1], middle[0] - root[0])
     lower = math.atan2(end[1] - middle[1], end[0] - middle[0])
-    places = ((root, middle, upper, 0.25 + 0.3 * _raised(limb), 0.5), (middle, end, lower, 0.35 + 0.5 * _bent(limb), 0.3),
+    bent = 0.35 + 0.5 * _bent(limb)
+    places = ((root, middle, upper, 0.25 + 0.3 * _raised(limb), 0.5), (middle, end, lower, bent, 0.3),
               (middle, end, lower, 0.3 + 0.3 * loose, 1.0))  # fmt: skip
     for start, stop, angle, height, spread in places:
         for _ in range(int(rng.integers(1, 4))):

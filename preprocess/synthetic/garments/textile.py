@@ -132,7 +132,7 @@ def _geometric(textile: Textile, rng: np.random.Generator, x: F32, y: F32, perio
     if textile.weave == "dots":
         row = np.floor(y / period)
         # A half-period's shift of every other row repeats on a tile with an even number of rows.
-        stagger = 0.5 * np.mod(row, 2.0) if textile.repeats % 2 == 0 else 0.0
+        stagger = np.mod(row, 2.0) * (0.5 if textile.repeats % 2 == 0 else 0.0)
         dx = np.mod(x / period + stagger, 1.0) - 0.5
         dy = np.mod(y / period, 1.0) - 0.5
         dots: F32 = np.clip((share * 0.6 - np.hypot(dx, dy)) * period + 0.5, 0.0, 1.0).astype(np.float32)
@@ -168,7 +168,7 @@ def _motifs(textile: Textile, rng: np.random.Generator, ground: F32, second: F32
         outline = _shape(textile.weave, rng, size * float(rng.uniform(0.5, 1.1)), turn)
         for dx in (-TILE, 0, TILE):
             for dy in (-TILE, 0, TILE):
-                points = np.rint((outline + (x + dx, y + dy)) * 16).astype(np.int32)
+                points = np.rint((outline + np.array([x + dx, y + dy])) * 16).astype(np.int32)
                 cv2.fillPoly(tile, [points], colour, lineType=cv2.LINE_AA, shift=4)
     return tile
 
@@ -179,7 +179,8 @@ def _shape(weave: Weave, rng: np.random.Generator, size: float, turn: float) -> 
     if weave == "floral":
         radius = size * (0.62 + 0.38 * np.cos(int(rng.integers(4, 7)) * angle))
     elif weave == "camouflage":
-        radius = size * (0.9 + sum(rng.uniform(-0.25, 0.25) * np.cos(k * angle + rng.uniform(0, 6)) for k in (2, 3, 5)))
+        waves = [rng.uniform(-0.25, 0.25) * np.cos(k * angle + rng.uniform(0, 6)) for k in (2, 3, 5)]
+        radius = size * (0.9 + np.sum(waves, axis=0))
     else:
         radius = size * (0.25 + 0.75 * np.abs(np.cos(angle)) ** float(rng.uniform(0.8, 3.0)))
     outline: F32 = np.stack([radius * np.cos(angle + turn), radius * np.sin(angle + turn)], 1).astype(np.float32)

@@ -9,9 +9,19 @@ import cv2
 import numpy as np
 
 from preprocess.synthetic.drawing.palette import RGB, distance
-from preprocess.synthetic.garments.artwork import MOTIFS, Artwork
+from preprocess.synthetic.garments.artwork import MOTIFS, Artwork, Motif
 from preprocess.synthetic.garments.cut import Cut, Detail
-from preprocess.synthetic.garments.garment import KINDS, SLOTS, Garment, Kind, Pattern, ProductStyle, Sleeve, garment
+from preprocess.synthetic.garments.garment import (
+    KINDS,
+    SLOTS,
+    Garment,
+    Kind,
+    Pattern,
+    Print,
+    ProductStyle,
+    Sleeve,
+    garment,
+)
 from preprocess.synthetic.garments.textile import WEAVES, Textile, Weave
 from preprocess.synthetic.photography.photograph import of_product
 
@@ -24,6 +34,10 @@ _SHAPES: Final[dict[Weave, Pattern]] = {
     "plaid": "checks", "windowpane": "checks", "dots": "dots",
 }  # fmt: skip
 """What the truth's list calls a weave; others are plain there."""
+_PRINTS: Final[dict[Motif, Print]] = {
+    "lettering": "letter", "logo": "circle", "emblem": "star", "picture": "heart", "stripe": "bars", "figure": "circle",
+}  # fmt: skip
+"""What the truth's list calls an artwork"""
 _COMMON: Final[tuple[tuple[float, RGB, float], ...]] = (
     (0.17, (244, 243, 240), 5.0), (0.15, (30, 30, 34), 7.0), (0.09, (150, 152, 156), 26.0), (0.10, (34, 44, 78), 12.0),
     (0.06, (214, 196, 168), 14.0), (0.05, (96, 122, 160), 18.0),
@@ -65,8 +79,6 @@ def varied_garment(seed: int, kind: Kind) -> Garment:
     cut = _cut(rng, kind)
     textile = _textile(rng, seed, kind)
     sleeve: Sleeve = "none" if cut.sleeve_end == 0.0 else "short" if cut.sleeve_end < 0.16 else "long"
-    prints = {"lettering": "letter", "logo": "circle", "emblem": "star", "picture": "heart", "stripe": "bars",
-              "figure": "circle"}  # fmt: skip
     fit = float(
         rng.choice((rng.uniform(-0.06, 0.06), rng.uniform(0.04, 0.2), rng.uniform(0.2, 0.5)), p=(0.3, 0.42, 0.28))
     )
@@ -82,7 +94,7 @@ def varied_garment(seed: int, kind: Kind) -> Garment:
         ink=textile.colours[2],
         pattern="block" if textile.sleeves and sleeve != "none" else _SHAPES.get(textile.weave, "plain"),
         period=round(0.192 / textile.repeats, 4),
-        print=prints[textile.front.motif] if textile.front else "none",
+        print=_PRINTS[textile.front.motif] if textile.front else "none",
         print_size=textile.front.size if textile.front else 0.05,
         trim=bool(rng.random() < 0.3),
         cut=cut,
@@ -106,8 +118,8 @@ def _cut(rng: np.random.Generator, kind: Kind) -> Cut:
     high_neck = kind != "outer" and rng.random() < 0.1
     details: list[Detail] = []
     if kind in ("top", "dress") and not high_neck:
-        styles: tuple[tuple[Detail, ...], ...] = ((), ("buttons", "collar"), ("buttons", "collar", "pocket"), ("pocket",),
-                                                  ("pouch",), ("zip",), ("collar",))  # fmt: skip
+        styles: tuple[tuple[Detail, ...], ...] = ((), ("buttons", "collar"), ("buttons", "collar", "pocket"),
+                                                  ("pocket",), ("pouch",), ("zip",), ("collar",))  # fmt: skip
         details += styles[int(rng.choice(len(styles), p=(0.6, 0.12, 0.06, 0.08, 0.05, 0.03, 0.06)))]
     return Cut(
         slack=round(float(rng.beta(1.2, 1.2)), 4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preprocess.synthetic.drawing.canvas import F32, as_colour
 from preprocess.synthetic.drawing.scene import Scene
@@ -103,6 +104,7 @@ def hip_profile(scene: Scene) -> Profile:
 def neck_opening(garment: Garment, surface: Surface, unit: float) -> F32:
     """Return the signed distance (h, w) in pixels to the neck's opening, positive inside."""
     x, y = np.abs(surface.side) / np.float32(unit), surface.down / np.float32(unit)
+    ahead: NDArray[np.floating]
     if garment.cut is not None:
         ahead = neck_distance(garment.cut, garment.neck == "v", x, y)
     elif garment.neck == "v":
@@ -177,7 +179,8 @@ def paint_sleeve(scene: Scene, garment: Garment, side: Side, label: int, shadow:
     wide = 1.06 + garment.ease
     extra = 0.010 if garment.slot == "outer" else 0.004
     end = 0.033 if garment.sleeve == "short" else 0.0185
-    radii: Radii = ((0.0, 0.0250 * wide + extra * 0.1), (0.06, 0.0300 * wide + extra), (UPPER_ARM, 0.0245 * wide + extra),
+    radii: Radii
+    radii = ((0.0, 0.0250 * wide + extra * 0.1), (0.06, 0.0300 * wide + extra), (UPPER_ARM, 0.0245 * wide + extra),
              (UPPER_ARM + FOREARM, end * wide + extra))  # fmt: skip
     if garment.sleeve == "short":
         radii = ((0.0, 0.0255 * wide + extra * 0.3), (0.05, 0.0305 * wide + extra), (0.105, end * wide + extra),

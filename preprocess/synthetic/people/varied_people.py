@@ -1,4 +1,4 @@
-"""People and poses of the varied set, from one seed each: more shapes, hairstyles, holds of the arms, ways of wearing."""
+"""People and poses of the varied set, from one seed each: shapes, hair, holds of the arms, ways of wearing."""
 
 from __future__ import annotations
 

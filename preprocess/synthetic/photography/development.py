@@ -41,9 +41,7 @@ def develop(image: F32, labels: U8, keypoints: NDArray[np.float64], photograph: 
     grain = np.float32(photograph.noise) * _grain()[top : top + HEIGHT, left : left + WIDTH]
     noise = np.rint(grain).astype(np.int16)
     pixels = np.asarray(cv2.add(pixels, cv2.merge((noise, noise, noise)), dtype=cv2.CV_8U), np.uint8)
-    turned = np.asarray(
-        cv2.remap(labels, across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101), np.uint8
-    )
+    turned = np.asarray(cv2.remap(labels, across, down, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
     return Drawing(pixels, turned, _moved(keypoints, move, (across, down), turned), 0, photograph.quality)
 
 
@@ -77,7 +75,7 @@ def _tones(photograph: Photograph) -> U8:
     """Return the levels (1, 256, 3) that the light's colour and the tone curve make of the drawn ones."""
     levels = np.arange(256, dtype=np.float64)[:, None] / 255 * np.asarray(photograph.tint)
     curve = np.clip(levels, 0, 1) ** photograph.gamma
-    return np.rint(curve * 255).astype(np.uint8)[None]
+    return np.asarray(np.rint(curve * 255), np.uint8)[None]
 
 
 @cache
