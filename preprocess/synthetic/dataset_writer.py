@@ -202,10 +202,12 @@ def _check_same(path: Path, plan: Plan) -> None:
         known = (old["schema"], old["seed"], old.get("variety", "easy"), int(old["looks"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DrawnDataError(f"{path}: not a plan of drawn data ({error}); give an empty folder") from error
-    if known[:3] != (SCHEMA, plan.seed, plan.variety) or known[3] > len(plan.looks):
+    if known[2] != plan.variety:
+        raise DrawnDataError(f"{path.parent}: holds the {known[2]} set; give --variety {known[2]}, or an empty folder")
+    if known[:2] != (SCHEMA, plan.seed) or known[3] > len(plan.looks):
         raise DrawnDataError(
-            f"{path.parent}: holds drawn data of seed {known[1]} and {known[3]} looks, variety {known[2]}; "
-            "give the same seed and variety and at least as many looks, or an empty folder"
+            f"{path.parent}: holds drawn data of seed {known[1]} and {known[3]} looks; "
+            "give the same seed and at least as many looks, or an empty folder"
         )
 
 
