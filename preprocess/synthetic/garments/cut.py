@@ -81,12 +81,20 @@ def sleeve_radii(bones: Skeleton, cut: Cut, outer: bool) -> tuple[tuple[float, f
 def leg_radii(bones: Skeleton, cut: Cut, short: bool) -> tuple[tuple[float, float], ...]:
     """Return (length along the leg, radius) of a trouser leg."""
     wide, girth = cut.leg_wide, bones.girth
+    half = max(row[1] for row in bones.trunk.rows if row[0] >= 0.5)
+    # As wide as the hip's cloth where it begins, however broad the hips are.
+    thigh = max(0.0570, half * 1.035 + 0.0025 - abs(bones.legs[1].root[0]))
     if short:
         end = 0.049 * girth + 0.012 * (wide - 1) + 0.002
-        return ((0.0, 0.0575), (0.06, 0.0565 + 0.010 * (wide - 1)), (0.16, end), (0.3, end))
+        upper = max(thigh, 0.0565 + 0.010 * (wide - 1))
+        return ((0.0, thigh), (0.06, upper), (0.16, max(end, thigh - 0.006)), (0.3, max(end, thigh - 0.006)))
     knee = 0.0335 * girth * wide + _ROOM
-    return ((0.0, 0.0570), (0.09, max(0.0505 * girth + _ROOM, 0.4 * knee + 0.032)), (THIGH, knee),
-            (THIGH + 0.22, max(knee * cut.leg_end, 0.0235)))  # fmt: skip
+    return (
+        (0.0, thigh),
+        (0.09, max(0.0505 * girth + _ROOM, 0.4 * knee + 0.032, thigh - 0.005)),
+        (THIGH, knee),
+        (THIGH + 0.22, max(knee * cut.leg_end, 0.0235)),
+    )
 
 
 def neck_distance(cut: Cut, v: bool, x: NDArray[np.floating], y: NDArray[np.floating]) -> F32:

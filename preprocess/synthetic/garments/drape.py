@@ -98,11 +98,11 @@ def drape(scene: Scene, part: Part, loose: float, salt: tuple[int, ...], strengt
 
 
 def _field(height: F32, rng: np.random.Generator, scene: Scene, loose: float, strength: float) -> F32:
-    cells = (9, 5)
-    amplitude = scene.view.unit * (0.0022 + 0.0050 * loose) * (0.35 + 0.65 * strength)
+    cells = (14, 8)
+    amplitude = scene.view.unit * (0.0045 + 0.0065 * loose) * (0.15 + 0.85 * strength)
     coarse = rng.normal(0, amplitude, (*cells, 2)).astype(np.float32)
     waves = np.asarray(cv2.resize(coarse, _SIZE, interpolation=cv2.INTER_CUBIC), np.float32)
-    waves = waves + cv2.resize(rng.normal(0, amplitude * 0.35, (24, 14, 2)).astype(np.float32), _SIZE,
+    waves = waves + cv2.resize(rng.normal(0, amplitude * 0.4, (28, 16, 2)).astype(np.float32), _SIZE,
                         interpolation=cv2.INTER_CUBIC)  # fmt: skip
     soft = cv2.resize(rng.normal(0, 0.05, (20, 12)).astype(np.float32), _SIZE, interpolation=cv2.INTER_CUBIC)
     right = np.asarray(cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8), np.float32)
