@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import estimate
 from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing
 from preprocess.synthetic.garments.garment import Slot
 from schemas import NUM_KEYPOINTS, Garment, Keypoint
@@ -20,7 +20,7 @@ _GARMENTS: Final[dict[Slot, Garment]] = {"upper": "upper", "outer": "upper", "dr
 
 def with_outline_landmarks(drawing: Drawing, slot: Slot) -> Drawing:
     """Return a product's drawing with the landmarks of its outline in place of the true ones."""
-    points = landmarks(drawing.labels != BACKGROUND, _GARMENTS[slot])
+    points, _ = estimate(drawing.labels != BACKGROUND, _GARMENTS[slot])
     if drawing.view_point == 1:
         # The rule takes what it sees for a front; on a back left and right are exchanged.
         points = points[[slot.mirrored for slot in Keypoint]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.errors import UserError
 from preprocess.cli import cli
-from preprocess.loading.garment_outline import landmarks
+from preprocess.loading.garment_outline import estimate
 from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import Box, Canvas
 from preprocess.synthetic.drawing.palette import distance
@@ -209,7 +209,7 @@ def test_landmarks_of_products_are_those_of_the_outline(kind: str) -> None:
         drawing = draw_item(garment, back=False)
         marked = with_outline_landmarks(drawing, garment.slot)
         rule = "upper" if garment.slot == "outer" else garment.slot
-        found = landmarks(drawing.labels != BACKGROUND, rule)
+        found, _ = estimate(drawing.labels != BACKGROUND, rule)
         np.testing.assert_array_equal(marked.keypoints[:, :2], found[:, :2])
         both = (marked.keypoints[:, 2] > 0) & (drawing.keypoints[:, 2] > 0)
         assert both.any()
