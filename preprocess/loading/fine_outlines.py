@@ -7,6 +7,8 @@ their contrast: white cloth on white needs no rim, black cloth on white needs it
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +30,35 @@ _CONTRAST = 3.0
 """Minimum distance in L*a*b* of the two sides for a pixel to be decided by its colour."""
 
 
-def refined(pixels: Pixels, mask: Mask, scale: float, rim: int) -> Mask:
-    """Return the mask (h, w) of RGB uint8 (h, w, 3), decided anew near its outline; ``scale``: of the reduced image.
+class Refined(NamedTuple):
+    """A garment's outline at full size."""
 
-    Up to ``rim`` pixels inside the outline are left out where the background shows in them.
+    mask: Mask
+    """(h, w)"""
+    clean: Mask
+    """(h, w): where no background shows"""
+
+    def without_rim(self, width: int) -> Mask:
+        """Return the mask without those of the outermost ``width`` pixels in which the background shows."""
+        return self.mask & (eroded(self.mask, width) | self.clean)
+
+
+def refined(lab: F32, mask: Mask, scale: float) -> Refined:
+    """Return the mask (h, w), decided anew near its outline.
+
+    ``lab`` is the image's `smooth_lab`, ``scale`` that of the reduced image in which the mask was found.
     """
     band = max(2, round(_BAND / scale))
-    lab = _lab(pixels)
     core, outside = eroded(mask, band), ~dilated(mask, band)
     share, contrast = _share_of_garment(lab, core, outside, band + _SIDE)
     decided = ~core & ~outside & (contrast > _CONTRAST)
-    fine: Mask = np.where(decided, share > 0.5, mask)
-    clean = (1 - share) * contrast < _MIXED
-    return fine & (eroded(fine, rim) | clean)
+    return Refined(np.where(decided, share > 0.5, mask), (1 - share) * contrast < _MIXED)
+
+
+def smooth_lab(pixels: Pixels) -> F32:
+    """Return RGB uint8 (h, w, 3) in L*a*b*, with less noise."""
+    smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), _SMOOTH) / np.float32(255)
+    return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def _share_of_garment(lab: F32, inside: Mask, outside: Mask, radius: int) -> tuple[F32, F32]:
@@ -57,8 +75,3 @@ def _share_of_garment(lab: F32, inside: Mask, outside: Mask, radius: int) -> tup
     square = np.square(towards).sum(axis=-1)
     share = ((lab - means[1]) * towards).sum(axis=-1) / np.maximum(square, 1e-3)
     return np.asarray(share, np.float32), np.asarray(np.sqrt(square) * known, np.float32)
-
-
-def _lab(pixels: Pixels) -> F32:
-    smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), _SMOOTH) / np.float32(255)
-    return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)

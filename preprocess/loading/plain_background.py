@@ -22,7 +22,7 @@ from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.faint_garments import LONGEST, cut_out, faint_garment
-from preprocess.loading.fine_outlines import refined
+from preprocess.loading.fine_outlines import refined, smooth_lab
 
 Method = Literal["colour", "grabcut"]
 
@@ -100,9 +100,11 @@ def find_garment(pixels: Pixels) -> Found:
     if not _SIZE[0] <= float(edged.mean()) <= _SIZE[1] or max(_fray(edged), _fray(cut)) > _FRAYED:
         return Found(edged, 0.0, "grabcut")
     scale = min(1.0, LONGEST / max(edged.shape))
-    agreed = _overlap(refined(pixels, edged, scale, 0), refined(pixels, cut, scale, 0))
+    lab = smooth_lab(pixels)
+    outline = refined(lab, edged, scale)
+    agreed = _overlap(outline.mask, refined(lab, cut, scale).mask)
     sure = min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - agreed))
-    return Found(refined(pixels, edged, scale, _rim(edged)), max(0.0, sure), "grabcut")
+    return Found(outline.without_rim(_rim(edged)), max(0.0, sure), "grabcut")
 
 
 def by_colour(pixels: Pixels) -> tuple[Mask, float]:

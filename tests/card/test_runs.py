@@ -6,11 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from callbacks import after
 from card.child import last_line
 from card.machine import ROOT
 
@@ -22,11 +23,6 @@ from train.runs.run_folder import RunFolder
 from train.training.loop import fit_stage
 
 TinyConfig = Callable[..., StageConfig]
-
-
-def after(steps: int) -> Callable[[], bool]:
-    asked: Iterator[int] = iter(range(1, 1000))
-    return lambda: next(asked) >= steps
 
 
 def losses(run: Path) -> list[float]:

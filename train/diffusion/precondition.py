@@ -24,11 +24,8 @@ from torch import Tensor
 
 from train.diffusion.diffusion_config import DiffusionConfig
 from train.diffusion.schedule import Schedule, expand_like
-from train.models.condition import Condition, Denoiser
+from train.models.condition import Condition, Denoiser, is_grey
 from train.models.warp.copying import split_copied
-
-_GREY = 1.5 / 127.5
-"""Largest distance from 0, in any channel, of mid-grey and of dropped conditions."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,14 @@ class Preconditioned:
         """
         alpha, sigma = (expand_like(value, z_t) for value in self.schedule.alpha_sigma(t))
         centre = known_image(condition)
-        std = self._std(condition, centre)
+        shown = None if self.shown_std is None else _shown(condition)
+        std = self._std(shown, centre.device)
         spread = (std * alpha).square() + sigma.square()
         residual = z_t - alpha * centre
         output = self.network(residual / spread.sqrt(), t, condition).float()
         copied = split_copied(output)
         if copied is not None:
-            shown = self._shown(condition)
+            shown = _shown(condition) if shown is None else shown
             image, weight = (each.masked_fill(shown, 0.0) for each in (copied.image, copied.weight))
             known = (1.0 - weight) * centre + image
             return torch.cat([known + std * copied.painted, copied.layers], dim=1)
@@ -66,20 +64,12 @@ class Preconditioned:
         kept = alpha * sigma * (1.0 - std.square()) / spread
         return kept * residual - sigma * centre + std / spread.sqrt() * output
 
-    def _std(self, condition: Condition, centre: Tensor) -> Tensor:
+    def _std(self, shown: Tensor | None, device: torch.device) -> Tensor:
         """Return s at each pixel (B, 1, H, W), or as a scalar."""
-        std = torch.full((), self.std, device=centre.device)
-        if self.shown_std is None:
+        std = torch.full((), self.std, device=device)
+        if shown is None or self.shown_std is None:
             return std
-        return torch.where(self._shown(condition), torch.full_like(std, self.shown_std), std)
-
-    def _shown(self, condition: Condition) -> Tensor:
-        """Return where Ia shows the person, (B, 1, H, W); nowhere with noise on Ia, which hides the grey."""
-        assert condition.Ia is not None, "a try-on stage has Ia"
-        clean = (condition.t_na[:, 0] == 0)[:, None, None, None]
-        grey = (condition.Ia.abs() <= _GREY).all(dim=1, keepdim=True)
-        # A pixel next to the grey is blended with it, so it does not show the person either.
-        return clean & (F.max_pool2d(grey.float(), 3, 1, 1) == 0)
+        return torch.where(shown, torch.full_like(std, self.shown_std), std)
 
     def weight(self, t: Tensor) -> Tensor:
         """Return the weight (B,) that turns the squared error into that of F: D / s² for v, 1 / s² for x."""
@@ -101,3 +91,11 @@ def known_image(condition: Condition) -> Tensor:
     centre = condition.low_res if condition.low_res is not None else condition.Ia
     assert centre is not None, "a condition has low_res or Ia"
     return torch.as_tensor(centre)
+
+
+def _shown(condition: Condition) -> Tensor:
+    """Return where Ia shows the person, (B, 1, H, W); nowhere with noise on Ia, which hides the grey."""
+    assert condition.Ia is not None, "a try-on stage has Ia"
+    clean = (condition.t_na[:, 0] == 0)[:, None, None, None]
+    # A pixel next to the grey is blended with it, so it does not show the person either.
+    return clean & (F.max_pool2d(is_grey(condition.Ia).float(), 3, 1, 1) == 0)

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 
 from common.program import installed_version
-from schemas import MID_GREY, PERSON, PERSON_256
+from schemas import PERSON, PERSON_256
 from train.data import ShardFolder
 from train.data.batches import agnostic_to_size, to_size, to_tensor
 from train.data.shards import Pixels
-from train.diffusion.conditioning import from_uint8, to_uint8
+from train.diffusion.conditioning import from_uint8
 from train.diffusion.hem import hide_hem
-from train.diffusion.photo import grey_outside, inside_photo
+from train.diffusion.photo import grey_outside, inside_photo, to_paint
 from train.evaluation.distractors import Choice, Product, Wearer, choose_wearers, shuffled
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, Lpips, load_lpips, missing
 from train.evaluation.paired import Mask, enlarged, image_quality, within_photo
-from train.evaluation.swaps import Dresser
+from train.evaluation.swaps import Dresser, MeasuredSize
 from train.evaluation.texture import high_frequency_energy, texture_distance
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress, largest_batch
@@ -39,15 +39,9 @@ _LPIPS_SIDE = 32
 
 
 @dataclass(frozen=True)
-class RetrievalSize:
-    """One image size that is measured."""
+class RetrievalSize(MeasuredSize):
+    """One image size at which retrieval is measured."""
 
-    name: str
-    """Name of the stage"""
-    size: int
-    """Side in pixels"""
-    large: bool = False
-    """Whether the photograph is the one of 1024², as for the third stage"""
     hide_hem: bool = False
     """Whether the network's Ia also hides the band of the hem"""
 
@@ -177,7 +171,8 @@ def hidden_from_network(outfit: Outfit, size: int, *, hem: bool) -> Mask:
     Ia = grey_outside(from_uint8(to_tensor([agnostic_to_size(outfit.Ia, own)])), boxes)
     if hem:
         Ia = hide_hem(Ia, torch.tensor(outfit.Jp)[None], torch.tensor(outfit.Jg)[None], boxes)
-    grey = (to_uint8(Ia) == MID_GREY).all(1, keepdim=True)
+    grey = to_paint(Ia, None, (own, own))
+    assert grey is not None, "Ia is given"
     whole = torch.nn.functional.interpolate(grey.float(), size=(size, size), mode="nearest") > 0
     return np.asarray((whole & inside_photo(boxes, (size, size)))[0, 0].numpy(), np.bool_)
 

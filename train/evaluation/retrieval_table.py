@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from train.evaluation.columns import figure_row, titles
 from train.evaluation.retrieval import Protocol, Retrieval
 
 _COLUMNS = {
     "right": ("right", 3), "near_colour": ("near col.", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 4),
     "texture": ("texture", 3), "sharpness": ("sharp", 3), "lpips": ("LPIPS", 4),
 }  # fmt: skip
-_ROWS = {"bicubic": "  bicubic baseline", "mean colour": "  mean colour"}
+_WIDTH = 10
 
 
 def retrieval_json(result: Retrieval) -> dict[str, Any]:
@@ -24,10 +25,10 @@ def retrieval_lines(result: Retrieval) -> list[str]:
     """Return the protocol, a row for each stage and baseline, and what the columns mean."""
     protocol = result.protocol
     lines = _protocol_lines(protocol)
-    lines.append(_line("", [title for title, _ in _COLUMNS.values()]))
+    lines.append(titles(_COLUMNS, _WIDTH))
     for stage, rows in result.stages.items():
         for row, figures in rows.items():
-            lines.append(_line(_ROWS.get(row, f"{stage}, {protocol.sizes[stage]}²"), _cells(figures)))
+            lines.append(figure_row(stage, protocol.sizes[stage], row, figures, _COLUMNS, _WIDTH))
     chance, error = protocol.chance, (0.25 / protocol.people) ** 0.5
     return [
         *lines,
@@ -67,11 +68,3 @@ def _sampling(sampling: Mapping[str, str], stage: str) -> str:
         f"{given['weights']} weights of step {given['checkpoint']}, {given['sampler']} in {given['steps']} steps, "
         f"guidance {given['guidance']}"
     )
-
-
-def _cells(figures: Mapping[str, float]) -> list[str]:
-    return [f"{figures[key]:.{digits}f}" if key in figures else "–" for key, (_, digits) in _COLUMNS.items()]
-
-
-def _line(name: str, cells: list[str]) -> str:
-    return (f"{name:<18}" + "".join(f"{cell:>10}" for cell in cells)).rstrip()

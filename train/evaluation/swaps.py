@@ -14,6 +14,7 @@ from schemas import MID_GREY
 from train.data import ShardFolder
 from train.data.batches import to_size
 from train.data.shards import Pixels
+from train.evaluation.distractors import mean_colour
 from train.evaluation.means import Means
 from train.evaluation.paired import enlarged, image_quality, within_photo
 from train.evaluation.swap_truth import Candidate, Dressable, GroundTruth, chosen_swaps, dressable_people, ground_truth
@@ -32,7 +33,7 @@ class MeasuredSize:
     """Name of the stage"""
     size: int
     """Side in pixels"""
-    large: bool
+    large: bool = False
     """Whether the truth comes from the 1024² images, as for the third stage"""
 
 
@@ -108,13 +109,11 @@ def swap_quality(
     return figures
 
 
-def mean_colour(outfit: Outfit) -> Pixels:
+def in_mean_colour(outfit: Outfit) -> Pixels:
     """Return Ia with the mean colour of the garment in Ic wherever Ia is mid-grey: a baseline without a network."""
-    garment = outfit.Ic[(outfit.Ic != MID_GREY).any(axis=2)]
     filled = outfit.Ia.copy()
-    if len(garment):
-        part = within_photo(outfit.photo, len(filled))
-        filled[part][(filled[part] == MID_GREY).all(axis=2)] = np.rint(garment.mean(axis=0)).astype(np.uint8)
+    part = within_photo(outfit.photo, len(filled))
+    filled[part][(filled[part] == MID_GREY).all(axis=2)] = mean_colour(outfit.Ic)
     return filled
 
 
@@ -122,7 +121,7 @@ def _rows(outfit: Outfit, pictures: Sequence[Pixels], at: int, size: int) -> dic
     rows = {"dressed": pictures[at]}
     if at:
         rows["bicubic"] = enlarged(pictures[at - 1], size)
-    return rows | {"mean colour": to_size(mean_colour(outfit), size), "Ia": to_size(outfit.Ia, size)}
+    return rows | {"mean colour": to_size(in_mean_colour(outfit), size), "Ia": to_size(outfit.Ia, size)}
 
 
 def _figures(swaps: Sequence[tuple[Dressable, int]], means: dict[tuple[str, str], Means]) -> SwapMetrics:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from train.data import ShardFolder
+from train.evaluation.columns import Columns, figure_row, titles
 from train.evaluation.evaluating import Evaluation
 from train.evaluation.retrieval_table import retrieval_json, retrieval_lines
 from train.evaluation.swaps import SwapMetrics
@@ -24,7 +25,6 @@ _SWAP_COLUMNS = {
     "ssim_inside": ("SSIM in", 4), "ssim_outside": ("out", 4),
     "retrieval@1": ("R@1", 3), "sleeve@1": ("sleeve", 3), "kind@1": ("kind", 3),
 }  # fmt: skip
-_ROWS = {"bicubic": "  bicubic baseline", "mean colour": "  mean colour", "Ia": "  Ia"}
 
 
 def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
@@ -50,12 +50,13 @@ def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
 def as_text(result: Evaluation, stages: Sequence[TrainedStage], shards: ShardFolder) -> str:
     """Return a table: one row per stage, followed by bicubic upsampling of its input as a baseline."""
     lines = [f"{result.pairs} people of {shards.folder}, each in their own garment, compared with their photograph"]
-    lines.append(_line("", [title for title, _ in _COLUMNS.values()]))
+    lines.append(titles(_COLUMNS))
     for stage in stages:
         name = stage.config.stage
-        lines.append(_line(f"{name}, {stage.config.size}²", _cells(result.stages[name], _COLUMNS)))
+        rows = {"dressed": result.stages[name]}
         if name in result.bicubic:
-            lines.append(_line("  bicubic baseline", _cells(result.bicubic[name], _COLUMNS)))
+            rows["bicubic"] = result.bicubic[name]
+        lines += _rows(stage, rows, _COLUMNS)
     lines.append("inside, outside: of the region masked in Ia; PSNR in dB")
     if result.distances:
         fid, kid = result.distances["fid"], result.distances["kid"]
@@ -73,20 +74,15 @@ def _swap_lines(swaps: SwapMetrics, stages: Sequence[TrainedStage]) -> list[str]
     lines = [
         f"{swaps.people} people in garments they never wear, {swaps.swaps} swaps compared with ground truth; "
         f"R@1 among {among} candidates, chance {swaps.chance:.3f}",
-        _line("", [title for title, _ in _SWAP_COLUMNS.values()]),
+        titles(_SWAP_COLUMNS),
     ]
     for stage in stages:
-        for row, figures in swaps.stages[stage.config.stage].items():
-            name = _ROWS.get(row, f"{stage.config.stage}, {stage.config.size}²")
-            lines.append(_line(name, _cells(figures, _SWAP_COLUMNS)))
+        lines += _rows(stage, swaps.stages[stage.config.stage], _SWAP_COLUMNS)
     lines.append("inside, outside: of the garment in the ground truth; kept: head, hands, other garments; PSNR in dB")
     lines.append("R@1: share of images whose nearest ground truth is their own; sleeve, kind: has the same")
     return lines
 
 
-def _cells(figures: dict[str, float], columns: dict[str, tuple[str, int]]) -> list[str]:
-    return [f"{figures[key]:.{digits}f}" if key in figures else "–" for key, (_, digits) in columns.items()]
-
-
-def _line(name: str, cells: Sequence[str]) -> str:
-    return (f"{name:<18}" + "".join(f"{cell:>9}" for cell in cells)).rstrip()
+def _rows(stage: TrainedStage, rows: Mapping[str, Mapping[str, float]], columns: Columns) -> list[str]:
+    config = stage.config
+    return [figure_row(config.stage, config.size, row, figures, columns) for row, figures in rows.items()]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.shards import Pixels
+from train.evaluation.paired import Mask
 
-Mask = NDArray[np.bool_]
 _Map = NDArray[np.float32]
 
 SCALES = (1.0, 2.0, 4.0)

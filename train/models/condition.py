@@ -32,6 +32,15 @@ class Condition(NamedTuple):
     """(B, 3, H, W), approximately in [-1, 1]: the previous stage's image, upsampled (bilinear) to the size of z_t."""
 
 
+_GREY = 1.5 / 127.5
+"""Largest distance from 0, in any channel, of mid-grey that was stored as JPEG."""
+
+
+def is_grey(image: Tensor) -> Tensor:
+    """Return where an image (B, 3, H, W) in [-1, 1] is mid-grey or dropped, (B, 1, H, W)."""
+    return (image.abs() <= _GREY).all(dim=1, keepdim=True)
+
+
 def check_shapes(z_t: Tensor, t_na: Tensor, levels: int, stride: int) -> None:
     """Raise ValueError unless the sides of z_t (B, 3, H, W) are multiples of ``stride`` and t_na is (B, levels)."""
     if z_t.shape[2] % stride or z_t.shape[3] % stride:

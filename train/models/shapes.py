@@ -114,8 +114,8 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
         "sr1024": EfficientUNetConfig(channels=(16, 32, 64), blocks=(1, 2, 2), emb_dim=64),
     },
 }
+"""Preset → stage → model. Stages are called base, sr256 and sr1024 whatever the preset's image sizes."""
 PRESETS["large"] = {
     stage: model.model_copy(update=_GEOMETRY) if isinstance(model, ParallelUNetConfig) else model
     for stage, model in PRESETS["paper"].items()
 }
-"""Preset → stage → model. Stages are called base, sr256 and sr1024 whatever the preset's image sizes."""

@@ -180,9 +180,8 @@ def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str
             return f"optimizer: {name} is {tuple(value.shape)}, not {tuple(parameters[parameter].shape)}"
         present.setdefault(parameter, set()).add(key)
     for parameter, keys in present.items():
-        wanted = {"step", "exp_avg", "exp_avg_sq"} if expected and MOMENTUM not in keys else set()
-        wanted &= expected or set()
-        if missing := wanted - keys:
+        adams = set() if MOMENTUM in keys else {"step", "exp_avg", "exp_avg_sq"}
+        if missing := adams & (expected or set()) - keys:
             return f"optimizer: no tensor {parameter}/{min(missing)}"
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from train.configuration.stage_config import StageConfig
@@ -18,7 +18,7 @@ from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
 from train.training.checkpoint import restore, save_checkpoint, take_weights
 from train.training.metrics import Meter, Status, open_metrics
-from train.training.outcomes import Outcomes
+from train.training.outcomes import Outcome, Outcomes
 from train.training.parallel import refuse_impossible
 from train.training.profiling import Profiler
 from train.training.state import Training
@@ -86,11 +86,7 @@ def _fit(
     profile: int,
 ) -> bool:
     world.run_on_main(lambda: run.claim(config, shards, init.record if init else None))
-
-    training = init_training(config, world.device, world)
-    _restore_or_start_from(init, run, training, world)
-    before = None if previous is None else PreviousStage(previous, config.diffusion.own_low_res, config.seed)
-    stepper = Stepper(config, make_schedule(config.diffusion.schedule), world.device, world, before)
+    training, stepper = _begin(config, run, world, init, previous)
     metrics = open_metrics(run, config.log, training.step, world)
     validator = world.agree(lambda: Validator(held_out, stepper, run, metrics))
 
@@ -99,9 +95,7 @@ def _fit(
 
     validator.run_if_due(training, to_stop)  # where the run was stopped during validation
 
-    on_card = world.device.type == "cuda"
-    loader = BatchLoader(shards, config, world.rank, world.size, on_card=on_card, pin=on_card)
-    batches = prefetch_to_device(loader.batches(training.step * config.data.batch), world.device)
+    batches = _batches(config, shards, training.step, world)
     meter = Meter(config, training.step, world.device, peak_tflops(config.precision, world))
     outcomes, guard = Outcomes(world.device), MemoryGuard(stepper, run, adapt)
     profiler = Profiler(run, profile, training.step, world)
@@ -119,8 +113,7 @@ def _fit(
             status = meter.status(outcome)
             metrics.record_step(status)
             report(status)
-            if outcome.skipped_in_a_row >= config.optim.max_skipped:
-                raise Diverged(_divergence_message(run, config))
+            _check_divergence(outcome, run, config)
 
     def save() -> None:
         world.agree(lambda: None if lock is None else lock.check())
@@ -147,15 +140,29 @@ def _fit(
     return training.step >= config.steps
 
 
-def _restore_or_start_from(init: InitialWeights | None, run: RunFolder, training: Training, world: World) -> None:
+def _begin(
+    config: StageConfig, run: RunFolder, world: World, init: InitialWeights | None, previous: TrainedStage | None
+) -> tuple[Training, Stepper]:
     """Resume from the run's last checkpoint; without one, take the initial weights, which each process reads."""
+    training = init_training(config, world.device, world)
     if not restore(run, training, world) and init is not None:
         take_weights(training, world.agree(init.load))
+    before = None if previous is None else PreviousStage(previous, config.diffusion.own_low_res, config.seed)
+    return training, Stepper(config, make_schedule(config.diffusion.schedule), world.device, world, before)
 
 
-def _divergence_message(run: RunFolder, config: StageConfig) -> str:
+def _batches(config: StageConfig, shards: ShardFolder, done: int, world: World) -> Generator[Batch, None, None]:
+    """Yield the batches after ``done`` steps, on the device."""
+    on_card = world.device.type == "cuda"
+    loader = BatchLoader(shards, config, world.rank, world.size, on_card=on_card, pin=on_card)
+    return prefetch_to_device(loader.batches(done * config.data.batch), world.device)
+
+
+def _check_divergence(outcome: Outcome, run: RunFolder, config: StageConfig) -> None:
+    if outcome.skipped_in_a_row < config.optim.max_skipped:
+        return
     good = run.checkpoints.last_good()
-    return (
+    raise Diverged(
         f"{config.stage}: loss or gradients were not finite for {config.optim.max_skipped} consecutive steps; "
         + (f"the last good checkpoint is {good}" if good else "there is no good checkpoint")
         + "; try a smaller optim.lr or another precision in a new --runs folder"

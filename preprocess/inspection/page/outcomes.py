@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from preprocess.faults import Fate
 from preprocess.inspection.page.doubts import meaning
@@ -26,8 +26,6 @@ OUTCOMES: Final = {
     SOUND: "a sample",
 }
 """The outcomes of a record, gravest first, and their meaning; a record counts once."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,20 +74,22 @@ def groups(
     scans: Sequence[ShardScan],
     doubts: Mapping[str, tuple[str, ...]],
     cards: Sequence[tuple[Card, tuple[str, ...]]],
-    rejects: Sequence[tuple[Split, Reject]],
+    rejects: Mapping[str, Sequence[Reject]],
     pictures: Mapping[str, str],
 ) -> list[Group]:
     """Return the reasons of rejects and the doubts of samples, gravest outcome first, most records first.
 
-    Examples are those of the ``cards`` and ``rejects`` that the page shows; ``pictures`` are the rejects', by key.
+    Examples are those of the ``cards`` and ``rejects`` (by reason) that the page shows; ``pictures`` are the rejects'.
     """
     found = []
     for row in reject_table(scans).rows:
-        of_reason = _first(reject for _, reject in rejects if reject.reason == row.name)
-        examples = [Example(one.key, pictures.get(one.key, ""), f"{one.path}: {one.detail}") for one in of_reason]
+        examples = [
+            Example(one.key, pictures.get(one.key, ""), f"{one.path}: {one.detail}")
+            for one in rejects.get(row.name, ())
+        ]
         found.append(Group(Fate.REJECTED.value, row.name, meaning(row.name), row, tuple(examples)))
     for row in doubt_table(scans, dict(doubts)).rows:
-        of_doubt = _first(card for card, names in cards if row.name in names)
+        of_doubt = islice((card for card, names in cards if row.name in names), MOST_EXAMPLES)
         examples = [Example(card.entry.key, card.picture, "") for card in of_doubt]
         name = row.name.removeprefix(f"{_outcome([row.name])}: ")
         found.append(Group(_outcome([row.name]), name, meaning(row.name), row, tuple(examples)))
@@ -97,12 +97,14 @@ def groups(
     return sorted(found, key=lambda group: order.index(group.outcome))
 
 
-def wanted_pictures(rejects: Iterable[tuple[Split, Reject]]) -> set[str]:
-    """Return the keys of the rejects that are shown as examples."""
-    by_reason: dict[str, list[str]] = {}
+def reject_examples(rejects: Iterable[tuple[Split, Reject]]) -> dict[str, list[Reject]]:
+    """Return the rejects that are shown as examples of each reason."""
+    by_reason: dict[str, list[Reject]] = {}
     for _, reject in rejects:
-        by_reason.setdefault(reject.reason, []).append(reject.key)
-    return {key for keys in by_reason.values() for key in keys[:MOST_EXAMPLES]}
+        of_reason = by_reason.setdefault(reject.reason, [])
+        if len(of_reason) < MOST_EXAMPLES:
+            of_reason.append(reject)
+    return by_reason
 
 
 def _outcome(names: Collection[str]) -> str:
@@ -111,7 +113,3 @@ def _outcome(names: Collection[str]) -> str:
         if any(name.startswith(f"{fate}: ") for name in names):
             return fate
     return DOUBTFUL if names else SOUND
-
-
-def _first(examples: Iterable[T]) -> list[T]:
-    return list(islice(examples, MOST_EXAMPLES))

@@ -16,7 +16,7 @@ from preprocess.inspection.page.doubts import doubts_of
 from preprocess.inspection.page.entry import ShardScan
 from preprocess.inspection.page.figures import count_tables, doubt_table, histograms, known_keypoints, reject_table
 from preprocess.inspection.page.leaks import find_leaks
-from preprocess.inspection.page.outcomes import groups, outcome_bar, wanted_pictures
+from preprocess.inspection.page.outcomes import groups, outcome_bar, reject_examples
 from preprocess.inspection.page.reject_pictures import reject_pictures
 from preprocess.inspection.page.scan import scan_shard
 from preprocess.inspection.page.sheet import make_cards
@@ -81,7 +81,8 @@ def _content(folder: Storage, plan: Plan, scans: Sequence[ShardScan], source: Fi
     cards = {card.entry.key: card for card in make_cards(folder, plan, choice.entries)}
     rejects = [(reject.reason, (scan.split, reject)) for scan in scans for reject in scan.rejects]
     rejects_shown = list(islice(round_robin(rejects), MOST_REJECTS))
-    wanted = wanted_pictures(rejects_shown)
+    examples = reject_examples(rejects_shown)
+    wanted = {reject.key for rejects_of_reason in examples.values() for reject in rejects_of_reason}
     pictures = reject_pictures(source, plan.configuration, wanted) if source is not None and wanted else {}
     cards_shown = [(cards[entry.key], doubts[entry.key]) for entry in choice.entries if entry.key in cards]
     by_split: Counter[str] = Counter()
@@ -96,7 +97,7 @@ def _content(folder: Storage, plan: Plan, scans: Sequence[ShardScan], source: Fi
         rejects_shown=rejects_shown,
         doubts=doubt_table(scans, doubts),
         outcomes=outcome_bar(scans, doubts),
-        groups=groups(scans, doubts, cards_shown, rejects_shown, pictures),
+        groups=groups(scans, doubts, cards_shown, examples, pictures),
         has_source=source is not None,
         histograms=histograms(entries),
         known=known_keypoints(entries),

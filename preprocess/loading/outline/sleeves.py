@@ -63,11 +63,11 @@ def half_of(mask: Mask, root: XY, end: XY, pit: XY) -> XY:
     Above the armpit a hanging sleeve shows its outer part alone: there, the straight line's half is nearer.
     """
     ys, xs = np.nonzero(mask)
-    straight = (root[0] + end[0]) / 2, (root[1] + end[1]) / 2
+    halfway = (root[0] + end[0]) / 2, (root[1] + end[1]) / 2
     near, far = np.hypot(xs - root[0], ys - root[1]), np.hypot(xs - end[0], ys - end[1])
     between = np.abs(near - far) <= max(2.0, 0.03 * float(np.hypot(end[0] - root[0], end[1] - root[1])))
     if not between.any() or np.abs(xs[between] - pit[0]).min() <= _CUT:
-        return straight
+        return halfway
     return float(xs[between].mean()), float(ys[between].mean())
 
 

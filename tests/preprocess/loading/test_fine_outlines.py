@@ -2,7 +2,7 @@
 
 from preprocess.conditioning.masks import dilated, eroded
 from preprocess.formats.images import Mask
-from preprocess.loading.fine_outlines import refined
+from preprocess.loading.fine_outlines import refined, smooth_lab
 from preprocess.loading.plain_background import LEAST, find_garment
 from preprocess.synthetic.garments.product_photos import Ground, Product, product_photo
 
@@ -14,7 +14,9 @@ def overlap(one: Mask, other: Mask) -> float:
 def test_an_outline_that_is_off_by_a_pixel_is_placed_where_the_colour_changes() -> None:
     photo = product_photo(1, "dark", "grey")
     for rough in (dilated(photo.mask, 1), eroded(photo.mask, 1)):
-        assert overlap(refined(photo.pixels, rough, 1.0, 0), photo.mask) > max(0.99, overlap(rough, photo.mask))
+        assert overlap(refined(smooth_lab(photo.pixels), rough, 1.0).mask, photo.mask) > max(
+            0.99, overlap(rough, photo.mask)
+        )
 
 
 def test_the_rim_is_needed_for_dark_cloth_and_not_for_pale() -> None:
@@ -22,7 +24,8 @@ def test_the_rim_is_needed_for_dark_cloth_and_not_for_pale() -> None:
     products: tuple[Product, ...] = ("dark", "white")
     for product in products:
         photo = product_photo(1, product, "grey")
-        whole, rimmed = (refined(photo.pixels, photo.mask, 1.0, rim) for rim in (0, 1))
+        outline = refined(smooth_lab(photo.pixels), photo.mask, 1.0)
+        whole, rimmed = outline.mask, outline.without_rim(1)
         assert not (rimmed & ~whole).any()
         lost[product] = float((whole & ~rimmed).sum()) / float((whole & ~eroded(whole, 1)).sum())
     assert lost["dark"] > 0.5

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from callbacks import quiet
 from click.testing import CliRunner
 
 from common.errors import UserError
@@ -35,10 +36,6 @@ from train.inference.sampling import Pair, outfit_of
 K = 4
 SIZES = (RetrievalSize("base", 64, hide_hem=True),)
 CPU = torch.device("cpu")
-
-
-def quiet(_done: int, _total: int) -> None:
-    """Show no progress."""
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from train.cli import cli
 from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.evaluation.swap_truth import Candidate, GroundTruth, chosen_swaps, dressable_people, ground_truth
-from train.evaluation.swaps import MeasuredSize, SwapMetrics, mean_colour, measure_swaps, swap_quality
+from train.evaluation.swaps import MeasuredSize, SwapMetrics, in_mean_colour, measure_swaps, swap_quality
 from train.inference.dress import Outfit
 from train.inference.sampling import Pair, outfit_of
 
@@ -179,11 +179,11 @@ def test_mean_colour_fills_what_is_grey() -> None:
     Ia, Ic = np.full((2, 4, 4, 3), MID_GREY, np.uint8)
     Ia[0], Ic[1, 0], Ic[1, 1] = (1, 2, 3), (10, 20, 200), (20, 40, 100)
     pose = np.zeros((17, 3), np.float32)
-    filled = mean_colour(Outfit(Ia, Ic, pose, pose))
+    filled = in_mean_colour(Outfit(Ia, Ic, pose, pose))
     assert (filled[0] == (1, 2, 3)).all()
     assert (filled[1:] == (15, 30, 150)).all()
     assert (Ia[1:] == MID_GREY).all()
-    nothing = mean_colour(Outfit(Ia, np.full_like(Ic, MID_GREY), pose, pose))
+    nothing = in_mean_colour(Outfit(Ia, np.full_like(Ic, MID_GREY), pose, pose))
     np.testing.assert_array_equal(nothing, Ia)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from callbacks import after, never, quiet
 
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
@@ -15,7 +16,6 @@ from train.inference.initial_weights import InitialWeights, find_initial_weights
 from train.runs.run_folder import INIT, RunFolder
 from train.training.checkpoint import take_weights
 from train.training.loop import fit_stage
-from train.training.metrics import Status
 from train.training.step import init_training
 
 TinyConfig = Callable[..., StageConfig]
@@ -27,19 +27,6 @@ PLACES: dict[str, list[str]] = {
     "fp16": ["precision=fp16"],
 }
 """Settings that decide where the weights are kept."""
-
-
-def quiet(_status: Status) -> None:
-    """Report nothing."""
-
-
-def never() -> bool:
-    return False
-
-
-def after(steps: int) -> Callable[[], bool]:
-    asked = iter(range(1, 1000))
-    return lambda: next(asked) >= steps
 
 
 def found(source: Path, config: StageConfig) -> InitialWeights:

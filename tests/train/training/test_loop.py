@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from callbacks import after, never, quiet
 
 from common.errors import UserError
 from train.configuration.stage_config import LogConfig, StageConfig
@@ -19,19 +20,6 @@ from train.training.metrics import Metrics, Status
 from train.training.step import init_training, learning_rate, stage_inputs, update_ema
 
 TinyConfig = Callable[..., StageConfig]
-
-
-def quiet(_status: Status) -> None:
-    """Report nothing."""
-
-
-def never() -> bool:
-    return False
-
-
-def after(steps: int) -> Callable[[], bool]:
-    asked = iter(range(1, 1000))
-    return lambda: next(asked) >= steps
 
 
 def losses(run: Path) -> list[float | None]:

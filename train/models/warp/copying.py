@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.models.blocks import Head, conv3x3, group_norm, zero_init
+from train.models.condition import is_grey
 from train.models.warp.anchors import PARTS
 
 LAYER = 4
@@ -26,8 +27,6 @@ _COLOUR = 0.3
 """Difference of colour, of images in [-1, 1], whose misfit is half of the largest."""
 _FAINT = 0.1
 """Opacity below which a colour is not restored."""
-_GREY = 1.5 / 127.5
-"""Largest distance from 0, in any channel, of the grey around the garment in Ic."""
 
 
 class GarmentCopy(nn.Module):
@@ -57,7 +56,7 @@ class GarmentCopy(nn.Module):
         shift = self.coarse(F.silu(self.coarse_norm(coarse))).float()
         shift = F.interpolate(shift, size=grids.shape[-2:], mode="bilinear", align_corners=False)
         moved = grids + shift.view(len(shift), len(PARTS), 2, *shift.shape[2:])
-        opacity = (Ic.abs() > _GREY).any(dim=1, keepdim=True)
+        opacity = ~is_grey(Ic)
         source = torch.cat([Ic.float(), opacity.float()], dim=1)
         # Beyond Ic both colour and opacity are 0.
         points = moved.permute(0, 1, 3, 4, 2).unbind(1)

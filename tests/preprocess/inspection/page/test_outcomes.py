@@ -15,7 +15,7 @@ from common.errors import UserError
 from preprocess.cli.report import report_command
 from preprocess.inspection.page import write_report
 from preprocess.inspection.page.entry import Entry, ShardScan
-from preprocess.inspection.page.outcomes import MOST_EXAMPLES, groups, outcome_bar
+from preprocess.inspection.page.outcomes import MOST_EXAMPLES, groups, outcome_bar, reject_examples
 from preprocess.inspection.page.sheet import Card
 from preprocess.inspection.verification.shard_check import LeakageFacts
 from preprocess.sources import Files
@@ -74,7 +74,7 @@ def test_the_gravest_outcome_comes_first_and_examples_are_few() -> None:
     ]  # fmt: skip
     assert parts[-1].start + parts[-1].share == pytest.approx(1)
     cards = [(Card(entry, cast("Sample", None), "picture", ()), doubts[entry.key]) for entry in scan.entries]
-    found = groups([scan], doubts, cards, [("train", scan.rejects[0])], {"r": "of the reject"})
+    found = groups([scan], doubts, cards, reject_examples([("train", scan.rejects[0])]), {"r": "of the reject"})
     assert [(group.outcome, group.name, group.row.total) for group in found] == [
         ("rejected", "bad-image", 1), ("repaired", "turned-image", 1), ("noted", "loose-mask", 7),
         ("doubtful", "small person", 1),

@@ -65,7 +65,7 @@ def body() -> Tensor:
 
 @pytest.mark.parametrize("length", [0.3, 0.5, 0.7])
 def test_anchors_start_where_a_top_of_its_length_ends(length: float) -> None:
-    trunk, left, _ = Anchors(fitted=True)(body(), flat_top(length))
+    trunk, left, _ = Anchors(by_garment=True)(body(), flat_top(length))
     hem = trunk[0, PARTS[0].index(Keypoint.LEFT_HIP)]
     assert hem[1].item() == pytest.approx(0.2 + BREADTH * 0.4 * length / 0.4, abs=1e-4)
     assert hem[0].item() == pytest.approx(0.5 + SEAM * 0.12, abs=1e-4)
@@ -73,12 +73,12 @@ def test_anchors_start_where_a_top_of_its_length_ends(length: float) -> None:
 
 
 def test_a_short_sleeve_starts_on_the_upper_arm_and_a_long_one_at_the_joints() -> None:
-    short = Anchors(fitted=True)(body(), flat_top(0.5, sleeve=0.1))[1]
+    short = Anchors(by_garment=True)(body(), flat_top(0.5, sleeve=0.1))[1]
     elbow, shoulder = body()[0, Keypoint.LEFT_ELBOW], body()[0, Keypoint.LEFT_SHOULDER]
     assert shoulder[1] < short[0, 1, 1] < elbow[1]
     long = flat_top(0.5, sleeve=0.1)
     long[0, Keypoint.LEFT_WRIST] = torch.tensor([0.7, 0.5, 1.0])
-    assert torch.equal(Anchors(fitted=True)(body(), long)[1][..., :2], body()[:, PARTS[1], :2])
+    assert torch.equal(Anchors(by_garment=True)(body(), long)[1][..., :2], body()[:, PARTS[1], :2])
 
 
 def test_a_person_seen_from_the_back_wears_the_garment_mirrored() -> None:
@@ -87,7 +87,7 @@ def test_a_person_seen_from_the_back_wears_the_garment_mirrored() -> None:
     for one, other in pairs:
         turned_away[:, [one, other]] = turned_away[:, [other, one]]
     slot = PARTS[0].index(Keypoint.LEFT_HIP)
-    front, back = (Anchors(fitted=True)(person, flat_top(0.5))[0][0, slot] for person in (body(), turned_away))
+    front, back = (Anchors(by_garment=True)(person, flat_top(0.5))[0][0, slot] for person in (body(), turned_away))
     assert front[0].item() == pytest.approx(1 - back[0].item(), abs=1e-5)
     assert front[1].item() == pytest.approx(back[1].item(), abs=1e-5)
 
@@ -101,7 +101,7 @@ def test_anchors_of_older_networks_start_at_the_joints() -> None:
 def test_anchors_of_trousers_start_at_the_joints() -> None:
     Jp, Jg = pose(), pose(1)
     Jg[:, [Keypoint.LEFT_SHOULDER, Keypoint.RIGHT_SHOULDER], 2] = 0
-    for points, part in zip(Anchors(fitted=True)(Jp, Jg), PARTS, strict=True):
+    for points, part in zip(Anchors(by_garment=True)(Jp, Jg), PARTS, strict=True):
         assert torch.equal(points, Jp[:, part])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from callbacks import never
 
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
@@ -20,10 +21,6 @@ from train.training.validation.loss import fixed_samples, fixed_times, validate
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
-
-
-def never() -> bool:
-    return False
 
 
 def trained(config: StageConfig, held_out: ShardFolder) -> Training:
