@@ -22,7 +22,7 @@ from PIL import Image
 
 PINS = Path(__file__).with_name("pins.json")
 STAGES = ("base", "sr256", "sr1024")
-_ALONE = {"base": [], "sr256": ["--set", "diffusion.own_low_res=0"], "sr1024": []}
+_ALONE = {"base": [], "sr256": ["--set", "diffusion.own_low_res=0", "--set", "grow=false"], "sr1024": []}
 """Settings with which a stage is trained without the one before it."""
 _QUICK = ["--set", "data.batch=2", "--set", "validation.every=0", "--set", "data.threads=1"]
 

@@ -25,7 +25,7 @@ _TRYON = [
 ]  # fmt: skip
 _OF_STAGE = {
     "base": _TRYON,
-    "sr256": [*_TRYON, "model.attention_levels=[32]"],
+    "sr256": [*_TRYON, "grow=false"],
     "sr1024": ["model.channels=[8,16]", "model.blocks=[1,1]", "model.emb_dim=16"],
 }
 _ALL = ["optim.warmup=0", "optim.lr=1e-3", "optim.decay=constant", "data.batch=4", "data.threads=2", "steps=8"]

@@ -39,7 +39,7 @@ TINY_TRYON = [
 
 TINY_STAGES = {
     "base": [*TINY, *TINY_TRYON],
-    "sr256": [*TINY, *TINY_TRYON, "model.attention_levels=[32]", "diffusion.own_low_res=0"],
+    "sr256": [*TINY, *TINY_TRYON, "diffusion.own_low_res=0", "grow=false"],
     "sr1024": [*TINY, "model.channels=[8,16]", "model.blocks=[1,1]", "model.emb_dim=16"],
 }
 """Settings that make each stage of the nano preset tiny."""

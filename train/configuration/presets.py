@@ -46,8 +46,8 @@ _RECIPE: dict[str, Any] = {
 _PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0}
 _RECIPE_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {"diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, **_PAINTS}},
-    "sr256": {"diffusion": {"residual_std": 0.1, "own_low_res": 0.5, **_PAINTS}},
-    "sr1024": {"diffusion": {"residual_std": 0.1}},
+    "sr256": {"grow": True, "diffusion": {"residual_std": 0.1, "own_low_res": 1.0, **_PAINTS}},
+    "sr1024": {"diffusion": {"residual_std": 0.1}, "sampling": {"copy_detail": True}},
 }
 
 _NANO: dict[str, Any] = {
@@ -56,9 +56,9 @@ _NANO: dict[str, Any] = {
     "validation": {"every": 200},
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
-    "base": {"steps": 600, "data": {"batch": 8}},
-    "sr256": {"steps": 150, "data": {"batch": 8}},
-    "sr1024": {"steps": 200, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
+    "base": {"steps": 600, "data": {"batch": 8}, "sampling": {"steps": 1}},
+    "sr256": {"steps": 60, "data": {"batch": 8}, "optim": {"lr": 3e-4, "warmup": 10}, "sampling": {"steps": 1}},
+    "sr1024": {"steps": 120, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
 }
 
 # About a day on a 24 GB card of 2024, a week on a T4 (docs/measurements/scaling.md).
@@ -79,7 +79,11 @@ _LARGE: dict[str, Any] = {
     "checkpoint": {"every": 2000},
 }
 # Beside the second stage the first would take 4.5 GB of a card, which `trainer plan` does not count.
-_LARGE_STAGES: dict[Stage, dict[str, Any]] = {"base": {}, "sr256": {"diffusion": {"own_low_res": 0.0}}, "sr1024": {}}
+_LARGE_STAGES: dict[Stage, dict[str, Any]] = {
+    "base": {},
+    "sr256": {"grow": False, "diffusion": {"own_low_res": 0.0}},
+    "sr1024": {},
+}
 
 
 def preset_values(preset: Preset, stage: Stage) -> dict[str, Any]:

@@ -122,6 +122,8 @@ class StageConfig(ConfigSection):
     """Compile the network with torch.compile: faster training steps, after minutes of compilation."""
     ema: float = Field(0.9999, ge=0, lt=1)
     """Decay of the EMA weights, an exponential moving average; after n steps it is min(ema, (1 + n) / (10 + n))."""
+    grow: bool = Field(False, exclude_if=lambda value: not value)
+    """For the second stage: whether a new run starts from the trained first stage's weights (`train.models.growth`)."""
     model: ModelConfig
     """Architecture of the network."""
     data: DataConfig = DataConfig()
@@ -159,11 +161,6 @@ class StageConfig(ConfigSection):
             )
         if self.diffusion.warp_loss and not copies:
             raise ValueError(f"diffusion.warp_loss={self.diffusion.warp_loss:g} is for model.copies=true, 0 would fit")
-        if self.diffusion.own_low_res and not (self.low_res and self.is_try_on):
-            raise ValueError(
-                f"diffusion.own_low_res={self.diffusion.own_low_res:g} with stage={self.stage}: it is for sr256 alone, "
-                "0 would fit"
-            )
         if self.low_res:
             check_divisible("size", self.size, self.low_res, f"low_res={self.low_res}")
             check_divisible("crop", self.crop or self.size, self.scale, f"size={self.size}, low_res={self.low_res}")
@@ -174,6 +171,19 @@ class StageConfig(ConfigSection):
             levels = f"{len(self.model.channels)} levels"
             check_divisible("size", self.size, self.model.stride, levels)
             check_divisible("crop", self.crop or self.size, self.model.stride, levels)
+        return self
+
+    @model_validator(mode="after")
+    def _previous_stage_fits(self) -> Self:
+        if self.low_res and self.is_try_on:
+            return self
+        if self.diffusion.own_low_res:
+            raise ValueError(
+                f"diffusion.own_low_res={self.diffusion.own_low_res:g} with stage={self.stage}: it is for sr256 alone, "
+                "0 would fit"
+            )
+        if self.grow:
+            raise ValueError(f"grow=true with stage={self.stage}: it is for sr256 alone, false would fit")
         return self
 
     @model_validator(mode="after")

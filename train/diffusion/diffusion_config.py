@@ -82,5 +82,8 @@ class SamplingConfig(ConfigSection):
     """Weight w of classifier-free guidance (paper: 2 in all stages); 1 turns it off."""
     threshold: Threshold = "static"
     """How x̂0 is brought back to [-1, 1]: none, static (clipping) or dynamic (Imagen's dynamic thresholding)."""
+    copy_detail: bool = Field(False, exclude_if=lambda value: not value)
+    """For the third stage, if the second one copies: show the detail of Ic where that stage copied it, and Ia where it
+    shows the person (`train.inference.detail`)."""
     low_res_noise: float = Field(0.1, ge=0, le=1)
     """Noise level t_na in [0, 1] added to the low-resolution input when sampling; Ia and Ic stay clean."""

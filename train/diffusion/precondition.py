@@ -16,7 +16,7 @@ papers do not do this; a small network trained for minutes needs it (docs/measur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,23 @@ from train.diffusion.diffusion_config import DiffusionConfig
 from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser, is_grey
 from train.models.warp.copying import split_copied
+
+
+class _Terms(NamedTuple):
+    """The symbols above, for a batch."""
+
+    alpha: Tensor
+    sigma: Tensor
+    centre: Tensor
+    """μ"""
+    shown: Tensor | None
+    """Where Ia shows the person, if s differs there."""
+    std: Tensor
+    """s"""
+    spread: Tensor
+    """D"""
+    residual: Tensor
+    """z'"""
 
 
 @dataclass(frozen=True)
@@ -46,23 +63,31 @@ class Preconditioned:
 
         For a network that copies, the copied pixels replace the centre, and its layers follow the image's channels.
         """
+        at = self._terms(z_t, t, condition)
+        output = self.network(at.residual / at.spread.sqrt(), t, condition).float()
+        copied = split_copied(output)
+        if copied is not None:
+            shown = _shown(condition) if at.shown is None else at.shown
+            image, weight = (each.masked_fill(shown, 0.0) for each in (copied.image, copied.weight))
+            known = (1.0 - weight) * at.centre + image
+            return torch.cat([known + at.std * copied.painted, copied.layers], dim=1)
+        if self.prediction == "x":
+            return at.centre + at.std * output
+        kept = at.alpha * at.sigma * (1.0 - at.std.square()) / at.spread
+        return kept * at.residual - at.sigma * at.centre + at.std / at.spread.sqrt() * output
+
+    def network_input(self, z_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Return z' / √D, what the network gets in place of z_t."""
+        at = self._terms(z_t, t, condition)
+        return at.residual / at.spread.sqrt()
+
+    def _terms(self, z_t: Tensor, t: Tensor, condition: Condition) -> _Terms:
         alpha, sigma = (expand_like(value, z_t) for value in self.schedule.alpha_sigma(t))
         centre = known_image(condition)
         shown = None if self.shown_std is None else _shown(condition)
         std = self._std(shown, centre.device)
         spread = (std * alpha).square() + sigma.square()
-        residual = z_t - alpha * centre
-        output = self.network(residual / spread.sqrt(), t, condition).float()
-        copied = split_copied(output)
-        if copied is not None:
-            shown = _shown(condition) if shown is None else shown
-            image, weight = (each.masked_fill(shown, 0.0) for each in (copied.image, copied.weight))
-            known = (1.0 - weight) * centre + image
-            return torch.cat([known + std * copied.painted, copied.layers], dim=1)
-        if self.prediction == "x":
-            return centre + std * output
-        kept = alpha * sigma * (1.0 - std.square()) / spread
-        return kept * residual - sigma * centre + std / spread.sqrt() * output
+        return _Terms(alpha, sigma, centre, shown, std, spread, z_t - alpha * centre)
 
     def _std(self, shown: Tensor | None, device: torch.device) -> Tensor:
         """Return s at each pixel (B, 1, H, W), or as a scalar."""

@@ -25,6 +25,7 @@ from train.diffusion.schedule import make_schedule
 from train.hardware.cards import has_bf16, prepare
 from train.hardware.precision import Precision, autocast
 from train.models import GarmentReuse, ParallelUNet, build_model
+from train.models.condition import Condition
 from train.runs.run_folder import CONFIG, RunFolder
 
 Weights = Literal["ema", "model"]
@@ -92,11 +93,11 @@ def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> 
 
 
 def load_previous(runs: Path, config: StageConfig, device: torch.device) -> TrainedStage | None:
-    """Load the trained stage before this one if ``own_low_res`` needs it; None if not.
+    """Load the trained stage before this one if ``own_low_res`` or ``grow`` needs it; None if not.
 
     Raise UserError if it has no checkpoint or another size.
     """
-    if not config.diffusion.own_low_res:
+    if not (config.diffusion.own_low_res or config.grow):
         return None
     name = STAGES[STAGES.index(config.stage) - 1]
     run = RunFolder(runs / name)
@@ -104,8 +105,8 @@ def load_previous(runs: Path, config: StageConfig, device: torch.device) -> Trai
     if before is None or run.checkpoints.last_good() is None or before.size != config.low_res:
         raise UserError(
             f"--runs {runs}: {config.stage} learns from images of {name} at {config.low_res}² "
-            f"(diffusion.own_low_res={config.diffusion.own_low_res:g}), which is not trained there; "
-            f"train {name} first, or --set diffusion.own_low_res=0"
+            f"(diffusion.own_low_res={config.diffusion.own_low_res:g}, grow={str(config.grow).lower()}), which is not "
+            f"trained there; train {name} first, or --set diffusion.own_low_res=0 --set grow=false"
         )
     return _load_stage(run, before, device, "ema")
 
@@ -130,18 +131,7 @@ def sample_stage(
     sampling = overrides.applied_to(config.sampling)
     noise = SampleNoise(seed, config.stage, positions)
     device = inputs.images[0].device
-    levels = [0.0] * len(inputs.images)
-    if inputs.low_res is not None:
-        levels[-1] = sampling.low_res_noise
-    condition = build_condition(
-        inputs,
-        (size, size),
-        t_na=torch.tensor([levels] * len(positions), device=device),
-        noise=tuple(
-            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if level else None
-            for which, (image, level) in enumerate(zip(inputs.images, levels, strict=True))
-        ),
-    )
+    condition = sampling_condition(inputs, size, sampling.low_res_noise, noise)
     schedule = make_schedule(config.diffusion.schedule)
     denoise = guided_denoiser(
         make_denoiser(_sampling_model(stage.model), config.diffusion, schedule),
@@ -167,6 +157,23 @@ def sample_stage(
             on_step,
         )
     return images.clamp(-1.0, 1.0)
+
+
+def sampling_condition(inputs: TryOnInputs, size: int, low_res_noise: float, noise: SampleNoise) -> Condition:
+    """Return the condition of a batch's samples: all inputs clean but low_res, to which noise is added."""
+    levels = [0.0] * len(inputs.images)
+    if inputs.low_res is not None:
+        levels[-1] = low_res_noise
+    device = inputs.images[0].device
+    return build_condition(
+        inputs,
+        (size, size),
+        t_na=torch.tensor([levels] * len(inputs.images[0]), device=device),
+        noise=tuple(
+            noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if level else None
+            for which, (image, level) in enumerate(zip(inputs.images, levels, strict=True))
+        ),
+    )
 
 
 def sample_cascade(

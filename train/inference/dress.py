@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from train.diffusion.conditioning import TryOnInputs, from_uint8, to_uint8
 from train.diffusion.photo import grey_outside
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage, cascade_steps, sample_cascade, shifted_steps
+from train.inference.detail import copies_detail, with_detail
 
 _BATCH, _PIXELS = 8, 1 << 20
 """Maximum images and pixels per batch on a GPU: one image of 1024² (docs/measurements/sampling.md)."""
@@ -79,6 +80,11 @@ def dress(
         inputs = [inputs_of(stage, some, device) for stage in stages]
         counted = shifted_steps(on_step, steps * (start // batch), total)
         results = sample_cascade(stages, inputs, seed, [outfit.noise_key for outfit in some], overrides, counted)
+        if len(stages) > 1 and copies_detail(stages[-2], stages[-1]):
+            own = replace(inputs[-2], low_res=results[-3] if len(results) > 2 else None)
+            fine = try_on_inputs(some, stages[-1].config.size, device)
+            keys = [outfit.noise_key for outfit in some]
+            results[-1] = with_detail(results[-1], stages[-2], own, results[-2], fine, seed, keys, overrides)
         by_stage = [to_uint8(result).permute(0, 2, 3, 1).contiguous().cpu().numpy() for result in results]
         pictures += [list(row) for row in zip(*by_stage, strict=True)]
     return pictures
@@ -97,10 +103,14 @@ def largest_batch(stages: Sequence[TrainedStage]) -> int:
 
 def inputs_of(stage: TrainedStage, outfits: Sequence[Outfit], device: torch.device) -> TryOnInputs:
     """Return (Ia, Ic, Jp, Jg) of the outfits at the stage's size, for the third stage only the photographs' boxes."""
-    photo = torch.tensor([outfit.photo for outfit in outfits], device=device)
     if not stage.config.is_try_on:
-        return TryOnInputs(photo=photo)
-    size = stage.config.size
+        return TryOnInputs(photo=torch.tensor([outfit.photo for outfit in outfits], device=device))
+    return try_on_inputs(outfits, stage.config.size, device)
+
+
+def try_on_inputs(outfits: Sequence[Outfit], size: int, device: torch.device) -> TryOnInputs:
+    """Return (Ia, Ic, Jp, Jg) of the outfits at ``size``, and the photographs' boxes."""
+    photo = torch.tensor([outfit.photo for outfit in outfits], device=device)
 
     def images(scaled: list[Pixels]) -> Tensor:
         return from_uint8(to_tensor(scaled)).to(device)

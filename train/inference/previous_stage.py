@@ -14,13 +14,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from common.errors import UserError
+from train.configuration.stage_config import StageConfig
 from train.diffusion.conditioning import TryOnInputs, downsample
 from train.diffusion.photo import GREY, to_paint
 from train.diffusion.randomness import SampleNoise
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
+from train.models.growth import can_grow, grown
+from train.models.model_config import ParallelUNetConfig
 
 _MAX_STEPS = 2
 """Maximum number of sampling steps: an image is needed for every training sample."""
+
+
+def grown_weights(previous: TrainedStage, config: StageConfig) -> dict[str, Tensor]:
+    """Return the weights of the previous stage, grown to the network of ``config``.
+
+    Raise UserError if the networks' configurations do not allow it.
+    """
+    before, after = previous.config.model, config.model
+    if not (
+        isinstance(before, ParallelUNetConfig) and isinstance(after, ParallelUNetConfig) and can_grow(before, after)
+    ):
+        raise UserError(
+            f"{config.stage}: grow=true, but its model differs from that of {previous.config.stage} in more than "
+            "image_size, patch (both larger by one factor) and low_res_channels; use a preset's models, or "
+            "--set grow=false"
+        )
+    return grown(previous.model.state_dict(), before, after)
 
 
 @dataclass(frozen=True)

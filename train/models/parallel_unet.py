@@ -170,6 +170,27 @@ class ParallelUNet(nn.Module):
         ValueError if the condition lacks an input of this stage or has one that would be ignored, or for wrong
         shapes.
         """
+        features, warped = self._decoded(z_t, t, condition, garment)
+        painted = F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
+        if self.copy is None:
+            return painted
+        return torch.cat([painted.float(), self._copied(features, condition, condition.Ic, warped)], dim=1)
+
+    def copied(self, z_t: Tensor, t: Tensor, condition: Condition, Ic: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` copies, from an Ic of a larger size (B, 3, h, w): image (B, 3, h, w) and its weight.
+
+        For networks that copy; see `train.models.warp.copying.Copied`.
+        """
+        features, _ = self._decoded(z_t, t, condition, None)
+        assert condition.Jp is not None, "`_decoded` needs it"
+        assert condition.Jg is not None, "`_decoded` needs it"
+        output = self._copied(features, condition, Ic, self._warped(Ic, condition.Jp, condition.Jg))
+        return output[:, :3], output[:, 3:4]
+
+    def _decoded(
+        self, z_t: Tensor, t: Tensor, condition: Condition, garment: Features | None
+    ) -> tuple[Features, list[Tensor]]:
+        """Return the features of the person-UNet, and the parts of the warped garment that were its inputs."""
         t_na, Ia, Ic, Jp, Jg, low_res = condition
         if Ia is None or Ic is None or Jp is None or Jg is None:
             raise ValueError("a Parallel-UNet needs Ia, Ic, Jp and Jg in its condition")
@@ -185,14 +206,18 @@ class ParallelUNet(nn.Module):
         if garment is None and self.garment is not None:
             patches = F.pixel_unshuffle(Ic, self.config.patch)
             garment = self.garment(patches, emb) if self.config.garment_film == "t" else self.encode_garment(condition)
-        features = self.person(inputs, emb, poses, garment)
-        painted = F.pixel_shuffle(self.head(features.up[-1]), self.config.patch)
-        if self.copy is None:
-            return painted
+        features: Features = self.person(inputs, emb, poses, garment)
+        return features, warped
+
+    def _copied(self, features: Features, condition: Condition, Ic: Tensor | None, warped: list[Tensor]) -> Tensor:
+        """Return what is copied from Ic, of any size, with its warps of that size."""
+        Jp, Jg = condition.Jp, condition.Jg
+        assert self.copy is not None, "only networks that copy get here"
+        assert Ic is not None and Jp is not None and Jg is not None, "`_decoded` needs them"  # noqa: PT018
         grids = torch.stack([maps[:, 3:] for maps in warped], dim=1)
         known = torch.stack([has_warp(keypoints_at(Jp, part), keypoints_at(Jg, part)) for part in PARTS], dim=1)
-        copied = self.copy(features.up[-1], features.up[-2], Ic, grids, known)
-        return torch.cat([painted.float(), copied], dim=1)
+        copied: Tensor = self.copy(features.up[-1], features.up[-2], Ic, grids, known)
+        return copied
 
     def _warped(self, Ic: Tensor, Jp: Tensor, Jg: Tensor) -> list[Tensor]:
         """Return Ic warped to the person by each of PARTS, (B, WARP_MAPS, H, W); empty without ``warp``."""

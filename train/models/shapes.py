@@ -30,6 +30,39 @@ def efficient_unet_config(name: str) -> EfficientUNetConfig:
     return EfficientUNetConfig(channels=(width, 2 * width, 4 * width, 8 * width), blocks=depths, emb_dim=4 * width)
 
 
+_SMALL = ParallelUNetConfig(
+    image_size=64,
+    channels=(64, 128, 256),
+    person_down=(2, 3, 4),
+    garment_down=(2, 3, 4),
+    garment_up=(4, 3),
+    attention_levels=(32, 16),
+    film_dim=256,
+    pose_dim=256,
+    **_GEOMETRY,
+)
+_NANO = ParallelUNetConfig(
+    image_size=64,
+    patch=2,
+    channels=(48, 64, 96),
+    person_down=(1, 1, 1),
+    garment_down=(1, 1, 1),
+    garment_up=(1, 1),
+    attention_levels=(16, 8),
+    head_dim=32,
+    film_dim=128,
+    pose_dim=96,
+    garment="concatenation",
+    **_GEOMETRY,
+)
+
+
+def _grown_from(base: ParallelUNetConfig, factor: int) -> ParallelUNetConfig:
+    """Return the shape of a second stage that starts from the first one's weights (`train.models.growth`)."""
+    larger = {"image_size": factor * base.image_size, "patch": factor * base.patch, "low_res_channels": 3}
+    return base.model_copy(update=larger)
+
+
 PRESETS: dict[str, dict[str, ModelConfig]] = {
     "paper": {
         "base": ParallelUNetConfig(
@@ -56,61 +89,13 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
         "sr1024": efficient_unet_config("efficientunet-b4"),
     },
     "small": {
-        "base": ParallelUNetConfig(
-            image_size=64,
-            channels=(64, 128, 256),
-            person_down=(2, 3, 4),
-            garment_down=(2, 3, 4),
-            garment_up=(4, 3),
-            attention_levels=(32, 16),
-            film_dim=256,
-            pose_dim=256,
-            **_GEOMETRY,
-        ),
-        "sr256": ParallelUNetConfig(
-            image_size=128,
-            channels=(32, 64, 128, 256),
-            person_down=(2, 2, 3, 4),
-            garment_down=(2, 2, 3, 4),
-            garment_up=(4,),
-            attention_levels=(16,),
-            film_dim=256,
-            pose_dim=256,
-            low_res_channels=3,
-            **_GEOMETRY,
-        ),
+        "base": _SMALL,
+        "sr256": _grown_from(_SMALL, 2),
         "sr1024": efficient_unet_config("efficientunet-b0"),
     },
     "nano": {
-        "base": ParallelUNetConfig(
-            image_size=64,
-            patch=2,
-            channels=(48, 64, 96),
-            person_down=(1, 1, 1),
-            garment_down=(1, 1, 1),
-            garment_up=(1, 1),
-            attention_levels=(16, 8),
-            head_dim=32,
-            film_dim=128,
-            pose_dim=96,
-            garment="concatenation",
-            **_GEOMETRY,
-        ),
-        "sr256": ParallelUNetConfig(
-            image_size=128,
-            patch=2,
-            channels=(32, 48, 64),
-            person_down=(1, 1, 1),
-            garment_down=(1, 1, 1),
-            garment_up=(1,),
-            attention_levels=(16,),
-            head_dim=16,
-            film_dim=128,
-            pose_dim=64,
-            low_res_channels=3,
-            garment="concatenation",
-            **_GEOMETRY,
-        ),
+        "base": _NANO,
+        "sr256": _grown_from(_NANO, 2),
         "sr1024": EfficientUNetConfig(channels=(16, 32, 64), blocks=(1, 2, 2), emb_dim=64),
     },
 }

@@ -13,7 +13,7 @@ from train.hardware.cards import peak_tflops
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.cascade import TrainedStage
 from train.inference.initial_weights import InitialWeights
-from train.inference.previous_stage import PreviousStage
+from train.inference.previous_stage import PreviousStage, grown_weights
 from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
 from train.training.checkpoint import restore, save_checkpoint, take_weights
@@ -56,8 +56,8 @@ def fit_stage(
     Diverged after ``optim.max_skipped`` consecutive non-finite steps, and UserError if the device's memory
     runs out; with ``adapt``, which is called with a line about it, the micro-batch is halved in the first steps
     instead. A run without a checkpoint starts from ``init``; one with a checkpoint is refused if it started from other
-    weights. ``previous`` is the trained previous stage, for a configuration with ``own_low_res``. ``profile`` steps are
-    written to the run folder as a trace.
+    weights. ``previous`` is the trained previous stage, for a configuration with ``own_low_res`` or ``grow``.
+    ``profile`` steps are written to the run folder as a trace.
 
     The processes of ``world`` share every step. They write one run folder, from which any number of processes can
     resume: rank 0 writes, and what stops one process stops all. Raise UserError if another process trains in the
@@ -145,9 +145,13 @@ def _begin(
 ) -> tuple[Training, Stepper]:
     """Resume from the run's last checkpoint; without one, take the initial weights, which each process reads."""
     training = init_training(config, world.device, world)
-    if not restore(run, training, world) and init is not None:
-        take_weights(training, world.agree(init.load))
-    before = None if previous is None else PreviousStage(previous, config.diffusion.own_low_res, config.seed)
+    if not restore(run, training, world):
+        if init is not None:
+            take_weights(training, world.agree(init.load))
+        elif config.grow and previous is not None:
+            take_weights(training, grown_weights(previous, config))
+    own = config.diffusion.own_low_res
+    before = PreviousStage(previous, own, config.seed) if previous is not None and own else None
     return training, Stepper(config, make_schedule(config.diffusion.schedule), world.device, world, before)
 
 

@@ -147,6 +147,7 @@ def test_adam_has_no_weight_decay() -> None:
         (["model.copies=false"], "warp_loss=1 is for model.copies=true, 0 would fit"),
         (["model.warp=false"], "copies=true with warp=False"),
         (["diffusion.own_low_res=0.5"], "own_low_res=0.5 with stage=base"),
+        (["grow=true"], "grow=true with stage=base: it is for sr256 alone"),
     ],
 )
 def test_what_copying_needs_is_said(settings: list[str], message: str) -> None:

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from callbacks import never, quiet
 from torch import Tensor
 
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
+from train.data import ShardFolder
 from train.diffusion.conditioning import TryOnInputs
 from train.inference.cascade import Overrides, TrainedStage, load_cascade, load_previous, sample_stage
-from train.inference.previous_stage import PreviousStage
+from train.inference.previous_stage import PreviousStage, grown_weights
+from train.runs.run_folder import RunFolder
+from train.training.loop import fit_stage
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -89,3 +93,23 @@ def test_the_previous_stage_is_loaded_from_its_run(trained: Path, tiny: TinyConf
     found = load_previous(trained, tiny("sr256", "diffusion.own_low_res=0.5"), CPU)
     assert found is not None
     assert found.config.stage == "base"
+
+
+def test_a_new_run_starts_from_the_previous_stages_weights(
+    trained: Path, shards: Path, tiny: TinyConfig, tmp_path: Path
+) -> None:
+    config = tiny("sr256", "grow=true", "steps=1", "optim.lr=1e-9")
+    base = load_previous(trained, config, CPU)
+    assert base is not None
+    assert fit_stage(config, ShardFolder(shards, "train"), tmp_path / "sr256", quiet, never, previous=base)
+    weights, _ = RunFolder(tmp_path / "sr256").checkpoints.load_weights("model")
+    for name, weight in grown_weights(base, config).items():
+        assert torch.allclose(weights[name], weight, atol=1e-6), name
+
+
+def test_another_network_than_the_previous_stages_is_refused(trained: Path, tiny: TinyConfig) -> None:
+    config = tiny("sr256", "grow=true", "model.film_dim=32")
+    base = load_previous(trained, config, CPU)
+    assert base is not None
+    with pytest.raises(UserError, match=r"sr256: grow=true, but its model differs from that of base"):
+        grown_weights(base, config)

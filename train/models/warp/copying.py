@@ -52,6 +52,7 @@ class GarmentCopy(nn.Module):
 
         ``fine`` and ``coarse`` are features of the decoder's last two levels, Ic is (B, 3, H, W), ``grids``
         (B, parts, 2, H, W) the source points in [-1, 1] of each part's warp, ``known`` (B, parts) whether it exists.
+        H and W may be larger than the decoder's features times the patch.
         """
         shift = self.coarse(F.silu(self.coarse_norm(coarse))).float()
         shift = F.interpolate(shift, size=grids.shape[-2:], mode="bilinear", align_corners=False)
@@ -66,6 +67,8 @@ class GarmentCopy(nn.Module):
         )
         # The last of the weights, which add up to 1, is that of painting.
         weights = F.pixel_shuffle(self.weights(fine), self.patch).float().softmax(dim=1)[:, :-1]
+        if weights.shape[2:] != Ic.shape[2:]:
+            weights = F.interpolate(weights, size=Ic.shape[2:], mode="bilinear", align_corners=False)
         weights = weights * known[:, :, None, None]
         copied = (weights[:, :, None] * layers[:, :, :3]).sum(1)
         return torch.cat([copied, weights.sum(1, keepdim=True), layers.flatten(1, 2)], dim=1)
