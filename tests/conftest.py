@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from configurations import CONFIGURATION
+from forked_programs import ForkedPrograms
 from shared_folders import OncePerRun, once_per_run
 
 from schemas import Configuration
@@ -57,6 +58,14 @@ def collected_files(pytestconfig: pytest.Config) -> set[Path]:
 def _once_per_run(tmp_path_factory: pytest.TempPathFactory) -> OncePerRun:
     """Make a folder once for all workers: (name, what fills it) → the folder, which tests read or copy."""
     return once_per_run(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Iterator[ForkedPrograms]:
+    """Run a program in a process of its own that has imported torch: `run` takes the words after `python -m`."""
+    forked = ForkedPrograms()
+    yield forked
+    forked.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forked_programs import ForkedPrograms
 from PIL import Image
 
 PINS = Path(__file__).with_name("pins.json")
@@ -37,20 +35,16 @@ def this_machine() -> dict[str, str]:
     return {"processor": f"{platform.machine()} {processor}", **packages}
 
 
-def run(program: str, *words: str | Path) -> None:
-    """Run `python -m program` on one thread."""
-    root = Path(__file__).parents[1]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-m", program, *map(str, words)], env=environment, capture_output=True, text=True, check=False
-    )
+def run(programs: ForkedPrograms, *words: str | Path) -> None:
+    """Run `python -m WORDS` on one thread."""
+    done = programs.run(*words)
     assert done.returncode == 0, done.stderr
 
 
-def drawn_shards(folder: Path) -> Path:
+def drawn_shards(programs: ForkedPrograms, folder: Path) -> Path:
     """Draw six looks and build their shards."""
-    run("preprocess", "sample-data", "--out", folder / "aihub", "--looks", "6", "--seed", "3")
-    run("preprocess", "build-shards", "--src", folder / "aihub", "--out", folder / "shards", "--workers", "1")
+    run(programs, "preprocess", "sample-data", "--out", folder / "aihub", "--looks", "6", "--seed", "3")
+    run(programs, "preprocess", "build-shards", "--src", folder / "aihub", "--out", folder / "shards", "--workers", "1")
     return folder / "shards"
 
 
@@ -60,19 +54,19 @@ def hashes(shards: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def losses(shards: Path, runs: Path, stage: str) -> list[float]:
+def losses(programs: ForkedPrograms, shards: Path, runs: Path, stage: str) -> list[float]:
     """Return the losses of ten steps of one stage of the nano preset."""
-    run("train", "fit", "--shards", shards, "--runs", runs, "--stage", stage, "--steps", "10", *_QUICK, *_ALONE[stage])
+    run(programs, "train", "fit", "--shards", shards, "--runs", runs, "--stage", stage, "--steps", "10", *_QUICK, *_ALONE[stage])
     lines = (runs / stage / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["loss"] for line in lines]
 
 
-def sampled(shards: Path, folder: Path) -> dict[str, Any]:
+def sampled(programs: ForkedPrograms, shards: Path, folder: Path) -> dict[str, Any]:
     """Return a sampled image of a cascade that was trained for one step: its hash, and its means in 8 × 8 fields."""
-    run("train", "fit", "--shards", shards, "--runs", folder / "runs", "--steps", "1", *_QUICK)
+    run(programs, "train", "fit", "--shards", shards, "--runs", folder / "runs", "--steps", "1", *_QUICK)
     first, *_, last = keys_of(shards)
     pair = ["--split", "train", "--person", first, "--garment", last, "--steps", "2"]
-    run("train", "sample", "--runs", folder / "runs", "--shards", shards, "--out", folder / "samples", *pair)
+    run(programs, "train", "sample", "--runs", folder / "runs", "--shards", shards, "--out", folder / "samples", *pair)
     (file,) = (folder / "samples").glob("*__*.png")
     pixels = np.asarray(Image.open(file).convert("RGB"))
     fields = pixels.reshape(8, pixels.shape[0] // 8, 8, pixels.shape[1] // 8, 3).mean(axis=(1, 3, 4))
@@ -100,8 +94,8 @@ def to_the_bit(pins: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return drawn_shards(tmp_path_factory.mktemp("pinned"))
+def shards(programs: ForkedPrograms, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn_shards(programs, tmp_path_factory.mktemp("pinned"))
 
 
 def test_shards_are_the_same_bytes(pins: dict[str, Any], to_the_bit: bool, shards: Path) -> None:
@@ -112,14 +106,16 @@ def test_shards_are_the_same_bytes(pins: dict[str, Any], to_the_bit: bool, shard
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_ten_steps_lose_the_same(
-    stage: str, pins: dict[str, Any], to_the_bit: bool, shards: Path, tmp_path: Path
+    stage: str, programs: ForkedPrograms, pins: dict[str, Any], to_the_bit: bool, shards: Path, tmp_path: Path
 ) -> None:
-    found, wanted = losses(shards, tmp_path, stage), pins["losses"][stage]
+    found, wanted = losses(programs, shards, tmp_path, stage), pins["losses"][stage]
     assert found == (wanted if to_the_bit else pytest.approx(wanted, rel=5e-3))
 
 
-def test_a_sampled_image_is_the_same(pins: dict[str, Any], to_the_bit: bool, shards: Path, tmp_path: Path) -> None:
-    found, wanted = sampled(shards, tmp_path), pins["sampled"]
+def test_a_sampled_image_is_the_same(
+    programs: ForkedPrograms, pins: dict[str, Any], to_the_bit: bool, shards: Path, tmp_path: Path
+) -> None:
+    found, wanted = sampled(programs, shards, tmp_path), pins["sampled"]
     assert found["means"] == pytest.approx(wanted["means"], abs=0.001 if to_the_bit else 4)
     if to_the_bit:
         assert found["sha256"] == wanted["sha256"]
@@ -127,13 +123,15 @@ def test_a_sampled_image_is_the_same(pins: dict[str, Any], to_the_bit: bool, sha
 
 def write(folder: Path) -> None:
     """Measure all of it, and write it to pins.json."""
-    shards = drawn_shards(folder)
+    programs = ForkedPrograms()
+    shards = drawn_shards(programs, folder)
     measured = {
         "machine": this_machine(),
         "shards": hashes(shards),
-        "losses": {stage: losses(shards, folder / "runs", stage) for stage in STAGES},
-        "sampled": sampled(shards, folder / "sampled"),
+        "losses": {stage: losses(programs, shards, folder / "runs", stage) for stage in STAGES},
+        "sampled": sampled(programs, shards, folder / "sampled"),
     }
+    programs.close()
     PINS.write_text(json.dumps(measured, indent=1) + "\n")
 
 

@@ -1,13 +1,14 @@
 """The README's commands are run, and so is the code in shards/README.md."""
 
-import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from forked_programs import ForkedPrograms
 
 ROOT = Path(__file__).parents[1]
 SHORTER = {
@@ -16,6 +17,10 @@ SHORTER = {
     "sample": ["--pairs", "1", "--steps", "2"],
 }
 """What is added to a command so that it fits a test's time."""
+
+
+MODULES = {"prep": "preprocess", "trainer": "train"}
+"""The commands' modules."""
 
 
 def blocks(file: str, language: str) -> list[str]:
@@ -29,20 +34,27 @@ def commands(text: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(programs: ForkedPrograms, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the README's commands were run one after the other."""
     folder = tmp_path_factory.mktemp("newcomer")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     drawn = re.findall(r"`(prep sample-data --out aihub/)`", (ROOT / "README.md").read_text(encoding="utf-8"))
     sequence = [shlex.split(drawn[0]), *(c for block in blocks("README.md", "bash") for c in commands(block))]
     assert [command[1] for command in sequence] == ["sample-data", "build-shards", "fit", "sample"]
     for command in sequence:
-        done = subprocess.run(
-            [*command, *SHORTER.get(command[1], [])],
-            cwd=folder, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        name, *words = command
+        done = programs.run(MODULES[name], *words, *SHORTER.get(command[1], []), cwd=folder)
         assert done.returncode == 0, f"{shlex.join(command)}: {done.stderr}"
     return folder
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_command_on_the_path_is_the_module_that_the_other_tests_run(name: str, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / name), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    (script,) = entry_points(group="console_scripts", name=name)
+    assert script.value == f"{MODULES[name]}.__main__:main"
+    assert f"Usage: {name} " in done.stdout
 
 
 def test_the_commands_end_with_a_picture(folder: Path) -> None:
@@ -52,9 +64,9 @@ def test_the_commands_end_with_a_picture(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["webdataset", "index"])
-def test_the_code_that_reads_shards(folder: Path, number: int) -> None:
+def test_the_code_that_reads_shards(programs: ForkedPrograms, folder: Path, number: int) -> None:
     code = blocks("shards/README.md", "python")[number]
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    done = programs.run("-c", code, cwd=folder)
     assert done.returncode == 0, done.stderr
     if number == 0:
         assert "(256, 256, 3) (17, 3) upper" in done.stdout

@@ -10,7 +10,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
 
 from common.errors import UserError
 from train.configuration.stage_config import STAGES, StageConfig
@@ -23,6 +22,7 @@ from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, OnStep
 from train.diffusion.schedule import make_schedule
 from train.hardware.cards import has_bf16, prepare
+from train.hardware.fsdp import is_sharded
 from train.hardware.precision import Precision, autocast
 from train.models import GarmentReuse, ParallelUNet, build_model
 from train.models.condition import Condition
@@ -226,7 +226,7 @@ def sampling_precision(trained: Precision, device: torch.device) -> Precision:
 
 def _sampling_model(model: nn.Module) -> nn.Module:
     # FSDP gathers weights only inside the network's own forward pass, so garment features cannot be cached there.
-    if isinstance(model, ParallelUNet) and model.config.garment_film == "static" and not isinstance(model, FSDPModule):
+    if isinstance(model, ParallelUNet) and model.config.garment_film == "static" and not is_sharded(model):
         return GarmentReuse(model)
     return model
 

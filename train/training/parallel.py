@@ -7,14 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data.batches import share_of_batch
+from train.hardware.fsdp import is_shard
 from train.hardware.world import World
 from train.models.blocks import Checkpointed
 from train.training.state import Training
@@ -45,6 +43,9 @@ def shard(model: nn.Module, world: World, dtype: torch.dtype) -> None:
     Shards stay in float32. A block's weights are gathered in ``dtype``, which autocast would cast them to anyway, and
     its gradients are reduced in float32. Weights outside blocks, such as those of coordinates, are gathered in float32.
     """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
     mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(
         None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32, cast_forward_inputs=False
@@ -70,13 +71,15 @@ def accumulating(training: Training, last: bool) -> AbstractContextManager[None]
 
 def whole(tensor: Tensor) -> Tensor:
     """Return the full tensor, gathered if it is sharded; all processes must then call this."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if is_shard(tensor) else tensor
 
 
 def share(tensor: Tensor, like: Tensor | None) -> Tensor:
     """Return this process's shard of a full tensor, sharded as ``like``; the tensor itself if ``like`` is not."""
-    if not isinstance(like, DTensor):
+    if not is_shard(like):
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from in_process import Ended, run_here
 from PIL import Image
+from running_fits import wait_for_steps
 from safetensors.numpy import load_file
 
 from train.cli import main
@@ -54,14 +54,6 @@ def size(path: Path) -> tuple[int, int]:
 def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     with Image.open(path) as picture:
         return np.array(picture)
-
-
-def wait_for_steps(run: Path, steps: int, process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text().count("\n") >= steps:
-            return
-    raise AssertionError("the run ended or hung before it had made its steps")
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from running_fits import wait_for_steps
 from safetensors.numpy import load_file
 
 Settings = dict[str, list[str]]
@@ -62,15 +62,6 @@ def workers_of(agent: int) -> dict[int, int]:
             continue
         found |= {int(value[5:]): int(child) for value in environment if value.startswith(b"RANK=")}
     return found
-
-
-def wait_for_steps(runs: Path, steps: int, process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        path = runs / "base/metrics.jsonl"
-        if path.exists() and path.read_text().count("\n") >= steps:
-            return
-    raise AssertionError("the run ended or hung before it had made its steps")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +114,7 @@ def test_a_killed_process_is_restarted_and_resumes(
     assert run(sys.executable, *fit(shards, tmp_path / "one", tiny_settings, *PLAIN, steps=steps)).returncode == 0
     command = [*TWO, "--max-restarts", "1", *fit(shards, tmp_path / "two", tiny_settings, *PLAIN, steps=steps)]
     with subprocess.Popen(command, text=True, stderr=subprocess.PIPE) as process:
-        wait_for_steps(tmp_path / "two", 5, process)
+        wait_for_steps(tmp_path / "two" / "base", 5, process)
         killed = workers_of(process.pid)
         os.kill(killed[1], signal.SIGKILL)
         _, told = process.communicate(timeout=120)
@@ -139,7 +130,7 @@ def test_a_signal_to_torchrun_stops_all_processes_at_a_checkpoint(
     more = ("--parallel", "fsdp", "--set", "checkpoint.every=100000")
     command = [*TWO, *fit(shards, tmp_path, tiny_settings, *more, steps=100_000)]
     with subprocess.Popen(command, text=True, stderr=subprocess.PIPE) as process:
-        wait_for_steps(tmp_path, 4, process)
+        wait_for_steps(tmp_path / "base", 4, process)
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -200,7 +191,7 @@ def test_a_lost_machine_is_replaced(how: signal.Signals, shards: Path, tmp_path:
         port = free.getsockname()[1]
     arguments = fit(shards, tmp_path / "two", tiny_settings, *PLAIN, steps=steps)
     with node(port, True, *arguments) as first, node(port, False, *arguments) as lost:
-        wait_for_steps(tmp_path / "two", 5, first)
+        wait_for_steps(tmp_path / "two" / "base", 5, first)
         gone = [lost.pid, *workers_of(lost.pid).values()]
         try:
             for process in gone:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
+from train.hardware.fsdp import is_shard
 from train.training.state import Training
 
 
@@ -45,11 +45,11 @@ def ema_weights(training: Training) -> Iterator[nn.Module]:
 
 def _contents(parameter: nn.Parameter) -> Tensor:
     """Return what ``_set`` restores; of an FSDP shard a copy, since FSDP holds on to the shard's memory."""
-    return parameter.detach().clone() if isinstance(parameter, DTensor) else parameter.data
+    return parameter.detach().clone() if is_shard(parameter) else parameter.data
 
 
 def _set(parameter: nn.Parameter, value: Tensor) -> None:
-    if isinstance(parameter, DTensor):
+    if is_shard(parameter):
         parameter.detach().copy_(value)
     else:
         parameter.data = value
