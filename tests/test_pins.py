@@ -56,7 +56,21 @@ def hashes(shards: Path) -> dict[str, str]:
 
 def losses(programs: ForkedPrograms, shards: Path, runs: Path, stage: str) -> list[float]:
     """Return the losses of ten steps of one stage of the nano preset."""
-    run(programs, "train", "fit", "--shards", shards, "--runs", runs, "--stage", stage, "--steps", "10", *_QUICK, *_ALONE[stage])
+    run(
+        programs,
+        "train",
+        "fit",
+        "--shards",
+        shards,
+        "--runs",
+        runs,
+        "--stage",
+        stage,
+        "--steps",
+        "10",
+        *_QUICK,
+        *_ALONE[stage],
+    )
     lines = (runs / stage / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["loss"] for line in lines]
 

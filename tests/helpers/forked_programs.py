@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 _IMPORTED = ("train.cli", "train.cli.fit", "train.cli.sample", "torch._dynamo", "preprocess.cli.build_shards")
 """In this order: the command line sets what torch reads when it is imported."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_SET_BY_PREP = "OPENCV_IPP"
+"""A variable that prep's code may have set in the process of the tests; OpenCV warns a program of it."""
 
 
 class ForkedPrograms:
@@ -39,7 +41,7 @@ class ForkedPrograms:
             out, err = Path(folder, "out"), Path(folder, "err")
             request = {
                 "words": [str(word) for word in words], "cwd": str(cwd or Path.cwd()), "out": str(out), "err": str(err),
-                "environment": {**os.environ, **_ONE_THREAD, "PYTHONPATH": str(ROOT), **environment},
+                "environment": {**_environment(), **environment},
             }  # fmt: skip
             return Ended(self._ask(request), out.read_text("utf-8"), err.read_text("utf-8"))
 
@@ -53,12 +55,17 @@ class ForkedPrograms:
         if self._parent is None:
             self._parent = subprocess.Popen(
                 [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": str(ROOT)},
+                env=_environment(),
             )  # fmt: skip
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         print(json.dumps(request), file=self._parent.stdin, flush=True)
         return int(self._parent.stdout.readline())
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != _SET_BY_PREP}
+    return {**inherited, **_ONE_THREAD, "PYTHONPATH": str(ROOT)}
 
 
 def _serve() -> None:

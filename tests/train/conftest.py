@@ -66,7 +66,7 @@ def tiny_settings() -> dict[str, list[str]]:
 
 @pytest.fixture
 def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the search find footprints that are made up, in MiB: 10 for all weights, 1 a sample, half of it recomputed.
+    """Have the search and dry runs find made-up footprints, in MiB: 10 for all weights, 1 a sample, half recomputed.
 
     Tracing takes seconds; what it finds is tested in plan/test_trace.py.
     """
@@ -79,6 +79,7 @@ def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
         return Footprint(10 << 20, optimizer << 20, ema << 20, peak, 0, peak)
 
     monkeypatch.setattr("train.memory.search.trace", footprint)
+    monkeypatch.setattr("train.memory.rehearse.trace", footprint)
     monkeypatch.setattr("train.memory.search._resident", lambda config, world: 0)
     monkeypatch.setattr("train.memory.search._largest_block", lambda config: 1 << 20)
 

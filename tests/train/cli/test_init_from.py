@@ -60,6 +60,7 @@ def test_a_new_run_says_and_records_where_it_starts(fit: Fit, trained: Path, tmp
 NO_WARP = ("model.warp=false", "model.copies=false", "diffusion.warp_loss=0")
 
 
+@pytest.mark.usefixtures("made_up_traces")
 def test_a_dry_run_checks_the_source_and_writes_nothing(fit: Fit, trained: Path, tmp_path: Path) -> None:
     done = fit(
         trained,

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked_programs import ForkedPrograms
 from in_process import Ended, run_here
 from PIL import Image
 from running_fits import wait_for_steps
 from safetensors.numpy import load_file
 
 from train.cli import main
-from train.configuration.stage_config import STAGES
+from train.configuration.stage_config import STAGES, StageConfig
+from train.models import count_parameters
 
 Settings = dict[str, list[str]]
+TinyConfig = Callable[..., StageConfig]
 
 
 def command(*arguments: str) -> list[str]:
@@ -210,11 +213,12 @@ def test_untrained_stages_are_skipped(runs: Path, shards: Path, tmp_path: Path) 
     assert size(picture) == (64, 64)
 
 
-def test_plan_prints_one_object(tmp_path: Path) -> None:
-    done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--json", cwd=tmp_path)
+def test_plan_prints_one_object(tmp_path: Path, tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.cli.plan.preset_config", lambda preset, stage: tiny(stage))  # it is really traced
+    done = trainer("plan", "--preset", "nano", "--stage", "sr1024", "--batch", "16", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     stage = json.loads(done.stdout)["stages"]["sr1024"]
-    assert stage["parameters"] > 100_000
+    assert stage["parameters"] == count_parameters(tiny("sr1024").model)
     assert stage["peak_bytes"] > 4 * 4 * stage["parameters"]
     assert (stage["micro_batch"], stage["precision"]) == (16, "bf16")
 
@@ -226,6 +230,7 @@ def test_plan_exits_with_1_if_a_stage_does_not_fit(tmp_path: Path) -> None:
     assert "sr1024: does not fit 0.70 GiB" in done.stdout
 
 
+@pytest.mark.usefixtures("made_up_traces")  # real ones: tests/train/memory/test_rehearse.py
 def test_a_dry_run_reports_memory_and_time_and_writes_nothing(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:
@@ -336,9 +341,8 @@ def test_a_user_error_is_one_line_and_exit_code_2(runs: Path, shards: Path, tmp_
     assert said in done.stderr
 
 
-def test_a_user_error_in_a_subprocess_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    arguments = command("fit", "--shards", "nowhere")
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_a_user_error_in_a_subprocess_is_one_line_and_exit_code_2(tmp_path: Path, programs: ForkedPrograms) -> None:
+    done = programs.run("train", "fit", "--shards", "nowhere", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("trainer: ")
     assert done.stderr.count("\n") == 1

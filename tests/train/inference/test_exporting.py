@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from forked_programs import ForkedPrograms
 from PIL import Image
 
 from common.errors import UserError
@@ -38,7 +39,7 @@ def exported(stages: list[TrainedStage], shards: Path, tmp_path_factory: pytest.
 
 
 def test_the_model_cards_code_gives_the_sampled_image(
-    exported: Path, stages: list[TrainedStage], shards: Path, tmp_path: Path
+    exported: Path, stages: list[TrainedStage], shards: Path, tmp_path: Path, programs: ForkedPrograms
 ) -> None:  # fmt: skip
     data, pair = ShardFolder(shards, "val"), Pair(2, 1)
     sample_pairs(
@@ -47,11 +48,7 @@ def test_the_model_cards_code_gives_the_sampled_image(
     for position, member in ((2, AGNOSTIC), (1, GARMENT), (2, JP), (1, JG)):
         (exported.parent / member).write_bytes(data.read(position, member)[0])
     (code,) = re.findall(r"```python\n(.*?)```", (exported / CARD).read_text(encoding="utf-8"), flags=re.DOTALL)
-    code = f"import torch; torch.set_num_threads(1)\n{code}"
-    path = {"PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=exported.parent, env=path, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    done = programs.run("-c", code, cwd=exported.parent)
     assert (done.returncode, done.stderr) == (0, "")
     with (
         Image.open(exported.parent / "dressed.png") as dressed,

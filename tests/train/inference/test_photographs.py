@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked_programs import ForkedPrograms
+from in_process import Ended
 
 from train.inference.photographs import Labelled, TryOnRequest, put_labels, work_folder
 
+TryOn = Callable[..., Ended]
 
-def try_on(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "train", "try-on", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )  # fmt: skip
+
+@pytest.fixture
+def try_on(photos: Path, programs: ForkedPrograms) -> TryOn:
+    """Run `trainer try-on` beside the photographs: (arguments, variables of the environment)."""
+    return lambda *words, **environment: programs.run("train", "try-on", *words, cwd=photos, **environment)
 
 
 @pytest.fixture
@@ -39,26 +40,26 @@ def labelled(drawn: Path, subject: str, image: Path) -> Labelled:
     return Labelled(image, pose, parse)
 
 
-def test_two_photographs_give_an_image(photos: Path, trained: Path) -> None:
+def test_two_photographs_give_an_image(photos: Path, trained: Path, try_on: TryOn) -> None:
     arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--runs", str(trained))
-    done = try_on(photos, *arguments)
+    done = try_on(*arguments)
     assert done.returncode == 0, done.stderr
     pictures = sorted((photos / "try-on").glob("*.png"))
     assert [path.name for path in pictures] == ["sheet.png", next(p.name for p in pictures if "__" in p.name)]
     assert str(pictures[1].relative_to(photos)) in done.stdout
     before = pictures[1].read_bytes()
-    assert try_on(photos, *arguments).returncode == 0
+    assert try_on(*arguments).returncode == 0
     assert pictures[1].read_bytes() == before
 
 
-def test_preps_errors_are_passed_on(photos: Path, trained: Path) -> None:
+def test_preps_errors_are_passed_on(photos: Path, trained: Path, try_on: TryOn) -> None:
     """Another kind of garment has no labels by hand, so weights are needed, and there are none."""
     arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--kind", "dress", "--runs", str(trained))
-    done = try_on(photos, *arguments, U2NET_HOME=str(photos / "none"), REMBG_HOME=str(photos / "none"))
+    done = try_on(*arguments, U2NET_HOME=str(photos / "none"), REMBG_HOME=str(photos / "none"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "prep: weights are missing" in done.stderr
 
 
-def test_a_missing_photograph_is_a_user_error(photos: Path, trained: Path) -> None:
-    done = try_on(photos, "--person", "c.jpg", "--garment", "b.jpg", "--runs", str(trained))
+def test_a_missing_photograph_is_a_user_error(trained: Path, try_on: TryOn) -> None:
+    done = try_on("--person", "c.jpg", "--garment", "b.jpg", "--runs", str(trained))
     assert (done.returncode, done.stderr) == (2, "trainer: c.jpg: no such file; give a photograph\n")

@@ -15,7 +15,7 @@ from train.models import count_parameters
 TinyConfig = Callable[..., StageConfig]
 
 
-@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+@pytest.mark.parametrize("stage", ["base", pytest.param("sr256", marks=pytest.mark.slow), "sr1024"])
 def test_a_rehearsal_measures_memory_and_time(
     shards: Path, tmp_path: Path, tiny: TinyConfig, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

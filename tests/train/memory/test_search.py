@@ -9,11 +9,14 @@ import pytest
 from common.errors import UserError
 from train.configuration.presets import preset_config
 from train.configuration.settings import stage_config
+from train.configuration.stage_config import StageConfig
 from train.hardware.world import World
 from train.memory.named_card import parse_memory
 from train.memory.plan_table import as_json, as_text
 from train.memory.search import CONTEXT, WORKSPACES, StagePlan, budget_of, largest, peak_on, plan_stage
 from train.models import count_parameters
+
+TinyConfig = Callable[..., StageConfig]
 
 MIB = 1 << 20
 
@@ -89,8 +92,8 @@ def test_the_plans_options_reproduce_its_settings() -> None:
     assert stage_config("nano", "base", None, sets) == plan.config
 
 
-def test_json_output_has_its_documented_keys() -> None:
-    plan = nano_plan(1 << 30)
+def test_json_output_has_its_documented_keys(tiny: TinyConfig) -> None:
+    plan = plan_stage(tiny("sr1024"), 1 << 30, "bf16", 1)
     stage = as_json([plan], 1 << 30)["stages"]["base"]
     assert stage["parameters"] == count_parameters(plan.config.model)
     assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")

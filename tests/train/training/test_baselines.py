@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from train import TryOnCascade
-from train.configuration.settings import stage_config
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, load_cascade
@@ -52,9 +51,9 @@ def test_a_baseline_is_trained_and_exported(garment: str, tiny: TinyConfig, shar
 
 
 @pytest.mark.parametrize("garment", BASELINES)
-def test_a_baseline_takes_less_memory(garment: str) -> None:
+def test_a_baseline_takes_less_memory(garment: str, tiny: TinyConfig) -> None:
     plans = [
-        plan_stage(stage_config("nano", "base", None, settings), 1 << 34, "bf16", 16)
+        plan_stage(tiny("base", *settings), 1 << 34, "bf16", 1)
         for settings in (("model.garment=cross-attention",), BASELINES[garment])
     ]
     assert 0 < plans[1].footprint.peak < plans[0].footprint.peak

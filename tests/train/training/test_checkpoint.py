@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from forked_programs import ForkedPrograms
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -188,7 +187,7 @@ def test_files_are_durable_before_renaming_and_renamed_before_pruning(
     assert later > first + 2
 
 
-def test_a_process_killed_while_saving_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+def test_a_process_killed_while_saving_leaves_the_previous_checkpoint(tmp_path: Path, programs: ForkedPrograms) -> None:
     code = f"""
 import os, signal, sys
 from pathlib import Path
@@ -199,7 +198,7 @@ state = state_after(run, 2)
 os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 save_checkpoint(RunFolder(run), state, keep=1)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = programs.run("-c", code)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (tmp_path / "checkpoints/step-00000002.tmp").is_dir()
     resumed = training(1)

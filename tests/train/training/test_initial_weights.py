@@ -45,10 +45,11 @@ def test_model_ema_and_masters_get_the_ema_weights(trained: Path, tiny: TinyConf
     assert not training.optimizer.state
     masters = training.masters or dict(training.model.named_parameters())
     assert training.ema.keys() == masters.keys() == expected.keys()
+    initial = dict(init_training(config, CPU).model.named_parameters())
     for name, parameter in training.model.named_parameters():
         for copy in (parameter, masters[name], training.ema[name]):
             assert torch.equal(copy, expected[name]), name
-        assert parameter.stride() == dict(init_training(config, CPU).model.named_parameters())[name].stride()
+        assert parameter.stride() == initial[name].stride()
 
 
 def test_tensors_of_another_shape_keep_their_initialisation(trained: Path, tiny: TinyConfig) -> None:

@@ -13,12 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked_programs import ForkedPrograms
+from in_process import run_here
 from running_fits import wait_for_steps
 from safetensors.numpy import load_file
 
+from train.cli import main
+from train.configuration.settings import stage_config
+from train.runs.run_folder import RunFolder
+
 Settings = dict[str, list[str]]
 
-TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+LAUNCHER = ["torch.distributed.run", "--nproc-per-node", "2"]
+TWO = [sys.executable, "-m", *LAUNCHER]
 """torchrun with two processes on this machine."""
 
 STEPS = 6
@@ -151,9 +158,11 @@ def test_a_signal_to_torchrun_stops_all_processes_at_a_checkpoint(
     ],
 )
 def test_a_user_error_is_reported_once_and_stops_all_processes(
-    shards: Path, tiny_settings: Settings, alone: Path, more: list[str], said: str
+    shards: Path, tiny_settings: Settings, tmp_path: Path, programs: ForkedPrograms, more: list[str], said: str
 ) -> None:
-    done = run(*TWO, *fit(shards, alone, tiny_settings, *more))
+    settings = [*tiny_settings["base"], *SHARED, f"steps={STEPS}"]
+    RunFolder(tmp_path / "base").claim_config(stage_config("nano", "base", None, settings))
+    done = programs.run(*LAUNCHER, *fit(shards, tmp_path, tiny_settings, *more))
     lines = [line for line in done.stderr.splitlines() if line.startswith("trainer: ")]
     assert len(lines) == 1, done.stderr
     assert said in lines[0]
@@ -163,7 +172,8 @@ def test_a_user_error_is_reported_once_and_stops_all_processes(
 def test_parallel_without_torchrun_is_refused(
     shards: Path, tmp_path: Path, tiny_settings: Settings
 ) -> None:  # fmt: skip
-    done = run(sys.executable, *fit(shards, tmp_path, tiny_settings, "--parallel", "ddp"))
+    arguments = fit(shards, tmp_path, tiny_settings, "--parallel", "ddp")[2:]
+    done = run_here(main, *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("trainer: --parallel ddp: not started by torchrun; run torchrun")
     assert done.stderr.count("\n") == 1
