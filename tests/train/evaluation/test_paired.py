@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from schemas import MID_GREY
-from train.evaluation.paired import enlarged, hidden, image_quality
+from train.evaluation.paired import enlarged, hidden, image_quality, structural_similarity
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(60, 190, (32, 32, 3), dtype=np.uint8)
@@ -39,6 +41,19 @@ def test_ssim_is_one_for_equal_images_and_falls_where_they_differ() -> None:
     share = BOX.mean()
     mixed = share * quality["ssim_inside"] + (1 - share) * quality["ssim_outside"]
     assert quality["ssim"] == pytest.approx(mixed)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (64, 64), (40, 96)])
+def test_ssim_is_torchmetrics_own_to_rounding(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(size[1])
+    truth = rng.integers(0, 256, (*size, 3), np.uint8)
+    truth[: size[0] // 2] = 200  # a plain part, whose variance is rounding
+    picture = np.where(rng.random(size)[..., None] < 0.3, rng.integers(0, 256, (*size, 3), np.uint8), truth)
+    one, other = (torch.from_numpy(each).permute(2, 0, 1)[None].double() / 255 for each in (picture, truth))
+    _, expected = structural_similarity_index_measure(one, other, data_range=1.0, return_full_image=True)
+    assert isinstance(expected, torch.Tensor)
+    found = structural_similarity(picture, truth)
+    np.testing.assert_allclose(found, expected[0].permute(1, 2, 0).numpy(), rtol=0, atol=1e-10)
 
 
 def test_a_constant_image_has_the_ssim_of_its_brightness() -> None:
