@@ -69,6 +69,18 @@ def programs() -> Iterator[ForkedPrograms]:
 
 
 @pytest.fixture(scope="session")
+def looks_with_truth(once_per_run: OncePerRun) -> Path:
+    """A drawn dataset of fifteen looks, with the truth of swaps on two of them."""
+
+    def draw(folder: Path) -> None:
+        from preprocess.synthetic.dataset_writer import write_dataset
+
+        write_dataset(folder / "aihub", looks=15, seed=17, truth=2, workers=1)
+
+    return once_per_run("fifteen-looks", draw) / "aihub"
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real photographs; the test is skipped where it is absent."""
     folder = Path(os.environ.get("TRYON_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -44,7 +44,7 @@ _MAX_PIXELS: Final = 60_000_000
 _SUFFIXES: Final = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
 }  # fmt: skip
-_PARTNER_LOOKS: Final = 24
+_PARTNER_LOOKS: Final = 12
 """Number of drawn looks, enough to include every kind of garment."""
 _KEPT: Final = 16
 """Photographs whose (Ia, Jp) or (Ic, Jg) are cached, so that they are estimated once."""

@@ -145,7 +145,10 @@ def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
         State.opened(tmp_path, MACHINE)
 
 
-def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
+def test_a_command_that_takes_too_long_is_ended_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("card.child._PATIENCE", 1.0)
     pid, script = tmp_path / "pid", "import subprocess as s; s.run(['sh', '-c', 'echo $$ > {}; sleep 60'])"
     assert run_logged([sys.executable, "-c", script.format(pid)], tmp_path / "log", 2.0) is None
     grandchild = int(pid.read_text())

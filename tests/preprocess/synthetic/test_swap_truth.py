@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import cv2
@@ -26,10 +27,8 @@ LOOKS, SEED = 15, 17
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("truth") / "aihub"
-    write_dataset(out, looks=LOOKS, seed=SEED, truth=2, workers=1)
-    return out
+def written(looks_with_truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(looks_with_truth, tmp_path_factory.mktemp("truth") / "aihub"))
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -119,7 +118,9 @@ def test_a_mask_of_a_hand_made_swap() -> None:
 
 
 def test_workers_and_interruption_do_not_change_a_byte(written: Path, tmp_path: Path) -> None:
+    """The looks are those of before; the truth is drawn anew."""
     out = tmp_path / "again"
+    shutil.copytree(written, out, ignore=shutil.ignore_patterns("truth"))
     write_dataset(out, looks=LOOKS, seed=SEED, truth=1, workers=1)
     folder = out / "truth"
     pictures = sorted(folder.glob("*.jpg"))

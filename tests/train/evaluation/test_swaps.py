@@ -20,7 +20,6 @@ from preprocess.planning.plan import make_plan
 from preprocess.sharding import build
 from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
-from preprocess.synthetic.dataset_writer import write_dataset
 from schemas import AGNOSTIC, MID_GREY, PERSON, PERSON_256, SWAPS, Configuration, Swap, Truth
 from train.cli import cli
 from train.data import ShardFolder
@@ -34,10 +33,8 @@ SIZES = (MeasuredSize("base", 32, False), MeasuredSize("sr1024", 64, True))
 
 
 @pytest.fixture(scope="module")
-def aihub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("swaps") / "aihub"
-    write_dataset(folder, looks=15, seed=17, truth=2, workers=1)
-    return folder
+def aihub(looks_with_truth: Path) -> Path:
+    return looks_with_truth
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +43,9 @@ def truth(aihub: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(aihub: Path, configuration: Configuration) -> Path:
+def built(aihub: Path, configuration: Configuration, tmp_path_factory: pytest.TempPathFactory) -> Path:
     front = configuration.model_copy(update={"garment": "all", "views": "front"})
-    files, out = Files(aihub), aihub.parent / "shards"
+    files, out = Files(aihub), tmp_path_factory.mktemp("swaps") / "shards"
     wanted = [record for record in records(open_aihub(files), "all", views="front") if record.frame == "000"]
     build(files, out, make_plan(files, wanted, front), 1, lambda done, total: None)
     return out

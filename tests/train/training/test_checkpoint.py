@@ -191,7 +191,7 @@ def test_a_process_killed_while_saving_leaves_the_previous_checkpoint(tmp_path: 
     code = f"""
 import os, signal, sys
 from pathlib import Path
-sys.path[:0] = [{str(Path(__file__).parents[3])!r}, {str(Path(__file__).parent)!r}]
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[2] / "helpers")!r}]
 from test_checkpoint import RunFolder, save_checkpoint, state_after
 run = Path({str(tmp_path)!r})
 state = state_after(run, 2)
