@@ -1,9 +1,8 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked_programs import ForkedPrograms
 
 from common.errors import UserError
 from train.data.cache import SUFFIX, BlockCache
@@ -60,23 +59,31 @@ def test_opening_applies_a_smaller_limit_and_removes_leftover_files(tmp_path: Pa
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_processes_share_a_folder_within_one_limit(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from train.data.cache import SUFFIX, BlockCache\n"
-        "folder = Path(sys.argv[1]); cache = BlockCache(folder, 5000)\n"
-        "for number in range(60):\n"
-        "    which = number * int(sys.argv[2]) % 37; name = f'{which}{SUFFIX}'\n"
-        "    assert cache.get(name, 300) in (None, bytes([which]) * 300)\n"
-        "    cache.put(name, bytes([which]) * 300)\n"
-        "    assert 300 * len(list(folder.glob(f'*{SUFFIX}'))) <= 5000\n"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(step)], stderr=subprocess.PIPE, text=True)
-        for step in (1, 5, 7)
-    ]
-    for process in processes:
-        _, told = process.communicate()
-        assert process.returncode == 0, told
+SHARING = """
+import multiprocessing, sys
+from pathlib import Path
+from train.data.cache import SUFFIX, BlockCache
+
+def use(folder, step):
+    cache = BlockCache(folder, 5000)
+    for number in range(60):
+        which = number * step % 37; name = f"{which}{SUFFIX}"
+        assert cache.get(name, 300) in (None, bytes([which]) * 300)
+        cache.put(name, bytes([which]) * 300)
+        assert 300 * len(list(folder.glob(f"*{SUFFIX}"))) <= 5000
+
+fork = multiprocessing.get_context("fork")
+processes = [fork.Process(target=use, args=(Path(sys.argv[1]), step)) for step in (1, 5, 7)]
+for process in processes: process.start()
+for process in processes: process.join()
+sys.exit(sum(process.exitcode != 0 for process in processes))
+"""
+"""Three processes that use one folder at the same time; the exit code says how many failed."""
+
+
+def test_processes_share_a_folder_within_one_limit(tmp_path: Path, programs: ForkedPrograms) -> None:
+    done = programs.run("-c", SHARING, tmp_path)
+    assert done.returncode == 0, done.stderr
     assert 0 < sum(held(tmp_path).values()) <= 5000
     assert not list(tmp_path.glob("*.tmp"))
 

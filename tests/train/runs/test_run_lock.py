@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,6 +94,7 @@ def test_a_live_holder_is_named(tmp_path: Path) -> None:
     ) as process:
         while not (tmp_path / LOCK).exists():
             assert process.poll() is None
+            time.sleep(0.02)
         clock = Clock()
         with pytest.raises(UserError, match=f"process {process.pid}, since"):
             clock.take(tmp_path)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from functools import partial
@@ -49,6 +50,7 @@ def wait_for(site: Any, name: str) -> Any:
         said = site.ask("GET", f"/api/jobs/{name}").said
         if said["state"] not in ("waiting", "running"):
             return said
+        time.sleep(0.01)
     raise AssertionError("no picture came")
 
 
