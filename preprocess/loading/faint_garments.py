@@ -7,7 +7,6 @@ much is an edge, and how much a difference, follows from the border's own noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -16,31 +15,13 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of, dilated, eroded
 from preprocess.formats.images import Mask, Pixels
+from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
+from preprocess.loading.ground.second_opinions import areas, settled
 
 F32 = NDArray[np.float32]
 
 LONGEST = 512
 """Longest side in pixels at which a garment is searched; its outline is then refined in the image itself."""
-_BORDER = 0.02
-"""Width of the border, as a share of the shorter side."""
-_ROUNDS = 4
-"""Rounds of fitting the background: each drops what differs from the fit before."""
-_FAINT = 1.2
-"""Minimum distance in L*a*b* from the background that can be seen at all: JPEG's own error on white."""
-_NOISES = 5.0
-"""The same in multiples of the border's noise."""
-_SLOPE = 0.3
-"""Minimum slope of an edge, in L*a*b* per pixel."""
-_BLOCK = 17
-"""Width in pixels of the area that JPEG's error around an edge spreads over."""
-_RINGING = 0.12
-"""That error, as a share of the edge's slope."""
-_HUES = (1.2, 5.0)
-"""Range of the maximum distance of a shadow's hue from the background's, in a*b*: a shadow is the ground, darker."""
-_TINT = 0.1
-"""What a shadow's darkness adds to it: light from the side tints shadows."""
-_DARKEST = 45.0
-"""Maximum difference in L* of a shadow from the background."""
 _SEAL = 2
 """Radius in pixels of the gaps in an edge that the background does not pass through."""
 _BAND = 3
@@ -75,95 +56,45 @@ _SHARP = 1.0
 """Minimum slope of the edge around an area of background; a fold's is a third of it."""
 
 
-class Ground(NamedTuple):
-    """How an image differs from its background in L*a*b*: (h, w, 3), its length and its slope, and what is visible.
+class Opinions(NamedTuple):
+    """A garment's mask (h, w) by its edges and by GrabCut, and the share of the first one's outline on edges."""
 
-    ``shade``: where it can be shaded background by its hue and lightness; ``hue``: the maximum distance of its hue.
-    """
-
-    difference: F32
-    away: F32
-    slope: F32
-    shade: Mask
-    least: F32
-    edge: F32
-    hue: float
+    edged: Mask
+    cut: Mask
+    on_edges: float
 
 
-def faint_garment(pixels: Pixels, longest: int = LONGEST) -> tuple[Mask, float]:
-    """Return the mask (h, w) of a garment in RGB uint8 (h, w, 3), and its confidence: the outline's share on edges.
+def faint_garment(pixels: Pixels, longest: int) -> Mask:
+    """Return the mask (h, w) of a garment in RGB uint8 (h, w, 3), searched at ``longest`` pixels for the longer side."""
+    return _grown(_garment(seen_against_border(_reduced(pixels, longest))), pixels)
 
-    It is searched at ``longest`` pixels for the longer side.
-    """
+
+def two_opinions(pixels: Pixels) -> Opinions:
+    """Return both masks of a garment in RGB uint8 (h, w, 3); the background decides where it knows which is right."""
+    small = _reduced(pixels, LONGEST)
+    ground = seen_against_border(small)
+    edged = _garment(ground)
+    edged, cut = settled(edged, _cut_out(small, edged), ground)
+    edged, cut = _pieces(edged), _pieces(cut)
+    return Opinions(_grown(edged, pixels), _grown(cut, pixels), _on_edges(ground, edged))
+
+
+def _reduced(pixels: Pixels, longest: int) -> Pixels:
     height, width = pixels.shape[:2]
     scale = min(1.0, longest / max(height, width))
-    small = pixels
-    if scale < 1:
-        size = max(1, round(scale * width)), max(1, round(scale * height))
-        small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    ground = seen_against_border(small)
-    mask = _garment(ground)
-    confidence = _on_edges(ground, mask)
-    if scale < 1:
-        grown = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        mask = grown > 0.5
-    return mask, confidence
+    if scale == 1:
+        return pixels
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def seen_against_border(pixels: Pixels) -> Ground:
-    """Compare an image with the background that its border shows."""
-    smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), 1.2) / np.float32(255)
-    lab = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
-    surface, known = _background(lab)
-    difference = lab - surface
-    away = np.sqrt(np.square(difference).sum(axis=-1))
-    slope = _slope(difference)
-    noise = float(np.quantile(away[known], 0.75)) if known.any() else 0.0
-    roughness = float(np.quantile(slope[known], 0.9)) if known.any() else 0.0
-    # JPEG's error spreads over a block from an edge, in proportion to it.
-    strongest = cv2.dilate(slope, np.ones((_BLOCK, _BLOCK), np.uint8))
-    least = np.maximum(max(_FAINT, _NOISES * noise), _RINGING * strongest)
-    edge = np.maximum(max(_SLOPE, 3.0 * roughness), _RINGING * strongest)
-    hue = _hue(difference)
-    scatter = float(np.quantile(hue[known], 0.75)) if known.any() else 0.0
-    closest = max(_HUES[0], _NOISES * scatter)
-    like = closest - _TINT * np.minimum(difference[..., 0], 0) + _RINGING * strongest
-    lightness = (difference[..., 0] > -_DARKEST) & (difference[..., 0] < least)
-    return Ground(difference, away, slope, (hue < np.minimum(like, _HUES[1])) & lightness, least, edge, closest)
-
-
-def _hue(difference: F32) -> F32:
-    """Return the distance of hue, in a*b*."""
-    hue: F32 = np.sqrt(np.square(difference[..., 1:]).sum(axis=-1))
-    return hue
-
-
-def _background(lab: F32) -> tuple[F32, Mask]:
-    """Return a smooth surface (h, w, 3) through the background at the border, and where the border shows it."""
-    height, width = lab.shape[:2]
-    rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(rows), rows, columns, rows * columns, rows**2, columns**2], axis=-1)
-    wide = max(2, round(_BORDER * min(height, width)))
-    border = np.ones((height, width), np.bool_)
-    border[wide:-wide, wide:-wide] = False
-    at, values = terms[border], lab[border].astype(np.float64)
-    used = np.linalg.norm(values - np.median(values, axis=0), axis=1) < 20.0
-    fit = np.zeros((terms.shape[-1], 3))
-    for _ in range(_ROUNDS):
-        fit, *_ = np.linalg.lstsq(at[used], values[used], rcond=None)
-        error = np.linalg.norm(values - at @ fit, axis=1)
-        used = error < max(_FAINT, 3.0 * float(np.median(error)))
-    known = np.zeros_like(border)
-    known[border] = used
-    return np.asarray(terms @ fit, np.float32), known
-
-
-def _slope(values: F32) -> F32:
-    """Return the change per pixel of (h, w, 3)."""
-    x = cv2.Sobel(values, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    y = cv2.Sobel(values, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    slope: F32 = np.sqrt((np.square(x) + np.square(y)).sum(axis=-1))
-    return slope
+def _grown(mask: Mask, pixels: Pixels) -> Mask:
+    """Return the mask at the image's size."""
+    height, width = pixels.shape[:2]
+    if mask.shape == (height, width):
+        return mask
+    grown: Mask = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    return grown
 
 
 def _garment(ground: Ground) -> Mask:
@@ -235,7 +166,7 @@ def _without_leaks(garment: Mask, ground: Ground) -> Mask:
     closed = (~dilated(~dilated(padded, radius // 4), radius // 4))[radius:-radius, radius:-radius].view(np.uint8)
     hull = cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
     notches = eroded(hull & ~garment, 1)
-    for notch in _areas(notches, _SPECK * int(garment.sum())):
+    for notch in areas(notches, _SPECK * int(garment.sum())):
         if not _is_ground(notch, garment, ground):
             garment = garment | dilated(notch, 2)
     return garment
@@ -245,18 +176,11 @@ def _without_gaps(garment: Mask, ground: Ground) -> Mask:
     """Leave out areas of the background: gaps, e.g. between a sleeve and the body, and the narrow ends of notches."""
     like = dilated(eroded(garment & ground.shade & (ground.slope < ground.edge), 1), 1)
     size = int(garment.sum())
-    for area in _areas(like, _SPECK * size):
+    for area in areas(like, _SPECK * size):
         is_notch = bool((dilated(area, 4) & ~garment).any())
         if (is_notch or area.sum() > _GAP * size) and _is_ground(area, garment, ground):
             garment = garment & ~dilated(area, 1)
     return garment
-
-
-def _areas(mask: Mask, least: float) -> Iterator[Mask]:
-    """Yield the pieces of a mask with the least area."""
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
-    for number in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > least) + 1:
-        yield pieces == number
 
 
 def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
@@ -270,7 +194,7 @@ def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
         return True
     inner = eroded(area, 1)
     values = ground.difference[inner if inner.any() else area]
-    if float(np.median(_hue(values))) > ground.hue:
+    if float(np.median(hue_of(values))) > ground.hue:
         return False
     shades = np.abs(ground.difference[around][:, 0])
     shaded = float(np.quantile(shades, 0.9)) if len(shades) else 0.0
@@ -299,7 +223,7 @@ def _on_edges(ground: Ground, mask: Mask) -> float:
     return float(edged[ring].mean())
 
 
-def cut_out(pixels: Pixels, mask: Mask) -> Mask:
+def _cut_out(pixels: Pixels, mask: Mask) -> Mask:
     """Return the garment as GrabCut separates it by colours and edges, starting from a mask; the same on every run."""
     height, width = mask.shape
     scale = min(1.0, _GRABCUT / max(height, width))

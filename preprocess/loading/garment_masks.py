@@ -18,7 +18,7 @@ from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.label_maps import PixelParse, mask_parse
 from preprocess.formats.stored_masks import StoredMask
-from preprocess.loading.faint_garments import Ground, seen_against_border
+from preprocess.loading.ground.seen_background import Ground, seen_against_border
 from preprocess.loading.plain_background import LEAST, find_garment
 
 _LONGEST = 256

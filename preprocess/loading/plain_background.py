@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
-from preprocess.loading.faint_garments import LONGEST, cut_out, faint_garment
+from preprocess.loading.faint_garments import LONGEST, faint_garment, two_opinions
 from preprocess.loading.fine_outlines import refined, smooth_lab
 
 Method = Literal["colour", "grabcut"]
@@ -91,10 +91,9 @@ def garment_before(pixels: Pixels, path: str) -> Found:
 def find_garment(pixels: Pixels) -> Found:
     """Return the garment: by colour if that is clear and the edges agree, else by edges and GrabCut together."""
     mask, confidence = by_colour(pixels)
-    if confidence >= LEAST and _overlap(mask, faint_garment(pixels, _CHECK)[0]) >= _AGREED:
+    if confidence >= LEAST and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
         return Found(mask, confidence, "colour")
-    edged, on_edges = faint_garment(pixels)
-    cut = cut_out(pixels, edged)
+    edged, cut, on_edges = two_opinions(pixels)
     if confidence >= LEAST and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL:
         return Found(mask, confidence, "colour")
     if not _SIZE[0] <= float(edged.mean()) <= _SIZE[1] or max(_fray(edged), _fray(cut)) > _FRAYED:

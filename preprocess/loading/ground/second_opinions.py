@@ -1,0 +1,68 @@
+"""Decides between two outlines of one garment: each area of which only one makes garment is held against the background.
+
+Near strong edges a single pixel tells little, as JPEG spreads their colours over a block. Over an area that averages out:
+it is garment if most of it has another hue than shaded background, and shadow if it has the background's hue, is darker,
+and has no edge towards the background. What is neither stays as doubtful as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from preprocess.conditioning.masks import dilated, eroded
+from preprocess.formats.images import Mask
+from preprocess.loading.ground.seen_background import TINT, Ground, hue_of
+
+_AREA = 0.0005
+"""Minimum area that is decided, as a share of the garment; what is less is the outline's own breadth."""
+_MOST = 0.25
+"""Quantile of the hues in an area that must differ from the background's: three quarters of it."""
+_BESIDE = 4
+"""Distance in pixels from what both make garment within which an edge may be that garment's."""
+_OPEN = 0.3
+"""Maximum share of a shadow's border to the background that lies on an edge."""
+_SOLID = 0.5
+"""Minimum share of the border to the background that can be seen apart from the garment, for a shadow to be told."""
+
+
+def settled(one: Mask, other: Mask, ground: Ground) -> tuple[Mask, Mask]:
+    """Return both masks (h, w) of a garment with the areas in which the background tells which of them is right."""
+    differ, both = one ^ other, one & other
+    steep = cv2.dilate(ground.slope, np.ones((3, 3), np.uint8)) > float(ground.edge.min())
+    apart = ~dilated(both, _BESIDE)
+    for core in areas(dilated(eroded(differ, 1), 1), _AREA * float(one.sum())):
+        area = dilated(core, 2) & differ
+        if _has_own_hue(area, ground):
+            one, other = one | area, other | area
+        elif _is_shadow(area, both, steep, apart, ground):
+            one, other = one & ~area, other & ~area
+    return one, other
+
+
+def areas(mask: Mask, least: float) -> Iterator[Mask]:
+    """Yield the pieces of a mask with the least area."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    for number in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > least) + 1:
+        yield pieces == number
+
+
+def _has_own_hue(area: Mask, ground: Ground) -> bool:
+    """Return whether most of an area has a hue that shaded background does not have."""
+    inner = eroded(area, 1)
+    values = ground.difference[inner if inner.any() else area]
+    bound = ground.hue - TINT * min(0.0, float(np.median(values[:, 0])))
+    return float(np.quantile(hue_of(values), _MOST)) > bound
+
+
+def _is_shadow(area: Mask, both: Mask, steep: Mask, apart: Mask, ground: Ground) -> bool:
+    """Return whether an area in the background's hue is darker than it, and has no edge towards it."""
+    if float(np.median(ground.difference[area][:, 0])) >= 0:
+        return False
+    border = dilated(area, 1) & ~area & ~both
+    seen = border & apart
+    if float(seen.sum()) < _SOLID * float(border.sum()) or not seen.any():
+        return False
+    return float(steep[seen].mean()) <= _OPEN
