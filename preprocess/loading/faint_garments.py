@@ -26,12 +26,14 @@ _SEAL = 2
 """Radius in pixels of the gaps in an edge that the background does not pass through."""
 _BAND = 3
 """Width in pixels of an edge's slope."""
-_SHADOW = 12
+_SHADOW = 6
 """Width in pixels of the shadow beside a garment whose slope may be taken for its edge."""
 _STRETCH = 6.0
 """Levels per unit of L*a*b*, so that a faint edge is several levels high."""
 _NEAR = (15, 15)
 """Window in pixels of the colours on both sides of an edge."""
+_STRIPE = 10.0
+"""Minimum distance in L*a*b* from the nearby background of cloth that is like neither side of an edge."""
 _CHAMBER = 6
 """Radius in pixels of an area that is enclosed if the background only reaches it through narrower passages."""
 _PIECE = 0.15
@@ -104,7 +106,7 @@ def _garment(ground: Ground) -> Mask:
     # The slope of an edge belongs to nobody yet: there a pixel is of the side whose colour it is nearer to.
     garment = _up_to_ridge(ground, reached)
     core, outside = eroded(garment, _BAND), ~dilated(garment, _BAND)
-    garment = core | (~outside & ~core & _nearer(ground.difference, core, outside))
+    garment = core | (~outside & ~core & _nearer(ground, core, outside))
     garment = _pieces(dilated(eroded(garment, 1), 1))
     return _pieces(_without_gaps(_without_leaks(garment, ground), ground))
 
@@ -124,16 +126,18 @@ def _up_to_ridge(ground: Ground, reached: Mask) -> Mask:
     return dilated(garment, 1) & whole
 
 
-def _nearer(difference: F32, inside: Mask, outside: Mask) -> Mask:
-    """Return the pixels whose colour is more like the nearby inside's than the nearby outside's."""
+def _nearer(ground: Ground, inside: Mask, outside: Mask) -> Mask:
+    """Return the pixels whose colour is more like the nearby inside's than the nearby outside's, or like neither's."""
     means = []
     for side in (inside, outside):
         weight = cv2.boxFilter(side.astype(np.float32), -1, _NEAR, normalize=False)
-        total = cv2.boxFilter(difference * side[..., None], -1, _NEAR, normalize=False)
+        total = cv2.boxFilter(ground.difference * side[..., None], -1, _NEAR, normalize=False)
         means.append(total / np.maximum(weight, 1.0)[..., None])
     towards = means[0] - means[1]
-    nearer: Mask = ((difference - (means[0] + means[1]) / 2) * towards).sum(axis=-1) > 0
-    return nearer
+    nearer: Mask = ((ground.difference - (means[0] + means[1]) / 2) * towards).sum(axis=-1) > 0
+    # The stripe at a garment's edge is neither background nor what lies next to it.
+    contrast = np.maximum(np.square(towards).sum(axis=-1), _STRIPE * _STRIPE)
+    return nearer | (~ground.shade & (np.square(ground.difference - means[1]).sum(axis=-1) > contrast))
 
 
 def _reached(open_ground: Mask) -> Mask:

@@ -28,6 +28,10 @@ _MIXED = 12.0
 """Maximum distance in L*a*b* that the background may shift a pixel of the garment."""
 _CONTRAST = 3.0
 """Minimum distance in L*a*b* of the two sides for a pixel to be decided by its colour."""
+_OWN_HUE = 2.0
+"""Minimum distance in a*b* from the nearby outside of a pixel that is like neither side but garment."""
+_MIXING = 0.5
+"""Half the width of an outline's mixed pixels, per pixel of the reduced image."""
 
 
 class Refined(NamedTuple):
@@ -50,9 +54,19 @@ def refined(lab: F32, mask: Mask, scale: float) -> Refined:
     """
     band = max(2, round(_BAND / scale))
     core, outside = eroded(mask, band), ~dilated(mask, band)
-    share, contrast = _share_of_garment(lab, core, outside, band + _SIDE)
+    sides = _sides(lab, core, outside, band + _SIDE)
+    towards = sides.inside - sides.outside
+    square = np.square(towards).sum(axis=-1)
+    contrast = np.sqrt(square) * sides.known
+    beyond = lab - sides.outside
+    share = (beyond * towards).sum(axis=-1) / np.maximum(square, 1e-3)
     decided = ~core & ~outside & (contrast > _CONTRAST)
-    return Refined(np.where(decided, share > 0.5, mask), (1 - share) * contrast < _MIXED)
+    found = np.where(decided, share > 0.5, mask)
+    # A pixel may be like neither side: pale cloth beside a dark print. A mixed one is not, and mixed ones are few.
+    lost = mask & ~found & (np.square(beyond[..., 1:]).sum(axis=-1) > _OWN_HUE * _OWN_HUE)
+    wide = max(1, round(_MIXING / scale))
+    found |= dilated(eroded(lost, wide), wide) & lost
+    return Refined(found, (1 - share) * contrast < _MIXED)
 
 
 def smooth_lab(pixels: Pixels) -> F32:
@@ -61,8 +75,15 @@ def smooth_lab(pixels: Pixels) -> F32:
     return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
 
 
-def _share_of_garment(lab: F32, inside: Mask, outside: Mask, radius: int) -> tuple[F32, F32]:
-    """Return each pixel's share of the nearby inside's colour, the rest being the outside's, and their contrast."""
+class _Sides(NamedTuple):
+    """The mean colours of the nearby inside and outside (h, w, 3), and where (h, w) both are near."""
+
+    inside: F32
+    outside: F32
+    known: Mask
+
+
+def _sides(lab: F32, inside: Mask, outside: Mask, radius: int) -> _Sides:
     window = (2 * radius + 1, 2 * radius + 1)
     means = []
     known = np.ones(inside.shape, np.bool_)
@@ -71,7 +92,4 @@ def _share_of_garment(lab: F32, inside: Mask, outside: Mask, radius: int) -> tup
         total = cv2.boxFilter(lab * side[..., None], -1, window, normalize=False)
         means.append(total / np.maximum(weight, 1.0)[..., None])
         known &= weight > 0.5
-    towards = means[0] - means[1]
-    square = np.square(towards).sum(axis=-1)
-    share = ((lab - means[1]) * towards).sum(axis=-1) / np.maximum(square, 1e-3)
-    return np.asarray(share, np.float32), np.asarray(np.sqrt(square) * known, np.float32)
+    return _Sides(means[0], means[1], known)

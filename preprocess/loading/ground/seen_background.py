@@ -31,6 +31,8 @@ _WIDE = 3.0
 """Blur in pixels under which the margin of a shadow keeps its slope and an edge does not."""
 _SHARPEST = 1.5
 """Maximum ratio of the slopes without and with this blur in a shadow."""
+_BENT = 0.05
+"""What the shadow's darkness adds to its slope, per pixel."""
 _MIXED = 2
 """Width in pixels of an edge's blur."""
 _BLOCK = 17
@@ -77,10 +79,11 @@ def seen_against_border(pixels: Pixels) -> Ground:
     hue = hue_of(difference)
     scatter = float(np.quantile(hue[known], 0.75)) if known.any() else 0.0
     closest = max(_HUES[0], _NOISES * scatter)
-    like = closest - TINT * np.minimum(difference[..., 0], 0) + _RINGING * strongest
+    like = closest - TINT * np.minimum(difference[..., 0], 0)
+    own, like = like, like + _RINGING * strongest
     lightness = (difference[..., 0] > -_DARKEST) & (difference[..., 0] < least)
     shade = (hue < np.minimum(like, _HUES[1])) & lightness
-    slope[_is_soft(difference[..., 0], slope, shade)] = 0.0
+    slope[_is_soft(difference[..., 0], slope, shade) & (hue < own)] = 0.0
     return Ground(difference, away, slope, shade, least, edge, closest)
 
 
@@ -94,7 +97,9 @@ def _is_soft(lightness: F32, slope: F32, shade: Mask) -> Mask:
     wide = cv2.GaussianBlur(lightness * known, (0, 0), _WIDE) / np.maximum(weight, np.float32(0.05))
     across = cv2.Sobel(wide, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     down = cv2.Sobel(wide, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    soft: Mask = shade & (lightness < 0) & (slope < _SHARPEST * cv2.magnitude(across, down))
+    # Where a deep shadow's margin begins, its slope grows within a few pixels.
+    most = _SHARPEST * cv2.magnitude(across, down) - _BENT * lightness
+    soft: Mask = shade & (lightness < 0) & (slope < most)
     return soft
 
 
