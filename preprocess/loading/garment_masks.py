@@ -47,12 +47,15 @@ _CRACK = 4
 """Radius in pixels, at the size of the comparison, of the cracks in a torn mask."""
 _REPAIRABLE = 0.35
 """Maximum share of a torn mask that is closed without the photograph's help."""
+_JAGGED = 1.04
+"""Least length of a cracked mask's border, as a multiple of the border's without cracks."""
+_LONG = 0.04
+"""Minimum length of a crack that is too narrow to count as torn, as a share of the mask's longer side."""
 _SAME = 0.93
 """Minimum overlap of a stored mask with the garment found in the photograph, for the stored one to be used."""
 _MISSED = 0.02
 """Maximum area of garment outside a mask that may be right although much of it looks like background."""
-
-_MISSED_FAINT = 0.055
+_MISSED_FAINT = 0.035
 """Maximum area outside a mask that is no ground by its hue or its edges, where little of the garment stands out."""
 
 _Reading = tuple[Mask, tuple[Fault, ...]]
@@ -84,6 +87,10 @@ def garment_mask_of(stored: StoredMask, pixels: Pixels, path: str) -> PixelParse
         if not _is_possible(small):
             continue
         solid = _solid(small)
+        cracks = _cracks(mask, solid, evidence)
+        if cracks is not None:
+            mask, faults = mask | cracks, (*faults, Fault.TORN_MASK)
+            small |= _small(cracks, small.shape)
         if _is_torn(small, solid, evidence):
             torn.append((mask, faults))
             continue
@@ -117,7 +124,7 @@ def _second_look(
         small = _small(closed, evidence.flat.shape)
         whole = float(mask.sum()) / max(1, int(closed.sum())) >= 1 - _REPAIRABLE
         if whole and _is_possible(small) and sum(_misfit(small, evidence)) <= _MISFIT:
-            return _parse(closed, path, (*faults, Fault.TORN_MASK))
+            return _parse(closed, path, tuple(dict.fromkeys((*faults, Fault.TORN_MASK))))
     raise RecordError(
         Fault.WRONG_MASK, path,
         "it is not the mask of the garment in the product's photograph, which is not clear enough to make it anew; "
@@ -195,6 +202,35 @@ def _is_torn(mask: Mask, solid: Mask, evidence: _Evidence) -> bool:
         or float(unseen.sum()) > _TORN_UNSEEN * size
         or float((mask & ~solid).sum()) > _TORN * size
     )
+
+
+def _cracks(mask: Mask, solid: Mask, evidence: _Evidence) -> Mask | None:
+    """Return the cracks in a mask that are narrow, and through which no background shows; None if there are none.
+
+    ``solid`` is the mask without cracks, at the size of the comparison.
+    """
+    scale = max(mask.shape) / max(solid.shape)
+    if _border_length(mask) <= _JAGGED * scale * _border_length(solid):
+        return None
+    radius = 1 + round(scale / 2)
+    margin = 2 * radius
+    narrow = (~dilated(~dilated(np.pad(mask, margin), radius), radius))[margin:-margin, margin:-margin] & ~mask
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(narrow.view(np.uint8), connectivity=8)
+    lengths = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    long = lengths >= _LONG * max(cv2.boundingRect(mask.view(np.uint8))[2:])
+    long[0] = False
+    if not long.any():
+        return None
+    size = mask.shape[1], mask.shape[0]
+    flat = cv2.resize(evidence.flat.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    shown = np.bincount(pieces[flat], minlength=len(long)) > 0.5 * stats[:, cv2.CC_STAT_AREA]
+    cracks: Mask = (long & ~(shown & evidence.plain))[pieces]
+    return cracks if cracks.any() else None
+
+
+def _border_length(mask: Mask) -> int:
+    """Return how often neighbouring pixels differ."""
+    return int(np.count_nonzero(mask[1:] != mask[:-1]) + np.count_nonzero(mask[:, 1:] != mask[:, :-1]))
 
 
 def _solid(mask: Mask, radius: int = _CRACK) -> Mask:
