@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.sample import REPAIRED_KEY, Garment, Pairing, Source, Split, Strict
+from schemas.sample import REPAIRED_KEY, Garment, Key, Pairing, Source, Split, Strict
 
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
 NEAR_DUPLICATES = "twins.json"
 INDEX_SUFFIX = ".index.json"
+
+ShardName = Annotated[str, Field(pattern=r"^[a-z]+-[0-9]{6}\.tar$")]
+"""The name of a tar, which lies in the folder of the manifest."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 Views = Literal["front", "matching", "all"]
 """Which views are paired: front views only; views of the same or a neighbouring side; all."""
@@ -37,7 +41,7 @@ class Configuration(Strict):
 class PlannedShard(Strict):
     """One shard as planned; each of its records becomes a sample or a reject."""
 
-    name: str = Field(pattern=r"^[a-z]+-[0-9]{6}\.tar$")
+    name: ShardName
     split: Split
     records: int = Field(gt=0)
     digest: str = Field(
@@ -72,7 +76,7 @@ class NearDuplicates(Strict):
 class Reject(Strict):
     """One line of `rejects.jsonl`: a record that did not become a sample."""
 
-    key: str
+    key: Key
     reason: str = Field(description="code of the fault")
     path: str = Field(description="the faulty file, relative to the dataset's folder")
     detail: str = Field(description="what is wrong and how to repair it")
@@ -81,7 +85,7 @@ class Reject(Strict):
 class ShardSample(Strict):
     """Where the members of one sample are in their tar."""
 
-    key: str
+    key: Key
     digest: str = Field(description="hash of configuration and libraries, the record and the sizes of its inputs")
     content: str = Field(default="", description="hash of the bytes of its inputs; empty if it is not known")
     members: dict[str, tuple[int, int]] = Field(
@@ -95,10 +99,10 @@ class ShardIndex(Strict):
     schema_version: Literal[1] = 1
     fingerprint: str = Field(description="fingerprint of the plan")
     digest: str = Field(description="digest of the planned shard; if they agree, the shard was built as planned")
-    name: str
+    name: ShardName
     split: Split
     bytes: int = Field(ge=0)
-    sha256: str
+    sha256: Sha256
     samples: tuple[ShardSample, ...]
     rejects: tuple[Reject, ...]
     repaired: dict[str, int] = Field(
@@ -109,12 +113,12 @@ class ShardIndex(Strict):
 class ShardEntry(Strict):
     """One shard's entry in the manifest."""
 
-    name: str
+    name: ShardName
     split: Split
     samples: int = Field(ge=0)
     rejects: int = Field(ge=0)
     bytes: int = Field(ge=0)
-    sha256: str
+    sha256: Sha256
 
 
 class Manifest(Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,14 @@ META = "json"
 
 MEMBERS: tuple[str, ...] = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META, PERSON)
 """Extensions of a sample's members, in the order of the tar; the largest member is last."""
+
+LONGEST_KEY = 85
+"""Characters of a key: the name of a tar's member is the key and an ending, and has 100 bytes."""
+
+KEY_PATTERN = rf"^[A-Za-z0-9_-]{{1,{LONGEST_KEY}}}$"
+"""What a sample's key may be: it becomes the name of files, and must not lead into another folder."""
+
+Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 
 Split = Literal["train", "val"]
 Garment = Literal["upper", "lower", "dress"]
@@ -93,7 +101,7 @@ class Sample(Strict):
     """The `json` member of a sample."""
 
     schema_version: Literal[1] = 1
-    key: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="name of the sample in its tar; contains no dot")
+    key: Key = Field(description="name of the sample in its tar; contains no dot")
     source: Source = Field(description="the kind of dataset")
     split: Split = Field(description="split of the shard; the dataset's own split, unless that would leak")
     garment: Garment = Field(description="the part of the body that the garment is worn on")

@@ -9,10 +9,8 @@ from typing import Literal, NamedTuple
 
 from preprocess.faults import Exclusion, Fault
 from preprocess.label_tables import Labels
-from schemas import Garment, Pairing, Split, View
+from schemas import LONGEST_KEY, Garment, Pairing, Split, View
 
-LONGEST_KEY = 85
-"""Characters of a key: the name of a tar's member is the key and an ending, and has 100 bytes."""
 _DIGITS = 12
 """Hexadecimal digits of the digest in a key: two of a million records have the same with a chance of 1 in 500."""
 _KEPT = 60

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import PurePath
 
+from pydantic import ValidationError
+
 from common.errors import UserError
 from common.storage import Storage
+from common.text import clip, one_line
 from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex
 
 _BUILD = "prep build-shards --out"
@@ -26,10 +29,10 @@ def read_manifest(storage: Storage, location: object) -> Manifest:
         raise UserError(f"--shards {location}: no {MANIFEST} in it; {advice}") from error
     try:
         return Manifest.model_validate_json(data)
-    except ValueError as error:
+    except ValidationError as error:
         version = f"version {_version(data)}, " if _version(data) not in (None, SCHEMA_VERSION) else ""
         path, ours = storage.where(MANIFEST), f"not a manifest of this version ({SCHEMA_VERSION})"
-        raise UserError(f"{path}: {version}{ours}; build the shards again") from error
+        raise UserError(f"{path}: {version}{ours}: {_first_fault(error)}; build the shards again") from error
 
 
 def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> ShardIndex:
@@ -42,8 +45,10 @@ def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> Shard
     try:
         index = ShardIndex.model_validate_json(storage.read(entry.name.removesuffix(".tar") + INDEX_SUFFIX))
         size = storage.size(entry.name)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UserError(f"{path}: missing or damaged; build the shards again") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: not an index: {_first_fault(error)}; build the shards again") from error
     ours = (index.fingerprint, index.name, index.split, index.sha256, index.bytes, len(index.samples), size)
     theirs = (manifest.fingerprint, entry.name, entry.split, entry.sha256, entry.bytes, entry.samples, entry.bytes)
     if ours != theirs:
@@ -63,6 +68,14 @@ def _check_members(sample: str, members: dict[str, tuple[int, int]], size: int) 
         offset, length = members.get(name, (-1, 0))
         if offset < 0 or length <= 0 or offset + length > size:
             raise UserError(f"{sample}.{name} is missing or outside of the shard; build the shards again")
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Return the first field that does not fit the schema, and why."""
+    fault = error.errors(include_url=False, include_context=False, include_input=True)[0]
+    field = ".".join(map(str, fault["loc"]))
+    value = f" ({clip(repr(fault['input']), 80)})" if isinstance(fault["input"], str) and field else ""
+    return one_line(f"{field}{value}: {fault['msg']}" if field else fault["msg"])
 
 
 def _version(data: bytes) -> object:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.tar import Member
-from schemas import MEMBERS
+from schemas import KEY_PATTERN, MEMBERS
 
 
 @dataclass
@@ -49,6 +50,8 @@ def check_groups(shard: str, groups: Iterable[Group]) -> Iterator[Problem]:
         seen.add(found.key)
         if "." in found.key:
             yield Problem(shard, found.key, "", "the key holds a dot: readers take the rest for a member's ending")
+        elif not re.fullmatch(KEY_PATTERN, found.key):
+            yield Problem(shard, found.key, "", f"the key is not {KEY_PATTERN}: it would name a file elsewhere")
         for ending in dict.fromkeys(found.order):
             if ending not in MEMBERS:
                 yield Problem(shard, found.key, ending, f"no member of a sample{_danger(ending)}")

@@ -53,6 +53,12 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def _rename_first(index: Path, key: str) -> None:
+    document = json.loads(index.read_text())
+    document["samples"][0]["key"] = key
+    index.write_text(json.dumps(document))
+
+
 @pytest.fixture
 def built(aihub: Path, tmp_path: Path) -> Path:
     out = tmp_path / "shards"
@@ -138,10 +144,11 @@ def test_a_second_run_finds_everything_done(aihub: Path, built: Path) -> None:
         lambda out: (out / "train-000000.tar").unlink(),
         lambda out: (out / "train-000000.tar").write_bytes(b"half"),
         lambda out: (out / "train-000000.index.json").write_bytes(b"{"),
+        lambda out: _rename_first(out / "train-000000.index.json", "../../evil"),
         lambda out: (out / "manifest.json").unlink(),
         lambda out: (out / "train-000000.tar.4711.tmp").write_bytes(b"left by a run that was killed"),
     ],
-    ids=["no-index", "no-tar", "cut-tar", "cut-index", "no-manifest", "leftover"],
+    ids=["no-index", "no-tar", "cut-tar", "cut-index", "hostile-key", "no-manifest", "leftover"],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     aihub: Path, built: Path, damage: Callable[[Path], Any]

@@ -9,9 +9,8 @@ from preprocess.planning.plan import make_plan
 from preprocess.sources import Files, Record
 from preprocess.sources.dress_code import open_dress_code
 from preprocess.sources.listed import Listed
-from preprocess.sources.record import LONGEST_KEY
 from preprocess.sources.viton_hd import open_viton_hd
-from schemas import Configuration
+from schemas import LONGEST_KEY, Configuration
 
 CONFIGURATION = Configuration(
     source="viton-hd", garment="upper", pairing="item", views="matching", linings=False, target_size=1024,

@@ -51,7 +51,7 @@ def edit_version(folder: Path) -> None:
         (edit_index(lambda d: first(d).update({"pth": [512, 10]})), r"\.pth is a pickle"),
         (edit_index(lambda d: first(d).pop("jp.npy")), r"jp\.npy is missing or outside"),
         (edit_index(lambda d: first(d).update({"jp.npy": [10**12, 332]})), r"jp\.npy is missing or outside"),
-        (edit_index(lambda d: d.update({"sha256": "0"})), "does not belong to manifest"),
+        (edit_index(lambda d: d.update({"sha256": "0" * 64})), "does not belong to manifest"),
         (edit_index(lambda d: d.update({"fingerprint": "0"})), "does not belong to manifest"),
         (edit_index(lambda d: d.update({"samples": []})), "does not belong to manifest"),
         (edit_version, "version 7, not a manifest of this version"),

@@ -176,7 +176,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         reject = Reject(key="train_R", reason="bad-image", path="b.jpg", detail="cannot be decoded")
         index = ShardIndex(
-            fingerprint=FINGERPRINT, digest=shard.digest, name=shard.name, split=shard.split, bytes=0, sha256="",
+            fingerprint=FINGERPRINT, digest=shard.digest, name=shard.name, split=shard.split, bytes=0, sha256="0" * 64,
             samples=tuple(samples), rejects=(reject,) if shard.records > len(samples) else (), repaired={},
         )  # fmt: skip
         (out / index_name(shard.name)).write_text(index.model_dump_json())

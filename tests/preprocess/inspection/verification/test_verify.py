@@ -97,6 +97,17 @@ def test_a_key_with_a_dot(folder: Any, check: Check) -> None:
     assert "train_L1.5: the key holds a dot" in said(check(folder))
 
 
+@pytest.mark.parametrize("key", ["../evil", "/evil", "a/b"])
+def test_a_key_that_would_name_a_file_elsewhere(key: str, folder: Any, check: Check) -> None:
+    files = folder.members(FIRST)
+    folder.write(FIRST, files[:7] + [(name.replace("train_L2", key), data) for name, data in files[7:]])
+    text = said(check(folder))
+    assert "would name a file elsewhere" in text or "the key holds a dot" in text
+    folder.edit("train-000000.index.json", lambda index: index["samples"][1].update(key=key))
+    report = check(folder)
+    assert "does not fit the schema: 1 validation error for ShardIndex samples.1.key" in said(report)
+
+
 @pytest.mark.parametrize("ending", ["cls.pyd", "pkl", "model.pth"])
 def test_a_member_that_webdataset_would_unpickle(ending: str, folder: Any, check: Check) -> None:
     files = folder.members(FIRST)
