@@ -1,0 +1,100 @@
+"""Which hidden cells of Ia need no new pixels, because photograph and result show the same there: mostly background.
+
+Ia hides the person's whole box, and with it the room around the person. A network paints that anew and blurs it, so
+that the box would show as a rectangle. Where its pixels agree with the photograph's, these stay. They are cells around
+the person, joined to what Ia shows, never on the body: there the photograph shows the garment that is taken off.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import SKELETON, TORSO, Keypoint
+from train.data.shards import Pixels
+from train.inference.pasting.interpolation import Values, interpolated
+
+Mask = NDArray[np.bool_]
+Pose = NDArray[np.float32]
+
+BLENDED = 2
+"""Width of the transition from the photograph's pixels to the result's, in cells."""
+_SEARCHED = 2
+"""Distance, in cells, at which a like pixel is looked for: a network's outlines are soft, and off by about as much."""
+_NEAR, _FAR = 20.0, 40.0
+"""Largest difference, of 255 levels, that counts as agreement: beside the body, and far from it."""
+_BODY, _AROUND = 0.12, 0.6
+"""Distances from the skeleton below the neck, in trunk lengths: nothing agrees within the first; `_FAR` holds from the
+second on."""
+_SAME, _OTHER = 24.0, 64.0
+"""Differences at what Ia shows: up to the first all of it is an error of colour, from the second on the result shows
+something else than the photograph (a longer garment), which is no reason to change its colours."""
+
+
+def confidence(difference: Values) -> NDArray[np.float32]:
+    """Return how far differences (h, w, 3) between photograph and result are errors of colour, 1 to 0."""
+    return 1 - smooth_step(np.abs(difference).max(axis=2), _SAME, _OTHER)
+
+
+def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, inside: Mask, pose: Pose | None) -> Values:
+    """Return for each cell (n, n) how much of the result it shows if it is hidden: 0, the photograph stays, to 1.
+
+    ``photograph`` and ``result`` are (n, n, 3); ``inside`` are the cells that lie inside the photograph; ``pose`` is
+    (17, 3) in [0, 1] of the square.
+    """
+    shown = inside & ~hidden
+    difference = photograph.astype(np.float32) - result
+    matched = result + interpolated(difference, shown * confidence(difference))
+    agreeing = (_nearest_difference(photograph, matched) < _tolerance(pose, len(hidden))) | ~hidden
+    core = cv2.erode(agreeing.view(np.uint8), _disc(BLENDED + 1))
+    _, regions = cv2.connectedComponents(core)
+    joined = np.unique(regions[shown & (core > 0)])
+    stays = np.isin(regions, joined) & (core > 0) & hidden & inside
+    distance = cv2.distanceTransform((~stays).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return smooth_step(np.asarray(distance, np.float32), 0, BLENDED)
+
+
+def smooth_step(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    """Return 0 up to ``low``, 1 from ``high`` on, and a smooth rise between them."""
+    share = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+def _nearest_difference(photograph: Pixels, result: Values) -> Values:
+    """Return each cell's difference from the most similar cell of the result nearby, in the channel that differs most."""
+    side, reach = len(photograph), _SEARCHED
+    padded = cv2.copyMakeBorder(result, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    least = np.full(photograph.shape[:2], np.inf, np.float32)
+    for row in range(2 * reach + 1):
+        for column in range(2 * reach + 1):
+            shifted = padded[row : row + side, column : column + side]
+            least = np.minimum(least, np.abs(shifted - photograph).max(axis=2))
+    return least
+
+
+def _tolerance(pose: Pose | None, side: int) -> Values:
+    """Return the largest difference (side, side) that counts as agreement; negative on the body."""
+    if pose is None or not (pose[:, 2] > 0).any():
+        return np.full((side, side), _NEAR, np.float32)
+    away = np.full((side, side), 1, np.uint8)
+    points = np.rint(pose[:, :2] * side - 0.5).astype(np.int32)
+    known = pose[:, 2] > 0
+    for first, second in SKELETON:
+        if known[first] and known[second] and min(first, second) >= Keypoint.LEFT_SHOULDER:
+            cv2.line(away, points[first].tolist(), points[second].tolist(), 0, 1)
+    trunk = side / 4
+    if known[list(TORSO)].all():
+        left, right, left_hip, right_hip = (points[joint] for joint in TORSO)
+        cv2.fillConvexPoly(away, np.array([left, right, right_hip, left_hip]), 0)
+        trunk = max(8.0, float(np.hypot(*((left + right - left_hip - right_hip) / 2))))
+    if away.all():
+        return np.full((side, side), _NEAR, np.float32)
+    distance = np.asarray(cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32) / trunk
+    rising = np.float32(_NEAR) + np.float32(_FAR - _NEAR) * smooth_step(distance, _BODY, _AROUND)
+    return np.where(distance < _BODY, np.float32(-1), rising)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    side = 2 * radius + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
