@@ -11,13 +11,14 @@ from common.errors import UserError
 from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
 from schemas import Split
-from train.cli.options import FAST, RUNS, SEED, SHARDS, SPLIT
+from train.cli.options import FAST, RUNS, SEED, SHARDS, SOURCE, SPLIT
 from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
-from train.inference.sampling import Pair, sample_pairs, swapped_pairs
+from train.inference.pasting.whole import from_source
+from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs, swapped_pairs
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ _OVERRIDES = options_of(
     "sample",
     epilog=examples(
         "trainer sample --shards shards/ --pairs 4 --fast",
+        "trainer sample --shards shards/ --src aihub/ --pairs 4",
         "trainer sample --shards s3://bucket/shards --pairs-file pairs.csv",
     ),
 )
 @RUNS
 @SHARDS
+@SOURCE
 @click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the images.")
 @_PAIRS
 @_OVERRIDES
@@ -102,13 +105,18 @@ _OVERRIDES = options_of(
 def sample(
     runs: Path,
     shards: Path | str,
+    src: Path | None,
     out: Path,
     selection: PairSelection,
     overrides: Overrides,
     ema: bool,
     seed: int,
 ) -> None:
-    """Dress people from the shards, by default the validation split, in other garments."""
+    """Dress people from the shards, by default the validation split, in other garments.
+
+    Each image is a square of the network's size; with --src also the whole photograph, of which only what Ia hides is
+    replaced.
+    """
     selection.refuse_conflicts()
     if overrides.fast and (overrides.sampler or overrides.steps):
         raise UserError("--fast sets sampler and steps itself; remove --sampler and --steps, or --fast")
@@ -116,9 +124,13 @@ def sample(
     data = open_shards(shards, selection.split, stages[0].config.data)
     overrides.refuse_impossible(stages)
     pairs = selection.of(data)
+    photographs = from_source(src) if src else None
     with progress_bar("sampling") as progress:
         sheet = sample_pairs(
-            stages, data, pairs, out, seed=seed, overrides=overrides, device=SINGLE_PROCESS.device, progress=progress
+            stages, data, pairs, out, seed=seed, overrides=overrides, device=SINGLE_PROCESS.device, progress=progress,
+            photographs=photographs,
         )  # fmt: skip
     click.echo(f"{len(pairs)} images of {stages[-1].config.size}² in {out}")
+    if src:
+        click.echo(f"whole photographs: {out / PHOTOGRAPHS}")
     click.echo(f"contact sheet: {sheet}")

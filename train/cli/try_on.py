@@ -1,4 +1,4 @@
-"""The command `trainer try-on`: two photographs in, one image out."""
+"""The command `trainer try-on`: two photographs in, the first one out, in another garment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from train.cli.options import RUNS, SEED, WEIGHTS
 from train.data import open_shards
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
+from train.inference.pasting.whole import from_file
 from train.inference.photographs import PrepError, TryOnRequest, build_shards_for
-from train.inference.sampling import Pair, sample_pairs
+from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs
 
 
 @click.command("try-on", epilog=examples("trainer try-on --person me.jpg --garment shirt.jpg --weights weights/"))
@@ -29,7 +30,7 @@ from train.inference.sampling import Pair, sample_pairs
     help="Kind of garment.",
 )
 @RUNS
-@click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the image.")
+@click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the images.")
 @WEIGHTS
 @SEED
 def try_on(
@@ -37,6 +38,7 @@ def try_on(
 ) -> None:
     """Dress the person in one photograph in the garment of another.
 
+    Writes the photograph, of which only what the garment may cover is replaced, and the network's square image.
     Needs the estimators: pip install 'tryon-cascade[estimate]'.
     """
     stages = load_cascade(runs, SINGLE_PROCESS.device)
@@ -50,6 +52,9 @@ def try_on(
         sheet = sample_pairs(
             stages, data, [Pair(0, 0)], out,
             seed=seed, overrides=Overrides(), device=SINGLE_PROCESS.device, progress=progress,
+            photographs=from_file(person),
         )  # fmt: skip
-    click.echo(f"image of {stages[-1].config.size}²: {out / f'{data.keys[0]}__{data.keys[0]}.png'}")
+    name = f"{data.keys[0]}__{data.keys[0]}.png"
+    click.echo(f"photograph: {out / PHOTOGRAPHS / name}")
+    click.echo(f"image of {stages[-1].config.size}²: {out / name}")
     click.echo(f"contact sheet: {sheet}")

@@ -24,10 +24,12 @@ from train.diffusion.conditioning import TryOnInputs
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.contact_sheet import contact_sheet
 from train.inference.dress import Outfit, dress, inputs_of
+from train.inference.pasting.whole import FindPhotograph, dressed, find_original
 
+PHOTOGRAPHS = "photographs"
+"""The folder, in that of the square images, of the whole photographs."""
 _AT_ONCE = 8
 """Images per update of the progress bar."""
-
 
 Role = Literal["person", "garment"]
 Conditioning = tuple[Pixels, NDArray[np.float32], Box]
@@ -77,13 +79,18 @@ def sample_pairs(
     overrides: Overrides,
     device: torch.device,
     progress: Callable[[int, int], None],
+    photographs: FindPhotograph | None = None,
 ) -> Path:
     """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
 
-    Every file records in its text chunks how it was made (``provenance``). Raise UserError if one cannot be written.
+    If ``photographs`` finds the people's photographs, each of them is written whole under the same name in the folder
+    `photographs`, with the result in it. Every file records in its text chunks how it was made (``provenance``). Raise
+    UserError if one cannot be written, or a photograph is not found.
     """
     with writing(f"--out {out}"):
-        out.mkdir(parents=True, exist_ok=True)
+        (out / PHOTOGRAPHS if photographs else out).mkdir(parents=True, exist_ok=True)
+    if photographs:
+        _check_photographs(photographs, shards, pairs)
     metadata = provenance(stages, shards, seed, overrides)
     rows: list[list[Pixels]] = []
     for start in range(0, len(pairs), _AT_ONCE):
@@ -95,6 +102,9 @@ def sample_pairs(
             person, garment = shards.keys[pair.person], shards.keys[pair.garment]
             text = png_text({"person": person, "garment": garment, **metadata})
             _save(Image.fromarray(pictures[-1]), out / f"{person}__{garment}.png", text)
+            if photographs:
+                whole = dressed(find_original(photographs, shards, pair.person), shards, pair.person, pictures[-1])
+                _write(out / PHOTOGRAPHS / f"{person}__{garment}.png", whole.png(text))
             rows.append(_row(shards, pair, pictures))
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
@@ -158,11 +168,24 @@ def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]
     ]
 
 
+def _check_photographs(photographs: FindPhotograph, shards: ShardFolder, pairs: Sequence[Pair]) -> None:
+    """Raise UserError, before anything is sampled, if a photograph is missing or the first one is not the person's."""
+    for number, position in enumerate(dict.fromkeys(pair.person for pair in pairs)):
+        if number == 0:
+            find_original(photographs, shards, position)
+        else:
+            next(iter(photographs(shards.sample(position).person.path)))
+
+
 def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
     file = io.BytesIO()
     picture.save(file, "PNG", pnginfo=text)
+    _write(path, file.getvalue())
+
+
+def _write(path: Path, data: bytes) -> None:
     with writing(f"--out {path.parent}"):
-        write_atomically(path, file.getvalue())
+        write_atomically(path, data)
 
 
 def png_text(metadata: Mapping[str, str]) -> PngInfo:

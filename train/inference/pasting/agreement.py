@@ -62,7 +62,7 @@ def smooth_step(value: NDArray[np.float32], low: float, high: float) -> NDArray[
 
 
 def _nearest_difference(photograph: Pixels, result: Values) -> Values:
-    """Return each cell's difference from the most similar cell of the result nearby, in the channel that differs most."""
+    """Return each cell's difference, the largest of three channels, from the most similar cell of the result nearby."""
     side, reach = len(photograph), _SEARCHED
     padded = cv2.copyMakeBorder(result, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     least = np.full(photograph.shape[:2], np.inf, np.float32)

@@ -25,7 +25,7 @@ def interpolated(values: Values, weights: Weights) -> Values:
     share = _resized(weights[..., None], half, cv2.INTER_AREA)
     mean = _resized(values * weights[..., None], half, cv2.INTER_AREA) / np.maximum(share, _LEAST)
     # A cell counts as known as soon as a quarter of it is.
-    coarse = interpolated(mean, np.minimum(1, 4 * share[..., 0]).astype(np.float32))
+    coarse = interpolated(np.asarray(mean, np.float32), np.minimum(1, 4 * share[..., 0]).astype(np.float32))
     filled = _resized(coarse, (width, height), cv2.INTER_LINEAR)
     return np.asarray(filled + (values - filled) * weights[..., None], np.float32)
 

@@ -1,7 +1,7 @@
 """Where a sample's square lies in a photograph: checked against the pixels that the sample holds.
 
 A photograph may be larger than the image that `prep` cropped (annotated photographs have at most 2048 pixels), and
-`prep` turns images whose labels are for the upright one. What fits is found by comparing pixels, so that a wrong file is
+`prep` turns images whose labels are for the upright one. What fits is found by comparing pixels, and a wrong file is
 refused.
 """
 

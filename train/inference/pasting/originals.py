@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 import warnings
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +22,8 @@ from common.errors import UserError
 from common.text import one_line
 from train.data.shards import Pixels
 from train.inference.pasting.agreement import Mask
+
+Samples = TypeVar("Samples", NDArray[np.uint8], NDArray[np.uint8] | NDArray[np.uint16])
 
 PIXEL_LIMIT = 100_000_000
 """Pixels above which a photograph is not decoded, as in `prep`."""
@@ -60,8 +61,7 @@ class Original:
         turn = quarters % 4
         if not turn:
             return self
-        samples, seen = np.rot90(self.samples, turn), np.rot90(self.seen, turn)
-        return Original(np.ascontiguousarray(samples), np.ascontiguousarray(seen), self.where, self.profile)
+        return Original(_rotated(self.samples, turn), _rotated(self.seen, turn), self.where, self.profile)
 
     def with_pixels(self, pasted: Pixels, replaced: Mask) -> Original:
         """Return the photograph with the pixels of ``pasted`` (h, w, 3) where ``replaced`` (h, w), now opaque."""
@@ -74,11 +74,8 @@ class Original:
         seen[replaced] = pasted[replaced]
         return Original(samples, seen, self.where, self.profile)
 
-    def png(self, metadata: Mapping[str, str]) -> bytes:
-        """Return the photograph as a PNG; the metadata become text chunks."""
-        text = PngInfo()
-        for key, value in metadata.items():
-            text.add_text(key, value)
+    def png(self, text: PngInfo) -> bytes:
+        """Return the photograph as a PNG with these text chunks."""
         if self.samples.dtype == np.uint16:
             return _deep_png(self.samples, text, self.profile)
         buffer = io.BytesIO()
@@ -175,6 +172,12 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (OSError, ImageCms.PyCMSError):
         return None
+
+
+def _rotated(image: Samples, quarters: int) -> Samples:
+    turned: Any = np.rot90(image, quarters)
+    rotated: Samples = np.ascontiguousarray(turned)
+    return rotated
 
 
 def _upright(samples: NDArray[Any], orientation: object) -> NDArray[Any]:

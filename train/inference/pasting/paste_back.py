@@ -1,7 +1,7 @@
 """The network's square pasted back into the photograph that it was cropped from.
 
-**What is kept.** A pixel of the photograph is kept, byte for byte, unless its area overlaps a hidden pixel of Ia, which is
-one of exactly mid-grey. Pixels beyond the crop are kept. All others may be replaced, and only those are.
+**What is kept.** A pixel of the photograph is kept, byte for byte, unless its area overlaps a hidden pixel of Ia: one
+of exactly mid-grey. Pixels beyond the crop are kept. All others may be replaced, and only those are.
 
 **The seam.** The photograph shows the garment that is taken off right beside what is kept, so the result is not blended
 with it there: its colours are corrected by what they are off at the rim, carried inwards smoothly. Where photograph and
