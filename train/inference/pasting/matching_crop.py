@@ -55,7 +55,8 @@ def place(original: Original, picture: Picture, person: Pixels) -> Placed:
         if abs(size[0] / scale[1] - picture.width) > _ROUNDING and abs(size[1] / scale[0] - picture.height) > _ROUNDING:
             continue
         region = Region.of(picture.crop, scale)
-        found.append((_difference(original.turned(quarters).seen, region, picture, person), quarters, region))
+        turned = np.asarray(np.rot90(original.seen, quarters), np.uint8)  # a view
+        found.append((_difference(turned, region, picture, person), quarters, region))
     difference, quarters, region = min(found, key=lambda one: one[0], default=(np.inf, 0, Region(0, 0, 1, 1)))
     if difference > _ALIKE:
         raise UserError(

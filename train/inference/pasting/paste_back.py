@@ -153,7 +153,10 @@ def framed(image: Pixels, region: Region, beyond: int = MID_GREY) -> Pixels:
     )
     borders = rows.start - top, top + height - rows.stop, columns.start - left, left + width - columns.stop
     return np.asarray(
-        cv2.copyMakeBorder(image[rows, columns], *borders, cv2.BORDER_CONSTANT, value=(beyond,) * 3), np.uint8
+        cv2.copyMakeBorder(
+            np.ascontiguousarray(image[rows, columns]), *borders, cv2.BORDER_CONSTANT, value=(beyond,) * 3
+        ),
+        np.uint8,
     )
 
 
