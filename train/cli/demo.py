@@ -12,22 +12,24 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from common.options import FOLDER, examples
-from train.cli.options import FAST, RUNS, WEIGHTS
+from train.cli.options import FAST, RUNS, SOURCE, WEIGHTS
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides, load_cascade
+from train.inference.pasting.whole import find_original, from_source
 
 _SHUTDOWN_TIMEOUT = 5.0
 """Seconds to wait at shutdown for the job in progress."""
 
 
-@click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/"))
+@click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/ --src aihub/"))
 @RUNS
 @click.option(
     "--shards", type=FOLDER, default=Path("shards"), show_default=True,
     help="Shards with the people and garments to choose from.",
 )  # fmt: skip
+@SOURCE
 @WEIGHTS
 @FAST
 @click.option(
@@ -43,10 +45,13 @@ _SHUTDOWN_TIMEOUT = 5.0
     show_default=True,
     help="Port to listen on; 0: any free port.",
 )
-def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool, host: str, port: int) -> None:
+def demo_command(
+    runs: Path, shards: Path, src: Path | None, weights: tuple[Path, ...], fast: bool, host: str, port: int
+) -> None:
     """Serve a web page for trying out a trained cascade.
 
-    Choose a person and a garment, or upload photographs of them, and see the result.
+    Choose a person and a garment, or upload photographs of them, and see the result: the network's image, and the
+    whole photograph if it was uploaded, or is in --src.
     """
     with needs("train,demo"):
         from aiohttp import web
@@ -55,9 +60,12 @@ def demo_command(runs: Path, shards: Path, weights: tuple[Path, ...], fast: bool
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
     stages = load_cascade(runs, SINGLE_PROCESS.device)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
+    source = from_source(src) if src else None
+    if source:
+        find_original(source, catalogue.shards, next(iter(catalogue.offered.values())).person[0].position)
     photographs = UploadedPhotographs(weights)
     jobs = Jobs()
-    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), SINGLE_PROCESS.device)
+    dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), SINGLE_PROCESS.device, source)
     app = make_app(AppState(jobs, dressing), host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
     jobs.start()

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from schemas import check_pose
+from schemas import Crop, Picture, check_pose
 from train.data.augment import WHOLE, Box
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
 from train.inference.exporting import import_cascade
+from train.inference.pasting.paste_back import Region, hidden_in, paste_back
 
 
 class TryOnCascade:
@@ -55,6 +56,34 @@ class TryOnCascade:
         """
         outfit = Outfit(_picture("Ia", Ia), _picture("Ic", Ic), _pose("Jp", Jp), _pose("Jg", Jg), photo)
         return dress(self.stages, [outfit], seed=seed, overrides=Overrides(), device=self.device)[0][-1]
+
+    def dress_photograph(
+        self,
+        photograph: NDArray[np.uint8],
+        crop: Crop,
+        Ia: NDArray[np.uint8],
+        Ic: NDArray[np.uint8],
+        Jp: ArrayLike,
+        Jg: ArrayLike,
+        *,
+        seed: int = 0,
+    ) -> NDArray[np.uint8]:
+        """Return the whole photograph, uint8 RGB (h, w, 3), with the person in the garment.
+
+        ``photograph`` is upright, as `prep` cropped it; ``crop`` is the square of it that the other arguments, those of
+        `dress`, show (``Sample.person.crop``). A pixel whose area overlaps no hidden, mid-grey pixel of ``Ia`` is
+        returned as it is.
+
+        Raise ValueError for an image or pose of the wrong shape, type or range, and a crop outside of the photograph.
+        """
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
+            raise ValueError(f"photograph is {photograph.dtype} {photograph.shape}: uint8 RGB (h, w, 3) is expected")
+        height, width = photograph.shape[:2]
+        if not (-crop.side < crop.x < width and -crop.side < crop.y < height):
+            raise ValueError(f"crop {crop} lies outside of the photograph of {width}x{height}")
+        photo = Picture(path="", width=width, height=height, crop=crop).photo_box
+        result = self.dress(Ia, Ic, Jp, Jg, photo=photo, seed=seed)
+        return paste_back(np.ascontiguousarray(photograph), result, hidden_in(Ia), Region.of(crop), _pose("Jp", Jp))
 
 
 def _picture(name: str, given: NDArray[np.uint8]) -> NDArray[np.uint8]:

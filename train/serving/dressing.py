@@ -14,9 +14,11 @@ from schemas import Garment
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import dress
+from train.inference.pasting.matching_crop import Placed
+from train.inference.pasting.whole import FindPhotograph, find_original, with_result
 from train.inference.sampling import Conditioning, Role, make_outfit, png_text, provenance, read_conditioning
 from train.serving.catalogue import Catalogue
-from train.serving.jobs import Result
+from train.serving.jobs import Photograph, Result
 from train.serving.uploads import UploadedPhotographs
 
 
@@ -39,6 +41,8 @@ class Dressing:
     photographs: UploadedPhotographs
     overrides: Overrides
     device: torch.device
+    source: FindPhotograph | None = None
+    """Finds the photographs of the catalogue's people; without it only uploaded ones are dressed whole."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -48,12 +52,14 @@ class Dressing:
     def dress(self, choice: Choice, on_step: OnStep) -> Result:
         """Sample the images, bit-identical to `trainer sample` for the same pair and seed.
 
-        ``on_step`` is called before every sampling step. Raise UserError for a photograph that cannot be used.
+        The whole photograph is made too if it is at hand. ``on_step`` is called before every sampling step. Raise
+        UserError for a photograph that cannot be used.
         """
         outfit = make_outfit(
             self._conditioning("person", choice.kind, choice.person),
             self._conditioning("garment", choice.kind, choice.garment),
         )
+        placed = self._placed(choice)
         (pictures,) = dress(
             self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device, on_step=on_step
         )
@@ -65,7 +71,15 @@ class Dressing:
             buffer = io.BytesIO()
             Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(metadata))
             encoded[stage] = buffer.getvalue()
-        return Result(encoded, metadata)
+        if placed is None:
+            return Result(encoded, metadata)
+        whole = with_result(placed, outfit.Ia, outfit.Jp, pictures[-1])
+        return Result(encoded, metadata, Photograph(whole.png(png_text(metadata)), whole.size))
+
+    def _placed(self, choice: Choice) -> Placed | None:
+        if not isinstance(choice.person, int):
+            return self.photographs.placed(choice.kind, choice.person)
+        return None if self.source is None else find_original(self.source, self.catalogue.shards, choice.person)
 
     def _conditioning(self, role: Role, kind: Garment, chosen: int | bytes) -> Conditioning:
         if isinstance(chosen, int):

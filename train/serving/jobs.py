@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from common.errors import UserError
@@ -20,6 +20,8 @@ MAX_WAITING: Final = 8
 """Maximum number of waiting jobs."""
 MAX_KEPT: Final = 32
 """Maximum number of finished jobs whose images are kept."""
+MAX_PHOTOGRAPHS: Final = 256 * 2**20
+"""Maximum bytes of whole photographs that are kept; of the oldest jobs beyond it the square images alone are."""
 _TIMED: Final = 3
 """Number of finished jobs whose median is the expected time."""
 
@@ -35,11 +37,21 @@ class JobCancelledError(Exception):
 
 
 @dataclass(frozen=True)
+class Photograph:
+    """A PNG and its (width, height)."""
+
+    png: bytes
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Result:
     """One PNG per stage, by the stage's name, and how they were made."""
 
     pictures: Mapping[str, bytes]
     metadata: Mapping[str, str]
+    photograph: Photograph | None = None
+    """The whole photograph with the last image in it, if the person's photograph is at hand."""
 
 
 @dataclass
@@ -142,6 +154,7 @@ class Jobs:
                 job.result, job.error, job.state = result, error, state
                 if result:
                     self._took.append(job.seconds)
+                    self._forget_photographs()
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -158,6 +171,15 @@ class Jobs:
         over = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
         for job in over[: max(0, len(over) - MAX_KEPT)]:
             del self._jobs[job.id]
+
+    def _forget_photographs(self) -> None:
+        """Discard the photographs of the oldest jobs beyond the limit; that of the last one stays."""
+        kept = 0
+        for job in reversed(self._jobs.values()):
+            if job.result and job.result.photograph:
+                kept += len(job.result.photograph.png)
+                if kept > MAX_PHOTOGRAPHS and kept > len(job.result.photograph.png):
+                    job.result = replace(job.result, photograph=None)
 
 
 def _made(job: Job) -> tuple[State, Result | None, str]:

@@ -37,6 +37,8 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_PHOTOGRAPH: Final = "photograph"
+"""The name of the whole photograph beside those of the stages."""
 _ROLES: Final[tuple[Role, ...]] = ("person", "garment")
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -262,6 +264,10 @@ async def _state(request: web.Request) -> web.Response:
             {"stage": stage, "size": sizes[stage], "url": f"/api/jobs/{job.id}/{stage}.png"}
             for stage in job.result.pictures
         ]
+        if whole := job.result.photograph:
+            width, height = whole.size
+            url = f"/api/jobs/{job.id}/{_PHOTOGRAPH}.png"
+            said["photograph"] = {"width": width, "height": height, "url": url}
         said["told"] = dict(job.result.metadata)
     return web.json_response(said)
 
@@ -275,10 +281,19 @@ async def _cancel(request: web.Request) -> web.Response:
 
 async def _picture(request: web.Request) -> web.Response:
     job = _job(request)
-    picture = job.result.pictures.get(request.match_info["stage"]) if job.result else None
+    picture = _png(job, request.match_info["stage"])
     if picture is None:
         raise web.HTTPNotFound
     return web.Response(body=picture, content_type="image/png")
+
+
+def _png(job: Job, name: str) -> bytes | None:
+    """Return the image of a stage, or the whole photograph, of a finished job."""
+    if job.result is None:
+        return None
+    if name == _PHOTOGRAPH:
+        return job.result.photograph.png if job.result.photograph else None
+    return job.result.pictures.get(name)
 
 
 def _job(request: web.Request) -> Job:

@@ -15,14 +15,18 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from PIL import Image
 
 from common.errors import UserError
-from schemas import Garment
+from schemas import PERSON_256, Garment, Picture
 from train.data import ShardFolder
+from train.data.shards import Pixels
+from train.inference.pasting.matching_crop import Placed, place
+from train.inference.pasting.originals import decode_original
 from train.inference.photographs import (
     Labelled,
     PrepError,
@@ -52,6 +56,15 @@ _KEPT: Final = 16
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Estimated:
+    """What `prep` made of a photograph: a half of c_tryon, and of a person the crop and its pixels."""
+
+    conditioning: Conditioning
+    person: Picture
+    person_256: Pixels
+
+
 class UploadedPhotographs:
     """Turns photographs into the person's or the garment's half of c_tryon; in a folder that `close` deletes.
 
@@ -64,7 +77,7 @@ class UploadedPhotographs:
         self._weights = tuple(weights)
         self.folder = Path(tempfile.mkdtemp(prefix="tryon-demo-"))
         self._partners: dict[Garment, dict[Role, Labelled]] = {}
-        self._kept: OrderedDict[tuple[Role, Garment, str], Conditioning] = OrderedDict()
+        self._kept: OrderedDict[tuple[Role, Garment, str], _Estimated] = OrderedDict()
 
     def close(self) -> None:
         """Delete all photographs and derived files."""
@@ -88,6 +101,14 @@ class UploadedPhotographs:
 
         Raise UserError, to be shown to the sender, if it cannot be used.
         """
+        return self._estimated(role, kind, data).conditioning
+
+    def placed(self, kind: Garment, data: bytes) -> Placed:
+        """Return the photograph of a person, and where its square lies in it. Raise UserError as `conditioning`."""
+        estimated = self._estimated("person", kind, data)
+        return place(decode_original(data, "the photograph of the person"), estimated.person, estimated.person_256)
+
+    def _estimated(self, role: Role, kind: Garment, data: bytes) -> _Estimated:
         key = role, kind, hashlib.sha256(data).hexdigest()
         if key not in self._kept:
             self._kept[key] = self._estimate(role, kind, data)
@@ -96,7 +117,7 @@ class UploadedPhotographs:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _estimate(self, role: Role, kind: Garment, data: bytes) -> Conditioning:
+    def _estimate(self, role: Role, kind: Garment, data: bytes) -> _Estimated:
         other: Role = "garment" if role == "person" else "person"
         partner = self._partners.get(kind, {}).get(other)
         if partner is None:
@@ -108,7 +129,9 @@ class UploadedPhotographs:
         work = work_folder(request, self.folder)
         try:
             put_labels(partner, other, work / "annotated")
-            return read_conditioning(ShardFolder(build_shards_for(request, self.folder, quiet=True), "val"), role, 0)
+            shards = ShardFolder(build_shards_for(request, self.folder, quiet=True), "val")
+            conditioning = read_conditioning(shards, role, 0)
+            return _Estimated(conditioning, shards.sample(0).person, shards.image(0, PERSON_256))
         except (PrepError, UserError) as error:
             why = next(_reasons(work), "") or getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
             raise UserError(f"the photograph of the {role} cannot be used: {why}") from error

@@ -130,6 +130,27 @@ def test_array_views_are_accepted(exported: Path) -> None:
     assert np.array_equal(cascade.dress(view, view, pose, pose), cascade.dress(copy, copy, pose, pose))
 
 
+def test_a_whole_photograph_is_dressed(exported: Path, shards: Path) -> None:
+    cascade, data = TryOnCascade.load(exported, "cpu"), ShardFolder(shards, "val")
+    sample = data.sample(0)
+    with Image.open(shards.parent / "aihub" / sample.person.path) as image:
+        photograph = np.array(image)
+    inputs = data.image(0, AGNOSTIC), data.image(1, GARMENT), data.pose(0, JP), data.pose(1, JG)
+    whole = cascade.dress_photograph(photograph, sample.person.crop, *inputs, seed=3)
+    again = cascade.dress_photograph(photograph, sample.person.crop, *inputs, seed=3)
+    assert np.array_equal(whole, again)
+    changed = (whole != photograph).any(axis=2)
+    crop = sample.person.crop
+    inside = np.zeros_like(changed)
+    inside[max(0, crop.y) : crop.y + crop.side, max(0, crop.x) : crop.x + crop.side] = True
+    assert changed.any()
+    assert not changed[~inside].any()
+    with pytest.raises(ValueError, match="lies outside of the photograph"):
+        cascade.dress_photograph(photograph, crop.model_copy(update={"x": 9000}), *inputs)
+    with pytest.raises(ValueError, match="photograph is uint8"):
+        cascade.dress_photograph(photograph[..., 0], crop, *inputs)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from forked_programs import ForkedPrograms
 from in_process import Ended
+from PIL import Image
 
 from train.inference.photographs import Labelled, TryOnRequest, put_labels, work_folder
 
@@ -47,6 +49,12 @@ def test_two_photographs_give_an_image(photos: Path, trained: Path, try_on: TryO
     pictures = sorted((photos / "try-on").glob("*.png"))
     assert [path.name for path in pictures] == ["sheet.png", next(p.name for p in pictures if "__" in p.name)]
     assert str(pictures[1].relative_to(photos)) in done.stdout
+    whole = photos / "try-on/photographs" / pictures[1].name
+    assert str(whole.relative_to(photos)) in done.stdout
+    with Image.open(whole) as dressed, Image.open(photos / "a.jpg") as photograph:
+        same = (np.asarray(dressed) == np.asarray(photograph)).all(axis=2)
+    assert same[: len(same) // 8].all()
+    assert 0.3 < same.mean() < 0.99
     before = pictures[1].read_bytes()
     assert try_on(*arguments).returncode == 0
     assert pictures[1].read_bytes() == before

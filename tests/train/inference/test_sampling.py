@@ -11,9 +11,12 @@ import torch
 from PIL import Image
 
 from common.errors import UserError
+from schemas import AGNOSTIC
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, load_cascade
-from train.inference.sampling import Pair, sample_pairs
+from train.inference.pasting.paste_back import Region, hidden_in, replaceable
+from train.inference.pasting.whole import from_source
+from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs
 
 CPU = torch.device("cpu")
 PAIRS = [Pair(0, 1), Pair(2, 1)]
@@ -95,3 +98,33 @@ def test_a_folder_that_cannot_be_made_is_the_users_mistake(trained: Path, shards
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"--out .*Not a directory"):
         sample(trained, shards, tmp_path / "file/out", PAIRS)
+
+
+def sample_whole(trained: Path, shards: Path, src: Path, out: Path) -> ShardFolder:
+    data = ShardFolder(shards, "val")
+    sample_pairs(
+        load_cascade(trained, CPU), data, PAIRS, out, seed=5, overrides=Overrides(steps=1), device=CPU,
+        progress=lambda *_: None, photographs=from_source(src),
+    )  # fmt: skip
+    return data
+
+
+def test_whole_photographs_keep_all_that_is_not_hidden(trained: Path, shards: Path, tmp_path: Path) -> None:
+    aihub = shards.parent / "aihub"
+    data = sample_whole(trained, shards, aihub, tmp_path)
+    squares = sorted(path.name for path in tmp_path.glob("*.png") if path.name != "sheet.png")
+    assert sorted(path.name for path in (tmp_path / PHOTOGRAPHS).iterdir()) == squares
+    for pair in PAIRS:
+        picture = data.sample(pair.person).person
+        whole = tmp_path / PHOTOGRAPHS / f"{data.keys[pair.person]}__{data.keys[pair.garment]}.png"
+        before, after = pixels(aihub / picture.path), pixels(whole)
+        may = replaceable(hidden_in(data.image(pair.person, AGNOSTIC)), Region.of(picture.crop), before.shape[:2])
+        assert np.array_equal(after[~may], before[~may])
+        assert (after[may] != before[may]).any(axis=1).mean() > 0.05
+        assert text(whole) == text(tmp_path / whole.name)
+
+
+def test_a_missing_photograph_is_found_out_before_sampling(trained: Path, shards: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--src .*: no .*\.jpg in it"):
+        sample_whole(trained, shards, tmp_path, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.png"))

@@ -75,6 +75,18 @@ def test_the_queue_is_limited(jobs: Jobs) -> None:
     gate.open.set()
 
 
+def test_photographs_of_older_jobs_are_discarded(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.serving.jobs.MAX_PHOTOGRAPHS", 25)
+    whole = Result({"base": b"png"}, {}, Photograph(b"x" * 10, (2, 5)))
+    done = [finished(jobs, lambda _: whole) for _ in range(4)]
+    assert [bool(job.result and job.result.photograph) for job in done] == [False, False, True, True]
+    assert all(job.result and job.result.pictures for job in done)
+    large = Result({}, {}, Photograph(b"x" * 100, (10, 10)))
+    job = finished(jobs, lambda _: large)
+    assert job.result
+    assert job.result.photograph
+
+
 def test_a_cancelled_waiting_job_does_not_run(jobs: Jobs) -> None:
     gate, made = Gate(), list[str]()
     jobs.add(gate.make)

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from PIL import Image
 from common.errors import UserError
 from train.cli.demo import demo_command
 from train.inference.cascade import Overrides
+from train.inference.pasting.whole import from_source
 from train.inference.sampling import Pair, provenance, sample_pairs
 from train.serving import open_socket
 from train.serving.catalogue import MAX_OFFERED
@@ -72,6 +74,26 @@ def test_an_image_equals_that_of_trainer_sample(site: Any, tmp_path: Path) -> No
     assert said["told"] == keys | provenance(site.stages, site.shards, 3, Overrides())
     sizes = [Image.open(io.BytesIO(site.ask("GET", one["url"]).body)).width for one in said["pictures"]]
     assert sizes == [one["size"] for one in said["pictures"]] == [64, 128, 256]
+
+
+def test_the_whole_photograph_comes_with_the_square_if_its_source_is_known(site: Any, shards: Path) -> None:
+    person, garment = offered(site)
+    parts = {"kind": "upper", "person": person, "garment": garment}
+    without = wait_for(site, site.send(parts).said["id"])
+    assert "photograph" not in without
+    url = without["pictures"][-1]["url"]
+    assert site.ask("GET", f"{url.rpartition('/')[0]}/photograph.png").status == 404
+    aihub = shards.parent / "aihub"
+    dressing = replace(site.app_state.dressing, source=from_source(aihub))
+    job = site.app_state.jobs.add(partial(dressing.dress, Choice("upper", int(person), int(garment), 0)))
+    said = wait_for(site, job.id)
+    with Image.open(aihub / site.shards.sample(int(person)).person.path) as photograph:
+        size = photograph.size
+    assert (said["photograph"]["width"], said["photograph"]["height"]) == size
+    with Image.open(io.BytesIO(site.ask("GET", said["photograph"]["url"]).body)) as whole:
+        assert whole.size == size
+        assert whole.text["seed"] == "0"  # type: ignore[attr-defined]
+    assert site.ask("GET", said["pictures"][-1]["url"]).status == 200
 
 
 def test_each_person_and_garment_of_the_split_is_offered_once(site: Any) -> None:

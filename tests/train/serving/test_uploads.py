@@ -14,6 +14,7 @@ from PIL import Image
 from common.errors import UserError
 from schemas import AGNOSTIC, GARMENT, JG, JP, Garment
 from train.data import ShardFolder
+from train.inference.pasting.paste_back import Region
 from train.inference.photographs import Labelled
 from train.inference.sampling import Role
 from train.serving import UploadedPhotographs, read_catalogue
@@ -50,6 +51,9 @@ def test_a_photograph_gives_the_conditioning_of_its_sample(
     assert picture.shape == (256, 256, 3)
     assert np.abs(picture.astype(float) - true).mean() < 1.5
     assert not list(photographs.folder.iterdir())  # nothing of it stays on disk
+    if role == "person":
+        placed = photographs.placed("upper", sent.image.read_bytes())
+        assert placed.region == Region.of(data.sample(place).person.crop)
     again, _, _ = photographs.conditioning(role, "upper", sent.image.read_bytes())
     assert again is picture
 

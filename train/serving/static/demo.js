@@ -171,19 +171,24 @@ function show(result) {
     earlier.splice(STRIP);
   }
   const { names, said } = result;
-  const last = said.pictures.length - 1;
-  const stage = (number) => {
-    const { url, size } = said.pictures[number];
+  const views = said.pictures.map(({ stage, size, url }) =>
+    ({ name: stage, label: `${STAGES[stage]}, ${size}²`, width: size, height: size, url }));
+  if (said.photograph) views.push({ name: "photograph", label: "whole photograph", ...said.photograph });
+  const last = views.length - 1;
+  const view = (number) => {
+    const { url, width, height } = views[number];
     $("picture").src = url;
+    $("picture").width = width;
+    $("picture").height = height;
     $("picture").alt = `${names[0]} in ${names[1]}`;
-    $("caption").textContent = `${size} × ${size} pixels, ${said.seconds} s`;
+    $("caption").textContent = `${width} × ${height} pixels, ${said.seconds} s`;
     $("download").href = url;
-    $("download").download = `dressed-${size}.png`;
+    $("download").download = `dressed-${width === height ? width : `${width}x${height}`}.png`;
   };
-  $("stages").replaceChildren($("stages").firstElementChild, ...said.pictures.map((picture, number) =>
-    pill("stage", picture.stage, `${STAGES[picture.stage]}, ${picture.size}²`, number === last, () => stage(number))));
-  $("stages").hidden = said.pictures.length < 2;
-  stage(last);
+  $("stages").replaceChildren($("stages").firstElementChild, ...views.map(({ name, label }, number) =>
+    pill("stage", name, label, number === last, () => view(number))));
+  $("stages").hidden = views.length < 2;
+  view(last);
   $("told").replaceChildren(...Object.entries(said.told).map(([name, value]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   $("figure").hidden = false;

@@ -13,7 +13,8 @@ from PIL import Image
 from schemas import AGNOSTIC, JP, PERSON_256, Picture
 from train.data import ShardFolder
 from train.data.shards import Pixels
-from train.inference.pasting.paste_back import Mask, Region, hidden_in
+from train.inference.pasting.agreement import Mask
+from train.inference.pasting.paste_back import Region, hidden_in
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pytest
 
 from schemas import Crop
 from train.data.shards import Pixels
-from train.inference.pasting.paste_back import Mask, Region, hidden_in, paste_back, replaceable
+from train.inference.pasting.agreement import Mask
+from train.inference.pasting.paste_back import Region, hidden_in, paste_back, replaceable
 
 
 def drawn_wall(height: int, width: int, seed: int = 0) -> Pixels:
@@ -19,7 +20,7 @@ def drawn_wall(height: int, width: int, seed: int = 0) -> Pixels:
     rows, columns = np.mgrid[:height, :width]
     light = 120 + 60 * columns / width + 40 * rows / height
     grain = np.random.default_rng(seed).normal(0, 2, (height, width, 3))
-    return np.clip(light[..., None] + [10, 0, -10] + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(light[..., None] + [10, 0, -10] + grain, 0, 255), np.uint8)
 
 
 def by_definition(hidden: Mask, region: Region, size: tuple[int, int]) -> Mask:
