@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of, dilated, eroded
 from preprocess.formats.images import Mask, Pixels
-from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
 from preprocess.loading.ground.second_opinions import areas, settled
+from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
 
 F32 = NDArray[np.float32]
 

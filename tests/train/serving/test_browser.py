@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from labels_by_hand import front_in_one_layer, label_by_hand, labelled
+from PIL import Image
 
 from train.serving.uploads import find_partners
 

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import UserError
 from train.diffusion.samplers import OnStep
-from train.serving.jobs import MAX_KEPT, MAX_WAITING, Job, Jobs, QueueFullError, Result
+from train.serving.jobs import MAX_KEPT, MAX_WAITING, Job, Jobs, Photograph, QueueFullError, Result
 
 RESULT = Result({"base": b"png"}, {"seed": "0"})
 
