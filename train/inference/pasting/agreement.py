@@ -37,20 +37,19 @@ def confidence(difference: Values) -> NDArray[np.float32]:
     return 1 - smooth_step(np.abs(difference).max(axis=2), _SAME, _OTHER)
 
 
-def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, inside: Mask, pose: Pose | None) -> Values:
+def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None) -> Values:
     """Return for each cell (n, n) how much of the result it shows if it is hidden: 0, the photograph stays, to 1.
 
-    ``photograph`` and ``result`` are (n, n, 3); ``inside`` are the cells that lie inside the photograph; ``pose`` is
-    (17, 3) in [0, 1] of the square.
+    ``photograph`` and ``result`` are (n, n, 3), ``pose`` is (17, 3) in [0, 1] of the square.
     """
-    shown = inside & ~hidden
+    shown = ~hidden
     difference = photograph.astype(np.float32) - result
     matched = result + interpolated(difference, shown * confidence(difference))
-    agreeing = (_nearest_difference(photograph, matched) < _tolerance(pose, len(hidden))) | ~hidden
+    agreeing = (_nearest_difference(photograph, matched) < _tolerance(pose, len(hidden))) | shown
     core = cv2.erode(agreeing.view(np.uint8), _disc(BLENDED + 1))
     _, regions = cv2.connectedComponents(core)
     joined = np.unique(regions[shown & (core > 0)])
-    stays = np.isin(regions, joined) & (core > 0) & hidden & inside
+    stays = np.isin(regions, joined) & (core > 0) & hidden
     distance = cv2.distanceTransform((~stays).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return smooth_step(np.asarray(distance, np.float32), 0, BLENDED)
 

@@ -1,7 +1,9 @@
 """The network's square pasted back into the photograph that it was cropped from.
 
 **What is kept.** A pixel of the photograph is kept, byte for byte, unless its area overlaps a hidden pixel of Ia: one
-of exactly mid-grey. Pixels beyond the crop are kept. All others may be replaced, and only those are.
+of exactly mid-grey. Pixels beyond the crop are kept. All others may be replaced, and only those are. Where a crop
+reaches beyond the photograph, the pixels of Ia that are not wholly inside are mid-grey whatever is there, and so are
+the result's: each counts as the nearest one that is inside.
 
 **The seam.** The photograph shows the garment that is taken off right beside what is kept, so the result is not blended
 with it there: its colours are corrected by what they are off at the rim, carried inwards smoothly. Where photograph and
@@ -10,6 +12,7 @@ result agree (`agreement`), the photograph's pixels stay, and the seam runs ther
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, TypeVar
 
 import cv2
@@ -25,6 +28,11 @@ Array = TypeVar("Array", bound=NDArray[Any])
 
 _ROUNDING = 1e-9
 """Pixels of Ia; a smaller overlap is an error of rounding."""
+_EDGE = 1e-3
+"""Pixels of Ia by which one may reach beyond the photograph's edge and still count as inside."""
+_COARSEST = 64
+"""Side of the smallest stage's images: their pixels that are not wholly inside the photograph are grey, and later
+stages keep traces of that in the pixels beside them."""
 _AROUND = 4
 """How far around the hidden pixels the photograph is compared with the result, in pixels of Ia."""
 _PER_CELL = 4
@@ -70,6 +78,7 @@ def replaceable(hidden: Mask, region: Region, size: tuple[int, int]) -> Mask:
 
     All others are kept. ``hidden`` is (n, n), of the region.
     """
+    hidden = _continued(hidden, region, size, len(hidden))
     down = _overlapped(region.top, region.height, len(hidden), size[0])
     across = _overlapped(region.left, region.width, hidden.shape[1], size[1])
     return _any_between(_any_between(hidden, *down).T, *across).T
@@ -84,13 +93,16 @@ def paste_back(
     `replaceable` are the photograph's.
     """
     pasted = photograph.copy()
-    replaced = replaceable(hidden, region, photograph.shape[:2])
+    size = photograph.shape[0], photograph.shape[1]
+    hidden = _continued(hidden, region, size, len(hidden))
+    inner = _continued(result, region, size, math.gcd(len(result), _COARSEST), margin=1)
+    replaced = replaceable(hidden, region, size)
     window = _window_around(replaced, round(_AROUND * max(region.width, region.height) / len(hidden)) + 1)
     if window is None:
         return pasted
-    weight = _cell_weights(photograph, result, hidden, region, pose)
+    weight = _cell_weights(photograph, inner, hidden, region, pose)
     part, may_change = photograph[window], replaced[window]
-    painted = _enlarged(result, region, window)
+    painted = _enlarged(inner, region, window)
     share = _enlarged(weight, region, window)
     share[~may_change] = 0
     correction = _correction(part, painted, share, len(hidden), region)
@@ -102,6 +114,32 @@ def paste_back(
         mixed = np.clip(np.rint(old + share[rows, :, None] * (np.clip(matched, 0, 255) - old)), 0, 255)
         np.copyto(target[rows], mixed.astype(np.uint8), where=may_change[rows, :, None])
     return pasted
+
+
+def _continued(square: Array, region: Region, size: tuple[int, int], grid: int, margin: int = 0) -> Array:
+    """Return a square image (n, n, …) with the nearest pixel inside of the photograph in place of each one outside.
+
+    Inside are the whole cells of a ``grid`` of that many rows and columns, of which n is a multiple, but for ``margin``
+    of them at each edge that the region reaches beyond.
+    """
+    rows, columns = (
+        _nearest_inside(start, extent, grid, margin, len(square), length)
+        for start, extent, length in zip((region.top, region.left), (region.height, region.width), size, strict=True)
+    )
+    inner: Any = square[rows[:, None], columns]
+    continued: Array = inner
+    return continued
+
+
+def _nearest_inside(start: float, extent: float, grid: int, margin: int, count: int, length: int) -> NDArray[np.intp]:
+    """Return for each of ``count`` pixels the nearest one between the photograph's edges; itself if there is none."""
+    step = extent / grid
+    first = math.ceil(-start / step - _EDGE)
+    after = math.floor((length - start) / step + _EDGE)
+    first = first + margin if first > 0 else 0
+    after = after - margin if after < grid else grid
+    numbers = np.arange(count)
+    return np.clip(numbers, first * count // grid, after * count // grid - 1) if first < after else numbers
 
 
 def _overlapped(start: float, extent: float, cells: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -135,29 +173,24 @@ def _cell_weights(photograph: Pixels, result: Pixels, hidden: Mask, region: Regi
     """Return how much of the result the hidden cells show (n, n), continued into the cells that are shown."""
     cells = len(hidden)
     square = (cells, cells)
-    weight = result_weight(
-        resized(framed(photograph, region), square), resized(result, square), hidden,
-        resized(framed(np.full(photograph.shape[:2], 255, np.uint8), region, 0), square) == 255, pose,
-    )  # fmt: skip
+    around = resized(framed(photograph, region, repeat_edges=True), square)
+    weight = result_weight(around, resized(result, square), hidden, pose)
     # Shown cells take the highest weight beside them, lest the photograph shine through at the rim of a hidden one.
     highest = np.asarray(cv2.dilate(np.where(hidden, weight, np.float32(0)), np.ones((3, 3), np.uint8)), np.float32)
     return np.where(hidden, weight, highest)
 
 
-def framed(image: Pixels, region: Region, beyond: int = MID_GREY) -> Pixels:
-    """Return the region of an image (h, w, …) in whole pixels; what lies beyond the image is ``beyond``."""
+def framed(image: Pixels, region: Region, *, repeat_edges: bool = False) -> Pixels:
+    """Return the region of an image (h, w, 3) in whole pixels; beyond the image it is grey, or its edges repeated."""
     left, top, width, height = region.box
     rows, columns = (
         slice(min(max(0, start), length), max(0, min(length, start + extent)))
         for start, extent, length in zip((top, left), (height, width), image.shape[:2], strict=True)
     )
     borders = rows.start - top, top + height - rows.stop, columns.start - left, left + width - columns.stop
-    return np.asarray(
-        cv2.copyMakeBorder(
-            np.ascontiguousarray(image[rows, columns]), *borders, cv2.BORDER_CONSTANT, value=(beyond,) * 3
-        ),
-        np.uint8,
-    )
+    how = cv2.BORDER_REPLICATE if repeat_edges else cv2.BORDER_CONSTANT
+    inside = np.ascontiguousarray(image[rows, columns])
+    return np.asarray(cv2.copyMakeBorder(inside, *borders, how, value=(MID_GREY,) * 3), np.uint8)
 
 
 def _enlarged(square: Array, region: Region, window: _Window) -> Array:

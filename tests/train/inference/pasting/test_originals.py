@@ -40,7 +40,7 @@ def changed(original: Original) -> tuple[Any, bytes]:
 
 
 def opened(data: bytes) -> Any:
-    image = Image.open(io.BytesIO(data))
+    image: Any = Image.open(io.BytesIO(data))
     image.load()
     assert image.format == "PNG"
     assert image.text["seed"] == "7"

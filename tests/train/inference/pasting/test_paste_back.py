@@ -23,9 +23,26 @@ def drawn_wall(height: int, width: int, seed: int = 0) -> Pixels:
     return np.asarray(np.clip(light[..., None] + [10, 0, -10] + grain, 0, 255), np.uint8)
 
 
+def nearest_inside(hidden: Mask, region: Region, size: tuple[int, int]) -> Mask:
+    """Each cell that is not wholly inside the photograph has the value of the nearest one that is."""
+    cells = len(hidden)
+    step = region.height / cells, region.width / cells
+    inside = [
+        [cell for cell in range(cells) if start + cell * by >= 0 and start + (cell + 1) * by <= length]
+        for start, by, length in zip((region.top, region.left), step, size, strict=True)
+    ]
+    result = np.zeros_like(hidden)
+    for y, x in np.ndindex(hidden.shape):
+        row = min(inside[0], key=lambda cell, at=y: abs(cell - at))  # type: ignore[misc]
+        column = min(inside[1], key=lambda cell, at=x: abs(cell - at))  # type: ignore[misc]
+        result[y, x] = hidden[row, column]
+    return result
+
+
 def by_definition(hidden: Mask, region: Region, size: tuple[int, int]) -> Mask:
     """Which pixels may be replaced, pixel by pixel and cell by cell, as the module's text says."""
     cells = len(hidden)
+    hidden = nearest_inside(hidden, region, size)
     result = np.zeros(size, np.bool_)
     for row, column in np.ndindex(size):
         top, bottom = ((row + end - region.top) * cells / region.height for end in (0, 1))
@@ -131,6 +148,24 @@ def test_crops_that_reach_beyond_the_frame(crop: Crop) -> None:  # fmt: skip
     assert pasted.shape == wall.shape
     assert np.array_equal(pasted[~may], wall[~may])
     assert may.any()
+
+
+def test_the_edge_of_a_photograph_that_its_crop_reaches_beyond_stays() -> None:
+    """Ia and result are grey in the strip of cells that lie half outside; that is no content."""
+    wall = drawn_wall(512, 400, seed=5)
+    region = Region(-57, 0, 512, 512)
+    Ia = np.full((256, 256, 3), 127, np.uint8)
+    Ia[:, 29:228] = 90  # wholly inside the photograph, and shown
+    Ia[100:150, 100:150] = 127
+    result = np.where(np.arange(256)[None, :, None] < 29, np.uint8(127), np.uint8(90))
+    result = np.where(np.arange(256)[None, :, None] > 227, np.uint8(127), result) * np.ones((256, 1, 3), np.uint8)
+    pasted = paste_back(wall, result, hidden_in(Ia), region)
+    changed = (pasted != wall).any(axis=2)
+    assert not changed[:, :140].any()
+    assert not changed[:, 245:].any()
+    Ia[200:, :] = 127  # hidden down to the lower corners: the result's own colour reaches the edge
+    pasted = paste_back(wall, result, hidden_in(Ia), region)
+    assert np.abs(pasted[440:].astype(int) - np.median(pasted[440:], axis=(0, 1))).max() < 60
 
 
 def test_a_photograph_of_twelve_megapixels() -> None:
