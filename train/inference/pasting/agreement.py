@@ -27,6 +27,8 @@ _NEAR, _FAR = 20.0, 40.0
 _BODY, _AROUND = 0.12, 0.6
 """Distances from the skeleton below the neck, in trunk lengths: nothing agrees within the first; `_FAR` holds from the
 second on."""
+_SMEAR = 0.005
+"""Largest share of the cells in a region apart from the body that is no garment."""
 _SAME, _OTHER = 24.0, 64.0
 """Differences at what Ia shows: up to the first all of it is an error of colour, from the second on the result shows
 something else than the photograph (a longer garment), which is no reason to change its colours."""
@@ -45,7 +47,9 @@ def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose |
     shown = ~hidden
     difference = photograph.astype(np.float32) - result
     matched = result + interpolated(difference, shown * confidence(difference))
-    agreeing = (_nearest_difference(photograph, matched) < _tolerance(pose, len(hidden))) | shown
+    tolerance = _tolerance(pose, hidden)
+    agreeing = (_nearest_difference(photograph, matched) < tolerance) | shown
+    agreeing |= _islands(~agreeing, tolerance < 0)
     core = cv2.erode(agreeing.view(np.uint8), _disc(BLENDED + 1))
     _, regions = cv2.connectedComponents(core)
     joined = np.unique(regions[shown & (core > 0)])
@@ -60,6 +64,15 @@ def smooth_step(value: NDArray[np.float32], low: float, high: float) -> NDArray[
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
+def _islands(differing: Mask, body: Mask) -> Mask:
+    """Return small regions of differing cells apart from the body: what a network smears beside what is shown."""
+    if not body.any():
+        return body
+    _, regions, statistics, _ = cv2.connectedComponentsWithStats(differing.view(np.uint8))
+    small = np.flatnonzero(statistics[:, cv2.CC_STAT_AREA] <= _SMEAR * differing.size)
+    return differing & np.isin(regions, np.setdiff1d(small, regions[body]))
+
+
 def _nearest_difference(photograph: Pixels, result: Values) -> Values:
     """Return each cell's difference, the largest of three channels, from the most similar cell of the result nearby."""
     side, reach = len(photograph), _SEARCHED
@@ -72,8 +85,9 @@ def _nearest_difference(photograph: Pixels, result: Values) -> Values:
     return least
 
 
-def _tolerance(pose: Pose | None, side: int) -> Values:
-    """Return the largest difference (side, side) that counts as agreement; negative on the body."""
+def _tolerance(pose: Pose | None, hidden: Mask) -> Values:
+    """Return the largest difference (n, n) that counts as agreement; negative on the body, where it is hidden."""
+    side = len(hidden)
     if pose is None or not (pose[:, 2] > 0).any():
         return np.full((side, side), _NEAR, np.float32)
     away = np.full((side, side), 1, np.uint8)
@@ -86,7 +100,8 @@ def _tolerance(pose: Pose | None, side: int) -> Values:
     if known[list(TORSO)].all():
         left, right, left_hip, right_hip = (points[joint] for joint in TORSO)
         cv2.fillConvexPoly(away, np.array([left, right, right_hip, left_hip]), 0)
-        trunk = max(8.0, float(np.hypot(*((left + right - left_hip - right_hip) / 2))))
+        trunk = max(side / 32, float(np.hypot(*((left + right - left_hip - right_hip) / 2))))
+    away[~hidden] = 1  # trousers that are shown are not taken off
     if away.all():
         return np.full((side, side), _NEAR, np.float32)
     distance = np.asarray(cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32) / trunk

@@ -1,0 +1,72 @@
+"""Which hidden cells stay the photograph's: the room around the person, never the body."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas import Keypoint
+from train.inference.pasting.agreement import result_weight
+
+SIDE = 128
+
+
+def pose() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Shoulders at a quarter of the height, hips in the middle."""
+    points = np.zeros((17, 3), np.float32)
+    places = {
+        Keypoint.LEFT_SHOULDER: (0.6, 0.25), Keypoint.RIGHT_SHOULDER: (0.4, 0.25), Keypoint.LEFT_HIP: (0.57, 0.55),
+        Keypoint.RIGHT_HIP: (0.43, 0.55),
+    }  # fmt: skip
+    for joint, place in places.items():
+        points[joint] = (*place, 1)
+    return points
+
+
+def scene(garment: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], ...]:
+    """A grey room, a garment on the trunk, and the box around it hidden."""
+    image = np.full((SIDE, SIDE, 3), 180, np.uint8)
+    image[28:76, 45:83] = garment
+    hidden = np.zeros((SIDE, SIDE), np.bool_)
+    hidden[16:100, 24:104] = True
+    return image, hidden.view(np.uint8)
+
+
+def test_the_room_stays_and_the_garment_goes() -> None:
+    photograph, hidden = scene(40)
+    result, _ = scene(90)
+    weight = result_weight(photograph, result, hidden.astype(bool), pose())
+    assert (weight[20:98, 26:36] == 0).all()
+    assert (weight[30:74, 47:81] == 1).all()
+
+
+def test_nothing_agrees_on_the_body_however_like() -> None:
+    photograph, hidden = scene(40)
+    weight = result_weight(photograph, photograph, hidden.astype(bool), pose())
+    assert (weight[34:70, 55:73] == 1).all()
+    assert weight[20, 30] == 0
+
+
+def test_without_a_pose_what_is_like_stays() -> None:
+    photograph, hidden = scene(40)
+    assert (result_weight(photograph, photograph, hidden.astype(bool), None) == 0)[hidden.astype(bool)].all()
+
+
+def test_a_smear_away_from_the_body_is_not_pasted_and_a_wide_garment_is() -> None:
+    photograph, hidden = scene(40)
+    smeared, wide = photograph.copy(), photograph.copy()
+    smeared[84:92, 88:96] = 20
+    wide[28:98, 40:102] = 20
+    assert (result_weight(photograph, smeared, hidden.astype(bool), pose())[82:94, 86:98] == 0).all()
+    assert (result_weight(photograph, wide, hidden.astype(bool), pose())[86:96, 90:100] == 1).all()
+
+
+def test_what_is_shown_of_the_body_is_not_taken_off() -> None:
+    """Trousers that Ia shows: beside them the room stays up to their edge."""
+    photograph, hidden = scene(40)
+    legs = pose()
+    for joint, x in ((Keypoint.LEFT_KNEE, 0.55), (Keypoint.RIGHT_KNEE, 0.45)):
+        legs[joint] = (x, 0.95, 1)
+    photograph[76:, 50:78] = 60
+    shown = hidden.astype(bool)
+    shown[76:, 50:78] = False
+    assert (result_weight(photograph, photograph, shown, legs)[92:98, 81:90] == 0).all()
