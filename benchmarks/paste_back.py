@@ -103,22 +103,24 @@ def main() -> None:
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
     stages, shards, find = load_cascade(given.runs, cpu), ShardFolder(given.shards, "val"), from_source(given.src)
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ("the photograph", *WAYS)}
+    found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in ("the photograph", *WAYS)}
     for pair in swapped_pairs(shards, given.people):
         outfit = outfit_of(shards, pair)
         result = dress(stages, [outfit], seed=0, overrides=Overrides(), device=cpu)[0][-1]
         placed = find_original(find, shards, pair.person)
         photograph, hidden = placed.original.seen, hidden_in(outfit.Ia)
         may = replaceable(hidden, placed.region, (photograph.shape[0], photograph.shape[1]))
-        found["the photograph"].append((*seam(photograph, may), 0.0))
+        found["the photograph"].append((*seam(photograph, may), 0.0, 0.0))
         for name, way in WAYS.items():
             began = time.perf_counter()
             pasted = way(photograph, result, may, placed.region, hidden, outfit.Jp)
-            found[name].append((*seam(pasted, may), time.perf_counter() - began))
-    print("| way | across the rim | across the box's edge | seconds |\n|---|---|---|---|")
+            seconds = time.perf_counter() - began
+            changed = float((pasted[~may] != photograph[~may]).any(axis=1).mean())
+            found[name].append((*seam(pasted, may), changed, seconds))
+    print("| way | across the rim | across the box's edge | kept pixels changed | seconds |\n|---|---|---|---|---|")
     for name, values in found.items():
-        rim, box, seconds = np.mean(values, axis=0)
-        print(f"| {name} | {rim:.2f} | {box:.2f} | {seconds:.2f} |")
+        rim, box, changed, seconds = np.mean(values, axis=0)
+        print(f"| {name} | {rim:.2f} | {box:.2f} | {changed:.1%} | {seconds:.2f} |")
 
 
 if __name__ == "__main__":
