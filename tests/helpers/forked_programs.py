@@ -90,6 +90,8 @@ def _finished(request: dict[str, Any]) -> int:
         _run(*request["words"])
     except SystemExit as ended:
         code = ended.code
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         code = 1
