@@ -94,7 +94,7 @@ def test_the_plans_options_reproduce_its_settings() -> None:
 
 def test_json_output_has_its_documented_keys(tiny: TinyConfig) -> None:
     plan = plan_stage(tiny("sr1024"), 1 << 30, "bf16", 1)
-    stage = as_json([plan], 1 << 30)["stages"]["base"]
+    stage = as_json([plan], 1 << 30)["stages"]["sr1024"]
     assert stage["parameters"] == count_parameters(plan.config.model)
     assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")
     assert stage["peak_bytes"] == plan.footprint.peak
