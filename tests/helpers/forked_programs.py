@@ -77,6 +77,7 @@ def _serve() -> None:
         if not child:
             os._exit(_finished(json.loads(line)))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    os._exit(0)
 
 
 def _finished(request: dict[str, Any]) -> int:
