@@ -67,7 +67,7 @@ class Opinions(NamedTuple):
 
 
 def faint_garment(pixels: Pixels, longest: int) -> Mask:
-    """Return the mask (h, w) of a garment in RGB uint8 (h, w, 3), searched at ``longest`` pixels for the longer side."""
+    """Return the mask (h, w) of a garment in RGB uint8 (h, w, 3), searched at ``longest`` pixels."""
     return _grown(_garment(seen_against_border(_reduced(pixels, longest))), pixels)
 
 

@@ -9,11 +9,13 @@ background look alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import dilated, eroded
+from preprocess.conditioning.masks import box_of, dilated, eroded
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.label_maps import PixelParse, mask_parse
@@ -51,11 +53,13 @@ _JAGGED = 1.04
 """Least length of a cracked mask's border, as a multiple of the border's without cracks."""
 _LONG = 0.04
 """Minimum length of a crack that is too narrow to count as torn, as a share of the mask's longer side."""
+_BESIDE = 6
+"""Distance in pixels from a crack of the cloth that it is compared with."""
 _SAME = 0.93
 """Minimum overlap of a stored mask with the garment found in the photograph, for the stored one to be used."""
 _MISSED = 0.02
 """Maximum area of garment outside a mask that may be right although much of it looks like background."""
-_MISSED_FAINT = 0.035
+_MISSED_FAINT = 0.012
 """Maximum area outside a mask that is no ground by its hue or its edges, where little of the garment stands out."""
 
 _Reading = tuple[Mask, tuple[Fault, ...]]
@@ -87,7 +91,7 @@ def garment_mask_of(stored: StoredMask, pixels: Pixels, path: str) -> PixelParse
         if not _is_possible(small):
             continue
         solid = _solid(small)
-        cracks = _cracks(mask, solid, evidence)
+        cracks = _cracks(mask, solid, evidence, pixels)
         if cracks is not None:
             mask, faults = mask | cracks, (*faults, Fault.TORN_MASK)
             small |= _small(cracks, small.shape)
@@ -204,8 +208,8 @@ def _is_torn(mask: Mask, solid: Mask, evidence: _Evidence) -> bool:
     )
 
 
-def _cracks(mask: Mask, solid: Mask, evidence: _Evidence) -> Mask | None:
-    """Return the cracks in a mask that are narrow, and through which no background shows; None if there are none.
+def _cracks(mask: Mask, solid: Mask, evidence: _Evidence, pixels: Pixels) -> Mask | None:
+    """Return the cracks in a mask that are narrow, and in which the photograph shows cloth; None if there are none.
 
     ``solid`` is the mask without cracks, at the size of the comparison.
     """
@@ -221,11 +225,33 @@ def _cracks(mask: Mask, solid: Mask, evidence: _Evidence) -> Mask | None:
     long[0] = False
     if not long.any():
         return None
-    size = mask.shape[1], mask.shape[0]
-    flat = cv2.resize(evidence.flat.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(np.bool_)
-    shown = np.bincount(pieces[flat], minlength=len(long)) > 0.5 * stats[:, cv2.CC_STAT_AREA]
-    cracks: Mask = (long & ~(shown & evidence.plain))[pieces]
+    if evidence.plain:
+        for number in np.flatnonzero(long):
+            long[number] = _shows_cloth(pieces == number, mask, pixels)
+    cracks: Mask = long[pieces]
     return cracks if cracks.any() else None
+
+
+def _shows_cloth(crack: Mask, mask: Mask, pixels: Pixels) -> bool:
+    """Return whether the photograph shows in a crack what lies beside it, and clearly no background."""
+    box = box_of(crack, 2 * _BESIDE)
+    assert box is not None, "a crack is not empty"
+    shown = pixels
+    if pixels.shape[:2] != mask.shape:
+        shown = np.asarray(cv2.resize(pixels, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
+    frame = np.concatenate([shown[0], shown[-1], shown[:, 0], shown[:, -1]])
+    lab, background = _lab(shown[box]), _lab(np.median(frame, axis=0).reshape(1, 1, 3))
+    cloth, window = eroded(mask[box], 1), (2 * _BESIDE + 1, 2 * _BESIDE + 1)
+    weight = cv2.boxFilter(cloth.astype(np.float32), -1, window, normalize=False)
+    beside = cv2.boxFilter(lab * cloth[..., None], -1, window, normalize=False) / np.maximum(weight, 1)[..., None]
+    to_cloth, to_background = (
+        float(np.median(np.linalg.norm((lab - colour)[crack[box]], axis=1))) for colour in (beside, background)
+    )
+    return to_background > max(_STRONG, 2 * to_cloth)
+
+
+def _lab(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(pixels.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB), np.float32)
 
 
 def _border_length(mask: Mask) -> int:

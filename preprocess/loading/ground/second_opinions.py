@@ -1,8 +1,8 @@
-"""Decides between two outlines of one garment: each area of which only one makes garment is held against the background.
+"""Decides between two outlines of one garment: areas that only one makes garment are held against the background.
 
-Near strong edges a single pixel tells little, as JPEG spreads their colours over a block. Over an area that averages out:
-it is garment if most of it has another hue than shaded background, and shadow if it has the background's hue, is darker,
-and has no edge towards the background. What is neither stays as doubtful as it is.
+Near strong edges a single pixel tells little, as JPEG spreads their colours over a block. Over an area that averages
+out: it is garment if most of it has another hue than shaded background, and shadow if it has the background's hue, is
+darker, and has no edge towards the background. What is neither stays as doubtful as it is.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def areas(mask: Mask, least: float) -> Iterator[Mask]:
 
 
 def _is_cloth(area: Mask, outside: Mask, ground: Ground) -> bool:
-    """Return whether most of an area has a hue that shaded background does not have, or is brighter than that beside it."""
+    """Return whether most of an area has a hue that shaded background does not have, or is brighter than it."""
     inner = eroded(area, 1)
     values = ground.difference[inner if inner.any() else area]
     beside = ground.difference[dilated(area, _NEAR) & outside]

@@ -27,9 +27,9 @@ _NOISES = 5.0
 """The same in multiples of the border's noise."""
 _SLOPE = 0.3
 """Minimum slope of an edge, in L*a*b* per pixel."""
-_WIDE = 3.0
+_WIDE = 2.2
 """Blur in pixels under which the margin of a shadow keeps its slope and an edge does not."""
-_SHARPEST = 1.5
+_SHARPEST = 1.4
 """Maximum ratio of the slopes without and with this blur in a shadow."""
 _BENT = 0.05
 """What the shadow's darkness adds to its slope, per pixel."""

@@ -129,6 +129,50 @@ def test_without_a_clear_photograph_cracks_are_closed_and_a_frame_is_rejected() 
         garment_mask_of(read_stored_mask(file(grey(frame(mask))), "a.png"), unclear(mask), "a.png")
 
 
+def cracked(mask: Mask, width: int, upright: bool) -> Mask:
+    """Return the mask with three cracks through it."""
+    x, y, across, down = cv2.boundingRect(mask.view(np.uint8))
+    torn = mask.copy()
+    for part in (0.3, 0.5, 0.72):
+        at = round(x + part * across) if upright else round(y + part * down)
+        torn[(slice(None), slice(at, at + width)) if upright else slice(at, at + width)] = False
+    return torn
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_narrow_cracks_are_closed_and_noted(upright: bool) -> None:
+    pixels, mask = product(411, "top")
+    for width in (1, 2, 4):
+        stored = read_stored_mask(file(grey(cracked(mask, width, upright))), "a.png")
+        parse = garment_mask_of(stored, pixels, "a.png")
+        assert parse.faults == ("torn-mask",)
+        assert overlap(parse.mask(), mask) > 0.998
+
+
+def test_a_narrow_gap_that_shows_the_background_is_no_crack() -> None:
+    pixels, mask = product(411, "trousers")
+    x, y, across, down = cv2.boundingRect(mask.view(np.uint8))
+    gap = np.zeros_like(mask)
+    gap[y + down // 2 : y + down, x + across // 4 : x + across // 4 + 8] = True
+    shown = pixels.copy()
+    shown[gap] = np.median(pixels[:20].reshape(-1, 3), axis=0)
+    gapped = np.asarray(mask & ~gap, np.bool_)
+    assert garment_mask_of(read_stored_mask(file(grey(gapped)), "a.png"), shown, "a.png").faults == ()
+
+
+def test_a_sound_mask_without_the_shadow_under_its_hem_is_not_accused() -> None:
+    for seed in (411, 415):
+        pixels, mask = product(seed, "trousers")
+        stored = read_stored_mask(file(grey(mask)), "a.png")
+        assert garment_mask_of(stored, white(pixels, mask), "a.png").faults == ()
+
+
+def white(pixels: Pixels, mask: Mask) -> Pixels:
+    """Return the photograph with cloth in nearly the background's colour."""
+    pale = np.clip(pixels.astype(np.float32) * 0.08 + (226, 225, 221), 0, 255).astype(np.uint8)
+    return np.where(mask[..., None], pale, pixels)
+
+
 def test_sound_masks_of_faint_products_are_not_accused() -> None:
     for ground in GROUNDS:
         photo = product_photo(1, "white", ground)

@@ -3,7 +3,7 @@ import pytest
 from drawn_sets import product
 
 from preprocess.faults import RecordError
-from preprocess.loading.plain_background import by_colour, find_garment, garment_before
+from preprocess.loading.plain_background import LEAST, by_colour, find_garment, garment_before
 from preprocess.synthetic.garments.garment import Kind
 from preprocess.synthetic.garments.product_photos import Ground, Product, product_photo
 
@@ -19,6 +19,19 @@ def test_a_drawn_garment_is_found_without_its_shadow(kind: Kind) -> None:
     assert overlap(mask, truth) > 0.97
     assert confidence > 0.95
     assert (mask & ~truth).sum() < 0.003 * truth.sum(), "the background beside it would be seen in Ic"
+
+
+STRIPED = [(15, "trousers"), (24, "trousers"), (17, "top"), (86, "trousers")]
+
+
+@pytest.mark.parametrize(("seed", "kind"), STRIPED)
+def test_white_stripes_above_a_shadow_are_told_from_it(seed: int, kind: Kind) -> None:
+    pixels, truth = product(seed, kind)
+    mask, confidence, _ = find_garment(pixels)
+    assert confidence >= LEAST
+    assert overlap(mask, truth) > 0.97
+    rows = np.flatnonzero(truth.any(axis=1))
+    assert (mask & ~truth)[rows[-1] - 4 :].sum() < 0.001 * truth.sum(), "the shadow is no cloth"
 
 
 def on(background: tuple[int, int, int], garment: tuple[int, int, int]) -> np.ndarray:
