@@ -137,7 +137,8 @@ def _nearer(ground: Ground, inside: Mask, outside: Mask) -> Mask:
     nearer: Mask = ((ground.difference - (means[0] + means[1]) / 2) * towards).sum(axis=-1) > 0
     # The stripe at a garment's edge is neither background nor what lies next to it.
     contrast = np.maximum(np.square(towards).sum(axis=-1), _STRIPE * _STRIPE)
-    return nearer | (~ground.shade & (np.square(ground.difference - means[1]).sum(axis=-1) > contrast))
+    nearer |= ~ground.shade & (np.square(ground.difference - means[1]).sum(axis=-1) > contrast)
+    return nearer
 
 
 def _reached(open_ground: Mask) -> Mask:

@@ -90,6 +90,6 @@ def _sides(lab: F32, inside: Mask, outside: Mask, radius: int) -> _Sides:
     for side in (inside, outside):
         weight = cv2.boxFilter(side.astype(np.float32), -1, window, normalize=False)
         total = cv2.boxFilter(lab * side[..., None], -1, window, normalize=False)
-        means.append(total / np.maximum(weight, 1.0)[..., None])
+        means.append(np.asarray(total / np.maximum(weight, 1.0)[..., None], np.float32))
         known &= weight > 0.5
     return _Sides(means[0], means[1], known)

@@ -75,7 +75,7 @@ def _is_cloth(area: Mask, outside: Mask, ground: Ground) -> bool:
     values = ground.difference[inner if inner.any() else area]
     beside = ground.difference[dilated(area, _NEAR) & outside]
     if len(beside):
-        values = values - np.median(beside, axis=0)
+        values = values - np.asarray(np.median(beside, axis=0), np.float32)
     lightness = float(np.median(values[:, 0]))
     bound = ground.hue - TINT * min(0.0, lightness)
     return float(np.quantile(hue_of(values), _MOST)) > bound or lightness > float(ground.least.min())

@@ -33,6 +33,8 @@ _SHARPEST = 1.4
 """Maximum ratio of the slopes without and with this blur in a shadow."""
 _BENT = 0.05
 """What the shadow's darkness adds to its slope, per pixel."""
+_DEEPEST = 30.0
+"""Maximum difference in L* of a shadow's margin: between it and darker cloth there is an edge."""
 _MIXED = 2
 """Width in pixels of an edge's blur."""
 _BLOCK = 17
@@ -99,7 +101,7 @@ def _is_soft(lightness: F32, slope: F32, shade: Mask) -> Mask:
     down = cv2.Sobel(wide, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     # Where a deep shadow's margin begins, its slope grows within a few pixels.
     most = _SHARPEST * cv2.magnitude(across, down) - _BENT * lightness
-    soft: Mask = shade & (lightness < 0) & (slope < most)
+    soft: Mask = shade & (lightness < 0) & (lightness > -_DEEPEST) & (slope < most)
     return soft
 
 

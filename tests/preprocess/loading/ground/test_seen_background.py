@@ -19,7 +19,7 @@ def scene(depth: float, softness: float, cloth: tuple[int, int, int] | None) -> 
     pixels = np.full((*SIZE, 3), GROUND, np.float32) * light[..., None]
     if cloth is not None:
         pixels[100:230, 90:200] = cloth
-    return cv2.GaussianBlur(pixels, (0, 0), 0.8).round().astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.8).round(), np.uint8)
 
 
 def test_a_soft_shadow_has_no_edge_and_a_hard_disc_has() -> None:
