@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded
+from preprocess.conditioning.masks import box_of, dilated, eroded, without
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.label_maps import PixelParse, mask_parse
@@ -49,7 +49,7 @@ _CRACK = 4
 """Radius in pixels, at the size of the comparison, of the cracks in a torn mask."""
 _REPAIRABLE = 0.35
 """Maximum share of a torn mask that is closed without the photograph's help."""
-_JAGGED = 1.04
+_JAGGED = 1.15
 """Least length of a cracked mask's border, as a multiple of the border's without cracks."""
 _LONG = 0.04
 """Minimum length of a crack that is too narrow to count as torn, as a share of the mask's longer side."""
@@ -218,7 +218,11 @@ def _cracks(mask: Mask, solid: Mask, evidence: _Evidence, pixels: Pixels) -> Mas
         return None
     radius = 1 + round(scale / 2)
     margin = 2 * radius
-    narrow = (~dilated(~dilated(np.pad(mask, margin), radius), radius))[margin:-margin, margin:-margin] & ~mask
+    box = box_of(mask)
+    assert box is not None, "a possible mask is not empty"
+    closed = ~dilated(~dilated(np.pad(mask[box], margin), radius), radius)
+    narrow = np.zeros_like(mask)
+    narrow[box] = without(closed[margin:-margin, margin:-margin], mask[box])
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(narrow.view(np.uint8), connectivity=8)
     lengths = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     long = lengths >= _LONG * max(cv2.boundingRect(mask.view(np.uint8))[2:])
