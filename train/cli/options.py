@@ -31,7 +31,7 @@ SEED = click.option(
     help="Random seed; the same seed gives the same result.",
 )
 SOURCE = click.option(
-    "--src", type=click.Path(exists=True, path_type=Path), default=None, metavar="FOLDER",
+    "--src", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
     help="What the shards were built from: the whole photographs are made as well.",
 )  # fmt: skip
 JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")

@@ -65,3 +65,11 @@ def test_the_programs_refuse_such_shards_and_write_nothing(
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "samples.0.key ('../../evil')" in ended.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_source_that_does_not_exist_is_one_line(copied: Path, trained: Path, tmp_path: Path) -> None:
+    arguments = ("--runs", str(trained), "--shards", str(copied), "--src", "none", "--out", "out", "--pairs", "1")
+    ended = run_here(main, "sample", *arguments, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "--src none: no such folder; give the one that the shards were built from" in ended.stderr
+    assert not list((tmp_path / "out").rglob("*.png"))
