@@ -14,7 +14,7 @@ FAST := $(addprefix tests/,common schemas docs/test_names.py \
 DEMO := demo
 LOOKS := 200
 
-.PHONY: help install demo test test-fast test-slow test-lowest lint docs format schemas bench learn card clean
+.PHONY: help install demo demo-figures test test-fast test-slow test-lowest lint docs format schemas bench learn card clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -32,6 +32,9 @@ demo: install  ## Draw a dataset, build shards, train the nano cascade, dress pe
 	$(BIN)/prep build-shards --src $(DEMO)/aihub --out $(DEMO)/shards
 	$(BIN)/trainer fit --shards $(DEMO)/shards --runs $(DEMO)/runs --preset nano
 	$(BIN)/trainer sample --runs $(DEMO)/runs --shards $(DEMO)/shards --out $(DEMO)/samples
+
+demo-figures: install  ## Measure what make demo trained: is the worn garment recognised among 20?
+	$(BIN)/trainer evaluate --runs $(DEMO)/runs --shards $(DEMO)/shards --pairs 8 --retrieval 20
 
 test: install  ## Run all tests except the slow ones, in parallel: 10 to 17 minutes on two cores
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
