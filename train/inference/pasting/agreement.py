@@ -27,6 +27,12 @@ _NEAR, _FAR = 20.0, 40.0
 _BODY, _AROUND = 0.12, 0.6
 """Distances from the skeleton below the neck, in trunk lengths: nothing agrees within the first; `_FAR` holds from the
 second on."""
+_CLEAR = 0.25
+"""Distance from the skeleton, in trunk lengths, from which on colours may tell that the photograph shows the room."""
+_OUTLINE = 24.0
+"""Difference of neighbouring cells that is an outline: a network's room has weaker ones."""
+_BITS = 5
+"""Bits of a level that colours are compared without."""
 _SMEAR = 0.005
 """Largest share of the cells in a region apart from the body that is no garment."""
 _SAME, _OTHER = 24.0, 64.0
@@ -47,15 +53,18 @@ def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose |
     shown = ~hidden
     difference = photograph.astype(np.float32) - result
     matched = result + interpolated(difference, shown * confidence(difference))
-    tolerance = _tolerance(pose, hidden)
-    agreeing = (_nearest_difference(photograph, matched) < tolerance) | shown
-    agreeing |= _islands(~agreeing, tolerance < 0)
+    distance = _distance_from_body(pose, hidden)
+    body = distance < _BODY
+    tolerance = _NEAR + (_FAR - _NEAR) * smooth_step(distance, _BODY, _AROUND)
+    agreeing = ((_nearest_difference(photograph, matched) < tolerance) & ~body) | shown
+    agreeing |= _islands(~agreeing, body)
+    agreeing |= _room(photograph, result.astype(np.float32), hidden, distance)
     core = cv2.erode(agreeing.view(np.uint8), _disc(BLENDED + 1))
     _, regions = cv2.connectedComponents(core)
     joined = np.unique(regions[shown & (core > 0)])
     stays = np.isin(regions, joined) & (core > 0) & hidden
-    distance = cv2.distanceTransform((~stays).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return smooth_step(np.asarray(distance, np.float32), 0, BLENDED)
+    away = cv2.distanceTransform((~stays).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return smooth_step(np.asarray(away, np.float32), 0, BLENDED)
 
 
 def smooth_step(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
@@ -85,11 +94,54 @@ def _nearest_difference(photograph: Pixels, result: Values) -> Values:
     return least
 
 
-def _tolerance(pose: Pose | None, hidden: Mask) -> Values:
-    """Return the largest difference (n, n) that counts as agreement; negative on the body, where it is hidden."""
+def _room(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -> Mask:
+    """Return the hidden cells at which the result shows the room, though not as it is, and the photograph does too.
+
+    A network cannot know what is behind the person. The result's room is joined to the box's edge without an outline
+    between; the photograph's is away from the body, and its colours are rather those around the box than the garment's.
+    """
+    rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
+    body = hidden & (distance < _BODY)
+    outside = np.ones_like(hidden)
+    if not rows.size or not body.any():
+        return body
+    outside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
+    if not outside.any():
+        return outside
+    rim = cv2.dilate(outside.view(np.uint8), _disc(2)) > 0  # at the box's edge there may be a seam
+    _, regions = cv2.connectedComponents(((hidden & (_steepness(result) < _OUTLINE)) | rim).view(np.uint8))
+    joined = np.isin(regions, np.unique(regions[outside])) & hidden
+    around, garment = (_likelihood(photograph, mask) for mask in (outside, body))
+    return joined & (distance > _CLEAR) & (around >= garment)
+
+
+def _steepness(image: Values) -> Values:
+    """Return how much each cell differs from its neighbours, in the channel that differs most."""
+    kernel = np.ones((3, 3), np.uint8)
+    return np.asarray((cv2.dilate(image, kernel) - cv2.erode(image, kernel)).max(axis=2), np.float32)
+
+
+def _likelihood(image: Pixels, mask: Mask) -> Values:
+    """Return how frequent each cell's colour is among those of the mask."""
+    bins = image >> _BITS
+    counts = np.zeros((256 >> _BITS,) * 3)
+    np.add.at(counts, tuple(bins[mask].T), 1)
+    for axis in range(3):
+        padded = np.pad(counts, [(1, 1) if at == axis else (0, 0) for at in range(3)])
+        below, above = np.delete(padded, [-1, -2], axis), np.delete(padded, [0, 1], axis)
+        counts = 2 * counts + below + above
+    return np.asarray(counts[tuple(np.moveaxis(bins, 2, 0))] / counts.sum(), np.float32)
+
+
+def _distance_from_body(pose: Pose | None, hidden: Mask) -> Values:
+    """Return each cell's distance from the hidden part of the skeleton below the neck, in trunk lengths.
+
+    Without a pose it is ``_BODY`` everywhere, where the least difference counts.
+    """
     side = len(hidden)
+    unknown = np.full((side, side), _BODY, np.float32)
     if pose is None or not (pose[:, 2] > 0).any():
-        return np.full((side, side), _NEAR, np.float32)
+        return unknown
     away = np.full((side, side), 1, np.uint8)
     points = np.rint(pose[:, :2] * side - 0.5).astype(np.int32)
     known = pose[:, 2] > 0
@@ -103,10 +155,9 @@ def _tolerance(pose: Pose | None, hidden: Mask) -> Values:
         trunk = max(side / 32, float(np.hypot(*((left + right - left_hip - right_hip) / 2))))
     away[~hidden] = 1  # trousers that are shown are not taken off
     if away.all():
-        return np.full((side, side), _NEAR, np.float32)
-    distance = np.asarray(cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32) / trunk
-    rising = np.float32(_NEAR) + np.float32(_FAR - _NEAR) * smooth_step(distance, _BODY, _AROUND)
-    return np.where(distance < _BODY, np.float32(-1), rising)
+        return unknown
+    cells = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(cells / trunk, np.float32)
 
 
 def _disc(radius: int) -> NDArray[np.uint8]:

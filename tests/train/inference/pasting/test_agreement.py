@@ -70,3 +70,17 @@ def test_what_is_shown_of_the_body_is_not_taken_off() -> None:
     shown = hidden.astype(bool)
     shown[76:, 50:78] = False
     assert (result_weight(photograph, photograph, shown, legs)[92:98, 81:90] == 0).all()
+
+
+def test_a_room_that_the_network_cannot_know_stays_and_a_wide_old_garment_does_not() -> None:
+    """Stripes and boxes in the room; the result shows a plain wall there, and a slim garment in place of a wide one."""
+    photograph, hidden = scene(40)
+    room = np.random.default_rng(0).integers(90, 255, (16, 16, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    photograph = np.where((photograph == 180), room, np.uint8(40))
+    photograph[60:90, 28:100] = 40
+    result = np.where(hidden[..., None] > 0, np.uint8(172), photograph)
+    result[28:76, 48:80] = (200, 30, 60)
+    weight = result_weight(photograph, result, hidden.astype(bool), pose())
+    assert (weight[18:40, 26:32] == 0).mean() > 0.9
+    assert (weight[18:40, 96:102] == 0).mean() > 0.9
+    assert (weight[64:86, 34:94] == 1).mean() > 0.95
