@@ -215,8 +215,8 @@ def test_memory_savings_work_on_the_gpu(name: str) -> None:
 
 
 def test_checkpointing_saves_gpu_memory_in_the_parallel_unet() -> None:
-    whole = made(configured("shallow", "base", "precision=fp32"))
-    assert made(configured("shallow", "base", "precision=fp32", "memory.checkpointing=true")).peak < whole.peak
+    whole = made(configured("shallow", "base", "precision=bf16"))
+    assert made(configured("shallow", "base", "precision=bf16", "memory.checkpointing=true")).peak < whole.peak
 
 
 SCHEDULED_ON_HOST = (
