@@ -59,10 +59,10 @@ def evaluate(
     in their own garment and in others, and the nearest image to the photograph should be the one in their own.
     """
     with needs("evaluate"):
-        from train.evaluation import table
         from train.evaluation.evaluating import evaluate as measure
         from train.evaluation.evaluating import evaluate_swaps
         from train.evaluation.retrieval import evaluate_retrieval
+        from train.evaluation.tables import table
     stages = load_cascade(runs, SINGLE_PROCESS.device)
     data = open_shards(shards, split, stages[0].config.data)
     device = SINGLE_PROCESS.device

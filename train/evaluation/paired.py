@@ -61,7 +61,7 @@ def image_quality(picture: Pixels, truth: Pixels, inside: Mask) -> dict[str, flo
 def structural_similarity(picture: Pixels, truth: Pixels) -> NDArray[np.float64]:
     """Return the SSIM of every pixel and channel (H, W, 3), as torchmetrics defines it: windows are mirrored at edges.
 
-    The window is separable, and so filtered along rows and columns: 30 times as fast as torchmetrics' in float64.
+    The window is separable, and so filtered along rows and columns, which is much faster than torchmetrics' window.
     """
     made, true = picture / 255.0, truth / 255.0
     mean, true_mean = _windowed(made), _windowed(true)

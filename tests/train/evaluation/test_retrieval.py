@@ -28,7 +28,7 @@ from train.evaluation.retrieval import (
     hidden_from_network,
     measure_retrieval,
 )
-from train.evaluation.retrieval_table import retrieval_json, retrieval_lines
+from train.evaluation.tables.retrieval_table import retrieval_json, retrieval_lines
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.dress import Outfit, dress
 from train.inference.sampling import Pair, outfit_of

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from train.data import ShardFolder
-from train.evaluation.columns import Columns, figure_row, titles
 from train.evaluation.evaluating import Evaluation
-from train.evaluation.retrieval_table import retrieval_json, retrieval_lines
 from train.evaluation.swaps import SwapMetrics
+from train.evaluation.tables.columns import Columns, figure_row, titles
+from train.evaluation.tables.retrieval_table import retrieval_json, retrieval_lines
 from train.inference.cascade import TrainedStage
 
 _COLUMNS = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from train.evaluation.columns import figure_row, titles
 from train.evaluation.retrieval import Protocol, Retrieval
+from train.evaluation.tables.columns import figure_row, titles
 
 _COLUMNS = {
     "right": ("right", 3), "near_colour": ("near col.", 3), "psnr": ("PSNR", 2), "ssim": ("SSIM", 4),

@@ -1,0 +1,1 @@
+"""Evaluations as text for people, and as JSON."""
