@@ -68,25 +68,24 @@ def fit_stage(
     folder = RunFolder(run)
     with folder.hold(world, stop) as lock:
         end = stop if lock is None else lambda: stop() or lock.lost
-        return _fit(config, shards, folder, report, end, held_out, world, lock, init, previous, adapt, profile)
+        world.run_on_main(lambda: folder.claim(config, shards, init.record if init else None))
+        training, stepper = _begin(config, folder, world, init, previous)
+        return _fit(training, stepper, shards, folder, report, end, held_out, lock, adapt, profile)
 
 
 def _fit(
-    config: StageConfig,
+    training: Training,
+    stepper: Stepper,
     shards: ShardFolder,
     run: RunFolder,
     report: Report,
     stop: Callable[[], bool],
     held_out: ShardFolder | None,
-    world: World,
     lock: RunLock | None,
-    init: InitialWeights | None,
-    previous: TrainedStage | None,
     adapt: Callable[[str], None] | None,
     profile: int,
 ) -> bool:
-    world.run_on_main(lambda: run.claim(config, shards, init.record if init else None))
-    training, stepper = _begin(config, run, world, init, previous)
+    config, world = stepper.config, stepper.world
     metrics = open_metrics(run, config.log, training.step, world)
     validator = world.agree(lambda: Validator(held_out, stepper, run, metrics))
 

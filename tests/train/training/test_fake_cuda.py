@@ -44,15 +44,13 @@ from train.training.validation.loss import validate
 CPU = torch.device("cpu")
 PRECISIONS = ("fp32", "bf16", "fp16")
 
+_SHALLOW_TRYON = [
+    "model.channels=[48,96]", "model.person_down=[1,1]", "model.garment_down=[1,1]", "model.garment_up=[1]",
+    "model.attention_levels=[16]",
+]  # fmt: skip
 SHALLOW = {
-    "base": [
-        "model.channels=[48,96]", "model.person_down=[1,1]", "model.garment_down=[1,1]", "model.garment_up=[1]",
-        "model.attention_levels=[16]",
-    ],
-    "sr256": [
-        "model.channels=[32,64]", "model.person_down=[1,1]", "model.garment_down=[1,1]", "model.garment_up=[1]",
-        "model.attention_levels=[32]",
-    ],
+    "base": _SHALLOW_TRYON,
+    "sr256": _SHALLOW_TRYON,
     "sr1024": ["model.channels=[16,32]", "model.blocks=[1,1]"],
 }  # fmt: skip
 """Two levels of nano's three: the same operators, called half as often."""
@@ -221,7 +219,7 @@ def test_checkpointing_saves_gpu_memory_in_the_parallel_unet() -> None:
 
 SCHEDULED_ON_HOST = (
     "train.diffusion.randomness.", "train.diffusion.schedule.", "train.diffusion.samplers.",
-    "train.inference.cascade.sample_stage",
+    "train.inference.cascade.sample_stage", "train.inference.cascade.sampling_condition",
 )  # fmt: skip
 """What of sampling is on the host: noise, and the numbers of the schedule."""
 
@@ -257,7 +255,8 @@ def test_a_stage_samples_on_the_gpu(preset: str, stage: Stage, precision: str) -
     assert synchronisations(traffic) == set()
     assert {place for place in cpu_outputs(traffic) if not place.startswith(SCHEDULED_ON_HOST)} == set()
     table = {"train.diffusion.schedule.LinearSchedule.log_snr"} if config.diffusion.schedule == "linear" else set()
-    assert copies(traffic, "device") == {"train.inference.cascade.sample_stage"} | table
+    sampling = {"train.inference.cascade.sample_stage", "train.inference.cascade.sampling_condition"}
+    assert copies(traffic, "device") == sampling | table
 
 
 @pytest.mark.parametrize("garment_film", ["t", "static"])
