@@ -72,8 +72,8 @@ def test_the_network_learns_to_use_the_garment_image(trained: Training, unseen: 
     right = loss_from_noise(trained, unseen, config)
     exchanged = replace(unseen, Ic=unseen.Ic.roll(1, 0), Jg=unseen.Jg.roll(1, 0))
     wrong = loss_from_noise(trained, exchanged, config)
-    assert right.mean() < 0.18  # 0.151 where this was written
-    assert right.mean() < 0.6 * wrong.mean()  # 0.41
+    assert right.mean() < 0.34  # over what Ia hides: 0.284 where this was written
+    assert right.mean() < 0.6 * wrong.mean()  # 0.40
     assert (right < wrong).float().mean() >= 0.8  # 0.94
 
 
