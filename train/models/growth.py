@@ -27,6 +27,12 @@ _IMAGE = 3
 """Channels of z_t and of the low-resolution image."""
 
 
+def grown_shape(before: ParallelUNetConfig, factor: int) -> ParallelUNetConfig:
+    """Return the shape that one ``before`` grows to, for images of ``factor`` times the side."""
+    larger = {"image_size": factor * before.image_size, "patch": factor * before.patch, "low_res_channels": _IMAGE}
+    return before.model_copy(update=larger)
+
+
 def can_grow(before: ModelConfig, after: ModelConfig) -> bool:
     """Return whether a network ``after`` can start from the weights of one ``before``, of the previous stage.
 
@@ -38,8 +44,7 @@ def can_grow(before: ModelConfig, after: ModelConfig) -> bool:
     factor = after.image_size // before.image_size
     if before.low_res_channels or factor < 2:
         return False
-    grown = {"image_size": factor * before.image_size, "patch": factor * before.patch, "low_res_channels": _IMAGE}
-    return before.model_copy(update=grown) == after and before.copies and before.garment_film == "t"
+    return grown_shape(before, factor) == after and before.copies and before.garment_film == "t"
 
 
 def grown(weights: Mapping[str, Tensor], before: ParallelUNetConfig, after: ParallelUNetConfig) -> dict[str, Tensor]:

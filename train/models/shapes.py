@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from train.models.growth import grown_shape
 from train.models.model_config import EfficientUNetConfig, ModelConfig, ParallelUNetConfig
 
 EFFICIENT_UNETS = tuple(f"efficientunet-b{phi}" for phi in range(8))
@@ -56,13 +57,6 @@ _NANO = ParallelUNetConfig(
     **_GEOMETRY,
 )
 
-
-def _grown_from(base: ParallelUNetConfig, factor: int) -> ParallelUNetConfig:
-    """Return the shape of a second stage that starts from the first one's weights (`train.models.growth`)."""
-    larger = {"image_size": factor * base.image_size, "patch": factor * base.patch, "low_res_channels": 3}
-    return base.model_copy(update=larger)
-
-
 PRESETS: dict[str, dict[str, ModelConfig]] = {
     "paper": {
         "base": ParallelUNetConfig(
@@ -90,12 +84,12 @@ PRESETS: dict[str, dict[str, ModelConfig]] = {
     },
     "small": {
         "base": _SMALL,
-        "sr256": _grown_from(_SMALL, 2),
+        "sr256": grown_shape(_SMALL, 2),
         "sr1024": efficient_unet_config("efficientunet-b0"),
     },
     "nano": {
         "base": _NANO,
-        "sr256": _grown_from(_NANO, 2),
+        "sr256": grown_shape(_NANO, 2),
         "sr1024": EfficientUNetConfig(channels=(16, 32, 64), blocks=(1, 2, 2), emb_dim=64),
     },
 }
