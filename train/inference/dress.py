@@ -79,11 +79,11 @@ def dress(
         some = outfits[start : start + batch]
         inputs = [inputs_of(stage, some, device) for stage in stages]
         counted = shifted_steps(on_step, steps * (start // batch), total)
-        results = sample_cascade(stages, inputs, seed, [outfit.noise_key for outfit in some], overrides, counted)
+        keys = [outfit.noise_key for outfit in some]
+        results = sample_cascade(stages, inputs, seed, keys, overrides, counted)
         if len(stages) > 1 and copies_detail(stages[-2], stages[-1]):
             own = replace(inputs[-2], low_res=results[-3] if len(results) > 2 else None)
             fine = try_on_inputs(some, stages[-1].config.size, device)
-            keys = [outfit.noise_key for outfit in some]
             results[-1] = with_detail(results[-1], stages[-2], own, results[-2], fine, seed, keys, overrides)
         by_stage = [to_uint8(result).permute(0, 2, 3, 1).contiguous().cpu().numpy() for result in results]
         pictures += [list(row) for row in zip(*by_stage, strict=True)]
