@@ -76,7 +76,7 @@ def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
         optimizer, ema = 20 * (not memory.optimizer_on_host), 10 * (not memory.ema_on_host)
         samples = (memory.micro_batch or config.data.batch) / (2 if memory.checkpointing else 1)
         peak = int((20 + optimizer + ema + samples) * 2**20)
-        return Footprint(10 << 20, optimizer << 20, ema << 20, peak, 0, peak)
+        return Footprint(10 << 20, optimizer << 20, ema << 20, 0, peak, 0, peak)
 
     monkeypatch.setattr("train.memory.search.trace", footprint)
     monkeypatch.setattr("train.memory.rehearse.trace", footprint)

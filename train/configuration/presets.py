@@ -78,7 +78,7 @@ _LARGE: dict[str, Any] = {
     "validation": {"every": 5000, "sheet_every": 20_000},
     "checkpoint": {"every": 2000},
 }
-# Beside the second stage the first would take 4.5 GB of a card, which `trainer plan` does not count.
+# Beside the second stage the weights of the first would take 4.5 GB of a card.
 _LARGE_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {},
     "sr256": {"grow": False, "diffusion": {"own_low_res": 0.0}},

@@ -76,8 +76,9 @@ class StagePlan:
 
     @property
     def activations(self) -> int:
-        """Bytes of the peak that are none of weights, gradients, optimizer and averaged weights."""
-        resident = self.footprint.weights + self.gradients + self.footprint.optimizer + self.footprint.ema
+        """Bytes of the peak that are none of weights (the previous stage's too), gradients, optimizer and EMA."""
+        footprint = self.footprint
+        resident = footprint.weights + self.gradients + footprint.optimizer + footprint.ema + footprint.previous
         return self.footprint.peak - resident
 
     @property

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from train.configuration.stage_config import StageConfig
+from train.configuration.presets import Preset, preset_config
+from train.configuration.stage_config import STAGES, StageConfig
 from train.data import Batch
 from train.data.augment import WHOLE
 from train.data.batch import tensors_of
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
-from train.models import set_fused_attention
+from train.models import count_parameters, set_fused_attention
 from train.models.blocks import set_gpu_path
 from train.training.optim.update import free_gradients, step_optimizer
 from train.training.state import Training
@@ -37,6 +39,8 @@ class Footprint:
     weights: int
     optimizer: int
     ema: int
+    previous: int
+    """The weights of the previous stage, where it makes the low-resolution images."""
     peak: int
     host: int
     """Bytes on the host between two steps; what is there is not in the numbers above."""
@@ -56,6 +60,8 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
     micro = min(config.memory.micro_batch or batch, batch)
     config = config.model_copy(update={"compile": False})
     waiting = (2 * batch - micro) * _sample_bytes(config) if on_card else 0
+    previous = previous_bytes(config)
+    besides = waiting + previous
     with FakeTensorMode(allow_non_fake_inputs=True), LiveMemory() as memory:
         training = init_training(config, _CPU)
         if on_card:
@@ -72,10 +78,23 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
             weights=_bytes(training.model.parameters()),
             optimizer=0 if training.masters else _optimizer_bytes(training),
             ema=0 if config.memory.ema_on_host else _bytes(training.ema.values()),
-            peak=memory.device_peak + waiting,
+            previous=previous,
+            peak=memory.device_peak + besides,
             host=memory.host,
-            total_peak=memory.total_peak + waiting,
+            total_peak=memory.total_peak + besides,
         )
+
+
+def previous_bytes(config: StageConfig) -> int:
+    """Return the bytes of the previous stage's weights, which stay on the device if it makes ``config``'s input.
+
+    That stage is the preset's; each process keeps all of it. It makes its images before the step's own activations
+    exist, from images of a fraction of their size, so that its activations do not count.
+    """
+    if not config.diffusion.own_low_res:
+        return 0
+    before = preset_config(cast(Preset, config.preset), STAGES[STAGES.index(config.stage) - 1])
+    return torch.finfo(torch.float32).bits // 8 * count_parameters(before.model)
 
 
 def blank_batch(config: StageConfig, size: int) -> Batch:

@@ -98,7 +98,7 @@ def test_json_output_has_its_documented_keys(tiny: TinyConfig) -> None:
     assert stage["parameters"] == count_parameters(plan.config.model)
     assert (stage["micro_batch"], stage["precision"]) == (plan.micro_batch, "bf16")
     assert stage["peak_bytes"] == plan.footprint.peak
-    parts = ("weights", "gradients", "optimizer", "ema", "activations")
+    parts = ("weights", "gradients", "optimizer", "ema", "previous_stage", "activations")
     assert stage["peak_bytes"] == sum(stage[f"{part}_bytes"] for part in parts)
 
 

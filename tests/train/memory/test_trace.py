@@ -8,7 +8,10 @@ import torch
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
-from train.memory.trace import blank_batch, trace
+from train.inference.cascade import assemble_stage
+from train.inference.previous_stage import PreviousStage
+from train.memory.trace import blank_batch, previous_bytes, trace
+from train.models import build_model, count_parameters
 from train.training.step import Stepper, init_training, train_step
 
 CPU = torch.device("cpu")
@@ -22,7 +25,7 @@ def measured_peak(config: StageConfig) -> int:
     """Return the most bytes that were allocated at a time over two real steps, but for what UNFOLDING takes inside."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         training = init_training(config, CPU)
-        stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU)
+        stepper = Stepper(config, make_schedule(config.diffusion.schedule), CPU, previous=previous_stage(config))
         for _ in range(2):
             train_step(training, blank_batch(config, config.data.batch), stepper)
     events = sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns())
@@ -35,6 +38,15 @@ def measured_peak(config: StageConfig) -> int:
             if event.start_ns() > unfolded_until:
                 peak = max(peak, live)
     return peak
+
+
+def previous_stage(config: StageConfig) -> PreviousStage | None:
+    """Return the preset's previous stage, untrained, where it makes the images that ``config`` learns from."""
+    if not config.diffusion.own_low_res:
+        return None
+    before = stage_config(config.preset, "base", None, [])  # type: ignore[arg-type]
+    weights = build_model(before.model).state_dict()
+    return PreviousStage(assemble_stage(before, weights, 0, CPU), config.diffusion.own_low_res, config.seed)
 
 
 def assert_agree(config: StageConfig) -> None:
@@ -106,3 +118,11 @@ def test_checkpointing_and_smaller_micro_batches_take_less_memory() -> None:
 def test_tracing_leaves_torchs_state_unchanged() -> None:
     trace(nano("sr1024", "data.batch=4", "memory.micro_batch=null"))  # of which no other test has a trace in the cache
     assert float(torch.ones(2).sum()) == 2.0
+
+
+def test_the_stage_that_makes_the_low_resolution_images_is_counted() -> None:
+    config = nano("sr256")
+    assert previous_bytes(config) == 4 * count_parameters(nano("base").model)
+    alone = trace(nano("sr256", "diffusion.own_low_res=0"))
+    assert trace(config).peak == alone.peak + previous_bytes(config)
+    assert (trace(config).previous, alone.previous) == (previous_bytes(config), 0)
