@@ -46,7 +46,10 @@ _RECIPE: dict[str, Any] = {
 _PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0}
 _RECIPE_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {"diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, **_PAINTS}},
-    "sr256": {"grow": True, "diffusion": {"residual_std": 0.1, "own_low_res": 1.0, **_PAINTS}},
+    "sr256": {
+        "grow": True,
+        "diffusion": {"residual_std": 0.1, "own_low_res": 1.0, "own_low_res_error": 1.0, **_PAINTS},
+    },
     "sr1024": {"diffusion": {"residual_std": 0.1}, "sampling": {"copy_detail": True}},
 }
 
@@ -57,7 +60,7 @@ _NANO: dict[str, Any] = {
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {"steps": 600, "data": {"batch": 8}, "sampling": {"steps": 1}},
-    "sr256": {"steps": 60, "data": {"batch": 8}, "optim": {"lr": 3e-4, "warmup": 10}, "sampling": {"steps": 1}},
+    "sr256": {"steps": 60, "data": {"batch": 8}, "optim": {"lr": 1e-3, "warmup": 10}, "sampling": {"steps": 1}},
     "sr1024": {"steps": 120, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
 }
 
@@ -81,7 +84,7 @@ _LARGE: dict[str, Any] = {
 # Beside the second stage the weights of the first would take 4.5 GB of a card.
 _LARGE_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {},
-    "sr256": {"grow": False, "diffusion": {"own_low_res": 0.0}},
+    "sr256": {"grow": False, "diffusion": {"own_low_res": 0.0, "own_low_res_error": 0.0}},
     "sr1024": {},
 }
 

@@ -42,6 +42,10 @@ class DiffusionConfig(ConfigSection):
     own_low_res: float = Field(0.0, ge=0, le=1)
     """For the second stage: share of the training samples whose low-resolution input is sampled from the trained first
     stage, whose images it will get; the others have the downsampled photograph (papers: all)."""
+    own_low_res_error: float = Field(0.0, ge=0, le=8)
+    """How much worse the first stage's own images are made where Ia hides the person, in their pixels: displaced
+    smoothly with this standard deviation and blurred with up to as much. Its images of strangers are worse than those
+    of its training pairs."""
     t_shift: float = Field(1.0, gt=0)
     """Shift s of the training times: t = s·u / (1 + (s - 1)·u) with u from U(0, 1). 1 leaves t uniform; larger values
     draw more noisy times."""

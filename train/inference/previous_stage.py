@@ -17,6 +17,7 @@ from torch import Tensor
 from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.diffusion.conditioning import TryOnInputs, downsample
+from train.diffusion.degrade import degrade
 from train.diffusion.photo import GREY, to_paint
 from train.diffusion.randomness import SampleNoise
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
@@ -52,6 +53,8 @@ class PreviousStage:
     share: float
     """Share of the samples whose low-resolution input is sampled; the others keep the downsampled photograph."""
     seed: int
+    error: float = 0.0
+    """How much its images are degraded where Ia hides the person, in pixels (`degrade`)."""
 
     def replace_some(self, low_res: Tensor, inputs: TryOnInputs, positions: Sequence[int]) -> Tensor:
         """Return low_res (B, 3, h, w) with a share of its samples, drawn by their positions, sampled from ``inputs``.
@@ -65,7 +68,12 @@ class PreviousStage:
             return low_res
         overrides = Overrides(steps=min(_MAX_STEPS, self.stage.config.sampling.steps))
         few = [positions[row] for row in rows]
-        images = sample_stage(self.stage, _reduced(inputs, rows, low_res.shape[-1]), self.seed, few, overrides)
+        reduced = _reduced(inputs, rows, low_res.shape[-1])
+        images = sample_stage(self.stage, reduced, self.seed, few, overrides)
+        if self.error:
+            hidden = to_paint(reduced.Ia, reduced.photo, (images.shape[2], images.shape[3]))
+            assert hidden is not None, "with Ia there is a mask"
+            images = degrade(images, hidden, self.error, SampleNoise(self.seed, self.stage.config.stage, few))
         result = low_res.clone()
         result[rows] = images
         return result

@@ -93,7 +93,7 @@ def previous_bytes(config: StageConfig) -> int:
     """
     if not config.diffusion.own_low_res:
         return 0
-    before = preset_config(cast(Preset, config.preset), STAGES[STAGES.index(config.stage) - 1])
+    before = preset_config(cast("Preset", config.preset), STAGES[STAGES.index(config.stage) - 1])
     return torch.finfo(torch.float32).bits // 8 * count_parameters(before.model)
 
 

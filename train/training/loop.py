@@ -149,8 +149,8 @@ def _begin(
             take_weights(training, world.agree(init.load))
         elif config.grow and previous is not None:
             take_weights(training, grown_weights(previous, config))
-    own = config.diffusion.own_low_res
-    before = PreviousStage(previous, own, config.seed) if previous is not None and own else None
+    own, error = config.diffusion.own_low_res, config.diffusion.own_low_res_error
+    before = PreviousStage(previous, own, config.seed, error) if previous is not None and own else None
     return training, Stepper(config, make_schedule(config.diffusion.schedule), world.device, world, before)
 
 

@@ -13,6 +13,7 @@ from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.diffusion.conditioning import TryOnInputs
+from train.diffusion.photo import GREY
 from train.inference.cascade import Overrides, TrainedStage, load_cascade, load_previous, sample_stage
 from train.inference.previous_stage import PreviousStage, grown_weights
 from train.runs.run_folder import RunFolder
@@ -25,7 +26,7 @@ CPU = torch.device("cpu")
 def inputs(count: int = 6) -> TryOnInputs:
     generator = torch.Generator().manual_seed(0)
     Ia, Ic = torch.rand(2, count, 3, 128, 128, generator=generator) * 2 - 1
-    Ia[:, :, 40:90, 30:95] = 128 / 127.5 - 1
+    Ia[:, :, 40:90, 30:95] = GREY
     Jp, Jg = torch.rand(2, count, 17, 3, generator=generator)
     return TryOnInputs(Ia, Ic, Jp, Jg, photo=torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(count, 4))
 
@@ -58,6 +59,16 @@ def test_a_samples_image_does_not_depend_on_the_batch(trained: Path) -> None:
     one = replace(inputs(), **{n: getattr(inputs(), n)[4:5] for n in ("Ia", "Ic", "Jp", "Jg", "photo")})
     alone = previous.replace_some(low_res(1), one, [4])
     assert torch.allclose(alone[0], every[4], atol=1e-4)
+
+
+def test_its_images_can_be_degraded_where_the_person_is_hidden(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = load_cascade(trained, CPU)[0]
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr("train.inference.previous_stage.sample_stage", lambda *_: image)
+    assert torch.equal(PreviousStage(base, 1.0, seed=0).replace_some(low_res(2), inputs(2), range(2)), image)
+    worse = PreviousStage(base, 1.0, seed=0, error=1.0).replace_some(low_res(2), inputs(2), range(2))
+    assert torch.equal(worse[:, :, :19], image[:, :, :19])
+    assert (worse - image)[:, :, 22:43, 18:45].abs().mean() > 0.1
 
 
 def test_what_the_person_shows_stays_and_the_hidden_is_sampled(trained: Path) -> None:
