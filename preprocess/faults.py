@@ -55,6 +55,7 @@ class Fault(StrEnum):
     PICTURE_WITHOUT_PAIR = "picture-without-pair", _NOTED, "a person's image that no list of pairs names"
     LABEL_WITHOUT_PICTURE = "label-without-picture", _NOTED, "a label file without its image"
     BAD_PAIR = "bad-pair", _NOTED, "a row of a list that names no usable pair; skipped"
+    UNKNOWN_CATEGORY = "unknown-category", _NOTED, "a row of a table with a category of no known kind; skipped"
     REPEATED_PAIR = "repeated-pair", _REPAIRED, "a pair that is listed twice; used once"
     UNPAIRED_ROW = "unpaired-row", _REPAIRED, "a row pairs a person with another garment; the worn one is used"
     WORN_UNKNOWN = "worn-unknown", _NOTED, "an unpaired list names a person whose worn garment is unknown; skipped"

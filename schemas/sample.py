@@ -41,7 +41,7 @@ Split = Literal["train", "val"]
 Garment = Literal["upper", "lower", "dress"]
 View = Literal["front", "back", "side"]
 Pairing = Literal["item", "view"]
-Source = Literal["aihub", "viton-hd", "dress-code"]
+Source = Literal["aihub", "viton-hd", "dress-code", "table"]
 Origin = Literal["annotated", "derived", "estimated"]
 
 

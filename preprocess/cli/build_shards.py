@@ -15,7 +15,8 @@ from common.options import Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
 from preprocess.cli.label_table import given_table, with_table
-from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
+from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
+from preprocess.cli.table_options import TABLE, TableChoice, notice_unused_columns
 from preprocess.faults import Exclusion, Fate, Fault
 from preprocess.loading.shown_views import front_views
 from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
@@ -36,7 +37,6 @@ from preprocess.sharding import (
     read_plan,
 )
 from preprocess.sources.files import Files
-from preprocess.sources.listed import Listed
 from preprocess.workers import cores
 from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, Views
 
@@ -100,7 +100,7 @@ class Machines:
 _SELECTION = options_of(
     DataSelection,
     "selection",
-    SOURCE,
+    SOURCE_OR_TABLE,
     LABELS,
     click.option(
         "--garment", type=click.Choice(["upper", "lower", "dress", "all"]), default="upper", show_default=True,
@@ -141,10 +141,10 @@ _MACHINES = options_of(
         "prep build-shards --src aihub/ --dry-run",
         "prep build-shards --src aihub/",
         "prep build-shards --src aihub/ --garment all --pairing both --out all-shards/",
+        "prep build-shards --table pairs.csv --garment all",
     ),
 )
-@SRC
-@FOLLOW_LINKS
+@TABLE
 @click.option(
     "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
 )
@@ -160,8 +160,7 @@ _MACHINES = options_of(
 @click.option("--dry-run", is_flag=True, help="Estimate size and time; write nothing.")
 @click.option("--check", is_flag=True, help="First read all inputs of finished samples again: has any changed?")
 def build_shards(
-    src: Path,
-    follow_links: bool,
+    dataset: TableChoice,
     out: Path | str,
     selection: DataSelection,
     machines: Machines,
@@ -177,8 +176,9 @@ def build_shards(
         raise UserError("--dry-run and --retry-rejects cannot be combined; use only one")
     engine = machines.engine_function()
     if machines.engine == "ray":  # worker processes have other working folders
-        src, out = src.resolve(), out.resolve() if isinstance(out, Path) else out
-    files, folder = Files(src, follow_links=follow_links), open_storage(out, "--out")
+        out = out.resolve() if isinstance(out, Path) else out
+    files = dataset.open(selection.source, absolute=machines.engine == "ray")
+    folder = open_storage(out, "--out")
     notice_links(files)
     data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
     if check:
@@ -214,11 +214,12 @@ def _plan(
 ) -> tuple[Dataset, PlannedRecords]:  # fmt: skip
     """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
     data = open_dataset(files, configuration.source)
+    notice_unused_columns(data)
     records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
     check_not_empty(files, data, records, configuration)
     records, labels = with_table(files, records, configuration.labels, _earlier_table(out, configuration))
     configuration = configuration.model_copy(update={"labels": labels})
-    if configuration.views == "front" and isinstance(data, Listed):  # only their poses say which view it is
+    if configuration.views == "front" and data.source != "aihub":  # only their poses say which view it is
         with progress_bar("reading poses") as progress:
             records, others = front_views(files, records, workers, progress)
         data.excluded.update(others)

@@ -50,6 +50,7 @@ def inspect_command(
     files = Files(src, follow_links=follow_links)
     notice_links(files)
     kind = recognise(files) if source == "auto" else source
+    assert kind != "table", "no option names a table here"
     table = given_table(labels, kind)
     report: Report | ListedReport
     with progress_bar("reading") as progress:

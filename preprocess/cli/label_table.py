@@ -48,7 +48,7 @@ def with_table(
     if usual is None:
         return list(records), None
     table = given or earlier or announced(decide_table(files, people_of(records), usual), usual)
-    return [replace(record, labels=table) for record in records], table
+    return [record if record.labels == "aihub" else replace(record, labels=table) for record in records], table
 
 
 def people_of(records: Iterable[Record]) -> list[Person]:
@@ -56,6 +56,7 @@ def people_of(records: Iterable[Record]) -> list[Person]:
     return [
         Person(record.person_pose, record.person_parse, DRESS_CODE_GRID if record.layout == "dress-code" else None)
         for record in records
+        if record.labels != "aihub"
     ]
 
 

@@ -18,8 +18,12 @@ SHARDS = click.option("--shards", type=Location(), required=True, help="Output o
 SRC = click.option("--src", type=click.Path(path_type=Path), required=True, help="Folder with the dataset, or its zip.")
 FOLLOW_LINKS = click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to.")
 SOURCE = click.option(
+    "--source", type=click.Choice(["auto", *(kind for kind in get_args(Source) if kind != "table")]), default="auto",
+    show_default=True, help="Kind of dataset; auto: recognise it.",
+)  # fmt: skip
+SOURCE_OR_TABLE = click.option(
     "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
-    help="Kind of dataset; auto: recognise it.",
+    help="Kind of dataset; auto: recognise it, or a table if --table is given.",
 )  # fmt: skip
 WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]"

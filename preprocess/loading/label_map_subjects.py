@@ -69,7 +69,9 @@ def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subje
 def load_mapped_product(files: Files, record: Record) -> Subject:
     """Read and decode the garment of a record, and derive its landmarks. Raise RecordError."""
     name = f"{record.item}_{record.side}"
-    if record.layout == "dress-code":
+    if record.pairing == "view":
+        return load_mapped_person(files, _other_frame(record), record.labels)
+    if record.layout == "dress-code" or (record.layout == "table" and not record.product_parse):
         check_present({"image": record.product_image}, "product", name)
         pixels, odd = _image(files, record.product_image, None)
         found = garment_before(pixels, record.product_image)
@@ -85,6 +87,17 @@ def load_mapped_product(files: Files, record: Record) -> Subject:
     pose = Pose(points, "front", parse.image_size, ())
     faults = tuple(dict.fromkeys((*parse.faults, *odd, *note_of(sure))))
     return Subject(pixels, parse.image_size, 1, pose, parse, record.product_parse, faults)
+
+
+def _other_frame(record: Record) -> Record:
+    """Return the record with the frame that the garment is cut out of as its person."""
+    return replace(
+        record,
+        frame=record.side,
+        person_image=record.product_image,
+        person_pose=record.product_pose,
+        person_parse=record.product_parse,
+    )
 
 
 def check_present(paths: Mapping[File, str], what: Kind, name: str) -> None:

@@ -14,6 +14,7 @@ from preprocess.formats.images import Pixels, decode, decode_above
 from preprocess.loading.label_map_subjects import check_present, load_mapped_person, load_mapped_product
 from preprocess.sources import Files, Record
 from preprocess.sources.record import Subject as Kind
+from preprocess.sources.tables.pair_table import is_json
 from schemas import CONDITIONING_SIZE, Garment
 
 
@@ -54,12 +55,19 @@ def load_product(files: Files, record: Record) -> Subject:
     A product photograph is only used for Ic. To save time it is decoded at a half or a quarter of its size if the
     garment is still as large as Ic, and the rows below the garment are skipped.
     """
-    if record.labels != "aihub":
+    if _is_mapped(record):
         return load_mapped_product(files, record)
     paths = (record.product_image, record.product_pose, record.product_parse)
     if record.pairing == "view":
         return _load(files, "person", f"{record.look}_{record.side}", paths, read_model_parse)
     return _load(files, "product", f"{record.item}_{record.side}", paths, read_item_parse, _of_product)
+
+
+def _is_mapped(record: Record) -> bool:
+    """Return whether the garment has a mask, or none, instead of polygons and landmarks."""
+    if record.layout == "table" and record.pairing == "item":
+        return not is_json(record.product_parse)
+    return record.labels != "aihub"
 
 
 def _of_product(_: Pose, parse: AnyParse, size: tuple[int, int]) -> _Needed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -14,6 +15,8 @@ from preprocess.sources.dress_code import is_dress_code, open_dress_code
 from preprocess.sources.files import Files
 from preprocess.sources.listed import Listed
 from preprocess.sources.record import Record
+from preprocess.sources.tables.pair_table import PairTable, open_table
+from preprocess.sources.tables.table_files import TableFiles
 from preprocess.sources.viton_hd import is_viton_hd, open_viton_hd
 from schemas import Configuration, Garment, Pairing, Source, Views
 
@@ -30,6 +33,10 @@ class Dataset(Protocol):
     @property
     def source(self) -> Source:
         """The kind of dataset."""
+
+    @property
+    def excluded(self) -> Counter[Exclusion]:
+        """How many pairs the options excluded, by the reason; more may be counted."""
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -49,6 +56,11 @@ class AIHubPairs:
     source: Source = "aihub"
 
     @property
+    def excluded(self) -> Counter[Exclusion]:
+        """How many pairs the options excluded, by the reason."""
+        return self.data.excluded
+
+    @property
     def left_out(self) -> dict[str, int]:
         """Code → count: of every fault, and of every exclusion by the options."""
         return dict(self.data.left_out)
@@ -62,6 +74,8 @@ class AIHubPairs:
 
 def recognise(files: Files) -> Source:
     """Return the kind of dataset. Raise UserError if none is recognised, or several are in one folder."""
+    if isinstance(files, TableFiles):
+        return "table"
     skipped = Tally()
     folders = {folder.lower() for folder, _ in files.walk(skipped)}
     found: list[Source] = []
@@ -102,6 +116,8 @@ def _without_records(data: Dataset, configuration: Configuration) -> str:
             f"no pair is left, the options exclude all ({counts}): --garment {configuration.garment} --pairing "
             f"{configuration.pairing} --views {configuration.views}; try --garment all --views all"
         )
+    if isinstance(data, PairTable):
+        return data.why_empty(configuration.pairing)
     if isinstance(data, Listed):
         if data.pairs:  # only another pairing excludes them without a count
             return f"--pairing {configuration.pairing} needs several images of a person, and there is one; use item"
@@ -119,7 +135,7 @@ def _without_records(data: Dataset, configuration: Configuration) -> str:
 
 
 def _without_images(data: Dataset, records: Sequence[Record]) -> str:
-    lists = ", ".join(data.lists) if isinstance(data, Listed) else "the wearing lists"
+    lists = ", ".join(_lists(data)) or "the wearing lists"
     first = records[0]
     if not any(record.person_image for record in records):
         name = f"{first.look}_{first.frame}" if data.source == "aihub" else first.look
@@ -129,6 +145,13 @@ def _without_images(data: Dataset, records: Sequence[Record]) -> str:
     return ""
 
 
+def _lists(data: Dataset) -> list[str]:
+    """Return the names of the lists or tables of pairs; AI-Hub's wearing lists have none."""
+    if isinstance(data, PairTable):
+        return list(data.files.tables)
+    return data.lists if isinstance(data, Listed) else []
+
+
 def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> Listed:
     """Open a dataset with lists of pairs. Raise UserError if the layout does not match."""
     return open_viton_hd(files) if source == "viton-hd" else open_dress_code(files)
@@ -136,6 +159,10 @@ def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> List
 
 def open_dataset(files: Files, source: Source) -> Dataset:
     """Open a dataset of the given kind. Raise UserError if the layout does not match."""
+    if source == "table":
+        if not isinstance(files, TableFiles):
+            raise UserError(f"--src {files.src}: --source table needs --table FILE")
+        return open_table(files)
     if source == "aihub":
         return AIHubPairs(open_aihub(files))
     return open_listed(files, source)

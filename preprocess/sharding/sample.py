@@ -181,7 +181,7 @@ def _describe(
         source=source,
         split=record.split,
         garment=record.garment,
-        view=record.view if record.labels == "aihub" else person.pose.view or record.view,
+        view=record.view if record.labels == "aihub" and not record.layout else person.pose.view or record.view,
         pairing=record.pairing,
         look=record.look,
         frame=record.frame,

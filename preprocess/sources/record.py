@@ -75,8 +75,9 @@ class Record:
     """Number of tops listed"""
     labels: Labels = "aihub"
     """Label table of the person's parse; all but AI-Hub's are label maps, and their garments have no landmarks"""
-    layout: Literal["", "dress-code"] = ""
-    """Dress Code's layout has no garment masks, and keypoints on a grid of its own; whatever its label table"""
+    layout: Literal["", "dress-code", "table"] = ""
+    """Dress Code's layout has no garment masks, and keypoints on a grid of its own; whatever its label table. A table
+    may lack any label, and its garments may have masks or polygons, whatever the people have"""
 
     distinct: bool = False
     """Whether the key gets a digest, as another record would have the same key; see `planning.plan`"""

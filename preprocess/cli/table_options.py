@@ -1,0 +1,89 @@
+"""The options of `--source table`, and the dataset's files by --src or --table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from common.errors import UserError
+from common.options import FOLDER, options_of
+from common.progress import notice
+from preprocess.planning.datasets import Dataset
+from preprocess.sources.files import Files
+from preprocess.sources.tables.pair_table import PairTable, names_in_paths
+from preprocess.sources.tables.table_columns import column_names
+from preprocess.sources.tables.table_files import TableFiles, table_locations
+from preprocess.sources.tables.table_rows import is_url
+from schemas import Source
+
+
+@dataclass(frozen=True)
+class TableChoice:
+    """The dataset's folder, and the tables of its pairs, if it has any."""
+
+    src: Path | None
+    follow_links: bool
+    table: tuple[str, ...]
+    column: tuple[str, ...]
+    category: tuple[str, ...]
+    cache: Path | None
+
+    def open(self, source: Source | Literal["auto"], *, absolute: bool) -> Files:
+        """Return the dataset's files; ``absolute`` if other processes have other working folders. Raise UserError."""
+        if not self.table:
+            for option, value in (("--column", self.column), ("--category", self.category), ("--cache", self.cache)):
+                if value:
+                    raise UserError(f"{option}: belongs to a table of pairs; add --table FILE")
+            if source == "table":
+                raise UserError("--source table: needs --table FILE, the table of pairs")
+            if self.src is None:
+                raise UserError("Missing option '--src', the dataset's folder or zip; or give --table, a table of pairs")
+            return Files(self.src.resolve() if absolute else self.src, follow_links=self.follow_links)
+        if source not in ("auto", "table"):
+            raise UserError(f"--table: belongs to --source table, not {source}; remove one of the two")
+        names = column_names(self.column, self.category)
+        locations = table_locations(self.table)
+        src = self.src or _folder_of(locations[0])
+        if absolute:
+            src = src.resolve()
+            locations = [location if is_url(location) else str(Path(location).resolve()) for location in locations]
+        cache = self.cache.resolve() if self.cache else None
+        tables = names_in_paths(src, locations)
+        return TableFiles(src, tables, names, follow_links=self.follow_links, cache=cache)
+
+
+TABLE = options_of(
+    TableChoice,
+    "dataset",
+    click.option(
+        "--src", type=click.Path(path_type=Path), default=None,
+        help="Folder with the dataset, or its zip.  [default: the folder of --table]",
+    ),
+    click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to."),
+    click.option(
+        "--table", multiple=True, metavar="FILE|URL",
+        help="Table of pairs (CSV, TSV, JSON lines, parquet), a pattern of several, or a URL; repeatable.",
+    ),
+    click.option(
+        "--column", multiple=True, metavar="COLUMN=NAME",
+        help="The table's own name of a column: person, garment, pose, parse, mask, category, split, …; repeatable.",
+    ),
+    click.option(
+        "--category", multiple=True, metavar="WORD=KIND",
+        help="The kind of garment (upper, lower, dress) that a word in the column category means; repeatable.",
+    ),
+    click.option("--cache", type=FOLDER, default=None, help="Folder to keep files in that the table names by URLs."),
+)  # fmt: skip
+
+
+def notice_unused_columns(data: Dataset) -> None:
+    """Say in one line which columns of a table nothing is read from."""
+    if isinstance(data, PairTable) and data.unused:
+        notice("prep", f"columns not used: {', '.join(data.unused)}")
+
+
+def _folder_of(location: str) -> Path:
+    return Path() if is_url(location) else Path(location).parent

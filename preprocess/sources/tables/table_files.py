@@ -1,0 +1,183 @@
+"""The files that a table of pairs names: below a folder, at URLs, or in the cells of parquet.
+
+The file in a cell has the path TABLE/ROW/COLUMN, as if the table were a folder. A URL is known to the plan by its name
+alone, a cell by its table's size: no request is made and no image is read to plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common.atomic import write_atomically
+from common.errors import UserError
+from common.storage.connection import open_url, with_retries
+from preprocess.faults import Fault, RecordError, Tally
+from preprocess.sources.archives import size_limit
+from preprocess.sources.files import Files
+from preprocess.sources.tables.table_columns import ColumnNames
+from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
+
+SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
+"""Schemes of URLs that a table may name; others, as file:// and pipe:, could reach what is no part of the dataset."""
+_UNRELIABLE = ("http", "https")
+"""Schemes whose URLs may belong to anyone's server: one that does not answer costs its record, not the build."""
+_COLUMNS_OPEN = 6
+"""Column chunks kept in memory: records are in the order of the rows, and one needs three columns."""
+_MISSING_URL = "no such file at the URL; correct the table"
+
+
+class TableFiles(Files):
+    """Read access to what the tables name.
+
+    ``tables`` maps each table's name in paths to its location, ``names`` says which of its columns is which. Files at
+    URLs are kept in ``cache``, a local folder, if one is given: they are read once to compare images, and once to
+    build.
+    """
+
+    def __init__(
+        self,
+        src: Path,
+        tables: Mapping[str, str],
+        names: ColumnNames,
+        *,
+        follow_links: bool = False,
+        cache: Path | None = None,
+    ) -> None:
+        super().__init__(src, follow_links=follow_links)
+        self.tables = dict(tables)
+        self.names = names
+        self._cache = cache
+        self._sizes = {name: _size(location) for name, location in tables.items() if is_parquet(location)}
+        self._open = _OpenTables()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs; it opens the tables itself."""
+        return {**self.__dict__, "_open": _OpenTables()}
+
+    def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
+        """Yield nothing: the table, not the folder, says what belongs to the dataset."""
+        return iter(())
+
+    def read(self, path: str) -> bytes:
+        """Return a file's bytes. Raise RecordError, or UserError if a store cannot be reached."""
+        if cell := self._cell(path):
+            return _limited(self._open.read(*cell, path), path)
+        return _limited(self._fetched(path), path) if is_url(path) else super().read(path)
+
+    def stamp(self, path: str) -> tuple[int, ...]:
+        """Return what identifies a file's content without reading it; see the module."""
+        if cell := self._cell(path):
+            return (self._sizes[path.rpartition("/")[0].rpartition("/")[0]], cell[1])
+        return (1,) if is_url(path) else super().stamp(path)
+
+    def _cell(self, path: str) -> tuple[str, int, str] | None:
+        """Return the location of the table, the row and the column of a path, None if it leads to no cell."""
+        table, _, rest = path.rpartition("/")[0].rpartition("/")
+        if table not in self._sizes or not rest.isdigit():
+            return None
+        return self.tables[table], int(rest), path.rpartition("/")[2]
+
+    def _fetched(self, url: str) -> bytes:
+        scheme = url.partition("://")[0].lower()
+        if scheme not in SCHEMES or "::" in url:
+            raise RecordError(Fault.OUTSIDE, url, f"URLs may begin with {', '.join(SCHEMES)}; copy the file")
+        kept = self._cache / hashlib.sha256(url.encode()).hexdigest() if self._cache else None
+        if kept is not None and kept.is_file():
+            return kept.read_bytes()
+        try:
+            files, path = open_url("--table", url)
+            data = bytes(with_retries(url, lambda: files.cat_file(path)))
+        except FileNotFoundError as error:
+            raise RecordError(Fault.UNREADABLE_FILE, url, _MISSING_URL) from error
+        except UserError as error:
+            if scheme not in _UNRELIABLE or isinstance(error.__cause__, ImportError):
+                raise
+            raise RecordError(Fault.UNREADABLE_FILE, url, f"{error}"[:300]) from error
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(kept, data)
+        return data
+
+
+def _size(location: str) -> int:
+    """Return a table's size in bytes. Raise UserError."""
+    with opened(location) as file:
+        return file.seek(0, 2)
+
+
+def _limited(data: bytes, path: str) -> bytes:
+    if len(data) > size_limit(path):
+        raise RecordError(Fault.TOO_LARGE, path, f"{len(data)} bytes, {size_limit(path)} are allowed; remove it")
+    return data
+
+
+class _OpenTables:
+    """Parquet files that this process has opened, and the chunks of their columns that it read last."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._tables: dict[str, tuple[Any, list[int]]] = {}
+        self._chunks: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
+
+    def read(self, location: str, row: int, column: str, path: str) -> bytes:
+        """Return the bytes in a cell. Raise RecordError if it is empty or damaged."""
+        table, starts = self._table(location)
+        group = next(number for number in range(len(starts) - 1, -1, -1) if starts[number] <= row)
+        key = location, group, column
+        if key not in self._chunks:
+            try:
+                self._chunks[key] = table.read_row_group(group, columns=[column]).column(column)
+            except Exception as error:  # of pyarrow's many: the file is damaged, or the store did not answer
+                raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}"[:300]) from error
+            while len(self._chunks) > _COLUMNS_OPEN:
+                self._chunks.popitem(last=False)
+        self._chunks.move_to_end(key)
+        value = self._chunks[key][row - starts[group]].as_py()
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not data:
+            raise RecordError(Fault.UNREADABLE_FILE, path, "an empty cell; fill it, or leave the row out")
+        return data.encode() if isinstance(data, str) else bytes(data)
+
+    def _table(self, location: str) -> tuple[Any, list[int]]:
+        """Return a table, and the number of the first row of each of its groups."""
+        if location not in self._tables:
+            table = open_parquet(self._stack.enter_context(opened(location)), location)
+            sizes = [table.metadata.row_group(number).num_rows for number in range(table.metadata.num_row_groups)]
+            self._tables[location] = table, [sum(sizes[:number]) for number in range(len(sizes))]
+        return self._tables[location]
+
+
+def table_locations(given: tuple[str, ...]) -> list[str]:
+    """Return the tables that --table names: files, URLs, patterns of either. Raise UserError if there is none."""
+    found: list[str] = []
+    for location in given:
+        if not any(sign in location for sign in "*?["):
+            found.append(location)
+            continue
+        if is_url(location):
+            files, pattern = open_url("--table", location)
+            matches = [files.unstrip_protocol(path) for path in with_retries(location, partial(files.glob, pattern))]
+        else:
+            anchor = Path(location).anchor
+            matches = [str(path) for path in Path(anchor).glob(location[len(anchor) :])]
+        if not matches:
+            raise UserError(f"--table {location}: no table matches it; check the pattern")
+        found += sorted(matches)
+    for location in found:
+        if not is_url(location) and not _is_file(location):
+            raise UserError(f"--table {location}: no such file; give a .csv, .tsv, .jsonl or .parquet file")
+    return list(dict.fromkeys(found))
+
+
+def _is_file(location: str) -> bool:
+    try:
+        return stat.S_ISREG(Path(location).stat().st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,186 @@
+"""The rows of a table: a text with a heading (.csv, .tsv), JSON lines (.jsonl) or parquet.
+
+A cell of parquet may hold a file itself: bytes, a struct of `bytes` and `path` as Hugging Face's datasets have it, or
+the text of a JSON file. Such cells are not read here; they are told by their column.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from common.errors import UserError
+from common.storage.connection import open_url, with_retries
+from common.text import one_line
+from preprocess.formats.encodings import readings
+
+OPTION = "--table"
+PARQUET = (".parquet", ".pq")
+_LINES = (".jsonl", ".ndjson")
+_TEXTS = (".csv", ".tsv", ".txt")
+SUFFIXES = (*PARQUET, *_LINES, *_TEXTS)
+_LONGEST_FIELD = 1 << 24
+"""Characters of a cell; csv's own limit is 128 KiB, less than a description that somebody pasted."""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row: its number from 0, its texts by the table's own column names, and the columns whose cell is a file."""
+
+    number: int
+    values: dict[str, str]
+    files: frozenset[str] = field(default_factory=frozenset)
+
+
+def is_url(path: str) -> bool:
+    """Return whether a path is a URL."""
+    return "://" in path
+
+
+def is_parquet(location: str) -> bool:
+    """Return whether a table of this name is parquet."""
+    return location.lower().endswith(PARQUET)
+
+
+def read_rows(location: str) -> tuple[list[str], Iterator[TableRow]]:
+    """Return the names of a table's columns, and its rows. Raise UserError if it cannot be read."""
+    if is_parquet(location):
+        return _parquet_rows(location)
+    with opened(location) as file:
+        data = file.read()
+    if location.lower().endswith(_LINES):
+        return _json_rows(data, location)
+    return _text_rows(data, location)
+
+
+@contextmanager
+def opened(location: str) -> Iterator[BinaryIO]:
+    """Yield a table, local or at a URL, for reading. Raise UserError."""
+    try:
+        if is_url(location):
+            files, path = open_url(OPTION, location)
+            file = with_retries(location, lambda: files.open(path, "rb"))
+        else:
+            file = open(location, "rb")  # noqa: PTH123, SIM115 -- closed below
+    except OSError as error:
+        raise UserError(f"{OPTION} {location}: {error.strerror or one_line(error)}; check the path") from error
+    with file:
+        yield file
+
+
+def open_parquet(file: BinaryIO, location: str) -> Any:
+    """Return pyarrow's reader of an open parquet file. Raise UserError if that is no such file."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError(
+            f"{OPTION} {location}: parquet needs a package that is not installed; pip install 'tryon-cascade[table]'"
+        ) from error
+    try:
+        return pyarrow.parquet.ParquetFile(file)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise UserError(f"{OPTION} {location}: no parquet file: {one_line(error)}; fetch it again") from error
+
+
+def _text_rows(data: bytes, location: str) -> tuple[list[str], Iterator[TableRow]]:
+    texts = readings(data)
+    if not texts:
+        raise UserError(f"{OPTION} {location}: not a text file; save it as CSV in UTF-8")
+    text = texts[0][0]
+    first = text.lstrip().split("\n", 1)[0]
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max("\t;,", key=first.count), skipinitialspace=True)
+    try:
+        lines = [line for line in reader if any(cell.strip() for cell in line)]
+    except csv.Error as error:
+        raise UserError(f"{OPTION} {location}, line {reader.line_num}: {error}; save it as CSV again") from error
+    if not lines:
+        raise UserError(f"{OPTION} {location}: empty; its first line names the columns, each other one is a pair")
+    header = _header([name.strip() for name in lines[0]], location)
+    for number, line in enumerate(lines[1:], 1):
+        if len(line) > len(header) and any(cell.strip() for cell in line[len(header) :]):
+            raise UserError(
+                f"{OPTION} {location}, row {number}: {len(line)} cells, and the first line names {len(header)} "
+                "columns; quote cells that contain commas"
+            )
+    return header, (
+        TableRow(number, dict(zip(header, (cell.strip() for cell in line), strict=False)))
+        for number, line in enumerate(lines[1:])
+    )
+
+
+def _json_rows(data: bytes, location: str) -> tuple[list[str], Iterator[TableRow]]:
+    rows: list[dict[str, str]] = []
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{OPTION} {location}, line {number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{OPTION} {location}, line {number}: not a JSON object with a value for each column")
+        rows.append({name: _text(value) for name, value in row.items()})
+    header = _header(list(dict.fromkeys(name for row in rows for name in row)), location)
+    return header, (TableRow(number, row) for number, row in enumerate(rows))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _header(names: list[str], location: str) -> list[str]:
+    twice = [name for number, name in enumerate(names) if name and name in names[:number]]
+    if twice:
+        raise UserError(f"{OPTION} {location}: two columns are called {twice[0]}; rename one")
+    return names
+
+
+def _parquet_rows(location: str) -> tuple[list[str], Iterator[TableRow]]:
+    with opened(location) as file:
+        header = _header(list(open_parquet(file, location).schema_arrow.names), location)
+    return header, _cells(location)
+
+
+def _cells(location: str) -> Iterator[TableRow]:
+    """Yield the rows of parquet; of columns that hold files only whether a cell is empty is read."""
+    import pyarrow as pa
+
+    with opened(location) as file:
+        table = open_parquet(file, location)
+        schema = table.schema_arrow
+        stored = {name for name in schema.names if _holds_files(pa, schema.field(name).type)}
+        plain = [name for name in schema.names if name not in stored and _is_plain(pa, schema.field(name).type)]
+        shallow = [f"{name}.path" for name in stored if _has_path(pa, schema.field(name).type)]
+        number = 0
+        for batch in table.iter_batches(batch_size=1024, columns=[*plain, *shallow]):
+            columns = {name: batch.column(name) for name in batch.schema.names}
+            for at in range(batch.num_rows):
+                values, files = {}, {name for name in stored if name not in columns or columns[name][at].is_valid}
+                for name in plain:
+                    text = _text(columns[name][at].as_py())
+                    if text[:1] in ("{", "["):
+                        files.add(name)
+                    else:
+                        values[name] = text
+                yield TableRow(number, values, frozenset(files))
+                number += 1
+
+
+def _holds_files(pa: Any, kind: Any) -> bool:
+    if pa.types.is_struct(kind):
+        return any(kind.field(at).name == "bytes" for at in range(kind.num_fields))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _has_path(pa: Any, kind: Any) -> bool:
+    return pa.types.is_struct(kind) and any(kind.field(at).name == "path" for at in range(kind.num_fields))
+
+
+def _is_plain(pa: Any, kind: Any) -> bool:
+    return not pa.types.is_nested(kind)

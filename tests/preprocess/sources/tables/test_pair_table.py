@@ -1,0 +1,276 @@
+"""Tables of pairs: the same samples as from the layout that the files are in, and what a row may lack."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from configurations import CONFIGURATION
+from drawn_sets import body_25, label_map, look, openpose, write_jpeg, write_json, write_map
+from http_server import HttpServer, running_http
+from pair_tables import PEOPLE, members_of, opened_table, written
+from PIL import Image
+
+from common.errors import UserError
+from preprocess.faults import Fault, RecordError
+from preprocess.planning.plan import make_plan
+from preprocess.sharding.sample import Members, make_samples
+from preprocess.sources import Files
+from preprocess.sources.tables.pair_table import PairTable
+from preprocess.sources.viton_hd import open_viton_hd
+from schemas import Reject
+
+Opened = Callable[..., PairTable]
+Row = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def expected(drawn: Path) -> list[dict[str, bytes]]:
+    """The members of VITON-HD's samples of the drawn people."""
+    return members_of(Files(drawn), list(open_viton_hd(Files(drawn)).records("upper", "item", "all")))
+
+
+@pytest.fixture
+def server(drawn: Path) -> Iterator[HttpServer]:
+    with running_http(drawn) as running:
+        yield running
+
+
+def test_a_table_gives_the_samples_of_the_layout(opened: Opened, rows: list[Row], expected: list[Any]) -> None:
+    data = opened(rows)
+    records = list(data.records("upper", "item", "all"))
+    assert [record.split for record in records] == ["train", "train", "val"]
+    assert [record.look for record in records] == [f"{split}-image-{stem}" for split, stem in PEOPLE]
+    assert members_of(data.files, records) == expected
+    assert not data.left_out
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".jsonl"])
+def test_tables_of_other_kinds_are_read_alike(
+    suffix: str, opened: Opened, rows: list[Row], drawn: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / f"pairs{suffix}"
+    lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
+    path.write_text("\n".join(lines if suffix == ".tsv" else map(json.dumps, rows)), encoding="utf-8")
+    assert opened_table(path, drawn).rows == opened(rows).rows
+
+
+def test_paths_may_be_absolute_if_they_lead_into_the_folder(opened: Opened, rows: list[Row], drawn: Path) -> None:
+    absolute = [{k: str(drawn / v) if "/" in v else v for k, v in row.items()} for row in rows]
+    assert opened(absolute).rows == opened(rows).rows
+    data = opened([{**rows[0], "person": "/etc/hostname"}])
+    (made,) = make_samples(data.files, list(data.records("upper", "item", "all")), CONFIGURATION)
+    assert isinstance(made, Reject)
+    assert made.reason == Fault.OUTSIDE
+
+
+def test_urls_are_fetched_once_with_a_cache(
+    server: HttpServer, rows: list[Row], expected: list[Any], tmp_path: Path
+) -> None:
+    remote = [{k: f"{server.url}/{v}" if "/" in v else v for k, v in row.items()} for row in rows[:1]]
+    data = opened_table(written(tmp_path / "pairs.csv", remote), None, cache=tmp_path / "cache")
+    records = list(data.records("upper", "item", "all"))
+    make_plan(data.files, records, CONFIGURATION)
+    assert not server.requests  # planning makes no request
+    for _ in range(2):
+        assert members_of(data.files, records) == expected[:1]
+    assert len(server.requests) == 5
+
+
+def test_a_missing_url_costs_its_record_alone(server: HttpServer, rows: list[Row], tmp_path: Path) -> None:
+    remote = [{k: f"{server.url}/{v}" if "/" in v else v for k, v in row.items()} for row in rows[:2]]
+    remote[0]["person"] += ".gone"
+    data = opened_table(written(tmp_path / "pairs.csv", remote), None)
+    first, second = make_samples(data.files, list(data.records("upper", "item", "all")), CONFIGURATION)
+    assert isinstance(first, Reject)
+    assert (first.reason, first.path) == (Fault.UNREADABLE_FILE, remote[0]["person"])
+    assert isinstance(second, Members)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "pipe://cat", "simplecache::http://127.0.0.1:1/a.jpg"])
+def test_no_url_leads_to_this_machine_or_runs_a_command(url: str, opened: Opened, rows: list[Row]) -> None:
+    files = opened([{**rows[0], "person": url}]).files
+    with pytest.raises(RecordError) as refused:
+        files.read(url)
+    assert refused.value.reason is Fault.OUTSIDE
+
+
+def test_without_a_mask_the_garment_is_found_on_its_plain_ground(opened: Opened, rows: list[Row]) -> None:
+    data = opened([{k: v for k, v in rows[0].items() if k != "mask"}])
+    (found,) = members_of(data.files, list(data.records("upper", "item", "all")))
+    (marked,) = members_of(data.files, list(opened(rows[:1]).records("upper", "item", "all")))
+    assert np.mean(found["garment.png"] != marked["garment.png"]) <= 1
+    pictures = [np.asarray(Image.open(io.BytesIO(one["garment.png"]))).astype(int) for one in (found, marked)]
+    assert np.abs(pictures[0] - pictures[1]).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [("pose", Fault.MISSING_PERSON_POSE), ("parse", Fault.MISSING_PERSON_PARSE)],
+)
+def test_a_person_without_labels_is_rejected(column: str, reason: Fault, opened: Opened, rows: list[Row]) -> None:
+    data = opened([{k: v for k, v in rows[0].items() if k != column}])
+    (made,) = make_samples(data.files, list(data.records("upper", "item", "all")), CONFIGURATION)
+    assert isinstance(made, Reject)
+    assert made.reason == reason
+
+
+def test_rows_that_name_no_pair_are_noted_and_skipped(opened: Opened, rows: list[Row]) -> None:
+    odd = [
+        {**rows[0], "person": ""},
+        {**rows[0], "garment": ""},
+        {**rows[0], "category": "umbrella"},
+        {**rows[0], "split": "fold 3"},
+        rows[1],
+        rows[1],
+    ]
+    data = opened(odd)
+    assert data.left_out == {"bad-pair": 3, "unknown-category": 1, "repeated-pair": 1}
+    assert data.found.examples[Fault.UNKNOWN_CATEGORY] == ["pairs.csv, row 3: 'umbrella'"]
+    assert len(list(data.records("upper", "item", "all"))) == 1
+
+
+def test_categories_are_words_and_the_users_own(opened: Opened, rows: list[Row]) -> None:
+    words = ["Jeans", "upper_body", "Tank top", "dresses", "umbrella", ""]
+    data = opened([{**rows[0], "id": word, "category": word} for word in words], category=("umbrella=dress",))
+    assert [row.kind for row in data.rows] == ["lower", "upper", "upper", "dress", "dress", "upper"]
+    assert len(list(data.records("lower", "item", "all"))) == 1
+    assert data.left_out == {"upper-garment": 3, "dress-garment": 2}
+
+
+def test_columns_may_have_other_names(opened: Opened, rows: list[Row]) -> None:
+    renamed = [{"target": row["person"], "source": row["garment"], "mask": row["mask"], "caption": "x"} for row in rows]
+    data = opened(renamed, column=("person=target", "garment=source"))
+    assert [row.path("person") for row in data.rows] == [row["person"] for row in rows]
+    assert list(data.unused) == ["caption"]
+
+
+def test_labels_may_be_ai_hubs_polygons(aihub: Path, tmp_path: Path) -> None:
+    def named(pattern: str) -> str:
+        (path,) = aihub.rglob(pattern)
+        return str(path.relative_to(aihub))
+
+    row = {
+        "person": named("Model-Image/1008_A001_000.jpg"), "pose": named("Model-Pose/1008_A001_000.json"),
+        "parse": named("Model-Parse/1008_A001_000.json"), "garment": named("Item-Image/1008001_F.jpg"),
+        "mask": named("Item-Parse/1008001_F.json"), "garment_pose": named("Item-Pose/1008001_F.json"),
+    }  # fmt: skip
+    data = opened_table(written(tmp_path / "pairs.csv", [row]), aihub)
+    (record,) = data.records("upper", "item", "all")
+    assert record.labels == "aihub"
+    (members,) = members_of(data.files, [record])
+    assert members["jg.npy"].count(b"\0") < len(members["jg.npy"])
+
+
+def test_photographs_of_one_person_in_one_outfit_pair_with_each_other(tmp_path: Path) -> None:
+    rows = []
+    for seed, frame in ((1, "000"), (1, "088"), (2, "000")):
+        pixels, regions, points = look(seed, ("top", "trousers"), frame)
+        stem = f"{seed}-{frame}"
+        write_jpeg(tmp_path / f"{stem}.jpg", pixels)
+        write_map(tmp_path / f"{stem}.png", label_map(regions, "cihp"))
+        write_json(tmp_path / f"{stem}.json", openpose([body_25(points)]))
+        rows.append(
+            {"person": f"{stem}.jpg", "pose": f"{stem}.json", "parse": f"{stem}.png", "person_id": f"anna {seed}"}
+        )
+    data = opened_table(written(tmp_path / "pairs.csv", rows), None)
+    records = list(data.records("upper", "view", "all"))
+    assert [(record.look, record.frame, record.side) for record in records] == [
+        ("anna 1", "1-000", "1-088"), ("anna 1", "1-088", "1-000"),
+    ]  # fmt: skip
+    made = list(make_samples(data.files, records, CONFIGURATION))
+    assert all(isinstance(one, Members) for one in made), made
+    first, second = (one for one in made if isinstance(one, Members))
+    assert first.sample.pairing == "view"
+    assert first.sample.product.path == "1-088.jpg"
+    garment = np.asarray(Image.open(io.BytesIO(first.members["garment.png"])))
+    assert 0.1 < (garment != 127).any(axis=2).mean() < 0.9
+    assert first.members["jg.npy"] != second.members["jg.npy"]
+    assert not list(data.records("upper", "item", "all"))
+
+
+def test_a_split_is_told_by_the_table_where_no_column_does(rows: list[Row], drawn: Path, tmp_path: Path) -> None:
+    plain = [{k: v for k, v in row.items() if k != "split"} for row in rows[:1]]
+    for name, split in (("validation-00000-of-00002.csv", "val"), ("train.csv", "train"), ("pairs.csv", "train")):
+        assert opened_table(written(tmp_path / name, plain), drawn).rows[0].split == split
+    (tmp_path / "test").mkdir()
+    assert opened_table(written(tmp_path / "test/0000.csv", plain), drawn).rows[0].split == "val"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("", {}, "empty; its first line names the columns"),
+        ("person,pose\na.jpg,b.json\n", {}, "needs the columns person and garment"),
+        ("person,garment\na.jpg,b.jpg,c.jpg\n", {}, "row 1: 3 cells"),
+        ("person,garment,person\na.jpg,b.jpg,c\n", {}, "two columns are called person"),
+        ("person,garment\n", {"column": ("person=who",)}, "--column person=who:"),
+        ("person,garment\n", {"column": ("who=person",)}, "--column who=person: give COLUMN=NAME"),
+        ("person,garment\n", {"category": ("hat=head",)}, "--category hat=head: give WORD=KIND"),
+    ],
+)
+def test_mistakes_are_one_line(text: str, options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        opened_table(path, None, **options)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    for location, said in (("gone.csv", "no such file"), ("*.csv", "no table matches it")):
+        with pytest.raises(UserError, match=said):
+            opened_table(tmp_path / location, None)
+
+
+@pytest.fixture
+def embedded(drawn: Path, rows: list[Row], tmp_path: Path) -> Path:
+    """Write the drawn people as Hugging Face writes a dataset: images in the cells, in groups of two rows."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+    def cells(column: str) -> Any:
+        files = [drawn / row[column] for row in rows]
+        return pa.array([{"bytes": file.read_bytes(), "path": file.name} for file in files], image)
+
+    table = pa.table(
+        {
+            "source": cells("garment"), "mask": cells("mask"), "target": cells("person"), "parse": cells("parse"),
+            "pose": [(drawn / row["pose"]).read_text() for row in rows],
+            "caption": ["a top"] * 3, "category": ["shirt"] * 3,
+        }
+    )  # fmt: skip
+    path = tmp_path / "train-00000-of-00001.parquet"
+    parquet.write_table(table, path, row_group_size=2)
+    return path
+
+
+def test_parquet_with_images_in_its_cells(embedded: Path, expected: list[Any]) -> None:
+    data = opened_table(embedded, None, column=("person=target", "garment=source"))
+    records = list(data.records("upper", "item", "all"))
+    assert [record.look for record in records] == [f"train-00000-of-00001-{n:08d}" for n in range(3)]
+    assert records[2].person_image == "train-00000-of-00001.parquet/00000002/target"
+    assert members_of(data.files, records) == expected
+    assert data.files.stamp(records[0].person_image) == (embedded.stat().st_size, 0)
+    assert list(data.unused) == ["caption"]
+
+
+def test_parquet_at_a_url(embedded: Path, expected: list[Any]) -> None:
+    with running_http(embedded.parent) as server:
+        data = opened_table(f"{server.url}/{embedded.name}", None, column=("person=target", "garment=source"))
+        assert members_of(data.files, list(data.records("upper", "item", "all"))) == expected
+
+
+def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(UserError, match="no parquet file") as error:
+        opened_table(tmp_path / "a.parquet", None)
+    assert "\n" not in str(error.value)
