@@ -147,6 +147,16 @@ class Fault(StrEnum):
     UNCLEAR_GARMENT = "unclear-garment", _REJECTED, "a garment that cannot be separated from its background"
     UNSURE_LANDMARKS = "unsure-landmarks", _NOTED, "landmarks derived from an outline that does not show them plainly"
 
+    # Limits of the user's own, see `Filters`
+    SMALL_IMAGE = "small-image", _REJECTED, "an image smaller than --min-size"
+    LONG_IMAGE = "long-image", _REJECTED, "an image longer for its width, or wider, than --max-aspect"
+    SMALL_PERSON = "small-person", _REJECTED, "a person smaller than --min-person"
+    BLURRED_IMAGE = "blurred-image", _REJECTED, "a person's photograph less sharp than --min-sharpness"
+    DARK_IMAGE = "dark-image", _REJECTED, "a person's photograph darker than --min-light"
+    LIGHT_IMAGE = "light-image", _REJECTED, "a person's photograph lighter than --max-light"
+    GREY_IMAGE = "grey-image", _REJECTED, "a person's photograph with less colour than --min-colour"
+    UNSURE_JOINTS = "unsure-joints", _REJECTED, "a pose less sure than --min-confidence"
+
     # Photographs, by `prep annotate`
     NO_PERSON = "no-person", _REJECTED, "no person is found in a photograph"
     HIDDEN_JOINTS = "hidden-joints", _REJECTED, "shoulders and hips are not all found in a photograph"
@@ -158,7 +168,7 @@ class Fault(StrEnum):
 
 
 class Exclusion(StrEnum):
-    """Why a valid pair is not built: the options (--garment, --pairing, --views) exclude it. Not a fault."""
+    """Why a valid pair is not built: the options (--garment, --limit, --distinct, …) exclude it. Not a fault."""
 
     INNER_LAYER = "inner-layer"
     UPPER_GARMENT = "upper-garment"
@@ -167,6 +177,8 @@ class Exclusion(StrEnum):
     SIDE_VIEW = "side-view"
     BACK_VIEW = "back-view"
     DISTANT_VIEWS = "distant-views"
+    NOT_DRAWN = "not-drawn"
+    NEAR_DUPLICATE = "near-duplicate"
 
 
 class RecordError(Exception):

@@ -12,6 +12,7 @@ from schemas.manifest import (
     PLAN,
     REJECTS,
     Configuration,
+    Filters,
     Manifest,
     NearDuplicates,
     Plan,
@@ -21,6 +22,16 @@ from schemas.manifest import (
     ShardIndex,
     ShardSample,
     Views,
+)
+from schemas.members import (
+    EXTRA_MEMBERS,
+    EXTRAS,
+    REGIONS,
+    Extra,
+    ImageFormat,
+    MemberLayout,
+    layout_of,
+    stored_name,
 )
 from schemas.sample import (
     AGNOSTIC,
@@ -54,6 +65,8 @@ from schemas.truth import MASK_GARMENT, MASK_KEPT, SWAPS, Swap, Truth
 __all__ = [
     "AGNOSTIC",
     "CONDITIONING_SIZE",
+    "EXTRAS",
+    "EXTRA_MEMBERS",
     "FLIP",
     "GARMENT",
     "INDEX_SUFFIX",
@@ -73,6 +86,7 @@ __all__ = [
     "PERSON",
     "PERSON_256",
     "PLAN",
+    "REGIONS",
     "REJECTS",
     "SCHEMA_VERSION",
     "SKELETON",
@@ -82,10 +96,14 @@ __all__ = [
     "Annotation",
     "Configuration",
     "Crop",
+    "Extra",
+    "Filters",
     "Garment",
+    "ImageFormat",
     "Key",
     "Keypoint",
     "Manifest",
+    "MemberLayout",
     "NearDuplicates",
     "Origin",
     "Pairing",
@@ -104,4 +122,6 @@ __all__ = [
     "View",
     "Views",
     "check_pose",
+    "layout_of",
+    "stored_name",
 ]

@@ -16,12 +16,14 @@ from common.progress import progress_bar
 from common.storage import Storage, open_storage
 from preprocess.cli.label_table import given_table, with_table
 from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
+from preprocess.cli.output_options import FILTERS, SAMPLES, FilterChoice, SampleChoice
 from preprocess.cli.table_options import TABLE, TableChoice, notice_unused_columns
 from preprocess.faults import Exclusion, Fate, Fault
 from preprocess.loading.shown_views import front_views
 from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
+from preprocess.planning.drawn_records import drawn
 from preprocess.planning.plan import PlannedRecords, make_plan
-from preprocess.planning.splits import find_near_duplicates, keep_together
+from preprocess.planning.splits import find_near_duplicates, keep_together, without_near_duplicates
 from preprocess.sharding import (
     Engine,
     Estimate,
@@ -38,9 +40,7 @@ from preprocess.sharding import (
 )
 from preprocess.sources.files import Files
 from preprocess.workers import cores
-from schemas import CONDITIONING_SIZE, MANIFEST, TARGET_SIZE, Configuration, Garment, Pairing, Source, Views
-
-_JPEG_QUALITY = 95
+from schemas import CONDITIONING_SIZE, MANIFEST, Configuration, Garment, Pairing, Source, Views
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DataSelection:
     views: Views
     linings: bool
 
-    def configuration(self, files: Files) -> Configuration:
+    def configuration(self, files: Files, samples: SampleChoice, filters: FilterChoice) -> Configuration:
         """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset.
 
         Without --labels their label table is None, to be told by the dataset.
@@ -67,9 +67,9 @@ class DataSelection:
             pairing=self.pairing,
             views=self.views,
             linings=self.linings,
-            target_size=TARGET_SIZE,
             conditioning_size=CONDITIONING_SIZE,
-            jpeg_quality=_JPEG_QUALITY,
+            **samples.fields(),
+            **filters.fields(),
         )
 
 
@@ -149,6 +149,8 @@ _MACHINES = options_of(
     "--out", type=Location(), default=Path("shards"), show_default=True, help="Folder for the shards, or s3://…"
 )
 @_SELECTION
+@SAMPLES
+@FILTERS
 @_MACHINES
 @click.option("--retry-rejects", is_flag=True, help="Retry rejected records of a finished build after repair.")
 @click.option(
@@ -163,6 +165,8 @@ def build_shards(
     dataset: TableChoice,
     out: Path | str,
     selection: DataSelection,
+    samples: SampleChoice,
+    filters: FilterChoice,
     machines: Machines,
     retry_rejects: bool,
     max_reject_rate: float | None,
@@ -180,7 +184,7 @@ def build_shards(
     files = dataset.open(selection.source, absolute=machines.engine == "ray")
     folder = open_storage(out, "--out")
     notice_links(files)
-    data, planned = _plan(files, folder, selection.configuration(files), machines.processes)
+    data, planned = _plan(files, folder, selection.configuration(files, samples, filters), machines.processes)
     if check:
         _check(files, folder, planned, machines.processes)
     if dry_run:
@@ -224,9 +228,23 @@ def _plan(
             records, others = front_views(files, records, workers, progress)
         data.excluded.update(others)
         check_not_empty(files, data, records, configuration)
+    found = len(records)
+    records = drawn(records, configuration)
+    _exclude(data, Exclusion.NOT_DRAWN, found - len(records))
+    check_not_empty(files, data, records, configuration)
     with progress_bar("comparing") as progress:
-        near_duplicates = find_near_duplicates(files, records, workers, progress, read_near_duplicates(out))
-    return data, make_plan(files, keep_together(files, records, near_duplicates), configuration, near_duplicates)
+        near_duplicates = find_near_duplicates(
+            files, records, workers, progress, read_near_duplicates(out), within=configuration.distinct
+        )
+    together = keep_together(files, records, near_duplicates)
+    distinct = without_near_duplicates(together, near_duplicates)
+    _exclude(data, Exclusion.NEAR_DUPLICATE, len(together) - len(distinct))
+    return data, make_plan(files, distinct, configuration, near_duplicates)
+
+
+def _exclude(data: Dataset, why: Exclusion, count: int) -> None:
+    if count:
+        data.excluded[why] += count
 
 
 def _check(files: Files, out: Storage, planned: PlannedRecords, workers: int) -> None:
@@ -262,7 +280,7 @@ def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], mov
     click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
     if moved:
         click.echo(f"moved from val to train, as train has the same look, garment or image: {moved} pairs")
-    excluded = {code: count for code, count in left_out.items() if code in set(Exclusion)}
+    excluded = {code: count for code, count in left_out.items() if count and code in set(Exclusion)}
     noted = {fault.value for fault in Fault if fault.fate is Fate.NOTED}
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),

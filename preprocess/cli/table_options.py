@@ -40,7 +40,9 @@ class TableChoice:
             if source == "table":
                 raise UserError("--source table: needs --table FILE, the table of pairs")
             if self.src is None:
-                raise UserError("Missing option '--src', the dataset's folder or zip; or give --table, a table of pairs")
+                raise UserError(
+                    "Missing option '--src', the dataset's folder or zip; or give --table, a table of pairs"
+                )
             return Files(self.src.resolve() if absolute else self.src, follow_links=self.follow_links)
         if source not in ("auto", "table"):
             raise UserError(f"--table: belongs to --source table, not {source}; remove one of the two")

@@ -66,8 +66,8 @@ class GarmentSide:
     crop: Crop
 
 
-def person_side(person: Subject, garment: Garment) -> PersonSide:
-    """Compute the person's side of the tuple. Raise RecordError if the labels cannot be used."""
+def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_SIZE) -> PersonSide:
+    """Compute the person's side of the tuple, Ip at ``target_size``. Raise RecordError if the labels cannot be used."""
     try:
         crop = person_crop(person.pose, person.parse, garment, person.size)
     except ValueError as error:
@@ -91,7 +91,7 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
             person.parse_path,
             f"{stray:.1%} of the crop shows the {garment} garment's colours under other labels; label the image again",
         )
-    Ip = resize(square, TARGET_SIZE)
+    Ip = resize(square, target_size)
     return PersonSide(
         Ip=Ip,
         Ip_256=resize(Ip, CONDITIONING_SIZE),  # a whole number of times smaller, which is twice as fast
@@ -103,11 +103,13 @@ def person_side(person: Subject, garment: Garment) -> PersonSide:
     )
 
 
-def garment_side(product: Subject, garment: Garment, pairing: Pairing, *, linings: bool) -> GarmentSide:
-    """Compute the garment's side of the tuple; with ``linings``, Ic shows a product's `*_hidden` regions too.
+def garment_side(
+    product: Subject, garment: Garment, pairing: Pairing, *, linings: bool, size: int = CONDITIONING_SIZE
+) -> GarmentSide:
+    """Compute the garment's side of the tuple, Ic at ``size``.
 
-    ``pairing`` is "item" if the product is a product photograph, "view" if it is another frame of the look. Raise
-    RecordError if the labels cannot be used.
+    With ``linings``, Ic shows a product's `*_hidden` regions too. ``pairing`` is "item" if the product is a product
+    photograph, "view" if it is another frame of the look. Raise RecordError if the labels cannot be used.
     """
     names = None if pairing == "item" else outermost(product.parse, garment)
     try:
@@ -127,7 +129,7 @@ def garment_side(product: Subject, garment: Garment, pairing: Pairing, *, lining
         raise RecordError(Fault.NO_GARMENT, product.parse_path, "no region but hidden ones; label the garment again")
     square = cut(product.pixels, _shrunk(crop, product.factor))
     alone = np.asarray(cv2.copyTo(square, mask.view(np.uint8), np.full_like(square, MID_GREY)), np.uint8)
-    return GarmentSide(resize(alone, CONDITIONING_SIZE), normalise(product.pose, crop), crop)
+    return GarmentSide(resize(alone, size), normalise(product.pose, crop), crop)
 
 
 def _aligned(crop: Crop, factor: int) -> Crop:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.jpeg import cut_below, frame_of, listening
-from schemas import MID_GREY, Crop
+from schemas import MID_GREY, Crop, ImageFormat
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -276,6 +276,13 @@ def resize(square: Pixels, size: int) -> Pixels:
     return np.asarray(cv2.resize(square, (size, size), interpolation=interpolation), np.uint8)
 
 
+def encode_as(image_format: ImageFormat, pixels: Pixels, quality: int) -> bytes:
+    """Encode an image in one of the formats of shards; ``quality`` is that of JPEG or lossy WebP."""
+    if image_format == "png":
+        return encode_png(pixels)
+    return encode_jpeg(pixels, quality) if image_format == "jpg" else encode_webp(pixels, quality)
+
+
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
     """Encode as baseline JPEG with full-resolution chroma, since the model learns the colour of garment edges."""
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -283,7 +290,7 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode losslessly: the grey of Ia and Ic stays exact.
+    """Encode losslessly, RGB or grey: the grey of Ia and Ic stays exact.
 
     One fixed filter takes half the time of choosing one for every row, at 4 % more bytes.
     """
@@ -291,11 +298,12 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def encode_webp(pixels: Pixels, quality: int) -> bytes:
-    """Encode as lossy WebP, at half the bytes of a JPEG: for viewing, not for training."""
+    """Encode as lossy WebP, at half the bytes of a JPEG of that quality."""
     return _encode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])
 
 
 def _encode(suffix: str, pixels: Pixels, flags: list[int]) -> bytes:
-    done, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), flags)
+    ordered = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(suffix, ordered, flags)
     assert done, f"cv2 cannot encode {suffix}"
     return data.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from preprocess.conditioning import Subject
@@ -49,18 +50,20 @@ def load_person(files: Files, record: Record, only: Garment | None = None) -> Su
     return _load(files, "person", f"{record.look}_{record.frame}", paths, read_model_parse, needed)
 
 
-def load_product(files: Files, record: Record) -> Subject:
+def load_product(files: Files, record: Record, size: int = CONDITIONING_SIZE) -> Subject:
     """Read and decode the image that the garment of a record is cut out of. Raise RecordError.
 
     A product photograph is only used for Ic. To save time it is decoded at a half or a quarter of its size if the
-    garment is still as large as Ic, and the rows below the garment are skipped.
+    garment is still as large as Ic, of ``size`` pixels, and the rows below the garment are skipped.
     """
     if _is_mapped(record):
         return load_mapped_product(files, record)
     paths = (record.product_image, record.product_pose, record.product_parse)
     if record.pairing == "view":
         return _load(files, "person", f"{record.look}_{record.side}", paths, read_model_parse)
-    return _load(files, "product", f"{record.item}_{record.side}", paths, read_item_parse, _of_product)
+    return _load(
+        files, "product", f"{record.item}_{record.side}", paths, read_item_parse, partial(_of_product, side=size)
+    )
 
 
 def _is_mapped(record: Record) -> bool:
@@ -70,10 +73,10 @@ def _is_mapped(record: Record) -> bool:
     return record.labels != "aihub"
 
 
-def _of_product(_: Pose, parse: AnyParse, size: tuple[int, int]) -> _Needed:
+def _of_product(_: Pose, parse: AnyParse, size: tuple[int, int], side: int) -> _Needed:
     crop = garment_crop(parse, None, size)
     assert crop is not None, "a parse has regions"
-    factor = next((factor for factor in (4, 2) if crop.side >= factor * CONDITIONING_SIZE), 1)
+    factor = next((factor for factor in (4, 2) if crop.side >= factor * side), 1)
     return _Needed(factor, crop.y + crop.side)
 
 

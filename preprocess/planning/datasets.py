@@ -110,6 +110,8 @@ def check_not_empty(files: Files, data: Dataset, records: Sequence[Record], conf
 
 def _without_records(data: Dataset, configuration: Configuration) -> str:
     excluded = {code: count for code, count in data.left_out.items() if code in set(Exclusion)}
+    if Exclusion.NOT_DRAWN in excluded:
+        return f"none of {excluded[Exclusion.NOT_DRAWN]} pairs is drawn; raise --sample-rate"
     if excluded:
         counts = ", ".join(f"{count} {code}" for code, count in sorted(excluded.items()))
         return (

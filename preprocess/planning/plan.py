@@ -55,7 +55,7 @@ def make_plan(
     shards: list[PlannedShard] = []
     for split, group in groupby(ordered, key=lambda record: record.split):
         of_split = list(group)
-        size = min(_LARGEST_SHARD, max(_SMALLEST_SHARD, -(-len(of_split) // _SHARDS_PER_SPLIT)))
+        size = configuration.samples_per_shard or shard_size(len(of_split))
         for number, start in enumerate(range(0, len(of_split), size)):
             name = f"{split}-{number:06d}.tar"
             by_shard[name] = tuple(of_split[start : start + size])
@@ -70,6 +70,11 @@ def make_plan(
         shards=tuple(shards),
     )
     return PlannedRecords(plan, by_shard, digests, near_duplicates)
+
+
+def shard_size(records: int) -> int:
+    """Return the number of records of a shard, if a split has so many."""
+    return min(_LARGEST_SHARD, max(_SMALLEST_SHARD, -(-records // _SHARDS_PER_SPLIT)))
 
 
 def _distinct(records: Sequence[Record]) -> list[Record]:

@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import RecordError
-from preprocess.planning.thumbnails import Thumb, candidate_matches, near_duplicates, rough_thumb, thumb, upper_thumb
+from preprocess.planning.thumbnails import (
+    Thumb,
+    candidate_matches,
+    earlier_near_duplicates,
+    near_duplicates,
+    repeated,
+    rough_thumb,
+    thumb,
+    upper_thumb,
+)
 from preprocess.sources import Files, Record
 from preprocess.workers import in_processes
 from schemas import NearDuplicates, Split
@@ -38,8 +47,12 @@ def find_near_duplicates(
     workers: int,
     progress: Callable[[int, int], None],
     known: NearDuplicates | None = None,
+    *,
+    within: bool = False,
 ) -> NearDuplicates:
     """Compare every image of `val` with every one of `train`; ``known`` is returned if it covers the same images.
+
+    With ``within``, the images of each split are compared with each other, too.
 
     Images whose upper halves match roughly are compared as a whole, and those that still match by their full
     thumbnails. ``progress`` is called with (images decoded, total); the total grows with each of these stages. Images
@@ -47,10 +60,11 @@ def find_near_duplicates(
     """
     parts = {part: sorted(_pictures(records, part)) for part in ("val", "train")}
     inputs = _digest(files, parts["val"], parts["train"])
-    if known is not None and known.inputs == inputs:
+    if known is not None and known.inputs == inputs and (known.within is not None) == within:
         return known
+    inside = _within(files, list(parts.values()), workers, progress) if within else None
     if not all(parts.values()):
-        return NearDuplicates(inputs=inputs, pairs=())
+        return NearDuplicates(inputs=inputs, pairs=(), within=inside)
     candidates, decoded = (parts["val"], parts["train"]), 0
     for rough in (upper_thumb, rough_thumb):
         paths = [*chain(*candidates)]
@@ -59,7 +73,37 @@ def find_near_duplicates(
     thumbs = _thumbs(files, [*chain(*candidates)], thumb, workers, _offset(decoded, progress))
     (ours, mine), (theirs, others) = (_rows(thumbs, paths) for paths in candidates)
     pairs = tuple((ours[here], theirs[there]) for here, there in near_duplicates(mine, others))
-    return NearDuplicates(inputs=inputs, pairs=pairs)
+    return NearDuplicates(inputs=inputs, pairs=pairs, within=inside)
+
+
+def _within(
+    files: Files, parts: Sequence[Sequence[str]], workers: int, progress: Callable[[int, int], None]
+) -> tuple[tuple[str, str], ...]:
+    """Return each image with an earlier near-duplicate in its part, and that one."""
+    pairs: list[tuple[str, str]] = []
+    for paths in parts:
+        rough = _thumbs(files, paths, rough_thumb, workers, progress)
+        named, rows = _rows(rough, paths)
+        candidates = list(compress(named, repeated(rows)))
+        named, rows = _rows(_thumbs(files, candidates, thumb, workers, progress), candidates)
+        pairs += [(named[here], named[there]) for here, there in earlier_near_duplicates(rows)]
+    return tuple(pairs)
+
+
+def without_near_duplicates(records: Sequence[Record], found: NearDuplicates) -> list[Record]:
+    """Return the records without those whose two images are near-duplicates of an earlier record's in their split."""
+    if found.within is None:
+        return list(records)
+    first = dict(found.within)
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    for record in records:
+        images = (first.get(path, path) for path in (record.person_image, record.product_image))
+        pair = (record.part, record.garment, record.pairing, *images)
+        if pair not in seen or not record.person_image:
+            kept.append(record)
+        seen.add(pair)
+    return kept
 
 
 def _offset(decoded: int, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:

@@ -126,6 +126,28 @@ def near_duplicates(ours: Thumbs, theirs: Thumbs) -> Iterator[tuple[int, int]]:
         yield here, int(rows[distance == distance.min()].min())
 
 
+def repeated(thumbs: Thumbs) -> NDArray[np.bool_]:
+    """Return a mask over rough thumbnails: which may have a near-duplicate among the others."""
+    mask = np.zeros(len(thumbs), np.bool_)
+    for here, rows in _near(thumbs, thumbs, _ROUGH_LEVELS):
+        mask[here] = len(rows) > 1  # one of them is the row itself
+    return mask
+
+
+def earlier_near_duplicates(thumbs: Thumbs) -> Iterator[tuple[int, int]]:
+    """Yield (row, first row) for each with near-duplicates before it; those of one row are one group.
+
+    A group is a row that has no earlier near-duplicate, and the later ones that are its own: near-duplicates of
+    near-duplicates do not chain, or slowly changing frames of a film would all be one.
+    """
+    first: dict[int, int] = {}
+    for here, rows in _near(thumbs, thumbs, _LEVELS):
+        heads = [row for row in rows.tolist() if row < here and row not in first]
+        if heads:
+            first[here] = min(heads)
+            yield here, first[here]
+
+
 def _near(ours: Thumbs, theirs: Thumbs, levels: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Yield each row of ours that has rows of theirs with every average within ``levels``, and those rows.
 

@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 
 from common.errors import UserError
 from preprocess.conditioning import PersonSide, Subject, garment_side, person_side
+from preprocess.conditioning.optional.extra_masks import extra_masks
+from preprocess.conditioning.optional.filters import check_image, check_person
 from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
-from preprocess.formats.images import encode_jpeg, encode_png
+from preprocess.formats.images import encode_as, encode_png
 from preprocess.libraries import use_portable_code
 from preprocess.loading.layer_check import check_layers
 from preprocess.loading.subjects import load_person, load_product
 from preprocess.sources import Files, Record
 from schemas import (
     AGNOSTIC,
+    EXTRA_MEMBERS,
     GARMENT,
     JG,
     JP,
@@ -40,6 +43,7 @@ from schemas import (
     Reject,
     Sample,
     Source,
+    stored_name,
 )
 
 _PEOPLE, _GARMENTS = 4, 24
@@ -135,9 +139,10 @@ def _make(
 ) -> Members:  # fmt: skip
     person_id = record.person_image, record.look, record.frame
     product_id = record.product_image, record.item, record.side, record.pairing
+    size = configuration.garment_size
     only = None if configuration.garment == "all" else configuration.garment
     person = people.get(person_id, lambda: _loaded(record.person_image, lambda: load_person(files, record, only)))
-    product = garments.get(product_id, lambda: _loaded(record.product_image, lambda: load_product(files, record)))
+    product = garments.get(product_id, lambda: _loaded(record.product_image, lambda: load_product(files, record, size)))
     left = people.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
     check_layers(files, person, left.side, product, record)
     right = garments.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
@@ -146,20 +151,28 @@ def _make(
 
 
 def _person_members(person: Subject, record: Record, configuration: Configuration) -> _PersonMembers:
-    side = person_side(person, record.garment)
+    check_image(person, record.person_image, configuration.filters)
+    side = person_side(person, record.garment, target_size=configuration.target_size)
+    check_person(person, side, record.person_image, configuration.filters)
+    image_format, quality = configuration.image_format, configuration.jpeg_quality
+    extras = extra_masks(person, side, record.garment, configuration.extras)
     return _PersonMembers(
         side,
         {
-            PERSON: encode_jpeg(side.Ip, configuration.jpeg_quality),
-            PERSON_256: encode_jpeg(side.Ip_256, configuration.jpeg_quality),
+            stored_name(PERSON, image_format): encode_as(image_format, side.Ip, quality),
+            stored_name(PERSON_256, image_format): encode_as(image_format, side.Ip_256, quality),
             AGNOSTIC: encode_png(side.Ia),
             JP: _npy(side.Jp),
+            **{EXTRA_MEMBERS[extra]: encode_png(mask) for extra, mask in extras.items()},
         },
     )
 
 
 def _garment_members(product: Subject, record: Record, configuration: Configuration) -> _GarmentMembers:
-    side = garment_side(product, record.garment, record.pairing, linings=configuration.linings)
+    check_image(product, record.product_image, configuration.filters)
+    side = garment_side(
+        product, record.garment, record.pairing, linings=configuration.linings, size=configuration.garment_size
+    )
     return _GarmentMembers(side.crop, {GARMENT: encode_png(side.Ic), JG: _npy(side.Jg)})
 
 

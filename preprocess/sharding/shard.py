@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from preprocess.sharding.folder import read_index, write_index
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sharding.shared_counts import RejectCounter, ShardAbandonedError
 from preprocess.sources import Files, Record
-from schemas import MEMBERS, Configuration, PlannedShard, Reject, ShardIndex, ShardSample
+from schemas import Configuration, PlannedShard, Reject, ShardIndex, ShardSample, layout_of
 
 _COPY_BUFFER = 1 << 24
 """Bytes written per call: large enough for a whole member, while tarfile's default of 16 KiB takes many calls."""
@@ -52,9 +52,9 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounte
     rejects: list[Reject] = []
     repaired: Counter[str] = Counter()
     by_key = {record.key: record for record in work.records}
-    reader = ContentReader(files)
+    reader, names = ContentReader(files), layout_of(work.configuration).names
     with out.writing(work.shard.name) as raw:
-        stream = _Hashed(raw)
+        stream = HashedStream(raw)
         with tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=_COPY_BUFFER) as tar:
             for made in make_samples(reader, work.records, work.configuration):
                 if isinstance(made, Reject):
@@ -62,7 +62,7 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounte
                 else:
                     repaired.update(made.sample.repaired)
                     content = reader.digest_of(by_key[made.sample.key].inputs)
-                    samples.append(_append(tar, made, work.digests[made.sample.key], content))
+                    samples.append(append_sample(tar, names, made, work.digests[made.sample.key], content))
                 tally.count(samples=isinstance(made, Members), rejects=isinstance(made, Reject))
                 if tally.stopped:
                     raise ShardAbandonedError(Counter(reject.reason for reject in rejects))
@@ -81,10 +81,13 @@ def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounte
     return index
 
 
-def _append(tar: tarfile.TarFile, made: Members, digest: str, content: str) -> ShardSample:
-    """Append a sample's members; mtime, owner and mode are fixed, so that the bytes are deterministic."""
+def append_sample(tar: tarfile.TarFile, names: Sequence[str], made: Members, digest: str, content: str) -> ShardSample:
+    """Append a sample's members in the order of ``names``.
+
+    Their mtime, owner and mode are fixed, so that the bytes are deterministic.
+    """
     places: dict[str, tuple[int, int]] = {}
-    for name in MEMBERS:
+    for name in names:
         data = made.members[name]
         info = tarfile.TarInfo(f"{made.sample.key}.{name}")
         info.size = len(data)
@@ -95,7 +98,7 @@ def _append(tar: tarfile.TarFile, made: Members, digest: str, content: str) -> S
     return ShardSample(key=made.sample.key, digest=digest, content=content, members=places)
 
 
-class _Hashed(io.RawIOBase):
+class HashedStream(io.RawIOBase):
     """A file wrapper that tracks the size and sha256 of the data written to it."""
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -104,12 +107,15 @@ class _Hashed(io.RawIOBase):
         self.size = 0
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
+        """Return the number of bytes written."""
         return self.size
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Write all of the data."""
         self.digest.update(data)
         self.size += len(data)
         return self._raw.write(data)

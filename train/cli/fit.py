@@ -21,6 +21,7 @@ from train.cli.options import RUNS, SETTINGS, SHARDS, SettingOptions
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import ShardFolder, open_shards
+from train.data.opening import check_target_size
 from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
 from train.hardware.world import SINGLE_PROCESS, Parallel, PeerFailed, World, is_peer_failure, join
@@ -107,6 +108,8 @@ class _Request:
         for config in configs:
             refuse_impossible(config, world)
         data = open_shards(self.shards, "train", configs[0].data, _warn if self.skip_damaged else None)
+        for config in configs:
+            check_target_size(data, config.stage, config.size)
         return _Prepared(given, configs, data, _held_out(self.shards, configs))
 
     def initial_weights(self, prepared: _Prepared) -> list[InitialWeights | None]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from common.errors import UserError
 from common.storage import Storage
 from common.text import clip, one_line
-from schemas import INDEX_SUFFIX, MANIFEST, MEMBERS, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex
+from schemas import INDEX_SUFFIX, MANIFEST, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex, layout_of
 
 _BUILD = "prep build-shards --out"
 
@@ -53,18 +53,19 @@ def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> Shard
     theirs = (manifest.fingerprint, entry.name, entry.split, entry.sha256, entry.bytes, entry.samples, entry.bytes)
     if ours != theirs:
         raise UserError(f"{storage.where(entry.name)}: does not belong to {MANIFEST}; build the shards again")
+    names = layout_of(manifest.configuration).names
     for sample in index.samples:
-        _check_members(f"{storage.where(entry.name)}: {sample.key}", sample.members, index.bytes)
+        _check_members(f"{storage.where(entry.name)}: {sample.key}", sample.members, names, index.bytes)
     return index
 
 
-def _check_members(sample: str, members: dict[str, tuple[int, int]], size: int) -> None:
-    for name in members.keys() - set(MEMBERS):
+def _check_members(sample: str, members: dict[str, tuple[int, int]], names: tuple[str, ...], size: int) -> None:
+    for name in members.keys() - set(names):
         if PurePath(f"_.{name}").suffix in _EXECUTABLE:
             raise UserError(
                 f"{sample}.{name} is a pickle, which executes code when it is read; remove it from the shards"
             )
-    for name in MEMBERS:
+    for name in names:
         offset, length = members.get(name, (-1, 0))
         if offset < 0 or length <= 0 or offset + length > size:
             raise UserError(f"{sample}.{name} is missing or outside of the shard; build the shards again")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.errors import UserError
 from common.storage import open_storage
 from common.text import one_line
-from schemas import META, PERSON, Sample, ShardEntry, Split
+from schemas import MEMBERS, META, PERSON, Sample, ShardEntry, Split, layout_of
 from train.data.cache import BlockCache, ShardRanges
 from train.data.decode import Pixels as Pixels
 from train.data.decode import decode_image, decode_pose
@@ -47,6 +47,7 @@ class ShardFolder:
         self._storage = open_storage(location, "--shards")
         self._ranges = ShardRanges(self._storage, cache)
         self.manifest = read_manifest(self._storage, location)
+        self._layout = layout_of(self.manifest.configuration)
         self._skip_damaged = skip_damaged
         self._skipped: set[int] = set()
         self._skipping = threading.Lock()
@@ -58,12 +59,18 @@ class ShardFolder:
             for number, index in enumerate(indices):
                 for sample in index.samples:
                     self.keys.append(sample.key)
-                    self._places.append((number, sample.members))
+                    self._places.append((number, self._named(sample.members)))
         if not self.keys:
             raise UserError(f"--shards {location}: no samples of the split {split}; build shards from more data")
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def _named(self, members: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        """Return a sample's members by their usual names, whatever the format of the images; no optional ones."""
+        if self._layout.names == MEMBERS:
+            return members
+        return {usual: members[name] for name, usual in self._layout.usual.items() if usual in MEMBERS}
 
     def read(self, position: int, *members: str) -> list[bytes]:
         """Return members of the sample at ``position`` as bytes: one read for the large Ip, one for all others.
@@ -91,7 +98,10 @@ class ShardFolder:
         return values
 
     def image(self, position: int, member: str, size: int | None = None, bottom: int | None = None) -> Pixels:
-        """Return an image, RGB uint8 (size, size, 3), whole by default; see `decode_image`. Raise UserError."""
+        """Return an image, RGB uint8 (size, size, 3); see `decode_image`. Raise UserError.
+
+        It is whole by default, and all but the large Ip are of the size of Ia, even if Ic is stored larger.
+        """
         return self.decoded_image(position, member, self.read(position, member)[0], size, bottom)
 
     def pose(self, position: int, member: str) -> NDArray[np.float32]:
@@ -102,10 +112,10 @@ class ShardFolder:
         self, position: int, member: str, data: bytes, size: int | None = None, bottom: int | None = None
     ) -> Pixels:
         """Like `image`, from bytes already read. Raise DamagedSampleError."""
-        configuration = self.manifest.configuration
-        side = configuration.target_size if member == PERSON else configuration.conditioning_size
+        side = self._layout.sides[member]
+        whole = side if member == PERSON else self._layout.conditioning_size
         try:
-            return decode_image(np.frombuffer(data, np.uint8), side, size or side, bottom)
+            return decode_image(np.frombuffer(data, np.uint8), side, size or whole, bottom)
         except (ValueError, OSError) as error:
             raise self._damaged(position, member, str(error)) from error
 

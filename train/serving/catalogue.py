@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import GARMENT, PERSON_256, Garment
+from schemas import GARMENT, PERSON_256, Garment, ImageFormat
 from train.data import ShardFolder
 from train.inference.sampling import Role
 
@@ -15,7 +15,7 @@ MAX_OFFERED: Final = 48
 _MAX_READ: Final = 1500
 """Maximum number of samples whose metadata is read, spread over the split."""
 _MEMBERS: Final[dict[Role, str]] = {"person": PERSON_256, "garment": GARMENT}
-_TYPES: Final[dict[Role, str]] = {"person": "image/jpeg", "garment": "image/png"}
+_TYPES: Final[dict[ImageFormat, str]] = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ class Catalogue:
         return (role, kind, position) in self._known
 
     def thumbnail(self, role: Role, position: int) -> tuple[bytes, str]:
-        """Return an image as stored in the shards, 256², and its media type. Raise UserError if it is damaged."""
-        return self.shards.read(position, _MEMBERS[role])[0], _TYPES[role]
+        """Return an image as stored in the shards, and its media type. Raise UserError if it is damaged."""
+        stored = self.shards.manifest.configuration.image_format if role == "person" else "png"
+        return self.shards.read(position, _MEMBERS[role])[0], _TYPES[stored]
 
 
 def read_catalogue(shards: ShardFolder) -> Catalogue:

@@ -21,18 +21,20 @@ from schemas import (
     META,
     MID_GREY,
     PERSON_256,
+    MemberLayout,
     Picture,
     PlannedShard,
     Sample,
     ShardIndex,
     ShardSample,
+    stored_name,
 )
 
 _SMALL = (PERSON_256, AGNOSTIC, GARMENT, JP, JG, META)
 """All members but the large Ip, which takes nine tenths of the bytes and adds no information."""
 
 
-def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
+def scan_shard(folder: Storage, shard: PlannedShard, layout: MemberLayout) -> ShardScan:
     """Return the content of one shard; samples that cannot be fully read are listed as damages, not counted.
 
     Keeps one sample's images in memory at a time.
@@ -45,7 +47,7 @@ def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
     damages: list[Damage] = []
     with folder.open(shard.name) as file:
         for one in index.samples:
-            decoded = read_members(file, index, one)
+            decoded = read_members(file, index, one, layout)
             damages += [Damage(shard.name, one.key, f"{ending}: {what}") for ending, what in decoded.problems]
             if not decoded.problems and decoded.sample and decoded.looks:
                 entries.append(_entry(index, decoded.sample, decoded))
@@ -55,18 +57,18 @@ def scan_shard(folder: Storage, shard: PlannedShard) -> ShardScan:
     )
 
 
-def read_members(file: BinaryIO, index: ShardIndex, sample: ShardSample) -> Decoded:
+def read_members(file: BinaryIO, index: ShardIndex, sample: ShardSample, layout: MemberLayout) -> Decoded:
     """Decode the small members; missing or damaged ones are listed among the problems."""
     members: dict[str, bytes] = {}
     problems: list[tuple[str, str]] = []
-    for ending in _SMALL:
+    for ending in (stored_name(member, layout.image_format) for member in _SMALL):
         offset, size = sample.members.get(ending, (0, 0))
         if size <= 0 or offset < 0 or offset + size > index.bytes:
             problems.append((ending, "not where the index says"))
             continue
         file.seek(offset)
         members[ending] = file.read(size)
-    decoded = decode_members(sample.key, index.split, members)
+    decoded = decode_members(sample.key, index.split, members, layout)
     decoded.problems.extend(problems)
     return decoded
 

@@ -17,7 +17,7 @@ from preprocess.inspection.page.entry import Entry
 from preprocess.inspection.page.scan import read_members
 from preprocess.inspection.verification.members import Decoded
 from preprocess.sharding.folder import read_index
-from schemas import AGNOSTIC, GARMENT, JG, JP, KEYPOINTS, PERSON_256, SKELETON, Plan, Sample
+from schemas import AGNOSTIC, GARMENT, JG, JP, KEYPOINTS, PERSON_256, SKELETON, Plan, Sample, layout_of
 
 CELL: Final = 192
 """Side of an image on the page, in pixels; Ip, Ia and Ic lie side by side."""
@@ -47,7 +47,7 @@ class Card:
 
 def make_cards(folder: Storage, plan: Plan, entries: Sequence[Entry]) -> Iterator[Card]:
     """Yield the card of each sample, shard by shard; those that changed since they were chosen are skipped."""
-    planned = {shard.name: shard for shard in plan.shards}
+    planned, layout = {shard.name: shard for shard in plan.shards}, layout_of(plan.configuration)
     by_shard = sorted(entries, key=lambda entry: entry.shard)
     for name, of_shard in groupby(by_shard, key=lambda entry: entry.shard):
         if index := read_index(folder, planned[name]):
@@ -55,7 +55,7 @@ def make_cards(folder: Storage, plan: Plan, entries: Sequence[Entry]) -> Iterato
             with folder.open(name) as file:
                 for entry in of_shard:
                     if entry.key in places:
-                        decoded = read_members(file, index, places[entry.key])
+                        decoded = read_members(file, index, places[entry.key], layout)
                         if decoded.sample and not decoded.problems:
                             yield _card(entry, decoded.sample, decoded)
 

@@ -24,7 +24,7 @@ from preprocess.inspection.verification import open_plan
 from preprocess.sharding.folder import read_near_duplicates
 from preprocess.sources import Files
 from preprocess.workers import in_processes
-from schemas import Plan
+from schemas import Plan, layout_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def write_report(
     templates, plan = open_templates(), open_plan(folder)
     scans: list[ShardScan] = []
     progress(0, len(plan.shards))
-    work = [(folder, shard) for shard in plan.shards]
+    layout = layout_of(plan.configuration)
+    work = [(folder, shard, layout) for shard in plan.shards]
     for scan in in_processes(scan_shard, work, min(workers, max(1, len(work)))):
         scans.append(scan)
         progress(len(scans), len(work))

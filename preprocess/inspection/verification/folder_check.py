@@ -15,7 +15,7 @@ from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.shard_check import ShardReport, verify_shard
 from preprocess.sharding.folder import Done, make_manifest, names_of, reject_lines
 from preprocess.workers import open_pool
-from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan
+from schemas import MANIFEST, PLAN, REJECTS, Manifest, Plan, layout_of
 
 ProgressCall = Callable[[int, int], None]
 """Called with (shards checked, total)."""
@@ -56,7 +56,8 @@ def verify(location: Path | str | Storage, workers: int, progress: ProgressCall)
     progress(0, len(names))
     try:
         with open_pool(min(workers, max(1, len(names)))) as pool:
-            futures = [pool.submit(verify_shard, folder, shard, plan.fingerprint) for shard in plan.shards]
+            layout = layout_of(plan.configuration)
+            futures = [pool.submit(verify_shard, folder, shard, plan.fingerprint, layout) for shard in plan.shards]
             for number, future in enumerate(futures, 1):
                 reports.append(future.result())
                 progress(number, len(names))

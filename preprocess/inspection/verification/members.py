@@ -17,26 +17,19 @@ from common.text import one_line
 from preprocess.formats.images import decode_as
 from preprocess.inspection.verification.near_duplicates import ImageFingerprint
 from schemas import (
-    AGNOSTIC,
-    CONDITIONING_SIZE,
     GARMENT,
     JG,
     JP,
     META,
-    PERSON,
     PERSON_256,
-    TARGET_SIZE,
+    MemberLayout,
     Sample,
     check_pose,
 )
 
-_SIZES = {
-    PERSON: TARGET_SIZE,
-    PERSON_256: CONDITIONING_SIZE,
-    AGNOSTIC: CONDITIONING_SIZE,
-    GARMENT: CONDITIONING_SIZE,
-}
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+_USUAL = MemberLayout()
+_KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "WEBP": b""}
 """End markers; decoders silently fill the missing part of a truncated image, so the marker is checked."""
 _LARGEST_POSE = 1024
 """Bytes; a pose has 332."""
@@ -49,7 +42,7 @@ class Decoded:
     problems: list[tuple[str, str]] = field(default_factory=list)
     """(ending, what is wrong)."""
     pictures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
-    """RGB uint8 (side, side, 3)."""
+    """By their usual names: RGB uint8 (side, side, 3)."""
     poses: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """float32 (17, 3)."""
     sample: Sample | None = None
@@ -62,14 +55,15 @@ class Decoded:
         return _look(self.pictures[PERSON_256]), _look(self.pictures[GARMENT])
 
 
-def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decoded:
+def decode_members(key: str, split: str, members: Mapping[str, bytes], layout: MemberLayout = _USUAL) -> Decoded:
     """Decode and check each member; ``members`` maps endings to bytes. Missing members are not reported here."""
     decoded = Decoded()
     for ending, data in members.items():
+        name = layout.usual.get(ending, "")
         try:
-            if ending in _SIZES:
-                kind = "PNG" if ending.endswith("png") else "JPEG"
-                decoded.pictures[ending] = _picture(data, kind, _SIZES[ending])
+            if name in layout.sides:
+                mode = "L" if name in layout.optional else "RGB"
+                decoded.pictures[name] = _picture(data, _KINDS[ending.rpartition(".")[2]], layout.sides[name], mode)
             elif ending in (JP, JG):
                 decoded.poses[ending] = _pose(data)
             elif ending == META:
@@ -80,22 +74,22 @@ def decode_members(key: str, split: str, members: Mapping[str, bytes]) -> Decode
 
 
 def check_members(
-    key: str, split: str, members: Mapping[str, bytes]
+    key: str, split: str, members: Mapping[str, bytes], layout: MemberLayout = _USUAL
 ) -> tuple[list[tuple[str, str]], Sample | None, tuple[ImageFingerprint, ImageFingerprint] | None]:
     """Return (ending, problem) of each damaged member, the sample's metadata, and the images' fingerprints."""
-    decoded = decode_members(key, split, members)
+    decoded = decode_members(key, split, members, layout)
     return decoded.problems, decoded.sample, decoded.looks
 
 
-def _picture(data: bytes, kind: str, side: int) -> NDArray[np.uint8]:
-    """Decode an image. Raise ValueError unless it is complete, RGB, and ``side`` pixels square."""
+def _picture(data: bytes, kind: str, side: int, mode: str) -> NDArray[np.uint8]:
+    """Decode an image. Raise ValueError unless it is complete, of the mode, and ``side`` pixels square."""
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as head:
-            image_format, size, mode = head.format, head.size, head.mode
+            image_format, size, actual = head.format, head.size, head.mode
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise ValueError("no image that can be decoded") from error
-    if (image_format, size, mode) != (kind, (side, side), "RGB"):
-        raise ValueError(f"{image_format} {size[0]}x{size[1]} {mode}, not {kind} {side}x{side} RGB")
+    if (image_format, size, actual) != (kind, (side, side), mode):
+        raise ValueError(f"{image_format} {size[0]}x{size[1]} {actual}, not {kind} {side}x{side} {mode}")
     if not data.endswith(_ENDS[kind]):
         raise ValueError("the end of the image is missing")
     pixels = decode_as(data, cv2.IMREAD_COLOR_RGB)

@@ -16,7 +16,7 @@ from preprocess.inspection.verification.near_duplicates import ImageFingerprint,
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.tar import Damage, Member, walk
 from preprocess.sharding.folder import Done, index_name, summary_of
-from schemas import MEMBERS, PlannedShard, Sample, ShardIndex, Split
+from schemas import MemberLayout, PlannedShard, Sample, ShardIndex, Split
 
 _CHUNK = 1 << 20
 
@@ -56,7 +56,7 @@ class ShardReport:
     done: Done | None
 
 
-def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> ShardReport:
+def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str, layout: MemberLayout) -> ShardReport:
     """Check one shard's tar and index completely. Keeps one sample in memory at a time."""
     problems: list[Problem] = []
     index = _index(folder, shard, problems)
@@ -65,16 +65,16 @@ def verify_shard(folder: Storage, shard: PlannedShard, fingerprint: str) -> Shar
     repaired: Counter[str] = Counter()
     try:
         with folder.open(shard.name) as file:
-            groups = _structure(file, shard.name, index, problems)
+            groups = _structure(file, shard.name, index, problems, layout)
             for found in groups:
-                if one := _sample(file, shard, found, problems):
+                if one := _sample(file, shard, found, problems, layout):
                     described.append(one)
                     repaired.update(one[0].repaired)
     except OSError as error:
         problems.append(Problem(shard.name, "", "", f"cannot be read: {error.strerror}"))
     if index is not None:
         problems.extend(_against_plan(index, shard, fingerprint))
-        problems.extend(_against_tar(index, groups))
+        problems.extend(_against_tar(index, groups, layout))
         if len(described) == len(index.samples) and dict(sorted(repaired.items())) != index.repaired:
             problems.append(Problem(shard.name, "", "", "the index counts other repaired faults than its samples name"))
     rejected = tuple(reject.key for reject in index.rejects) if index else ()
@@ -94,7 +94,9 @@ def _index(folder: Storage, shard: PlannedShard, problems: list[Problem]) -> Sha
     return None
 
 
-def _structure(file: BinaryIO, name: str, index: ShardIndex | None, problems: list[Problem]) -> list[Group]:
+def _structure(
+    file: BinaryIO, name: str, index: ShardIndex | None, problems: list[Problem], layout: MemberLayout
+) -> list[Group]:
     """Check size, checksum and the tar's structure; return its members, grouped into samples."""
     digest, size = hashlib.sha256(), 0
     while data := file.read(_CHUNK):
@@ -107,23 +109,23 @@ def _structure(file: BinaryIO, name: str, index: ShardIndex | None, problems: li
     members: list[Member] = []
     for found in walk(file, size):
         if isinstance(found, Damage):
-            problems.append(Problem(name, *split_name(found.name), found.problem))
+            problems.append(Problem(name, *split_name(found.name, layout.names), found.problem))
         else:
             members.append(found)
-    groups = group(members)
-    problems.extend(check_groups(name, groups))
+    groups = group(members, layout.names)
+    problems.extend(check_groups(name, groups, layout.names))
     return groups
 
 
 def _sample(
-    file: BinaryIO, shard: PlannedShard, found: Group, problems: list[Problem]
+    file: BinaryIO, shard: PlannedShard, found: Group, problems: list[Problem], layout: MemberLayout
 ) -> tuple[Sample, ImageFingerprint, ImageFingerprint] | None:
     data: dict[str, bytes] = {}
-    for ending in MEMBERS:
+    for ending in layout.names:
         if member := found.members.get(ending):
             file.seek(member.offset)
             data[ending] = file.read(member.size)
-    faults, sample, looks = check_members(found.key, shard.split, data)
+    faults, sample, looks = check_members(found.key, shard.split, data, layout)
     problems.extend(Problem(shard.name, found.key, ending, problem) for ending, problem in faults)
     return (sample, *looks) if sample and looks else None
 
@@ -138,13 +140,13 @@ def _against_plan(index: ShardIndex, shard: PlannedShard, fingerprint: str) -> I
         yield Problem(shard.name, "", "", text if records < shard.records else text.replace("lost", "too many"))
 
 
-def _against_tar(index: ShardIndex, groups: list[Group]) -> Iterator[Problem]:
+def _against_tar(index: ShardIndex, groups: list[Group], layout: MemberLayout) -> Iterator[Problem]:
     there = {found.key: found for found in groups}
     for sample in index.samples:
         if sample.key not in there:
             yield Problem(index.name, sample.key, "", "in the index, but not in the tar")
             continue
-        for ending in dict.fromkeys((*MEMBERS, *sample.members)):
+        for ending in dict.fromkeys((*layout.names, *sample.members)):
             member, place = there[sample.key].members.get(ending), sample.members.get(ending)
             if member and place != (member.offset, member.size):
                 text = f"lies at {member.offset}, {member.size} bytes; the index says {place}"

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocess.planning.thumbnails import candidate_matches, near_duplicates, rough_thumb, thumb, upper_thumb
+from preprocess.planning.thumbnails import (
+    candidate_matches,
+    earlier_near_duplicates,
+    near_duplicates,
+    repeated,
+    rough_thumb,
+    thumb,
+    upper_thumb,
+)
 from preprocess.synthetic.garments.garment import garment
 from preprocess.synthetic.people.look import draw_look
 from preprocess.synthetic.people.person import person
@@ -166,3 +174,11 @@ def test_what_cannot_be_decoded_has_no_thumbnail(data: bytes) -> None:
 def test_nothing_has_no_near_duplicates() -> None:
     none, one = np.empty((0, 768), np.uint8), np.zeros((1, 768), np.uint8)
     assert list(near_duplicates(none, one)) == list(near_duplicates(one, none)) == []
+
+
+def test_near_duplicates_within_a_set_go_to_the_first_and_do_not_chain() -> None:
+    base = np.full((1, 768), 100, np.uint8)
+    rows = np.concatenate([base, base + 3, base + 6, base + 50, base + 50, base])
+    assert list(earlier_near_duplicates(rows)) == [(1, 0), (4, 3), (5, 0)]
+    assert repeated(rows[:, :256]).tolist() == [True] * 6
+    assert repeated(rows[2:4, :256]).tolist() == [False, False]

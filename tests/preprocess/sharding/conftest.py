@@ -91,7 +91,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def remembered(files: Files, work: Sequence[Record], configuration: Configuration) -> Iterator[Members | Reject]:
         for record in work:
-            key = (record, *((files.root / path).read_bytes() for path in record.inputs if path))
+            key = (configuration, record, *((files.root / path).read_bytes() for path in record.inputs if path))
             if key not in made:
                 (made[key],) = make_samples(files, [record], configuration)
             yield made[key]

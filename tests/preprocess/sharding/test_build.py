@@ -206,7 +206,7 @@ def test_a_bug_leaves_nothing_under_a_final_name(aihub: Path, tmp_path: Path, mo
     planned = plan_of(aihub)
     shard = planned.plan.shards[0]
     work = work_of(planned, shard)
-    monkeypatch.setattr("preprocess.sharding.sample.person_side", lambda *_: 1 / 0)
+    monkeypatch.setattr("preprocess.sharding.sample.person_side", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_shard(Files(aihub), LocalStorage(tmp_path), work, tally())
     assert list(tmp_path.glob("*.tar*")) == list(tmp_path.glob("*.json")) == []
