@@ -179,6 +179,7 @@ class Exclusion(StrEnum):
     DISTANT_VIEWS = "distant-views"
     NOT_DRAWN = "not-drawn"
     NEAR_DUPLICATE = "near-duplicate"
+    BETWEEN_SPLITS = "between-splits"
 
 
 class RecordError(Exception):

@@ -14,16 +14,14 @@ from common.errors import UserError
 from common.options import Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
-from preprocess.cli.label_table import given_table, with_table
+from preprocess.cli.choices.output_options import FILTERS, SAMPLES, FilterChoice, SampleChoice
+from preprocess.cli.choices.selected import select_records
+from preprocess.cli.choices.table_options import TABLE, TableChoice
+from preprocess.cli.label_table import given_table
 from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
-from preprocess.cli.output_options import FILTERS, SAMPLES, FilterChoice, SampleChoice
-from preprocess.cli.table_options import TABLE, TableChoice, notice_unused_columns
 from preprocess.faults import Exclusion, Fate, Fault
-from preprocess.loading.shown_views import front_views
-from preprocess.planning.datasets import Dataset, check_not_empty, open_dataset, recognise
-from preprocess.planning.drawn_records import drawn
+from preprocess.planning.datasets import Dataset, recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
-from preprocess.planning.splits import find_near_duplicates, keep_together, without_near_duplicates
 from preprocess.sharding import (
     Engine,
     Estimate,
@@ -35,8 +33,6 @@ from preprocess.sharding import (
     estimate,
     in_worker_processes,
     ray_engine,
-    read_near_duplicates,
-    read_plan,
 )
 from preprocess.sources.files import Files
 from preprocess.workers import cores
@@ -207,7 +203,7 @@ def build_shards(
             advice = "finished shards are kept; repair the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {advice}", err=True)
             sys.exit(1)
-    _print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
+    print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
@@ -217,46 +213,14 @@ def _plan(
     files: Files, out: Storage, configuration: Configuration, workers: int
 ) -> tuple[Dataset, PlannedRecords]:  # fmt: skip
     """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
-    data = open_dataset(files, configuration.source)
-    notice_unused_columns(data)
-    records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
-    check_not_empty(files, data, records, configuration)
-    records, labels = with_table(files, records, configuration.labels, _earlier_table(out, configuration))
-    configuration = configuration.model_copy(update={"labels": labels})
-    if configuration.views == "front" and data.source != "aihub":  # only their poses say which view it is
-        with progress_bar("reading poses") as progress:
-            records, others = front_views(files, records, workers, progress)
-        data.excluded.update(others)
-        check_not_empty(files, data, records, configuration)
-    found = len(records)
-    records = drawn(records, configuration)
-    _exclude(data, Exclusion.NOT_DRAWN, found - len(records))
-    check_not_empty(files, data, records, configuration)
-    with progress_bar("comparing") as progress:
-        near_duplicates = find_near_duplicates(
-            files, records, workers, progress, read_near_duplicates(out), within=configuration.distinct
-        )
-    together = keep_together(files, records, near_duplicates)
-    distinct = without_near_duplicates(together, near_duplicates)
-    _exclude(data, Exclusion.NEAR_DUPLICATE, len(together) - len(distinct))
-    return data, make_plan(files, distinct, configuration, near_duplicates)
-
-
-def _exclude(data: Dataset, why: Exclusion, count: int) -> None:
-    if count:
-        data.excluded[why] += count
+    chosen = select_records(files, out, configuration, workers)
+    return chosen.data, make_plan(files, chosen.records, chosen.configuration, chosen.near_duplicates)
 
 
 def _check(files: Files, out: Storage, planned: PlannedRecords, workers: int) -> None:
     with progress_bar("checking") as progress:
         unchanged = check_content(files, out, planned, workers, progress)
     click.echo(f"checked: the inputs of {unchanged} finished samples have not changed")
-
-
-def _earlier_table(out: Storage, configuration: Configuration) -> str | None:
-    """Return the label table of the folder's plan, if it is a plan of such a dataset."""
-    plan = read_plan(out)
-    return plan.configuration.labels if plan and plan.configuration.source == configuration.source else None
 
 
 def _print_estimate(expected: Estimate, out: Storage) -> None:
@@ -271,7 +235,8 @@ def _print_estimate(expected: Estimate, out: Storage) -> None:
     )
 
 
-def _print_summary(summary: Summary, out: Storage, left_out: dict[str, int], moved: int, seconds: float) -> None:
+def print_summary(summary: Summary, out: Storage, left_out: dict[str, int], moved: int, seconds: float) -> None:
+    """Print what was built, and what was not."""
     manifest = summary.manifest
     splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
     where = f"{out}/{MANIFEST}"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 
 from common.errors import UserError
 from preprocess.libraries import libraries
 from preprocess.sources import Files, Record
-from schemas import SCHEMA_VERSION, Configuration, NearDuplicates, Plan, PlannedShard
+from schemas import SCHEMA_VERSION, Configuration, NearDuplicates, Plan, PlannedShard, Split
 
 _RECIPE = 3
 """Incremented whenever the same inputs give different bytes, so that a folder never mixes two versions."""
@@ -45,24 +45,13 @@ def make_plan(
 
     ``near_duplicates`` determined the records' splits; they are stored with the plan, so that they are computed once.
     """
-    ordered = sorted(
-        _distinct(records),
-        key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key),
-    )
+    ordered = _distinct(records)
     _check_keys(ordered)
-    digests = _digests(files, ordered, configuration)
-    by_shard: dict[str, tuple[Record, ...]] = {}
-    shards: list[PlannedShard] = []
-    for split, group in groupby(ordered, key=lambda record: record.split):
-        of_split = list(group)
-        size = configuration.samples_per_shard or shard_size(len(of_split))
-        for number, start in enumerate(range(0, len(of_split), size)):
-            name = f"{split}-{number:06d}.tar"
-            by_shard[name] = tuple(of_split[start : start + size])
-            digest = _sha256([digests[record.key] for record in by_shard[name]])
-            shards.append(PlannedShard(name=name, split=split, records=len(by_shard[name]), digest=digest))
+    digests = record_digests(files, ordered, configuration)
+    by_shard = divided(ordered, configuration)
+    shards = planned_shards(by_shard, digests)
     plan = Plan(
-        fingerprint=_sha256([_head(configuration), *([shard.name, shard.digest] for shard in shards)]),
+        fingerprint=fingerprint_of(configuration, shards),
         configuration=configuration,
         libraries=libraries(),
         records=len(ordered),
@@ -72,7 +61,45 @@ def make_plan(
     return PlannedRecords(plan, by_shard, digests, near_duplicates)
 
 
-def shard_size(records: int) -> int:
+def divided(
+    records: Iterable[Record], configuration: Configuration, first: Mapping[Split, int] | None = None
+) -> dict[str, tuple[Record, ...]]:
+    """Return the records of each shard by its name, in order; ``first`` is the number of each split's first shard."""
+    ordered = sorted(
+        records, key=lambda record: (record.split, record.part, record.look, record.frame, record.garment, record.key)
+    )
+    by_shard: dict[str, tuple[Record, ...]] = {}
+    for split, group in groupby(ordered, key=lambda record: record.split):
+        of_split = list(group)
+        size = configuration.samples_per_shard or _shard_size(len(of_split))
+        for number, start in enumerate(range(0, len(of_split), size), (first or {}).get(split, 0)):
+            by_shard[f"{split}-{number:06d}.tar"] = tuple(of_split[start : start + size])
+    return by_shard
+
+
+def planned_shards(
+    by_shard: Mapping[str, Sequence[Record]], digests: Mapping[str, str]
+) -> list[PlannedShard]:  # fmt: skip
+    """Return the shards as planned, each with the digest of its records."""
+    return [
+        PlannedShard(
+            name=name,
+            split=records[0].split,
+            records=len(records),
+            digest=_sha256([digests[record.key] for record in records]),
+        )
+        for name, records in by_shard.items()
+    ]
+
+
+def fingerprint_of(
+    configuration: Configuration, shards: Iterable[PlannedShard], versions: Mapping[str, str] | None = None
+) -> str:
+    """Return the fingerprint of a plan; ``versions`` are those of the libraries, by default this run's."""
+    return _sha256([_head(configuration, versions), *([shard.name, shard.digest] for shard in shards)])
+
+
+def _shard_size(records: int) -> int:
     """Return the number of records of a shard, if a split has so many."""
     return min(_LARGEST_SHARD, max(_SMALLEST_SHARD, -(-records // _SHARDS_PER_SPLIT)))
 
@@ -94,7 +121,7 @@ def _check_keys(records: Sequence[Record]) -> None:
         seen[record.key] = record
 
 
-def _digests(files: Files, records: Sequence[Record], configuration: Configuration) -> dict[str, str]:
+def record_digests(files: Files, records: Iterable[Record], configuration: Configuration) -> dict[str, str]:
     """Return the digest of every record by its key, over all its fields and its inputs' stamps."""
     head = _head(configuration)
     names = [field.name for field in fields(Record) if field.name not in ("labels", "distinct", "layout")]
@@ -113,12 +140,12 @@ def _digests(files: Files, records: Sequence[Record], configuration: Configurati
     return result
 
 
-def _head(configuration: Configuration) -> str:
+def _head(configuration: Configuration, versions: Mapping[str, str] | None = None) -> str:
     head = {
         "recipe": _RECIPE,
         "schema": SCHEMA_VERSION,
         "configuration": configuration.model_dump(exclude_none=True),
-        "libraries": libraries(),
+        "libraries": libraries() if versions is None else dict(versions),
     }
     return json.dumps(head, sort_keys=True)
 

@@ -127,27 +127,34 @@ def _rows(thumbs: Mapping[str, Thumb], paths: Sequence[str]) -> tuple[list[str],
 def keep_together(files: Files, records: Iterable[Record], found: NearDuplicates) -> list[Record]:
     """Return the records with those of `val` that would leak moved to ``split`` train."""
     all_records = list(records)
-    groups = _Groups()
-    by_image: dict[str, Node] = {}
-    for record in all_records:
-        look, item = _nodes(record)
-        groups.join(look, item)
-        by_image[record.person_image] = look
-        by_image[record.product_image] = item if record.pairing == "item" else look
-    for pair in found.pairs:
-        groups.join(*(by_image[path] for path in pair))
-    for one, other in _same_ids(files, all_records, by_image):
-        groups.join(one, other)
-    in_train = {groups.of(node) for record in all_records if record.part == "train" for node in _nodes(record)}
+    groups = linked(files, all_records, found)
+    in_train = {groups.of(node) for record in all_records if record.part == "train" for node in nodes_of(record)}
     return [
         replace(record, split="train")
-        if record.part == "val" and any(groups.of(node) in in_train for node in _nodes(record))
+        if record.part == "val" and any(groups.of(node) in in_train for node in nodes_of(record))
         else record
         for record in all_records
     ]
 
 
-def _nodes(record: Record) -> tuple[Node, Node]:
+def linked(files: Files, records: Sequence[Record], found: NearDuplicates) -> Groups:
+    """Return the groups of looks and garments that must be in one split."""
+    groups = Groups()
+    by_image: dict[str, Node] = {}
+    for record in records:
+        look, item = nodes_of(record)
+        groups.join(look, item)
+        by_image[record.person_image] = look
+        by_image[record.product_image] = item if record.pairing == "item" else look
+    for pair in found.pairs:
+        groups.join(*(by_image[path] for path in pair))
+    for one, other in _same_ids(files, records, by_image):
+        groups.join(one, other)
+    return groups
+
+
+def nodes_of(record: Record) -> tuple[Node, Node]:
+    """Return the look and the garment of a record."""
     return ("look", record.part, record.look), ("item", record.part, record.item)
 
 
@@ -163,7 +170,7 @@ def _same_ids(files: Files, records: Sequence[Record], by_image: dict[str, Node]
     garment id, the id is ignored: the comparison of the images has decided whether it is the same garment.
     """
     with_image = {node for path, node in by_image.items() if path and files.size(path) > 0}
-    nodes = {node for record in records for node in _nodes(record)}
+    nodes = {node for record in records for node in nodes_of(record)}
     pairs = []
     for what, part, name in sorted(nodes):
         mine, other = (what, part, name), (what, "train", name)
@@ -174,7 +181,7 @@ def _same_ids(files: Files, records: Sequence[Record], by_image: dict[str, Node]
     return pairs
 
 
-class _Groups:
+class Groups:
     """Disjoint sets of nodes (union-find)."""
 
     def __init__(self) -> None:

@@ -108,7 +108,7 @@ def build(
             raise tally.too_many(given_up + Counter(make_manifest(plan, done.values()).rejects_by_reason))
         missing = [shard for shard in plan.shards if shard.name not in done]
         done.update({shard.entry.name: shard for shard in find_done(out, plan, missing)})
-        manifest = _finish(out, plan, done)
+        manifest = finish(out, plan, done)
     return Summary(manifest, already_done, len(plan.shards) - len(done), tally.seen - seen_before)
 
 
@@ -150,7 +150,7 @@ def _build_one(work: ShardWork) -> Done:
     return summary_of(build_shard(job.files, job.out, work, job.tally))
 
 
-def _finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
+def finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
     """Write rejects, then the manifest, if all shards are done. Raise UserError if the plan was replaced meanwhile.
 
     A shard whose index another instance has removed since it was read, to build it again, is removed from ``done``:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from configurations import CONFIGURATION
 
-from preprocess.cli.table_options import TableChoice
+from preprocess.cli.choices.table_options import TableChoice
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sources import Files, Record
 from preprocess.sources.tables.pair_table import PairTable, open_table

@@ -18,7 +18,7 @@ CODES = {code.value for code in (*Fault, *Exclusion)}
 
 SHIPPED = """
 stray-cloth mislabelled-garment
-unknown-category not-drawn near-duplicate
+unknown-category not-drawn near-duplicate between-splits
 small-image long-image small-person blurred-image dark-image light-image grey-image unsure-joints
 worn-unknown conflicting-pairs cp1252-text utf-16-text corrupt-image unusual-pixels transparent-image unexpected-error
 inverted-mask mask-channel grey-mask torn-mask recomputed-mask loose-mask wrong-mask grabcut-garment
