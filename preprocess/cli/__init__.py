@@ -13,14 +13,17 @@ COMMANDS = {
         "preprocess.cli.annotate", "annotate_photographs", "Label your own photographs with pose and mask estimators."
     ),
     "build-shards": Lazy("preprocess.cli.build_shards", "build_shards", "Build shards from a dataset."),
-    "extend": Lazy("preprocess.cli.extend", "extend_shards", "Add new records to finished shards."),
+    "extend": Lazy("preprocess.cli.folders.extend", "extend_shards", "Add new records to finished shards."),
     "inspect": Lazy("preprocess.cli.inspect", "inspect_command", "List what a dataset contains and its faults."),
-    "merge": Lazy("preprocess.cli.merge", "merge_shards", "Copy finished shards into one folder."),
+    "merge": Lazy("preprocess.cli.folders.merge", "merge_shards", "Copy finished shards into one folder."),
     "report": Lazy("preprocess.cli.report", "report_command", "Summarise shards on one HTML page."),
     "sample-data": Lazy(
         "preprocess.cli.sample_data", "sample_data", "Draw synthetic people and garments in AI-Hub's layout."
     ),
-    "subset": Lazy("preprocess.cli.subset", "subset_shards", "Copy the samples that fulfil conditions."),
+    "subset": Lazy("preprocess.cli.folders.subset", "subset_shards", "Copy the samples that fulfil conditions."),
+    "unpack": Lazy(
+        "preprocess.cli.unpack", "unpack_table", "Write a table's photographs as a folder for prep annotate."
+    ),
     "verify": Lazy("preprocess.cli.verify", "verify_shards", "Check shards: checksums, structure, members, leakage."),
 }
 

@@ -1,0 +1,1 @@
+"""Commands that make finished folders of shards into other ones: one file a command."""
