@@ -21,6 +21,8 @@ ProgressCall = Callable[[int, int], None]
 """Called with (shards checked, total)."""
 
 _TEMPORARY = ".tmp"
+_ENERGON = ".nv-meta"
+"""Megatron-Energon's own index, which its `energon prepare` adds to a folder of shards."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def open_plan(folder: Storage) -> Plan:
 def _odd_files(folder: Storage, plan: Plan) -> Iterator[Problem]:
     known = names_of(plan.shards)
     for name in folder.names():
+        if name == _ENERGON:
+            continue
         if name.endswith(_TEMPORARY):
             yield Problem(name, "", "", "a temporary file of a killed run, or of one that is still running")
         elif name not in known:

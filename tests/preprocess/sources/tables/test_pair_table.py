@@ -13,6 +13,7 @@ import pytest
 from configurations import CONFIGURATION
 from drawn_sets import body_25, label_map, look, openpose, write_jpeg, write_json, write_map
 from http_server import HttpServer, running_http
+from hub_server import running_hub
 from pair_tables import PEOPLE, members_of, opened_table, written
 from PIL import Image
 
@@ -274,3 +275,17 @@ def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no parquet file") as error:
         opened_table(tmp_path / "a.parquet", None)
     assert "\n" not in str(error.value)
+
+
+def test_a_dataset_on_a_hub(
+    drawn: Path, rows: list[Row], expected: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(drawn / "train-0.csv", rows[:1])
+    try:
+        with running_hub(drawn, monkeypatch) as url:
+            data = opened_table(f"{url}/train-*.csv", None)
+            records = list(data.records("upper", "item", "all"))
+            assert records[0].person_image == f"{url}/{rows[0]['person']}"
+            assert members_of(data.files, records) == expected[:1]
+    finally:
+        (drawn / "train-0.csv").unlink()
