@@ -34,9 +34,10 @@ from preprocess.sharding import (
     in_worker_processes,
     ray_engine,
 )
+from preprocess.sharding.stored_plan import load_plan, store_plan
 from preprocess.sources.files import Files
 from preprocess.workers import cores
-from schemas import CONDITIONING_SIZE, MANIFEST, Configuration, Garment, Pairing, Source, Views
+from schemas import CONDITIONING_SIZE, MANIFEST, PLAN, Configuration, Garment, Pairing, Source, Views
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Machines:
     ray_address: str | None
     node_rank: int
     num_nodes: int
+    plan_only: bool
+    from_plan: bool
 
     @property
     def processes(self) -> int:
@@ -128,6 +131,8 @@ _MACHINES = options_of(
     click.option(
         "--num-nodes", type=int, default=1, show_default=True, help="Number of machines that build --out together."
     ),
+    click.option("--plan-only", is_flag=True, help="Write the plan with its records to --out, and build nothing."),
+    click.option("--from-plan", is_flag=True, help="Build by the plan that --plan-only wrote, whatever the options."),
 )  # fmt: skip
 
 
@@ -172,15 +177,31 @@ def build_shards(
     """Build shards from a dataset; an interrupted build resumes when the command is run again."""
     started = time.monotonic()
     node = Node(machines.node_rank, machines.num_nodes)
-    if dry_run and retry_rejects:
-        raise UserError("--dry-run and --retry-rejects cannot be combined; use only one")
+    _check_alone(
+        {
+            "--dry-run": dry_run,
+            "--retry-rejects": retry_rejects,
+            "--plan-only": machines.plan_only,
+            "--from-plan": machines.from_plan,
+        }
+    )
+    if check and machines.from_plan:
+        raise UserError("--check and --from-plan cannot be combined; use only one")
     engine = machines.engine_function()
     if machines.engine == "ray":  # worker processes have other working folders
         out = out.resolve() if isinstance(out, Path) else out
     files = dataset.open(selection.source, absolute=machines.engine == "ray")
     folder = open_storage(out, "--out")
-    notice_links(files)
-    data, planned = _plan(files, folder, selection.configuration(files, samples, filters), machines.processes)
+    if machines.from_plan:
+        left_out, planned = {}, load_plan(folder, node)
+    else:
+        notice_links(files)
+        data, planned = _plan(files, folder, selection.configuration(files, samples, filters), machines.processes)
+        left_out = data.left_out
+    if machines.plan_only:
+        store_plan(folder, planned)
+        click.echo(f"planned: {planned.plan.records} pairs in {len(planned.plan.shards)} shards: {folder}/{PLAN}")
+        return
     if check:
         _check(files, folder, planned, machines.processes)
     if dry_run:
@@ -203,10 +224,17 @@ def build_shards(
             advice = "finished shards are kept; repair the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {advice}", err=True)
             sys.exit(1)
-    print_summary(summary, folder, data.left_out, planned.plan.moved, time.monotonic() - started)
+    print_summary(summary, folder, left_out, planned.plan.moved, time.monotonic() - started)
     empty = not summary.manifest.samples and not summary.shards_missing
     if empty or (max_reject_rate is not None and summary.reject_rate > max_reject_rate):
         sys.exit(1)
+
+
+def _check_alone(given: dict[str, bool]) -> None:
+    """Raise UserError if two of these options are given."""
+    both = [option for option, is_given in given.items() if is_given]
+    if len(both) > 1:
+        raise UserError(f"{' and '.join(both)} cannot be combined; use only one")
 
 
 def _plan(

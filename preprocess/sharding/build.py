@@ -23,6 +23,7 @@ from preprocess.sharding.folder import (
     names_of,
     pretty,
     read_plan,
+    records_name,
     reject_lines,
     summary_of,
 )
@@ -163,6 +164,8 @@ def finish(out: Storage, plan: Plan, done: dict[str, Done]) -> Manifest:
     manifest = make_manifest(plan, in_order)
     if len(in_order) == len(plan.shards):
         check_plan(out, plan, read_plan(out))
+        for name in existing.intersection(records_name(shard.name) for shard in plan.shards):
+            out.remove(name)
         out.write(REJECTS, reject_lines(in_order))
         out.remove_stale(names_of(plan.shards))
         out.write(MANIFEST, pretty(manifest))

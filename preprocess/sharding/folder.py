@@ -59,6 +59,11 @@ def names_of(shards: Iterable[PlannedShard]) -> set[str]:
     return {PLAN, MANIFEST, REJECTS, NEAR_DUPLICATES, *tars, *map(index_name, tars)}
 
 
+def records_name(shard: str) -> str:
+    """Return the name of the file with a planned shard's records, see `stored_plan`."""
+    return shard.removesuffix(".tar") + ".records.json"
+
+
 def read_plan(out: Storage) -> Plan | None:
     """Return the folder's plan, None if it has none. Raise UserError if it cannot be read."""
     try:

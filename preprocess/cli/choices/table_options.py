@@ -9,10 +9,11 @@ from typing import Literal
 import click
 
 from common.errors import UserError
-from common.options import FOLDER, options_of
+from common.options import FOLDER, Location, options_of
 from common.progress import notice
 from preprocess.planning.datasets import Dataset
 from preprocess.sources.files import Files
+from preprocess.sources.stores.remote_files import RemoteFiles
 from preprocess.sources.tables.pair_table import PairTable, names_in_paths
 from preprocess.sources.tables.table_columns import column_names
 from preprocess.sources.tables.table_files import TableFiles, table_locations
@@ -24,7 +25,7 @@ from schemas import Source
 class TableChoice:
     """The dataset's folder, and the tables of its pairs, if it has any."""
 
-    src: Path | None
+    src: Path | str | None
     follow_links: bool
     table: tuple[str, ...]
     column: tuple[str, ...]
@@ -43,26 +44,40 @@ class TableChoice:
                 raise UserError(
                     "Missing option '--src', the dataset's folder or zip; or give --table, a table of pairs"
                 )
-            return Files(self.src.resolve() if absolute else self.src, follow_links=self.follow_links)
+            return self._folder(self.src, absolute)
         if source not in ("auto", "table"):
             raise UserError(f"--table: belongs to --source table, not {source}; remove one of the two")
         names = column_names(self.column, self.category)
         locations = table_locations(self.table)
-        src = self.src or _folder_of(locations[0])
+        base = f"{self.src.rstrip('/')}" if isinstance(self.src, str) else ""
+        src = self.src if isinstance(self.src, Path) else _folder_of(locations[0])
         if absolute:
             src = src.resolve()
             locations = [location if is_url(location) else str(Path(location).resolve()) for location in locations]
         cache = self.cache.resolve() if self.cache else None
         tables = names_in_paths(src, locations)
-        return TableFiles(src, tables, names, follow_links=self.follow_links, cache=cache)
+        return TableFiles(src, tables, names, base=base, follow_links=self.follow_links, cache=cache)
+
+    def _folder(self, src: Path | str, absolute: bool) -> Files:
+        if isinstance(src, str):
+            return RemoteFiles(src)
+        return Files(src.resolve() if absolute else src, follow_links=self.follow_links)
+
+
+class _Source(Location):
+    """A folder, a zip (Path), or a URL (str)."""
+
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """Return a path or a URL."""
+        return value if isinstance(value, Path) or is_url(value) else Path(value)
 
 
 TABLE = options_of(
     TableChoice,
     "dataset",
     click.option(
-        "--src", type=click.Path(path_type=Path), default=None,
-        help="Folder with the dataset, or its zip.  [default: the folder of --table]",
+        "--src", type=_Source(), default=None,
+        help="Folder with the dataset, its zip, or its URL (s3://…).  [default: the folder of --table]",
     ),
     click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to."),
     click.option(

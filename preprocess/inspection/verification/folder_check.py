@@ -21,8 +21,8 @@ ProgressCall = Callable[[int, int], None]
 """Called with (shards checked, total)."""
 
 _TEMPORARY = ".tmp"
-_ENERGON = ".nv-meta"
-"""Megatron-Energon's own index, which its `energon prepare` adds to a folder of shards."""
+_ENERGON, _ENERGON_INDEX = ".nv-meta", ".idx"
+"""A folder, and the ending of a file beside each tar, that Megatron-Energon's `energon prepare` adds."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def open_plan(folder: Storage) -> Plan:
 
 
 def _odd_files(folder: Storage, plan: Plan) -> Iterator[Problem]:
-    known = names_of(plan.shards)
+    known, indexed = names_of(plan.shards), {f"{shard.name}{_ENERGON_INDEX}" for shard in plan.shards}
     for name in folder.names():
-        if name == _ENERGON:
+        if name == _ENERGON or name in indexed:
             continue
         if name.endswith(_TEMPORARY):
             yield Problem(name, "", "", "a temporary file of a killed run, or of one that is still running")

@@ -102,7 +102,7 @@ def open_table(files: TableFiles) -> PairTable:
         header, rows = read_rows(location)
         columns = names.find(header, f"--table {location}")
         data.unused.update(dict.fromkeys(column for column in header if column and column not in columns.values()))
-        base = location.rpartition("/")[0] if is_url(location) else ""
+        base = files.base or (location.rpartition("/")[0] if is_url(location) else "")
         for row in rows:
             where = f"{name}, row {row.number + 1}"
             try:

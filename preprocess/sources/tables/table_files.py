@@ -36,7 +36,8 @@ _MISSING_URL = "no such file at the URL; correct the table"
 class TableFiles(Files):
     """Read access to what the tables name.
 
-    ``tables`` maps each table's name in paths to its location, ``names`` says which of its columns is which. Files at
+    ``tables`` maps each table's name in paths to its location, ``names`` says which of its columns is which.
+    Paths are relative to ``base``, a URL, if one is given, else to a table's own URL, else to ``src``. Files at
     URLs are kept in ``cache``, a local folder, if one is given: they are read once to compare images, and once to
     build.
     """
@@ -47,12 +48,14 @@ class TableFiles(Files):
         tables: Mapping[str, str],
         names: ColumnNames,
         *,
+        base: str = "",
         follow_links: bool = False,
         cache: Path | None = None,
     ) -> None:
         super().__init__(src, follow_links=follow_links)
         self.tables = dict(tables)
         self.names = names
+        self.base = base
         self._cache = cache
         self._sizes = {name: _size(location) for name, location in tables.items() if is_parquet(location)}
         self._open = _OpenTables()
