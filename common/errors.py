@@ -2,7 +2,8 @@
 
 Exception
 ├── UserError               the user's mistake: one line on stderr, exit code 2
-│   └── DamagedSampleError  train/data: an unreadable sample; counted, and replaced by the next readable one
+│   ├── DamagedSampleError  train/data: an unreadable sample; counted, and replaced by the next readable one
+│   └── NotReadyError       train/serving: something that the server needs is missing; HTTP 503
 ├── RecordError             preprocess: a fault of a record; a line of rejects.jsonl (annotate: review.csv)
 ├── RejectLimitError        preprocess: more rejects than --max-reject-rate; one line, exit code 1, shards are kept
 ├── ShardAbandonedError     preprocess: a worker abandons its shard for that reason; the build raises RejectLimitError

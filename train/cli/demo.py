@@ -12,7 +12,7 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from common.options import FOLDER, examples
-from train.cli.options import FAST, RUNS, SOURCE, WEIGHTS
+from train.cli.options import FAST, HOST, RUNS, SOURCE, WEIGHTS, port_option
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS
@@ -32,19 +32,8 @@ _SHUTDOWN_TIMEOUT = 5.0
 @SOURCE
 @WEIGHTS
 @FAST
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on; 0.0.0.0 makes the page visible to the network.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="Port to listen on; 0: any free port.",
-)
+@HOST
+@port_option(8000)
 def demo_command(
     runs: Path, shards: Path, src: Path | None, weights: tuple[Path, ...], fast: bool, host: str, port: int
 ) -> None:

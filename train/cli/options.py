@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +36,21 @@ SOURCE = click.option(
     "--src", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
     help="What the shards were built from: the whole photographs are made as well.",
 )  # fmt: skip
+HOST = click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0: every address of this machine, so that the network can reach it.",
+)
 JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+
+
+def port_option(default: int) -> Callable[[Any], Any]:
+    """Return the option --port with its default."""
+    return click.option(
+        "--port", type=click.IntRange(0, 65535), default=default, show_default=True,
+        help="Port to listen on; 0: any free port.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,60 +1,121 @@
-"""The command `trainer try-on`: two photographs in, the first one out, in another garment."""
+"""The command `trainer try-on`: photographs in, those of people out, in other garments."""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from common.errors import UserError
 from common.options import FILE, FOLDER, examples
 from common.progress import progress_bar
 from schemas import Garment
-from train.cli.options import RUNS, SEED, WEIGHTS
-from train.data import open_shards
+from train.cli.options import FAST, SEED, WEIGHTS
 from train.hardware.world import SINGLE_PROCESS
-from train.inference.cascade import Overrides, load_cascade
-from train.inference.pasting.whole import from_file
-from train.inference.photographs import PrepError, TryOnRequest, build_shards_for
-from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs
+from train.inference.cascade import Overrides
+from train.inference.exporting import load_trained
+from train.inference.outfits.pairs_list import read_requests
+from train.inference.outfits.photographs import Prep, PrepError
+from train.inference.outfits.results import PHOTOGRAPHS, ResultWriter
+from train.inference.outfits.wearing import Preparation, TryOnRequest, prepare, wear
 
 
-@click.command("try-on", epilog=examples("trainer try-on --person me.jpg --garment shirt.jpg --weights weights/"))
-@click.option("--person", type=FILE, required=True, help="Photograph of a person.")
-@click.option("--garment", type=FILE, required=True, help="Photograph of a garment.")
-@click.option(
-    "--kind",
-    type=click.Choice(["upper", "lower", "dress"]),
-    default="upper",
-    show_default=True,
-    help="Kind of garment.",
+@click.command(
+    "try-on",
+    epilog=examples(
+        "trainer try-on --person me.jpg --garment shirt.jpg --weights weights/",
+        "trainer try-on --person me.jpg --garment shirt.jpg --garment trousers.jpg --weights weights/",
+        "trainer try-on --pairs pairs.csv --weights weights/",
+    ),
 )
-@RUNS
+@click.option("--person", type=FILE, help="Photograph of a person.")
+@click.option(
+    "--garment", "garments", type=FILE, multiple=True, help="Photograph of a garment; repeatable, one after the other."
+)
+@click.option(
+    "--kind", "kinds", type=click.Choice(["upper", "lower", "dress"]), multiple=True,
+    help="Kind of each garment.  [default: as its outline tells]",
+)  # fmt: skip
+@click.option("--pairs", type=FILE, help="CSV file of photographs: person, garment (top.jpg|trousers.jpg), kind.")
+@click.option(
+    "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
+)
 @click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the images.")
 @WEIGHTS
+@FAST
 @SEED
 def try_on(
-    person: Path, garment: Path, kind: Garment, runs: Path, out: Path, weights: tuple[Path, ...], seed: int
+    person: Path | None,
+    garments: tuple[Path, ...],
+    kinds: tuple[Garment, ...],
+    pairs: Path | None,
+    runs: Path,
+    out: Path,
+    weights: tuple[Path, ...],
+    fast: bool,
+    seed: int,
 ) -> None:
-    """Dress the person in one photograph in the garment of another.
+    """Dress the person in one photograph in the garments of others.
 
-    Writes the photograph, of which only what the garment may cover is replaced, and the network's square image.
-    Needs the estimators: pip install 'tryon-cascade[estimate]'.
+    Writes the photograph, of which only what the garments may cover is replaced, and the network's square image.
+    Needs the estimators: pip install 'tryon-cascade[estimate]'. Exit code 1 if some photographs cannot be used.
     """
-    stages = load_cascade(runs, SINGLE_PROCESS.device)
+    requests = _requests(person, garments, kinds, pairs)
+    stages = load_trained(runs, SINGLE_PROCESS.device)
     try:
-        shards = build_shards_for(TryOnRequest(person, garment, kind, weights), out)
+        preparation = prepare(requests, out, Prep(weights))
     except PrepError as error:
         click.echo(f"trainer: {error}; see above and {out}", err=True)
         sys.exit(error.code)
-    data = open_shards(shards, "val", stages[0].config.data)
+    _say_kinds(preparation)
+    writer = ResultWriter(out, stages, seed, Overrides(fast=fast))
     with progress_bar("sampling") as progress:
-        sheet = sample_pairs(
-            stages, data, [Pair(0, 0)], out,
-            seed=seed, overrides=Overrides(), device=SINGLE_PROCESS.device, progress=progress,
-            photographs=from_file(person),
-        )  # fmt: skip
-    name = f"{data.keys[0]}__{data.keys[0]}.png"
-    click.echo(f"photograph: {out / PHOTOGRAPHS / name}")
-    click.echo(f"image of {stages[-1].config.size}²: {out / name}")
-    click.echo(f"contact sheet: {sheet}")
+        for done, (number, prepared) in enumerate(preparation.prepared.items()):
+            progress(done, len(preparation.prepared))
+            dressed = wear(
+                prepared, stages, seed=seed, overrides=Overrides(fast=fast), device=SINGLE_PROCESS.device
+            )  # fmt: skip
+            writer.write(prepared, dressed, _name(requests[number]))
+        progress(len(preparation.prepared), len(preparation.prepared))
+    for name in writer.names:
+        click.echo(f"photograph: {out / PHOTOGRAPHS / name}")
+        click.echo(f"image of {stages[-1].config.size}²: {out / name}")
+    if writer.names:
+        click.echo(f"contact sheet: {writer.write_sheet()}")
+    for number, why in preparation.refused.items():
+        click.echo(f"trainer: {_name(requests[number])}: {why}", err=True)
+    if preparation.refused:
+        sys.exit(1)
+
+
+def _requests(
+    person: Path | None, garments: tuple[Path, ...], kinds: tuple[Garment, ...], pairs: Path | None
+) -> Sequence[TryOnRequest]:
+    if pairs:
+        if person or garments or kinds:
+            raise UserError("--pairs: its lines name people, garments and kinds; leave out --person, --garment, --kind")
+        return read_requests(pairs)
+    if not person or not garments:
+        raise UserError("give --person and --garment, or --pairs")
+    return [TryOnRequest(person, garments, kinds)]
+
+
+def _say_kinds(preparation: Preparation) -> None:
+    """Say which kinds were guessed, so that a wrong one can be corrected."""
+    guessed: dict[Path, Garment] = {}
+    for prepared in preparation.prepared.values():
+        for pair, kind in zip(prepared.request.pairs, prepared.kinds, strict=True):
+            if pair.kind is None:
+                guessed[pair.garment] = kind
+    for path, kind in guessed.items():
+        click.echo(f"{path.name}: taken for {kind}; --kind says otherwise", err=True)
+
+
+def _name(request: TryOnRequest) -> str:
+    """Return a file name that says who wears what."""
+    stems = [re.sub(r"[^\w-]+", "-", path.stem).strip("-")[:60] or "photo" for path in request.garments]
+    person = re.sub(r"[^\w-]+", "-", request.person.stem).strip("-")[:60] or "photo"
+    return f"{person}__{'+'.join(stems)}"[:180]

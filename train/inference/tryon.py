@@ -1,7 +1,8 @@
-"""The Python API of an exported cascade."""
+"""The Python API of a trained cascade."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -9,30 +10,113 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from schemas import Crop, Picture, check_pose
+from common.errors import UserError
+from schemas import Crop, Garment, Picture, check_pose
 from train.data.augment import WHOLE, Box
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
-from train.inference.exporting import import_cascade
+from train.inference.exporting import load_trained
+from train.inference.outfits.in_turn import Dressed
+from train.inference.outfits.photographs import Prep, PrepError
+from train.inference.outfits.wearing import TryOnRequest, prepare, wear
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back
+
+Photograph = str | PathLike[str] | Image.Image
+"""The path of an image file, or an image that Pillow holds."""
+
+_PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
+"""Modes that a PNG holds as they are."""
 
 
 class TryOnCascade:
-    """The stages of an exported cascade, ready to dress people (TryOnDiffusion §3.1)."""
+    """The stages of a trained cascade, ready to dress people (TryOnDiffusion §3.1)."""
 
-    def __init__(self, stages: Sequence[TrainedStage], device: torch.device) -> None:
+    def __init__(
+        self, stages: Sequence[TrainedStage], device: torch.device, estimators: Sequence[str | PathLike[str]] = ()
+    ) -> None:
         self.stages = tuple(stages)
         self.device = device
+        self.estimators = tuple(Path(path) for path in estimators)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], device: str | torch.device | None = None) -> TryOnCascade:
-        """Load a folder written by `trainer export` onto ``device``, by default the GPU if there is one.
+    def load(
+        cls,
+        folder: str | PathLike[str],
+        device: str | torch.device | None = None,
+        *,
+        estimators: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+    ) -> TryOnCascade:
+        """Load the cascade in ``folder`` onto ``device``, by default the GPU if there is one.
 
-        Raise UserError if a file is missing or damaged.
+        ``folder`` is what `trainer export` wrote, or the folder of runs that `trainer fit` wrote. ``estimators`` are
+        files and folders with the weights of `prep`'s pose and mask estimators (`--weights`), which `try_on` needs;
+        without them they are looked for where `prep annotate` looks. Raise UserError if a file is missing or damaged.
         """
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        return cls(import_cascade(Path(folder), where), where)
+        weights = [estimators] if isinstance(estimators, (str, PathLike)) else estimators
+        return cls(load_trained(Path(folder), where), where, weights)
+
+    def try_on(
+        self,
+        person: Photograph,
+        garment: Photograph | Sequence[Photograph],
+        *,
+        kind: Garment | Sequence[Garment | None] | None = None,
+        seed: int = 0,
+    ) -> Image.Image:
+        """Return the person's photograph with the person in the garment, or in several, dressed one after the other.
+
+        The result has the photograph's size and is upright as it is displayed; only what the garments may cover is
+        replaced. ``kind`` is each garment's kind: upper, lower or dress; without it the garment's outline tells. The
+        photographs are annotated by `prep`, which must be installed with its estimators (the extra `estimate`), in a
+        folder that is deleted afterwards. The same photographs and seed give the same image on the CPU.
+
+        Raise UserError for a photograph that cannot be used, and garments that cannot be worn together.
+        """
+        whole = self._dressed(person, garment, kind, seed).photograph
+        # What Pillow cannot hold, 16 bits of three colours, comes as it is seen; try_on_png keeps it.
+        image = Image.fromarray(whole.seen if whole.samples.dtype == np.uint16 else whole.samples)
+        if whole.profile and whole.samples.dtype != np.uint16:
+            image.info["icc_profile"] = whole.profile
+        return image
+
+    def try_on_png(
+        self,
+        person: Photograph,
+        garment: Photograph | Sequence[Photograph],
+        *,
+        kind: Garment | Sequence[Garment | None] | None = None,
+        seed: int = 0,
+    ) -> bytes:
+        """Return the result of `try_on` as a PNG, with the photograph's own depth and colour profile."""
+        return self._dressed(person, garment, kind, seed).photograph.png(PngInfo())
+
+    def _dressed(
+        self,
+        person: Photograph,
+        garment: Photograph | Sequence[Photograph],
+        kind: Garment | Sequence[Garment | None] | None,
+        seed: int,
+    ) -> Dressed:
+        garments = [garment] if isinstance(garment, (str, PathLike, Image.Image)) else list(garment)
+        kinds = (kind,) if kind is None or isinstance(kind, str) else tuple(kind)
+        if kinds == (None,):
+            kinds = ()
+        unknown = [str(given) for given in kinds if given not in (None, "upper", "lower", "dress")]
+        if unknown:
+            raise UserError(f"{unknown[0]!r} is no kind of garment; give upper, lower or dress")
+        with tempfile.TemporaryDirectory(prefix="tryon-") as name:
+            folder = Path(name)
+            files = tuple(_file(given, folder / f"garment{number}.png") for number, given in enumerate(garments, 1))
+            request = TryOnRequest(_file(person, folder / "person.png"), files, kinds)
+            try:
+                prepared = prepare([request], folder / "work", Prep(self.estimators, quiet=True)).only()
+            except PrepError as error:
+                raise UserError(error.last_line.removeprefix("prep: ") or str(error)) from error
+            return wear(prepared, self.stages, seed=seed, overrides=Overrides(), device=self.device)
 
     def dress(
         self,
@@ -84,6 +168,17 @@ class TryOnCascade:
         photo = Picture(path="", width=width, height=height, crop=crop).photo_box
         result = self.dress(Ia, Ic, Jp, Jg, photo=photo, seed=seed)
         return paste_back(np.ascontiguousarray(photograph), result, hidden_in(Ia), Region.of(crop), _pose("Jp", Jp))
+
+
+def _file(photograph: Photograph, path: Path) -> Path:
+    """Return the path of a photograph; an image that Pillow holds is written to ``path``, without loss."""
+    if not isinstance(photograph, Image.Image):
+        return Path(photograph)
+    image = photograph if photograph.mode in _PNG_MODES else photograph.convert("RGB")
+    exif = photograph.getexif()
+    profile = photograph.info.get("icc_profile") if image is photograph else None
+    image.save(path, "PNG", compress_level=1, exif=exif.tobytes() if exif else b"", icc_profile=profile)
+    return path
 
 
 def _picture(name: str, given: NDArray[np.uint8]) -> NDArray[np.uint8]:

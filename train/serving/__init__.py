@@ -2,8 +2,9 @@
 
 from train.serving.catalogue import read_catalogue
 from train.serving.dressing import Dressing
+from train.serving.guard import open_socket
 from train.serving.jobs import Jobs
-from train.serving.server import AppState, make_app, open_socket
+from train.serving.server import AppState, make_app
 from train.serving.uploads import UploadedPhotographs
 
 __all__ = ["AppState", "Dressing", "Jobs", "UploadedPhotographs", "make_app", "open_socket", "read_catalogue"]

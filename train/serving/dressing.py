@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-from schemas import Garment
+from schemas import PERSON_256, Garment
+from train.data.shards import Pixels
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import dress
@@ -19,6 +20,7 @@ from train.inference.pasting.whole import FindPhotograph, find_original, with_re
 from train.inference.sampling import Conditioning, Role, make_outfit, png_text, provenance, read_conditioning
 from train.serving.catalogue import Catalogue
 from train.serving.jobs import Photograph, Result
+from train.serving.overlays import garment_overlay, jpeg, person_overlay
 from train.serving.uploads import UploadedPhotographs
 
 
@@ -71,10 +73,30 @@ class Dressing:
             buffer = io.BytesIO()
             Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(metadata))
             encoded[stage] = buffer.getvalue()
+        before = {"square": jpeg(self._square(choice))}
         if placed is None:
-            return Result(encoded, metadata)
+            return Result(encoded, metadata, comparisons=before)
         whole = with_result(placed, outfit.Ia, outfit.Jp, pictures[-1])
-        return Result(encoded, metadata, Photograph(whole.png(png_text(metadata)), whole.size))
+        before["whole"] = jpeg(placed.original.turned(-placed.quarters).seen)
+        return Result(encoded, metadata, Photograph(whole.png(png_text(metadata)), whole.size), before)
+
+    def understand(self, role: Role, kind: Garment | None, data: bytes, on_step: OnStep) -> Result:
+        """Return as comparisons what is understood of a photograph: `regions` by the estimators, `shown` in the shards.
+
+        The result says its kind of garment. ``on_step`` is called while `prep` works. Raise UserError for a photograph
+        that cannot be used.
+        """
+        estimated = self.photographs.estimated(role, kind, data, lambda: on_step(0, 1))
+        image, pose, _ = estimated.conditioning
+        drawn = person_overlay(estimated.person_256, image, pose) if role == "person" else garment_overlay(image, pose)
+        seen = {"regions": estimated.preview} if estimated.preview else {}
+        return Result({}, {"kind": estimated.kind}, comparisons={"shown": jpeg(drawn), **seen})
+
+    def _square(self, choice: Choice) -> Pixels:
+        """Return the person as the crop shows them, 256²."""
+        if isinstance(choice.person, int):
+            return self.catalogue.shards.image(choice.person, PERSON_256)
+        return self.photographs.estimated("person", choice.kind, choice.person).person_256
 
     def _placed(self, choice: Choice) -> Placed | None:
         if not isinstance(choice.person, int):

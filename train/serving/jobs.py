@@ -36,6 +36,10 @@ class JobCancelledError(Exception):
     """The running job was cancelled."""
 
 
+class NotReadyError(UserError):
+    """A job failed through no fault of its sender: something that the server needs is missing."""
+
+
 @dataclass(frozen=True)
 class Photograph:
     """A PNG and its (width, height)."""
@@ -52,13 +56,18 @@ class Result:
     metadata: Mapping[str, str]
     photograph: Photograph | None = None
     """The whole photograph with the last image in it, if the person's photograph is at hand."""
+    comparisons: Mapping[str, bytes] = field(default_factory=dict)
+    """JPEGs to be seen beside the result, or what was understood of a photograph, by name"""
 
 
 @dataclass
 class Job:
     """One requested image."""
 
-    make: Callable[[OnStep], Result]
+    make: Callable[[OnStep], Result] | None
+    """What makes it, with what was sent; None once the job has ended, so that nothing sent outlives it"""
+    on_end: Callable[[], None] = lambda: None
+    """Called, in any thread, when the job has ended"""
     cancel_requested: threading.Event = field(default_factory=threading.Event)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
@@ -66,6 +75,8 @@ class Job:
     ended: float = 0.0
     result: Result | None = None
     error: str = ""
+    status: int = 200
+    """The HTTP status of its end: 422 for what was sent, 503 for what the server lacks, 500 for a bug"""
 
     def on_step(self, _step: int, _steps: int) -> None:
         """Raise JobCancelledError if the job was cancelled; called before every sampling step."""
@@ -83,7 +94,8 @@ class Job:
 class Jobs:
     """The queue and its worker thread. All methods are thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = MAX_WAITING) -> None:
+        self._most_waiting = most_waiting
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -99,23 +111,43 @@ class Jobs:
         """Cancel all jobs and stop the worker; return whether it ended within ``patience`` seconds."""
         with self._changed:
             self._stopped = True
+            waiting = list(self._waiting)
             for job in self._jobs.values():
                 job.cancel_requested.set()
             self._changed.notify_all()
+        for job in waiting:
+            self.cancel(job)
         self._thread.join(patience)
         return not self._thread.is_alive()
 
-    def add(self, make: Callable[[OnStep], Result]) -> Job:
-        """Append a job to the queue. Raise QueueFullError if it is full."""
+    def add(self, make: Callable[[OnStep], Result], on_end: Callable[[], None] = lambda: None) -> Job:
+        """Append a job to the queue. Raise QueueFullError if it is full, or no job is taken any more."""
         with self._changed:
-            if len(self._waiting) >= MAX_WAITING:
+            if self._stopped or len(self._waiting) >= self._most_waiting:
                 raise QueueFullError
-            job = Job(make)
+            job = Job(make, on_end)
             self._jobs[job.id] = job
             self._waiting.append(job)
             self._forget()
             self._changed.notify_all()
         return job
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more jobs can wait."""
+        with self._changed:
+            return len(self._waiting) >= self._most_waiting
+
+    def load(self) -> tuple[int, int]:
+        """Return the numbers of waiting and of running jobs."""
+        with self._changed:
+            return len(self._waiting), sum(job.state == "running" for job in self._jobs.values())
+
+    def discard(self, job: Job) -> None:
+        """Forget a job that has ended, and its result; whoever holds the job still has it."""
+        with self._changed:
+            if job.state not in ("waiting", "running"):
+                self._jobs.pop(job.id, None)
 
     def find(self, name: str) -> Job | None:
         """Return the job with this id, or None if it is unknown or was discarded."""
@@ -138,23 +170,28 @@ class Jobs:
     def cancel(self, job: Job) -> bool:
         """Remove a waiting job from the queue or cancel a running one; return False if it has ended."""
         with self._changed:
-            if job in self._waiting:
+            was_waiting = job in self._waiting
+            if was_waiting:
                 self._waiting.remove(job)
-                job.state = "cancelled"
+                job.state, job.make = "cancelled", None
             elif job.state != "running":
                 return False
             job.cancel_requested.set()
+        if was_waiting:
+            job.on_end()
         return True
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            state, result, error = _made(job)
+            state, result, error, status = _made(job)
             with self._changed:
                 job.ended = time.monotonic()
-                job.result, job.error, job.state = result, error, state
+                job.result, job.error, job.status, job.state, job.make = result, error, status, state, None
                 if result:
                     self._took.append(job.seconds)
                     self._forget_photographs()
+            job.on_end()
+            del job, result  # while the next one is waited for, nothing of this one is kept here
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -177,19 +214,23 @@ class Jobs:
         kept = 0
         for job in reversed(self._jobs.values()):
             if job.result and job.result.photograph:
-                kept += len(job.result.photograph.png)
-                if kept > MAX_PHOTOGRAPHS and kept > len(job.result.photograph.png):
-                    job.result = replace(job.result, photograph=None)
+                size = len(job.result.photograph.png) + sum(map(len, job.result.comparisons.values()))
+                kept += size
+                if kept > MAX_PHOTOGRAPHS and kept > size:
+                    job.result = replace(job.result, photograph=None, comparisons={})
 
 
-def _made(job: Job) -> tuple[State, Result | None, str]:
-    """Run the job; return its final state, the result, and the error message."""
+def _made(job: Job) -> tuple[State, Result | None, str, int]:
+    """Run the job; return its final state, the result, the error message, and the HTTP status."""
+    assert job.make is not None, "a job runs once"
     try:
-        return "done", job.make(job.on_step), ""
+        return "done", job.make(job.on_step), "", 200
     except JobCancelledError:
-        return "cancelled", None, ""
+        return "cancelled", None, "", 499
+    except NotReadyError as missing:
+        return "failed", None, str(missing), 503
     except UserError as refused:
-        return "failed", None, str(refused)
+        return "failed", None, str(refused), 422
     except Exception:
         _log.exception("job failed")
-        return "failed", None, "internal error; see the program's log"
+        return "failed", None, "internal error; see the program's log", 500

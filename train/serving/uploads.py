@@ -6,7 +6,6 @@ true labels, which is neither estimated nor shown.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -14,55 +13,47 @@ import logging
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
-
-from PIL import Image
 
 from common.errors import UserError
 from schemas import PERSON_256, Garment, Picture
 from train.data import ShardFolder
 from train.data.shards import Pixels
+from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, Prep, PrepError
 from train.inference.pasting.matching_crop import Placed, place
 from train.inference.pasting.originals import decode_original
-from train.inference.photographs import (
-    Labelled,
-    PrepError,
-    TryOnRequest,
-    annotate,
-    build_shards_for,
-    put_labels,
-    run_prep,
-    work_folder,
-)
 from train.inference.sampling import Conditioning, Role, read_conditioning
 from train.serving.catalogue import Catalogue
+from train.serving.forms import FormLimits, image_suffix
 
 State = Literal["checking", "ready", "off"]
 
-MAX_BYTES: Final = 10 * 2**20
-"""Maximum size of one photograph."""
-_MAX_PIXELS: Final = 60_000_000
-_SUFFIXES: Final = {
-    "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
-}  # fmt: skip
+LIMITS: Final = FormLimits()
+"""Of the forms that the page sends."""
 _PARTNER_LOOKS: Final = 12
 """Number of drawn looks, enough to include every kind of garment."""
 _KEPT: Final = 16
 """Photographs whose (Ia, Jp) or (Ic, Jg) are cached, so that they are estimated once."""
+_PROVISIONAL: Final[Garment] = "upper"
+"""The kind for which a garment of unknown kind is looked at first."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Estimated:
+class Estimated:
     """What `prep` made of a photograph: a half of c_tryon, and of a person the crop and its pixels."""
 
     conditioning: Conditioning
     person: Picture
     person_256: Pixels
+    kind: Garment
+    """Of the garment that the person gets, or that the photograph shows"""
+    preview: bytes | None
+    """A JPEG of the photograph beside what was estimated of it, None if its labels were made by hand"""
 
 
 class UploadedPhotographs:
@@ -77,7 +68,7 @@ class UploadedPhotographs:
         self._weights = tuple(weights)
         self.folder = Path(tempfile.mkdtemp(prefix="tryon-demo-"))
         self._partners: dict[Garment, dict[Role, Labelled]] = {}
-        self._kept: OrderedDict[tuple[Role, Garment, str], _Estimated] = OrderedDict()
+        self._kept: OrderedDict[tuple[Role, Garment | None, str], Estimated] = OrderedDict()
 
     def close(self) -> None:
         """Delete all photographs and derived files."""
@@ -101,82 +92,81 @@ class UploadedPhotographs:
 
         Raise UserError, to be shown to the sender, if it cannot be used.
         """
-        return self._estimated(role, kind, data).conditioning
+        return self.estimated(role, kind, data).conditioning
 
     def placed(self, kind: Garment, data: bytes) -> Placed:
         """Return the photograph of a person, and where its square lies in it. Raise UserError as `conditioning`."""
-        estimated = self._estimated("person", kind, data)
+        estimated = self.estimated("person", kind, data)
         return place(decode_original(data, "the photograph of the person"), estimated.person, estimated.person_256)
 
-    def _estimated(self, role: Role, kind: Garment, data: bytes) -> _Estimated:
+    def estimated(
+        self, role: Role, kind: Garment | None, data: bytes, check: Callable[[], None] = lambda: None
+    ) -> Estimated:
+        """Return what `prep` makes of a photograph; the kind of a garment may be None: as its outline tells.
+
+        ``check`` is called while `prep` runs; an exception from it ends `prep`. Raise UserError as `conditioning`.
+        """
         key = role, kind, hashlib.sha256(data).hexdigest()
         if key not in self._kept:
-            self._kept[key] = self._estimate(role, kind, data)
+            found = self._estimate(role, kind, data, check)
+            self._kept[key] = self._kept[role, found.kind, key[2]] = found
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _estimate(self, role: Role, kind: Garment, data: bytes) -> _Estimated:
+    def _estimate(self, role: Role, kind: Garment | None, data: bytes, check: Callable[[], None]) -> Estimated:
+        assumed = kind or _PROVISIONAL
         other: Role = "garment" if role == "person" else "person"
-        partner = self._partners.get(kind, {}).get(other)
+        partner = self._partners.get(assumed, {}).get(other)
         if partner is None:
-            raise UserError(f"there is no synthetic partner for the garment kind {kind}; choose one from the list")
-        photograph = self.folder / f"photograph{suffix_of(data)}"
+            raise UserError(f"there is no synthetic partner for the garment kind {assumed}; choose one from the list")
+        photograph = self.folder / f"photograph{image_suffix(io.BytesIO(data), LIMITS.pixels)}"
         photograph.write_bytes(data)
         files = {role: photograph, other: partner.image}
-        request = TryOnRequest(files["person"], files["garment"], kind, self._weights)
-        work = work_folder(request, self.folder)
+        pair = PhotoPair(files["person"], files["garment"], kind if role == "garment" else assumed)
+        photos = PhotoSet([pair], self.folder)
         try:
-            put_labels(partner, other, work / "annotated")
-            shards = ShardFolder(build_shards_for(request, self.folder, quiet=True), "val")
-            conditioning = read_conditioning(shards, role, 0)
-            return _Estimated(conditioning, shards.sample(0).person, shards.image(0, PERSON_256))
+            photos.put_labels(partner, other)
+            shards = ShardFolder(photos.build_shards(Prep(self._weights, quiet=True, check=check)), "val")
+            sample = shards.sample(0)
+            return Estimated(
+                read_conditioning(shards, role, 0), sample.person, shards.image(0, PERSON_256), sample.garment,
+                photos.preview(role, photograph),
+            )  # fmt: skip
         except (PrepError, UserError) as error:
-            why = next(_reasons(work), "") or getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
-            raise UserError(f"the photograph of the {role} cannot be used: {why}") from error
+            found = photos.kinds.get(pair.garment, assumed)
+            if found == assumed:
+                why = photos.why_rejected(pair) or _why(role, error)
+                raise UserError(why) from error
         finally:
             photograph.unlink()
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(photos.folder, ignore_errors=True)
+        return self._estimate(role, found, data, check)  # a partner who wears the kind that the outline told
 
     def _try_estimators(self, catalogue: Catalogue) -> None:
         kind, offered = next(iter(catalogue.offered.items()))
         person, garment = self.folder / "person.jpg", self.folder / "garment.png"
         person.write_bytes(catalogue.thumbnail("person", offered.person[0].position)[0])
         garment.write_bytes(catalogue.thumbnail("garment", offered.garment[0].position)[0])
+        photos = PhotoSet([PhotoPair(person, garment, kind)], self.folder)
         try:
-            annotate(TryOnRequest(person, garment, kind, self._weights), self.folder, quiet=True)
+            photos.annotate(Prep(self._weights, quiet=True))
         except PrepError as error:
             if error.code != 1:  # 1: no pair could be annotated, which does not matter here
                 raise
+        finally:
+            shutil.rmtree(photos.folder, ignore_errors=True)
 
     def _draw_partners(self) -> None:
         drawn = self.folder / "drawn"
-        run_prep(
-            ["sample-data", "--out", str(drawn), "--looks", str(_PARTNER_LOOKS), "--workers", "1"], quiet=True
-        )  # fmt: skip
+        Prep(quiet=True).run(["sample-data", "--out", str(drawn), "--looks", str(_PARTNER_LOOKS), "--workers", "1"])
         self._partners = find_partners(drawn)
 
 
-def suffix_of(data: bytes) -> str:
-    """Return the file name suffix of an image by its content. Raise UserError if it is not an image or is too large."""
-    try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            suffix = _SUFFIXES[image.format or ""]
-            pixels = image.width * image.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError("cannot read this file as an image; send a JPEG, PNG, WebP, AVIF or TIFF") from error
-    if pixels > _MAX_PIXELS:
-        raise UserError(
-            f"the image has {pixels / 1e6:.0f} million pixels; the maximum is {_MAX_PIXELS / 1e6:.0f} million"
-        )
-    return suffix
-
-
-def _formats() -> list[str]:
-    """Return the formats that this Pillow reads; MPO is a JPEG followed by more images, opened as its first."""
-    Image.init()
-    return [name for name in _SUFFIXES if name in Image.OPEN]
+def _why(role: Role, error: PrepError | UserError) -> str:
+    said = getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
+    return f"the photograph of the {role} cannot be used: {said}"
 
 
 def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:
@@ -193,14 +183,14 @@ def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:
         for slot in ("main_top", "bottom"):
             if row[slot] is None or row["inner_top"] is not None:
                 continue
-            kind = _kind(json.loads(files[f"{row[slot]}_F.json"].read_bytes()))
+            kind = garment_kind(json.loads(files[f"{row[slot]}_F.json"].read_bytes()))
             if kind is not None and kind not in partners:
                 person = labelled(row["wearing"].rpartition(".")[0])
                 partners[kind] = {"person": person, "garment": labelled(f"{row[slot]}_F")}
     return partners
 
 
-def _kind(pose: dict[str, Any]) -> Garment | None:
+def garment_kind(pose: dict[str, Any]) -> Garment | None:
     """Return the kind by a garment's landmarks; a dress has the category tops, and reaches to the knees."""
     if pose["category_name"] == "bottoms":
         return "lower"
@@ -208,15 +198,3 @@ def _kind(pose: dict[str, Any]) -> Garment | None:
         return None
     knees = pose["landmarks"][3 * 13 : 3 * 15]
     return "dress" if any(knees[2::3]) else "upper"
-
-
-def _reasons(work: Path) -> Iterator[str]:
-    """Yield why an image or the pair was rejected, from the files that `prep` wrote."""
-    review, rejects = work / "annotated" / "review.csv", work / "shards" / "rejects.jsonl"
-    if review.is_file():
-        with review.open(encoding="utf-8", newline="") as file:
-            yield from (row["why"] for row in csv.DictReader(file) if row["state"] == "rejected")
-    if rejects.is_file():
-        for line in rejects.read_text(encoding="utf-8").splitlines():
-            reject = json.loads(line)
-            yield f"{reject['reason']}: {reject['detail']}"

@@ -28,9 +28,9 @@ from train.inference.sampling import Pair, provenance, sample_pairs
 from train.serving import open_socket
 from train.serving.catalogue import MAX_OFFERED
 from train.serving.dressing import Choice
+from train.serving.guard import is_own_name
 from train.serving.jobs import MAX_WAITING, JobCancelledError
-from train.serving.server import _is_own_name
-from train.serving.uploads import MAX_BYTES
+from train.serving.uploads import LIMITS
 
 Serve = Callable[..., Any]
 
@@ -139,9 +139,9 @@ def test_the_machines_own_host_names_are_accepted(site: Any, host: str) -> None:
 
 def test_foreign_names_are_refused_when_listening_on_all_addresses() -> None:
     for named in ("192.0.2.7:8000", "[2001:db8::1]:8000", "localhost:8000", socket.gethostname()):
-        assert _is_own_name(named, "0.0.0.0")
+        assert is_own_name(named, "0.0.0.0")
     for named in ("evil.example:8000", "192.0.2.7.evil.example", ""):
-        assert not _is_own_name(named, "0.0.0.0")
+        assert not is_own_name(named, "0.0.0.0")
 
 
 def test_requests_of_a_foreign_origin_are_refused(site: Any) -> None:
@@ -184,7 +184,7 @@ def test_photographs_are_checked_for_size_and_content(site: Any, monkeypatch: py
     monkeypatch.setattr(site.app_state.photographs, "state", "ready")
     _, garment = offered(site)
     parts = {"kind": "upper", "garment": garment}
-    large = site.send({**parts, "person_photograph": b"\xff\xd8" + bytes(MAX_BYTES)})
+    large = site.send({**parts, "person_photograph": b"\xff\xd8" + bytes(LIMITS.bytes)})
     assert (large.status, "10 MB" in large.said["error"]) == (413, True)
     for data in (b"", b"no picture", b"\xff\xd8\xff\xe0 nor this", b"GIF89a" + bytes(100)):
         refused = site.send({**parts, "person_photograph": data})

@@ -14,11 +14,12 @@ from PIL import Image
 from common.errors import UserError
 from schemas import AGNOSTIC, GARMENT, JG, JP, Garment
 from train.data import ShardFolder
+from train.inference.outfits.photographs import Labelled
 from train.inference.pasting.paste_back import Region
-from train.inference.photographs import Labelled
 from train.inference.sampling import Role
 from train.serving import UploadedPhotographs, read_catalogue
-from train.serving.uploads import find_partners, suffix_of
+from train.serving.forms import image_suffix
+from train.serving.uploads import LIMITS, find_partners
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +92,8 @@ def test_image_types_are_detected_by_content(tmp_path: Path) -> None:
     for kind, suffix in (("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("TIFF", ".tif")):
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, kind)
-        assert suffix_of(buffer.getvalue()) == suffix
+        assert image_suffix(buffer, LIMITS.pixels) == suffix
     buffer = io.BytesIO()
     Image.new("1", (9000, 9000)).save(buffer, "PNG")
     with pytest.raises(UserError, match="81 million pixels"):
-        suffix_of(buffer.getvalue())
+        image_suffix(buffer, LIMITS.pixels)

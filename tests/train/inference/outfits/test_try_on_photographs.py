@@ -12,7 +12,7 @@ from forked_programs import ForkedPrograms
 from in_process import Ended
 from PIL import Image, ImageOps
 
-from train.inference.photographs import Labelled, TryOnRequest, put_labels, work_folder
+from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet
 
 TryOn = Callable[..., Ended]
 
@@ -34,9 +34,9 @@ def photos(shards: Path, tmp_path: Path) -> Path:
     garment = labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0])
     turned(person.image, tmp_path / "a.jpg")
     shutil.copy(garment.image, tmp_path / "b.jpg")
-    work = work_folder(TryOnRequest(tmp_path / "a.jpg", tmp_path / "b.jpg", "upper"), tmp_path / "try-on")
-    put_labels(person, "person", work / "annotated")
-    put_labels(garment, "garment", work / "annotated")
+    work = PhotoSet([PhotoPair(tmp_path / "a.jpg", tmp_path / "b.jpg")], tmp_path / "try-on")
+    work.put_labels(person, "person")
+    work.put_labels(garment, "garment")
     return tmp_path
 
 
@@ -58,21 +58,23 @@ def test_two_photographs_give_an_image(photos: Path, trained: Path, try_on: TryO
     done = try_on(*arguments)
     assert done.returncode == 0, done.stderr
     pictures = sorted((photos / "try-on").glob("*.png"))
-    assert [path.name for path in pictures] == ["sheet.png", next(p.name for p in pictures if "__" in p.name)]
-    assert str(pictures[1].relative_to(photos)) in done.stdout
-    whole = photos / "try-on/photographs" / pictures[1].name
+    assert [path.name for path in pictures] == ["a__b.png", "sheet.png"]
+    assert str(pictures[0].relative_to(photos)) in done.stdout
+    assert "b.jpg: taken for upper; --kind says otherwise" in done.stderr
+    whole = photos / "try-on/photographs" / pictures[0].name
     assert str(whole.relative_to(photos)) in done.stdout
     with Image.open(whole) as dressed, Image.open(photos / "a.jpg") as photograph:
         same = (np.asarray(dressed) == np.asarray(ImageOps.exif_transpose(photograph))).all(axis=2)
     assert same[: len(same) // 8].all()
     assert 0.3 < same.mean() < 0.99
-    before = pictures[1].read_bytes()
+    before = pictures[0].read_bytes()
     assert try_on(*arguments).returncode == 0
-    assert pictures[1].read_bytes() == before
+    assert pictures[0].read_bytes() == before
 
 
 def test_preps_errors_are_passed_on(photos: Path, trained: Path, try_on: TryOn) -> None:
-    """Another kind of garment has no labels by hand, so weights are needed, and there are none."""
+    """Without labels by hand weights are needed, and there are none."""
+    shutil.rmtree(photos / "try-on")
     arguments = ("--person", "a.jpg", "--garment", "b.jpg", "--kind", "dress", "--runs", str(trained))
     done = try_on(*arguments, U2NET_HOME=str(photos / "none"), REMBG_HOME=str(photos / "none"))
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,0 +1,124 @@
+"""The importable façade: load what was trained or exported, photographs in, the photograph out."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from labels_by_hand import Wardrobe
+from PIL import Image
+
+import tryon_cascade
+from train.inference.exporting import export_cascade
+from tryon_cascade import TryOnCascade, UserError
+
+
+@pytest.fixture(scope="module")
+def wardrobe(shards: Path) -> Iterator[Wardrobe]:
+    found = Wardrobe.of(shards.parent / "aihub")
+    with pytest.MonkeyPatch.context() as patch:
+        found.recognise(patch)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cascade(trained: Path) -> TryOnCascade:
+    return TryOnCascade.load(trained, "cpu")
+
+
+@pytest.fixture(scope="module")
+def in_top(cascade: TryOnCascade, wardrobe: Wardrobe) -> Any:
+    """The photograph, dressed in the top."""
+    image = cascade.try_on(wardrobe.person.image, wardrobe.top.image)
+    assert isinstance(image, Image.Image)
+    return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def before(wardrobe: Wardrobe) -> Any:
+    with Image.open(wardrobe.person.image) as photograph:
+        return np.asarray(photograph)
+
+
+def test_three_lines_dress_a_person(in_top: Any, before: Any) -> None:
+    same = (in_top == before).all(axis=2)
+    assert same[: len(same) // 8].all()
+    assert 0.3 < same.mean() < 0.99
+
+
+def test_images_that_pillow_holds_are_as_good_as_files(cascade: TryOnCascade, wardrobe: Wardrobe, in_top: Any) -> None:
+    """Also one that lies on its side with the orientation that turns it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    with Image.open(wardrobe.person.image) as person:
+        person.transpose(Image.Transpose.ROTATE_90).save(buffer, "PNG", exif=exif)
+    with Image.open(buffer) as turned, Image.open(wardrobe.top.image) as top:
+        image = cascade.try_on(turned, top.convert("CMYK").convert("RGB"), kind="upper")
+    assert image.size == in_top.shape[1::-1]
+    # The top went through another colour space, so that nothing is as it was to the byte.
+    assert np.abs(np.asarray(image, float) - in_top).mean() < 2
+
+
+def test_two_garments_are_dressed_one_after_the_other(
+    cascade: TryOnCascade, wardrobe: Wardrobe, in_top: Any, before: Any
+) -> None:
+    """The second leaves what it shows of the first; their kinds are told by their outlines."""
+    both = np.asarray(cascade.try_on(wardrobe.person.image, [wardrobe.top.image, wardrobe.trousers.image]))
+    of_top, of_both = ((image != before).any(axis=2) for image in (in_top, both))
+    rows = np.flatnonzero(of_both.any(axis=1))
+    assert rows[-1] > np.flatnonzero(of_top.any(axis=1))[-1]
+    kept = of_top & (both == in_top).all(axis=2)
+    assert kept.sum() > 0.2 * of_top.sum()
+
+
+def test_an_export_gives_the_same_photograph_as_the_runs(
+    cascade: TryOnCascade, wardrobe: Wardrobe, in_top: Any, tmp_path: Path
+) -> None:
+    export_cascade(list(cascade.stages), tmp_path / "export", None)
+    exported = TryOnCascade.load(str(tmp_path / "export"), "cpu")
+    with Image.open(io.BytesIO(exported.try_on_png(wardrobe.person.image, wardrobe.top.image))) as image:
+        np.testing.assert_array_equal(np.asarray(image), in_top)
+
+
+@pytest.mark.parametrize(
+    ("garments", "kind", "said"),
+    [
+        (2, ("upper", "upper"), "cannot be worn together"), (2, ("dress", "upper"), "cannot be worn together"),
+        (2, "upper", "1 kinds for 2 garments"), (1, "hat", "'hat' is no kind"), (0, None, "no garment"),
+    ],
+)  # fmt: skip
+def test_impossible_requests_are_user_errors(
+    cascade: TryOnCascade, wardrobe: Wardrobe, garments: int, kind: object, said: str
+) -> None:
+    some = [wardrobe.top.image, wardrobe.trousers.image][:garments]
+    with pytest.raises(UserError, match=said):
+        cascade.try_on(wardrobe.person.image, some, kind=kind)  # type: ignore[arg-type]
+
+
+def test_photographs_that_cannot_be_used_are_user_errors(
+    cascade: TryOnCascade, wardrobe: Wardrobe, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"none\.jpg: no such file"):
+        cascade.try_on(tmp_path / "none.jpg", wardrobe.top.image)
+    (tmp_path / "cut.jpg").write_bytes(wardrobe.person.image.read_bytes()[:20_000])
+    with pytest.raises(UserError, match="the photograph of the person cannot be used: bad-image"):
+        cascade.try_on(tmp_path / "cut.jpg", wardrobe.top.image)
+
+
+def test_a_folder_without_a_cascade_is_a_user_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"neither cascade\.json nor a run folder base in it"):
+        TryOnCascade.load(tmp_path)
+
+
+def test_the_public_names_are_all_there_and_importing_them_waits_with_torch() -> None:
+    assert all(hasattr(tryon_cascade, name) for name in tryon_cascade.__all__)
+    assert (Path(tryon_cascade.__file__).parent / "py.typed").is_file()
+    code = "import sys, tryon_cascade; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

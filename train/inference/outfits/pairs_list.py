@@ -1,0 +1,72 @@
+"""The file of `trainer try-on --pairs`: on each line a photograph of a person and those of garments."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Final, get_args
+
+from common.errors import UserError
+from schemas import Garment
+from train.inference.outfits.wearing import TryOnRequest
+
+_BETWEEN: Final = "|"
+"""Between several garments of one line, and between their kinds."""
+_REQUIRED: Final = {"person", "garment"}
+_OPTIONAL: Final = {"kind", "worn"}
+"""`worn` is a column of `prep annotate`, whose files are read too; it does not matter here."""
+_KINDS: Final[tuple[Garment, ...]] = get_args(Garment)
+_FOLDERS: Final = {"person": "people", "garment": "garments"}
+"""Where `prep annotate` has its photographs, beside the file."""
+
+
+def read_requests(path: Path) -> list[TryOnRequest]:
+    """Read the requests of a CSV file with the columns person, garment and, optionally, kind.
+
+    Files are named relative to the list, or lie in `people/` and `garments/` beside it. Raise UserError, with the line
+    number, for a photograph that does not exist, an unknown kind, and garments that cannot be worn together.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--pairs {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    header = text.split("\n", 1)[0]
+    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    names = set(reader.fieldnames)
+    if not names >= _REQUIRED or names - _REQUIRED - _OPTIONAL:
+        raise UserError(f"--pairs {path}: the first line must be person,garment,kind, not {header.strip()[:60]!r}")
+    requests = []
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        if "" in row:
+            raise UserError(f"{where}: more fields than the first line; quote fields that contain commas")
+        if any(value.strip() for value in row.values()):
+            requests.append(_request(row, path.parent, where))
+    if not requests:
+        raise UserError(f"--pairs {path}: no pair in it; give a person and a garment on each line")
+    return requests
+
+
+def _request(row: dict[str, str], folder: Path, where: str) -> TryOnRequest:
+    garments = [name.strip() for name in row["garment"].split(_BETWEEN) if name.strip()]
+    given = [name.strip().lower() for name in row.get("kind", "").split(_BETWEEN)] if row.get("kind") else []
+    if unknown := [name for name in given if name and name not in _KINDS]:
+        raise UserError(f"{where}: kind {unknown[0]!r}; give one of {', '.join(_KINDS)}, or nothing")
+    try:
+        return TryOnRequest(
+            _found(row["person"].strip(), "person", folder),
+            tuple(_found(name, "garment", folder) for name in garments),
+            tuple(next((kind for kind in _KINDS if kind == name), None) for name in given),
+        )
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _found(name: str, role: str, folder: Path) -> Path:
+    if not name:
+        raise UserError(f"no {role}; give the file name of a photograph")
+    for path in (folder / name, folder / _FOLDERS[role] / name):
+        if path.is_file():
+            return path
+    raise UserError(f"no {name!r} in {folder} or {folder / _FOLDERS[role]}; give the file name of a photograph")
