@@ -22,7 +22,8 @@ COMMANDS = {
     "plan": Lazy("train.cli.plan", "plan", "Plan the GPU memory that training takes; needs no GPU."),
     "report": Lazy("train.cli.report", "report_command", "Summarise training runs on one HTML page."),
     "sample": Lazy("train.cli.sample", "sample", "Dress people from the shards in other garments."),
-    "try-on": Lazy("train.cli.try_on", "try_on", "Dress the person in one photo in the garment of another."),
+    "serve": Lazy("train.cli.serve", "serve", "Serve an HTTP interface for programs: photographs in, one out."),
+    "try-on": Lazy("train.cli.try_on", "try_on", "Dress the person in one photo in the garments of others."),
 }
 
 

@@ -19,7 +19,7 @@ ROOM = {
 SLOW = {"trainer": ("evaluate", "fit", "plan")}
 ELSEWHERE = {
     "prep": {"annotate"},  # needs estimators' weights: tests/preprocess/annotation/test_session.py
-    "trainer": {"demo", "try-on"},  # a server, tests/train/serving; and weights, test_real_photographs.py
+    "trainer": {"demo", "serve", "try-on"},  # servers, tests/train/serving; and weights, test_real_photographs.py
 }
 
 

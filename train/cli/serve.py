@@ -1,0 +1,117 @@
+"""The command `trainer serve`: the HTTP interface for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from common.errors import UserError, reason
+from common.extras import needs
+from common.options import FILE, FOLDER, examples
+from train.cli.options import FAST, HOST, WEIGHTS, port_option
+from train.hardware.world import SINGLE_PROCESS
+from train.inference.cascade import Overrides
+from train.inference.exporting import load_trained
+
+_SHUTDOWN_TIMEOUT = 5.0
+"""Seconds to wait at shutdown for the job in progress."""
+_KEEP_ALIVE = 30.0
+"""Seconds after which a connection that sends no request is closed."""
+_TOKEN = "TRYON_TOKEN"
+_SHORTEST_TOKEN = 16
+
+
+@click.command("serve", epilog=examples("trainer serve --runs runs/ --weights weights/"))
+@click.option(
+    "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
+)
+@WEIGHTS
+@FAST
+@HOST
+@port_option(8080)
+@click.option(
+    "--token-file", type=FILE, help=f"File with the token that requests have to send.  [default: ${_TOKEN}, or none]"
+)
+@click.option("--queue", type=click.IntRange(0, 1000), default=8, show_default=True, help="Requests that may wait.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(1),
+    default=600.0,
+    show_default=True,
+    help="Seconds for an image, with waiting.",
+)
+@click.option(
+    "--max-megabytes", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True, help="Size of one photograph."
+)
+@click.option(
+    "--max-megapixels", type=click.FloatRange(0.1, 100), default=60.0, show_default=True,
+    help="Pixels of one photograph.",
+)  # fmt: skip
+def serve(
+    runs: Path,
+    weights: tuple[Path, ...],
+    fast: bool,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    queue: int,
+    time_limit: float,
+    max_megabytes: float,
+    max_megapixels: float,
+) -> None:
+    """Serve `POST /v1/try-on`: photographs in, a photograph out, for programs.
+
+    `GET /v1/openapi.json` describes the interface. Needs the estimators: pip install
+    'tryon-cascade[train,demo,estimate]'.
+    """
+    with needs("train,demo"):
+        from aiohttp import web
+
+        from train.serving.api import ApiLimits, ApiState, make_api
+        from train.serving.forms import FormLimits
+        from train.serving.guard import is_loopback, open_socket
+        from train.serving.jobs import Jobs
+        from train.serving.making import PhotographMaker
+    token = _token(token_file)
+    listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
+    stages = load_trained(runs, SINGLE_PROCESS.device)
+    if not token and not is_loopback(host):
+        click.echo("trainer: no token: everybody who reaches this address can use it; give --token-file", err=True)
+    form = FormLimits(bytes=int(max_megabytes * 2**20), pixels=int(max_megapixels * 1e6))
+    maker = PhotographMaker(stages, weights, Overrides(fast=fast), SINGLE_PROCESS.device)
+    jobs = Jobs(queue)
+    state = ApiState(
+        jobs, maker, {stage.config.stage: stage.config.size for stage in stages},
+        ApiLimits(form=form, seconds=time_limit),
+    )  # fmt: skip
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1/try-on"
+    jobs.start()
+    try:
+        web.run_app(
+            make_api(state, host, token), sock=listening, access_log=None, handler_cancellation=True,
+            keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=_SHUTDOWN_TIMEOUT,
+            print=lambda _: click.echo(f"{url} (Ctrl-C to stop)"),
+        )  # fmt: skip
+    finally:
+        ended = jobs.stop(_SHUTDOWN_TIMEOUT)
+        state.close()
+    if not ended:
+        click.echo("trainer: the job in progress was dropped", err=True)
+        sys.stderr.flush()
+        os._exit(0)  # the worker thread is inside a network evaluation
+
+
+def _token(path: Path | None) -> str:
+    """Return the token, empty if none is given. Raise UserError for one that can be guessed."""
+    try:
+        token = (path.read_text(encoding="utf-8") if path else os.environ.get(_TOKEN, "")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "not UTF-8 text"
+        raise UserError(f"--token-file {path}: {why}; give a readable file") from error
+    if (token or path) and len(token) < _SHORTEST_TOKEN:
+        where = f"--token-file {path}" if path else f"${_TOKEN}"
+        raise UserError(f"{where}: a token of at least {_SHORTEST_TOKEN} characters is needed; openssl rand -hex 32")
+    return token
