@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from labels_by_hand import front_in_one_layer, label_by_hand, labelled
+from labels_by_hand import Wardrobe
 from PIL import Image
 
 from train.serving.uploads import find_partners
@@ -34,7 +35,25 @@ def ready(site: Any, monkeypatch: pytest.MonkeyPatch, shards: Path) -> Any:
     """A page that takes photographs."""
     monkeypatch.setattr(site.app_state.photographs, "state", "ready")
     monkeypatch.setattr(site.app_state.photographs, "_partners", find_partners(shards.parent / "aihub"))
+    monkeypatch.setitem(site.app_state.catalogue.offered, "lower", site.app_state.catalogue.offered["upper"])
     return site
+
+
+@pytest.fixture
+def wardrobe(shards: Path, monkeypatch: pytest.MonkeyPatch) -> Wardrobe:
+    """Photographs whose labels are known when they are uploaded."""
+    found = Wardrobe.of(shards.parent / "aihub")
+    found.recognise(monkeypatch)
+    return found
+
+
+def understood(tab: Any, role: str) -> str:
+    """Wait until the page says what it understood of an upload."""
+    panel = tab.page.locator(f"[data-role={role}] .understood:not([aria-busy])")
+    panel.wait_for()
+    for image in panel.locator("img").all():
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    return str(panel.locator(".understanding").text_content())
 
 
 def choose(tab: Any, person: int = 0, garment: int = 1) -> None:
@@ -112,24 +131,76 @@ def test_the_reason_for_disabled_uploads_is_shown(off: Any, open_tab: OpenTab) -
     assert not tab.page.locator("#person-file").is_visible()
 
 
-def test_an_uploaded_photograph_is_dressed(ready: Any, open_tab: OpenTab, shards: Path) -> None:
-    aihub = shards.parent / "aihub"
-    sent = labelled(ready.shards.sample(front_in_one_layer(ready.shards, aihub)), "person", aihub)
-    photographs = ready.app_state.photographs
-    label_by_hand(photographs, "person", "upper", sent, photographs._partners["upper"]["garment"])
+def test_own_photographs_are_understood_and_dressed(ready: Any, open_tab: OpenTab, wardrobe: Wardrobe) -> None:
+    """Trousers are recognised, the kind is put right, and the result can be compared with the photograph."""
     tab = open_tab(url(ready))
-    tab.page.locator("#person-file").set_input_files(sent.image)
-    tab.page.get_by_label("your photograph of the person").wait_for()
-    tab.page.locator("[data-role=garment] .tile").first.click()
+    tab.page.locator("#person-file").set_input_files(wardrobe.person.image)
+    assert understood(tab, "person") == "This was understood of your photograph."
+    tab.page.locator("#garment-file").set_input_files(wardrobe.trousers.image)
+    assert understood(tab, "garment").startswith("This is understood as trousers or a skirt.")
+    assert tab.page.get_by_role("radio", name="Trousers and skirts").is_checked()
+    understood(tab, "person")  # what is hidden depends on the garment
     tab.assert_accessible()
+    tab.page.locator("#garment-kind").select_option("upper")
+    assert tab.page.get_by_role("radio", name="Tops").is_checked()
+    # The true labels of trousers, made by hand, reach to the knees, so prep knows better than the correction here.
+    assert understood(tab, "garment") in ("This is understood as a top.", "This is understood as a dress.")
+    understood(tab, "person")
     dress(tab)
     width = "picture => picture.decode().then(() => picture.naturalWidth)"
-    with Image.open(sent.image) as photograph:
+    with Image.open(wardrobe.person.image) as photograph:
         assert tab.page.eval_on_selector("#picture", width) == photograph.width
+        assert tab.page.eval_on_selector("#before", width) == photograph.width
+    tab.assert_accessible()
+    tab.tab_to("#cut")
+    assert clipped(tab) == "inset(0px 100% 0px 0px)"
+    tab.page.keyboard.press("End")
+    assert clipped(tab).startswith("inset(0px 0%") or clipped(tab) == "inset(0px)"
+    assert tab.page.locator("#cut").get_attribute("aria-valuetext") == "before"
     tab.page.get_by_text("third, 256²").click()
     assert tab.page.eval_on_selector("#picture", width) == 256
-    assert tab.page.locator("#picture").get_attribute("alt").startswith("your photograph of the person in garment")
+    alt = tab.page.locator("#picture").get_attribute("alt")
+    assert alt == "your photograph of the person in your photograph of the garment"
     assert not tab.complaints
+
+
+def clipped(tab: Any) -> str:
+    return str(tab.page.eval_on_selector("#before", "image => getComputedStyle(image).clipPath"))
+
+
+def test_a_photograph_can_be_dropped(ready: Any, open_tab: OpenTab, wardrobe: Wardrobe) -> None:
+    tab = open_tab(url(ready), 375)
+    tab.page.locator("#garment-file:not(:disabled)").wait_for()
+    data = base64.b64encode(wardrobe.top.image.read_bytes()).decode()
+    transfer = tab.page.evaluate_handle(
+        """(data) => {
+          const transfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+          transfer.items.add(new File([bytes], "top.jpg", { type: "image/jpeg" }));
+          return transfer;
+        }""",
+        data,
+    )
+    for event in ("dragover", "drop"):
+        tab.page.dispatch_event("[data-role=garment]", event, {"dataTransfer": transfer})
+    assert understood(tab, "garment").startswith("This is understood as a top.")
+    tab.assert_no_wider_than_the_screen()
+    tab.assert_accessible()
+
+
+def test_a_photograph_can_be_taken(ready: Any, open_tab: OpenTab) -> None:
+    """By keyboard; a test pattern shows nobody, and the page says so."""
+    tab = open_tab(url(ready))
+    tab.page.locator("#person-camera:not(:disabled)").wait_for()
+    tab.tab_to("#person-camera")
+    tab.page.keyboard.press("Enter")
+    seen = "video => new Promise((done) => video.videoWidth ? done() : video.addEventListener('loadeddata', done))"
+    tab.page.eval_on_selector("#video", seen)
+    tab.assert_accessible()
+    tab.page.get_by_role("button", name="Take it").click()
+    assert not tab.page.locator("#camera").is_visible()
+    tab.page.locator("#error:not([hidden])").wait_for()
+    assert tab.page.evaluate("document.getElementById('video').srcObject") is None
 
 
 def test_an_unusable_photograph_is_reported(ready: Any, open_tab: OpenTab, tmp_path: Path) -> None:
@@ -139,9 +210,9 @@ def test_an_unusable_photograph_is_reported(ready: Any, open_tab: OpenTab, tmp_p
     tab = open_tab(url(ready))
     for file, said in (("cut.jpg", "bad-image"), ("none.jpg", "Cannot read this file as an image")):
         tab.page.locator("#person-file").set_input_files(tmp_path / file)
-        tab.page.locator("[data-role=garment] .tile").first.click()
-        dress(tab)
+        tab.page.locator("#error:not([hidden])").wait_for()
         assert said in tab.page.get_by_role("alert").text_content()
+        assert tab.page.get_by_label("your photograph of the person").count() == 0
     tab.assert_accessible()
 
 
