@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import io
+import shutil
 import socket
 import statistics
 import subprocess
@@ -41,7 +42,7 @@ TINY = [
 
 
 def serve(folder: Path, runs: Path | None) -> None:
-    """Serve until killed; print the port."""
+    """Serve until killed; print the port and the folder of what is being worked on."""
     import torch
     from aiohttp import web
 
@@ -79,7 +80,7 @@ def serve(folder: Path, runs: Path | None) -> None:
     state = ApiState(jobs, make, {}, ApiLimits(form=FormLimits(seconds=3.0)))
     listening = open_socket("127.0.0.1", 0)
     jobs.start()
-    print(listening.getsockname()[1], flush=True)
+    print(listening.getsockname()[1], state.folder, flush=True)
     web.run_app(make_api(state, "127.0.0.1"), sock=listening, access_log=None, handler_cancellation=True, print=None)
 
 
@@ -229,14 +230,16 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 assert server.stdout
-                load = Load(int(server.stdout.readline()), server.pid, form, "multipart/form-data; boundary=b")
+                port, uploads = server.stdout.readline().split()
+                load = Load(int(port), server.pid, form, "multipart/form-data; boundary=b")
                 many(load, arguments.requests)
                 broken(load)
                 slow(load)
                 gone(load)
-                left = len(list(Path(tempfile.gettempdir()).glob("tryon-serve-*/*")))
+                left = len(list(Path(uploads).iterdir()))
             finally:
                 server.kill()
+        shutil.rmtree(uploads)
     print("| requests | number | answers | median s | 95 % s | resident memory, MiB |\n|---|---|---|---|---|---|")
     print("\n".join(load.rows))
     print(f"\nfiles of photographs left: {left}")

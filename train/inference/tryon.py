@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from common.errors import UserError
 from schemas import Crop, Garment, Picture, check_pose
 from train.data.augment import WHOLE, Box
+from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
 from train.inference.exporting import load_trained
@@ -66,17 +68,19 @@ class TryOnCascade:
         *,
         kind: Garment | Sequence[Garment | None] | None = None,
         seed: int = 0,
+        on_step: OnStep | None = None,
     ) -> Image.Image:
         """Return the person's photograph with the person in the garment, or in several, dressed one after the other.
 
         The result has the photograph's size and is upright as it is displayed; only what the garments may cover is
         replaced. ``kind`` is each garment's kind: upper, lower or dress; without it the garment's outline tells. The
         photographs are annotated by `prep`, which must be installed with its estimators (the extra `estimate`), in a
-        folder that is deleted afterwards. The same photographs and seed give the same image on the CPU.
+        folder that is deleted afterwards. The same photographs and seed give the same image on the CPU. ``on_step`` is
+        called with (step, steps) before every sampling step and while `prep` works; an exception from it ends that.
 
         Raise UserError for a photograph that cannot be used, and garments that cannot be worn together.
         """
-        whole = self._dressed(person, garment, kind, seed).photograph
+        whole = self._dressed(person, garment, kind, seed, on_step).photograph
         # What Pillow cannot hold, 16 bits of three colours, comes as it is seen; try_on_png keeps it.
         image = Image.fromarray(whole.seen if whole.samples.dtype == np.uint16 else whole.samples)
         if whole.profile and whole.samples.dtype != np.uint16:
@@ -90,9 +94,10 @@ class TryOnCascade:
         *,
         kind: Garment | Sequence[Garment | None] | None = None,
         seed: int = 0,
+        on_step: OnStep | None = None,
     ) -> bytes:
         """Return the result of `try_on` as a PNG, with the photograph's own depth and colour profile."""
-        return self._dressed(person, garment, kind, seed).photograph.png(PngInfo())
+        return self._dressed(person, garment, kind, seed, on_step).photograph.png(PngInfo())
 
     def _dressed(
         self,
@@ -100,6 +105,7 @@ class TryOnCascade:
         garment: Photograph | Sequence[Photograph],
         kind: Garment | Sequence[Garment | None] | None,
         seed: int,
+        on_step: OnStep | None,
     ) -> Dressed:
         garments = [garment] if isinstance(garment, (str, PathLike, Image.Image)) else list(garment)
         kinds = (kind,) if kind is None or isinstance(kind, str) else tuple(kind)
@@ -113,10 +119,13 @@ class TryOnCascade:
             files = tuple(_file(given, folder / f"garment{number}.png") for number, given in enumerate(garments, 1))
             request = TryOnRequest(_file(person, folder / "person.png"), files, kinds)
             try:
-                prepared = prepare([request], folder / "work", Prep(self.estimators, quiet=True)).only()
+                check = partial(on_step, 0, 1) if on_step else lambda: None
+                prepared = prepare([request], folder / "work", Prep(self.estimators, True, check)).only()
             except PrepError as error:
                 raise UserError(error.last_line.removeprefix("prep: ") or str(error)) from error
-            return wear(prepared, self.stages, seed=seed, overrides=Overrides(), device=self.device)
+            return wear(
+                prepared, self.stages, seed=seed, overrides=Overrides(), device=self.device, on_step=on_step
+            )  # fmt: skip
 
     def dress(
         self,

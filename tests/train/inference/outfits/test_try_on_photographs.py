@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from forked_programs import ForkedPrograms
 from in_process import Ended
+from labels_by_hand import Wardrobe
 from PIL import Image, ImageOps
 
+from common.errors import UserError
+from train.cli.try_on import try_on as try_on_command
+from train.inference.outfits.pairs_list import read_requests
 from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet
 
 TryOn = Callable[..., Ended]
@@ -84,3 +88,48 @@ def test_preps_errors_are_passed_on(photos: Path, trained: Path, try_on: TryOn) 
 def test_a_missing_photograph_is_a_user_error(trained: Path, try_on: TryOn) -> None:
     done = try_on("--person", "c.jpg", "--garment", "b.jpg", "--runs", str(trained))
     assert (done.returncode, done.stderr) == (2, "trainer: c.jpg: no such file; give a photograph\n")
+
+
+def test_a_list_makes_many_and_says_which_cannot_be_used(photos: Path, trained: Path, try_on: TryOn) -> None:
+    """One run of prep annotates all; a person in two garments wears them one after the other."""
+    wardrobe = Wardrobe.of(photos_of(trained))
+    shutil.copy(wardrobe.trousers.image, photos / "c.jpg")
+    (photos / "cut.jpg").write_bytes((photos / "a.jpg").read_bytes()[:20_000])
+    lines = [("a.jpg", "b.jpg|c.jpg"), ("cut.jpg", "b.jpg"), ("a.jpg", "c.jpg")]
+    (photos / "pairs.csv").write_text("person,garment\n" + "".join(f"{one},{other}\n" for one, other in lines))
+    requests = read_requests(photos / "pairs.csv")
+    work = PhotoSet([pair for request in requests for pair in request.pairs], photos / "try-on")
+    drawn = photos_of(trained)
+    work.put_labels(labelled(drawn, "Model", sorted(drawn.rglob("Model-Image/*_000.jpg"))[0]), "person")
+    work.put_labels(labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0]), "garment")
+    work.put_labels(wardrobe.trousers, "garment", 2)
+    done = try_on("--pairs", "pairs.csv", "--runs", str(trained))
+    assert done.returncode == 1, done.stderr
+    assert "trainer: cut__b: the photograph of the person cannot be used: bad-image" in done.stderr
+    assert "c.jpg: taken for lower" in done.stderr
+    written = sorted(path.name for path in (photos / "try-on/photographs").iterdir())
+    assert written == ["a__b+c.png", "a__c.png"]
+    with Image.open(photos / "try-on/sheet.png") as sheet:
+        assert sheet.height > 3 * 192
+    both = np.asarray(Image.open(photos / "try-on/photographs/a__b+c.png"))
+    only = np.asarray(Image.open(photos / "try-on/photographs/a__c.png"))
+    assert both.shape == only.shape
+    assert (both != only).any()
+
+
+def photos_of(trained: Path) -> Path:
+    """Return the drawn dataset that the tiny cascade's shards were built from."""
+    return trained.parent / "twelve-looks" / "aihub"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "give --person and --garment, or --pairs"), (("--person", "a.jpg"), "give --person and --garment"),
+        (("--pairs", "pairs.csv", "--kind", "upper"), "leave out --person"),
+        (("--person", "a.jpg", "--garment", "b.jpg", "--kind", "upper", "--kind", "lower"), "2 kinds for 1 garments"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_go_together(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        try_on_command(words, standalone_mode=False)
