@@ -32,7 +32,7 @@ Install `pip install 'tryon-cascade[train]'` and run this next to the folder, he
 import numpy as np
 from PIL import Image
 
-from train import TryOnCascade
+from tryon_cascade import TryOnCascade
 
 Ia, Ic = (np.array(Image.open(name).convert("RGB")) for name in ("agnostic.png", "garment.png"))
 Jp, Jg = np.load("jp.npy"), np.load("jg.npy")

@@ -58,9 +58,20 @@ class Prepared:
     pairs: tuple[Pair, ...]
     kinds: tuple[Garment, ...]
 
+    @property
+    def in_turn(self) -> tuple[Pair, ...]:
+        """The pairs in the order in which they are dressed: what is worn below first, whatever order is asked for.
+
+        A top that is shorter than the one before shows what is worn below, and should show the new one.
+        """
+        return tuple(self.pairs[number] for number in sorted(range(len(self.pairs)), key=self._is_above))
+
+    def _is_above(self, number: int) -> bool:
+        return self.kinds[number] != "lower"
+
     def person(self, number: int) -> tuple[Picture, Pixels]:
-        """Return where the n-th sample's person lies in the photograph, and its pixels, 256²."""
-        position = self.pairs[number].person
+        """Return where the person of the n-th sample that is dressed lies in the photograph, and its pixels, 256²."""
+        position = self.in_turn[number].person
         return self.shards.sample(position).person, self.shards.image(position, PERSON_256)
 
 
@@ -136,7 +147,7 @@ def wear(
     """Dress the person in the garments, one after the other. Raise UserError if the photograph cannot be decoded."""
     person = prepared.request.person
     return dress_in_turn(
-        stages, prepared.shards, prepared.pairs, decode_original(person.read_bytes(), str(person)),
+        stages, prepared.shards, prepared.in_turn, decode_original(person.read_bytes(), str(person)),
         seed=seed, overrides=overrides, device=device, on_step=on_step,
     )  # fmt: skip
 
