@@ -63,7 +63,7 @@ def cut_out(image: np.ndarray) -> Outline:
     ground = np.median(np.concatenate([small[:RIM].reshape(-1, 3), small[-RIM:].reshape(-1, 3)]), axis=0)
     labels[np.abs(small.astype(float) - ground).max(axis=2) < NEAR] = cv2.GC_PR_BGD
     labels[rim] = cv2.GC_BGD
-    cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, labels, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 

@@ -12,7 +12,7 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from common.options import FOLDER, examples
-from train.cli.options import FAST, HOST, RUNS, SOURCE, WEIGHTS, port_option
+from train.cli.options import ANNOTATE, FAST, HOST, RUNS, SOURCE, WEIGHTS, port_option
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS
@@ -31,11 +31,19 @@ _SHUTDOWN_TIMEOUT = 5.0
 )  # fmt: skip
 @SOURCE
 @WEIGHTS
+@ANNOTATE
 @FAST
 @HOST
 @port_option(8000)
 def demo_command(
-    runs: Path, shards: Path, src: Path | None, weights: tuple[Path, ...], fast: bool, host: str, port: int
+    runs: Path,
+    shards: Path,
+    src: Path | None,
+    weights: tuple[Path, ...],
+    annotate: tuple[str, ...],
+    fast: bool,
+    host: str,
+    port: int,
 ) -> None:
     """Serve a web page for trying out a trained cascade.
 
@@ -52,7 +60,7 @@ def demo_command(
     source = from_source(src) if src else None
     if source:
         find_original(source, catalogue.shards, next(iter(catalogue.offered.values())).person[0].position)
-    photographs = UploadedPhotographs(weights)
+    photographs = UploadedPhotographs(weights, annotate)
     jobs = Jobs()
     dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), SINGLE_PROCESS.device, source)
     app = make_app(AppState(jobs, dressing), host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from common.errors import UserError
 from common.options import FILE, FOLDER, SEED_RANGE, Location, options_of
 from train.configuration.presets import Preset
 
@@ -20,6 +22,10 @@ SHARDS = click.option(
 WEIGHTS = click.option(
     "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
     help="Weights of prep's pose and mask estimators; repeatable.",
+)  # fmt: skip
+ANNOTATE = click.option(
+    "--annotate", "annotate", default="", metavar="OPTIONS", callback=lambda _context, _option, text: _words(text),
+    help="Further options of prep annotate in one argument, see prep annotate --help.",
 )  # fmt: skip
 FAST = click.option("--fast", is_flag=True, help="Use dpmpp_2m with at most 25 steps per stage.")
 SPLIT = click.option(
@@ -43,6 +49,13 @@ HOST = click.option(
     help="Address to listen on; 0.0.0.0: every address of this machine, so that the network can reach it.",
 )
 JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UserError(f"--annotate {text!r}: {error}; close the quotes") from error
 
 
 def port_option(default: int) -> Callable[[Any], Any]:

@@ -11,10 +11,11 @@ import click
 from common.errors import UserError, reason
 from common.extras import needs
 from common.options import FILE, FOLDER, examples
-from train.cli.options import FAST, HOST, WEIGHTS, port_option
+from train.cli.options import ANNOTATE, FAST, HOST, WEIGHTS, port_option
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
 from train.inference.exporting import load_trained
+from train.inference.outfits.photographs import Prep
 
 _SHUTDOWN_TIMEOUT = 5.0
 """Seconds to wait at shutdown for the job in progress."""
@@ -29,6 +30,7 @@ _SHORTEST_TOKEN = 16
     "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
 )
 @WEIGHTS
+@ANNOTATE
 @FAST
 @HOST
 @port_option(8080)
@@ -53,6 +55,7 @@ _SHORTEST_TOKEN = 16
 def serve(
     runs: Path,
     weights: tuple[Path, ...],
+    annotate: tuple[str, ...],
     fast: bool,
     host: str,
     port: int,
@@ -81,7 +84,7 @@ def serve(
     if not token and not is_loopback(host):
         click.echo("trainer: no token: everybody who reaches this address can use it; give --token-file", err=True)
     form = FormLimits(bytes=int(max_megabytes * 2**20), pixels=int(max_megapixels * 1e6))
-    maker = PhotographMaker(stages, weights, Overrides(fast=fast), SINGLE_PROCESS.device)
+    maker = PhotographMaker(stages, Prep(weights, annotate, quiet=True), Overrides(fast=fast), SINGLE_PROCESS.device)
     jobs = Jobs(queue)
     state = ApiState(
         jobs, maker, {stage.config.stage: stage.config.size for stage in stages},

@@ -13,7 +13,7 @@ from common.errors import UserError
 from common.options import FILE, FOLDER, examples
 from common.progress import progress_bar
 from schemas import Garment
-from train.cli.options import FAST, SEED, WEIGHTS
+from train.cli.options import ANNOTATE, FAST, SEED, WEIGHTS
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
 from train.inference.exporting import load_trained
@@ -45,6 +45,7 @@ from train.inference.outfits.wearing import Preparation, TryOnRequest, prepare, 
 )
 @click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the images.")
 @WEIGHTS
+@ANNOTATE
 @FAST
 @SEED
 def try_on(
@@ -55,6 +56,7 @@ def try_on(
     runs: Path,
     out: Path,
     weights: tuple[Path, ...],
+    annotate: tuple[str, ...],
     fast: bool,
     seed: int,
 ) -> None:
@@ -66,7 +68,7 @@ def try_on(
     requests = _requests(person, garments, kinds, pairs)
     stages = load_trained(runs, SINGLE_PROCESS.device)
     try:
-        preparation = prepare(requests, out, Prep(weights))
+        preparation = prepare(requests, out, Prep(weights, annotate))
     except PrepError as error:
         click.echo(f"trainer: {error}; see above and {out}", err=True)
         sys.exit(error.code)

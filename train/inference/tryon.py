@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -36,12 +37,10 @@ _PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
 class TryOnCascade:
     """The stages of a trained cascade, ready to dress people (TryOnDiffusion §3.1)."""
 
-    def __init__(
-        self, stages: Sequence[TrainedStage], device: torch.device, estimators: Sequence[str | PathLike[str]] = ()
-    ) -> None:
+    def __init__(self, stages: Sequence[TrainedStage], device: torch.device, prep: Prep | None = None) -> None:
         self.stages = tuple(stages)
         self.device = device
-        self.estimators = tuple(Path(path) for path in estimators)
+        self.prep = replace(prep or Prep(), quiet=True)
 
     @classmethod
     def load(
@@ -50,16 +49,18 @@ class TryOnCascade:
         device: str | torch.device | None = None,
         *,
         estimators: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+        annotate: Sequence[str] = (),
     ) -> TryOnCascade:
         """Load the cascade in ``folder`` onto ``device``, by default the GPU if there is one.
 
         ``folder`` is what `trainer export` wrote, or the folder of runs that `trainer fit` wrote. ``estimators`` are
         files and folders with the weights of `prep`'s pose and mask estimators (`--weights`), which `try_on` needs;
-        without them they are looked for where `prep annotate` looks. Raise UserError if a file is missing or damaged.
+        without them they are looked for where `prep annotate` looks. ``annotate`` are further options of that command.
+        Raise UserError if a file is missing or damaged.
         """
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         weights = [estimators] if isinstance(estimators, (str, PathLike)) else estimators
-        return cls(load_trained(Path(folder), where), where, weights)
+        return cls(load_trained(Path(folder), where), where, Prep(tuple(map(Path, weights)), tuple(annotate)))
 
     def try_on(
         self,
@@ -120,7 +121,7 @@ class TryOnCascade:
             request = TryOnRequest(_file(person, folder / "person.png"), files, kinds)
             try:
                 check = partial(on_step, 0, 1) if on_step else lambda: None
-                prepared = prepare([request], folder / "work", Prep(self.estimators, True, check)).only()
+                prepared = prepare([request], folder / "work", replace(self.prep, check=check)).only()
             except PrepError as error:
                 raise UserError(error.last_line.removeprefix("prep: ") or str(error)) from error
             return wear(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,10 +19,10 @@ from train.serving.jobs import Photograph, Result
 
 @dataclass(frozen=True)
 class PhotographMaker:
-    """A cascade, and the weights of the estimators that annotate the photographs."""
+    """A cascade, and how `prep` is run to annotate the photographs."""
 
     stages: Sequence[TrainedStage]
-    weights: tuple[Path, ...]
+    prep: Prep
     overrides: Overrides
     device: torch.device
 
@@ -34,8 +34,7 @@ class PhotographMaker:
         Raise UserError for photographs that cannot be used, PrepError if `prep` cannot work here, and what ``check``
         and ``on_step`` raise.
         """
-        prep = Prep(self.weights, quiet=True, check=check)
-        prepared = prepare([request], folder / "work", prep).only()
+        prepared = prepare([request], folder / "work", replace(self.prep, check=check)).only()
         dressed = wear(
             prepared, self.stages, seed=seed, overrides=self.overrides, device=self.device, on_step=on_step
         )  # fmt: skip

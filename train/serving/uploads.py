@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -62,10 +62,10 @@ class UploadedPhotographs:
     ``state`` is `checking` until `check` has tested if `prep`'s estimators work here; ``why`` is the reason if not.
     """
 
-    def __init__(self, weights: Sequence[Path]) -> None:
+    def __init__(self, weights: Sequence[Path], options: Sequence[str] = ()) -> None:
         self.state: State = "checking"
         self.why = ""
-        self._weights = tuple(weights)
+        self._prep = Prep(tuple(weights), tuple(options), quiet=True)
         self.folder = Path(tempfile.mkdtemp(prefix="tryon-demo-"))
         self._partners: dict[Garment, dict[Role, Labelled]] = {}
         self._kept: OrderedDict[tuple[Role, Garment | None, str], Estimated] = OrderedDict()
@@ -128,7 +128,7 @@ class UploadedPhotographs:
         photos = PhotoSet([pair], self.folder)
         try:
             photos.put_labels(partner, other)
-            shards = ShardFolder(photos.build_shards(Prep(self._weights, quiet=True, check=check)), "val")
+            shards = ShardFolder(photos.build_shards(replace(self._prep, check=check)), "val")
             sample = shards.sample(0)
             return Estimated(
                 read_conditioning(shards, role, 0), sample.person, shards.image(0, PERSON_256), sample.garment,
@@ -151,7 +151,7 @@ class UploadedPhotographs:
         garment.write_bytes(catalogue.thumbnail("garment", offered.garment[0].position)[0])
         photos = PhotoSet([PhotoPair(person, garment, kind)], self.folder)
         try:
-            photos.annotate(Prep(self._weights, quiet=True))
+            photos.annotate(self._prep)
         except PrepError as error:
             if error.code != 1:  # 1: no pair could be annotated, which does not matter here
                 raise

@@ -29,7 +29,7 @@ from common.errors import UserError
 from train.cli.serve import serve as serve_command
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, load_cascade
-from train.inference.outfits.photographs import PrepError
+from train.inference.outfits.photographs import Prep, PrepError
 from train.inference.outfits.wearing import TryOnRequest
 from train.inference.tryon import TryOnCascade
 from train.serving.api import HEALTH, OPENAPI, TRY_ON, ApiLimits, ApiState, make_api, openapi
@@ -371,7 +371,7 @@ def test_an_image_is_that_of_the_cascade(shards: Path, trained: Path, serve: Ser
     wardrobe = Wardrobe.of(shards.parent / "aihub")
     stages = load_cascade(trained, torch.device("cpu"))
     served = serve()
-    served.state.make = PhotographMaker(stages, (), Overrides(), torch.device("cpu"))
+    served.state.make = PhotographMaker(stages, Prep(quiet=True), Overrides(), torch.device("cpu"))
     photographs = (("person", wardrobe.person.image.read_bytes()), ("garment", wardrobe.top.image.read_bytes()))
     with pytest.MonkeyPatch.context() as patch:
         wardrobe.recognise(patch)

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,11 @@ _FOLDERS: Final[dict[Role, str]] = {"person": "people", "garment": "garments"}
 IMAGE_SUFFIXES: Final = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
 }  # fmt: skip
+_LABEL_NAMES: Final[dict[Role, str]] = {
+    "person": r"(?:(?:[._-](?:pose|keypoints))?\.json|[._-](?:parse|agnostic)[\w.-]*\.\w+)",
+    "garment": r"[._-]mask\.\w+",
+}
+"""What follows a photograph's stem in the name of a label of one's own."""
 _PROVISIONAL: Final[Garment] = "upper"
 """The kind as which a garment is annotated before its outline tells another one."""
 _CHECK_EVERY: Final = 0.2
@@ -53,6 +59,8 @@ class Prep:
 
     weights: tuple[Path, ...] = ()
     """Files and folders with the weights of its estimators"""
+    options: tuple[str, ...] = ()
+    """Further options of `prep annotate`, such as the estimators to use"""
     quiet: bool = False
     """Whether its output is hidden, not shown on stderr"""
     check: Callable[[], None] = lambda: None
@@ -164,9 +172,19 @@ class PhotoSet:
             (self.folder / "photos" / folder).mkdir(parents=True, exist_ok=True)
             for path, name in self._ids[role].items():
                 shutil.copy(path, self._photograph(role, name, path))
+                for label in labels_beside(path, role):
+                    shutil.copy(label, self.folder / "photos" / folder / f"{name}{label.name[len(path.stem) :]}")
         self._write_pairs()
         weights = [argument for path in prep.weights for argument in ("--weights", str(path))]
-        command = ["annotate", "--src", str(self.folder / "photos"), "--out", str(self.annotated), *weights]
+        command = [
+            "annotate",
+            "--src",
+            str(self.folder / "photos"),
+            "--out",
+            str(self.annotated),
+            *weights,
+            *prep.options,
+        ]
         prep.run(command)
         if self._guess_kinds():
             self._write_pairs()
@@ -250,12 +268,19 @@ class PhotoSet:
 
 
 def work_folder(pairs: Sequence[PhotoPair], out: Path) -> Path:
-    """Return the working folder for these photographs, named after a digest of them."""
+    """Return the working folder for these photographs, named after a digest of them and the labels beside them."""
     digest = hashlib.sha256()
     for pair in pairs:
-        for path in (pair.person, pair.garment):
+        people, garments = labels_beside(pair.person, "person"), labels_beside(pair.garment, "garment")
+        for path in (pair.person, pair.garment, *people, *garments):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return out / digest.hexdigest()[:12]
+
+
+def labels_beside(photograph: Path, role: Role) -> list[Path]:
+    """Return the files beside a photograph that are labels of one's own, by their names, for `prep annotate`."""
+    names = re.compile(re.escape(photograph.stem) + _LABEL_NAMES[role], re.IGNORECASE)
+    return sorted(path for path in photograph.parent.iterdir() if names.fullmatch(path.name) and path.is_file())
 
 
 def content_suffix(path: Path) -> str | None:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from common.errors import UserError
 from train.cli.try_on import try_on as try_on_command
 from train.inference.outfits.pairs_list import read_requests
-from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet
+from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, labels_beside
 
 TryOn = Callable[..., Ended]
 
@@ -133,3 +133,16 @@ def photos_of(trained: Path) -> Path:
 def test_options_that_do_not_go_together(words: tuple[str, ...], said: str) -> None:
     with pytest.raises(UserError, match=said):
         try_on_command(words, standalone_mode=False)
+
+
+def test_labels_of_ones_own_are_found_beside_a_photograph(tmp_path: Path) -> None:
+    names = ["me.jpg", "me.json", "me_pose.json", "me.parse-lip.png", "me.agnostic.png", "me.mask.png", "me2.json"]
+    names += ["meeting.parse.png", "me.txt", "me.png", "other.pose.json"]
+    for name in names:
+        (tmp_path / name).touch()
+    found = {role: [path.name for path in labels_beside(tmp_path / "me.jpg", role)] for role in ("person", "garment")}
+    assert found["person"] == ["me.agnostic.png", "me.json", "me.parse-lip.png", "me_pose.json"]
+    assert found["garment"] == ["me.mask.png"]
+    photos = PhotoSet([PhotoPair(tmp_path / "me.jpg", tmp_path / "me.png")], tmp_path / "out")
+    (tmp_path / "me.json").write_text("{}")
+    assert PhotoSet(photos.pairs, tmp_path / "out").folder != photos.folder
