@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from common.errors import UserError, reason
 from common.extras import needs
-from common.options import FILE, FOLDER, examples
+from common.options import FILE, FOLDER, examples, options_of
 from train.cli.options import ANNOTATE, FAST, HOST, WEIGHTS, port_option
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
@@ -25,6 +26,37 @@ _TOKEN = "TRYON_TOKEN"
 _SHORTEST_TOKEN = 16
 
 
+@dataclass(frozen=True)
+class ServeLimits:
+    """What requests may cost."""
+
+    queue: int
+    time_limit: float
+    max_megabytes: float
+    max_megapixels: float
+
+
+_LIMITS = options_of(
+    ServeLimits,
+    "limits",
+    click.option(
+        "--queue", type=click.IntRange(0, 1000), default=8, show_default=True, help="Requests that may wait."
+    ),
+    click.option(
+        "--time-limit", type=click.FloatRange(1), default=600.0, show_default=True,
+        help="Seconds for an image, with waiting.",
+    ),
+    click.option(
+        "--max-megabytes", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True,
+        help="Size of one photograph.",
+    ),
+    click.option(
+        "--max-megapixels", type=click.FloatRange(0.1, 100), default=60.0, show_default=True,
+        help="Pixels of one photograph.",
+    ),
+)  # fmt: skip
+
+
 @click.command("serve", epilog=examples("trainer serve --runs runs/ --weights weights/"))
 @click.option(
     "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
@@ -37,21 +69,7 @@ _SHORTEST_TOKEN = 16
 @click.option(
     "--token-file", type=FILE, help=f"File with the token that requests have to send.  [default: ${_TOKEN}, or none]"
 )
-@click.option("--queue", type=click.IntRange(0, 1000), default=8, show_default=True, help="Requests that may wait.")
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(1),
-    default=600.0,
-    show_default=True,
-    help="Seconds for an image, with waiting.",
-)
-@click.option(
-    "--max-megabytes", type=click.FloatRange(0.1, 1000), default=10.0, show_default=True, help="Size of one photograph."
-)
-@click.option(
-    "--max-megapixels", type=click.FloatRange(0.1, 100), default=60.0, show_default=True,
-    help="Pixels of one photograph.",
-)  # fmt: skip
+@_LIMITS
 def serve(
     runs: Path,
     weights: tuple[Path, ...],
@@ -60,10 +78,7 @@ def serve(
     host: str,
     port: int,
     token_file: Path | None,
-    queue: int,
-    time_limit: float,
-    max_megabytes: float,
-    max_megapixels: float,
+    limits: ServeLimits,
 ) -> None:
     """Serve `POST /v1/try-on`: photographs in, a photograph out, for programs.
 
@@ -83,12 +98,12 @@ def serve(
     stages = load_trained(runs, SINGLE_PROCESS.device)
     if not token and not is_loopback(host):
         click.echo("trainer: no token: everybody who reaches this address can use it; give --token-file", err=True)
-    form = FormLimits(bytes=int(max_megabytes * 2**20), pixels=int(max_megapixels * 1e6))
+    form = FormLimits(bytes=int(limits.max_megabytes * 2**20), pixels=int(limits.max_megapixels * 1e6))
     maker = PhotographMaker(stages, Prep(weights, annotate, quiet=True), Overrides(fast=fast), SINGLE_PROCESS.device)
-    jobs = Jobs(queue)
+    jobs = Jobs(limits.queue)
     state = ApiState(
         jobs, maker, {stage.config.stage: stage.config.size for stage in stages},
-        ApiLimits(form=form, seconds=time_limit),
+        ApiLimits(form=form, seconds=limits.time_limit),
     )  # fmt: skip
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1/try-on"
     jobs.start()

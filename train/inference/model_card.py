@@ -44,7 +44,8 @@ Image.fromarray(image).save("dressed.png")
 
 The four input files are members of a sample written by `prep build-shards`: the person without the garment (Ia), the
 garment cut out (Ic), and the poses of both, (17, 3) in [0, 1]. Images are uint8 RGB and square. Each stage's
-sampler, steps and guidance are in `cascade.json`.
+sampler, steps and guidance are in `cascade.json`. From two photographs, where `prep` and its estimators are installed,
+`cascade.try_on("me.jpg", "shirt.jpg")` returns the first one in the garment of the other, a Pillow image.
 
 ## Intended use and limits
 

@@ -62,8 +62,10 @@ def test_the_readmes_example_matches_the_model_card(exported: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     lines = [line.partition("#")[0].strip() for line in block.splitlines() if line]
     assert len(lines) == 3
-    card = (exported / CARD).read_text(encoding="utf-8").splitlines()
-    assert set(lines) <= set(card)
+    card = (exported / CARD).read_text(encoding="utf-8")
+    assert set(lines[:2]) <= set(card.splitlines())
+    assert lines[2].startswith('cascade.try_on("me.jpg", "shirt.jpg")')
+    assert '`cascade.try_on("me.jpg", "shirt.jpg")`' in card
 
 
 def test_weights_are_as_readable_as_the_card(exported: Path) -> None:
@@ -109,7 +111,7 @@ def test_a_failed_export_leaves_nothing(
 
 
 def test_damaged_exports_are_reported(exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"no {CASCADE} in it"):
+    with pytest.raises(UserError, match=f"neither {CASCADE} nor a run folder"):
         TryOnCascade.load(tmp_path, "cpu")
     (tmp_path / CASCADE).write_bytes((exported / CASCADE).read_bytes())
     with pytest.raises(UserError, match=r"base\.safetensors: missing"):
