@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from common.errors import UserError
 
-_OURS = ("common", "preprocess", "schemas", "train")
+_OURS = ("common", "preprocess", "schemas", "train", "tryon_cascade")
 """Packages whose absence is a bug, not a missing extra."""
 
 

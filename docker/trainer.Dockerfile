@@ -25,6 +25,7 @@ COPY common common
 COPY preprocess preprocess
 COPY schemas schemas
 COPY train train
+COPY tryon_cascade tryon_cascade
 RUN PIP_CONSTRAINT=/build/constraints.txt PIP_BUILD_CONSTRAINT=/build/constraints.txt \
     pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGES = (
-    "schemas", "common",
+    "tryon_cascade", "schemas", "common",
     "preprocess.sources", "preprocess.formats", "preprocess.planning", "preprocess.loading", "preprocess.conditioning",
     "preprocess.sharding", "preprocess.inspection", "preprocess.annotation",
     "train.data", "train.models", "train.diffusion", "train.training", "train.runs", "train.memory", "train.inference",

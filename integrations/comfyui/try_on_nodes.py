@@ -123,8 +123,10 @@ class _Progress:
         self._bar: Any = None
         self._check: Any = None
         try:
-            from comfy.model_management import throw_exception_if_processing_interrupted
-            from comfy.utils import ProgressBar
+            from comfy.model_management import (  # type: ignore[import-not-found]  # only there inside ComfyUI
+                throw_exception_if_processing_interrupted,
+            )
+            from comfy.utils import ProgressBar  # type: ignore[import-not-found]
         except ImportError:
             return
         self._check, self._bar = throw_exception_if_processing_interrupted, ProgressBar(images * 1000)

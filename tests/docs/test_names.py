@@ -15,8 +15,8 @@ DOCUMENTS = [
 ]
 """All that speaks of the code as it is now; the changelog also has names of before."""
 
-PACKAGES = ("preprocess", "train", "schemas", "common")
-FOLDERS = (*PACKAGES, "benchmarks", "tests", "docker", "docs")
+PACKAGES = ("preprocess", "train", "schemas", "common", "tryon_cascade")
+FOLDERS = (*PACKAGES, "benchmarks", "integrations", "tests", "docker", "docs")
 PATH = re.compile(rf"(?<![\w/.-])((?:{'|'.join(FOLDERS)})/[\w./-]*\w/?)")
 DOTTED = re.compile(rf"(?<![\w./-])((?:{'|'.join(PACKAGES)})(?:\.[A-Za-z_]\w*)+)(?![\w/])")
 WRITTEN = {"benchmarks/card/state", "docs/generators", "train/val"}
