@@ -167,7 +167,8 @@ class _Cells:
             raise _UnusableRowError(Fault.UNKNOWN_CATEGORY, repr(category[:_SHOWN]))
         own = self._word("id") or self._id(paths["person"])
         look = (f"{who}-{outfit}" if outfit else who) or own
-        item = self._id(paths["garment"]) if "garment" in paths else look
+        worn = look if kind == "upper" else f"{look}-{kind}"
+        item = self._id(paths["garment"]) if "garment" in paths else worn
         return PhotographRow(self._split(split_of_table), kind, look, own if who else _ONLY_FRAME, item, paths)
 
     def _split(self, of_table: Split | None) -> Split:
