@@ -18,6 +18,7 @@ from typing import Any
 from common.atomic import write_atomically
 from common.errors import UserError
 from common.storage.connection import open_url, with_retries
+from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.archives import size_limit
 from preprocess.sources.files import Files
@@ -135,10 +136,12 @@ class _OpenTables:
         group = next(number for number in range(len(starts) - 1, -1, -1) if starts[number] <= row)
         key = location, group, column
         if key not in self._chunks:
+            fetch = partial(table.read_row_group, group, columns=[column])
             try:
-                self._chunks[key] = table.read_row_group(group, columns=[column]).column(column)
-            except Exception as error:  # of pyarrow's many: the file is damaged, or the store did not answer
-                raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}"[:300]) from error
+                self._chunks[key] = (with_retries(location, fetch) if is_url(location) else fetch()).column(column)
+            except (OSError, ValueError) as error:  # pyarrow's are of these
+                detail = f"{one_line(error)}; fetch the table again"
+                raise RecordError(Fault.UNREADABLE_FILE, path, detail) from error
             while len(self._chunks) > _COLUMNS_OPEN:
                 self._chunks.popitem(last=False)
         self._chunks.move_to_end(key)

@@ -83,7 +83,7 @@ def open_parquet(file: BinaryIO, location: str) -> Any:
         ) from error
     try:
         return pyarrow.parquet.ParquetFile(file)
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:  # ValueError: a server without ranges, too
         raise UserError(f"{OPTION} {location}: no parquet file: {one_line(error)}; fetch it again") from error
 
 
@@ -144,7 +144,15 @@ def _header(names: list[str], location: str) -> list[str]:
 def _parquet_rows(location: str) -> tuple[list[str], Iterator[TableRow]]:
     with opened(location) as file:
         header = _header(list(open_parquet(file, location).schema_arrow.names), location)
-    return header, _cells(location)
+    return header, _whole(_cells(location), location)
+
+
+def _whole(rows: Iterator[TableRow], location: str) -> Iterator[TableRow]:
+    """Yield the rows. Raise UserError where the file is damaged."""
+    try:
+        yield from rows
+    except (OSError, ValueError) as error:
+        raise UserError(f"{OPTION} {location}: damaged: {one_line(error)}; fetch it again") from error
 
 
 def _cells(location: str) -> Iterator[TableRow]:

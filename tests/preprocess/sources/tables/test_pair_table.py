@@ -269,6 +269,19 @@ def test_parquet_at_a_url(embedded: Path, expected: list[Any]) -> None:
         assert members_of(data.files, list(data.records("upper", "item", "all"))) == expected
 
 
+def test_a_damaged_cell_costs_its_records_alone(embedded: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    place = parquet.read_metadata(embedded).row_group(0).column(0)  # the garments of the first of two groups
+    start = place.dictionary_page_offset or place.data_page_offset
+    data = bytearray(embedded.read_bytes())
+    data[start : start + 16] = bytes(16)
+    embedded.write_bytes(bytes(data))
+    table = opened_table(embedded, None, column=("person=target", "garment=source"))
+    made = list(make_samples(table.files, list(table.records("upper", "item", "all")), CONFIGURATION))
+    assert [getattr(one, "reason", "") for one in made][:1] == [Fault.UNREADABLE_FILE]
+    assert isinstance(made[2], Members)
+
+
 def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing else")
