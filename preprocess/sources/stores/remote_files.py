@@ -5,6 +5,7 @@ Names and sizes are those of a local copy, and so are plan and shards. Zips are 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from preprocess.sources.files import Files
 from preprocess.sources.parts import is_archive
 
 _OPTION = "--src"
+_AHEAD = 256
+"""Label files that are fetched at once while the dataset is planned."""
+_KEPT = 8 * _AHEAD
+"""Label files in memory: planning reads poses and parses by turns."""
+_SMALL = 1 << 20
+"""Bytes up to which a label file is fetched ahead."""
 
 
 class RemoteFiles(Files):
@@ -28,12 +35,14 @@ class RemoteFiles(Files):
         self.follow_links = False
         self._store: tuple[Any, str] | None = None
         self._listing: dict[str, int] | None = None
+        self._ahead: dict[str, bytes] = {}
+        self._labels: dict[str, list[str]] = {}
         if not self._listed():
             raise UserError(f"{_OPTION} {self.url}: nothing is there; give the URL of the dataset's folder")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: neither connection nor listing."""
-        return {**self.__dict__, "_store": None, "_listing": None}
+        return {**self.__dict__, "_store": None, "_listing": None, "_ahead": {}, "_labels": {}}
 
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder's relative path and the names of its files, both sorted; without hidden files and zips."""
@@ -53,6 +62,10 @@ class RemoteFiles(Files):
         """Return a file's bytes. Raise RecordError for one that is missing or too large, UserError after retries."""
         if not path or path.startswith("/") or "\\" in path or ".." in path.split("/"):
             raise RecordError(Fault.OUTSIDE, path, "leads out of the dataset; remove it")
+        if self._listing is not None and path.endswith(".json"):
+            self._read_ahead(path)
+            if path in self._ahead:
+                return self._ahead[path]
         files, root = self._opened()
         try:
             data = bytes(with_retries(f"{self.url}/{path}", lambda: files.cat_file(f"{root}/{path}")))
@@ -61,6 +74,26 @@ class RemoteFiles(Files):
         if len(data) > size_limit(path):
             raise RecordError(Fault.TOO_LARGE, path, f"{len(data)} bytes, {size_limit(path)} are allowed; remove it")
         return data
+
+    def _read_ahead(self, path: str) -> None:
+        """Fetch a label file and those after it in its folder at once: planning reads them all, one after another."""
+        if path in self._ahead or path not in self._listed():
+            return
+        names = self._labels_by_folder().get(path.rpartition("/")[0], [])
+        start = bisect_left(names, path)
+        wanted = [name for name in names[start : start + _AHEAD] if self._listed()[name] <= _SMALL]
+        files, root = self._opened()
+        found = files.cat([f"{root}/{name}" for name in wanted], on_error="omit") if wanted else {}
+        while len(self._ahead) > _KEPT:
+            self._ahead.pop(next(iter(self._ahead)))
+        self._ahead.update({key.removeprefix(root).lstrip("/"): bytes(data) for key, data in found.items()})
+
+    def _labels_by_folder(self) -> dict[str, list[str]]:
+        if not self._labels:
+            for name in sorted(self._listed()):
+                if name.endswith(".json"):
+                    self._labels.setdefault(name.rpartition("/")[0], []).append(name)
+        return self._labels
 
     def place(self, path: str) -> Path:
         """Return where a file is, for messages."""

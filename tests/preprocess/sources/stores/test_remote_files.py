@@ -53,11 +53,30 @@ def test_shards_are_those_of_a_local_copy(stored: S3Server, aihub: Path, tmp_pat
     with pytest.raises(UserError, match="nothing is there"):
         RemoteFiles(f"s3://{BUCKET}/nothing")
 
+    poses = [path for path in remote._listed() if "Model-Pose" in path]
+    asked = _count_requests(remote)
+    assert [remote.read(path) for path in poses] == [local.read(path) for path in poses]
+    assert asked == ["cat"]  # label files of a folder are fetched at once
+
     built = build("--src", URL, "--out", f"s3://{BUCKET}/shards")
     assert built.exit_code == 0, built.output
     assert build("--src", aihub, "--out", tmp_path / "out").exit_code == 0
     ours = stored.objects("shards")
     assert ours == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
+def _count_requests(remote: RemoteFiles) -> list[str]:
+    """Return a list that grows with each request of the store's file system."""
+    files, _ = remote._opened()
+    asked: list[str] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(files, name)
+
+    remote._store = Counting(), remote._opened()[1]
+    return asked
 
 
 def test_a_table_may_name_files_of_a_store(stored: S3Server, tmp_path: Path) -> None:
