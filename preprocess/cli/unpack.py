@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.options import FOLDER, examples
 from common.progress import progress_bar
 from preprocess.annotation.unpacking import LABELLED, unpack
-from preprocess.cli.choices.table_options import TABLE, TableChoice, notice_unused_columns
+from preprocess.cli.choices.table_options import TABLE, TableChoice, notice_unused
 from preprocess.sources.tables.pair_table import open_table
 from preprocess.sources.tables.table_files import TableFiles
 
@@ -33,7 +33,7 @@ def unpack_table(dataset: TableChoice, out: Path, limit: int | None) -> None:
     if not isinstance(files, TableFiles):
         raise UserError("--table: missing; give the table of pairs to unpack")
     data = open_table(files)
-    notice_unused_columns(data)
+    notice_unused(data)
     if not data.rows:
         raise UserError(f"--table: {data.why_empty('item')}")
     with progress_bar("unpacking") as progress:

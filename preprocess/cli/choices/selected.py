@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from common.progress import progress_bar
 from common.storage import Storage
-from preprocess.cli.choices.table_options import notice_unused_columns
+from preprocess.cli.choices.table_options import notice_unused
 from preprocess.cli.label_table import with_table
 from preprocess.faults import Exclusion
 from preprocess.loading.shown_views import front_views
@@ -31,7 +31,7 @@ class Selected:
 def select_records(files: Files, out: Storage, configuration: Configuration, workers: int) -> Selected:
     """Open the dataset and select its records. Raise UserError if there is none."""
     data = open_dataset(files, configuration.source)
-    notice_unused_columns(data)
+    notice_unused(data)
     records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
     check_not_empty(files, data, records, configuration)
     records, labels = with_table(files, records, configuration.labels, _earlier_table(out, configuration))

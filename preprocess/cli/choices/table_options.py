@@ -11,6 +11,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, Location, options_of
 from common.progress import notice
+from preprocess.faults import Fault
 from preprocess.planning.datasets import Dataset
 from preprocess.sources.files import Files
 from preprocess.sources.stores.remote_files import RemoteFiles
@@ -96,10 +97,15 @@ TABLE = options_of(
 )  # fmt: skip
 
 
-def notice_unused_columns(data: Dataset) -> None:
-    """Say in one line which columns of a table nothing is read from."""
-    if isinstance(data, PairTable) and data.unused:
+def notice_unused(data: Dataset) -> None:
+    """Say which columns of a table nothing is read from, and what kind of rows are skipped, each in one line."""
+    if not isinstance(data, PairTable):
+        return
+    if data.unused:
         notice("prep", f"columns not used: {', '.join(data.unused)}")
+    for fault in (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY):
+        if count := data.found.counts[fault]:
+            notice("prep", f"{count} rows skipped as {fault}: {'; '.join(data.found.examples[fault])}")
 
 
 def _folder_of(location: str) -> Path:

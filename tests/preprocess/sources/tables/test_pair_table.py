@@ -18,6 +18,7 @@ from pair_tables import PEOPLE, members_of, opened_table, written
 from PIL import Image
 
 from common.errors import UserError
+from preprocess.cli.choices.table_options import notice_unused
 from preprocess.faults import Fault, RecordError
 from preprocess.planning.plan import make_plan
 from preprocess.sharding.sample import Members, make_samples
@@ -134,6 +135,14 @@ def test_rows_that_name_no_pair_are_noted_and_skipped(opened: Opened, rows: list
     assert data.left_out == {"bad-pair": 3, "unknown-category": 1, "repeated-pair": 1}
     assert data.found.examples[Fault.UNKNOWN_CATEGORY] == ["pairs.csv, row 3: 'umbrella'"]
     assert len(list(data.records("upper", "item", "all"))) == 1
+
+
+def test_rows_that_are_skipped_are_named(opened: Opened, rows: list[Row], capsys: pytest.CaptureFixture[str]) -> None:
+    notice_unused(opened([rows[0], {**rows[1], "category": "umbrella", "note": "x"}]))
+    assert capsys.readouterr().err.splitlines() == [
+        "prep: columns not used: note",
+        "prep: 1 rows skipped as unknown-category: pairs.csv, row 2: 'umbrella'",
+    ]
 
 
 def test_categories_are_words_and_the_users_own(opened: Opened, rows: list[Row]) -> None:
