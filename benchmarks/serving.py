@@ -49,10 +49,10 @@ def serve(folder: Path, runs: Path | None) -> None:
     from train.configuration.settings import stage_config
     from train.data import ShardFolder
     from train.inference.cascade import Overrides, TrainedStage
-    from train.inference.exporting import load_trained
     from train.inference.outfits.results import how_made
     from train.inference.outfits.wearing import Prepared, TryOnRequest, wear
     from train.inference.sampling import Pair, png_text
+    from train.inference.sharing.opening_cascades import open_cascade
     from train.models import build_model
     from train.serving.api import ApiLimits, ApiState, make_api
     from train.serving.forms import FormLimits
@@ -62,7 +62,7 @@ def serve(folder: Path, runs: Path | None) -> None:
     device = torch.device("cpu")
     torch.set_num_threads(1)
     if runs:
-        stages = load_trained(runs, device)
+        stages = open_cascade(runs, device)
     else:
         config = stage_config("nano", "base", None, TINY)
         stages = [TrainedStage(config, build_model(config.model).eval().requires_grad_(False), 0)]

@@ -12,19 +12,22 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from common.options import FOLDER, examples
-from train.cli.options import ANNOTATE, FAST, HOST, RUNS, SOURCE, WEIGHTS, port_option
+from train.cli.options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, SOURCE, WEIGHTS, port_option
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS
-from train.inference.cascade import Overrides, load_cascade
+from train.inference.cascade import Overrides
 from train.inference.pasting.whole import find_original, from_source
+from train.inference.sharing.opening_cascades import open_cascade
+from train.runs.checkpoint_choice import CheckpointChoice
 
 _SHUTDOWN_TIMEOUT = 5.0
 """Seconds to wait at shutdown for the job in progress."""
 
 
 @click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/ --src aihub/"))
-@RUNS
+@CASCADE
+@CHECKPOINT
 @click.option(
     "--shards", type=FOLDER, default=Path("shards"), show_default=True,
     help="Shards with the people and garments to choose from.",
@@ -37,6 +40,7 @@ _SHUTDOWN_TIMEOUT = 5.0
 @port_option(8000)
 def demo_command(
     runs: Path,
+    checkpoint: CheckpointChoice,
     shards: Path,
     src: Path | None,
     weights: tuple[Path, ...],
@@ -55,7 +59,7 @@ def demo_command(
 
         from train.serving import AppState, Dressing, Jobs, UploadedPhotographs, make_app, open_socket, read_catalogue
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
-    stages = load_cascade(runs, SINGLE_PROCESS.device)
+    stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
     source = from_source(src) if src else None
     if source:

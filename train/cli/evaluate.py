@@ -11,11 +11,13 @@ from common.extras import needs
 from common.options import FOLDER, examples
 from common.progress import progress_bar
 from schemas import Split
-from train.cli.options import JSON, RUNS, SEED, SHARDS, SPLIT
+from train.cli.options import CASCADE, CHECKPOINT, JSON, SEED, SHARDS, SPLIT
 from train.data import open_shards
 from train.hardware.world import SINGLE_PROCESS
-from train.inference.cascade import Overrides, load_cascade
+from train.inference.cascade import Overrides
 from train.inference.sampling import provenance
+from train.inference.sharing.opening_cascades import open_cascade
+from train.runs.checkpoint_choice import CheckpointChoice
 
 
 @click.command(
@@ -25,7 +27,8 @@ from train.inference.sampling import provenance
         "trainer evaluate --shards shards/ --pairs 48 --retrieval 20",
     ),
 )
-@RUNS
+@CASCADE
+@CHECKPOINT
 @SHARDS
 @SPLIT
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
@@ -44,6 +47,7 @@ from train.inference.sampling import provenance
 @JSON
 def evaluate(
     runs: Path,
+    checkpoint: CheckpointChoice,
     shards: Path | str,
     split: Split,
     pairs: int,
@@ -63,7 +67,7 @@ def evaluate(
         from train.evaluation.evaluating import evaluate_swaps
         from train.evaluation.retrieval import evaluate_retrieval
         from train.evaluation.tables import table
-    stages = load_cascade(runs, SINGLE_PROCESS.device)
+    stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     data = open_shards(shards, split, stages[0].config.data)
     device = SINGLE_PROCESS.device
     recognised = None

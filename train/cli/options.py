@@ -13,8 +13,13 @@ import click
 from common.errors import UserError
 from common.options import FILE, FOLDER, SEED_RANGE, Location, options_of
 from train.configuration.presets import Preset
+from train.runs.checkpoint_choice import CheckpointChoice
 
 RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders.")
+CASCADE = click.option(
+    "--runs", type=FOLDER, default=Path("runs"), show_default=True,
+    help="Folder with the run folders, or what trainer export wrote.",
+)  # fmt: skip
 SHARDS = click.option(
     "--shards", type=Location(), required=True, metavar="FOLDER|URL",
     help="Output of prep build-shards: a folder, or a URL such as s3://bucket/shards.",
@@ -48,6 +53,12 @@ HOST = click.option(
     show_default=True,
     help="Address to listen on; 0.0.0.0: every address of this machine, so that the network can reach it.",
 )
+CHECKPOINT = click.option(
+    "--checkpoint", multiple=True, metavar="best|last|STEP", callback=lambda _context, _option, values:
+    CheckpointChoice.parse(values),
+    help="Checkpoint to load: best by validation loss, last, or that of a step; base=STEP for one stage, repeatable.  "
+    "[default: last]",
+)  # fmt: skip
 JSON = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 
 

@@ -11,14 +11,16 @@ from common.errors import UserError
 from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
 from schemas import Split
-from train.cli.options import FAST, RUNS, SEED, SHARDS, SOURCE, SPLIT
+from train.cli.options import CASCADE, CHECKPOINT, FAST, SEED, SHARDS, SOURCE, SPLIT
 from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.hardware.world import SINGLE_PROCESS
-from train.inference.cascade import Overrides, load_cascade
+from train.inference.cascade import Overrides
 from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
 from train.inference.pasting.whole import from_source
 from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs, swapped_pairs
+from train.inference.sharing.opening_cascades import open_cascade
+from train.runs.checkpoint_choice import CheckpointChoice
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ _OVERRIDES = options_of(
         "trainer sample --shards s3://bucket/shards --pairs-file pairs.csv",
     ),
 )
-@RUNS
+@CASCADE
+@CHECKPOINT
 @SHARDS
 @SOURCE
 @click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the images.")
@@ -104,6 +107,7 @@ _OVERRIDES = options_of(
 @SEED
 def sample(
     runs: Path,
+    checkpoint: CheckpointChoice,
     shards: Path | str,
     src: Path | None,
     out: Path,
@@ -120,7 +124,7 @@ def sample(
     selection.refuse_conflicts()
     if overrides.fast and (overrides.sampler or overrides.steps):
         raise UserError("--fast sets sampler and steps itself; remove --sampler and --steps, or --fast")
-    stages = load_cascade(runs, SINGLE_PROCESS.device, "ema" if ema else "model")
+    stages = open_cascade(runs, SINGLE_PROCESS.device, "ema" if ema else "model", checkpoint)
     data = open_shards(shards, selection.split, stages[0].config.data)
     overrides.refuse_impossible(stages)
     pairs = selection.of(data)

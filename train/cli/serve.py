@@ -11,12 +11,13 @@ import click
 
 from common.errors import UserError, reason
 from common.extras import needs
-from common.options import FILE, FOLDER, examples, options_of
-from train.cli.options import ANNOTATE, FAST, HOST, WEIGHTS, port_option
+from common.options import FILE, examples, options_of
+from train.cli.options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, WEIGHTS, port_option
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
-from train.inference.exporting import load_trained
 from train.inference.outfits.photographs import Prep
+from train.inference.sharing.opening_cascades import open_cascade
+from train.runs.checkpoint_choice import CheckpointChoice
 
 _SHUTDOWN_TIMEOUT = 5.0
 """Seconds to wait at shutdown for the job in progress."""
@@ -58,9 +59,8 @@ _LIMITS = options_of(
 
 
 @click.command("serve", epilog=examples("trainer serve --runs runs/ --weights weights/"))
-@click.option(
-    "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
-)
+@CASCADE
+@CHECKPOINT
 @WEIGHTS
 @ANNOTATE
 @FAST
@@ -72,6 +72,7 @@ _LIMITS = options_of(
 @_LIMITS
 def serve(
     runs: Path,
+    checkpoint: CheckpointChoice,
     weights: tuple[Path, ...],
     annotate: tuple[str, ...],
     fast: bool,
@@ -95,7 +96,7 @@ def serve(
         from train.serving.making import PhotographMaker
     token = _token(token_file)
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
-    stages = load_trained(runs, SINGLE_PROCESS.device)
+    stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     if not token and not is_loopback(host):
         click.echo("trainer: no token: everybody who reaches this address can use it; give --token-file", err=True)
     form = FormLimits(bytes=int(limits.max_megabytes * 2**20), pixels=int(limits.max_megapixels * 1e6))

@@ -13,14 +13,15 @@ from common.errors import UserError
 from common.options import FILE, FOLDER, examples
 from common.progress import progress_bar
 from schemas import Garment
-from train.cli.options import ANNOTATE, FAST, SEED, WEIGHTS
+from train.cli.options import ANNOTATE, CASCADE, CHECKPOINT, FAST, SEED, WEIGHTS
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
-from train.inference.exporting import load_trained
 from train.inference.outfits.pairs_list import read_requests
 from train.inference.outfits.photographs import Prep, PrepError
 from train.inference.outfits.results import PHOTOGRAPHS, ResultWriter
 from train.inference.outfits.wearing import Preparation, TryOnRequest, prepare, wear
+from train.inference.sharing.opening_cascades import open_cascade
+from train.runs.checkpoint_choice import CheckpointChoice
 
 
 @click.command(
@@ -43,6 +44,8 @@ from train.inference.outfits.wearing import Preparation, TryOnRequest, prepare, 
 @click.option(
     "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
 )
+@CASCADE
+@CHECKPOINT
 @click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the images.")
 @WEIGHTS
 @ANNOTATE
@@ -54,6 +57,7 @@ def try_on(
     kinds: tuple[Garment, ...],
     pairs: Path | None,
     runs: Path,
+    checkpoint: CheckpointChoice,
     out: Path,
     weights: tuple[Path, ...],
     annotate: tuple[str, ...],
@@ -66,7 +70,7 @@ def try_on(
     Needs the estimators: pip install 'tryon-cascade[estimate]'. Exit code 1 if some photographs cannot be used.
     """
     requests = _requests(person, garments, kinds, pairs)
-    stages = load_trained(runs, SINGLE_PROCESS.device)
+    stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     try:
         preparation = prepare(requests, out, Prep(weights, annotate))
     except PrepError as error:

@@ -26,6 +26,7 @@ from train.hardware.fsdp import is_sharded
 from train.hardware.precision import Precision, autocast
 from train.models import GarmentReuse, ParallelUNet, build_model
 from train.models.condition import Condition
+from train.runs.checkpoint_choice import LAST, CheckpointChoice, Which
 from train.runs.run_folder import CONFIG, RunFolder
 
 Weights = Literal["ema", "model"]
@@ -70,19 +71,22 @@ class TrainedStage:
     weights: Weights = "ema"
 
 
-def load_cascade(runs: Path, device: torch.device, weights: Weights = "ema") -> list[TrainedStage]:
-    """Load the trained stages, from the base on, with the EMA weights or those of the last step.
+def load_cascade(
+    runs: Path, device: torch.device, weights: Weights = "ema", checkpoint: CheckpointChoice = LAST
+) -> list[TrainedStage]:
+    """Load the trained stages, from the base on, with the EMA weights of a checkpoint or those of its step.
 
-    Raise UserError if the base stage is missing, or if the sizes of two stages do not match.
+    Raise UserError if the base stage or a chosen checkpoint is missing, or if the sizes of two stages do not match.
     """
     stages: list[TrainedStage] = []
     for name in STAGES:
         run = RunFolder(runs / name)
         if (config := run.read_config()) is None:
             break
-        stages.append(_load_stage(run, config, device, weights))
+        stages.append(_load_stage(run, config, device, weights, checkpoint.of(name)))
     if not stages:
         raise UserError(f"--runs {runs}: there is no run folder {STAGES[0]} in it; run trainer fit first")
+    checkpoint.refuse_absent([stage.config.stage for stage in stages], f"--runs {runs}")
     for lower, upper in pairwise(stages):
         if upper.config.low_res != lower.config.size:
             raise UserError(
@@ -231,8 +235,10 @@ def _sampling_model(model: nn.Module) -> nn.Module:
     return model
 
 
-def _load_stage(run: RunFolder, config: StageConfig, device: torch.device, which: Weights) -> TrainedStage:
-    weights, step = run.checkpoints.load_weights(which)
+def _load_stage(
+    run: RunFolder, config: StageConfig, device: torch.device, which: Weights, checkpoint: Which = "last"
+) -> TrainedStage:
+    weights, step = run.load_weights(which, checkpoint)
     try:
         return assemble_stage(config, weights, step, device, which)
     except RuntimeError as error:

@@ -21,8 +21,8 @@ from safetensors.torch import load
 from common.atomic import sync_folder
 from common.errors import UserError, writing
 from schemas import Manifest
-from train.configuration.stage_config import STAGES, StageConfig
-from train.inference.cascade import TrainedStage, assemble_stage, load_cascade
+from train.configuration.stage_config import StageConfig
+from train.inference.cascade import TrainedStage, assemble_stage
 from train.inference.model_card import model_card
 from train.runs.tensors import save_tensors
 
@@ -79,21 +79,6 @@ def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest |
 def import_cascade(folder: Path, device: torch.device) -> list[TrainedStage]:
     """Load what ``export_cascade`` wrote. Raise UserError if a file is missing or damaged."""
     return [_load(folder, stage, device) for stage in read_exported(folder).stages]
-
-
-def load_trained(folder: Path, device: torch.device) -> list[TrainedStage]:
-    """Load a cascade from what `trainer export` wrote, or from the run folders of `trainer fit`.
-
-    Raise UserError if the folder is neither, or a file is missing or damaged.
-    """
-    if (folder / CASCADE).is_file():
-        return import_cascade(folder, device)
-    if (folder / STAGES[0]).is_dir():
-        return load_cascade(folder, device)
-    raise UserError(
-        f"{folder}: neither {CASCADE} nor a run folder {STAGES[0]} in it; give a folder that trainer export or "
-        "trainer fit wrote"
-    )
 
 
 def read_exported(folder: Path) -> ExportedCascade:

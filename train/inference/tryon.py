@@ -21,11 +21,11 @@ from train.data.augment import WHOLE, Box
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
-from train.inference.exporting import load_trained
 from train.inference.outfits.in_turn import Dressed
 from train.inference.outfits.photographs import Prep, PrepError
 from train.inference.outfits.wearing import TryOnRequest, prepare, wear
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back
+from train.inference.sharing.opening_cascades import open_cascade
 
 Photograph = str | PathLike[str] | Image.Image
 """The path of an image file, or an image that Pillow holds."""
@@ -60,7 +60,7 @@ class TryOnCascade:
         """
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         weights = [estimators] if isinstance(estimators, (str, PathLike)) else estimators
-        return cls(load_trained(Path(folder), where), where, Prep(tuple(map(Path, weights)), tuple(annotate)))
+        return cls(open_cascade(Path(folder), where), where, Prep(tuple(map(Path, weights)), tuple(annotate)))
 
     def try_on(
         self,

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from common.errors import UserError, reason
 from common.progress import notice
+from train.runs.checkpoint_choice import Which
 from train.runs.tensors import is_complete, load_tensors
 
 STATE = "state.json"
@@ -78,7 +79,7 @@ class CheckpointFolder:
             if damaged:
                 notice(
                     "trainer",
-                    f"{self.path.parent}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead"
+                    f"{self.path.parent}: damaged checkpoint skipped ({_list(damaged)}); {folder.name} is used instead",
                 )
             return folder, state
         if damaged:
@@ -88,11 +89,34 @@ class CheckpointFolder:
             )
         return None
 
-    def load_weights(self, part: str) -> tuple[dict[str, Tensor], int]:
-        """Return the tensors of one of `PARTS` and the last intact checkpoint's step. Raise UserError if there is none."""
-        if (last := self.last_intact()) is None:
-            raise UserError(f"{self.path.parent}: no intact checkpoint; run trainer fit first")
-        folder, state = last
+    def choose(self, which: Which, validation: Mapping[int, float]) -> tuple[Path, dict[str, Any]]:
+        """Return the folder and the state of the chosen checkpoint, whose files are verified.
+
+        Raise UserError if there is none, or if it is damaged.
+        """
+        if which == "last":
+            if (last := self.last_intact()) is None:
+                raise UserError(f"{self.path.parent}: no intact checkpoint; run trainer fit first")
+            return last
+        chosen = self.best(validation) if which == "best" else self.path_of(which)
+        steps = ", ".join(str(step_of(folder)) for folder in self.all()) or "none"
+        if chosen is None:
+            raise UserError(
+                f"{self.path.parent}: no intact checkpoint has a validation loss; give a step ({steps}), or train with "
+                "a validation.every that divides checkpoint.every"
+            )
+        if not chosen.is_dir():
+            raise UserError(f"{self.path.parent}: no checkpoint of step {which}; those that exist: {steps}")
+        try:
+            return chosen, verify(chosen)
+        except DamagedCheckpointError as error:
+            raise UserError(f"{chosen}: damaged ({error}); give another checkpoint: {steps}") from error
+
+    def load_weights(
+        self, part: str, which: Which = "last", validation: Mapping[int, float] | None = None
+    ) -> tuple[dict[str, Tensor], int]:
+        """Return the tensors of one of `PARTS` and the checkpoint's step. Raise UserError as ``choose`` does."""
+        folder, state = self.choose(which, validation or {})
         return load_tensors(folder / f"{part}.safetensors"), int(state["step"])
 
     def best(self, validation: Mapping[int, float]) -> Path | None:

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
 
 from common.atomic import write_atomically
 from common.errors import UserError, reason, writing
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.hardware.world import World
+from train.runs.checkpoint_choice import Which
 from train.runs.checkpoint_folder import CheckpointFolder
 from train.runs.metrics_file import MetricsFile
 from train.runs.run_lock import RunLock, hold_run
@@ -118,6 +120,11 @@ class RunFolder:
     def checkpoints(self) -> CheckpointFolder:
         """The checkpoints."""
         return CheckpointFolder(self.path / "checkpoints")
+
+    def load_weights(self, part: str, which: Which = "last") -> tuple[dict[str, Tensor], int]:
+        """Return the tensors of a part of a checkpoint, and its step. Raise UserError as `CheckpointFolder.choose`."""
+        validation = {point.step: point.loss for point in self.metrics.read().validations} if which == "best" else {}
+        return self.checkpoints.load_weights(part, which, validation)
 
     def sheet_path(self, step: int) -> Path:
         """Return the file of a step's sheet."""

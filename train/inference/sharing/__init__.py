@@ -1,0 +1,1 @@
+"""A trained cascade for others: opened wherever it lies, and written in formats that others read."""
