@@ -31,7 +31,7 @@ from train.hardware.world import World
 from train.runs.checkpoint_choice import Which
 from train.runs.checkpoint_folder import CheckpointFolder
 from train.runs.metrics_file import MetricsFile
-from train.runs.run_lock import RunLock, hold_run
+from train.runs.run_lock import RunLock, hold_run, holder_of
 
 CONFIG: Final = "config.json"
 DATA: Final = "data.json"
@@ -149,22 +149,33 @@ class RunFolder:
             with writing(path):
                 write_atomically(path, (init.model_dump_json(indent=2) + "\n").encode())
 
+    def check(self, config: StageConfig, shards: ShardFolder) -> None:
+        """Raise UserError if the run cannot be resumed with a configuration and shards, as `claim` does; write nothing."""
+        self._check_config(config)
+        self._check_data(shards)
+        if (holder := holder_of(self.path)) is not None:
+            raise UserError(f"{self}: another trainer fit is using this folder ({holder}); wait until it finishes")
+
     def claim_config(self, config: StageConfig) -> None:
         """Write the configuration, or check it against the one that the run was started with, and replace that.
 
         Settings that do not affect what the steps compute may differ, and so may those of memory, so that a run can
         resume on another GPU; they change rounding at most. Raise UserError with the differences.
         """
-        if (started_with := self.read_config("use another --runs")) is not None:
-            before, now = _decisive(started_with, config), _decisive(config, config)
-            differences = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
-            if differences:
-                raise UserError(
-                    f"{self}: was started with different settings ({differences}); use another --runs, or the same settings"
-                )
+        self._check_config(config)
         with writing(f"--runs {self}"):
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.config_path, (config.model_dump_json(indent=2) + "\n").encode())
+
+    def _check_config(self, config: StageConfig) -> None:
+        if (started_with := self.read_config("use another --runs")) is None:
+            return
+        before, now = _decisive(started_with, config), _decisive(config, config)
+        differences = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
+        if differences:
+            raise UserError(
+                f"{self}: was started with different settings ({differences}); use another --runs, or the same settings"
+            )
 
     def read_config(self, advice: str = "train the stage again") -> StageConfig | None:
         """Return the configuration, with the default for each setting that an earlier version did not have.
@@ -185,22 +196,28 @@ class RunFolder:
 
         Raise UserError if they differ: the samples would come in another order, so positions would not match.
         """
+        if not self._check_data(shards):
+            path = self.path / DATA
+            with writing(path):
+                write_atomically(path, (_identity(shards).model_dump_json(indent=2) + "\n").encode())
+
+    def _check_data(self, shards: ShardFolder) -> bool:
+        """Return whether the run has the identity of its shards. Raise UserError if it is another."""
         path = self.path / DATA
-        mine = DataIdentity(fingerprint=shards.manifest.fingerprint, samples=len(shards))
+        mine = _identity(shards)
         try:
             started_with = DataIdentity.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            with writing(path):
-                write_atomically(path, (mine.model_dump_json(indent=2) + "\n").encode())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         except ValidationError as error:
             raise UserError(f"{path}: damaged or from an incompatible version; use another --runs") from error
-        else:
-            if started_with != mine:
-                raise UserError(
-                    f"{self}: was started with different shards ({started_with.samples} samples, plan "
-                    f"{started_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
-                    "use another --runs, or the same shards"
-                )
+        if started_with != mine:
+            raise UserError(
+                f"{self}: was started with different shards ({started_with.samples} samples, plan "
+                f"{started_with.fingerprint[:12]}) than {shards.folder} ({mine.samples}, {mine.fingerprint[:12]}); "
+                "use another --runs, or the same shards"
+            )
+        return True
 
     def read_init(self) -> InitRecord | None:
         """Return which weights the run started from; None if from random ones. Raise UserError if it is unreadable."""
@@ -254,6 +271,10 @@ def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
         del values["data"][name]
     del values["optim"]["max_skipped"]
     return values
+
+
+def _identity(shards: ShardFolder) -> DataIdentity:
+    return DataIdentity(fingerprint=shards.manifest.fingerprint, samples=len(shards))
 
 
 def _document(path: Path) -> dict[str, Any]:

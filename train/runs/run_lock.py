@@ -149,6 +149,15 @@ def hold_run(run: Path, world: World, stop: Callable[[], bool] = lambda: False) 
             lock.release()
 
 
+def holder_of(run: Path) -> Holder | None:
+    """Return who holds the run folder's lock, if its process is known to be alive."""
+    try:
+        holder = _read(run / LOCK)[1]
+    except OSError:
+        return None
+    return holder if holder is not None and _is_alive(run / LOCK, holder) else None
+
+
 def take(
     run: Path,
     *,

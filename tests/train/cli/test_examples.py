@@ -16,7 +16,7 @@ ROOM = {
     "trainer": ("config", "report", "export", "sample"),
 }
 """Commands whose examples take seconds here, in an order in which each finds what it needs."""
-SLOW = {"trainer": ("evaluate", "fit", "plan")}
+SLOW = {"trainer": ("doctor", "evaluate", "fit", "plan")}
 ELSEWHERE = {
     "prep": {"annotate"},  # needs estimators' weights: tests/preprocess/annotation/test_session.py
     "trainer": {"demo", "serve", "try-on"},  # servers, tests/train/serving; and weights, test_real_photographs.py
