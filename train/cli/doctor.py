@@ -11,9 +11,10 @@ import click
 
 from common.options import examples
 from common.progress import progress_bar
-from train.cli.options import JSON, RUNS, SETTINGS, SHARDS, SettingOptions
+from train.cli.options import JSON, RUNS, SETTINGS, SOURCES, SettingOptions
 from train.configuration.settings import merge_settings
 from train.configuration.stage_config import STAGES, Stage
+from train.data.blend import Source
 from train.hardware.cards import prepare
 from train.hardware.world import SINGLE_PROCESS
 from train.preflight.examination import FitRequest, examine
@@ -25,14 +26,14 @@ from train.preflight.machine_facts import MachineFacts
     "doctor",
     epilog=examples("trainer doctor --shards shards/", "trainer doctor --shards shards/ --stage base --json"),
 )
-@SHARDS
+@SOURCES
 @RUNS
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="Stage to train.")
 @SETTINGS
 @click.option("--steps", type=click.IntRange(min=1), default=None, help="Optimizer steps of each stage.")
 @JSON
 def doctor(
-    shards: Path | str,
+    sources: tuple[Source, ...],
     runs: Path,
     stage: Stage | Literal["all"],
     settings: SettingOptions,
@@ -50,7 +51,7 @@ def doctor(
     given = [merge_settings(settings.size, name, settings.config, assignments) for name in stages]
     findings = []
     with progress_bar("steps") as progress:
-        for finding in examine(FitRequest(shards, runs, stages, given), MachineFacts.here(), progress):
+        for finding in examine(FitRequest(sources, runs, stages, given), MachineFacts.here(), progress):
             findings.append(finding)
             if not as_object:
                 click.echo(str(finding))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -17,10 +18,11 @@ from common.errors import UserError
 from common.options import FOLDER, examples
 from common.progress import notice, progress_bar
 from common.text import one_line
-from train.cli.options import RUNS, SETTINGS, SHARDS, SettingOptions
+from train.cli.options import RUNS, SETTINGS, SOURCES, SettingOptions
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
-from train.data import ShardFolder, open_shards
+from train.data import ShardFolder
+from train.data.blend import Source, open_blend, parts_of
 from train.data.opening import check_target_size
 from train.hardware.cards import card_of, prepare
 from train.hardware.rank import is_main
@@ -41,10 +43,11 @@ from train.training.parallel import refuse_impossible
         "trainer fit --shards shards/ --dry-run",
         "trainer fit --shards shards/ --stage base --set optim.lr=2e-4",
         "trainer fit --shards shards/ --runs runs-2/ --init-from runs/",
+        "trainer fit --shards shards/ --shards more-shards/=0.3",
         "torchrun --nproc-per-node 4 -m train fit --shards shards/ --parallel fsdp",
     ),
 )
-@SHARDS
+@SOURCES
 @RUNS
 @click.option("--stage", type=click.Choice(["all", *STAGES]), default="all", show_default=True, help="Stage to train.")
 @SETTINGS
@@ -64,7 +67,7 @@ from train.training.parallel import refuse_impossible
     help="Write a trace of N steps of each stage to its run folder, for ui.perfetto.dev.",
 )  # fmt: skip
 def fit(
-    shards: Path | str,
+    sources: tuple[Source, ...],
     runs: Path,
     stage: Stage | Literal["all"],
     settings: SettingOptions,
@@ -77,7 +80,7 @@ def fit(
 ) -> None:
     """Train the stages one after the other; an interrupted run resumes when the command is run again."""
     stages: tuple[Stage, ...] = STAGES if stage == "all" else (stage,)
-    request = _Request(shards, runs, stages, settings, steps, skip_damaged, init_from)
+    request = _Request(sources, runs, stages, settings, steps, skip_damaged, init_from)
     with _one_line_errors():
         if dry_run:
             if is_main():
@@ -90,7 +93,7 @@ def fit(
 class _Request:
     """The command line's arguments, before they are resolved for the machine."""
 
-    shards: Path | str
+    sources: tuple[Source, ...]
     runs: Path
     stages: tuple[Stage, ...]
     settings: SettingOptions
@@ -107,10 +110,10 @@ class _Request:
         configs = [validated_config(values, name) for values, name in zip(given, self.stages, strict=True)]
         for config in configs:
             refuse_impossible(config, world)
-        data = open_shards(self.shards, "train", configs[0].data, _warn if self.skip_damaged else None)
-        for config in configs:
-            check_target_size(data, config.stage, config.size)
-        return _Prepared(given, configs, data, _held_out(self.shards, configs))
+        data = open_blend(self.sources, "train", configs[0].data, _warn if self.skip_damaged else None)
+        for config, part in product(configs, parts_of(data)):
+            check_target_size(part, config.stage, config.size)
+        return _Prepared(given, configs, data, _held_out(self.sources, configs))
 
     def initial_weights(self, prepared: _Prepared) -> list[InitialWeights | None]:
         """Find each stage's initial weights and print a line about them; None for random ones.
@@ -190,11 +193,11 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
             _print_once(f"{name}: {choice.config.steps} steps, {run}")
 
 
-def _held_out(shards: Path | str, configs: list[StageConfig]) -> ShardFolder | None:
+def _held_out(sources: tuple[Source, ...], configs: list[StageConfig]) -> ShardFolder | None:
     if not any(config.validation.every or config.validation.sheet_every for config in configs):
         return None
     try:
-        return open_shards(shards, "val", configs[0].data)
+        return open_blend(sources, "val", configs[0].data)
     except UserError as error:
         raise UserError(f"{error}, or train without validation: --set validation.every=0") from error
 

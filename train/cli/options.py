@@ -13,6 +13,7 @@ import click
 from common.errors import UserError
 from common.options import FILE, FOLDER, SEED_RANGE, Location, options_of
 from train.configuration.presets import Preset
+from train.data.blend import Source
 from train.runs.checkpoint_choice import CheckpointChoice
 
 RUNS = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders.")
@@ -23,6 +24,12 @@ CASCADE = click.option(
 SHARDS = click.option(
     "--shards", type=Location(), required=True, metavar="FOLDER|URL",
     help="Output of prep build-shards: a folder, or a URL such as s3://bucket/shards.",
+)  # fmt: skip
+SOURCES = click.option(
+    "--shards", "sources", multiple=True, required=True, metavar="FOLDER|URL[=SHARE]",
+    callback=lambda _context, _option, values: tuple(map(Source.parse, values)),
+    help="Output of prep build-shards; repeatable, to train on several: each may have its share of the samples, as in "
+    "b/=0.3, and those without share the rest by their sizes.",
 )  # fmt: skip
 WEIGHTS = click.option(
     "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",

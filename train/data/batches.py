@@ -17,7 +17,6 @@ from train.data.augment import DecodedSample, draw
 from train.data.batch import Batch, BatchBuffer
 from train.data.data_config import BatchSettings
 from train.data.decode import Pixels
-from train.data.draws import order_at
 from train.data.memory_cache import DecodedCache
 from train.data.shards import DamagedSampleError, ShardFolder
 from train.hardware.machine import decoding_threads, image_memory
@@ -79,7 +78,7 @@ class BatchLoader:
     def _repeats(self, start: int) -> bool:
         """Return whether this process will use most samples at least twice before the run ends."""
         left = self._config.steps * self._config.data.batch - start
-        return left >= 2 * len(self._shards) * self._world
+        return self._shards.repeats(left // self._world)
 
     def _assemble(self, decoders: ThreadPoolExecutor, positions: range, again: bool) -> Batch:
         """Decode a batch's samples into it; runs in its own thread, so that the step does not wait."""
@@ -106,10 +105,7 @@ class BatchLoader:
         A damaged sample is replaced by the next readable one in the epoch's order (cyclically): a function of seed,
         position and data alone, independent of what was read before.
         """
-        count, seed = len(self._shards), self._config.seed
-        epoch, place = divmod(position, count)
-        for further in range(count):
-            which = order_at(seed, count, epoch * count + (place + further) % count)
+        for further, which in enumerate(self._shards.candidates(self._config.seed, position)):
             if self._shards.is_skipped(which):
                 continue
             try:

@@ -8,8 +8,8 @@ computed for all samples at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -26,15 +26,25 @@ _HALF = np.uint64(32)
 Words = NDArray[np.uint64]
 
 
-def order_at(seed: int, count: int, position: int) -> int:
-    """Return the index (of ``count`` samples) of the sample at ``position``, counted over all epochs."""
+def order_at(seed: int, count: int, position: int, stream: int = 0) -> int:
+    """Return the index (of ``count`` samples) of the sample at ``position``, counted over all epochs.
+
+    ``stream`` is another order of the same seed, for another source of samples.
+    """
     epoch, place = divmod(position, count)
-    return int(_shuffled(seed, count, epoch)[place])
+    return int(_orders(stream)(seed, count, epoch)[place])
 
 
-@lru_cache(maxsize=2)  # a batch may span two epochs
-def _shuffled(seed: int, count: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+@cache
+def _orders(stream: int) -> Callable[[int, int, int], NDArray[np.int64]]:
+    """Return the function from seed, count and epoch to a stream's order."""
+
+    @lru_cache(maxsize=2)  # a batch may span two epochs
+    def shuffled(seed: int, count: int, epoch: int) -> NDArray[np.int64]:
+        bits = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, stream])
+        return np.random.Generator(bits).permutation(count)
+
+    return shuffled
 
 
 def uniform_pairs(seed: int, stage: str, positions: Iterable[int], *purpose: str | int) -> NDArray[np.float32]:

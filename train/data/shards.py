@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from schemas import MEMBERS, META, PERSON, Sample, ShardEntry, Split, layout_of
 from train.data.cache import BlockCache, ShardRanges
 from train.data.decode import Pixels as Pixels
 from train.data.decode import decode_image, decode_pose
+from train.data.draws import order_at
 from train.data.index import read_index, read_manifest
+
+Poses = NDArray[np.float32]
 
 _AT_ONCE = 16
 
@@ -66,6 +69,26 @@ class ShardFolder:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def fingerprint(self) -> str:
+        """What the order of the samples depends on, besides the seed and their number: the plan's fingerprint."""
+        return self.manifest.fingerprint
+
+    def candidates(self, seed: int, position: int) -> Iterator[int]:
+        """Yield the sample at a position of the order, then those that replace it if it is damaged."""
+        return self.ordered(seed, position, 0)
+
+    def ordered(self, seed: int, position: int, stream: int) -> Iterator[int]:
+        """Yield the sample at a position of a stream's order, then the next ones of its epoch, cyclically."""
+        count = len(self)
+        epoch, place = divmod(position, count)
+        for further in range(count):
+            yield order_at(seed, count, epoch * count + (place + further) % count, stream)
+
+    def repeats(self, samples: int) -> bool:
+        """Return whether ``samples`` further positions use most samples at least twice."""
+        return samples >= 2 * len(self)
+
     def _named(self, members: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
         """Return a sample's members by their usual names, whatever the format of the images; no optional ones."""
         if self._layout.names == MEMBERS:
@@ -104,7 +127,7 @@ class ShardFolder:
         """
         return self.decoded_image(position, member, self.read(position, member)[0], size, bottom)
 
-    def pose(self, position: int, member: str) -> NDArray[np.float32]:
+    def pose(self, position: int, member: str) -> Poses:
         """Return a pose, float32 (17, 3). Raise UserError if it is damaged."""
         return self.decoded_pose(position, member, self.read(position, member)[0])
 
@@ -119,7 +142,7 @@ class ShardFolder:
         except (ValueError, OSError) as error:
             raise self._damaged(position, member, str(error)) from error
 
-    def decoded_pose(self, position: int, member: str, data: bytes) -> NDArray[np.float32]:
+    def decoded_pose(self, position: int, member: str, data: bytes) -> Poses:
         """Like `pose`, from bytes already read. Raise DamagedSampleError."""
         try:
             return decode_pose(data)

@@ -12,6 +12,7 @@ from common.errors import UserError
 from train.configuration.settings import validated_config
 from train.configuration.stage_config import Stage, StageConfig
 from train.data import ShardFolder
+from train.data.blend import BlendedShards, Source
 from train.hardware.cards import card_of
 from train.hardware.world import SINGLE_PROCESS
 from train.memory.automatic import choose
@@ -31,7 +32,7 @@ _PACKAGES = {"tensorboard": "pip install 'tryon-cascade[tensorboard]'", "wandb":
 class FitRequest:
     """What `trainer fit` would be given."""
 
-    shards: Path | str
+    sources: Sequence[Source]
     runs: Path
     stages: Sequence[Stage]
     given: Sequence[dict[str, Any]]
@@ -52,11 +53,12 @@ def examine(request: FitRequest, facts: MachineFacts, progress: Callable[[int, i
     if not configs:
         return
     found_shards: list[Finding] = []
-    shards = opened(request.shards, configs, found_shards)
+    shards = opened(request.sources, configs, found_shards)
     yield from found_shards
     for split in filter(None, (shards.train, shards.val)):
-        yield from shard_findings(split, configs)
-        yield checksum_finding(split, request.shards, _CHECKSUM_SECONDS)
+        for part in split.parts if isinstance(split, BlendedShards) else (split,):
+            yield from shard_findings(part, configs)
+            yield checksum_finding(part, _CHECKSUM_SECONDS)
     yield from run_findings(request.runs, configs, shards.train)
     yield from disk_findings(request.runs, configs)
     if shards.train is not None:

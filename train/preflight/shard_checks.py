@@ -11,7 +11,8 @@ from pathlib import Path
 from common.errors import UserError
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256, ShardEntry, Split
 from train.configuration.stage_config import StageConfig
-from train.data import ShardFolder, open_shards
+from train.data import ShardFolder
+from train.data.blend import Source, open_blend
 from train.inference.sampling import swapped_pairs
 from train.preflight.findings import Finding, fail, from_error, gib, ok, warn
 
@@ -29,12 +30,12 @@ class OpenedShards:
     val: ShardFolder | None
 
 
-def opened(location: Path | str, configs: Sequence[StageConfig], found: list[Finding]) -> OpenedShards:
+def opened(sources: Sequence[Source], configs: Sequence[StageConfig], found: list[Finding]) -> OpenedShards:
     """Open both splits; append to ``found`` what prevents it."""
 
     def split(name: Split) -> ShardFolder | None:
         try:
-            return open_shards(location, name, configs[0].data)
+            return open_blend(sources, name, configs[0].data)
         except UserError as error:
             found.append(from_error("shards", error))
             return None
@@ -73,9 +74,9 @@ def shard_findings(shards: ShardFolder, configs: Sequence[StageConfig]) -> Itera
             )  # fmt: skip
 
 
-def checksum_finding(shards: ShardFolder, location: Path | str, seconds: float) -> Finding:
+def checksum_finding(shards: ShardFolder, seconds: float) -> Finding:
     """Compare the checksums of as many shards as ``seconds`` allow, the first one first and then evenly spread."""
-    entries = _entries(shards)
+    entries, location = _entries(shards), shards.folder
     if "://" in str(location):
         return ok("checksums", "not compared at a URL: prep verify reads all of it")
     started, done = time.monotonic(), 0

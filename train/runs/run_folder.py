@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from common.atomic import write_atomically
 from common.errors import UserError, reason, writing
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
+from train.data.blend import BlendedShards
 from train.hardware.world import World
 from train.runs.checkpoint_choice import Which
 from train.runs.checkpoint_folder import CheckpointFolder
@@ -41,6 +42,17 @@ _FOLDERS: Final = ("checkpoints", "sheets", "tensorboard", "profile", "wandb")
 """Folders of a run that hold no other runs."""
 
 
+class BlendedSource(BaseModel):
+    """One of several sources in `data.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: str
+    samples: int
+    share: str
+    """Its share of the samples trained on, as a fraction."""
+
+
 class DataIdentity(BaseModel):
     """`data.json`: what the order of the samples depends on, besides the seed and the position."""
 
@@ -50,6 +62,8 @@ class DataIdentity(BaseModel):
     """Fingerprint of the plan."""
     samples: int
     """Number of samples of the split."""
+    blend: tuple[BlendedSource, ...] = Field((), exclude_if=lambda value: not value)
+    """The sources, if there are several."""
 
 
 class InitRecord(BaseModel):
@@ -274,7 +288,14 @@ def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
 
 
 def _identity(shards: ShardFolder) -> DataIdentity:
-    return DataIdentity(fingerprint=shards.manifest.fingerprint, samples=len(shards))
+    return DataIdentity(
+        fingerprint=shards.fingerprint,
+        samples=len(shards),
+        blend=tuple(
+            BlendedSource(fingerprint=part.fingerprint, samples=len(part), share=str(share))
+            for part, share in zip(shards.parts, shards.shares, strict=True)
+        ) if isinstance(shards, BlendedShards) else (),
+    )
 
 
 def _document(path: Path) -> dict[str, Any]:
