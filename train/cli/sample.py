@@ -85,6 +85,10 @@ _OVERRIDES = options_of(
     ),
     FAST,
     click.option("--guidance", type=float, default=None, help="Guidance weight w.  [default: each stage's own]"),
+    click.option(
+        "--guidance-interval", type=(float, float), default=None, metavar="LOW HIGH",
+        help="Times t in [0, 1], 1 pure noise, between which guidance is applied.  [default: each stage's own]",
+    ),
 )  # fmt: skip
 
 

@@ -28,8 +28,12 @@ class OptimConfig(ConfigSection):
     """Peak learning rate, reached after the warm-up."""
     warmup: int = Field(10_000, ge=0)
     """Number of steps over which the learning rate grows linearly from 0."""
-    decay: Literal["constant", "cosine"] = "constant"
-    """Learning-rate schedule after the warm-up: constant (as in the paper), or cosine decay to 0 at ``steps``."""
+    decay: Literal["constant", "cosine", "wsd"] = "constant"
+    """Learning-rate schedule after the warm-up: constant (as in the paper), cosine decay to 0 at ``steps``, or wsd
+    (warmup-stable-decay): constant, then a decay to 0 in the last steps, as 1 - √ of the share done (Hägele et al.
+    2024). Until the decay begins, a wsd run can be given other ``steps``."""
+    decay_share: float = Field(0.2, gt=0, le=1, exclude_if=lambda value: value == 0.2)
+    """Share of the steps in which wsd decays."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay rates of Adam's first and second moments; adafactor ignores them, and muon for matrices."""
     eps: float = Field(1e-8, gt=0)
@@ -40,6 +44,10 @@ class OptimConfig(ConfigSection):
     """Maximum norm of all gradients together; larger gradients are scaled down to it. null: no clipping."""
     max_skipped: int = Field(20, gt=0)
     """The run stops after this many consecutive steps with a non-finite loss or gradient."""
+
+    def stable_until(self, steps: int) -> int:
+        """Return the number of steps after which a wsd run of ``steps`` begins to decay."""
+        return max(self.warmup, steps - round(self.decay_share * steps))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -65,9 +73,9 @@ class LogConfig(ConfigSection):
     """Where metrics are written in addition to metrics.jsonl."""
 
     tensorboard: bool = False
-    """Write TensorBoard event files; needs the extra `tensorboard`."""
+    """Write TensorBoard event files, sheets included; needs the extra `tensorboard`."""
     wandb: bool = False
-    """Log metrics to Weights & Biases; needs the package wandb."""
+    """Log metrics and sheets to Weights & Biases; needs the package wandb."""
 
 
 class MemoryConfig(ConfigSection):

@@ -19,6 +19,12 @@ Threshold = Literal["none", "static", "dynamic"]
 DYNAMIC_PERCENTILE = 99.5
 """Percentile of |x̂0| that dynamic thresholding scales to 1 (Imagen §2.3)."""
 
+ALL_TIMES = (0.0, 1.0)
+"""The interval of all times."""
+
+_ROUNDING = 1e-6
+"""Times are compared after they were rounded to float32."""
+
 Denoise = Callable[[Tensor, Tensor], DenoiserOutput]
 """(z_t (B, 3, H, W), t (B,)) → estimate."""
 
@@ -68,18 +74,23 @@ def guided_denoiser(
     schedule: Schedule,
     *,
     weight: float = 2.0,
+    interval: tuple[float, float] = ALL_TIMES,
     prediction: Prediction = "eps",
     threshold: Threshold = "static",
 ) -> Denoise:
     """Return the function that a sampler calls: model, guidance and thresholding for the condition of one batch.
 
     After thresholding the noise is recomputed, so that image and noise still add up to z_t. The model gets the same
-    Condition object at every step (``GarmentReuse`` relies on that).
+    Condition object at every step (``GarmentReuse`` relies on that). Outside of the ``interval`` of times there is no
+    guidance, and the model gets ``condition`` alone.
     """
     both = guided_condition(condition, weight)
+    low, high = interval
 
     def denoise(z_t: Tensor, t: Tensor) -> DenoiserOutput:
-        output = guided_output(model, z_t, t, both, weight)[:, : z_t.shape[1]].to(z_t.dtype)
+        guided = interval == ALL_TIMES or low - _ROUNDING <= t[0].item() <= high + _ROUNDING
+        output = guided_output(model, z_t, t, both if guided else condition, weight if guided else 1.0)
+        output = output[:, : z_t.shape[1]].to(z_t.dtype)
         estimate = interpret(output, z_t, t, schedule, prediction)
         if threshold == "none":
             return estimate

@@ -43,19 +43,33 @@ class Overrides:
     sampler: SamplerName | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] | None = None
+    """Times between which guidance is applied."""
     fast: bool = False
     """DPM-Solver++ on its own grid, in at most ``FAST_STEPS`` steps; takes precedence over sampler and steps."""
 
     def applied_to(self, sampling: SamplingConfig) -> SamplingConfig:
         """Return the stage's sampling settings with these overrides applied."""
-        overrides = {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
+        overrides = {
+            "sampler": self.sampler, "steps": self.steps, "guidance": self.guidance,
+            "guidance_interval": self.guidance_interval,
+        }  # fmt: skip
         changes: dict[str, object] = {name: value for name, value in overrides.items() if value is not None}
         if self.fast:
             changes |= {"sampler": "dpmpp_2m", "grid": "log-snr", "steps": min(sampling.steps, FAST_STEPS)}
         return sampling.model_copy(update=changes)
 
     def refuse_impossible(self, stages: Sequence[TrainedStage]) -> None:
-        """Raise UserError if guidance is set for a stage that was trained without conditioning dropout."""
+        """Raise UserError if guidance is set for a stage trained without conditioning dropout.
+
+        Likewise if times are given between which nothing is guided.
+        """
+        if self.guidance_interval is not None:
+            low, high = self.guidance_interval
+            if not 0 <= low < high <= 1:
+                raise UserError(f"--guidance-interval {low:g} {high:g}: give two times in [0, 1], the smaller first")
+            if all(self.applied_to(stage.config.sampling).guidance == 1 for stage in stages):
+                raise UserError("--guidance-interval: no stage is guided; give --guidance too")
         for stage in stages:
             if self.guidance not in (None, 1) and stage.config.diffusion.drop == 0:
                 raise UserError(f"--guidance {self.guidance:g}: {stage.config.stage}: {NO_GUIDANCE}")
@@ -142,6 +156,7 @@ def sample_stage(
         condition,
         schedule,
         weight=sampling.guidance,
+        interval=sampling.guidance_interval,
         prediction=config.diffusion.prediction,
         threshold=sampling.threshold,
     )

@@ -30,7 +30,7 @@ from train.data import ShardFolder
 from train.data.blend import BlendedShards
 from train.hardware.world import World
 from train.runs.checkpoint_choice import Which
-from train.runs.checkpoint_folder import CheckpointFolder
+from train.runs.checkpoint_folder import CheckpointFolder, step_of
 from train.runs.metrics_file import MetricsFile
 from train.runs.run_lock import RunLock, hold_run, holder_of
 
@@ -184,8 +184,13 @@ class RunFolder:
     def _check_config(self, config: StageConfig) -> None:
         if (started_with := self.read_config("use another --runs")) is None:
             return
-        before, now = _decisive(started_with, config), _decisive(config, config)
-        differences = "; ".join(f"{key} was {before[key]}, is {now[key]}" for key in now if before[key] != now[key])
+        free = {"steps"} if self._may_change_steps(started_with, config) else set()
+        before, now = _decisive(started_with, free), _decisive(config, free)
+        differences = "; ".join(
+            f"{key} was {before.get(key, 'the default')}, is {now.get(key, 'the default')}"
+            for key in before | now
+            if before.get(key) != now.get(key)
+        )
         if differences:
             raise UserError(
                 f"{self}: was started with different settings ({differences}); use another --runs, or the same settings"
@@ -204,6 +209,13 @@ class RunFolder:
             raise UserError(f"{self.config_path}: cannot be read ({reason(error)}); {advice}") from error
         except ValidationError as error:
             raise UserError(f"{self.config_path}: damaged or from an incompatible version; {advice}") from error
+
+    def _may_change_steps(self, before: StageConfig, now: StageConfig) -> bool:
+        """Return whether no step so far depended on the number of steps, nor would have with the new one."""
+        if now.optim.decay != "wsd":
+            return now.optim.decay == "constant"
+        done = max(map(step_of, self.checkpoints.all()), default=0)
+        return done <= min(now.optim.stable_until(config.steps) for config in (before, now))
 
     def claim_data(self, shards: ShardFolder) -> None:
         """Write the identity of the shards, or check it against the one that the run was started with.
@@ -275,11 +287,9 @@ class RunFolder:
         return _document(self.config_path), _document(self.path / DATA)
 
 
-def _decisive(config: StageConfig, wanted: StageConfig) -> dict[str, Any]:
-    """Return the settings that affect what the steps compute."""
-    free = {"checkpoint", "sampling", "memory", "validation", "log", "compile"}
-    if wanted.optim.decay == "constant":
-        free.add("steps")
+def _decisive(config: StageConfig, free: set[str]) -> dict[str, Any]:
+    """Return the settings that affect what the steps compute, except those that are ``free``."""
+    free = {"checkpoint", "sampling", "memory", "validation", "log", "compile"} | free
     values = config.model_dump(mode="json", exclude=free)
     for name in ("threads", "cache", "cache_bytes", "cache_memory"):
         del values["data"][name]

@@ -15,6 +15,7 @@ import torch
 from common.errors import writing
 from train.configuration.stage_config import LogConfig, StageConfig
 from train.data import Batch
+from train.data.shards import Pixels
 from train.hardware.world import World
 from train.runs.run_folder import RunFolder
 from train.training.flops import flops_per_image
@@ -144,6 +145,11 @@ class Metrics:
         named = {f"validation/t{i}": value for i, value in enumerate(by_time) if value is not None}
         for sink in self._sinks:
             sink(step, {"validation": loss, **named})
+
+    def record_sheet(self, step: int, pixels: Pixels) -> None:
+        """Record a sheet (H, W, 3) in the sinks; its file is written elsewhere."""
+        for sink in self._sinks:
+            sink.image(step, "sheet", pixels)
 
     def _append(self, line: dict[str, Any]) -> None:
         self._file.append(line)

@@ -214,13 +214,16 @@ def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tup
 def learning_rate(config: StageConfig, step: int) -> float:
     """Return the learning rate after ``step`` steps: linear warm-up, then constant (paper §4).
 
-    With ``decay`` cosine, it falls to 0 over the remaining steps.
+    With ``decay`` cosine, it falls to 0 over the remaining steps; with wsd, over the last ones.
     """
     optim = config.optim
     if step < optim.warmup:
         return optim.lr * (step + 1) / optim.warmup
     if optim.decay == "constant":
         return optim.lr
+    if optim.decay == "wsd":
+        stable = optim.stable_until(config.steps)
+        return optim.lr * (1.0 - math.sqrt(max(0, step - stable) / max(1, config.steps - stable)))
     done = (step - optim.warmup) / max(1, config.steps - optim.warmup)
     return optim.lr * 0.5 * (1.0 + math.cos(math.pi * done))
 

@@ -85,3 +85,14 @@ def test_no_threshold_changes_nothing() -> None:
     x0 = 3.0 * torch.randn(1, 3, 4, 4)
     assert threshold_x0(x0, "none") is x0
     assert torch.equal(threshold_x0(x0, "static"), x0.clamp(-1, 1))
+
+
+@pytest.mark.parametrize(("time", "guided"), [(0.1, False), (0.2, True), (0.5, True), (0.8, True), (0.9, False)])
+def test_guidance_is_applied_within_its_interval_alone(time: float, guided: bool) -> None:
+    model, (z_t, _, condition) = Recorder(), inputs()
+    t = torch.full((3,), time)
+    found = guided_denoiser(model, condition, SCHEDULE, weight=3.0, interval=(0.2, 0.8))(z_t, t)
+    plain = guided_denoiser(Recorder(), condition, SCHEDULE, weight=3.0 if guided else 1.0)(z_t, t)
+    assert torch.equal(found.x0, plain.x0)
+    assert len(model.calls[0][0]) == (6 if guided else 3)
+    assert guided or model.calls[0][2] is condition

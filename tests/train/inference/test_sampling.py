@@ -130,3 +130,24 @@ def test_a_missing_photograph_is_found_out_before_sampling(trained: Path, shards
     with pytest.raises(UserError, match=r"--src .*: no .*\.jpg in it"):
         sample_whole(trained, shards, tmp_path, tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_a_guidance_interval_changes_the_image_and_is_recorded(trained: Path, shards: Path, tmp_path: Path) -> None:
+    stages, data = load_cascade(trained, CPU)[:1], ShardFolder(shards, "val")
+    images = {}
+    for interval in (None, (0.0, 0.4), (0.0, 1.0)):
+        overrides = Overrides(steps=3, guidance=3.0, guidance_interval=interval)
+        overrides.refuse_impossible(stages)
+        out = tmp_path / str(interval)
+        sample_pairs(
+            stages, data, PAIRS[:1], out, seed=5, overrides=overrides, device=CPU, progress=lambda *_: None
+        )  # fmt: skip
+        (file,) = out.glob("*__*.png")
+        with Image.open(file) as image:
+            images[interval] = image.tobytes()
+            recorded = image.text.get("base.guidance_interval")  # type: ignore[attr-defined]
+            assert recorded == ("(0.0, 0.4)" if interval == (0.0, 0.4) else None)
+    assert images[None] == images[0.0, 1.0] != images[0.0, 0.4]
+    for refused in (Overrides(guidance_interval=(0.5, 0.5)), Overrides(guidance=1, guidance_interval=(0.1, 0.5))):
+        with pytest.raises(UserError, match="--guidance-interval"):
+            refused.refuse_impossible(stages)

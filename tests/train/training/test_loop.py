@@ -388,3 +388,34 @@ def test_a_profile_traces_the_requested_steps(
     if named:
         events = json.loads((tmp_path / "profile" / named).read_text())["traceEvents"]
         assert sum(event["name"] == "Optimizer.step#AdamW.step" for event in events) == min(steps, 5) - 3
+
+
+def test_wsd_is_constant_and_then_decays_to_zero(tiny: TinyConfig) -> None:
+    wsd = ("optim.warmup=10", "optim.lr=1e-3", "optim.decay=wsd", "optim.decay_share=0.25")
+    config = tiny("base", *wsd, "steps=200")
+    rates = [learning_rate(config, step) for step in range(201)]
+    assert rates[4] == pytest.approx(5e-4)
+    assert set(rates[10:151]) == {1e-3}
+    assert sorted(rates[150:], reverse=True) == rates[150:]
+    assert rates[150 + 12] == pytest.approx(1e-3 * (1 - (12 / 50) ** 0.5))
+    assert rates[200] == 0
+    longer = tiny("base", *wsd, "steps=400")
+    assert [learning_rate(longer, step) for step in range(151)] == rates[:151]
+
+
+def test_a_wsd_run_can_be_extended_until_it_decays(shards: Path, tiny: TinyConfig, tmp_path: Path) -> None:
+    data = ShardFolder(shards, "train")
+    wsd = ("optim.decay=wsd", "optim.decay_share=0.5", "checkpoint.every=2")
+    asked = iter(range(100))
+    stopped = fit_stage(tiny("base", *wsd, "steps=8"), data, tmp_path, quiet, lambda: next(asked) >= 3)
+    assert not stopped
+    assert fit_stage(tiny("base", *wsd, "steps=10"), data, tmp_path, quiet, never)
+    with pytest.raises(UserError, match="steps was 10, is 12"):
+        fit_stage(tiny("base", *wsd, "steps=12"), data, tmp_path, quiet, never)
+
+
+def test_settings_that_a_run_did_not_store_are_compared_as_well(shards: Path, tiny: TinyConfig, tmp_path: Path) -> None:
+    data = ShardFolder(shards, "train")
+    fit_stage(tiny("base", "steps=1"), data, tmp_path, quiet, never)
+    with pytest.raises(UserError, match=r"optim was .*decay_share.* is|optim was "):
+        fit_stage(tiny("base", "steps=1", "optim.decay_share=0.5"), data, tmp_path, quiet, never)

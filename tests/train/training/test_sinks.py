@@ -1,14 +1,20 @@
 """TensorBoard's event files and Weights & Biases: there when asked for, and one line where the package is missing."""
 
+import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from common.errors import UserError
-from train.configuration.stage_config import LogConfig
+from train.configuration.stage_config import LogConfig, StageConfig
+from train.data import ShardFolder
 from train.runs.run_folder import RunFolder
+from train.training.loop import fit_stage
 from train.training.metrics import Metrics
 from train.training.sinks import open_sinks
 
@@ -43,13 +49,39 @@ def test_a_wandb_run_resumes_under_its_id(tmp_path: Path, monkeypatch: pytest.Mo
 
         return SimpleNamespace(log=log)
 
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Image=lambda pixels: pixels.shape))
     for step in (1, 2):
         (sink,) = open_sinks(RunFolder(tmp_path), LogConfig(wandb=True), 0)
         sink(step, {"loss": 0.5})
     assert begun[0] == begun[1]
     assert (begun[0]["resume"], begun[0]["reinit"], begun[0]["name"]) == ("allow", True, tmp_path.name)
     assert logged == [(1, {"loss": 0.5}), (2, {"loss": 0.5})]
+    sink.image(2, "sheet", np.zeros((4, 6, 3), np.uint8))
+    assert logged[2:] == [(2, {"sheet": (4, 6, 3)})]
+
+
+def test_a_runs_sheets_are_logged(shards: Path, tiny: Callable[..., StageConfig], tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = tiny(
+        "base",
+        "steps=2",
+        "validation.every=0",
+        "validation.sheet_every=1",
+        "log.tensorboard=true",
+        "validation.sheet_pairs=1",
+        "sampling.steps=1",
+    )
+    train, val = ShardFolder(shards, "train"), ShardFolder(shards, "val")
+    assert fit_stage(config, train, tmp_path, lambda _: None, lambda: False, val)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    logged = events.Images("sheet")
+    assert [image.step for image in logged] == [1, 2]
+    with (
+        Image.open(io.BytesIO(logged[1].encoded_image_string)) as one,
+        Image.open(RunFolder(tmp_path).sheet_path(2)) as other,
+    ):
+        assert np.array_equal(np.array(one.convert("RGB")), np.array(other))
 
 
 @pytest.mark.parametrize(

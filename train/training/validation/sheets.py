@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from common.atomic import write_atomically
@@ -44,10 +45,10 @@ def draw_sheet(
     stop: Callable[[], bool],
     path: Path,
     world: World = SINGLE_PROCESS,
-) -> None:
-    """Sample the pairs one after the other and write the sheet. Raise Stopped once ``stop`` returns True.
+) -> Pixels | None:
+    """Sample the pairs one after the other, and write and return the sheet. Raise Stopped once ``stop`` returns True.
 
-    In distributed training every process samples all of them, and rank 0 writes.
+    In distributed training every process samples all of them, and rank 0 writes; the others return None.
     """
     rows = []
     with ema_weights(training) as model:
@@ -64,14 +65,16 @@ def draw_sheet(
             rows.append([*_inputs_shown(held_out, pair), *shown, _pixels(sampled)])
     titles = ["person", "Ia", "garment, as worn", "Ic", *(["downsampled"] if config.low_res else []), "sampled"]
 
-    def write() -> None:
+    def write() -> Pixels:
         file = io.BytesIO()
-        contact_sheet(titles, rows).save(file, "PNG")
+        sheet = contact_sheet(titles, rows)
+        sheet.save(file, "PNG")
         with writing(path.parent):
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, file.getvalue())
+        return np.asarray(sheet)
 
-    world.run_on_main(write)
+    return world.run_on_main(write)
 
 
 def _inputs_shown(held_out: ShardFolder, pair: Pair) -> list[Pixels]:

@@ -47,7 +47,11 @@ class Validator:
                 and _due(step, settings.sheet_every)
                 and world.broadcast_from_main(lambda: not sheet.exists())
             ):
-                draw_sheet(training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet, world)
+                pixels = draw_sheet(
+                    training, stepper.config, self._held_out, self._pairs, stepper.device, stop, sheet, world
+                )
+                if pixels is not None:
+                    self._metrics.record_sheet(step, pixels)
         except Stopped:
             return
 
