@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from common.errors import UserError
 from common.extras import needs
-from common.options import FOLDER, examples
+from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
 from schemas import Split
-from train.cli.options import CASCADE, CHECKPOINT, JSON, SEED, SHARDS, SPLIT
+from train.cli.options import CASCADE, CHECKPOINT, JSON, SEED, SPLIT
 from train.data import open_shards
+from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
 from train.inference.sampling import provenance
@@ -20,16 +25,63 @@ from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
 
 
+@dataclass(frozen=True)
+class OthersImages:
+    """Images of another system, and how they are compared."""
+
+    images: Path | None
+    photos: Path | None
+    size: str | None
+    unpaired: bool
+    fid_resize: Literal["network", "clean"]
+
+    def refuse_without_images(self) -> None:
+        """Raise UserError if an option is given that is about --images alone."""
+        for name, given in (("--photos", self.photos), ("--size", self.size), ("--unpaired", self.unpaired)):
+            if given:
+                raise UserError(f"{name} is for --images; give that too, or leave {name} out")
+
+
+_OTHERS = options_of(
+    OthersImages,
+    "others",
+    click.option(
+        "--images", type=FOLDER, default=None, metavar="DIR",
+        help="Measure these images of another system, of any size, instead of a cascade's: named as their photograph "
+        "or sample is, or beginning so up to an underscore.",
+    ),
+    click.option(
+        "--photos", type=FOLDER, default=None, metavar="DIR",
+        help="With --images: compare with these photographs, whole, instead of the crops of --shards.",
+    ),
+    click.option(
+        "--size", default=None, metavar="WxH",
+        help="With --images: size to compare at.  [default: 384x512 with --photos, else 256]",
+    ),
+    click.option(
+        "--unpaired", is_flag=True, help="With --images: they show other garments than the photographs; FID, KID only."
+    ),
+    click.option(
+        "--fid-resize", type=click.Choice(["network", "clean"]), default="network", show_default=True,
+        help="With --images: how they come to Inception's size, by its own resize or as clean-fid does.",
+    ),
+)  # fmt: skip
+
+
 @click.command(
     "evaluate",
     epilog=examples(
         "trainer evaluate --shards shards/ --pairs 64 --json",
         "trainer evaluate --shards shards/ --pairs 48 --retrieval 20",
+        "trainer evaluate --shards shards/ --images samples/",
     ),
 )
 @CASCADE
 @CHECKPOINT
-@SHARDS
+@click.option(
+    "--shards", type=Location(), default=None, metavar="FOLDER|URL",
+    help="Output of prep build-shards: a folder, or a URL such as s3://bucket/shards. Needed without --photos.",
+)  # fmt: skip
 @SPLIT
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
 @click.option("--weights", type=FOLDER, default=None, help="Folder with the networks for LPIPS, FID and KID.")
@@ -43,32 +95,39 @@ from train.runs.checkpoint_choice import CheckpointChoice
     metavar="K",
     help="How often is the worn garment recognised among K? Needs no ground truth; up to 2K - 1 images per person.",
 )
+@_OTHERS
 @SEED
 @JSON
 def evaluate(
     runs: Path,
     checkpoint: CheckpointChoice,
-    shards: Path | str,
+    shards: Path | str | None,
     split: Split,
     pairs: int,
     weights: Path | None,
     truth: Path | None,
     retrieval: int | None,
+    others: OthersImages,
     seed: int,
     as_object: bool,
 ) -> None:
     """Measure PSNR, SSIM, LPIPS, FID and KID of sampled images.
 
     With --truth, swaps of drawn people are compared with their ground truth too. With --retrieval, people are dressed
-    in their own garment and in others, and the nearest image to the photograph should be the one in their own.
+    in their own garment and in others, and the nearest image to the photograph should be the one in their own. With
+    --images, another system's results are measured in the same way.
     """
     with needs("evaluate"):
         from train.evaluation.evaluating import evaluate as measure
         from train.evaluation.evaluating import evaluate_swaps
         from train.evaluation.retrieval import evaluate_retrieval
         from train.evaluation.tables import table
+    if others.images is not None:
+        _evaluate_images(others, others.images, shards, split, weights, seed, as_object)
+        return
+    others.refuse_without_images()
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
-    data = open_shards(shards, split, stages[0].config.data)
+    data = open_shards(_needed(shards), split, stages[0].config.data)
     device = SINGLE_PROCESS.device
     recognised = None
     if retrieval is not None:
@@ -83,7 +142,44 @@ def evaluate(
     with progress_bar("evaluating") as progress:
         result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
     result.swaps, result.retrieval = swaps, recognised
-    for figure, why in result.left_out.items():
-        click.echo(f"trainer: {figure} skipped: {why}", err=True)
+    _notices(result.left_out, result.warnings)
     how = provenance(stages, data, seed, Overrides())
     click.echo(json.dumps(table.as_json(result, how)) if as_object else table.as_text(result, stages, data))
+
+
+def _evaluate_images(
+    others: OthersImages,
+    images: Path,
+    shards: Path | str | None,
+    split: Split,
+    weights: Path | None,
+    seed: int,
+    as_object: bool,
+) -> None:
+    from train.evaluation.others.comparisons import Comparisons, WithPhotographs, WithShards, parse_size
+    from train.evaluation.others.measuring import as_json, as_text, measure_images
+
+    size = parse_size(others.size, square=others.photos is None)
+    comparisons: Comparisons
+    if others.photos is not None:
+        comparisons = WithPhotographs(images, others.photos, size, paired=not others.unpaired)
+    else:
+        data = open_shards(_needed(shards), split, DataConfig())
+        comparisons = WithShards(images, data, size[0], paired=not others.unpaired)
+    with progress_bar("comparing") as progress:
+        result = measure_images(comparisons, weights, others.fid_resize, seed, progress)
+    _notices(result.left_out, result.warnings)
+    click.echo(json.dumps(as_json(result)) if as_object else as_text(result))
+
+
+def _needed(shards: Path | str | None) -> Path | str:
+    if shards is None:
+        raise UserError("--shards is missing; give the output of prep build-shards, or --images with --photos")
+    return shards
+
+
+def _notices(left_out: Mapping[str, str], warnings: Sequence[str]) -> None:
+    for figure, why in left_out.items():
+        click.echo(f"trainer: {figure} skipped: {why}", err=True)
+    for warning in warnings:
+        click.echo(f"trainer: {warning}", err=True)

@@ -14,6 +14,20 @@ KID_SUBSET_SIZE = 1000
 """Images per subset, or all if there are fewer; then all subsets are equal and KID is a single estimate."""
 
 
+FEATURES = 2048
+"""Features of FID's Inception: of fewer images their covariance is singular."""
+
+
+def few_images(count: int) -> list[str]:
+    """Return a warning where the number of images makes FID meaningless on its own."""
+    if count >= FEATURES:
+        return []
+    return [
+        f"FID of {count} images: fewer than its {FEATURES} features, so it is far too large; compare it only with one "
+        "of the same photographs in the same number. KID is unbiased, and noisy"
+    ]
+
+
 class _Precomputed(nn.Module):
     """Identity in place of torchmetrics' network, so that both metrics share precomputed features."""
 

@@ -14,7 +14,7 @@ from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import from_uint8
-from train.evaluation.distribution import distances
+from train.evaluation.distribution import distances, few_images
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, INCEPTION, Lpips, checksums, load_inception, load_lpips, missing
 from train.evaluation.paired import enlarged, hidden, image_quality, within_photo
@@ -45,6 +45,8 @@ class Evaluation:
     """How often the worn garment is recognised, if asked for."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Metric → why it was skipped and how to get it."""
+    warnings: list[str] = field(default_factory=list)
+    """What to know before a figure is compared with others."""
     weights: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the metric networks' files."""
 
@@ -96,6 +98,7 @@ def evaluate(
         result.distances = _distances(
             stages[-1], shards, pictures(swapped, len(paired)), weights / INCEPTION, seed
         )  # fmt: skip
+        result.warnings += few_images(len(swapped))
     elif "fid" not in result.left_out:
         result.left_out |= dict.fromkeys(("fid", "kid"), "needs at least two people; give --pairs 2 or more")
     return result

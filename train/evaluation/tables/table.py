@@ -41,6 +41,7 @@ def as_json(result: Evaluation, how: dict[str, str]) -> dict[str, Any]:
         **({"truth": asdict(result.swaps)} if result.swaps else {}),
         **({"retrieval": retrieval_json(result.retrieval)} if result.retrieval else {}),
         "left_out": result.left_out,
+        "warnings": result.warnings,
         "pairs": result.pairs,
         "weights": result.weights,
         "how": how,

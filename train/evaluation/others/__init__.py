@@ -1,0 +1,1 @@
+"""Images that another system made, under this project's protocol."""
