@@ -17,6 +17,7 @@ COMMANDS = {
     "config": Lazy("train.cli.config", "config", "Print all settings of a stage as YAML, for --config."),
     "demo": Lazy("train.cli.demo", "demo_command", "Serve a web page for trying out a trained cascade."),
     "doctor": Lazy("train.cli.doctor", "doctor", "Check what would go wrong in a training run."),
+    "ema": Lazy("train.cli.ema", "ema", "Write EMA weights of another length, chosen after training."),
     "evaluate": Lazy("train.cli.evaluate", "evaluate", "Measure PSNR, SSIM, LPIPS, FID and KID of sampled images."),
     "export": Lazy("train.cli.export", "export", "Write weights, configuration and model card to one folder."),
     "fit": Lazy("train.cli.fit", "fit", "Train the stages; an interrupted run resumes."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,9 @@ from train.diffusion.diffusion_config import DiffusionConfig, SamplingConfig
 from train.hardware.precision import Precision
 from train.models import ModelConfig, ParallelUNetConfig
 from train.models.model_config import check_divisible
+
+LONGEST = 0.28
+"""Longest power-function average, as a share of the training; the mean of all steps has 1/√12."""
 
 Stage = Literal["base", "sr256", "sr1024"]
 STAGES: tuple[Stage, ...] = ("base", "sr256", "sr1024")
@@ -78,6 +81,24 @@ class LogConfig(ConfigSection):
     """Log metrics and sheets to Weights & Biases; needs the package wandb."""
 
 
+class AveragesConfig(ConfigSection):
+    """Averages of the weights from which `trainer ema` makes one of any length after training (post-hoc EMA)."""
+
+    lengths: tuple[Annotated[float, Field(gt=0, le=LONGEST)], ...] = ()
+    """Lengths of the averages that are tracked, as shares of the training: [0.05, 0.1] (Karras et al. 2024), each at
+    the cost of another copy of the weights. Empty: none."""
+    every: int = Field(1000, gt=0)
+    """Steps between two snapshots of the averages."""
+    keep: int = Field(16, ge=4)
+    """Maximum number of steps with snapshots; each takes 2 bytes a weight and length."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.lengths)) < len(self.lengths) or any(round(one, 3) != one for one in self.lengths):
+            raise ValueError(f"lengths={self.lengths}: different ones of at most three decimals would fit")
+        return self
+
+
 class MemoryConfig(ConfigSection):
     """How a training step saves memory; apart from rounding, none of these settings changes what is computed.
 
@@ -136,6 +157,7 @@ class StageConfig(ConfigSection):
     """Architecture of the network."""
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
+    averages: AveragesConfig = Field(AveragesConfig(), exclude_if=lambda value: value == AveragesConfig())
     memory: MemoryConfig = MemoryConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     sampling: SamplingConfig = SamplingConfig()

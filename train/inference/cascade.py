@@ -83,6 +83,8 @@ class TrainedStage:
     model: nn.Module
     step: int
     weights: Weights = "ema"
+    average: float | None = None
+    """Length of the post-hoc average that the weights are; None: the run's own EMA weights."""
 
 
 def load_cascade(

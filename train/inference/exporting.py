@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 
@@ -40,6 +41,8 @@ class ExportedStage(BaseModel):
     """Optimizer steps of the checkpoint."""
     sha256: str
     """Of `<stage>.safetensors`."""
+    average: float | None = Field(None, exclude_if=lambda value: value is None)
+    """Length of the post-hoc average, if the weights are one (`trainer ema`)."""
 
 
 class ExportedCascade(BaseModel):
@@ -100,7 +103,7 @@ def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None
         save_tensors({name: value.contiguous().cpu() for name, value in stage.model.state_dict().items()}, path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        exported.append(ExportedStage(config=stage.config, step=stage.step, sha256=digest))
+        exported.append(ExportedStage(config=stage.config, step=stage.step, sha256=digest, average=stage.average))
     cascade = ExportedCascade(shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
     (folder / CASCADE).write_text(cascade.model_dump_json(indent=2) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(stages, trained_on), encoding="utf-8")
@@ -114,6 +117,6 @@ def _load(folder: Path, stage: ExportedStage, device: torch.device) -> TrainedSt
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != stage.sha256:
             raise UserError(f"{path}: damaged: not the file that was exported; copy or export it again")
-        return assemble_stage(stage.config, load(data), stage.step, device)
+        return replace(assemble_stage(stage.config, load(data), stage.step, device), average=stage.average)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise UserError(f"{path}: missing, or not this network's weights; export the cascade again") from error

@@ -118,13 +118,14 @@ def provenance(
 ) -> dict[str, str]:  # fmt: skip
     """Return how the images were made: seed, the shards' fingerprint, and each stage's checkpoint and sampling.
 
-    Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema or model),
+    Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema, model, average),
     and `<stage>.<setting>` for all of ``SamplingConfig``.
     """
     metadata = {"seed": str(seed), "shards": shards.manifest.fingerprint}
     for stage in stages:
         name = stage.config.stage
-        metadata |= {f"{name}.checkpoint": str(stage.step), f"{name}.weights": stage.weights}
+        weights = stage.weights if stage.average is None else f"post-hoc average of length {stage.average:g}"
+        metadata |= {f"{name}.checkpoint": str(stage.step), f"{name}.weights": weights}
         settings = overrides.applied_to(stage.config.sampling).model_dump()
         metadata |= {f"{name}.{setting}": str(value) for setting, value in settings.items()}
     return metadata

@@ -28,6 +28,8 @@ from train.runs.tensors import is_complete, load_tensors
 STATE = "state.json"
 PARTS = ("model", "ema", "optimizer")
 """Each is a file of its own."""
+AVERAGES = "averages"
+"""Another one, of a run with power-function averages."""
 
 _TEMPORARY = ".tmp"
 _NAME = re.compile(r"step-(\d{8}|[1-9]\d{8,})", re.ASCII)
@@ -169,7 +171,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     sums = state.get("sha256") if isinstance(state, dict) else None
     if not isinstance(sums, dict) or state.get("step") != step_of(folder):
         raise DamagedCheckpointError(f"{STATE} belongs to another checkpoint")
-    for name in (f"{part}.safetensors" for part in PARTS):
+    for name in _files(sums):
         if name not in sums or not is_complete(folder / name):
             raise DamagedCheckpointError(f"{name} is missing or cut")
     return dict(state)
@@ -178,8 +180,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 def verify(folder: Path) -> dict[str, Any]:
     """Return a checkpoint's state. Raise DamagedCheckpointError if a file differs from the one written."""
     state = read_state(folder)
-    for part in PARTS:
-        name = f"{part}.safetensors"
+    for name in _files(state["sha256"]):
         try:
             digest = sha256_of(folder / name)
         except OSError as error:
@@ -187,6 +188,10 @@ def verify(folder: Path) -> dict[str, Any]:
         if digest != state["sha256"][name]:
             raise DamagedCheckpointError(f"{name} differs from the file that was written")
     return dict(state)
+
+
+def _files(sums: Mapping[str, str]) -> list[str]:
+    return [f"{part}.safetensors" for part in (*PARTS, AVERAGES) if part in PARTS or f"{part}.safetensors" in sums]
 
 
 def sha256_of(path: Path) -> str:

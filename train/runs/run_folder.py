@@ -5,6 +5,7 @@
         init.json                the identity of the weights of --init-from; likewise, and only with that option
         metrics.jsonl            one line per step and per validation (`MetricsFile`)
         checkpoints/step-…/      model, EMA weights, optimizer (`CheckpointFolder`)
+        averages/step-….…        snapshots of averages for `trainer ema` (`AverageFolder`)
         sheets/step-….png        sampled pairs
         tensorboard/, wandb-id.txt, profile/
         fit.lock                 exists while `trainer fit` runs (`run_lock`)
@@ -29,6 +30,7 @@ from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.data.blend import BlendedShards
 from train.hardware.world import World
+from train.runs.average_folder import AverageFolder
 from train.runs.checkpoint_choice import Which
 from train.runs.checkpoint_folder import CheckpointFolder, step_of
 from train.runs.metrics_file import MetricsFile
@@ -38,7 +40,7 @@ CONFIG: Final = "config.json"
 DATA: Final = "data.json"
 INIT: Final = "init.json"
 METRICS: Final = "metrics.jsonl"
-_FOLDERS: Final = ("checkpoints", "sheets", "tensorboard", "profile", "wandb")
+_FOLDERS: Final = ("averages", "checkpoints", "sheets", "tensorboard", "profile", "wandb")
 """Folders of a run that hold no other runs."""
 
 
@@ -134,6 +136,11 @@ class RunFolder:
     def checkpoints(self) -> CheckpointFolder:
         """The checkpoints."""
         return CheckpointFolder(self.path / "checkpoints")
+
+    @property
+    def averages(self) -> AverageFolder:
+        """The snapshots of power-function averages."""
+        return AverageFolder(self.path / "averages")
 
     def load_weights(self, part: str, which: Which = "last") -> tuple[dict[str, Tensor], int]:
         """Return the tensors of a part of a checkpoint, and its step. Raise UserError as `CheckpointFolder.choose`."""
@@ -294,6 +301,8 @@ def _decisive(config: StageConfig, free: set[str]) -> dict[str, Any]:
     for name in ("threads", "cache", "cache_bytes", "cache_memory"):
         del values["data"][name]
     del values["optim"]["max_skipped"]
+    for name in ("every", "keep"):
+        values.get("averages", {}).pop(name, None)
     return values
 
 

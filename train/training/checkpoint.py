@@ -23,10 +23,11 @@ from torch import Tensor
 from common.atomic import sync_folder
 from common.errors import UserError, writing
 from train.hardware.world import SINGLE_PROCESS, World
-from train.runs.checkpoint_folder import PARTS, STATE, CheckpointFolder, sha256_of, temporary_of
+from train.runs.checkpoint_folder import AVERAGES, PARTS, STATE, CheckpointFolder, sha256_of, temporary_of
 from train.runs.run_folder import RunFolder
 from train.runs.tensors import load_tensors, save_tensors
 from train.training.optim.muon import MOMENTUM, Muon
+from train.training.optim.power_averages import named
 from train.training.parallel import gathered, share
 from train.training.state import Training
 
@@ -53,7 +54,9 @@ def save_checkpoint(
     be written; then the existing checkpoints are unchanged.
     """
     values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
-    tensors = {name: gathered(values[name], world) for name in PARTS}
+    if training.averages:
+        values[AVERAGES] = named(training.averages)
+    tensors = {name: gathered(part, world) for name, part in values.items()}
     return world.broadcast_from_main(lambda: _save(run.checkpoints, training, tensors, keep, validation or {}))
 
 
@@ -122,7 +125,7 @@ def take_weights(training: Training, weights: Mapping[str, Tensor]) -> None:
     parameters = dict(training.model.named_parameters())
     with torch.no_grad():
         for name, value in weights.items():
-            for target in (parameters[name], training.ema[name]):
+            for target in (parameters[name], training.ema[name], *(one[name] for one in training.averages.values())):
                 target.copy_(share(value, target))
             if name in training.masters:
                 training.masters[name].copy_(value)
@@ -132,12 +135,14 @@ def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
         raise UserError(f"{folder}: not visible on every machine; use a --runs that all of them share")
     weights, ema, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
+    averages = load_tensors(folder / f"{AVERAGES}.safetensors") if training.averages else {}
     expected = training.model.state_dict()
     misfit = (
         _misfit("model", weights, expected)
         or _misfit("ema", ema, training.ema)
         or _misfit_of_moments(moments, training)
         or _misfit_of_state(state, training)
+        or _misfit("averages", averages, named(training.averages))
     )
     if misfit:
         raise UserError(
@@ -150,6 +155,8 @@ def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
             master.copy_(weights[name])
         for name, value in ema.items():
             training.ema[name].copy_(share(value, training.ema[name]))
+        for name, target in named(training.averages).items():
+            target.copy_(share(averages[name], target))
     _restore_moments(training, moments)
     if training.scale is not None:
         training.scale.load(state["scale"])

@@ -18,6 +18,7 @@ from train.runs.run_folder import RunFolder
 from train.runs.run_lock import RunLock
 from train.training.checkpoint import restore, save_checkpoint, take_weights
 from train.training.metrics import Meter, Status, open_metrics
+from train.training.optim.power_averages import save_if_due
 from train.training.outcomes import Outcome, Outcomes
 from train.training.parallel import refuse_impossible
 from train.training.profiling import Profiler
@@ -130,6 +131,7 @@ def _fit(
         if to_save:
             save()
             saved = training.step
+        save_if_due(run.averages, training, config.averages, world, last=training.step == config.steps)
         stopping = stop()
     record(everything=True)
     if saved != training.step:

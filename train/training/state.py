@@ -21,6 +21,8 @@ class Training:
     step: int = 0
     masters: dict[str, nn.Parameter] = field(default_factory=dict)
     """The optimizer's copy of the weights in host memory; empty if it steps the model's own weights."""
+    averages: dict[float, dict[str, Tensor]] = field(default_factory=dict)
+    """Power-function averages of the weights by length, for `trainer ema`; beside the EMA weights."""
     scale: LossScale | None = None
     """Loss scale of fp16; None in other precisions."""
     skipped: int | Tensor = 0

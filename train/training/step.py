@@ -22,6 +22,7 @@ from train.hardware.precision import DTYPES, autocast
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.previous_stage import PreviousStage
 from train.models import build_model, set_checkpointing, set_fused_attention
+from train.runs.power_profiles import share_of_step
 from train.training.loss_scale import LossScale
 from train.training.optim.host import host_memory
 from train.training.optim.update import device_gradients, free_gradients, init_optimizer, step_optimizer
@@ -63,12 +64,8 @@ def init_training(config: StageConfig, device: torch.device, world: World = SING
         for parameter in model.parameters():  # not Module.to, which replaces parameters: fake tensors do not allow that
             layout = torch.channels_last if parameter.ndim == 4 else torch.preserve_format
             parameter.data = parameter.data.to(device, memory_format=layout)
-    if config.memory.ema_on_host:
-        with host_memory() as host:
-            ema = {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
-    else:
-        ema = {name: p.detach().clone() for name, p in model.named_parameters()}
-    training = init_optimizer(model, config, ema)
+    training = init_optimizer(model, config, _copy(model, config))
+    training.averages = {length: _copy(model, config) for length in config.averages.lengths}
     training.scale = LossScale.initial(device) if config.precision == "fp16" else None
     if config.compile:
         compiled = torch.compile(model, dynamic=False)
@@ -76,6 +73,14 @@ def init_training(config: StageConfig, device: torch.device, world: World = SING
         training.compiled = compiled
     training.ddp = replicate(training.forward_module, world)
     return training
+
+
+def _copy(model: nn.Module, config: StageConfig) -> dict[str, Tensor]:
+    """Return a copy of the weights, where the EMA weights are kept."""
+    if config.memory.ema_on_host:
+        with host_memory() as host:
+            return {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
 def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
@@ -106,6 +111,8 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
         finite = _clip_and_step(training, config.optim.clip, finite)
     training.step += 1
     update_ema(training, config.ema, finite)
+    for length, average in training.averages.items():
+        move_average(training, average, share_of_step(length, training.step), finite)
     _count(training, finite)
     return loss
 
@@ -234,8 +241,13 @@ def update_ema(training: Training, decay: float, finite: Tensor) -> None:
 
     If ``finite``, a boolean (), is false, they do not change.
     """
-    share = 1 - min(decay, (1 + training.step) / (10 + training.step))
-    ema = list(training.ema.values())
+    move_average(training, training.ema, 1 - min(decay, (1 + training.step) / (10 + training.step)), finite)
+
+
+@torch.no_grad()
+def move_average(training: Training, average: dict[str, Tensor], share: float, finite: Tensor) -> None:
+    """Move an average by ``share`` of the way to the weights, unless ``finite``, a boolean (), is false."""
+    ema = list(average.values())
     device = ema[0].device
     copies = [list(one) for one in (training.optimized_parameters.values(), training.model.parameters())]
     parameters = [p.detach().to(device) for p in next((one for one in copies if one[0].device == device), copies[0])]

@@ -19,7 +19,9 @@ ROOM = {
 SLOW = {"trainer": ("doctor", "evaluate", "fit", "plan")}
 ELSEWHERE = {
     "prep": {"annotate"},  # needs estimators' weights: tests/preprocess/annotation/test_session.py
-    "trainer": {"demo", "serve", "try-on"},  # servers, tests/train/serving; and weights, test_real_photographs.py
+    # Servers, tests/train/serving; runs with averages, tests/train/runs/test_averages.py; weights,
+    # test_real_photographs.py.
+    "trainer": {"demo", "ema", "serve", "try-on"},
 }
 
 
