@@ -73,7 +73,6 @@ _OTHERS = options_of(
     epilog=examples(
         "trainer evaluate --shards shards/ --pairs 64 --json",
         "trainer evaluate --shards shards/ --pairs 48 --retrieval 20",
-        "trainer evaluate --shards shards/ --images samples/",
     ),
 )
 @CASCADE

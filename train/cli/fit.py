@@ -43,7 +43,7 @@ from train.training.parallel import refuse_impossible
         "trainer fit --shards shards/ --dry-run",
         "trainer fit --shards shards/ --stage base --set optim.lr=2e-4",
         "trainer fit --shards shards/ --runs runs-2/ --init-from runs/",
-        "trainer fit --shards shards/ --shards more-shards/=0.3",
+        "trainer fit --shards shards/ --shards more-shards/=0.3 --runs runs-both/",
         "torchrun --nproc-per-node 4 -m train fit --shards shards/ --parallel fsdp",
     ),
 )

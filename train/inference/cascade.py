@@ -267,13 +267,19 @@ def _load_stage(
         ) from error
 
 
+def without_impossible_guidance(config: StageConfig) -> StageConfig:
+    """Return the settings without guidance where the null condition was never trained: earlier versions kept it."""
+    if config.diffusion.drop:
+        return config
+    return config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})
+
+
 def assemble_stage(
     config: StageConfig, weights: dict[str, Tensor], step: int, device: torch.device, which: Weights = "ema"
 ) -> TrainedStage:
     """Build the stage's network, ready to sample. Raise RuntimeError if the weights are not this network's."""
     prepare(device)
-    if config.diffusion.drop == 0:  # earlier versions kept guidance where the null condition was never trained
-        config = config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})
+    config = without_impossible_guidance(config)
     model: nn.Module = build_model(config.model)
     model.load_state_dict(weights)
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -10,10 +10,11 @@ guess where the garment is copied; and what Ia shows is shown, as in the first t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from schemas.sample import CONDITIONING_SIZE
 from train.diffusion.conditioning import TryOnInputs, with_hem_hidden
@@ -24,13 +25,24 @@ from train.diffusion.samplers import TIME_GRIDS
 from train.diffusion.schedule import expand_like, make_schedule
 from train.hardware.precision import autocast
 from train.inference.cascade import Overrides, TrainedStage, sampling_condition, sampling_precision
-from train.models import ParallelUNet
+from train.models.condition import Condition
+
+
+class CopyingNetwork(Protocol):
+    """A network that copies pixels of Ic."""
+
+    def copied(self, z_t: Tensor, t: Tensor, condition: Condition, Ic: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what it copies from an Ic of another size, and the weight of that."""
+
+
+def copying(model: nn.Module) -> CopyingNetwork | None:
+    """Return the network if it copies, else None."""
+    return cast("CopyingNetwork", model) if getattr(model, "copy", None) is not None else None
 
 
 def copies_detail(stage: TrainedStage, last: TrainedStage) -> bool:
     """Return whether the ``last`` stage's images get detail from the ``stage`` before it."""
-    copies = isinstance(stage.model, ParallelUNet) and stage.model.copy is not None
-    return copies and last.config.sampling.copy_detail and not last.config.is_try_on
+    return copying(stage.model) is not None and last.config.sampling.copy_detail and not last.config.is_try_on
 
 
 @torch.no_grad()
@@ -85,9 +97,10 @@ def _copied(
     z_t = alpha * painted + sigma * noise.normal((3, config.size, config.size), "z_1").to(painted.device)
     scaled = make_denoiser(stage.model, config.diffusion, schedule)
     assert isinstance(scaled, Preconditioned), "a network that copies has residual_std"
-    assert isinstance(stage.model, ParallelUNet), "see `copies_detail`"
+    network = copying(stage.model)
+    assert network is not None, "see `copies_detail`"
     with autocast(sampling_precision(config.precision, painted.device), painted.device):
-        copied, weight = stage.model.copied(scaled.network_input(z_t, t, condition), t, condition, Ic)
+        copied, weight = network.copied(scaled.network_input(z_t, t, condition), t, condition, Ic)
     return copied.float(), weight.float()
 
 

@@ -2,7 +2,8 @@
 
     README.md, cascade.json, base.safetensors, sr256.safetensors, sr1024.safetensors
 
-Nothing in it is pickled; load it with ``train.inference.tryon.TryOnCascade``.
+Nothing in it is pickled; load it with ``train.inference.tryon.TryOnCascade``. In place of weights it may hold graphs of
+the networks (`train.inference.sharing.graphs`): base.pt2 or base.onnx, and so on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -23,12 +25,28 @@ from common.atomic import sync_folder
 from common.errors import UserError, writing
 from schemas import Manifest
 from train.configuration.stage_config import StageConfig
-from train.inference.cascade import TrainedStage, assemble_stage
+from train.inference.cascade import TrainedStage, assemble_stage, without_impossible_guidance
+from train.inference.detail import copies_detail
 from train.inference.model_card import model_card
+from train.inference.sharing.graphs import (
+    ENDINGS,
+    Graph,
+    GraphFormat,
+    GraphNetwork,
+    read_graph,
+    refuse_missing,
+    write_graphs,
+)
+from train.runs.checkpoint_folder import sha256_of
 from train.runs.tensors import save_tensors
 
 CASCADE = "cascade.json"
 CARD = "README.md"
+SAMPLES = "samples"
+
+
+Format = Literal["safetensors", "torch.export", "onnx"]
+"""Weights for this project's networks, or graphs that need no class of it."""
 
 
 class ExportedStage(BaseModel):
@@ -40,7 +58,11 @@ class ExportedStage(BaseModel):
     step: int
     """Optimizer steps of the checkpoint."""
     sha256: str
-    """Of `<stage>.safetensors`."""
+    """Of `<stage>.safetensors`, or of the file of another format."""
+    copied_sha256: str | None = Field(None, exclude_if=lambda value: value is None)
+    """Of the graph of what the network copies, if there is one."""
+    difference: float | None = Field(None, exclude_if=lambda value: value is None)
+    """Largest difference of the graphs' results from the network's, in standard deviations, of random inputs."""
     average: float | None = Field(None, exclude_if=lambda value: value is None)
     """Length of the post-hoc average, if the weights are one (`trainer ema`)."""
 
@@ -52,25 +74,36 @@ class ExportedCascade(BaseModel):
 
     schema_version: Literal[1] = 1
     weights: Literal["ema"] = "ema"
+    format: Format = Field("safetensors", exclude_if=lambda value: value == "safetensors")
     shards: str | None
     """Fingerprint of the shards, if given."""
     stages: tuple[ExportedStage, ...]
 
 
-def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest | None) -> None:
-    """Write the stages' EMA weights, configuration and card to ``out``, atomically.
+def export_cascade(
+    stages: list[TrainedStage],
+    out: Path,
+    trained_on: Manifest | None,
+    kind: Format = "safetensors",
+    samples: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write the stages' EMA weights or graphs, configuration and card to ``out``, atomically.
+
+    ``samples`` are images by file name, written to its folder `samples` and shown by the card.
 
     Raise UserError if ``out`` exists and is not an empty folder, or cannot be written.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not an empty folder; give another, or remove it")
+    if any(isinstance(stage.model, GraphNetwork) for stage in stages):
+        raise UserError("--runs: an export of graphs has no weights to export again; give the run folders")
     out = out.absolute()
     temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
     try:
         with writing(f"--out {out}"):
             temporary.mkdir(parents=True)
-            _write(stages, temporary, trained_on)
-            for path in temporary.iterdir():
+            _write(stages, temporary, trained_on, kind, samples or {})
+            for path in filter(Path.is_file, temporary.rglob("*")):
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
             temporary.rename(out)  # replaces an empty folder, never a full one
@@ -81,7 +114,10 @@ def export_cascade(stages: list[TrainedStage], out: Path, trained_on: Manifest |
 
 def import_cascade(folder: Path, device: torch.device) -> list[TrainedStage]:
     """Load what ``export_cascade`` wrote. Raise UserError if a file is missing or damaged."""
-    return [_load(folder, stage, device) for stage in read_exported(folder).stages]
+    cascade = read_exported(folder)
+    if cascade.format != "safetensors":
+        return [_load_graphs(folder, stage, cascade.format, device) for stage in cascade.stages]
+    return [_load(folder, stage, device) for stage in cascade.stages]
 
 
 def read_exported(folder: Path) -> ExportedCascade:
@@ -96,19 +132,62 @@ def read_exported(folder: Path) -> ExportedCascade:
         ) from error
 
 
-def _write(stages: list[TrainedStage], folder: Path, trained_on: Manifest | None) -> None:
-    exported = []
-    for stage in stages:
-        path = folder / f"{stage.config.stage}.safetensors"
-        save_tensors({name: value.contiguous().cpu() for name, value in stage.model.state_dict().items()}, path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        exported.append(ExportedStage(config=stage.config, step=stage.step, sha256=digest, average=stage.average))
-    cascade = ExportedCascade(shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
+def _write(
+    stages: list[TrainedStage], folder: Path, trained_on: Manifest | None, kind: Format, samples: Mapping[str, bytes]
+) -> None:
+    if kind == "safetensors":
+        exported = [_weights(stage, folder) for stage in stages]
+    else:
+        refuse_missing(kind)
+        following = [*stages[1:], None]
+        exported = [_graphs(one, then, folder, kind) for one, then in zip(stages, following, strict=True)]
+    cascade = ExportedCascade(format=kind, shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
     (folder / CASCADE).write_text(cascade.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(model_card(stages, trained_on), encoding="utf-8")
-    for path in folder.glob("*.safetensors"):  # written readable by the owner only, but the folder is to be shared
-        path.chmod((folder / CASCADE).stat().st_mode)
+    (folder / CARD).write_text(model_card(stages, trained_on, list(samples)), encoding="utf-8")
+    for name, data in samples.items():
+        (folder / SAMPLES).mkdir(exist_ok=True)
+        (folder / SAMPLES / name).write_bytes(data)
+    for path in folder.iterdir():  # weights are written readable by the owner only, but the folder is to be shared
+        if path.is_file():
+            path.chmod((folder / CASCADE).stat().st_mode)
+
+
+def _weights(stage: TrainedStage, folder: Path) -> ExportedStage:
+    path = folder / f"{stage.config.stage}.safetensors"
+    save_tensors({name: value.contiguous().cpu() for name, value in stage.model.state_dict().items()}, path)
+    return ExportedStage(config=stage.config, step=stage.step, sha256=sha256_of(path), average=stage.average)
+
+
+def _graphs(stage: TrainedStage, then: TrainedStage | None, folder: Path, kind: GraphFormat) -> ExportedStage:
+    """Write a stage's graphs; one more if the stage ``then`` shows the detail that it copies."""
+    fine = then.config.size if then is not None and copies_detail(stage, then) else None
+    stem, ending = folder / stage.config.stage, ENDINGS[kind]
+    difference = write_graphs(stage.model, stage.config, fine, stem, kind)
+    return ExportedStage(
+        config=stage.config,
+        step=stage.step,
+        sha256=sha256_of(stem.with_suffix(ending)),
+        copied_sha256=sha256_of(stem.with_name(f"{stem.name}-copied{ending}")) if fine else None,
+        difference=difference,
+        average=stage.average,
+    )
+
+
+def _load_graphs(folder: Path, stage: ExportedStage, kind: GraphFormat, device: torch.device) -> TrainedStage:
+    def graph(name: str, sha256: str) -> Graph:
+        path = folder / f"{name}{ENDINGS[kind]}"
+        try:
+            intact = sha256_of(path) == sha256
+        except OSError as error:
+            raise UserError(f"{path}: missing; copy or export the cascade again") from error
+        if not intact:
+            raise UserError(f"{path}: damaged: not the file that was exported; copy or export it again")
+        return read_graph(path, kind, device)
+
+    name = stage.config.stage
+    copied = graph(f"{name}-copied", stage.copied_sha256) if stage.copied_sha256 else None
+    network = GraphNetwork(graph(name, stage.sha256), copied)
+    return TrainedStage(without_impossible_guidance(stage.config), network, stage.step, average=stage.average)
 
 
 def _load(folder: Path, stage: ExportedStage, device: torch.device) -> TrainedStage:

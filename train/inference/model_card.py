@@ -8,6 +8,13 @@ from schemas import Manifest
 from train.inference.cascade import TrainedStage
 
 _CARD = """\
+---
+library_name: tryon-cascade
+pipeline_tag: image-to-image
+tags: [virtual-try-on, diffusion, pixel-space]
+license: other
+---
+
 # A try-on cascade
 
 Generates an image of a photographed person in the garment of another image, with TryOnDiffusion's cascade
@@ -24,7 +31,7 @@ Generates an image of a photographed person in the garment of another image, wit
 
 {data}
 
-## How to use it
+{samples}## How to use it
 
 Install `pip install 'tryon-cascade[train]'` and run this next to the folder, here called `export`:
 
@@ -60,9 +67,19 @@ AI-Hub's terms must be accepted by everyone who uses its data. Name a licence he
 """
 
 
-def model_card(stages: Sequence[TrainedStage], trained_on: Manifest | None) -> str:
-    """Return the card as Markdown. ``trained_on`` is the manifest of the shards, if known."""
-    return _CARD.format(stages="\n".join(map(_row, stages)), data=_data(trained_on))
+def model_card(stages: Sequence[TrainedStage], trained_on: Manifest | None, samples: Sequence[str] = ()) -> str:
+    """Return the card as Markdown, which begins with what a model hub reads.
+
+    ``trained_on`` is the manifest of the shards, if known; ``samples`` are the names of images in the folder `samples`.
+    """
+    shown = "\n".join(f"![{name}](samples/{name})" for name in samples)
+    return _CARD.format(
+        stages="\n".join(map(_row, stages)),
+        data=_data(trained_on),
+        samples=f"## Samples\n\nPeople of the split `val`, in garments that others wear.\n\n{shown}\n\n"
+        if samples
+        else "",
+    )
 
 
 def _row(stage: TrainedStage) -> str:

@@ -118,8 +118,8 @@ def provenance(
 ) -> dict[str, str]:  # fmt: skip
     """Return how the images were made: seed, the shards' fingerprint, and each stage's checkpoint and sampling.
 
-    Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema, model, average),
-    and `<stage>.<setting>` for all of ``SamplingConfig``.
+    Keys are `seed`, `shards`, and for each stage `<stage>.checkpoint` (its step), `<stage>.weights` (ema, model,
+    or an average), and `<stage>.<setting>` for all of ``SamplingConfig``.
     """
     metadata = {"seed": str(seed), "shards": shards.manifest.fingerprint}
     for stage in stages:

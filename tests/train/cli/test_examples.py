@@ -27,9 +27,10 @@ ELSEWHERE = {
 
 @pytest.fixture
 def room(shards: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that holds aihub/, shards/ and runs/, as the examples call them."""
+    """A folder that holds aihub/, shards/, more-shards/ and runs/, as the examples call them."""
     (tmp_path / "aihub").symlink_to(shards.parent / "aihub")
     shutil.copytree(shards, tmp_path / "shards")
+    (tmp_path / "more-shards").symlink_to(shards)
     shutil.copytree(trained, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     return tmp_path

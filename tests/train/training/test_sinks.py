@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_tensorboard_hides_steps_of_a_killed_run(tmp_path: Path) -> None:
 
 def test_a_wandb_run_resumes_under_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[dict[str, object]] = []
-    logged: list[tuple[int, dict[str, float]]] = []
+    logged: list[tuple[int, dict[str, Any]]] = []
 
     def init(**settings: object) -> SimpleNamespace:
         begun.append(settings)

@@ -23,8 +23,8 @@ def open_cascade(
     if not (folder / CASCADE).is_file():
         if not (folder / STAGES[0]).is_dir():
             raise UserError(
-                f"--runs {folder}: neither {CASCADE} nor a run folder {STAGES[0]} in it; run trainer fit first, or give a "
-                "folder that trainer export wrote"
+                f"--runs {folder}: neither {CASCADE} nor a run folder {STAGES[0]} in it; run trainer fit first, or "
+                "give a folder that trainer export wrote"
             )
         return load_cascade(folder, device, weights, checkpoint)
     if weights != "ema":
