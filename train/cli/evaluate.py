@@ -68,6 +68,28 @@ _OTHERS = options_of(
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class KnownAnswers:
+    """What swaps are compared with, where their answer is known."""
+
+    truth: Path | None
+    retrieval: int | None
+
+
+_KNOWN_ANSWERS = options_of(
+    KnownAnswers,
+    "answers",
+    click.option(
+        "--truth", type=FOLDER, default=None,
+        help="Folder truth/ of drawn data: evaluate swaps against ground truth too.",
+    ),
+    click.option(
+        "--retrieval", type=click.IntRange(min=2), default=None, metavar="K",
+        help="How often is the worn garment recognised among K? Needs no ground truth; up to 2K - 1 images per person.",
+    ),
+)  # fmt: skip
+
+
 @click.command(
     "evaluate",
     epilog=examples(
@@ -84,16 +106,7 @@ _OTHERS = options_of(
 @SPLIT
 @click.option("--pairs", type=click.IntRange(min=1), default=64, show_default=True, help="How many people to dress.")
 @click.option("--weights", type=FOLDER, default=None, help="Folder with the networks for LPIPS, FID and KID.")
-@click.option(
-    "--truth", type=FOLDER, default=None, help="Folder truth/ of drawn data: evaluate swaps against ground truth too."
-)
-@click.option(
-    "--retrieval",
-    type=click.IntRange(min=2),
-    default=None,
-    metavar="K",
-    help="How often is the worn garment recognised among K? Needs no ground truth; up to 2K - 1 images per person.",
-)
+@_KNOWN_ANSWERS
 @_OTHERS
 @SEED
 @JSON
@@ -104,8 +117,7 @@ def evaluate(
     split: Split,
     pairs: int,
     weights: Path | None,
-    truth: Path | None,
-    retrieval: int | None,
+    answers: KnownAnswers,
     others: OthersImages,
     seed: int,
     as_object: bool,
@@ -129,15 +141,15 @@ def evaluate(
     data = open_shards(_needed(shards), split, stages[0].config.data)
     device = SINGLE_PROCESS.device
     recognised = None
-    if retrieval is not None:
+    if answers.retrieval is not None:
         with progress_bar("retrieving") as progress:
             recognised = evaluate_retrieval(
-                stages, data, pairs, retrieval, seed=seed, device=device, weights=weights, progress=progress
+                stages, data, pairs, answers.retrieval, seed=seed, device=device, weights=weights, progress=progress
             )
     swaps = None
-    if truth is not None:
+    if answers.truth is not None:
         with progress_bar("swapping") as progress:
-            swaps = evaluate_swaps(stages, data, truth, pairs, seed=seed, device=device, progress=progress)
+            swaps = evaluate_swaps(stages, data, answers.truth, pairs, seed=seed, device=device, progress=progress)
     with progress_bar("evaluating") as progress:
         result = measure(stages, data, pairs, seed=seed, device=device, weights=weights, progress=progress)
     result.swaps, result.retrieval = swaps, recognised

@@ -29,7 +29,7 @@ from train.runs.checkpoint_choice import CheckpointChoice
 @click.option("--out", type=FOLDER, required=True, help="Folder to create; must be new or empty.")
 @click.option("--shards", type=FOLDER, default=None, help="Shards it was trained on, for the model card.")
 @click.option(
-    "--format", "kind", type=click.Choice(["safetensors", "torch.export", "onnx"]), default="safetensors",
+    "--format", "kind", type=click.Choice(["safetensors", "torch.export"]), default="safetensors",
     show_default=True, help="Weights for this project's networks, or graphs of them that need no class of it.",
 )  # fmt: skip
 @click.option(

@@ -3,7 +3,7 @@
     README.md, cascade.json, base.safetensors, sr256.safetensors, sr1024.safetensors
 
 Nothing in it is pickled; load it with ``train.inference.tryon.TryOnCascade``. In place of weights it may hold graphs of
-the networks (`train.inference.sharing.graphs`): base.pt2 or base.onnx, and so on.
+the networks (`train.inference.sharing.graphs`): base.pt2, and so on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from train.inference.sharing.graphs import (
     GraphFormat,
     GraphNetwork,
     read_graph,
-    refuse_missing,
     write_graphs,
 )
 from train.runs.checkpoint_folder import sha256_of
@@ -45,7 +44,7 @@ CARD = "README.md"
 SAMPLES = "samples"
 
 
-Format = Literal["safetensors", "torch.export", "onnx"]
+Format = Literal["safetensors", "torch.export"]
 """Weights for this project's networks, or graphs that need no class of it."""
 
 
@@ -138,7 +137,6 @@ def _write(
     if kind == "safetensors":
         exported = [_weights(stage, folder) for stage in stages]
     else:
-        refuse_missing(kind)
         following = [*stages[1:], None]
         exported = [_graphs(one, then, folder, kind) for one, then in zip(stages, following, strict=True)]
     cascade = ExportedCascade(format=kind, shards=trained_on and trained_on.fingerprint, stages=tuple(exported))
@@ -182,7 +180,7 @@ def _load_graphs(folder: Path, stage: ExportedStage, kind: GraphFormat, device: 
             raise UserError(f"{path}: missing; copy or export the cascade again") from error
         if not intact:
             raise UserError(f"{path}: damaged: not the file that was exported; copy or export it again")
-        return read_graph(path, kind, device)
+        return read_graph(path, device)
 
     name = stage.config.stage
     copied = graph(f"{name}-copied", stage.copied_sha256) if stage.copied_sha256 else None

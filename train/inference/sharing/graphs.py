@@ -1,4 +1,4 @@
-"""A stage's network as a graph that needs none of this project's classes: by torch.export, or as ONNX.
+"""A stage's network as a graph that needs none of this project's classes: by torch.export.
 
 A graph evaluates one sample, in float32: what depends on the batch's size would otherwise be fixed to another one. Its
 inputs are z_t, t and what the stage's `Condition` has, in its order. A network that copies has a second graph, of what
@@ -8,8 +8,7 @@ it copies from Ic at the last stage's size (`train.inference.detail`), whose thi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -21,20 +20,13 @@ from train.configuration.stage_config import StageConfig
 from train.inference.detail import CopyingNetwork, copying
 from train.models.condition import Condition
 
-GraphFormat = Literal["torch.export", "onnx"]
-ENDINGS: dict[GraphFormat, str] = {"torch.export": ".pt2", "onnx": ".onnx"}
+GraphFormat = Literal["torch.export"]
+ENDINGS: dict[GraphFormat, str] = {"torch.export": ".pt2"}
 TOLERANCE = 1e-2
 """Largest difference of a graph's output from the network's, in units of its standard deviation."""
 
 Graph = Callable[..., tuple[Tensor, ...]]
 """From one sample's tensors to the network's results."""
-
-
-def refuse_missing(kind: GraphFormat) -> None:
-    """Raise UserError if a package that the format needs is not installed."""
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
-    if kind == "onnx" and missing:
-        raise UserError(f"--format onnx: {', '.join(missing)} not installed; pip install 'tryon-cascade[onnx]'")
 
 
 def write_graphs(model: nn.Module, config: StageConfig, fine: int | None, stem: Path, kind: GraphFormat) -> float:
@@ -50,8 +42,8 @@ def write_graphs(model: nn.Module, config: StageConfig, fine: int | None, stem: 
         with torch.no_grad():
             program = torch.export.export(graph, inputs, strict=False)
         path = stem.with_name(f"{stem.name}{ending}{ENDINGS[kind]}")
-        _save(program, path, kind)
-        found, expected = read_graph(path, kind, torch.device("cpu"))(*inputs), graph(*inputs)
+        _save(program, path)
+        found, expected = read_graph(path, torch.device("cpu"))(*inputs), graph(*inputs)
         for one, other in zip(found, expected, strict=True):
             largest = max(largest, float((one - other).abs().max() / other.std().clamp(min=1e-3)))
         if not largest <= TOLERANCE:
@@ -61,10 +53,10 @@ def write_graphs(model: nn.Module, config: StageConfig, fine: int | None, stem: 
     return largest
 
 
-def read_graph(path: Path, kind: GraphFormat, device: torch.device) -> Graph:
+def read_graph(path: Path, device: torch.device) -> Graph:
     """Load a graph for one sample. Raise UserError if it cannot be read."""
     try:
-        return _read_onnx(path, device) if kind == "onnx" else _read_exported(path, device)
+        return _read_exported(path, device)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: missing or damaged; export the cascade again") from error
 
@@ -132,16 +124,10 @@ def _batched(graph: Graph, z_t: Tensor, t: Tensor, condition: Condition, *fine: 
     return tuple(torch.cat(results) for results in zip(*each, strict=True))
 
 
-def _save(program: torch.export.ExportedProgram, path: Path, kind: GraphFormat) -> None:
-    if kind == "torch.export":
-        with warnings.catch_warnings():  # weights that are views of each other are stored once, which is right
-            warnings.filterwarnings("ignore", message="No complete tensor found in the group")
-            torch.export.save(program, path)
-        return
-    with warnings.catch_warnings(action="ignore"):  # of what the exporter itself uses
-        exported = torch.onnx.export(program, dynamo=True, verbose=False)
-    assert exported is not None, "a program is returned where no file is named"
-    exported.save(str(path))
+def _save(program: torch.export.ExportedProgram, path: Path) -> None:
+    with warnings.catch_warnings():  # weights that are views of each other are stored once, which is right
+        warnings.filterwarnings("ignore", message="No complete tensor found in the group")
+        torch.export.save(program, path)
 
 
 def _read_exported(path: Path, device: torch.device) -> Graph:
@@ -152,20 +138,3 @@ def _read_exported(path: Path, device: torch.device) -> Graph:
         program = move_to_device_pass(program, device)
     module = program.module()
     return lambda *inputs: tuple(module(*inputs))
-
-
-def _read_onnx(path: Path, device: torch.device) -> Graph:
-    refuse_missing("onnx")
-    import onnxruntime
-
-    providers: Sequence[str] = ["CPUExecutionProvider"]
-    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        providers = ["CUDAExecutionProvider", *providers]
-    session = onnxruntime.InferenceSession(str(path), providers=providers)
-    names = [one.name for one in session.get_inputs()]
-
-    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-        arrays = {name: one.cpu().contiguous().numpy() for name, one in zip(names, inputs, strict=True)}
-        return tuple(torch.from_numpy(result).to(device) for result in session.run(None, arrays))
-
-    return run

@@ -1,4 +1,4 @@
-"""Exports of graphs: the picture of the network itself, by torch.export and by ONNX; and a folder for a model hub."""
+"""Exports of graphs: the picture of the network itself, and a folder for a model hub."""
 
 from __future__ import annotations
 
@@ -25,11 +25,9 @@ from train.inference.exporting import CASCADE, export_cascade, import_cascade
 from train.inference.sampling import Pair, outfit_of
 from train.inference.sharing.graphs import (
     TOLERANCE,
-    GraphFormat,
     GraphNetwork,
     example,
     read_graph,
-    refuse_missing,
     write_graphs,
 )
 from train.inference.sharing.opening_cascades import open_cascade
@@ -89,7 +87,7 @@ def exported(stages: list[TrainedStage], tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_graph_is_called_as_its_network_is(stages: list[TrainedStage], exported: Path) -> None:
-    forward, copied = (read_graph(exported / f"base{more}.pt2", "torch.export", CPU) for more in ("", "-copied"))
+    forward, copied = (read_graph(exported / f"base{more}.pt2", CPU) for more in ("", "-copied"))
     graph, network, config = GraphNetwork(forward, copied), stages[0].model, stages[0].config
     z_t, t, fine, *rest = (torch.cat([one, one.flip(-1), one / 2]) for one in example(config, 96))
     condition = Condition(*rest)
@@ -132,26 +130,11 @@ def test_a_folder_of_graphs_is_opened_and_damage_is_found(stages: list[TrainedSt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["torch.export", "onnx"])
-def test_a_whole_cascade_gives_the_same_pictures(
-    trained: Path, shards: Path, tmp_path: Path, kind: GraphFormat
-) -> None:  # fmt: skip
-    if kind == "onnx":
-        for package in ("onnx", "onnxscript", "onnxruntime"):
-            pytest.importorskip(package)
+def test_a_whole_cascade_gives_the_same_pictures(trained: Path, shards: Path, tmp_path: Path) -> None:
     stages = load_cascade(trained, CPU)
-    export_cascade(stages, tmp_path / "export", None, kind)
+    export_cascade(stages, tmp_path / "export", None, "torch.export")
     assert any(path.stem == "sr256-copied" for path in (tmp_path / "export").iterdir())
     assert_same_pictures(stages, tmp_path / "export", shards)
-
-
-def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.inference.sharing.graphs.find_spec", lambda _name: None)
-    refuse_missing("torch.export")
-    with pytest.raises(
-        UserError, match=r"onnx, onnxscript, onnxruntime not installed; pip install 'tryon-cascade\[onnx"
-    ):
-        refuse_missing("onnx")
 
 
 def test_a_folder_for_a_hub_has_a_card_and_samples(trained: Path, shards: Path, tmp_path: Path) -> None:
