@@ -93,9 +93,10 @@ def test_one_command_dresses_one_person(
         "train", "try-on", "--person", photos / "people/p0.jpg", "--garment", photos / "garments/g1.jpg",
         "--runs", trained, "--out", tmp_path, "--weights", estimator_weights, environment=with_torchvision_ops,
     )  # fmt: skip
-    path = Path(said.splitlines()[0].split(": ", 1)[1])
-    assert said.startswith("image of 256²: ")
-    assert size_of(path) == (256, 256)
+    photograph, square = (Path(line.split(": ", 1)[1]) for line in said.splitlines()[:2])
+    assert said.startswith("photograph: ")
+    assert size_of(photograph) == size_of(photos / "people/p0.jpg")
+    assert size_of(square) == (256, 256)
 
 
 def test_the_demo_page_accepts_photographs(

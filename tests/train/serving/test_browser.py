@@ -198,7 +198,7 @@ def test_a_photograph_can_be_taken(ready: Any, open_tab: OpenTab) -> None:
     tab.page.eval_on_selector("#video", seen)
     tab.assert_accessible()
     tab.page.get_by_role("button", name="Take it").click()
-    assert not tab.page.locator("#camera").is_visible()
+    tab.page.locator("#camera").wait_for(state="hidden")
     tab.page.locator("#error:not([hidden])").wait_for()
     assert tab.page.evaluate("document.getElementById('video').srcObject") is None
 
