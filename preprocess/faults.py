@@ -58,7 +58,11 @@ class Fault(StrEnum):
     UNKNOWN_CATEGORY = "unknown-category", _NOTED, "a row of a table with a category of no known kind; skipped"
     REPEATED_PAIR = "repeated-pair", _REPAIRED, "a pair that is listed twice; used once"
     UNPAIRED_ROW = "unpaired-row", _REPAIRED, "a row pairs a person with another garment; the worn one is used"
-    WORN_UNKNOWN = "worn-unknown", _NOTED, "an unpaired list names a person whose worn garment is unknown; skipped"
+    WORN_UNKNOWN = (
+        "worn-unknown",
+        _NOTED,
+        "a person whose worn garment no list names; skipped without --unpaired",
+    )
     CONFLICTING_PAIRS = "conflicting-pairs", _NOTED, "a list pairs one person with several garments; skipped"
     BAD_ITEM_ID = "bad-item-id", _NOTED, "a row with an unusable item id; the item is skipped"
 

@@ -116,6 +116,12 @@ class Sample(Strict):
     person_parse: Annotation
     product_pose: Annotation
     product_parse: Annotation
+    worn: bool = Field(
+        default=True,
+        exclude_if=bool,
+        description="whether the person's image shows this garment; if not, the sample is for inference alone: it has "
+        "no target, and person.jpg shows the person's own clothes",
+    )
     repaired: tuple[str, ...] = Field(
         alias=REPAIRED_KEY, description="codes of the faults in the source files that were repaired while building"
     )

@@ -50,6 +50,7 @@ class DataSelection:
     pairing: Pairing | Literal["both"]
     views: Views
     linings: bool
+    unpaired: bool
 
     def configuration(self, files: Files, samples: SampleChoice, filters: FilterChoice) -> Configuration:
         """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset.
@@ -113,6 +114,10 @@ _SELECTION = options_of(
         "--views", type=click.Choice(["front", "matching", "all"]), default="matching", show_default=True,
         help="front: front views only; matching: also backs with a photo of the garment's back, and neighbouring "
         "frames; all: every view with every photo. VITON-HD and Dress Code: matching keeps every view, too.",
+    ),
+    click.option(
+        "--unpaired", is_flag=True,
+        help="VITON-HD and Dress Code: use every pair as it is listed, for inference where it is not worn.",
     ),
     click.option("--linings", is_flag=True, help="Include the visible lining of a garment in Ic."),
 )  # fmt: skip
@@ -196,7 +201,8 @@ def build_shards(
         left_out, planned = {}, load_plan(folder, node)
     else:
         notice_links(files)
-        data, planned = _plan(files, folder, selection.configuration(files, samples, filters), machines.processes)
+        configuration = selection.configuration(files, samples, filters)
+        data, planned = _plan(files, folder, configuration, machines.processes, unpaired=selection.unpaired)
         left_out = data.left_out
     if machines.plan_only:
         store_plan(folder, planned)
@@ -238,10 +244,10 @@ def _check_alone(given: dict[str, bool]) -> None:
 
 
 def _plan(
-    files: Files, out: Storage, configuration: Configuration, workers: int
+    files: Files, out: Storage, configuration: Configuration, workers: int, *, unpaired: bool
 ) -> tuple[Dataset, PlannedRecords]:  # fmt: skip
     """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
-    chosen = select_records(files, out, configuration, workers)
+    chosen = select_records(files, out, configuration, workers, unpaired=unpaired)
     return chosen.data, make_plan(files, chosen.records, chosen.configuration, chosen.near_duplicates)
 
 

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from common.options import examples
 from common.progress import progress_bar
 from preprocess.cli.label_table import given_table
-from preprocess.cli.options import FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
+from preprocess.cli.options import FILLED, FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
 from preprocess.faults import Fate, Fault, Tally
 from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
@@ -34,6 +34,7 @@ _LETTERS = "#+."
 @click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
 @SRC
 @FOLLOW_LINKS
+@FILLED
 @SOURCE
 @LABELS
 @WORKERS
@@ -41,13 +42,14 @@ _LETTERS = "#+."
 def inspect_command(
     src: Path,
     follow_links: bool,
+    filled: Path | None,
     source: Source | Literal["auto"],
     labels: str,
     workers: int | None,
     as_json: bool,
 ) -> None:
     """List what a dataset contains, how its parts match, and its faults; decodes no images."""
-    files = Files(src, follow_links=follow_links)
+    files = Files(src, follow_links=follow_links, filled=filled)
     notice_links(files)
     kind = recognise(files) if source == "auto" else source
     assert kind != "table", "no option names a table here"

@@ -17,6 +17,10 @@ from schemas import Source
 SHARDS = click.option("--shards", type=Location(), required=True, help="Output of prep build-shards: a folder or URL.")
 SRC = click.option("--src", type=click.Path(path_type=Path), required=True, help="Folder with the dataset, or its zip.")
 FOLLOW_LINKS = click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to.")
+FILLED = click.option(
+    "--filled", type=click.Path(path_type=Path), default=None,
+    help="Output of prep annotate for this dataset: labels that it lacks.",
+)  # fmt: skip
 SOURCE = click.option(
     "--source", type=click.Choice(["auto", *(kind for kind in get_args(Source) if kind != "table")]), default="auto",
     show_default=True, help="Kind of dataset; auto: recognise it.",

@@ -8,14 +8,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, agnostic
+from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, agnostic, grey_where_hidden
 from preprocess.conditioning.crop import garment_crop, normalise, person_crop, photo_box
 from preprocess.conditioning.layers import outermost
-from preprocess.conditioning.masks import share_of
-from preprocess.conditioning.regions import WORN, AnyParse, LabelMap, claimed_by, garment_mask, label_map, pixels_of
+from preprocess.conditioning.masks import Box, share_of
+from preprocess.conditioning.regions import (
+    WORN,
+    AnyParse,
+    LabelMap,
+    claimed_by,
+    cut_mask,
+    garment_mask,
+    label_map,
+    pixels_of,
+)
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose
-from preprocess.formats.images import Pixels, cut, resize
+from preprocess.formats.images import Mask, Pixels, cut, resize
 from preprocess.formats.label_maps import PixelParse
 from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop, Garment, Pairing
 
@@ -42,6 +51,8 @@ class Subject:
     """The parse's file, for messages"""
     faults: tuple[Fault, ...]
     """What was repaired or noted while it was loaded"""
+    hidden: Mask | None = None
+    """What Ia hides of a person, (h, w) of the upright image, if that was made by hand"""
 
 
 @dataclass(frozen=True)
@@ -66,14 +77,18 @@ class GarmentSide:
     crop: Crop
 
 
-def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_SIZE) -> PersonSide:
-    """Compute the person's side of the tuple, Ip at ``target_size``. Raise RecordError if the labels cannot be used."""
+def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_SIZE, worn: bool = True) -> PersonSide:
+    """Compute the person's side of the tuple, Ip at ``target_size``. Raise RecordError if the labels cannot be used.
+
+    A person who does not have the garment on (``worn`` is false) need not wear anything of its kind, and is not
+    rejected for cloth under other labels, which is hidden in Ia all the same: no network learns from it.
+    """
     try:
         crop = person_crop(person.pose, person.parse, garment, person.size)
     except ValueError as error:
         raise RecordError(Fault.LABELS_OUTSIDE, person.parse_path, f"{error}; label the image again") from error
     labels = label_map(person.parse, crop)
-    if share_of(pixels_of(labels, WORN[garment])) < _SMALLEST_GARMENT:
+    if worn and share_of(pixels_of(labels, WORN[garment])) < _SMALLEST_GARMENT:
         raise RecordError(
             Fault.GARMENT_NOT_WORN, person.parse_path, f"no region of the {garment} garment that the list names"
         )
@@ -84,8 +99,11 @@ def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_
     by_pixel = isinstance(person.parse, PixelParse)
     margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
     photo = photo_box(crop, person.size)
-    Ia, stray = agnostic(square, labels, claimed, points, garment, photo=photo, margin=margin, whole_half=by_pixel)
-    if stray > MOST_STRAY:
+    if person.hidden is not None:
+        Ia, stray = _agnostic_by_hand(square, cut_mask(person.hidden, crop), labels, garment, photo)
+    else:
+        Ia, stray = agnostic(square, labels, claimed, points, garment, photo=photo, margin=margin, whole_half=by_pixel)
+    if worn and stray > MOST_STRAY:
         raise RecordError(
             Fault.MISLABELLED_GARMENT,
             person.parse_path,
@@ -101,6 +119,15 @@ def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_
         labels=labels,
         faults=(Fault.STRAY_CLOTH,) if stray > STRAY else (),
     )
+
+
+def _agnostic_by_hand(
+    square: Pixels, hidden: Mask, labels: LabelMap, garment: Garment, photo: Box
+) -> tuple[Pixels, float]:
+    """Return Ia by a mask that was made by hand, and the share of the crop that shows the worn garment all the same."""
+    visible = np.zeros(labels.shape, np.bool_)
+    visible[photo] = ~hidden[photo]
+    return grey_where_hidden(square, visible, CONDITIONING_SIZE), share_of(visible & pixels_of(labels, WORN[garment]))
 
 
 def garment_side(

@@ -141,6 +141,11 @@ def _cut(numbers: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     return result
 
 
+def cut_mask(mask: Mask, crop: Crop) -> Mask:
+    """Crop the square out of a mask (h, w), false beyond its edges."""
+    return _cut(mask.view(np.uint8), crop).view(np.bool_)
+
+
 def _is_hidden(region: Region) -> bool:
     return region.name.endswith("_hidden")
 

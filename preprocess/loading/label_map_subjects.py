@@ -29,7 +29,7 @@ from preprocess.loading.unsided_limbs import with_sides
 from preprocess.sources import Files, Record
 from preprocess.sources.record import MISSING, File
 from preprocess.sources.record import Subject as Kind
-from schemas import Keypoint
+from schemas import Keypoint, Origin
 
 DRESS_CODE_GRID = (384, 512)
 """Width and height that Dress Code's keypoints refer to; other datasets' refer to their images."""
@@ -59,9 +59,12 @@ def load_mapped_person(files: Files, record: Record, labels: Pixelwise) -> Subje
     if matched.sides_swapped:
         parse = replace(parse, names=with_sides_swapped(parse.names))
     parse = with_sides(parse, matched.points)
-    pose = Pose(matched.points, view_of(matched.points), parse.image_size, matched.faults)
+    if files.is_filled(record.person_parse):
+        parse = replace(parse, origin="estimated")
+    origin: Origin = "estimated" if files.is_filled(record.person_pose) else "annotated"
+    pose = Pose(matched.points, view_of(matched.points), parse.image_size, matched.faults, origin=origin)
     if "head" in parse.names:
-        parse = _without_neck(parse, pose, record.person_pose)
+        parse = without_neck(parse, pose, record.person_pose)
     faults = tuple(dict.fromkeys((*pose.faults, *parse.faults, *odd)))
     return Subject(pixels, parse.image_size, 1, pose, parse, record.person_parse, faults)
 
@@ -83,6 +86,8 @@ def load_mapped_product(files: Files, record: Record) -> Subject:
         pixels, odd = _image(files, record.product_image, stored.size)
         _check_size(stored.size, pixels, record.product_parse)
         parse = garment_mask_of(stored, pixels, record.product_parse)
+        if files.is_filled(record.product_parse):
+            parse = replace(parse, origin="estimated")
     points, sure = estimate(parse.mask(), record.garment)
     pose = Pose(points, "front", parse.image_size, ())
     faults = tuple(dict.fromkeys((*parse.faults, *odd, *note_of(sure))))
@@ -122,7 +127,7 @@ def _check_size(labelled: tuple[int, int], pixels: Pixels, path: str) -> None:
         raise RecordError(Fault.SIZE_MISMATCH, path, f"labels are for {labelled}, the image is {size}")
 
 
-def _without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:
+def without_neck(parse: PixelParse, pose: Pose, path: str) -> PixelParse:
     """Split the label of head and neck into face and neck, at a line slightly above the shoulders."""
     line = _neckline(pose.points)
     if line is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from preprocess.conditioning.crop import garment_crop, person_crop
 from preprocess.conditioning.regions import AnyParse
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.aihub_json import Pose, read_item_parse, read_model_parse, read_pose
-from preprocess.formats.images import Pixels, decode, decode_above
+from preprocess.formats.images import Mask, Pixels, decode, decode_above
+from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.loading.label_map_subjects import check_present, load_mapped_person, load_mapped_product
 from preprocess.sources import Files, Record
 from preprocess.sources.record import Subject as Kind
@@ -27,6 +29,7 @@ class _Needed(NamedTuple):
 
 
 _ALL = _Needed()
+_WHITE = 128
 _NO_POSE: dict[Kind, Fault] = {"person": Fault.NO_PERSON_POSE, "product": Fault.NO_PRODUCT_POSE}
 _Selector = Callable[[Pose, AnyParse, tuple[int, int]], _Needed]
 """Returns the needed part of an image by its annotations and its size."""
@@ -47,7 +50,19 @@ def load_person(files: Files, record: Record, only: Garment | None = None) -> Su
         return _Needed(bottom=crop.y + crop.side)
 
     paths = (record.person_image, record.person_pose, record.person_parse)
-    return _load(files, "person", f"{record.look}_{record.frame}", paths, read_model_parse, needed)
+    person = _load(files, "person", f"{record.look}_{record.frame}", paths, read_model_parse, needed)
+    return replace(person, hidden=_hidden(files, record, person.size)) if record.agnostic_mask else person
+
+
+def _hidden(files: Files, record: Record, size: tuple[int, int]) -> Mask:
+    """Return what Ia hides by a mask that was made by hand: white. Raise RecordError."""
+    stored = read_stored_mask(files.read(record.agnostic_mask), record.agnostic_mask)
+    if stored.size != size:
+        raise RecordError(
+            Fault.SIZE_MISMATCH, record.agnostic_mask, f"a mask of {stored.size}, the image is {size}; scale it"
+        )
+    hidden: Mask = stored.grey >= _WHITE
+    return hidden
 
 
 def load_product(files: Files, record: Record, size: int = CONDITIONING_SIZE) -> Subject:

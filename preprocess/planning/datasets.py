@@ -154,17 +154,17 @@ def _lists(data: Dataset) -> list[str]:
     return data.lists if isinstance(data, Listed) else []
 
 
-def open_listed(files: Files, source: Literal["viton-hd", "dress-code"]) -> Listed:
-    """Open a dataset with lists of pairs. Raise UserError if the layout does not match."""
-    return open_viton_hd(files) if source == "viton-hd" else open_dress_code(files)
+def open_listed(files: Files, source: Literal["viton-hd", "dress-code"], *, unpaired: bool = False) -> Listed:
+    """Open a dataset with lists of pairs; ``unpaired`` as in `worn_garments`. Raise UserError for another layout."""
+    return (open_viton_hd if source == "viton-hd" else open_dress_code)(files, unpaired=unpaired)
 
 
-def open_dataset(files: Files, source: Source) -> Dataset:
-    """Open a dataset of the given kind. Raise UserError if the layout does not match."""
+def open_dataset(files: Files, source: Source, *, unpaired: bool = False) -> Dataset:
+    """Open a dataset of the given kind; ``unpaired`` as in `worn_garments`. Raise UserError for another layout."""
     if source == "table":
         if not isinstance(files, TableFiles):
             raise UserError(f"--src {files.src}: --source table needs --table FILE")
         return open_table(files)
     if source == "aihub":
         return AIHubPairs(open_aihub(files))
-    return open_listed(files, source)
+    return open_listed(files, source, unpaired=unpaired)

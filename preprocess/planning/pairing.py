@@ -20,17 +20,19 @@ and side, side and back: they share much of the visible cloth), "all" pairs ever
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from preprocess.faults import Exclusion, RecordError
 from preprocess.formats.aihub_json import Pose, read_model_parse, read_pose, read_view
-from preprocess.sources.aihub import AIHub, Part
+from preprocess.sources.aihub import AIHub, Part, Requested
 from preprocess.sources.files import Files
 from preprocess.sources.record import UNWANTED_GARMENT, Product, Record
 from schemas import Garment, Keypoint, Pairing, Split, View, Views
 
 _NEIGHBOURS = {("front", "side"), ("side", "front"), ("side", "back"), ("back", "side")}
 _TRIED_ON = ("main_top", "bottom")
+_AS_LISTED = Requested(None, worn=True)
 _UNWANTED_VIEW: dict[View, Exclusion] = {
     "side": Exclusion.SIDE_VIEW, "back": Exclusion.BACK_VIEW,
 }  # fmt: skip
@@ -71,16 +73,21 @@ class _Look:
             for slot in _TRIED_ON:
                 if slot not in worn:
                     continue
-                kind: Garment = (
-                    "lower" if slot == "bottom" else _kind_of_top(self._data.files, self._part, stem, worn)
-                )  # fmt: skip
+                requested = self._part.requested.get(stem, _AS_LISTED)
+                kind = requested.kind or self._kind(slot, stem, worn)
                 if garment not in ("all", kind):
                     self._data.excluded[UNWANTED_GARMENT[kind]] += 1
                     continue
                 if pairing != "view":
-                    yield from self._from_item(frame, slot, worn, kind, views)
-                if pairing != "item":
+                    yield from (
+                        replace(record, worn=requested.worn)
+                        for record in self._from_item(frame, slot, worn, kind, views)
+                    )
+                if pairing != "item" and requested.worn:
                     yield from self._from_views(frame, worn[slot], kind, views)
+
+    def _kind(self, slot: str, stem: str, worn: dict[str, str]) -> Garment:
+        return "lower" if slot == "bottom" else _kind_of_top(self._data.files, self._part, stem, worn)
 
     def _from_item(
         self, frame: str, slot: str, worn: dict[str, str], kind: Garment, views: Views
@@ -130,6 +137,7 @@ class _Look:
             beneath_image=beneath.image if beneath else "",
             beneath_parse=beneath.parse if beneath else "",
             layers=2 if beneath else 1,
+            agnostic_mask=self._part.path("model-agnostic", f"{self._look}_{frame}"),
         )
 
 

@@ -55,7 +55,7 @@ def make_plan(
         configuration=configuration,
         libraries=libraries(),
         records=len(ordered),
-        moved=sum(record.split != record.part for record in ordered),
+        moved=sum(record.worn and record.split != record.part for record in ordered),
         shards=tuple(shards),
     )
     return PlannedRecords(plan, by_shard, digests, near_duplicates)
@@ -124,7 +124,8 @@ def _check_keys(records: Sequence[Record]) -> None:
 def record_digests(files: Files, records: Iterable[Record], configuration: Configuration) -> dict[str, str]:
     """Return the digest of every record by its key, over all its fields and its inputs' stamps."""
     head = _head(configuration)
-    names = [field.name for field in fields(Record) if field.name not in ("labels", "distinct", "layout")]
+    later = ("labels", "distinct", "layout", "worn", "agnostic_mask")
+    names = [field.name for field in fields(Record) if field.name not in later]
     stamps: dict[str, tuple[int, ...]] = {"": (-1,)}
     result: dict[str, str] = {}
     for record in records:
@@ -134,6 +135,8 @@ def record_digests(files: Files, records: Iterable[Record], configuration: Confi
         values = [getattr(record, name) for name in names]
         if record.labels != "aihub":  # shards from before there were other label tables keep their digests
             values.append(record.labels)
+        if not record.worn or record.agnostic_mask:  # as do those from before records of inference and masks by hand
+            values.append([record.worn, record.agnostic_mask])
         if record.distinct:  # as are those from before keys could have a digest
             values.append(record.key)
         result[record.key] = _sha256([head, values, [stamps[path] for path in record.inputs]])[:_DIGITS]

@@ -125,16 +125,22 @@ def _rows(thumbs: Mapping[str, Thumb], paths: Sequence[str]) -> tuple[list[str],
 
 
 def keep_together(files: Files, records: Iterable[Record], found: NearDuplicates) -> list[Record]:
-    """Return the records with those of `val` that would leak moved to ``split`` train."""
-    all_records = list(records)
+    """Return the records with those of `val` that would leak moved to ``split`` train.
+
+    Records for inference are in `val`, whatever they share with `train`: nothing is learnt from them.
+    """
+    every_record = list(records)
+    all_records = [record for record in every_record if record.worn]
     groups = linked(files, all_records, found)
     in_train = {groups.of(node) for record in all_records if record.part == "train" for node in nodes_of(record)}
-    return [
-        replace(record, split="train")
-        if record.part == "val" and any(groups.of(node) in in_train for node in nodes_of(record))
-        else record
-        for record in all_records
-    ]
+
+    def split_of(record: Record) -> Split:
+        if not record.worn:
+            return "val"
+        leaks = record.part == "val" and any(groups.of(node) in in_train for node in nodes_of(record))
+        return "train" if leaks else record.part
+
+    return [replace(record, split=split_of(record)) for record in every_record]
 
 
 def linked(files: Files, records: Sequence[Record], found: NearDuplicates) -> Groups:
@@ -147,7 +153,8 @@ def linked(files: Files, records: Sequence[Record], found: NearDuplicates) -> Gr
         by_image[record.person_image] = look
         by_image[record.product_image] = item if record.pairing == "item" else look
     for pair in found.pairs:
-        groups.join(*(by_image[path] for path in pair))
+        if all(path in by_image for path in pair):  # the images of records for inference are in none
+            groups.join(*(by_image[path] for path in pair))
     for one, other in _same_ids(files, records, by_image):
         groups.join(one, other)
     return groups

@@ -143,8 +143,10 @@ def _make(
     only = None if configuration.garment == "all" else configuration.garment
     person = people.get(person_id, lambda: _loaded(record.person_image, lambda: load_person(files, record, only)))
     product = garments.get(product_id, lambda: _loaded(record.product_image, lambda: load_product(files, record, size)))
-    left = people.get((*person_id, record.garment), lambda: _person_members(person, record, configuration))
-    check_layers(files, person, left.side, product, record)
+    person_key = (*person_id, record.garment, *([] if record.worn else ["for inference"]))
+    left = people.get(person_key, lambda: _person_members(person, record, configuration))
+    if record.worn:
+        check_layers(files, person, left.side, product, record)
     right = garments.get((*product_id, record.garment), lambda: _garment_members(product, record, configuration))
     sample = _describe(record, configuration.source, person, left.side, product, right.crop)
     return Members(sample, {**left.members, **right.members, META: sample.model_dump_json().encode()})
@@ -152,7 +154,7 @@ def _make(
 
 def _person_members(person: Subject, record: Record, configuration: Configuration) -> _PersonMembers:
     check_image(person, record.person_image, configuration.filters)
-    side = person_side(person, record.garment, target_size=configuration.target_size)
+    side = person_side(person, record.garment, target_size=configuration.target_size, worn=record.worn)
     check_person(person, side, record.person_image, configuration.filters)
     image_format, quality = configuration.image_format, configuration.jpeg_quality
     extras = extra_masks(person, side, record.garment, configuration.extras)
@@ -205,6 +207,7 @@ def _describe(
         person_parse=_annotation(person.parse, record.person_parse),
         product_pose=_annotation(product.pose, record.product_pose, product_parse.path),
         product_parse=product_parse,
+        worn=record.worn,
         repaired=tuple(fault.value for fault in dict.fromkeys((*person.faults, *side.faults, *product.faults))),
     )
 

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import isnan
 from os.path import splitext
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 from common.errors import UserError
 from preprocess.faults import Exclusion, Fault, RecordError, Tally
@@ -28,7 +28,7 @@ from preprocess.sources.aihub_names import (
     split_of,
 )
 from preprocess.sources.files import PICTURES, Files, by_suffix, normal
-from schemas import Split
+from schemas import Garment, Split
 
 SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
 """The slots that a wearing list fills for every look."""
@@ -38,6 +38,14 @@ _DIGITS = 20
 _ALIASES = {"top_out": "main_top", "top_in": "inner_top"}
 
 
+class Requested(NamedTuple):
+    """What a list of `prep annotate` adds to a row."""
+
+    kind: Garment | None
+    worn: bool
+    """Whether the image shows the garment: if not, the pair is for inference"""
+
+
 @dataclass
 class Part:
     """The files of one split: leaf → stem → path; stem of an image, or id of a look → slot → item id."""
@@ -45,6 +53,8 @@ class Part:
     files: dict[Leaf, dict[str, str]] = field(default_factory=dict)
     worn: dict[str, dict[str, str]] = field(default_factory=dict)
     worn_by_look: dict[str, dict[str, str]] = field(default_factory=dict)
+    requested: dict[str, Requested] = field(default_factory=dict)
+    """By image, of the lists of `prep annotate` alone"""
     reaches_knee: dict[str, bool] = field(default_factory=dict)
     """By item; a cache, since an item is worn in several frames"""
 
@@ -108,7 +118,7 @@ def open_aihub(files: Files) -> AIHub:
 
 def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Tally) -> None:
     stem, suffix = splitext(normal(name))
-    if suffix.lower() not in (PICTURES if leaf.endswith("image") else (".json",)):
+    if suffix.lower() not in (PICTURES if leaf.endswith(("image", "agnostic")) else (".json",)):
         return
     if not is_usable_stem(stem):
         found.note(Fault.BAD_NAME, path)
@@ -172,6 +182,8 @@ def _read_wearing(files: Files, path: str, part: Part, found: Tally) -> None:
         if stem in part.worn:
             found.note(Fault.REPEATED_PAIR, f"{path}: {stem}")
         part.worn[stem] = slots
+        if row.get("kind") in get_args(Garment):
+            part.requested[stem] = Requested(row["kind"], row.get("worn") is not False)
         part.worn_by_look.setdefault(stem.rpartition("_")[0], slots)
 
 

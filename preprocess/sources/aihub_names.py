@@ -7,11 +7,14 @@ from typing import Literal, get_args
 
 from schemas import Split
 
-Leaf = Literal["model-image", "model-pose", "model-parse", "item-image", "item-pose", "item-parse"]
-LEAVES: tuple[Leaf, ...] = get_args(Leaf)
+Leaf = Literal[
+    "model-image", "model-pose", "model-parse", "item-image", "item-pose", "item-parse", "model-agnostic"
+]  # fmt: skip
+LEAVES: tuple[Leaf, ...] = get_args(Leaf)[:6]
+"""Those of the dataset; masks of what Ia hides are `prep annotate`'s alone."""
 Release = Literal[1, 2]
 
-_LEAF = re.compile(r"^(model|item)-(image|pose|parse)(_f|_deid)?$", re.IGNORECASE)
+_LEAF = re.compile(r"^(model|item)-(image|pose|parse|(?<=model-)agnostic)(_f|_deid)?$", re.IGNORECASE)
 _WEARING = re.compile(r"^(winfo|wearing_info).*\.json$", re.IGNORECASE)
 _NEWEST = re.compile(r"_add(/|$)|v230428", re.IGNORECASE)
 _LONG = re.compile(r"^(\d{4})_\d{4}_\d+_[A-Z]_(?:.+_)?([A-Z]\d{3})_(\d{3})$")

@@ -49,7 +49,7 @@ def is_dress_code(folders: set[str]) -> bool:
     return any(_category(folder) and folder.endswith("/images") for folder in folders)
 
 
-def open_dress_code(files: Files) -> Listed:
+def open_dress_code(files: Files, *, unpaired: bool = False) -> Listed:
     """List the files and read the lists. Raise UserError if there is no list of pairs."""
     data = Listed("dress-code", files, "dress-code", ("person-image", "person-pose", "person-parse", "product-image"))
     lists: list[tuple[Split, str]] = []
@@ -67,7 +67,7 @@ def open_dress_code(files: Files) -> Listed:
             f"--src {files.src}: no train_pairs.txt or test_pairs_paired.txt; put them next to the categories"
         )
     data.lists = [path for _, path in sorted(lists)]
-    layout.add_pairs(sorted(lists))
+    layout.add_pairs(sorted(lists), unpaired=unpaired)
     return data
 
 
@@ -108,7 +108,7 @@ class _Layout:
             self._labels[of].setdefault((category, re.sub(ending, "", stem, count=1)), path)
             self._labels[of].setdefault((category, stem), path)
 
-    def add_pairs(self, lists: Sequence[tuple[Split, str]]) -> None:
+    def add_pairs(self, lists: Sequence[tuple[Split, str]], *, unpaired: bool) -> None:
         """Add the pairs of people and the garments that they wear; note files that no row needs."""
         rows = [row for split, path in lists for row in self._rows(split, path)]
         people = {(row.group, row.person) for row in rows}
@@ -122,12 +122,16 @@ class _Layout:
                 return stem
             return ""
 
-        for row, garment in worn_garments(rows, own, lambda row: f"{row.person[:-2]}_1", self._data.found):
+        found = self._data.found
+        for row, garment, worn in worn_garments(
+            rows, own, lambda row: f"{row.person[:-2]}_1", found, unpaired=unpaired
+        ):
             person, product = self._person(row.group, row.person), self._product(row.group, garment)
             match = _NAME.match(row.person)
             frame = match[2] if match and match[1] == person else _PERSON
             look, item = f"{row.group}_{person}", f"{row.group}_{product}"
-            self._data.add_pair(Pair(row.split, row.group, person, product, look, frame, item, CATEGORIES[row.group]))
+            kind = CATEGORIES[row.group]
+            self._data.add_pair(Pair(row.split, row.group, person, product, look, frame, item, kind, worn))
         for path in self._odd:
             self._data.found.note(Fault.BAD_NAME, path)
 

@@ -30,9 +30,15 @@ class Files:
     Small to pickle: each worker process opens the zips itself.
     """
 
-    def __init__(self, src: Path, *, follow_links: bool = False) -> None:
-        """Open a folder, or a zip (or any part of one). Raise UserError if it is neither."""
+    def __init__(self, src: Path, *, follow_links: bool = False, filled: Path | None = None) -> None:
+        """Open a folder, or a zip (or any part of one). Raise UserError if it is neither.
+
+        ``filled`` is a folder with files that the dataset lacks, under the names that they would have in it.
+        """
         self.src = src
+        if filled is not None and not filled.is_dir():
+            raise UserError(f"--filled {filled}: no such folder; give the output of prep annotate")
+        self.filled = None if filled is None else Files(filled)
         self.follow_links = follow_links
         self._only = "" if src.is_dir() else _zip_stem(src)
         self.root = src.parent if self._only else src
@@ -40,7 +46,23 @@ class Files:
         self._about_archives = Tally()
 
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
-        """Yield each folder's relative path and the names of its files, both sorted: folders first, then zips.
+        """Yield each folder's relative path and the names of its files, both sorted, and then what was filled in."""
+        if self.filled is None:
+            yield from self._walk(tally)
+            return
+        known: dict[str, set[str]] = {}
+        for folder, names in self._walk(tally):
+            known.setdefault(folder, set()).update(names)
+            yield folder, names
+        for folder, names in self.filled.walk():
+            yield folder, [name for name in names if name not in known.get(folder, ())]
+
+    def is_filled(self, path: str) -> bool:
+        """Return whether a file is not the dataset's own."""
+        return self.filled is not None and self._own_stamp(path) == (-1,)
+
+    def _walk(self, tally: Tally | None) -> Iterator[tuple[str, list[str]]]:
+        """Yield the dataset's own folders and files: those on disk first, then those in zips.
 
         Links to folders are followed only with ``follow_links``, and each folder is listed once, so that loops end;
         hidden files and the zips themselves are not listed. Skipped entries are counted in ``tally``. Raise UserError
@@ -74,6 +96,8 @@ class Files:
         if found is None:
             if member := self._member(path):
                 return member[0].read(member[1], path)
+            if self.filled is not None:
+                return self.filled.read(path)
             raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it again")
         if not stat.S_ISREG(found.st_mode):
             raise RecordError(Fault.UNREADABLE_FILE, path, "not a file; remove it")
@@ -91,7 +115,7 @@ class Files:
 
     def place(self, path: str) -> Path:
         """Return where a file is, for messages."""
-        return self.root / path
+        return self.filled.place(path) if self.filled is not None and self.is_filled(path) else self.root / path
 
     def size(self, path: str) -> int:
         """Return a file's uncompressed size in bytes, -1 if it is missing."""
@@ -102,6 +126,10 @@ class Files:
 
         (-1,) if it is missing.
         """
+        stamp = self._own_stamp(path)
+        return self.filled.stamp(path) if stamp == (-1,) and self.filled is not None else stamp
+
+    def _own_stamp(self, path: str) -> tuple[int, ...]:
         try:
             found = self._stat(path)
         except RecordError:

@@ -2,7 +2,7 @@
 
 Stems are unique within a group: a split's folder of VITON-HD, a category of Dress Code. A list may pair a person with
 another person's garment (an unpaired try-on). No image shows that, so such a row is replaced by the person with the
-garment that is worn; see `worn_garments`.
+garment that is worn, unless it is asked for as it is, for inference; see `worn_garments`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Pair(NamedTuple):
     frame: str
     item: str
     garment: Garment
+    worn: bool = True
+    """Whether the person's image shows the garment; if not, the pair is for inference"""
 
 
 @dataclass
@@ -65,7 +67,9 @@ class Listed:
 
     def add_pair(self, pair: Pair) -> None:
         """Add a pair unless it is already present: several lists may name the same pair."""
-        self.pairs.setdefault((pair.split, pair.group, pair.person, pair.product), pair)
+        known = self.pairs.setdefault((pair.split, pair.group, pair.person, pair.product), pair)
+        if pair.worn and not known.worn:
+            self.pairs[pair.split, pair.group, pair.person, pair.product] = pair
 
     def stems(self, kind: Kind, groups: Sequence[str]) -> list[str]:
         """Return the stems of a kind's files in some groups."""
@@ -103,4 +107,5 @@ class Listed:
                 product_parse=self.path("product-parse", pair.group, pair.product),
                 labels=self.labels,
                 layout="dress-code" if self.source == "dress-code" else "",
+                worn=pair.worn,
             )

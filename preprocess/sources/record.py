@@ -79,6 +79,10 @@ class Record:
     """Dress Code's layout has no garment masks, and keypoints on a grid of its own; whatever its label table. A table
     may lack any label, and its garments may have masks or polygons, whatever the people have"""
 
+    worn: bool = True
+    """Whether the person's image shows the garment; a record for inference has no image that does"""
+    agnostic_mask: str = ""
+    """A mask of what Ia hides, made by hand and used instead of the rule; see `conditioning.conditions`"""
     distinct: bool = False
     """Whether the key gets a digest, as another record would have the same key; see `planning.plan`"""
 
@@ -106,4 +110,5 @@ class Record:
         return (
             self.person_image, self.person_pose, self.person_parse,
             self.product_image, self.product_pose, self.product_parse, *beneath,
+            *([self.agnostic_mask] if self.agnostic_mask else []),
         )  # fmt: skip

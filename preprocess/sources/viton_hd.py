@@ -59,8 +59,8 @@ def is_viton_hd(folders: set[str]) -> bool:
     )
 
 
-def open_viton_hd(files: Files) -> Listed:
-    """List the files and read the lists. Raise UserError if there is no list of pairs."""
+def open_viton_hd(files: Files, *, unpaired: bool = False) -> Listed:
+    """List the files and read the lists; ``unpaired`` as in `worn_garments`. Raise UserError without a list."""
     data = Listed("viton-hd", files, "cihp", KINDS)
     lists: list[tuple[Split, str]] = []
     folders: list[tuple[str, list[str]]] = []
@@ -74,7 +74,8 @@ def open_viton_hd(files: Files) -> Listed:
         raise UserError(f"--src {files.src}: no train_pairs.txt or test_pairs.txt; put them next to train/ and test/")
     groups = {group for paths in data.paths.values() for group, _ in paths}
     data.lists = [path for _, path in sorted(lists)]
-    _add_pairs(data, [row for split, path in sorted(lists) for row in _listed(data, split, path, groups)])
+    rows = [row for split, path in sorted(lists) for row in _listed(data, split, path, groups)]
+    _add_pairs(data, rows, unpaired=unpaired)
     data.labels = _labels(data)
     return data
 
@@ -127,8 +128,8 @@ def _listed(data: Listed, split: Split, path: str, groups: set[str]) -> Iterator
         yield Listing(split, group, row.person, row.garment, path, is_unpaired_list(path), where)
 
 
-def _add_pairs(data: Listed, rows: Sequence[Listing]) -> None:
-    """Add the pairs of people and the garments that they wear."""
+def _add_pairs(data: Listed, rows: Sequence[Listing], *, unpaired: bool) -> None:
+    """Add the pairs of people and the garments that they wear, or with ``unpaired`` are to wear."""
     prefixes = _prefixes(rows)
 
     def look_of(row: Listing) -> str:
@@ -142,11 +143,11 @@ def _add_pairs(data: Listed, rows: Sequence[Listing]) -> None:
         stems = [row.person, f"{look}_1"] if look else [row.person]
         return next((stem for stem in stems if data.path("product-image", row.group, stem)), "")
 
-    for row, garment in worn_garments(rows, own, lambda row: row.person, data.found):
+    for row, garment, worn in worn_garments(rows, own, lambda row: row.person, data.found, unpaired=unpaired):
         look, frame = look_of(row), row.person.rpartition("_")[2]
         if not look or garment.rpartition("_")[0] != look:
             look, frame = row.person, _ONLY_FRAME
-        data.add_pair(Pair(row.split, row.group, row.person, garment, look, frame, garment, "upper"))
+        data.add_pair(Pair(row.split, row.group, row.person, garment, look, frame, garment, "upper", worn))
 
 
 def _prefixes(rows: Sequence[Listing]) -> set[tuple[str, str]]:

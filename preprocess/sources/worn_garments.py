@@ -3,6 +3,8 @@
 A person's own garment has the person's name; where a dataset keeps to that, a row with another garment is an unpaired
 try-on, which no image shows, and the own garment is used. Where garments have names of their own, the pairs are
 believed as listed, except in lists that are unpaired by their name.
+
+For inference no image has to show the garment: with ``unpaired`` every row is used as it is listed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,14 @@ from schemas import Split
 
 _CONVENTION = 0.2
 """Share of the listed people with a garment of their name from which on names tell who wears what."""
+
+
+class Dressed(NamedTuple):
+    """A row, the garment that the person gets, and whether the person's image shows it."""
+
+    row: Listing
+    garment: str
+    worn: bool
 
 
 class Listing(NamedTuple):
@@ -37,11 +47,12 @@ Own = Callable[[Listing], str]
 
 
 def worn_garments(
-    rows: Sequence[Listing], own: Own, absent: Callable[[Listing], str], found: Tally
-) -> Iterator[tuple[Listing, str]]:
+    rows: Sequence[Listing], own: Own, absent: Callable[[Listing], str], found: Tally, *, unpaired: bool = False
+) -> Iterator[Dressed]:
     """Yield the rows with the garment that the person wears; rows without one are counted in ``found`` and skipped.
 
-    ``absent`` returns the name that a missing own garment would have.
+    ``absent`` returns the name that a missing own garment would have. With ``unpaired`` no row is skipped or changed:
+    those whose people do not wear the listed garment, or may not, are for inference.
     """
     owned = [own(row) for row in rows]
     by_name = _goes_by_names(rows, owned)
@@ -49,6 +60,10 @@ def worn_garments(
     for row, garment in zip(rows, owned, strict=True):
         listed = believed.get((row.group, row.person), (row.garment,))
         worn = garment or (absent(row) if by_name else listed[0])
+        if unpaired:
+            known = garment or by_name or (len(listed) == 1 and not row.unpaired)
+            yield Dressed(row, row.garment, bool(known) and worn == row.garment)
+            continue
         if not garment and not by_name:
             if row.unpaired and (row.group, row.person) not in believed:
                 found.note(Fault.WORN_UNKNOWN, row.row)
@@ -58,7 +73,7 @@ def worn_garments(
                 continue
         if worn != row.garment:
             found.note(Fault.UNPAIRED_ROW, row.row)
-        yield row, worn
+        yield Dressed(row, worn, worn=True)
 
 
 def _goes_by_names(rows: Sequence[Listing], owned: Sequence[str]) -> bool:

@@ -28,9 +28,11 @@ class Selected:
     configuration: Configuration
 
 
-def select_records(files: Files, out: Storage, configuration: Configuration, workers: int) -> Selected:
-    """Open the dataset and select its records. Raise UserError if there is none."""
-    data = open_dataset(files, configuration.source)
+def select_records(
+    files: Files, out: Storage, configuration: Configuration, workers: int, *, unpaired: bool = False
+) -> Selected:
+    """Open the dataset and select its records; ``unpaired`` as in `worn_garments`. Raise UserError without any."""
+    data = open_dataset(files, configuration.source, unpaired=unpaired)
     notice_unused(data)
     records = list(data.records(configuration.garment, configuration.pairing, configuration.views))
     check_not_empty(files, data, records, configuration)

@@ -11,6 +11,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, Location, options_of
 from common.progress import notice
+from preprocess.cli.options import FILLED
 from preprocess.faults import Fault
 from preprocess.planning.datasets import Dataset
 from preprocess.sources.files import Files
@@ -28,6 +29,7 @@ class TableChoice:
 
     src: Path | str | None
     follow_links: bool
+    filled: Path | None
     table: tuple[str, ...]
     column: tuple[str, ...]
     category: tuple[str, ...]
@@ -46,6 +48,8 @@ class TableChoice:
                     "Missing option '--src', the dataset's folder or zip; or give --table, a table of pairs"
                 )
             return self._folder(self.src, absolute)
+        if self.filled is not None:
+            raise UserError(f"--filled {self.filled}: belongs to a dataset's layout; name the labels in the table")
         if source not in ("auto", "table"):
             raise UserError(f"--table: belongs to --source table, not {source}; remove one of the two")
         names = column_names(self.column, self.category)
@@ -60,9 +64,12 @@ class TableChoice:
         return TableFiles(src, tables, names, base=base, follow_links=self.follow_links, cache=cache)
 
     def _folder(self, src: Path | str, absolute: bool) -> Files:
+        filled = self.filled.resolve() if self.filled and absolute else self.filled
         if isinstance(src, str):
+            if filled:
+                raise UserError(f"--filled {filled}: needs a dataset in a folder or a zip; copy {src} to one")
             return RemoteFiles(src)
-        return Files(src.resolve() if absolute else src, follow_links=self.follow_links)
+        return Files(src.resolve() if absolute else src, follow_links=self.follow_links, filled=filled)
 
 
 class _Source(Location):
@@ -81,6 +88,7 @@ TABLE = options_of(
         help="Folder with the dataset, its zip, or its URL (s3://…).  [default: the folder of --table]",
     ),
     click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to."),
+    FILLED,
     click.option(
         "--table", multiple=True, metavar="FILE|URL",
         help="Table of pairs (CSV, TSV, JSON lines, parquet), a pattern of several, or a URL; repeatable.",

@@ -20,9 +20,13 @@ def reject_pictures(files: Files, configuration: Configuration, keys: Collection
 
     Keys that the dataset lacks are left out. Raise UserError if it is not of the shards' kind.
     """
-    data = open_dataset(files, configuration.source)
-    records = data.records(configuration.garment, configuration.pairing, configuration.views)
-    return {record.key: _picture(files, record) for record in records if record.key in keys}
+    pictures: dict[str, str] = {}
+    for unpaired in (False, True):  # the shards do not say with which they were built
+        if len(pictures) < len(keys):
+            data = open_dataset(files, configuration.source, unpaired=unpaired)
+            records = data.records(configuration.garment, configuration.pairing, configuration.views)
+            pictures |= {record.key: _picture(files, record) for record in records if record.key in keys}
+    return pictures
 
 
 def _picture(files: Files, record: Record) -> str:

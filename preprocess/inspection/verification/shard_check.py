@@ -34,7 +34,8 @@ class LeakageFacts:
 
     @classmethod
     def of(cls, split: Split, described: Sequence[tuple[Sample, ImageFingerprint, ImageFingerprint]]) -> LeakageFacts:
-        """Collect samples with the fingerprints of their person's and garment's images."""
+        """Collect samples with the fingerprints of their person's and garment's images; not those for inference."""
+        described = [one for one in described if one[0].worn]
         return cls(
             split,
             tuple(sample.key for sample, _, _ in described),

@@ -33,6 +33,7 @@ class RemoteFiles(Files):
         self.url = url.rstrip("/")
         self.src = self.root = Path(self.url)  # for messages; `place` and `__str__` have the URL
         self.follow_links = False
+        self.filled = None
         self._store: tuple[Any, str] | None = None
         self._listing: dict[str, int] | None = None
         self._ahead: dict[str, bytes] = {}
