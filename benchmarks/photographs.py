@@ -26,7 +26,7 @@ sys.path += [
 ]  # for environments without the package
 
 from common.errors import UserError
-from preprocess.annotation.estimators.weights import load_estimators
+from preprocess.annotation.estimators.choice import load_estimators
 from preprocess.annotation.photographs import SUFFIXES
 from preprocess.annotation.requested_pairs import FOLDERS, PAIRS
 from preprocess.annotation.session import Report, annotate
@@ -52,7 +52,12 @@ def main() -> None:
         started = time.perf_counter()
         try:
             report = annotate(
-                src, out, lambda: load_estimators([given.weights]), lambda done, total: None, least=0.5, strict=False
+                src,
+                out,
+                lambda needs: load_estimators([given.weights], needs),
+                lambda done, total: None,
+                least=0.5,
+                strict=False,
             )
         except UserError as error:
             sys.exit(f"{Path(__file__).name}: {error}")

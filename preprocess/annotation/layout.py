@@ -15,12 +15,12 @@ from typing import Final
 from common.atomic import write_atomically
 from common.errors import UserError
 from preprocess.annotation.requested_pairs import Pair, Photo
-from preprocess.annotation.store import IMAGE, PARSE, POSE, Store
+from preprocess.annotation.store import AGNOSTIC, IMAGE, PARSE, POSE, Store
 from schemas import Garment, Split
 
 _SPLITS: Final[tuple[Split, ...]] = ("train", "val")
 _SUBJECTS: Final = ("Model", "Item")
-_LEAVES: Final = {IMAGE: "Image", POSE: "Pose", PARSE: "Parse"}
+_LEAVES: Final = {IMAGE: "Image", POSE: "Pose", PARSE: "Parse", AGNOSTIC: "Agnostic"}
 _SLOTS: Final[dict[Garment, str]] = {"upper": "main_top", "lower": "bottom", "dress": "main_top"}
 
 
@@ -46,14 +46,17 @@ def stem(pair: Pair) -> str:
     return f"{pair.person.id}_{pair.garment.id}"
 
 
-def _row(pair: Pair) -> dict[str, str | None]:
+def _row(pair: Pair) -> dict[str, str | bool | None]:
     slots = dict.fromkeys(("hat", "main_top", "inner_top", "bottom", "shoes"))
-    return {"wearing": f"{stem(pair)}.jpg", **slots, _SLOTS[pair.kind]: pair.garment.id}
+    row: dict[str, str | bool | None] = {"wearing": f"{stem(pair)}.jpg", **slots, _SLOTS[pair.kind]: pair.garment.id}
+    return {**row, "kind": pair.kind, "worn": pair.worn}
 
 
 def _link(store: Store, photo: Photo, folder: Path, subject: str, name: str) -> set[Path]:
     links = set()
     for ending, leaf in _LEAVES.items():
+        if ending == AGNOSTIC and not store.path(photo, ending).is_file():
+            continue
         path = folder / f"{subject}-{leaf}" / f"{name}.{ending.rpartition('.')[2]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         target = os.path.relpath(store.path(photo, ending), path.parent)

@@ -21,6 +21,10 @@ _HEIF: Final = frozenset({".heic", ".heif"})
 _LONGEST: Final = 2048
 """Longer side in pixels to which photographs are downscaled: twice the largest crop's target size."""
 _PIXEL_LIMIT: Final = 100_000_000
+_ORIENTATION: Final = 0x0112
+"""EXIF's tag."""
+_SIDEWAYS: Final = (5, 6, 7, 8)
+"""Its values for an image that is stored on its side."""
 _WHITE: Final = (255, 255, 255, 255)
 _SRGB: Final = ImageCms.createProfile("sRGB")
 
@@ -45,6 +49,15 @@ def read_photograph(path: Path, name: str) -> Pixels:
             Fault.BAD_IMAGE, name, f"cannot be fully decoded ({error}); export it again as JPEG"
         ) from error
     return _scaled(pixels)
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a readable photograph as it is upright, before it is scaled."""
+    if path.suffix.lower() in _HEIF:
+        _register_heif()
+    with Image.open(path) as image:
+        width, height = image.size
+        return (height, width) if image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS else (width, height)
 
 
 def _pixels(image: Image.Image) -> Pixels:

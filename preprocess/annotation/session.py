@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from common.errors import UserError
-from preprocess.annotation.estimators.protocols import Estimators
+from preprocess.annotation.estimators.choice import Need
+from preprocess.annotation.estimators.protocols import BodyPose, Estimators
 from preprocess.annotation.labels.confidence import Estimate, check
 from preprocess.annotation.labels.garment_labels import estimate_garment
+from preprocess.annotation.labels.given_labels import given_agnostic, given_mask, given_person
 from preprocess.annotation.labels.person_labels import estimate_person
 from preprocess.annotation.layout import write_layout
+from preprocess.annotation.own_labels import OwnLabels, own_labels
 from preprocess.annotation.photographs import read_photograph
 from preprocess.annotation.requested_pairs import Pair, Photo, read_pairs
 from preprocess.annotation.review import Outcome, write_preview, write_review
-from preprocess.annotation.store import IMAGE, LABELS, PARSE, POSE, Annotated, Store, as_json, digest
+from preprocess.annotation.store import AGNOSTIC, IMAGE, LABELS, PARSE, POSE, Annotated, Store, as_json, digest
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import Pixels, encode_jpeg
+from preprocess.formats.images import Pixels, encode_jpeg, encode_png
+from preprocess.label_tables import Pixelwise
 from preprocess.synthetic.label_files import (
     CATEGORIES,
     HUMAN,
@@ -64,6 +70,16 @@ class Report:
 class _Task:
     photo: Photo
     kind: Garment | None
+    own: OwnLabels
+
+    @property
+    def needs(self) -> set[Need]:
+        """What has to be estimated."""
+        if self.photo.folder == "garments":
+            lacking: dict[Need, bool] = {"garments": self.own.mask is None}
+        else:
+            lacking = {"pose": self.own.pose is None, "people": self.own.parse is None}
+        return {need for need, is_lacking in lacking.items() if is_lacking}
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,7 @@ class _Run:
     src: Path
     store: Store
     estimators: Callable[[], Estimators]
+    labels: Pixelwise | None
     least: float
     strict: bool
 
@@ -78,20 +95,32 @@ class _Run:
 def annotate(
     src: Path,
     out: Path,
-    load: Callable[[], Estimators],
+    load: Callable[[frozenset[Need]], Estimators],
     progress: Callable[[int, int], None],
     *,
     least: float,
     strict: bool,
+    listed: Path | None = None,
+    kind: Garment | None = None,
+    labels: Pixelwise | None = None,
+    notice: Callable[[str], None] = lambda line: None,
 ) -> Report:
-    """Annotate all photographs of the pairs in ``src`` and write ``out``.
+    """Annotate all photographs of the pairs in ``src`` and write ``out``; ``src`` is not changed.
 
-    ``load`` is called at most once, when the first estimate is needed. ``progress`` is called with (images done,
-    total). Raise UserError for a mistake in the pairs file, missing weights, or a folder that is not writable.
+    ``load`` is called with what has to be estimated, at most once, when the first estimate is needed. ``progress`` is
+    called with (images done, total), ``notice`` with what was chosen for the user. ``listed`` and ``kind`` as in
+    `read_pairs`; ``labels`` is the table of label maps beside the photographs, None to be told by the poses.
+
+    Raise UserError for a mistake in the list of pairs, missing weights, or a folder that is not writable.
     """
-    pairs = read_pairs(src)
-    run = _Run(src, _open(out, src), _once(load), least, strict)
-    tasks = _tasks(pairs)
+    _check_folders(out, src)
+    requested = read_pairs(src, out, listed=listed, kind=kind)
+    pairs = requested.pairs
+    if requested.notice:
+        notice(requested.notice)
+    tasks = _tasks(src, pairs)
+    needs = frozenset[Need]().union(*(task.needs for task in tasks))
+    run = _Run(src, _open(out), _once(lambda: load(needs)), labels, least, strict)
     outcomes: list[Outcome] = []
     progress(0, len(tasks))
     for start in range(0, len(tasks), _BATCH):
@@ -104,9 +133,12 @@ def annotate(
     return Report(tuple(outcomes), len(whole), len(pairs) - len(whole), review)
 
 
-def _open(out: Path, src: Path) -> Store:
+def _check_folders(out: Path, src: Path) -> None:
     if out.resolve().is_relative_to(src.resolve()):
         raise UserError(f"--out {out}: is inside --src; give a folder outside of it")
+
+
+def _open(out: Path) -> Store:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -125,14 +157,13 @@ def _once(load: Callable[[], Estimators]) -> Callable[[], Estimators]:
     return estimators
 
 
-def _tasks(pairs: Sequence[Pair]) -> list[_Task]:
+def _tasks(src: Path, pairs: Sequence[Pair]) -> list[_Task]:
     """Return one task per photograph: people, then garments."""
-    dresses = {pair.person for pair in pairs if pair.kind == "dress"}
     people = dict.fromkeys(pair.person for pair in pairs)
     garments = {pair.garment: pair.kind for pair in pairs}
     return [
-        *(_Task(photo, "dress" if photo in dresses else None) for photo in people),
-        *(_Task(photo, kind) for photo, kind in garments.items()),
+        *(_Task(photo, None, own_labels(src, photo.folder, photo.file)) for photo in people),
+        *(_Task(photo, kind, own_labels(src, photo.folder, photo.file)) for photo, kind in garments.items()),
     ]  # fmt: skip
 
 
@@ -149,18 +180,19 @@ def _annotate(run: _Run, tasks: Sequence[_Task]) -> list[Outcome]:
         except RecordError as error:
             outcomes[task.photo] = Outcome.rejected(task.photo, error)
     for task, estimate in _estimates(run, open_tasks):
-        outcomes[task.photo] = (
-            Outcome.rejected(task.photo, estimate)
-            if isinstance(estimate, RecordError)
-            else _write(run, task, estimate)
-        )  # fmt: skip
+        try:
+            if isinstance(estimate, RecordError):
+                raise estimate
+            outcomes[task.photo] = _write(run, task, estimate)
+        except RecordError as error:
+            outcomes[task.photo] = Outcome.rejected(task.photo, error)
     return [outcomes[task.photo] for task in tasks]
 
 
 def _kept(run: _Run, task: _Task) -> Outcome | None:
     """Return the outcome of a photograph that needs no estimate, else None. Raise RecordError if it is unusable."""
     photo = task.photo
-    source = _source(run, photo)
+    source = _source(run, task)
     by_hand = run.store.by_hand(photo)
     if set(LABELS) <= set(by_hand):
         record = run.store.record(photo)
@@ -177,29 +209,51 @@ def _kept(run: _Run, task: _Task) -> Outcome | None:
     return Outcome(photo, record.confidences, () if by_hand else record.notes, kept=True)
 
 
-def _source(run: _Run, photo: Photo) -> str:
+def _source(run: _Run, task: _Task) -> str:
+    """Return a digest of the photograph and of the labels beside it. Raise RecordError."""
     try:
-        return digest((run.src / photo.name).read_bytes())
+        source = digest((run.src / task.photo.name).read_bytes())
+        if task.own.paths:
+            given = [digest(path.read_bytes()) for path in task.own.paths]
+            table = [task.own.table or run.labels or ""] if task.own.parse else []
+            source = digest("\n".join([source, *given, *table]).encode())
     except OSError as error:
-        raise RecordError(Fault.BAD_IMAGE, photo.name, f"{error.strerror}; check the file") from error
+        raise RecordError(Fault.BAD_IMAGE, task.photo.name, f"{error.strerror}; check the file") from error
+    return source
 
 
 def _estimates(run: _Run, images: dict[_Task, Pixels]) -> Iterator[tuple[_Task, Estimate | RecordError]]:
-    people = [task for task in images if task.photo.folder == "people"]
+    people = [task for task in images if "pose" in task.needs]
     poses = run.estimators().pose.poses([images[task] for task in people]) if people else []
     poses_of = dict(zip(people, poses, strict=True))
     for task, image in images.items():
-        masks, name = run.estimators().masks, task.photo.name
         try:
-            if task in poses_of:
-                yield task, estimate_person(
-                    image, poses_of[task], masks,
-                    least=run.least, strict=run.strict, trousers=task.kind != "dress", name=name,
-                )  # fmt: skip
+            if task.photo.folder == "people":
+                yield task, _person(run, task, image, poses_of.get(task, []))
             else:
-                yield task, estimate_garment(image, task.kind or "upper", masks, least=run.least, name=name)
+                yield task, _garment(run, task, image)
         except RecordError as error:
             yield task, error
+
+
+def _person(run: _Run, task: _Task, image: Pixels, people: Sequence[BodyPose]) -> Estimate:
+    name = task.photo.name
+    given = given_person(image, run.src / name, task.own, run.labels)
+    masks = run.estimators().people if "people" in task.needs else None
+    return estimate_person(image, people, masks, least=run.least, strict=run.strict, name=name, given=given)
+
+
+def _garment(run: _Run, task: _Task, image: Pixels) -> Estimate:
+    mask = None if task.own.mask is None else given_mask(image, task.own.mask)
+    masks = run.estimators().garments if mask is None else None
+    return estimate_garment(image, task.kind or "upper", masks, least=run.least, name=task.photo.name, given=mask)
+
+
+def _origin(label: str, estimate: Estimate, photo: Photo) -> Origin:
+    """Return where a label comes from: a garment's landmarks follow from its outline."""
+    if label in estimate.given:
+        return "annotated"
+    return "derived" if photo.folder == "garments" and label == "pose" else "estimated"
 
 
 def _write(run: _Run, task: _Task, estimate: Estimate) -> Outcome:
@@ -212,15 +266,21 @@ def _write(run: _Run, task: _Task, estimate: Estimate) -> Outcome:
         pose = pose_document(drawing, f"{photo.id}_F.jpg", category)
         parse = item_parse_document(drawing, f"{photo.id}_F.jpg", category)
     record = Annotated(
-        source=_source(run, photo),
+        source=_source(run, task),
         kind=task.kind,
         confidences=dict(estimate.confidences),
         notes=estimate.notes,
         written={},
     )
     corrected = [ending for ending in run.store.by_hand(photo) if ending in LABELS]
-    rule: Origin = "estimated" if photo.folder == "people" else "derived"
-    files = {POSE: as_json(pose, rule), PARSE: as_json(parse, "estimated"), IMAGE: encode_jpeg(drawing.image, _QUALITY)}
+    files = {IMAGE: encode_jpeg(drawing.image, _QUALITY)}
+    files |= {
+        POSE: as_json(pose, _origin("pose", estimate, photo)),
+        PARSE: as_json(parse, _origin("parse", estimate, photo)),
+    }
+    if task.own.agnostic is not None:
+        hidden = given_agnostic(drawing.image, task.own.agnostic)
+        files[AGNOSTIC] = encode_png(hidden.astype(np.uint8) * np.uint8(255))
     run.store.write(photo, files, record)
     write_preview(run.store.root, photo, drawing)
     notes = [f"{photo.id}{ending} was corrected by hand and is kept" for ending in corrected]

@@ -20,7 +20,7 @@ from common.errors import UserError
 from preprocess.annotation.requested_pairs import Photo
 from schemas import Garment, Origin
 
-IMAGE, POSE, PARSE = ".jpg", ".pose.json", ".parse.json"
+IMAGE, POSE, PARSE, AGNOSTIC = ".jpg", ".pose.json", ".parse.json", ".agnostic.png"
 ENDINGS: Final = (IMAGE, POSE, PARSE)
 LABELS: Final = (POSE, PARSE)
 _RECORDS: Final = "records"
@@ -34,7 +34,7 @@ class Annotated(BaseModel):
     source: str
     """SHA-256 of the photograph"""
     kind: Garment | None
-    """Kind of a garment, on which its landmarks depend; `dress` for a person who gets a dress"""
+    """Kind of a garment, on which its landmarks depend; None for a person"""
     confidences: dict[str, float]
     notes: tuple[str, ...]
     written: dict[str, tuple[str, ...]]
@@ -66,7 +66,7 @@ class Store:
         record = self.record(photo)
         known = record.written if record else {}
         return [
-            ending for ending in ENDINGS
+            ending for ending in (*ENDINGS, AGNOSTIC)
             if (path := self.path(photo, ending)).is_file() and digest(path.read_bytes()) not in known.get(ending, ())
         ]  # fmt: skip
 
@@ -90,6 +90,8 @@ class Store:
         for ending, data in files.items():
             if ending not in by_hand:
                 write_atomically(self.path(photo, ending), data)
+        if AGNOSTIC not in (*files, *by_hand):  # of a mask that lay beside the photograph before
+            self.path(photo, AGNOSTIC).unlink(missing_ok=True)
 
     def _make_folders(self, photo: Photo) -> None:
         for path in (self._record_path(photo), self.path(photo, IMAGE)):

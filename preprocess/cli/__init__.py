@@ -25,6 +25,9 @@ COMMANDS = {
         "preprocess.cli.unpack", "unpack_table", "Write a table's photographs as a folder for prep annotate."
     ),
     "verify": Lazy("preprocess.cli.verify", "verify_shards", "Check shards: checksums, structure, members, leakage."),
+    "weights": Lazy(
+        "preprocess.cli.weights", "weights_command", "List or fetch the weights of the estimators of prep annotate."
+    ),
 }
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER, WHOLE
-from preprocess.annotation.labels.person_labels import _MARGIN
+from preprocess.annotation.labels.parsed_person import _MARGIN
 from preprocess.formats.images import Mask
 from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS, Drawing
 from preprocess.synthetic.outfits import make_plan

@@ -22,6 +22,10 @@ class HttpServer(http.server.ThreadingHTTPServer):
         self.ranges = True
         self.status = 0
         """The status code of every answer, 0 for those that fit."""
+        self.redirect = ""
+        """The name of the file to which requests for files that do not exist are sent, which state the SHA-256 alone"""
+        self.etag = ""
+        """The SHA-256 that every answer states, as Hugging Face's do; "" for none"""
         self.requests: list[tuple[str, str]] = []
 
     @property
@@ -41,19 +45,31 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if self.server.status:
             self.send_error(self.server.status)
             return
+        if not path.is_file() and self.server.redirect:
+            self.send_response(302)
+            self.send_header("Location", f"{self.server.url}/{self.server.redirect}")
+            self.send_header("X-Linked-ETag", f'"{self.server.etag}"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if not path.is_file():
             self.send_error(404)
             return
         data = path.read_bytes()
-        found = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
+        if found and self.server.ranges and int(found[1]) >= len(data):
+            self.send_error(416)
+            return
         if found and self.server.ranges:
-            start, end = int(found[1]), int(found[2])
+            start, end = int(found[1]), int(found[2] or len(data) - 1)
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{end}/{len(data)}")
             data = data[start : end + 1]
         else:
             self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
+        if self.server.etag and not self.server.redirect:
+            self.send_header("X-Linked-ETag", f'"{self.server.etag}"')
         self.end_headers()
         if self.server.drops > 0:
             self.server.drops -= 1

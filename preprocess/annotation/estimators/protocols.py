@@ -1,15 +1,17 @@
-"""Interfaces of the pose and mask estimators of `prep annotate`; any network that implements them can be used."""
+"""Interfaces of the estimators of `prep annotate`; any network that implements them can be used."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Pixels
+from preprocess.label_tables import Pixelwise
 
 NONE, UPPER, LOWER, WHOLE = 0, 1, 2, 3
 """Clothing classes of a person's pixels: no garment, upper body, lower body, or both (a dress)."""
@@ -36,6 +38,15 @@ class Clothes(NamedTuple):
     """In [0, 1]: mean probability of the predicted class over clothed pixels; 0 without any"""
 
 
+class Parsed(NamedTuple):
+    """A label for every pixel of a person."""
+
+    numbers: NDArray[np.uint8]
+    """(h, w), by the parser's table"""
+    confidence: float
+    """In [0, 1]: mean probability of the predicted label over the person's pixels; 0 without any"""
+
+
 class PoseEstimator(Protocol):
     """Detects people and their joints."""
 
@@ -45,14 +56,10 @@ class PoseEstimator(Protocol):
 
 
 class Segmenter(Protocol):
-    """Segments person, garment and worn clothes; images are RGB uint8 (h, w, 3)."""
+    """Segments person and worn clothes; images are RGB uint8 (h, w, 3)."""
 
     def person(self, image: Pixels) -> NDArray[np.float32]:
         """Return each pixel's probability of showing a person, (h, w) in [0, 1]."""
-        ...
-
-    def garment(self, image: Pixels) -> NDArray[np.float32]:
-        """Return each pixel's probability of showing the photographed garment, (h, w) in [0, 1]."""
         ...
 
     def clothes(self, image: Pixels) -> Clothes:
@@ -60,9 +67,51 @@ class Segmenter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Estimators:
-    """A pose estimator and a segmenter."""
+@runtime_checkable
+class Parser(Protocol):
+    """Labels every pixel of a person by a table: face, hair, arms, garments; images are RGB uint8 (h, w, 3)."""
 
-    pose: PoseEstimator
-    masks: Segmenter
+    @property
+    def labels(self) -> Pixelwise:
+        """The table of the labels."""
+        ...
+
+    def parse(self, image: Pixels) -> Parsed:
+        """Return each pixel's label."""
+        ...
+
+
+class GarmentSegmenter(Protocol):
+    """Separates a photographed garment from its background."""
+
+    def garment(self, image: Pixels) -> NDArray[np.float32]:
+        """Return each pixel's probability of showing the garment, (h, w) in [0, 1]; RGB uint8 (h, w, 3)."""
+        ...
+
+
+class Estimators:
+    """The estimators of a run; each is loaded when it is first used, so that one that no photo needs may be missing."""
+
+    def __init__(
+        self,
+        pose: Callable[[], PoseEstimator],
+        people: Callable[[], Segmenter | Parser],
+        garments: Callable[[], GarmentSegmenter],
+    ) -> None:
+        """Take what loads each of them."""
+        self._pose, self._people, self._garments = pose, people, garments
+
+    @cached_property
+    def pose(self) -> PoseEstimator:
+        """What finds people and joints. Raise UserError if it cannot be loaded."""
+        return self._pose()
+
+    @cached_property
+    def people(self) -> Segmenter | Parser:
+        """What labels people. Raise UserError if it cannot be loaded."""
+        return self._people()
+
+    @cached_property
+    def garments(self) -> GarmentSegmenter:
+        """What finds garments. Raise UserError if it cannot be loaded."""
+        return self._garments()

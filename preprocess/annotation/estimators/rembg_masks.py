@@ -32,15 +32,15 @@ MODELS = tuple(_SIDES)
 
 
 class RembgMasks:
-    """`Segmenter` with three networks from local files; nothing is downloaded."""
+    """`Segmenter` and `GarmentSegmenter` with networks from local files; nothing is downloaded."""
 
     def __init__(self, weights: Mapping[str, Path]) -> None:
-        """Load ``weights``, by model name. Raise UserError if rembg is missing or a file is not a model."""
+        """Load ``weights``, by model name; all but u2net segment people. Raise UserError if one cannot be loaded."""
         new_session = _imported()
         with tempfile.TemporaryDirectory(prefix="prep-rembg-") as folder, _home(folder):
-            for name in MODELS:
-                (Path(folder) / f"{name}.onnx").symlink_to(weights[name].resolve())
-            self._sessions = {name: _opened(new_session, name, weights[name]) for name in MODELS}
+            for name, path in weights.items():
+                (Path(folder) / f"{name}.onnx").symlink_to(path.resolve())
+            self._sessions = {name: _opened(new_session, name, path) for name, path in weights.items()}
 
     def person(self, image: Pixels) -> NDArray[np.float32]:
         """Return the probability of a person, (h, w) in [0, 1]."""

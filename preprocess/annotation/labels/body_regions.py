@@ -55,16 +55,6 @@ def body_regions(image: Pixels, person: Mask, clothes: U8, joints: NDArray[np.fl
     return labels
 
 
-def without_trousers(labels: U8) -> U8:
-    """Return the labels with trousers relabelled as a skirt, for a person who gets a dress.
-
-    AI-Hub's layout cannot express it otherwise: a person with trousers whose only listed item is a top wears a top.
-    """
-    changed = labels.copy()
-    changed[labels == region("pants_hip")] = region("skirt")
-    return changed
-
-
 def _worn(person: Mask, clothes: U8, body: Body) -> U8:
     """Return the clothes of this person, with specks removed and small holes filled."""
     reach = max(2, round(body.length * _OVERHANG))

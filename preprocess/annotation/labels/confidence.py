@@ -35,11 +35,13 @@ class Estimate:
     """Confidence of each estimate, in [0, 1]"""
     notes: tuple[str, ...] = field(default=())
     """What a person should review"""
+    given: frozenset[str] = frozenset()
+    """`pose` and `parse`, as far as they were given and not estimated"""
 
     @property
     def confidence(self) -> float:
         """The lowest of all confidences."""
-        return min(self.confidences.values())
+        return min(self.confidences.values(), default=1.0)
 
 
 def check(confidences: Mapping[str, float], least: float, name: str) -> tuple[str, ...]:

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotation.estimators.protocols import Segmenter
+from preprocess.annotation.estimators.protocols import GarmentSegmenter
 from preprocess.annotation.labels.confidence import Estimate, certainty, check
 from preprocess.annotation.labels.product_outline import for_landmarks
 from preprocess.conditioning.masks import Box, box_of, share_of
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
+from preprocess.formats.stored_masks import StoredMask
+from preprocess.loading.garment_masks import garment_mask_of
 from preprocess.loading.garment_outline import UNSURE, estimate
 from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
@@ -35,11 +37,37 @@ _NAMES: Final[dict[Garment, str]] = {"upper": "torso", "lower": "hip", "dress": 
 """The region that the whole outline is written as."""
 
 
-def estimate_garment(image: Pixels, kind: Garment, masks: Segmenter, *, least: float, name: str) -> Estimate:
+def estimate_garment(
+    image: Pixels,
+    kind: Garment,
+    masks: GarmentSegmenter | None,
+    *,
+    least: float,
+    name: str,
+    given: StoredMask | None = None,
+) -> Estimate:
     """Estimate outline and landmarks of a garment's front, RGB uint8 (h, w, 3).
 
+    A mask that is ``given`` is used instead of an estimate, once it is seen to be the photograph's; ``masks`` may be
+    None then. Raise RecordError if there is no garment or no background, or the confidence is below ``least``.
+    """
+    if given is not None:
+        parse = garment_mask_of(given, image, name)
+        notes = tuple(fault.meaning for fault in parse.faults)
+        return _described(image, parse.mask(), kind, {}, notes, frozenset({"parse"}))
+    assert masks is not None, "a segmenter is needed"
+    mask, sure = _estimated(image, masks, name)
+    notes = check(sure, least, name)
+    if _on_rim(mask) > _CUT_OFF:
+        notes = (*notes, "reaches the image's edge, perhaps cut off")
+    return _described(image, mask, kind, sure, notes)
+
+
+def _estimated(image: Pixels, masks: GarmentSegmenter, name: str) -> tuple[Mask, dict[str, float]]:
+    """Return the garment's mask and its confidence.
+
     The mask is estimated twice, the second time on a crop around the first, so that it is as fine for a small garment
-    as for a large one. Raise RecordError if there is no garment or no background, or the confidence is below ``least``.
+    as for a large one.
     """
     first = masks.garment(image)
     box = _around(_largest(first > _HALF))
@@ -55,15 +83,23 @@ def estimate_garment(image: Pixels, kind: Garment, masks: Segmenter, *, least: f
         raise RecordError(
             Fault.NO_BACKGROUND, name, "the garment fills the photo; step back until its outline is visible"
         )
-    sure = {"garment": certainty(probability, mask)}
-    notes = check(sure, least, name)
-    if _on_rim(mask) > _CUT_OFF:
-        notes = (*notes, "reaches the image's edge, perhaps cut off")
+    return mask, {"garment": certainty(probability, mask)}
+
+
+def _described(
+    image: Pixels,
+    mask: Mask,
+    kind: Garment,
+    sure: dict[str, float],
+    notes: tuple[str, ...],
+    given: frozenset[str] = frozenset(),
+) -> Estimate:
+    """Return a garment's outline with the landmarks that follow from it."""
     points, plain = estimate(for_landmarks(mask, kind), kind)
     if plain < UNSURE:
         notes = (*notes, f"unsure landmarks ({plain:.2f})")
     labels = np.where(mask, region(_NAMES[kind], "item"), BACKGROUND).astype(np.uint8)
-    return Estimate(Drawing(image, labels, points * _VISIBLE, 0), sure, notes)
+    return Estimate(Drawing(image, labels, points * _VISIBLE, 0), sure, notes, given)
 
 
 def _largest(mask: Mask) -> Mask:

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotation.estimators.protocols import NONE, BodyPose, Segmenter
-from preprocess.annotation.labels.body_regions import body_regions, without_trousers
+from preprocess.annotation.estimators.protocols import NONE, BodyPose, Parser, Segmenter
+from preprocess.annotation.labels.body_regions import body_regions
 from preprocess.annotation.labels.bones import Body, body_of
 from preprocess.annotation.labels.confidence import Estimate, certainty, check
-from preprocess.conditioning.masks import Box, dilated
+from preprocess.annotation.labels.given_labels import GivenPerson
+from preprocess.annotation.labels.parsed_person import (
+    around,
+    as_skeletons,
+    connected,
+    inside,
+    matched_regions,
+    parsed_regions,
+)
+from preprocess.conditioning.masks import dilated
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
+from preprocess.formats.pose_sides import view_of
 from preprocess.synthetic.drawing.annotated import Drawing
 from preprocess.synthetic.drawing.canvas import U8
 from schemas import TORSO, Keypoint
@@ -26,33 +35,58 @@ _VISIBLE: Final = 0.6
 """Confidence at and above which a joint counts as visible, not hidden."""
 _PERSON: Final = 0.25
 """Confidence below which a detected person is ignored."""
-_MARGIN: Final = 0.15
-"""Margin around the person's box in which masks are estimated, as a share of its longer side."""
+_BEYOND: Final = 0.08
+"""How far a person extends beyond the outermost joints, as a share of the longer side: hair, hands, feet."""
 _HALF: Final = 0.5
 _TORSO: Final = list(TORSO)
 _SIDEWAYS: Final = 0.25
 """Distance of the shoulders, in torso lengths, below which the person stands sideways."""
 _FRONT, _BACK, _SIDE = 0, 1, -1
+NOTHING_GIVEN: Final = GivenPerson()
 
 
 def estimate_person(
     image: Pixels,
     people: Sequence[BodyPose],
-    masks: Segmenter,
+    masks: Segmenter | Parser | None,
     *,
     least: float,
     strict: bool,
-    trousers: bool,
     name: str,
+    given: GivenPerson = NOTHING_GIVEN,
 ) -> Estimate:
     """Estimate one person: the largest of ``people``. ``image`` is RGB uint8 (h, w, 3).
 
-    Without ``trousers`` they are labelled as a skirt, see `without_trousers`.
+    ``given`` are labels that the photograph has already: each is used instead of an estimate, and with a map that is
+    given the person is the one that it shows. ``masks`` may be None if a map is given.
 
-    Raise RecordError if there is no person, if there are several and ``strict`` is set, if a shoulder or hip is
-    missing, or if the confidence of pose, person or clothes is below ``least``.
+    Raise RecordError if there is no person, if there are several and ``strict`` is set, if shoulders and hips are
+    missing that are needed, if pose and labels contradict each other, or if the confidence of pose, person or clothes
+    is below ``least``.
     """
     candidates = sorted((one for one in people if one.confidence >= _PERSON), key=_area)
+    if given.skeletons is None:
+        _check_people(candidates, strict=strict, name=name)
+    if given.numbers is not None:
+        return _of_given_map(image, candidates, given, least, name)
+    chosen = candidates[-1] if given.skeletons is None else _given_pose(given)
+    pose = _pose(chosen.joints)
+    sure = {} if given.skeletons else {"pose": _certainty(chosen)}
+    check(sure, least, name)
+    assert masks is not None, "a parser is needed"
+    notes: tuple[str, ...] = ()
+    if isinstance(masks, Parser):
+        labels, of_labels, notes = parsed_regions(image, chosen.box, pose, masks, name)
+    else:
+        labels, of_labels = _segmented_regions(image, chosen, pose, masks, name)
+    sure |= of_labels
+    notes = (*check(sure, least, name), *notes)
+    if len(candidates) > 1:
+        notes = (*notes, f"{len(candidates)} people, the largest is used")
+    return Estimate(Drawing(image, labels, pose, view_point(pose)), sure, notes, _given_labels(given))
+
+
+def _check_people(candidates: Sequence[BodyPose], *, strict: bool, name: str) -> None:
     if not candidates:
         raise RecordError(
             Fault.NO_PERSON, name, "no person found; take a photo of one standing person, from head to foot"
@@ -61,22 +95,60 @@ def estimate_person(
         raise RecordError(
             Fault.SEVERAL_PEOPLE, name, f"{len(candidates)} people; crop the photo to one, or omit --strict"
         )
-    chosen = candidates[-1]
-    pose = _pose(chosen.joints)
+
+
+def _of_given_map(
+    image: Pixels, candidates: Sequence[BodyPose], given: GivenPerson, least: float, name: str
+) -> Estimate:
+    """Return the person of a map that is given, with a pose that is given too or that of the candidate it shows."""
+    assert given.numbers is not None
+    people = given.skeletons or as_skeletons([_pose(one.joints) for one in candidates])
+    regions = matched_regions(given.numbers, people, given.table, image, given.pose_name or name, given.parse_name)
+    chosen = min(candidates, key=lambda one: _away(one, regions.pose), default=None)
+    sure = {"pose": _certainty(chosen)} if chosen is not None and given.skeletons is None else {}
+    notes = (*check(sure, least, name), *regions.notes)
+    return Estimate(
+        Drawing(image, regions.labels, regions.pose, view_point(regions.pose)), sure, notes, _given_labels(given)
+    )
+
+
+def _given_labels(given: GivenPerson) -> frozenset[str]:
+    labels = (("pose", given.skeletons), ("parse", given.numbers))
+    return frozenset(label for label, value in labels if value is not None)
+
+
+def _given_pose(given: GivenPerson) -> BodyPose:
+    """Return the most complete skeleton of a pose that is given."""
+    assert given.skeletons is not None
+    points = given.skeletons.people[0]
+    known = points[points[:, 2] > 0, :2]
+    (left, top), (right, bottom) = known.min(axis=0).tolist(), known.max(axis=0).tolist()
+    joints = points.copy()
+    joints[:, 2] = np.where(points[:, 2] >= 1, 1.0, points[:, 2])
+    margin = _BEYOND * max(right - left, bottom - top)
+    return BodyPose((left - margin, top - margin, right + margin, bottom + margin), 1.0, joints)
+
+
+def _certainty(chosen: BodyPose) -> float:
+    return min(chosen.confidence, float(chosen.joints[_TORSO, 2].mean()))
+
+
+def _away(person: BodyPose, pose: NDArray[np.float64]) -> float:
+    """Return the mean distance of a person's joints from a pose's."""
+    known = (pose[:, 2] > 0) & (person.joints[:, 2] > 0)
+    if not known.any():
+        return float("inf")
+    return float(np.hypot(*(person.joints[known, :2] - pose[known, :2]).T).mean())
+
+
+def _segmented_regions(
+    image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], masks: Segmenter, name: str
+) -> tuple[U8, dict[str, float]]:
     body = body_of(pose)
     if body is None:
         raise RecordError(Fault.HIDDEN_JOINTS, name, "not all shoulders and hips were found; they must be in the photo")
-    sure = {"pose": min(chosen.confidence, float(chosen.joints[_TORSO, 2].mean()))}
-    check(sure, least, name)
-    person, clothes, sure_of_masks = _masks(image, chosen, pose, body, masks)
-    sure |= sure_of_masks
-    notes = check(sure, least, name)
-    if len(candidates) > 1:
-        notes = (*notes, f"{len(candidates)} people, the largest is used")
-    labels = body_regions(image, person, clothes, pose)
-    if not trousers:
-        labels = without_trousers(labels)
-    return Estimate(Drawing(image, labels, pose, _view(pose, body)), sure, notes)
+    person, clothes, sure = _masks(image, chosen, pose, body, masks)
+    return body_regions(image, person, clothes, pose), sure
 
 
 def _area(person: BodyPose) -> float:
@@ -96,12 +168,12 @@ def _masks(
     image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
 ) -> tuple[Mask, U8, dict[str, float]]:
     """Return the person's mask, the clothes' classes, and their confidences, estimated on a crop around the person."""
-    box = _around(chosen.box, image.shape[:2])
-    inside = np.ascontiguousarray(image[box])
-    probability = masks.person(inside)
+    box = around(chosen.box, image.shape[:2])
+    cut_out = np.ascontiguousarray(image[box])
+    probability = masks.person(cut_out)
     moved = pose - (box[1].start, box[0].start, 0.0)
-    small = _connected(probability > _HALF, moved)
-    worn = masks.clothes(inside)
+    small = connected(probability > _HALF, moved)
+    worn = masks.clothes(cut_out)
     person = np.zeros(image.shape[:2], np.bool_)
     person[box] = small
     clothes = np.full(image.shape[:2], NONE, np.uint8)
@@ -110,38 +182,18 @@ def _masks(
     return person, clothes, {"person": min(certainty(probability, small), agreed), "clothes": worn.confidence}
 
 
-def _around(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Box:
-    left, top, right, bottom = box
-    margin = _MARGIN * max(right - left, bottom - top)
-    return (
-        slice(max(0, round(top - margin)), min(shape[0], round(bottom + margin))),
-        slice(max(0, round(left - margin)), min(shape[1], round(right + margin))),
-    )
-
-
-def _connected(mask: Mask, pose: NDArray[np.float64]) -> Mask:
-    """Return the components of a mask that contain a joint of the torso, or the whole mask if none does."""
-    _, numbers = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    kept = {int(numbers[y, x]) for x, y in _inside(pose[_TORSO, :2], mask)} - {0}
-    connected: Mask = np.isin(numbers, list(kept)) if kept else mask
-    return connected
-
-
 def _share_inside(mask: Mask, pose: NDArray[np.float64], reach: int) -> float:
     """Return the share of the known joints that lie in or near the mask."""
     known = pose[pose[:, 2] > 0, :2]
     near = dilated(mask, max(1, reach))
-    return float(sum(near[y, x] for x, y in _inside(known, mask))) / len(known)
+    return float(sum(near[y, x] for x, y in inside(known, mask))) / len(known)
 
 
-def _inside(points: NDArray[np.float64], mask: Mask) -> list[tuple[int, int]]:
-    """Return the points rounded to pixels and clipped to the image."""
-    height, width = mask.shape
-    return [(min(max(round(x), 0), width - 1), min(max(round(y), 0), height - 1)) for x, y in points.tolist()]
-
-
-def _view(pose: NDArray[np.float64], body: Body) -> int:
-    """Return 0 for a person seen from the front, 1 from behind, -1 from the side."""
+def view_point(pose: NDArray[np.float64]) -> int:
+    """Return 0 for a person seen from the front, 1 from behind, -1 from the side, as AI-Hub's files do."""
+    body = body_of(pose)
+    if body is None:
+        return {"front": _FRONT, "back": _BACK, "side": _SIDE}[view_of(pose)]
     across = float(pose[Keypoint.LEFT_SHOULDER, 0] - pose[Keypoint.RIGHT_SHOULDER, 0])
     if abs(across) < _SIDEWAYS * body.length:
         return _SIDE

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER, BodyPose, Clothes, Estimators
+from preprocess.annotation.estimators.choice import Need
+from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER, BodyPose, Clothes, Estimators, Parser
 from preprocess.annotation.session import Report, annotate
 from preprocess.formats.images import Mask, Pixels
 
@@ -118,7 +119,11 @@ class Studio:
     out: Path
     pose: FakePose = field(default_factory=FakePose)
     masks: FakeMasks = field(default_factory=FakeMasks)
+    people: Parser | None = None
+    """What labels people, instead of ``masks``"""
     loads: int = 0
+    needs: frozenset[Need] = frozenset()
+    """What had to be estimated"""
 
     def add(self, name: str, pixels: Pixels) -> None:
         """Save a photograph, e.g. `people/anna.png`."""
@@ -133,9 +138,10 @@ class Studio:
         """Run it."""
         return annotate(self.src, self.out, self._load, lambda done, total: None, least=least, strict=strict)
 
-    def _load(self) -> Estimators:
+    def _load(self, needs: frozenset[Need]) -> Estimators:
         self.loads += 1
-        return Estimators(self.pose, self.masks)
+        self.needs = needs
+        return Estimators(lambda: self.pose, lambda: self.people or self.masks, lambda: self.masks)
 
 
 def write(path: Path, pixels: Pixels) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER
-from preprocess.annotation.labels.body_regions import body_regions, without_trousers
+from preprocess.annotation.labels.body_regions import body_regions
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, SHOES
 from preprocess.conditioning.regions import LOWER as LOWER_NAMES
 from preprocess.conditioning.regions import UPPER as UPPER_NAMES
@@ -79,11 +79,6 @@ def test_pixels_far_from_all_bones_have_no_region(people: list[tuple[Drawing, U8
     person[600:700, 20:120] = True  # a bag
     labels = body_regions(drawing.image, person, np.zeros_like(drawing.labels), drawing.keypoints)
     assert (labels[600:700, 20:120] == BACKGROUND).all()
-
-
-def test_trousers_can_be_relabelled_as_a_skirt() -> None:
-    labels = np.array([[region("pants_hip"), region("hair"), BACKGROUND]], np.uint8)
-    assert without_trousers(labels).tolist() == [[region("skirt"), region("hair"), BACKGROUND]]
 
 
 def test_shoulders_and_hips_are_needed(people: list[tuple[Drawing, U8]]) -> None:

@@ -14,11 +14,12 @@ import pytest
 
 from preprocess.annotation.estimators.protocols import UPPER, WHOLE
 from preprocess.annotation.estimators.rembg_masks import MODELS, RembgMasks
-from preprocess.annotation.estimators.weights import find_weights
 from preprocess.annotation.estimators.yolo import YoloPose
+from preprocess.annotation.fetching.known_weights import find_weights
 from preprocess.annotation.labels.confidence import Estimate
 from preprocess.annotation.labels.garment_labels import estimate_garment
-from preprocess.annotation.labels.person_labels import _around, estimate_person
+from preprocess.annotation.labels.parsed_person import around
+from preprocess.annotation.labels.person_labels import estimate_person
 from preprocess.formats.images import Mask
 from preprocess.synthetic.drawing.annotated import BACKGROUND, region
 from preprocess.synthetic.garments.garment import Kind, garment
@@ -45,7 +46,7 @@ def masks(estimator_weights: Path) -> RembgMasks:
 
 @pytest.fixture(scope="module")
 def pose(estimator_weights: Path) -> YoloPose:
-    return YoloPose(find_weights([estimator_weights])["pose"])
+    return YoloPose(find_weights([estimator_weights])["yolo"])
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +62,7 @@ def estimates(masks: RembgMasks, pose: YoloPose, people: list[DrawnPerson]) -> l
     """All of them, estimated as `prep annotate` does."""
     found = pose.poses([one.drawing.image for one in people])
     return [
-        estimate_person(
-            one.drawing.image, seen, masks, least=0.5, strict=False, trousers=not one.dressed, name=f"person {number}"
-        )
+        estimate_person(one.drawing.image, seen, masks, least=0.5, strict=False, name=f"person {number}")
         for number, (one, seen) in enumerate(zip(people, found, strict=True))
     ]
 
@@ -98,7 +97,7 @@ def test_people_and_their_clothes_are_segmented(
         true = (one.clothes == UPPER) | (one.clothes == WHOLE)
         mine = np.isin(labels, [region(f"inner_{part}") for part in ("torso", "rsleeve", "lsleeve")])
         x, y, width, height = one.box
-        box = _around((x, y, x + width, y + height), true.shape)
+        box = around((x, y, x + width, y + height), true.shape)
         clothes = masks.clothes(np.ascontiguousarray(one.drawing.image[box])).labels
         raw.append(iou(true[box], (clothes == UPPER) | (clothes == WHOLE)))
         found.append(iou(true, mine))

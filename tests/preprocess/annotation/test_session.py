@@ -7,6 +7,7 @@ import json
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -15,9 +16,20 @@ import pytest
 
 from common.errors import UserError
 from preprocess import cli
+from preprocess.annotation.estimators.protocols import Parsed
 from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
+from preprocess.formats.images import Pixels
 from schemas import Garment, Manifest, Sample
-from tests.preprocess.annotation.conftest import Studio, person, shirt
+from tests.preprocess.annotation.conftest import (
+    HAIR,
+    SHOES,
+    SKIN,
+    TOP,
+    TROUSERS,
+    Studio,
+    person,
+    shirt,
+)
 
 ANNOTATIONS = ("person_pose", "person_parse", "product_pose", "product_parse")
 Snapshot = Callable[[Path], dict[str, bytes]]
@@ -117,6 +129,37 @@ def test_worn_pairs_are_in_the_training_split(studio: Studio) -> None:
         "anna_red.jpg"
     ]  # fmt: skip
     assert [row["main_top"] for row in json.loads((studio.out / "val/winfo_val.json").read_bytes())] == ["blue"]
+
+
+def test_samples_say_which_people_do_not_wear_the_garment(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shirt that is not worn is no target, whatever its colours; and trousers stay trousers beneath a dress."""
+    studio.pairs("anna.png,red.png,upper,yes", "ben.png,blue.png,dress,no")
+    studio.annotate()
+    arguments = ("--src", str(studio.out), "--out", str(tmp_path / "shards"), "--garment", "all", "--workers", "1")
+    assert prep("build-shards", *arguments, monkeypatch=monkeypatch) == 0
+    samples = []
+    for path in sorted((tmp_path / "shards").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            members = [member for member in tar if member.name.endswith(".json")]
+            samples += [Sample.model_validate_json(cast("IO[bytes]", tar.extractfile(one)).read()) for one in members]
+    assert [(sample.look, sample.garment, sample.split, sample.worn) for sample in samples] == [
+        ("anna", "upper", "train", True), ("ben", "dress", "val", False),
+    ]  # fmt: skip
+    parse = read_model_parse((studio.out / "people/ben.parse.json").read_bytes(), "ben")
+    assert "pants_hip" in {region.name for region in parse.regions}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_nothing_is_written_into_the_folder_of_photographs(studio: Studio, snapshot: Snapshot, listed: bool) -> None:
+    if not listed:
+        (studio.src / "pairs.csv").unlink()
+        (studio.src / "people/ben.png").unlink()
+        (studio.src / "garments/blue.png").unlink()
+    before = snapshot(studio.src)
+    assert studio.annotate().pairs == (2 if listed else 1)
+    assert snapshot(studio.src) == before
 
 
 def test_a_second_run_estimates_nothing_and_changes_nothing(studio: Studio, snapshot: Snapshot) -> None:
@@ -290,3 +333,44 @@ def test_the_output_folder_may_not_be_inside_the_photographs(studio: Studio) -> 
     studio.out = studio.src / "annotated"
     with pytest.raises(UserError, match="is inside --src"):
         studio.annotate()
+
+
+@dataclass
+class FakeParser:
+    """Labels the person's colours by ATR's table; ``turned`` it labels them upside down, as a wrong network does."""
+
+    labels: str = "atr"
+    turned: bool = False
+
+    def parse(self, image: Pixels) -> Parsed:
+        numbers = np.zeros(image.shape[:2], np.uint8)
+        for colour, number in ((HAIR, 2), (SKIN, 11), (TOP, 4), (TROUSERS, 6), (SHOES, 9)):
+            numbers[(np.abs(image.astype(int) - colour).max(axis=2) < 30)] = number
+        rows = np.flatnonzero((numbers == 11).any(axis=1))
+        arms = numbers[rows[0] :] == 11  # bare skin below the neck is an arm, of the side that it is on
+        arms[:145] = False
+        middle = np.flatnonzero((numbers == 4).any(axis=0)).mean()
+        columns = np.arange(image.shape[1])[None, :]
+        part = numbers[rows[0] :]
+        part[arms & (columns < middle)] = 15
+        part[arms & (columns >= middle)] = 14
+        return Parsed(numbers[::-1].copy() if self.turned else numbers, 0.9)
+
+
+def test_a_parsers_regions_are_used_as_they_are(studio: Studio) -> None:
+    studio.people = FakeParser()
+    report = studio.annotate()
+    assert (report.pairs, report.rejected) == (2, 0), report.outcomes
+    parse = read_model_parse((studio.out / "people/anna.parse.json").read_bytes(), "anna")
+    assert {region.name for region in parse.regions} >= {
+        "hair", "face", "neck", "inner_torso", "pants_hip", "right_arm", "left_arm",
+    }  # fmt: skip
+
+
+def test_a_parse_that_contradicts_the_pose_is_rejected(studio: Studio) -> None:
+    studio.people = FakeParser(turned=True)
+    report = studio.annotate()
+    assert report.pairs == 0
+    reasons = {outcome.reason.partition(":")[0] for outcome in report.outcomes if outcome.reason}
+    assert reasons <= {"foreign-pose", "other-table"}
+    assert reasons
