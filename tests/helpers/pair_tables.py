@@ -47,7 +47,7 @@ def opened_table(
     cache: Path | None = None,
 ) -> PairTable:  # fmt: skip
     """Open a table as `prep build-shards --table` does."""
-    choice = TableChoice(src, False, (str(table),), column, category, cache)
+    choice = TableChoice(src, False, None, (str(table),), column, category, cache)
     files = choice.open("auto", absolute=False)
     assert isinstance(files, TableFiles)
     return open_table(files)
