@@ -153,6 +153,20 @@ class ShardFolder:
         """Return the sample's JSON description. Raise UserError if it is damaged."""
         return self.decoded_sample(position, self.read(position, META)[0])
 
+    def worn_from(self, position: int) -> int:
+        """Return the first position from ``position`` on, cyclically, of a sample whose person wears its garment.
+
+        The others are for inference alone and have no target. Raise UserError if there is no such sample.
+        """
+        for further in range(len(self)):
+            place = (position + further) % len(self)
+            if self.sample(place).worn:
+                return place
+        raise UserError(
+            f"--shards {self.folder}: nobody in the split {self.split} wears the garment of the pair, so there is no "
+            "photograph to compare with; build that split from worn pairs too"
+        )
+
     def decoded_sample(self, position: int, data: bytes) -> Sample:
         """Like `sample`, from bytes already read. Raise DamagedError."""
         try:

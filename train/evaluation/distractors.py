@@ -133,10 +133,10 @@ def _spread(
     people: int,
     seed: int,
 ) -> list[tuple[int, Sample]]:
-    """Return one sample of each of ``people`` looks, spread evenly over those that have one in ``groups``."""
+    """Return one worn sample of each of ``people`` looks, spread evenly over those that have one in ``groups``."""
     looks = []
     for samples in by_look.values():
-        usable = [(position, sample) for position, sample in samples if _group(sample) in groups]
+        usable = [(position, sample) for position, sample in samples if _group(sample) in groups and sample.worn]
         if usable:
             looks.append(min(usable, key=lambda each: _digest(seed, "person", shards.keys[each[0]])))
     count = min(people, len(looks))

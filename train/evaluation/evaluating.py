@@ -76,7 +76,7 @@ def evaluate(
     garments, the set of images against the set of photographs. All randomness comes from ``seed``, the metrics'
     networks from ``weights``. Raise UserError if nobody can be dressed or a weights file is invalid.
     """
-    swapped = swapped_pairs(shards, count)
+    swapped = swapped_pairs(shards, count, worn=True)
     paired = [Pair(pair.person, pair.person) for pair in swapped]
     result = Evaluation(len(paired), left_out=missing(weights), weights=checksums(weights))
     lpips = load_lpips(weights / ALEXNET) if weights and "lpips" not in result.left_out else None

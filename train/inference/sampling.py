@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from common.atomic import write_atomically
 from common.errors import UserError, writing
-from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON_256
+from schemas import AGNOSTIC, GARMENT, JG, JP, MID_GREY, PERSON_256
 from train.data import ShardFolder
 from train.data.augment import Box
 from train.data.shards import Pixels
@@ -44,16 +44,20 @@ class Pair:
     garment: int
 
 
-def swapped_pairs(shards: ShardFolder, count: int) -> list[Pair]:
+def swapped_pairs(shards: ShardFolder, count: int, *, worn: bool = False) -> list[Pair]:
     """Pair people, spread over the split, each with another person's garment of the same kind.
 
-    Raise UserError if no two samples can be swapped.
+    With ``worn``, the people are those of samples that are not for inference alone. Raise UserError if no two samples
+    can be swapped.
     """
     samples = [shards.sample(position) for position in range(len(shards))]
     fronts = [p for p, sample in enumerate(samples) if sample.view == "front"] or list(range(len(samples)))
-    step = max(1, len(fronts) // count)
+    people = [p for p in fronts if samples[p].worn] if worn else fronts
+    if not people:
+        shards.worn_from(0)  # says that the split is for inference alone
+    step = max(1, len(people) // count)
     pairs: list[Pair] = []
-    for person in fronts[::step][:count]:
+    for person in people[::step][:count]:
         mine = samples[person]
         others = [
             p for p in fronts
@@ -131,6 +135,12 @@ def provenance(
     return metadata
 
 
+def as_worn(shards: ShardFolder, position: int) -> Pixels:
+    """Return the photograph of a garment on its wearer, uint8 RGB (256, 256, 3); mid-grey if nobody wears it."""
+    photograph = shards.image(position, PERSON_256)
+    return photograph if shards.sample(position).worn else np.full_like(photograph, MID_GREY)
+
+
 def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
     """Read (Ia, Jp) of the pair's person and (Ic, Jg) of its garment."""
     return make_outfit(
@@ -163,7 +173,7 @@ def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]
     return [
         shards.image(pair.person, PERSON_256),
         shards.image(pair.person, AGNOSTIC),
-        shards.image(pair.garment, PERSON_256),
+        as_worn(shards, pair.garment),
         shards.image(pair.garment, GARMENT),
         *results,
     ]

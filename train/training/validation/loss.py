@@ -42,10 +42,11 @@ class Validation:
 def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
     """Return ``validation.samples`` samples, evenly spread over the split; a smaller split repeats some.
 
-    A stage that is trained on crops gets one crop of each sample. Raise UserError if one is damaged.
+    Samples for inference alone are passed over. A stage that is trained on crops gets one crop of each sample. Raise
+    UserError if one is damaged, or if all are for inference.
     """
     count, size = config.validation.samples, config.size
-    places = [number * len(held_out) // count for number in range(count)]
+    places = [held_out.worn_from(number * len(held_out) // count) for number in range(count)]
     noise = _noise(config, range(count))
 
     def images(member: str) -> Tensor:

@@ -21,7 +21,7 @@ from train.diffusion.conditioning import downsample, from_uint8, to_uint8
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.inference.contact_sheet import contact_sheet
-from train.inference.sampling import Pair, pair_inputs, swapped_pairs
+from train.inference.sampling import Pair, as_worn, pair_inputs, swapped_pairs
 from train.training.state import Training
 from train.training.validation.ema_weights import ema_weights, raise_if
 
@@ -32,7 +32,7 @@ def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
     The base stage dresses people in garments of others. A super-resolution stage gets the downsampled ground truth,
     which shows the person's own garment, and so that garment as Ic.
     """
-    pairs = swapped_pairs(held_out, config.validation.sheet_pairs)
+    pairs = swapped_pairs(held_out, config.validation.sheet_pairs, worn=config.low_res is not None)
     return pairs if config.low_res is None else [Pair(pair.person, pair.person) for pair in pairs]
 
 
@@ -81,7 +81,7 @@ def _inputs_shown(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
     return [
         held_out.image(pair.person, PERSON_256),
         held_out.image(pair.person, AGNOSTIC),
-        held_out.image(pair.garment, PERSON_256),
+        as_worn(held_out, pair.garment),
         held_out.image(pair.garment, GARMENT),
     ]
 
