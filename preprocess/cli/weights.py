@@ -20,7 +20,7 @@ _TO = click.option(
 )
 
 
-@click.group("weights")
+@click.group("weights", epilog=examples("prep weights list", "prep weights fetch"))
 def weights_command() -> None:
     """List or fetch the weights of the estimators. Nothing is fetched unless it is asked for."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from common.options import examples
-from train.cli.options import SETTINGS, SettingOptions
+from train.cli.choices.shared_options import SETTINGS, SettingOptions
 from train.configuration.settings import as_yaml, merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage
 

@@ -12,7 +12,7 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from common.options import FOLDER, examples
-from train.cli.options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, SOURCE, WEIGHTS, port_option
+from train.cli.choices.shared_options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, SOURCE, WEIGHTS, port_option
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS

@@ -11,7 +11,7 @@ import click
 
 from common.options import examples
 from common.progress import progress_bar
-from train.cli.options import JSON, RUNS, SETTINGS, SOURCES, SettingOptions
+from train.cli.choices.shared_options import JSON, RUNS, SETTINGS, SOURCES, SettingOptions
 from train.configuration.settings import merge_settings
 from train.configuration.stage_config import STAGES, Stage
 from train.data.blend import Source

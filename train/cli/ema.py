@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from common.options import FOLDER, examples
-from train.cli.options import RUNS
+from train.cli.choices.shared_options import RUNS
 from train.configuration.stage_config import STAGES, Stage
 from train.inference.exporting import export_cascade
 from train.inference.sharing.post_hoc import reconstruct

@@ -15,7 +15,7 @@ from common.extras import needs
 from common.options import FOLDER, Location, examples, options_of
 from common.progress import progress_bar
 from schemas import Split
-from train.cli.options import CASCADE, CHECKPOINT, JSON, SEED, SPLIT
+from train.cli.choices.shared_options import CASCADE, CHECKPOINT, JSON, SEED, SPLIT
 from train.data import open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS

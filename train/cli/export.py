@@ -9,7 +9,7 @@ import torch
 
 from common.errors import UserError
 from common.options import FOLDER, examples
-from train.cli.options import CASCADE, CHECKPOINT
+from train.cli.choices.shared_options import CASCADE, CHECKPOINT
 from train.data import ShardFolder
 from train.inference.exporting import CARD, Format, export_cascade
 from train.inference.sharing.card_samples import sample_images

@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.options import FOLDER, examples
 from common.progress import notice, progress_bar
 from common.text import one_line
-from train.cli.options import RUNS, SETTINGS, SOURCES, SettingOptions
+from train.cli.choices.shared_options import RUNS, SETTINGS, SOURCES, SettingOptions
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.data import ShardFolder

@@ -10,7 +10,7 @@ import click
 
 from common.errors import UserError
 from common.options import examples
-from train.cli.options import JSON
+from train.cli.choices.shared_options import JSON
 from train.configuration.presets import Preset, preset_config
 from train.configuration.stage_config import STAGES, Stage
 from train.hardware.cards import CARDS, CardName

@@ -11,7 +11,7 @@ from common.errors import UserError
 from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
 from schemas import Split
-from train.cli.options import CASCADE, CHECKPOINT, FAST, SEED, SHARDS, SOURCE, SPLIT
+from train.cli.choices.shared_options import CASCADE, CHECKPOINT, FAST, SEED, SHARDS, SOURCE, SPLIT
 from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.hardware.world import SINGLE_PROCESS

@@ -12,7 +12,7 @@ import click
 from common.errors import UserError, reason
 from common.extras import needs
 from common.options import FILE, examples, options_of
-from train.cli.options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, WEIGHTS, port_option
+from train.cli.choices.shared_options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, WEIGHTS, port_option
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
 from train.inference.outfits.photographs import Prep

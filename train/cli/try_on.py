@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from common.errors import UserError
-from common.options import FILE, FOLDER, examples
+from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
 from schemas import Garment
-from train.cli.options import ANNOTATE, CASCADE, CHECKPOINT, FAST, SEED, WEIGHTS
+from train.cli.choices.shared_options import ANNOTATE, CASCADE, CHECKPOINT, FAST, SEED, WEIGHTS
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
 from train.inference.outfits.pairs_list import read_requests
@@ -24,6 +25,44 @@ from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
 
 
+@dataclass(frozen=True)
+class PhotographChoice:
+    """Whom to dress in what: one person, or a list."""
+
+    person: Path | None
+    garments: tuple[Path, ...]
+    kinds: tuple[Garment, ...]
+    pairs: Path | None
+
+    def requests(self) -> Sequence[TryOnRequest]:
+        """Return what is to be made. Raise UserError for options that do not go together."""
+        if self.pairs:
+            if self.person or self.garments or self.kinds:
+                raise UserError(
+                    "--pairs: its lines name people, garments and kinds; leave out --person, --garment, --kind"
+                )
+            return read_requests(self.pairs)
+        if not self.person or not self.garments:
+            raise UserError("give --person and --garment, or --pairs")
+        return [TryOnRequest(self.person, self.garments, self.kinds)]
+
+
+_CHOICE = options_of(
+    PhotographChoice,
+    "choice",
+    click.option("--person", type=FILE, help="Photograph of a person."),
+    click.option(
+        "--garment", "garments", type=FILE, multiple=True,
+        help="Photograph of a garment; repeatable, one after the other.",
+    ),
+    click.option(
+        "--kind", "kinds", type=click.Choice(["upper", "lower", "dress"]), multiple=True,
+        help="Kind of each garment.  [default: as its outline tells]",
+    ),
+    click.option("--pairs", type=FILE, help="CSV file of photographs: person, garment (top.jpg|trousers.jpg), kind."),
+)  # fmt: skip
+
+
 @click.command(
     "try-on",
     epilog=examples(
@@ -32,18 +71,7 @@ from train.runs.checkpoint_choice import CheckpointChoice
         "trainer try-on --pairs pairs.csv --weights weights/",
     ),
 )
-@click.option("--person", type=FILE, help="Photograph of a person.")
-@click.option(
-    "--garment", "garments", type=FILE, multiple=True, help="Photograph of a garment; repeatable, one after the other."
-)
-@click.option(
-    "--kind", "kinds", type=click.Choice(["upper", "lower", "dress"]), multiple=True,
-    help="Kind of each garment.  [default: as its outline tells]",
-)  # fmt: skip
-@click.option("--pairs", type=FILE, help="CSV file of photographs: person, garment (top.jpg|trousers.jpg), kind.")
-@click.option(
-    "--runs", type=FOLDER, default=Path("runs"), show_default=True, help="Folder with the run folders, or an export."
-)
+@_CHOICE
 @CASCADE
 @CHECKPOINT
 @click.option("--out", type=FOLDER, default=Path("try-on"), show_default=True, help="Folder for the images.")
@@ -52,10 +80,7 @@ from train.runs.checkpoint_choice import CheckpointChoice
 @FAST
 @SEED
 def try_on(
-    person: Path | None,
-    garments: tuple[Path, ...],
-    kinds: tuple[Garment, ...],
-    pairs: Path | None,
+    choice: PhotographChoice,
     runs: Path,
     checkpoint: CheckpointChoice,
     out: Path,
@@ -69,7 +94,7 @@ def try_on(
     Writes the photograph, of which only what the garments may cover is replaced, and the network's square image.
     Needs the estimators: pip install 'tryon-cascade[estimate]'. Exit code 1 if some photographs cannot be used.
     """
-    requests = _requests(person, garments, kinds, pairs)
+    requests = choice.requests()
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     try:
         preparation = prepare(requests, out, Prep(weights, annotate))
@@ -95,18 +120,6 @@ def try_on(
         click.echo(f"trainer: {_name(requests[number])}: {why}", err=True)
     if preparation.refused:
         sys.exit(1)
-
-
-def _requests(
-    person: Path | None, garments: tuple[Path, ...], kinds: tuple[Garment, ...], pairs: Path | None
-) -> Sequence[TryOnRequest]:
-    if pairs:
-        if person or garments or kinds:
-            raise UserError("--pairs: its lines name people, garments and kinds; leave out --person, --garment, --kind")
-        return read_requests(pairs)
-    if not person or not garments:
-        raise UserError("give --person and --garment, or --pairs")
-    return [TryOnRequest(person, garments, kinds)]
 
 
 def _say_kinds(preparation: Preparation) -> None:

@@ -83,7 +83,7 @@ def test_an_instance_that_is_killed_leaves_what_the_other_has_finished(
             raise Killed
 
         monkeypatch.setattr("preprocess.sharding.shard.make_samples", killed)
-        monkeypatch.setattr(BUILD, "_finish", killed)
+        monkeypatch.setattr(BUILD, "finish", killed)
 
     stale_listing(other)
     with pytest.raises(Killed):
@@ -97,16 +97,16 @@ def test_no_manifest_is_written_while_the_other_instance_builds_a_shard_again(
     root, out = looks(5), tmp_path / "out"
     planned = plan_of(root)
     first = planned.plan.shards[0].name
-    real: Callable[..., Any] = BUILD._finish
+    real: Callable[..., Any] = BUILD.finish
 
     def late(*args: Any) -> Any:
         (out / index_name(first)).unlink()  # as a retry does
         return real(*args)
 
-    monkeypatch.setattr(BUILD, "_finish", late)
+    monkeypatch.setattr(BUILD, "finish", late)
     summary = run(root, out, planned)
     assert (summary.shards_missing, (out / MANIFEST).exists()) == (1, False)
-    monkeypatch.setattr(BUILD, "_finish", real)
+    monkeypatch.setattr(BUILD, "finish", real)
     run(root, out, planned)
     run(root, tmp_path / "whole", planned)
     assert tree(out) == tree(tmp_path / "whole")

@@ -12,17 +12,23 @@ from click.testing import CliRunner
 from command_lines import PROGRAMS, examples_of
 
 ROOM = {
-    "prep": ("sample-data", "inspect", "build-shards", "verify", "report"),
+    "prep": ("sample-data", "inspect", "build-shards", "verify", "report", "subset", "merge"),
     "trainer": ("config", "report", "export", "sample"),
 }
 """Commands whose examples take seconds here, in an order in which each finds what it needs."""
 SLOW = {"trainer": ("doctor", "evaluate", "fit", "plan")}
 ELSEWHERE = {
-    "prep": {"annotate"},  # needs estimators' weights: tests/preprocess/annotation/test_session.py
+    # Estimators' weights, tests/preprocess/annotation/test_session.py; a server for them, test_download.py; a table,
+    # tests/preprocess/sources/tables; new records, tests/preprocess/sharding/reshaping.
+    "prep": {"annotate", "weights", "unpack", "extend"},
     # Servers, tests/train/serving; runs with averages, tests/train/runs/test_averages.py; weights,
     # test_real_photographs.py.
     "trainer": {"demo", "ema", "serve", "try-on"},
 }
+
+
+NOT_HERE = ("s3://", "--table")
+"""What examples want besides: a server, tests/train/data/test_s3.py; tables, tests/preprocess/sources/tables."""
 
 
 @pytest.fixture
@@ -53,8 +59,13 @@ def test_examples_run(program: str, room: Path) -> None:
     if program == "prep":
         shutil.rmtree(room / "shards")
     for name in ROOM[program]:
+        if name == "subset":  # of tops and dresses
+            shutil.rmtree(room / "shards")
+            shutil.copytree(room / "all-shards", room / "shards")
+        if name == "merge":
+            run(["prep", "subset", "--shards", "shards", "--where", "garment=upper", "--out", "upper"])
         for words in examples_of(program, name):
-            if not any(word.startswith("s3://") for word in words):  # needs a server: tests/train/data/test_s3.py
+            if not any(word.startswith(NOT_HERE) for word in words):
                 run(words)
     assert (room / ("shards.html" if program == "prep" else "cascade")).exists()
 
