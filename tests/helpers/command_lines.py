@@ -43,11 +43,11 @@ def parsed(words: list[str]) -> click.Context:
     command = command_of(program, given[0])
     context = click.Context(command, info_name=f"{program} {given[0]}")
     with context:
-        rest = command.parse_args(context, given[1:])
-        if isinstance(command, click.Group):
-            name, found, words = command.resolve_command(context, [*context._protected_args, *rest])
+        if isinstance(command, click.Group):  # one without options
+            name, found, rest = command.resolve_command(context, given[1:])
             assert found is not None
-            return found.make_context(name, words, parent=context)
+            return found.make_context(name, rest, parent=context)
+        command.parse_args(context, given[1:])
     if (program, given[0]) == ("trainer", "fit"):
         chosen = context.params
         for stage in STAGES if chosen["stage"] == "all" else (chosen["stage"],):
