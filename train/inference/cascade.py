@@ -112,8 +112,8 @@ def load_cascade(
     return stages
 
 
-def load_previous(runs: Path, config: StageConfig, device: torch.device) -> TrainedStage | None:
-    """Load the trained stage before this one if ``own_low_res`` or ``grow`` needs it; None if not.
+def previous_run(runs: Path, config: StageConfig) -> tuple[RunFolder, StageConfig] | None:
+    """Return the run of the stage before this one if ``own_low_res`` or ``grow`` needs it; None if not.
 
     Raise UserError if it has no checkpoint or another size.
     """
@@ -128,7 +128,13 @@ def load_previous(runs: Path, config: StageConfig, device: torch.device) -> Trai
             f"(diffusion.own_low_res={config.diffusion.own_low_res:g}, grow={str(config.grow).lower()}), which is not "
             f"trained there; train {name} first, or --set diffusion.own_low_res=0 --set grow=false"
         )
-    return _load_stage(run, before, device, "ema")
+    return run, before
+
+
+def load_previous(runs: Path, config: StageConfig, device: torch.device) -> TrainedStage | None:
+    """Load the trained stage that `previous_run` finds. Raise UserError as that does."""
+    found = previous_run(runs, config)
+    return None if found is None else _load_stage(*found, device, "ema")
 
 
 @torch.no_grad()

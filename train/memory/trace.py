@@ -75,9 +75,9 @@ def trace(config: StageConfig, on_card: bool = True) -> Footprint:
         stepper = Stepper(config, make_schedule(config.diffusion.schedule), _CPU, draws_on_device=on_card)
         train_step(training, blank_batch(config, micro), stepper)
         return Footprint(
-            weights=_bytes(training.model.parameters()),
-            optimizer=0 if training.masters else _optimizer_bytes(training),
-            ema=0 if config.memory.ema_on_host else _bytes(training.ema.values()),
+            weights=bytes_of(training.model.parameters()),
+            optimizer=0 if training.masters else optimizer_bytes(training),
+            ema=0 if config.memory.ema_on_host else bytes_of(training.ema.values()),
             previous=previous,
             peak=memory.device_peak + besides,
             host=memory.host,
@@ -112,7 +112,7 @@ def blank_batch(config: StageConfig, size: int) -> Batch:
 
 
 def _sample_bytes(config: StageConfig) -> int:
-    return _bytes(tensors_of(blank_batch(config, 1)))
+    return bytes_of(tensors_of(blank_batch(config, 1)))
 
 
 def _give_gradients(training: Training) -> None:
@@ -120,9 +120,11 @@ def _give_gradients(training: Training) -> None:
         parameter.grad = torch.zeros_like(parameter)
 
 
-def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
+    """Return the bytes of all elements."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _optimizer_bytes(training: Training) -> int:
-    return sum(_bytes(value for value in state.values()) for state in training.optimizer.state.values())
+def optimizer_bytes(training: Training) -> int:
+    """Return the bytes of the optimizer's state."""
+    return sum(bytes_of(value for value in state.values()) for state in training.optimizer.state.values())

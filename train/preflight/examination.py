@@ -12,7 +12,7 @@ from common.errors import UserError
 from train.configuration.settings import validated_config
 from train.configuration.stage_config import Stage, StageConfig
 from train.data import ShardFolder
-from train.data.blend import BlendedShards, Source
+from train.data.blend import Source, parts_of
 from train.hardware.cards import card_of
 from train.hardware.world import SINGLE_PROCESS
 from train.memory.automatic import choose
@@ -56,7 +56,7 @@ def examine(request: FitRequest, facts: MachineFacts, progress: Callable[[int, i
     shards = opened(request.sources, configs, found_shards)
     yield from found_shards
     for split in filter(None, (shards.train, shards.val)):
-        for part in split.parts if isinstance(split, BlendedShards) else (split,):
+        for part in parts_of(split):
             yield from shard_findings(part, configs)
             yield checksum_finding(part, _CHECKSUM_SECONDS)
     yield from run_findings(request.runs, configs, shards.train)

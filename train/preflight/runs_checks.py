@@ -6,12 +6,13 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.errors import UserError, advice, reason
-from train.configuration.stage_config import StageConfig
+from train.configuration.stage_config import STAGES, StageConfig
 from train.data import ShardFolder
+from train.inference.cascade import previous_run
 from train.preflight.checkpoint_sizes import checkpoint_bytes, space_for
 from train.preflight.findings import Finding, fail, from_error, gib, ok, warn
 from train.runs.run_folder import RunFolder
@@ -30,7 +31,8 @@ def run_findings(runs: Path, configs: Sequence[StageConfig], shards: ShardFolder
         try:
             if shards is not None:
                 run.check(config, shards)
-            _check_previous(runs, config, trained)
+            if STAGES[STAGES.index(config.stage) - 1] not in trained:  # else it is trained by then
+                previous_run(runs, config)
             begun = run.checkpoints.all()
             says = f"{run}: " + (f"resumes after {begun[-1].name}" if begun else "starts from the first step")
             yield ok("run", says)
@@ -85,18 +87,6 @@ def write_speed(folder: Path, size: int) -> float:
     finally:
         path.unlink(missing_ok=True)
     return size / max(time.monotonic() - started, 1e-6)
-
-
-def _check_previous(runs: Path, config: StageConfig, trained: Collection[str]) -> None:
-    """Raise UserError if the stage learns from the one before it, which is neither trained nor in this command."""
-    if not (config.diffusion.own_low_res or config.grow):
-        return
-    before = "base"  # settings that only the second stage may have
-    if before not in trained and RunFolder(runs / before).checkpoints.last_good() is None:
-        raise UserError(
-            f"{config.stage}: starts from {before} and learns from its images, and {runs / before} has no checkpoint; "
-            f"train {before} first, or --set diffusion.own_low_res=0 --set grow=false"
-        )
 
 
 def _existing(path: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import UserError
@@ -13,6 +13,7 @@ from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256, ShardEntry, S
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.data.blend import Source, open_blend
+from train.data.opening import check_target_size
 from train.inference.sampling import swapped_pairs
 from train.preflight.findings import Finding, fail, from_error, gib, ok, warn
 
@@ -44,8 +45,7 @@ def opened(sources: Sequence[Source], configs: Sequence[StageConfig], found: lis
     validates = any(config.validation.every or config.validation.sheet_every for config in configs)
     val = split("val") if train is not None and validates else None
     if train is not None and validates and val is None:
-        last = found.pop()
-        found.append(fail("shards", last.says, "build more shards, or --set validation.every=0"))
+        found[-1] = replace(found[-1], fix="build more shards, or --set validation.every=0")
     return OpenedShards(train, val)
 
 
@@ -59,13 +59,11 @@ def shard_findings(shards: ShardFolder, configs: Sequence[StageConfig]) -> Itera
         if any(config.validation.sheet_every for config in configs):
             yield from _swappable(shards)
         return
-    target = shards.manifest.configuration.target_size
     for config in configs:
-        if config.size > target:
-            yield warn(
-                "shards", f"{config.stage} trains on {config.size}², and the shards hold {target}², to be enlarged",
-                f"build them with a target size of {config.size}, or train a smaller preset",
-            )  # fmt: skip
+        try:
+            check_target_size(shards, config.stage, config.size)
+        except UserError as error:
+            yield from_error("shards", error)
         epochs = config.steps * config.data.batch / len(shards)
         if epochs > _EPOCHS:
             yield warn(
@@ -110,8 +108,7 @@ def _decoded(shards: ShardFolder) -> Finding:
             for member in (JP, JG):
                 shards.pose(position, member)
     except UserError as error:
-        says, _, fix = str(error).partition("; ")
-        return fail("samples", says, f"{fix}, or trainer fit --skip-damaged")
+        return from_error("samples", UserError(f"{error}, or trainer fit --skip-damaged"))
     each = (time.monotonic() - started) / count
     return ok("samples", f"{count} of {shards.split} read and decoded whole, {1000 * each:.0f} ms each on one thread")
 
@@ -120,7 +117,8 @@ def _swappable(shards: ShardFolder) -> Iterator[Finding]:
     try:
         swapped_pairs(shards, 1)
     except UserError as error:
-        yield fail("sheets", str(error).partition("; ")[0], "build more shards, or --set validation.sheet_every=0")
+        fix = "build more shards, or --set validation.sheet_every=0"
+        yield replace(from_error("sheets", error), fix=fix)
 
 
 def _entries(shards: ShardFolder) -> list[ShardEntry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +16,9 @@ from train.data.batch import prefetch_to_device
 from train.diffusion.schedule import make_schedule
 from train.memory.live import LiveMemory
 from train.memory.rehearse import duration
+from train.memory.trace import bytes_of, optimizer_bytes
 from train.models import count_parameters
-from train.preflight.findings import Finding, fail, gib, ok, warn
+from train.preflight.findings import Finding, fail, from_error, gib, ok, warn
 from train.training.flops import flops_per_image
 from train.training.state import Training
 from train.training.step import Stepper, init_training, micro_batches, train_step
@@ -64,9 +65,9 @@ def step_findings(
     try:
         return _stepped(config, batches, device, memory, seconds, progress)
     except torch.OutOfMemoryError:
-        return SteppedStage((fail("memory", *_split(out_of_memory(config))),))
+        return SteppedStage((from_error("memory", UserError(out_of_memory(config))),))
     except UserError as error:
-        return SteppedStage((fail("steps", f"{config.stage}: {_split(str(error))[0]}", _split(str(error))[1]),))
+        return SteppedStage((from_error("steps", UserError(f"{config.stage}: {error}")),))
     finally:
         batches.close()
 
@@ -169,10 +170,10 @@ def _probe(training: Training, batch: Batch, stepper: Stepper) -> _Probe:
     with LiveMemory() as live:
         train_step(training, one, stepper)
         peak = live.total_peak
-    gradients = _bytes(training.model.parameters())
-    state = [value for one in training.optimizer.state.values() for value in one.values()]
-    persistent = gradients + _bytes([*training.model.parameters(), *training.ema.values(), *state])
-    return _Probe(seconds, persistent + _bytes(training.masters.values()), max(1, peak - gradients))
+    gradients = bytes_of(training.model.parameters())
+    copies = [*training.model.parameters(), *training.ema.values(), *training.masters.values()]
+    persistent = gradients + bytes_of(copies) + optimizer_bytes(training)
+    return _Probe(seconds, persistent, max(1, peak - gradients))
 
 
 def _memory(config: StageConfig, probe: _Probe, available: int | None) -> Finding:
@@ -205,12 +206,3 @@ def processor_flops() -> float:
         matrix @ matrix
         best = min(best, time.monotonic() - started)
     return 2 * side**3 / max(best, 1e-6)
-
-
-def _bytes(tensors: Iterable[object]) -> int:
-    return sum(one.numel() * one.element_size() for one in tensors if isinstance(one, torch.Tensor))
-
-
-def _split(message: str) -> tuple[str, str]:
-    says, _, fix = message.partition("; ")
-    return says, fix or "see above"

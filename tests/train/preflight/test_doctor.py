@@ -18,7 +18,7 @@ from train.data import ShardFolder
 from train.preflight.checkpoint_sizes import checkpoint_bytes
 from train.preflight.findings import Finding
 from train.preflight.runs_checks import disk_findings, run_findings, write_finding, write_speed
-from train.preflight.shard_checks import _spread, checksum_finding
+from train.preflight.shard_checks import _spread, checksum_finding, shard_findings
 from train.preflight.step_checks import processor_flops, step_findings
 from train.runs.run_lock import take
 
@@ -88,6 +88,16 @@ def test_what_fit_refuses_is_found(shards: Path, tmp_path: Path, tiny_settings: 
 def test_a_diverging_run_is_found(shards: Path, tmp_path: Path, tiny_settings: Settings) -> None:
     done = doctor(shards, tmp_path, tiny_settings, "--set", "optim.lr=1e30")
     assert (done.returncode, levels(done)["FAIL"]) == (1, ["steps"])
+
+
+def test_shards_with_too_small_images_are_found(shards: Path, tiny: TinyConfig) -> None:
+    data = ShardFolder(shards, "train")
+    small = data.manifest.configuration.model_copy(update={"target_size": 32})
+    data.manifest = data.manifest.model_copy(update={"configuration": small})
+    (found,) = (finding for finding in shard_findings(data, [tiny("base")]) if finding.level == "FAIL")
+    assert (found.check, "have 32 px a side" in found.says, "--target-size 64" in str(found.fix)) == (
+        "shards", True, True,
+    )  # fmt: skip
 
 
 def one(findings: Iterator[Finding]) -> Finding:
