@@ -7,11 +7,10 @@ folder holds the new labels alone; `prep build-shards --filled` reads it as if i
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +36,11 @@ from preprocess.annotation.labels.parsed_person import as_skeletons
 from preprocess.annotation.labels.person_labels import estimate_person
 from preprocess.annotation.review import REVIEW
 from preprocess.annotation.store import as_json
+from preprocess.annotation.written_files import csv_bytes, make_folder, parse_of, pose_of
 from preprocess.conditioning.regions import AnyParse, label_map, label_of
 from preprocess.faults import RecordError
 from preprocess.formats.aihub_json import read_model_parse, read_pose
-from preprocess.formats.images import Pixels, decode
+from preprocess.formats.images import Pixels, decode, encode_png
 from preprocess.formats.keypoint_files import Skeletons, read_skeletons
 from preprocess.formats.label_maps import read_numbers
 from preprocess.label_tables import AIHUB_PIXELS, Pixelwise
@@ -48,13 +48,6 @@ from preprocess.planning.datasets import Dataset, open_dataset
 from preprocess.sources import Files, Record
 from preprocess.sources.listed import Listed
 from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS, Drawing
-from preprocess.synthetic.label_files import (
-    CATEGORIES,
-    HUMAN,
-    item_parse_document,
-    model_parse_document,
-    pose_document,
-)
 from schemas import Crop, Garment, Source
 
 _BATCH: Final = 8
@@ -129,10 +122,7 @@ def fill_dataset(
 
     Raise UserError if nothing is lacking, or for missing weights, or a folder that is not writable.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a writable folder") from error
+    make_folder(out)
     data = open_dataset(files, source, unpaired=True)
     gaps = list(find_gaps(data))
     if not gaps:
@@ -141,15 +131,8 @@ def fill_dataset(
     open_gaps = [gap for gap in gaps if not all((out / path).is_file() for path in _paths(gap, source).values())]
     result.kept = len(gaps) - len(open_gaps)
     needs = frozenset[Need]().union(*(gap.needs for gap in open_gaps))
-    loaded: list[Estimators] = []
-
-    def estimators() -> Estimators:
-        if not loaded:
-            loaded.append(load(needs))
-        return loaded[0]
-
     table = labels or (data.labels if isinstance(data, Listed) else AIHUB_PIXELS)
-    run = _Run(files, out, source, table, estimators, least, strict)
+    run = _Run(files, out, source, table, cache(lambda: load(needs)), least, strict)
     progress(0, len(open_gaps))
     for start in range(0, len(open_gaps), _BATCH):
         _fill(run, open_gaps[start : start + _BATCH], result)
@@ -276,31 +259,18 @@ def _encoded(run: _Run, kind: LabelKind, gap: Gap, drawing: Drawing) -> bytes:
     if kind == "person-pose":
         return json.dumps(openpose_document(drawing.keypoints)).encode()
     if kind == "person-parse":
-        return _png(numbers_of(drawing.labels, run.table))
-    return _png((drawing.labels != BACKGROUND).astype(np.uint8) * np.uint8(255))
+        return encode_png(numbers_of(drawing.labels, run.table))
+    return encode_png((drawing.labels != BACKGROUND).astype(np.uint8) * np.uint8(255))
 
 
 def _aihub(kind: LabelKind, gap: Gap, drawing: Drawing, name: str) -> bytes:
-    category = CATEGORIES[gap.garment]
-    if kind == "person-pose":
-        return as_json(pose_document(drawing, name, HUMAN), "estimated")
-    if kind == "person-parse":
-        return as_json(model_parse_document(drawing, name), "estimated")
-    if kind == "product-pose":
-        return as_json(pose_document(drawing, name, category), "derived")
-    return as_json(item_parse_document(drawing, name, category), "estimated")
-
-
-def _png(values: NDArray[np.uint8]) -> bytes:
-    done, data = cv2.imencode(".png", values)
-    assert done
-    return bytes(data)
+    shown = None if kind in ("person-pose", "person-parse") else gap.garment
+    if kind in ("person-parse", "product-parse"):
+        return as_json(parse_of(drawing, name, shown), "estimated")
+    return as_json(pose_of(drawing, name, shown), "estimated" if shown is None else "derived")
 
 
 def _write_review(result: Filled) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("picture", "state", "why"))
-    writer.writerows((image, "rejected", why) for image, why in result.rejected.items())
-    writer.writerows((image, "look", why) for image, why in result.doubtful.items())
-    write_atomically(result.review, buffer.getvalue().encode())
+    rejected = [(image, "rejected", why) for image, why in result.rejected.items()]
+    doubtful = [(image, "look", why) for image, why in result.doubtful.items()]
+    write_atomically(result.review, csv_bytes(("picture", "state", "why"), [*rejected, *doubtful]))

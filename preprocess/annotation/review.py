@@ -7,8 +7,6 @@ joints or landmarks on top.
 from __future__ import annotations
 
 import colorsys
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 
 from common.atomic import write_atomically
 from preprocess.annotation.requested_pairs import Photo
+from preprocess.annotation.written_files import csv_bytes
 from preprocess.faults import RecordError
 from preprocess.formats.images import Pixels, encode_jpeg
 from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing
@@ -56,21 +55,17 @@ def write_review(out: Path, outcomes: Sequence[Outcome]) -> Path:
     """Write the list of all rejected and all doubtful images; only the header if there are none."""
     path = out / REVIEW
     listed = [outcome for outcome in outcomes if outcome.reason or outcome.notes]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for outcome in sorted(listed, key=lambda one: (one.reason is None, _confidence(one))):
-        sure = f"{_confidence(outcome):.2f}" if outcome.confidences else ""
-        writer.writerow(
-            [
-                outcome.photo.name,
-                "rejected" if outcome.reason else "look",
-                sure,
-                outcome.reason or "; ".join(outcome.notes),
-                "" if outcome.reason else preview_path(outcome.photo),
-            ]
+    rows = [
+        (
+            outcome.photo.name,
+            "rejected" if outcome.reason else "look",
+            f"{_confidence(outcome):.2f}" if outcome.confidences else "",
+            outcome.reason or "; ".join(outcome.notes),
+            "" if outcome.reason else preview_path(outcome.photo),
         )
-    write_atomically(path, buffer.getvalue().encode())
+        for outcome in sorted(listed, key=lambda one: (one.reason is None, _confidence(one)))
+    ]
+    write_atomically(path, csv_bytes(_COLUMNS, rows))
     return path
 
 

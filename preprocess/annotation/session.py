@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -22,16 +23,10 @@ from preprocess.annotation.photographs import read_photograph
 from preprocess.annotation.requested_pairs import Pair, Photo, read_pairs
 from preprocess.annotation.review import Outcome, write_preview, write_review
 from preprocess.annotation.store import AGNOSTIC, IMAGE, LABELS, PARSE, POSE, Annotated, Store, as_json, digest
+from preprocess.annotation.written_files import make_folder, parse_of, pose_of
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels, encode_jpeg, encode_png
 from preprocess.label_tables import Pixelwise
-from preprocess.synthetic.label_files import (
-    CATEGORIES,
-    HUMAN,
-    item_parse_document,
-    model_parse_document,
-    pose_document,
-)
 from schemas import Garment, Origin
 
 _BATCH: Final = 8
@@ -120,7 +115,8 @@ def annotate(
         notice(requested.notice)
     tasks = _tasks(src, pairs)
     needs = frozenset[Need]().union(*(task.needs for task in tasks))
-    run = _Run(src, _open(out), _once(lambda: load(needs)), labels, least, strict)
+    make_folder(out)
+    run = _Run(src, Store(out), cache(lambda: load(needs)), labels, least, strict)
     outcomes: list[Outcome] = []
     progress(0, len(tasks))
     for start in range(0, len(tasks), _BATCH):
@@ -136,25 +132,6 @@ def annotate(
 def _check_folders(out: Path, src: Path) -> None:
     if out.resolve().is_relative_to(src.resolve()):
         raise UserError(f"--out {out}: is inside --src; give a folder outside of it")
-
-
-def _open(out: Path) -> Store:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: {error.strerror}; give a writable folder") from error
-    return Store(out)
-
-
-def _once(load: Callable[[], Estimators]) -> Callable[[], Estimators]:
-    loaded: list[Estimators] = []
-
-    def estimators() -> Estimators:
-        if not loaded:
-            loaded.append(load())
-        return loaded[0]
-
-    return estimators
 
 
 def _tasks(src: Path, pairs: Sequence[Pair]) -> list[_Task]:
@@ -258,13 +235,8 @@ def _origin(label: str, estimate: Estimate, photo: Photo) -> Origin:
 
 def _write(run: _Run, task: _Task, estimate: Estimate) -> Outcome:
     photo, drawing = task.photo, estimate.drawing
-    if photo.folder == "people":
-        pose = pose_document(drawing, f"{photo.id}.jpg", HUMAN)
-        parse = model_parse_document(drawing, f"{photo.id}.jpg")
-    else:
-        category = CATEGORIES[task.kind or "upper"]
-        pose = pose_document(drawing, f"{photo.id}_F.jpg", category)
-        parse = item_parse_document(drawing, f"{photo.id}_F.jpg", category)
+    kind, side = (None, "") if photo.folder == "people" else (task.kind or "upper", "_F")
+    name = f"{photo.id}{side}.jpg"
     record = Annotated(
         source=_source(run, task),
         kind=task.kind,
@@ -275,8 +247,8 @@ def _write(run: _Run, task: _Task, estimate: Estimate) -> Outcome:
     corrected = [ending for ending in run.store.by_hand(photo) if ending in LABELS]
     files = {IMAGE: encode_jpeg(drawing.image, _QUALITY)}
     files |= {
-        POSE: as_json(pose, _origin("pose", estimate, photo)),
-        PARSE: as_json(parse, _origin("parse", estimate, photo)),
+        POSE: as_json(pose_of(drawing, name, kind), _origin("pose", estimate, photo)),
+        PARSE: as_json(parse_of(drawing, name, kind), _origin("parse", estimate, photo)),
     }
     if task.own.agnostic is not None:
         hidden = given_agnostic(drawing.image, task.own.agnostic)

@@ -7,9 +7,7 @@ the table has beside them, and `pairs.csv`. `labelled.csv` names the annotated f
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Final
 from common.atomic import write_atomically
 from common.errors import UserError
 from preprocess.annotation.requested_pairs import PAIRS
+from preprocess.annotation.written_files import csv_bytes
 from preprocess.faults import RecordError, Tally
 from preprocess.sources.tables.pair_table import PairTable, PhotographRow
 from preprocess.sources.tables.table_columns import Column
@@ -71,8 +70,8 @@ def unpack(data: PairTable, rows: Sequence[PhotographRow], out: Path, progress: 
             pairs.setdefault((person, garment), (person, garment, row.kind, "yes"))
             labelled.append(_labelled(row, Path(person).stem, Path(garment).stem))
         progress(number, len(rows))
-    write_atomically(out / PAIRS, _csv(("person", "garment", "kind", "worn"), list(pairs.values())))
-    write_atomically(out / LABELLED, _csv(_COLUMNS, labelled))
+    write_atomically(out / PAIRS, csv_bytes(("person", "garment", "kind", "worn"), list(pairs.values())))
+    write_atomically(out / LABELLED, csv_bytes(_COLUMNS, labelled))
     people, garments = (len({row.path(column) for row in rows} & names.keys()) for column in _FOLDERS)
     return Unpacked(people, garments, len(pairs), skipped)
 
@@ -107,11 +106,3 @@ def _labelled(row: PhotographRow, person: str, garment: str) -> tuple[str, ...]:
         f"{garments}.jpg", f"{garments}.pose.json", f"{garments}.parse.json", row.kind, row.split,
         *((row.look, "") if row.frame != "0" else ("", "")), row.frame if row.frame != "0" else row.look,
     )  # fmt: skip
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue().encode()

@@ -20,7 +20,7 @@ from preprocess.cli.choices.table_options import TABLE, TableChoice
 from preprocess.cli.label_table import given_table
 from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
 from preprocess.faults import Exclusion, Fate, Fault
-from preprocess.planning.datasets import Dataset, recognise
+from preprocess.planning.datasets import recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
 from preprocess.sharding import (
     Engine,
@@ -197,13 +197,12 @@ def build_shards(
         out = out.resolve() if isinstance(out, Path) else out
     files = dataset.open(selection.source, absolute=machines.engine == "ray")
     folder = open_storage(out, "--out")
-    if machines.from_plan:
-        left_out, planned = {}, load_plan(folder, node)
-    else:
+    if not machines.from_plan:
         notice_links(files)
         configuration = selection.configuration(files, samples, filters)
-        data, planned = _plan(files, folder, configuration, machines.processes, unpaired=selection.unpaired)
-        left_out = data.left_out
+        left_out, planned = _plan(files, folder, configuration, machines.processes, unpaired=selection.unpaired)
+    else:
+        left_out, planned = {}, load_plan(folder, node)
     if machines.plan_only:
         store_plan(folder, planned)
         click.echo(f"planned: {planned.plan.records} pairs in {len(planned.plan.shards)} shards: {folder}/{PLAN}")
@@ -216,16 +215,9 @@ def build_shards(
     with progress_bar("building") as progress:
         try:
             summary = build(
-                files,
-                folder,
-                planned,
-                machines.processes,
-                progress,
-                node=node,
-                engine=engine,
-                max_reject_rate=max_reject_rate,
-                retry_rejects=retry_rejects,
-            )
+                files, folder, planned, machines.processes, progress,
+                node=node, engine=engine, max_reject_rate=max_reject_rate, retry_rejects=retry_rejects,
+            )  # fmt: skip
         except RejectLimitError as error:
             advice = "finished shards are kept; repair the files and run again with --retry-rejects"
             click.echo(f"prep: {error}; {advice}", err=True)
@@ -245,10 +237,10 @@ def _check_alone(given: dict[str, bool]) -> None:
 
 def _plan(
     files: Files, out: Storage, configuration: Configuration, workers: int, *, unpaired: bool
-) -> tuple[Dataset, PlannedRecords]:  # fmt: skip
-    """Open the dataset and plan its shards. Raise UserError if there is nothing to build."""
+) -> tuple[dict[str, int], PlannedRecords]:  # fmt: skip
+    """Return what is left out of the dataset, and the plan. Raise UserError if there is nothing to build."""
     chosen = select_records(files, out, configuration, workers, unpaired=unpaired)
-    return chosen.data, make_plan(files, chosen.records, chosen.configuration, chosen.near_duplicates)
+    return chosen.data.left_out, make_plan(files, chosen.records, chosen.configuration, chosen.near_duplicates)
 
 
 def _check(files: Files, out: Storage, planned: PlannedRecords, workers: int) -> None:

@@ -38,6 +38,12 @@ def size_limit(path: str) -> int:
     return JSON_LIMIT if path.lower().endswith(".json") else PICTURE_LIMIT
 
 
+def check_size(size: int, path: str) -> None:
+    """Raise RecordError for a file of more bytes than `size_limit` allows."""
+    if size > size_limit(path):
+        raise RecordError(Fault.TOO_LARGE, path, f"{size} bytes, {size_limit(path)} are allowed; remove it")
+
+
 def is_junk(part: str) -> bool:
     """Return whether a path component is hidden or left by macOS, and so not part of the dataset."""
     return part.startswith(".") or part == "__MACOSX"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally, shown
-from preprocess.sources.archives import Archive, is_junk, size_limit
+from preprocess.sources.archives import Archive, check_size, is_junk
 from preprocess.sources.parts import archive_stem, archives_in, is_archive, is_part_of
 from preprocess.sources.zips import Member
 
@@ -101,10 +101,7 @@ class Files:
             raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it again")
         if not stat.S_ISREG(found.st_mode):
             raise RecordError(Fault.UNREADABLE_FILE, path, "not a file; remove it")
-        if found.st_size > size_limit(path):
-            raise RecordError(
-                Fault.TOO_LARGE, path, f"{found.st_size} bytes, {size_limit(path)} are allowed; remove it"
-            )  # fmt: skip
+        check_size(found.st_size, path)
         try:
             with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 -- a Path each is half as fast
                 return file.read()

@@ -13,7 +13,7 @@ from typing import Any
 from common.errors import UserError
 from common.storage.connection import open_url, with_retries
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.sources.archives import is_junk, size_limit
+from preprocess.sources.archives import check_size, is_junk
 from preprocess.sources.files import Files
 from preprocess.sources.parts import is_archive
 
@@ -72,8 +72,7 @@ class RemoteFiles(Files):
             data = bytes(with_retries(f"{self.url}/{path}", lambda: files.cat_file(f"{root}/{path}")))
         except FileNotFoundError as error:
             raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it again") from error
-        if len(data) > size_limit(path):
-            raise RecordError(Fault.TOO_LARGE, path, f"{len(data)} bytes, {size_limit(path)} are allowed; remove it")
+        check_size(len(data), path)
         return data
 
     def _read_ahead(self, path: str) -> None:

@@ -20,7 +20,7 @@ from common.errors import UserError
 from common.storage.connection import open_url, with_retries
 from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.sources.archives import size_limit
+from preprocess.sources.archives import check_size
 from preprocess.sources.files import Files
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
@@ -71,9 +71,12 @@ class TableFiles(Files):
 
     def read(self, path: str) -> bytes:
         """Return a file's bytes. Raise RecordError, or UserError if a store cannot be reached."""
-        if cell := self._cell(path):
-            return _limited(self._open.read(*cell, path), path)
-        return _limited(self._fetched(path), path) if is_url(path) else super().read(path)
+        cell = self._cell(path)
+        if cell is None and not is_url(path):
+            return super().read(path)
+        data = self._open.read(*cell, path) if cell else self._fetched(path)
+        check_size(len(data), path)
+        return data
 
     def stamp(self, path: str) -> tuple[int, ...]:
         """Return what identifies a file's content without reading it; see the module."""
@@ -114,12 +117,6 @@ def _size(location: str) -> int:
     """Return a table's size in bytes. Raise UserError."""
     with opened(location) as file:
         return file.seek(0, 2)
-
-
-def _limited(data: bytes, path: str) -> bytes:
-    if len(data) > size_limit(path):
-        raise RecordError(Fault.TOO_LARGE, path, f"{len(data)} bytes, {size_limit(path)} are allowed; remove it")
-    return data
 
 
 class _OpenTables:
