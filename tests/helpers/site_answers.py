@@ -1,12 +1,18 @@
-"""Requests to a server on this machine, and what it answers."""
+"""A server on this machine, requests to it, and what it answers."""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from train.serving.guard import open_socket
 
 
 @dataclass
@@ -48,3 +54,30 @@ def form(parts: Sequence[tuple[str, bytes | str]]) -> Body:
         for name, value in parts
     )  # fmt: skip
     return Body(data + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}")
+
+
+def serve_in_thread(app: web.Application, **settings: Any) -> tuple[int, Callable[[], None]]:
+    """Serve an application on loopback; return the port, and what ends it. ``settings`` are aiohttp's AppRunner's."""
+    listening, loop, ready = open_socket("127.0.0.1", 0), asyncio.new_event_loop(), threading.Event()
+    runner = web.AppRunner(app, access_log=None, **settings)
+
+    async def begin() -> None:
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        ready.set()
+
+    def run() -> None:
+        loop.run_until_complete(begin())
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(30)
+
+    def end() -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+
+    return listening.getsockname()[1], end

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from pathlib import Path
 
@@ -20,9 +18,6 @@ from train.inference.cascade import Overrides
 from train.inference.pasting.whole import find_original, from_source
 from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
-
-_SHUTDOWN_TIMEOUT = 5.0
-"""Seconds to wait at shutdown for the job in progress."""
 
 
 @click.command("demo", epilog=examples("trainer demo --runs runs/ --shards shards/ --src aihub/"))
@@ -55,9 +50,8 @@ def demo_command(
     whole photograph if it was uploaded, or is in --src.
     """
     with needs("train,demo"):
-        from aiohttp import web
-
         from train.serving import AppState, Dressing, Jobs, UploadedPhotographs, make_app, open_socket, read_catalogue
+        from train.serving.running import run_until_stopped
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
@@ -68,20 +62,8 @@ def demo_command(
     jobs = Jobs()
     dressing = Dressing(stages, catalogue, photographs, Overrides(fast=fast), SINGLE_PROCESS.device, source)
     app = make_app(AppState(jobs, dressing), host)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
-    jobs.start()
     threading.Thread(target=photographs.check, args=(catalogue,), daemon=True).start()
-    try:
-        web.run_app(
-            app, sock=listening, access_log=None, print=lambda _: click.echo(f"{url} (Ctrl-C to stop)")
-        )  # fmt: skip
-    finally:
-        ended = jobs.stop(_SHUTDOWN_TIMEOUT)
-        photographs.close()
-    if not ended:
-        click.echo("trainer: the job in progress was dropped", err=True)
-        sys.stderr.flush()
-        os._exit(0)  # the worker thread is inside a network evaluation, or waiting for prep
+    run_until_stopped(app, listening, host, "", jobs, photographs.close)
 
 
 def _open(shards: Path, settings: DataConfig) -> ShardFolder:

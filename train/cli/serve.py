@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from train.inference.outfits.photographs import Prep
 from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
 
-_SHUTDOWN_TIMEOUT = 5.0
-"""Seconds to wait at shutdown for the job in progress."""
 _KEEP_ALIVE = 30.0
 """Seconds after which a connection that sends no request is closed."""
 _TOKEN = "TRYON_TOKEN"
@@ -87,13 +84,12 @@ def serve(
     'tryon-cascade[train,demo,estimate]'.
     """
     with needs("train,demo"):
-        from aiohttp import web
-
-        from train.serving.api import ApiLimits, ApiState, make_api
+        from train.serving.api import TRY_ON, ApiLimits, ApiState, make_api
         from train.serving.forms import FormLimits
         from train.serving.guard import is_loopback, open_socket
         from train.serving.jobs import Jobs
         from train.serving.making import PhotographMaker
+        from train.serving.running import SHUTDOWN_TIMEOUT, run_until_stopped
     token = _token(token_file)
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
@@ -106,21 +102,10 @@ def serve(
         jobs, maker, {stage.config.stage: stage.config.size for stage in stages},
         ApiLimits(form=form, seconds=limits.time_limit),
     )  # fmt: skip
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/v1/try-on"
-    jobs.start()
-    try:
-        web.run_app(
-            make_api(state, host, token), sock=listening, access_log=None, handler_cancellation=True,
-            keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=_SHUTDOWN_TIMEOUT,
-            print=lambda _: click.echo(f"{url} (Ctrl-C to stop)"),
-        )  # fmt: skip
-    finally:
-        ended = jobs.stop(_SHUTDOWN_TIMEOUT)
-        state.close()
-    if not ended:
-        click.echo("trainer: the job in progress was dropped", err=True)
-        sys.stderr.flush()
-        os._exit(0)  # the worker thread is inside a network evaluation
+    run_until_stopped(
+        make_api(state, host, token), listening, host, TRY_ON.removeprefix("/"), jobs, state.close,
+        handler_cancellation=True, keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=SHUTDOWN_TIMEOUT,
+    )  # fmt: skip
 
 
 def _token(path: Path | None) -> str:

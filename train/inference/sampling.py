@@ -109,7 +109,7 @@ def sample_pairs(
             if photographs:
                 whole = dressed(find_original(photographs, shards, pair.person), shards, pair.person, pictures[-1])
                 _write(out / PHOTOGRAPHS / f"{person}__{garment}.png", whole.png(text))
-            rows.append(_row(shards, pair, pictures))
+            rows.append([*inputs_shown(shards, pair), *pictures])
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
@@ -169,13 +169,13 @@ def pair_inputs(
     return inputs_of(stage, [outfit_of(shards, pair) for pair in pairs], device)
 
 
-def _row(shards: ShardFolder, pair: Pair, results: list[Pixels]) -> list[Pixels]:
+def inputs_shown(shards: ShardFolder, pair: Pair) -> list[Pixels]:
+    """Return what a contact sheet's row begins with: the person, Ia, the garment as it is worn, Ic."""
     return [
         shards.image(pair.person, PERSON_256),
         shards.image(pair.person, AGNOSTIC),
         as_worn(shards, pair.garment),
         shards.image(pair.garment, GARMENT),
-        *results,
     ]
 
 

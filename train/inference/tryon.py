@@ -123,7 +123,7 @@ class TryOnCascade:
                 check = partial(on_step, 0, 1) if on_step else lambda: None
                 prepared = prepare([request], folder / "work", replace(self.prep, check=check)).only()
             except PrepError as error:
-                raise UserError(error.last_line.removeprefix("prep: ") or str(error)) from error
+                raise UserError(error.why) from error
             return wear(
                 prepared, self.stages, seed=seed, overrides=Overrides(), device=self.device, on_step=on_step
             )  # fmt: skip

@@ -214,7 +214,7 @@ def _made(make: MakePhotograph, wanted: TryOnRequest, seed: int, folder: Path, o
     try:
         return make(wanted, seed, folder, lambda: on_step(0, 1), on_step)
     except PrepError as error:
-        raise NotReadyError(error.last_line.removeprefix("prep: ") or str(error)) from error
+        raise NotReadyError(error.why) from error
 
 
 async def _sent(request: web.Request, state: ApiState, job: Job) -> web.StreamResponse:

@@ -81,8 +81,7 @@ class UploadedPhotographs:
             self._draw_partners()
             self.state = "ready"
         except (UserError, PrepError) as error:
-            message = getattr(error, "last_line", "") or str(error)
-            self.state, self.why = "off", message.removeprefix("prep: ")
+            self.state, self.why = "off", _said(error)
         except Exception:
             _log.exception("preparing uploads failed")
             self.state, self.why = "off", "internal error; see the program's log"
@@ -137,7 +136,7 @@ class UploadedPhotographs:
         except (PrepError, UserError) as error:
             found = photos.kinds.get(pair.garment, assumed)
             if found == assumed:
-                why = photos.why_rejected(pair) or _why(role, error)
+                why = photos.why_rejected(pair) or f"the photograph of the {role} cannot be used: {_said(error)}"
                 raise UserError(why) from error
         finally:
             photograph.unlink()
@@ -164,9 +163,8 @@ class UploadedPhotographs:
         self._partners = find_partners(drawn)
 
 
-def _why(role: Role, error: PrepError | UserError) -> str:
-    said = getattr(error, "last_line", "").removeprefix("prep: ") or str(error)
-    return f"the photograph of the {role} cannot be used: {said}"
+def _said(error: PrepError | UserError) -> str:
+    return error.why if isinstance(error, PrepError) else str(error)
 
 
 def find_partners(drawn: Path) -> dict[Garment, dict[Role, Labelled]]:

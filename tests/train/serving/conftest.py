@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import http.client
-import json
-import threading
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from aiohttp import web
+from site_answers import Answer, ask, form, serve_in_thread
 
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
-from train.serving import AppState, Dressing, Jobs, UploadedPhotographs, make_app, open_socket, read_catalogue
+from train.serving import AppState, Dressing, Jobs, UploadedPhotographs, make_app, read_catalogue
 
 Parts = dict[str, str | bytes]
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def said(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass
@@ -50,25 +33,12 @@ class Site:
         return self.app_state.catalogue.shards
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body or None, {name.replace("_", "-"): it for name, it in headers.items()})
-            answer = connection.getresponse()
-            return Answer(answer.status, {name.lower(): it for name, it in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
+        return ask(self.port, method, path, body, **headers)
 
     def send(self, parts: Parts, **headers: str) -> Answer:
         """Send a form; bytes are a photograph under a name that leads elsewhere."""
-        boundary = uuid.UUID(int=7).hex
-        body = b"".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'.encode()
-            + (b'; filename="../../etc/passwd"' if isinstance(value, bytes) else b"")
-            + b"\r\n\r\n" + (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
-            for name, value in parts.items()
-        )  # fmt: skip
-        body += f"--{boundary}--\r\n".encode()
-        return self.ask("POST", "/api/jobs", body, Content_Type=f"multipart/form-data; boundary={boundary}", **headers)
+        body = form(list(parts.items()))
+        return self.ask("POST", "/api/jobs", body.data, Content_Type=body.kind, **headers)
 
 
 @pytest.fixture(scope="session")
@@ -80,36 +50,18 @@ def serve(trained: Path, shards: Path) -> Iterator[Callable[..., Site]]:
         device = torch.device("cpu")
         catalogue, photographs, jobs = read_catalogue(ShardFolder(shards, "val")), UploadedPhotographs(()), Jobs()
         app_state = AppState(jobs, Dressing(load_cascade(trained, device), catalogue, photographs, Overrides(), device))
-        listening = open_socket("127.0.0.1", 0)
-        loop, ready = asyncio.new_event_loop(), threading.Event()
-        runner = web.AppRunner(make_app(app_state, "127.0.0.1"), access_log=None)
-
-        async def begin() -> None:
-            await runner.setup()
-            await web.SockSite(runner, listening).start()
-            ready.set()
-
-        def run() -> None:
-            loop.run_until_complete(begin())
-            loop.run_forever()
-            loop.run_until_complete(runner.cleanup())
-            loop.close()
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        assert ready.wait(30)
+        port, end_serving = serve_in_thread(make_app(app_state, "127.0.0.1"))
         if work:
             jobs.start()
 
         def end() -> None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(30)
+            end_serving()
             if work:
                 assert jobs.stop(60)
             photographs.close()
 
         ends.append(end)
-        return Site(listening.getsockname()[1], app_state)
+        return Site(port, app_state)
 
     yield start
     for end in ends:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import signal
@@ -20,10 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from aiohttp import web
 from labels_by_hand import Wardrobe
 from PIL import Image
-from site_answers import Answer, Body, ask, form
+from site_answers import Answer, Body, ask, form, serve_in_thread
 
 from common.errors import UserError
 from train.cli.serve import serve as serve_command
@@ -34,7 +32,7 @@ from train.inference.outfits.wearing import TryOnRequest
 from train.inference.tryon import TryOnCascade
 from train.serving.api import HEALTH, OPENAPI, TRY_ON, ApiLimits, ApiState, make_api, openapi
 from train.serving.forms import FormLimits
-from train.serving.guard import is_loopback, open_socket
+from train.serving.guard import is_loopback
 from train.serving.jobs import Jobs, Photograph, Result
 from train.serving.making import PhotographMaker
 
@@ -106,36 +104,18 @@ def serve() -> Iterator[Serve]:
     def start(limits: ApiLimits | None = None, token: str = "", queue: int = 8, wait: bool = False) -> Served:
         maker, jobs = Maker(wait), Jobs(queue)
         state = ApiState(jobs, maker, {"base": 64}, limits or ApiLimits())
-        listening, loop, ready = open_socket("127.0.0.1", 0), asyncio.new_event_loop(), threading.Event()
-        runner = web.AppRunner(
-            make_api(state, "127.0.0.1", token), access_log=None, handler_cancellation=True, shutdown_timeout=1
-        )
-
-        async def begin() -> None:
-            await runner.setup()
-            await web.SockSite(runner, listening).start()
-            ready.set()
-
-        def run() -> None:
-            loop.run_until_complete(begin())
-            loop.run_forever()
-            loop.run_until_complete(runner.cleanup())
-            loop.close()
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        assert ready.wait(30)
+        app = make_api(state, "127.0.0.1", token)
+        port, end_serving = serve_in_thread(app, handler_cancellation=True, shutdown_timeout=1)
         jobs.start()
 
         def end() -> None:
             maker.go.set()
             assert jobs.stop(30)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(30)
+            end_serving()
             state.close()
 
         ends.append(end)
-        return Served(listening.getsockname()[1], state, maker)
+        return Served(port, state, maker)
 
     yield start
     for end in ends:

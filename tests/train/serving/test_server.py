@@ -255,6 +255,8 @@ def test_an_unknown_host_is_a_user_error() -> None:
 
 
 def test_a_missing_extra_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("train.serving")]:
+        monkeypatch.delitem(sys.modules, name)  # which have found it, for the tests before
     monkeypatch.setitem(sys.modules, "aiohttp", None)
     with pytest.raises(UserError, match=r"^aiohttp is not installed; pip install 'tryon-cascade\[train,demo\]'$"):
         demo_command([], standalone_mode=False)

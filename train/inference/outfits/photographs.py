@@ -52,6 +52,11 @@ class PrepError(Exception):
         self.code = code
         self.last_line = last_line
 
+    @property
+    def why(self) -> str:
+        """What `prep` said, without its name, else how it ended."""
+        return self.last_line.removeprefix("prep: ") or str(self)
+
 
 @dataclass(frozen=True)
 class Prep:

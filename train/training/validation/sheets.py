@@ -12,7 +12,7 @@ import torch
 
 from common.atomic import write_atomically
 from common.errors import writing
-from schemas import AGNOSTIC, GARMENT, PERSON, PERSON_256
+from schemas import PERSON
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
@@ -21,7 +21,7 @@ from train.diffusion.conditioning import downsample, from_uint8, to_uint8
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.inference.contact_sheet import contact_sheet
-from train.inference.sampling import Pair, as_worn, pair_inputs, swapped_pairs
+from train.inference.sampling import Pair, inputs_shown, pair_inputs, swapped_pairs
 from train.training.state import Training
 from train.training.validation.ema_weights import ema_weights, raise_if
 
@@ -62,7 +62,7 @@ def draw_sheet(
                 inputs = replace(inputs, low_res=small)
                 shown.append(_pixels(small))
             sampled = sample_stage(stage, inputs, 0, [pair.person], Overrides(), lambda *_: raise_if(stop))
-            rows.append([*_inputs_shown(held_out, pair), *shown, _pixels(sampled)])
+            rows.append([*inputs_shown(held_out, pair), *shown, _pixels(sampled)])
     titles = ["person", "Ia", "garment, as worn", "Ic", *(["downsampled"] if config.low_res else []), "sampled"]
 
     def write() -> Pixels:
@@ -75,15 +75,6 @@ def draw_sheet(
         return np.asarray(sheet)
 
     return world.run_on_main(write)
-
-
-def _inputs_shown(held_out: ShardFolder, pair: Pair) -> list[Pixels]:
-    return [
-        held_out.image(pair.person, PERSON_256),
-        held_out.image(pair.person, AGNOSTIC),
-        as_worn(held_out, pair.garment),
-        held_out.image(pair.garment, GARMENT),
-    ]
 
 
 def _pixels(image: torch.Tensor) -> Pixels:
