@@ -24,10 +24,11 @@ from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.dress import dress
+from train.inference.pair_selection import swapped_pairs
 from train.inference.pasting.agreement import Mask
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back, replaceable
 from train.inference.pasting.whole import find_original, from_source
-from train.inference.sampling import outfit_of, swapped_pairs
+from train.inference.sampling import outfit_of
 
 Way = Callable[[Pixels, Pixels, Mask, Region, Mask, Any], Pixels]
 _FEATHER = 3.0

@@ -51,7 +51,8 @@ def serve(folder: Path, runs: Path | None) -> None:
     from train.inference.cascade import Overrides, TrainedStage
     from train.inference.outfits.results import how_made
     from train.inference.outfits.wearing import Prepared, TryOnRequest, wear
-    from train.inference.sampling import Pair, png_text
+    from train.inference.pair_selection import Pair
+    from train.inference.sampling import png_text
     from train.inference.sharing.opening_cascades import open_cascade
     from train.models import build_model
     from train.serving.api import ApiLimits, ApiState, make_api

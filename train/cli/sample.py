@@ -16,9 +16,9 @@ from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
-from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
+from train.inference.pair_selection import ALL_BOUND, Pair, all_pairs, keyed_pairs, pairs_from_file, swapped_pairs
 from train.inference.pasting.whole import from_source
-from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs, swapped_pairs
+from train.inference.sampling import PHOTOGRAPHS, sample_pairs
 from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from common.errors import UserError
 from schemas import AGNOSTIC, PERSON, PERSON_256
 from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
@@ -22,7 +23,8 @@ from train.evaluation.retrieval import Retrieval
 from train.evaluation.swaps import MeasuredSize, SwapMetrics, measure_swaps
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import Outfit, dress
-from train.inference.sampling import Pair, outfit_of, swapped_pairs
+from train.inference.pair_selection import Pair, own_pairs, swapped_pairs
+from train.inference.sampling import outfit_of
 
 _AT_ONCE = 8
 
@@ -76,12 +78,11 @@ def evaluate(
     garments, the set of images against the set of photographs. All randomness comes from ``seed``, the metrics'
     networks from ``weights``. Raise UserError if nobody can be dressed or a weights file is invalid.
     """
-    swapped = swapped_pairs(shards, count, worn=True)
-    paired = [Pair(pair.person, pair.person) for pair in swapped]
+    paired = own_pairs(shards, count)
     result = Evaluation(len(paired), left_out=missing(weights), weights=checksums(weights))
     lpips = load_lpips(weights / ALEXNET) if weights and "lpips" not in result.left_out else None
-    with_distances = weights is not None and "fid" not in result.left_out and len(swapped) > 1
-    total = len(paired) * (1 + with_distances)
+    swapped = _swapped(shards, count, result) if weights and "fid" not in result.left_out else []
+    total = len(paired) + len(swapped)
 
     def pictures(pairs: Sequence[Pair], done: int) -> Dressed:
         for start in range(0, len(pairs), _AT_ONCE):
@@ -94,13 +95,11 @@ def evaluate(
         progress(done + len(pairs), total)
 
     _compare(stages, shards, pictures(paired, 0), lpips, result)
-    if weights and with_distances:
+    if weights and swapped:
         result.distances = _distances(
             stages[-1], shards, pictures(swapped, len(paired)), weights / INCEPTION, seed
         )  # fmt: skip
         result.warnings += few_images(len(swapped))
-    elif "fid" not in result.left_out:
-        result.left_out |= dict.fromkeys(("fid", "kid"), "needs at least two people; give --pairs 2 or more")
     return result
 
 
@@ -151,6 +150,18 @@ def photograph(shards: ShardFolder, position: int, stage: TrainedStage) -> Pixel
     """Return Ip at the stage's size, from the image that the stage is trained on."""
     member = PERSON_256 if stage.config.is_try_on else PERSON
     return to_size(shards.image(position, member), stage.config.size)
+
+
+def _swapped(shards: ShardFolder, count: int, result: Evaluation) -> list[Pair]:
+    """Return the pairs whose images FID and KID compare; none, and why in ``result``, if these say nothing."""
+    try:
+        pairs, why = swapped_pairs(shards, count, worn=True), "needs at least two people; give --pairs 2 or more"
+    except UserError:
+        pairs, why = [], "needs two samples whose garments can be swapped"
+    if len(pairs) > 1:
+        return pairs
+    result.left_out |= dict.fromkeys(("fid", "kid"), why)
+    return []
 
 
 def _distances(

@@ -19,7 +19,8 @@ from train.evaluation.means import Means
 from train.evaluation.paired import enlarged, image_quality, within_photo
 from train.evaluation.swap_truth import Candidate, Dressable, GroundTruth, chosen_swaps, dressable_people, ground_truth
 from train.inference.dress import Outfit
-from train.inference.sampling import Pair, outfit_of
+from train.inference.pair_selection import Pair
+from train.inference.sampling import outfit_of
 
 Dresser = Callable[[Sequence[Outfit]], list[list[Pixels]]]
 """Maps each outfit to one image per measured size, uint8 (size, size, 3)."""

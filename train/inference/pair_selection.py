@@ -1,22 +1,67 @@
-"""Pairs of person and garment: by key, from a file, or all combinations."""
+"""Pairs of person and garment: swapped, as photographed, by key, from a file, or all combinations."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from common.errors import UserError
+from schemas import Sample
 from train.data import ShardFolder
-from train.inference.sampling import Pair
 
 ALL_BOUND = 64
 """Default maximum number of pairs when all combinations are sampled."""
 
 _HEADER = ["person", "garment"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Positions in the shards: the person of one sample, the garment of another."""
+
+    person: int
+    garment: int
+
+
+def swapped_pairs(shards: ShardFolder, count: int, *, worn: bool = False) -> list[Pair]:
+    """Pair people, spread over the split, each with another person's garment of the same kind.
+
+    People for whom there is none are passed over. With ``worn``, the people are those of samples that are not for
+    inference alone. Raise UserError if no two samples can be swapped.
+    """
+    fronts = _fronts(shards)
+    people = [person for person in _people(shards, fronts, worn) if any(_others(fronts, person))]
+    if not people:
+        raise UserError(
+            f"--shards {shards.folder}: no two samples of the split {shards.split} show different people in different "
+            "garments of one kind; build shards of more looks, or choose another split"
+        )
+    pairs: list[Pair] = []
+    for person in _spread(people, count):
+        others = [position for position, fits in zip(fronts, _others(fronts, person), strict=True) if fits]
+        pairs.append(Pair(person, others[(7 * len(pairs) + len(others) // 2) % len(others)]))
+    return pairs
+
+
+def own_pairs(shards: ShardFolder, count: int) -> list[Pair]:
+    """Pair people, spread over the split, each with the garment that they wear.
+
+    Raise UserError if all samples are for inference alone.
+    """
+    return [Pair(person, person) for person in _spread(_people(shards, _fronts(shards), worn=True), count)]
+
+
+def swapped_or_own_pairs(shards: ShardFolder, count: int) -> list[Pair]:
+    """Return ``swapped_pairs``, or, where no two samples can be swapped, ``own_pairs``."""
+    try:
+        return swapped_pairs(shards, count)
+    except UserError:
+        return own_pairs(shards, count)
 
 
 def keyed_pairs(shards: ShardFolder, people: Sequence[str], garments: Sequence[str]) -> list[Pair]:
@@ -90,3 +135,26 @@ def _find(positions: dict[str, int], key: str, where: str, shards: ShardFolder) 
         return positions[key]
     near = difflib.get_close_matches(key, positions, n=3, cutoff=0.3) or list(positions)[:3]
     raise UserError(f"{where}: no such key in this split of {shards.folder}; similar keys: {', '.join(near)}")
+
+
+def _fronts(shards: ShardFolder) -> dict[int, Sample]:
+    samples = {position: shards.sample(position) for position in range(len(shards))}
+    return {position: sample for position, sample in samples.items() if sample.view == "front"} or samples
+
+
+def _people(shards: ShardFolder, fronts: Mapping[int, Sample], worn: bool) -> list[int]:
+    people = [position for position, sample in fronts.items() if sample.worn or not worn]
+    if not people:
+        shards.worn_from(0)  # says that the split is for inference alone
+    return people
+
+
+def _others(fronts: Mapping[int, Sample], person: int) -> Iterator[bool]:
+    """Tell of each sample whether a person can wear its garment: of the same kind, another item, another look."""
+    mine = fronts[person]
+    for sample in fronts.values():
+        yield sample.garment == mine.garment and sample.item != mine.item and sample.look != mine.look
+
+
+def _spread(people: Sequence[int], count: int) -> Sequence[int]:
+    return people[:: max(1, len(people) // count)][:count]

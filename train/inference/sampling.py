@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from common.atomic import write_atomically
-from common.errors import UserError, writing
+from common.errors import writing
 from schemas import AGNOSTIC, GARMENT, JG, JP, MID_GREY, PERSON_256
 from train.data import ShardFolder
 from train.data.augment import Box
@@ -24,6 +23,7 @@ from train.diffusion.conditioning import TryOnInputs
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.contact_sheet import contact_sheet
 from train.inference.dress import Outfit, dress, inputs_of
+from train.inference.pair_selection import Pair
 from train.inference.pasting.whole import FindPhotograph, dressed, find_original
 
 PHOTOGRAPHS = "photographs"
@@ -34,43 +34,6 @@ _AT_ONCE = 8
 Role = Literal["person", "garment"]
 Conditioning = tuple[Pixels, NDArray[np.float32], Box]
 """(Ia, Jp) of a person, or (Ic, Jg) of a garment, and the box of its photograph in it."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Positions in the shards: the person of one sample, the garment of another."""
-
-    person: int
-    garment: int
-
-
-def swapped_pairs(shards: ShardFolder, count: int, *, worn: bool = False) -> list[Pair]:
-    """Pair people, spread over the split, each with another person's garment of the same kind.
-
-    With ``worn``, the people are those of samples that are not for inference alone. Raise UserError if no two samples
-    can be swapped.
-    """
-    samples = [shards.sample(position) for position in range(len(shards))]
-    fronts = [p for p, sample in enumerate(samples) if sample.view == "front"] or list(range(len(samples)))
-    people = [p for p in fronts if samples[p].worn] if worn else fronts
-    if not people:
-        shards.worn_from(0)  # says that the split is for inference alone
-    step = max(1, len(people) // count)
-    pairs: list[Pair] = []
-    for person in people[::step][:count]:
-        mine = samples[person]
-        others = [
-            p for p in fronts
-            if samples[p].garment == mine.garment and samples[p].item != mine.item and samples[p].look != mine.look
-        ]  # fmt: skip
-        if others:
-            pairs.append(Pair(person, others[(7 * len(pairs) + len(others) // 2) % len(others)]))
-    if not pairs:
-        raise UserError(
-            f"--shards {shards.folder}: no two samples of this split whose garments can be swapped; "
-            "build more shards, or try --split train"
-        )
-    return pairs
 
 
 def sample_pairs(

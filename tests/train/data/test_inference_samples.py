@@ -12,7 +12,8 @@ from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
 from train.data.batches import to_size, to_tensor
 from train.evaluation.distractors import choose_wearers
-from train.inference.sampling import as_worn, swapped_pairs
+from train.inference.pair_selection import swapped_pairs
+from train.inference.sampling import as_worn
 from train.training.validation.loss import fixed_samples
 from train.training.validation.sheets import fixed_pairs
 

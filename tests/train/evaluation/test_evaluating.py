@@ -21,7 +21,8 @@ from train.evaluation.networks import ALEXNET, INCEPTION
 from train.evaluation.paired import hidden, image_quality
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.dress import dress
-from train.inference.sampling import Pair, outfit_of, swapped_pairs
+from train.inference.pair_selection import Pair, swapped_pairs
+from train.inference.sampling import outfit_of
 
 CPU = torch.device("cpu")
 Measure = Callable[..., Evaluation]

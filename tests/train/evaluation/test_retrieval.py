@@ -31,7 +31,8 @@ from train.evaluation.retrieval import (
 from train.evaluation.tables.retrieval_table import retrieval_json, retrieval_lines
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.dress import Outfit, dress
-from train.inference.sampling import Pair, outfit_of
+from train.inference.pair_selection import Pair
+from train.inference.sampling import outfit_of
 
 K = 4
 SIZES = (RetrievalSize("base", 64, hide_hem=True),)

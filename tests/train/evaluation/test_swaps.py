@@ -27,7 +27,8 @@ from train.data.shards import Pixels
 from train.evaluation.swap_truth import Candidate, GroundTruth, chosen_swaps, dressable_people, ground_truth
 from train.evaluation.swaps import MeasuredSize, SwapMetrics, in_mean_colour, measure_swaps, swap_quality
 from train.inference.dress import Outfit
-from train.inference.sampling import Pair, outfit_of
+from train.inference.pair_selection import Pair
+from train.inference.sampling import outfit_of
 
 SIZES = (MeasuredSize("base", 32, False), MeasuredSize("sr1024", 64, True))
 

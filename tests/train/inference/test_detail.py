@@ -15,7 +15,8 @@ from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.detail import copies_detail, with_detail
 from train.inference.dress import Outfit, dress, inputs_of, try_on_inputs
-from train.inference.sampling import Pair, outfit_of
+from train.inference.pair_selection import Pair
+from train.inference.sampling import outfit_of
 from train.models import ParallelUNet
 
 CPU = torch.device("cpu")

@@ -12,7 +12,8 @@ import torch
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.dress import Outfit, batch_size_for, dress
-from train.inference.sampling import Pair, outfit_of
+from train.inference.pair_selection import Pair
+from train.inference.sampling import outfit_of
 
 CPU = torch.device("cpu")
 RANDOM = Overrides(sampler="ddpm", steps=3, guidance=2.0)

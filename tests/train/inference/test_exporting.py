@@ -21,7 +21,8 @@ from train import TryOnCascade
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.exporting import CARD, CASCADE, export_cascade
-from train.inference.sampling import Pair, sample_pairs
+from train.inference.pair_selection import Pair
+from train.inference.sampling import sample_pairs
 
 CPU = torch.device("cpu")
 

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from common.errors import UserError
+from schemas import Garment, Sample
 from train.data import ShardFolder
-from train.inference.pair_selection import ALL_BOUND, all_pairs, keyed_pairs, pairs_from_file
-from train.inference.sampling import Pair
+from train.inference.pair_selection import (
+    ALL_BOUND,
+    Pair,
+    all_pairs,
+    keyed_pairs,
+    own_pairs,
+    pairs_from_file,
+    swapped_or_own_pairs,
+    swapped_pairs,
+)
+
+
+class Kinds(ShardFolder):
+    """Drawn shards of which only the first samples exist, with garments of these kinds, all seen from the front."""
+
+    def __init__(self, location: Path, kinds: Sequence[Garment]) -> None:
+        super().__init__(location, "train")
+        self._kinds: Sequence[Garment] = kinds
+
+    def __len__(self) -> int:
+        return len(self._kinds) if hasattr(self, "_kinds") else super().__len__()
+
+    def sample(self, position: int) -> Sample:
+        mine = {
+            "garment": self._kinds[position],
+            "view": "front",
+            "item": f"item-{position}",
+            "look": f"look-{position}",
+        }
+        return super().sample(position).model_copy(update=mine)
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +119,25 @@ def test_all_pairs_stay_within_a_kind_of_garment(data: ShardFolder, monkeypatch:
     everyone = range(len(data))
     assert pairs == [Pair(p, g) for p in everyone for g in everyone if kinds[p] == kinds[g]]
     assert total == len(pairs) < len(data) ** 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_people_without_a_partner_are_passed_over(shards: Path, count: int) -> None:
+    kinds: list[Garment] = ["dress", "upper", "lower", "upper"]
+    pairs = swapped_pairs(Kinds(shards, kinds), count)
+    assert pairs == [Pair(1, 3), Pair(3, 1)][:count]
+
+
+def test_people_are_swapped_all_over_the_split(shards: Path) -> None:
+    pairs = swapped_pairs(Kinds(shards, ["upper"] * 6), 3)
+    assert [pair.person for pair in pairs] == [0, 2, 4]
+    assert all(pair.person != pair.garment for pair in pairs)
+    assert own_pairs(Kinds(shards, ["upper"] * 6), 3) == [Pair(0, 0), Pair(2, 2), Pair(4, 4)]
+
+
+def test_where_nobody_can_be_swapped_people_keep_their_garments(shards: Path) -> None:
+    data = Kinds(shards, ["dress", "upper"])
+    with pytest.raises(UserError, match=r"no two samples of the split train .*; build shards of more looks"):
+        swapped_pairs(data, 8)
+    assert swapped_or_own_pairs(data, 8) == [Pair(0, 0), Pair(1, 1)]
+    assert swapped_or_own_pairs(Kinds(shards, ["upper"]), 8) == [Pair(0, 0)]

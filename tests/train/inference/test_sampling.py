@@ -14,9 +14,10 @@ from common.errors import UserError
 from schemas import AGNOSTIC
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, load_cascade
+from train.inference.pair_selection import Pair
 from train.inference.pasting.paste_back import Region, hidden_in, replaceable
 from train.inference.pasting.whole import from_source
-from train.inference.sampling import PHOTOGRAPHS, Pair, sample_pairs
+from train.inference.sampling import PHOTOGRAPHS, sample_pairs
 
 CPU = torch.device("cpu")
 PAIRS = [Pair(0, 1), Pair(2, 1)]

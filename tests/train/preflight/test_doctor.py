@@ -100,6 +100,22 @@ def test_shards_with_too_small_images_are_found(shards: Path, tiny: TinyConfig) 
     )  # fmt: skip
 
 
+def test_people_who_cannot_be_swapped_are_a_warning(shards: Path, tiny: TinyConfig) -> None:
+    class One(ShardFolder):
+        def __len__(self) -> int:
+            return 1
+
+    def of(data: ShardFolder, stage: str) -> dict[str, Finding]:
+        config = tiny(stage, "validation.sheet_every=1")
+        return {finding.check: finding for finding in shard_findings(data, [config])}
+
+    found = of(One(shards, "val"), "base")
+    assert found["sheets"].level == "warn"
+    assert "shown in their own garments" in found["sheets"].says
+    assert "sheets" not in of(ShardFolder(shards, "val"), "base")
+    assert "sheets" not in of(One(shards, "val"), "sr256")
+
+
 def one(findings: Iterator[Finding]) -> Finding:
     (finding,) = findings
     return finding

@@ -23,8 +23,9 @@ from PIL import Image
 from common.errors import UserError
 from train.cli.demo import demo_command
 from train.inference.cascade import Overrides
+from train.inference.pair_selection import Pair
 from train.inference.pasting.whole import from_source
-from train.inference.sampling import Pair, provenance, sample_pairs
+from train.inference.sampling import provenance, sample_pairs
 from train.serving import open_socket
 from train.serving.catalogue import MAX_OFFERED
 from train.serving.dressing import Choice

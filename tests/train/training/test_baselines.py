@@ -15,7 +15,8 @@ from train.data import ShardFolder
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.dress import dress
 from train.inference.exporting import export_cascade
-from train.inference.sampling import Pair, outfit_of, swapped_pairs
+from train.inference.pair_selection import Pair, swapped_pairs
+from train.inference.sampling import outfit_of
 from train.memory.search import plan_stage
 from train.training.loop import fit_stage
 

@@ -19,10 +19,11 @@ from train.data.shards import Pixels
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage, cascade_steps, shifted_steps
 from train.inference.dress import Outfit, dress
+from train.inference.pair_selection import Pair
 from train.inference.pasting.matching_crop import Placed, place, square_of
 from train.inference.pasting.originals import Original
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back
-from train.inference.sampling import Pair, outfit_of
+from train.inference.sampling import outfit_of
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.outfits.in_turn import Dressed, dress_in_turn
 from train.inference.outfits.photographs import PhotoPair, PhotoSet, Prep, PrepError
+from train.inference.pair_selection import Pair
 from train.inference.pasting.originals import decode_original
-from train.inference.sampling import Pair
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 from common.errors import UserError
 from train.data import ShardFolder
 from train.inference.cascade import Overrides, TrainedStage
-from train.inference.sampling import sample_pairs, swapped_pairs
+from train.inference.pair_selection import swapped_or_own_pairs
+from train.inference.sampling import sample_pairs
 
 
 def sample_images(stages: Sequence[TrainedStage], shards: Path, count: int) -> dict[str, bytes]:
@@ -22,7 +23,7 @@ def sample_images(stages: Sequence[TrainedStage], shards: Path, count: int) -> d
         data = ShardFolder(shards, "train")
     with tempfile.TemporaryDirectory() as folder:
         sample_pairs(
-            stages, data, swapped_pairs(data, count), Path(folder),
+            stages, data, swapped_or_own_pairs(data, count), Path(folder),
             seed=0, overrides=Overrides(), device=torch.device("cpu"), progress=lambda _done, _total: None,
         )  # fmt: skip
         return {path.name: path.read_bytes() for path in sorted(Path(folder).glob("*.png"))}

@@ -21,19 +21,21 @@ from train.diffusion.conditioning import downsample, from_uint8, to_uint8
 from train.hardware.world import SINGLE_PROCESS, World
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.inference.contact_sheet import contact_sheet
-from train.inference.sampling import Pair, inputs_shown, pair_inputs, swapped_pairs
+from train.inference.pair_selection import Pair, own_pairs, swapped_or_own_pairs
+from train.inference.sampling import inputs_shown, pair_inputs
 from train.training.state import Training
 from train.training.validation.ema_weights import ema_weights, raise_if
 
 
 def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
-    """Return the pairs of a run's sheets. Raise UserError if no two people can be swapped.
+    """Return the pairs of a run's sheets. Raise UserError if nobody can be dressed.
 
-    The base stage dresses people in garments of others. A super-resolution stage gets the downsampled ground truth,
-    which shows the person's own garment, and so that garment as Ic.
+    The base stage dresses people in garments of others, or, where no two samples can be swapped, in their own. A
+    super-resolution stage gets the downsampled ground truth, which shows the person's own garment, and so that garment
+    as Ic.
     """
-    pairs = swapped_pairs(held_out, config.validation.sheet_pairs, worn=config.low_res is not None)
-    return pairs if config.low_res is None else [Pair(pair.person, pair.person) for pair in pairs]
+    count = config.validation.sheet_pairs
+    return own_pairs(held_out, count) if config.low_res else swapped_or_own_pairs(held_out, count)
 
 
 def draw_sheet(

@@ -22,7 +22,8 @@ from train.inference.cascade import Overrides, TrainedStage, load_cascade
 from train.inference.detail import copying
 from train.inference.dress import dress
 from train.inference.exporting import CASCADE, export_cascade, import_cascade
-from train.inference.sampling import Pair, outfit_of
+from train.inference.pair_selection import Pair
+from train.inference.sampling import outfit_of
 from train.inference.sharing.graphs import (
     TOLERANCE,
     GraphNetwork,
