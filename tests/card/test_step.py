@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,7 +11,6 @@ from importlib.util import find_spec
 import pytest
 import torch
 from card.workloads import Steps
-from torch._dynamo.utils import counters
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from train.configuration.presets import Preset
@@ -142,12 +142,15 @@ def test_attention_takes_a_fused_kernel(
 
 
 @pytest.fixture
-def fresh_dynamo() -> Iterator[None]:
+def counters() -> Iterator[dict[str, Counter[str]]]:
+    """Yield the counters of torch.compile, beginning anew."""
     if find_spec("triton") is None:
         pytest.skip("torch.compile needs triton on a card")
+    from torch._dynamo.utils import counters  # takes seconds: not while tests are collected
+
     torch._dynamo.reset()
     counters.clear()
-    yield
+    yield counters
     torch._dynamo.reset()
 
 
@@ -155,8 +158,8 @@ def fresh_dynamo() -> Iterator[None]:
     ("stage", "precision"), [("base", "fp32"), ("base", "bf16"), ("sr256", "bf16"), ("sr1024", "bf16")]
 )
 def test_compiled_steps_are_one_graph_and_agree_with_eager_ones(
-    card: torch.device, exact_fp32: Callable[[], None], tiny: TinyConfig, fresh_dynamo: None, stage: Stage,
-    precision: Precision,
+    card: torch.device, exact_fp32: Callable[[], None], tiny: TinyConfig, counters: dict[str, Counter[str]],
+    stage: Stage, precision: Precision,
 ) -> None:  # fmt: skip
     has_precision(precision, card)
     exact_fp32()

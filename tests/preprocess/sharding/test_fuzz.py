@@ -1,4 +1,7 @@
-"""2,000 mutated inputs: each is built or rejected with a reason; none crashes, hangs, or writes elsewhere."""
+"""2,000 mutated inputs: each is built or rejected with a reason; none crashes, hangs, or writes elsewhere.
+
+The quick tests take the first quarter of them, the slow ones all.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,12 @@ from preprocess.sources.aihub import open_aihub
 from schemas import Reject
 
 SHRINK = 8
-RECORD_CASES, LIST_CASES, ZIP_CASES = 1500, 300, 200
+
+
+def cases(count: int) -> Any:
+    return pytest.mark.parametrize("count", [count // 4, pytest.param(count, marks=pytest.mark.slow)])
+
+
 SLOWEST = 5.0
 """Seconds of one case; an undisturbed one takes 0.03."""
 MEMORY = 4 << 30
@@ -196,22 +204,23 @@ def listing(root: Path) -> set[Path]:
     return set(root.rglob("*"))
 
 
-def test_files_of_a_record(small: Path, tmp_path: Path) -> None:
+@cases(1500)
+def test_files_of_a_record(small: Path, tmp_path: Path, count: int) -> None:
     files = Mutated(small)
     record = next(iter(records(open_aihub(files), "upper")))
     original = {path: files.read(path) for path in record.inputs}
     assert outcome(files, record) == "built"
     before = listing(tmp_path)
     seen: Counter[str] = Counter()
-    for seed in range(RECORD_CASES):
+    for seed in range(count):
         rng = random.Random(seed)
         path = rng.choice(record.inputs)
         mutate = rng.choice(JSON if path.endswith(".json") else BYTES)
         files.changed = {path: mutate(original[path], rng)}
         case = f"case {seed}, {mutate.__name__} of {path.rsplit('/', 2)[-2]}"
         seen[timed(case, lambda: outcome(files, record))] += 1
-    assert sum(seen.values()) == RECORD_CASES
-    assert seen["built"] > RECORD_CASES // 20
+    assert sum(seen.values()) == count
+    assert seen["built"] > count // 20
     assert len(seen) > 5
     assert listing(tmp_path) == before
 
@@ -227,23 +236,25 @@ def build_all(root: Path) -> str:
     return made[0] if made else "nothing"
 
 
-def test_wearing_lists(small: Path, tmp_path: Path) -> None:
+@cases(300)
+def test_wearing_lists(small: Path, tmp_path: Path, count: int) -> None:
     path = next(small.rglob("winfo_train.json"))
     original = path.read_bytes()
     before = listing(tmp_path)
     seen: Counter[str] = Counter()
-    for seed in range(LIST_CASES):
+    for seed in range(count):
         rng = random.Random(seed)
         mutate = rng.choice(JSON[:-2])
         path.write_bytes(mutate(original, rng))
         seen[timed(f"case {seed}, {mutate.__name__}", lambda: build_all(small))] += 1
-    assert seen["built"] > 20
-    assert seen["mistake"] > 20
+    assert seen["built"] > count // 15
+    assert seen["mistake"] > count // 15
     assert seen["several lines"] == 0
     assert listing(tmp_path) == before
 
 
-def test_zips(small: Path, tmp_path: Path) -> None:
+@cases(200)
+def test_zips(small: Path, tmp_path: Path, count: int) -> None:
     root = tmp_path / "zipped"
     root.mkdir()
     path = root / "Training.zip"
@@ -254,7 +265,7 @@ def test_zips(small: Path, tmp_path: Path) -> None:
     assert build_all(root) == "built"
     before = listing(tmp_path)
     seen: Counter[str] = Counter()
-    for seed in range(ZIP_CASES):
+    for seed in range(count):
         rng = random.Random(seed)
         mutate = rng.choice(BYTES)
         if rng.random() < 0.5:  # the directory at the end decides where everything lies

@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch._dynamo.testing import CompileCounter
 
 from train.diffusion.device_noise import DeviceNoise, box_muller, philox
 
@@ -117,6 +116,8 @@ def test_the_largest_and_smallest_words_give_finite_numbers() -> None:
 
 
 def test_shapes_share_compiled_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.testing import CompileCounter  # takes seconds, and only this test needs it
+
     torch._dynamo.reset()
     counter = CompileCounter()
     monkeypatch.setattr(

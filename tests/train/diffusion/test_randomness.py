@@ -72,7 +72,7 @@ def test_drawing_is_fast() -> None:
     """32 samples of 3×64×64 in about 5 ms on one core; the bound leaves room for a busy machine."""
     source, best = SampleNoise(0, "base", range(32)), float("inf")
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         source.normal((3, 64, 64), "eps")
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert best < 0.05

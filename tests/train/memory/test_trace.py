@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 import torch
+from shallow_networks import SHALLOW
 
 from train.configuration.settings import stage_config
 from train.configuration.stage_config import StageConfig
@@ -95,13 +96,17 @@ def nano(stage: str, *settings: str) -> StageConfig:
     return stage_config("nano", stage, None, ["data.batch=8", "memory.micro_batch=4", "optim.name=adam", *settings])  # type: ignore[arg-type]
 
 
+def shallow(stage: str, *settings: str) -> StageConfig:
+    return nano(stage, *SHALLOW[stage], *settings)
+
+
 def test_host_tensors_do_not_count_as_device_memory() -> None:
     plain, lean = (
-        trace(nano("sr1024", *settings))
+        trace(shallow("sr1024", *settings))
         for settings in ([], ["memory.optimizer_on_host=true", "memory.ema_on_host=true"])
     )
     assert plain.optimizer == pytest.approx(2 * plain.weights, rel=1e-3)
-    muon = trace(stage_config("nano", "sr1024", None, ["data.batch=8", "memory.micro_batch=4", "optim.name=muon"]))
+    muon = trace(shallow("sr1024", "optim.name=muon"))
     assert 1.0 < muon.optimizer / muon.weights < 1.1, "one moment for matrices"
     assert plain.ema == plain.weights
     assert (lean.optimizer, lean.ema, plain.host) == (0, 0, 0)
@@ -110,19 +115,19 @@ def test_host_tensors_do_not_count_as_device_memory() -> None:
 
 
 def test_checkpointing_and_smaller_micro_batches_take_less_memory() -> None:
-    whole = trace(nano("sr1024", "memory.micro_batch=null")).peak
-    assert trace(nano("sr1024")).peak < whole
-    assert trace(nano("sr1024", "memory.micro_batch=null", "memory.checkpointing=true")).peak < whole
+    whole = trace(shallow("sr1024", "memory.micro_batch=null")).peak
+    assert trace(shallow("sr1024")).peak < whole
+    assert trace(shallow("sr1024", "memory.micro_batch=null", "memory.checkpointing=true")).peak < whole
 
 
 def test_tracing_leaves_torchs_state_unchanged() -> None:
-    trace(nano("sr1024", "data.batch=4", "memory.micro_batch=null"))  # of which no other test has a trace in the cache
+    trace(shallow("sr1024", "data.batch=4", "memory.micro_batch=null"))  # no other test has its trace in the cache
     assert float(torch.ones(2).sum()) == 2.0
 
 
 def test_the_stage_that_makes_the_low_resolution_images_is_counted() -> None:
-    config = nano("sr256")
+    config = shallow("sr256")
     assert previous_bytes(config) == 4 * count_parameters(nano("base").model)
-    alone = trace(nano("sr256", "diffusion.own_low_res=0"))
+    alone = trace(shallow("sr256", "diffusion.own_low_res=0"))
     assert trace(config).peak == alone.peak + previous_bytes(config)
     assert (trace(config).previous, alone.previous) == (previous_bytes(config), 0)

@@ -12,8 +12,6 @@ from train.models.condition import Condition
 
 torch.set_num_threads(1)
 
-SLOW = [pytest.param(preset, marks=pytest.mark.slow) for preset in ("small", "paper")]
-
 
 def empty_inputs(config: ModelConfig) -> tuple[Tensor, Tensor, Condition]:
     """z_t, t and a condition, on torch's current default device."""
@@ -39,10 +37,14 @@ def graphs_and_breaks(config: ModelConfig) -> tuple[int, int]:
     return explanation.graph_count, explanation.graph_break_count
 
 
-@pytest.mark.parametrize(
-    "stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in ("base", "sr256")), "sr1024"]
-)
-@pytest.mark.parametrize("preset", ["nano", *SLOW])
+def test_a_guided_network_is_one_graph() -> None:
+    preset = PRESETS["nano"]["sr1024"]
+    assert graphs_and_breaks(preset.model_copy(update={"channels": (16, 32), "blocks": (1, 1)})) == (1, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["base", "sr256", "sr1024"])
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
 def test_a_guided_preset_is_one_graph(preset: str, stage: str) -> None:
     assert graphs_and_breaks(PRESETS[preset][stage]) == (1, 0)
 

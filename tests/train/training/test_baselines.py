@@ -17,7 +17,7 @@ from train.inference.dress import dress
 from train.inference.exporting import export_cascade
 from train.inference.pair_selection import Pair, swapped_pairs
 from train.inference.sampling import outfit_of
-from train.memory.search import plan_stage
+from train.memory.trace import trace
 from train.training.loop import fit_stage
 
 TinyConfig = Callable[..., StageConfig]
@@ -53,8 +53,7 @@ def test_a_baseline_is_trained_and_exported(garment: str, tiny: TinyConfig, shar
 
 @pytest.mark.parametrize("garment", BASELINES)
 def test_a_baseline_takes_less_memory(garment: str, tiny: TinyConfig) -> None:
-    plans = [
-        plan_stage(tiny("base", *settings), 1 << 34, "bf16", 2)
-        for settings in (("model.garment=cross-attention",), BASELINES[garment])
-    ]
-    assert 0 < plans[1].footprint.peak < plans[0].footprint.peak
+    attention, baseline = (
+        trace(tiny("base", *settings)) for settings in (("model.garment=cross-attention",), BASELINES[garment])
+    )
+    assert 0 < baseline.peak < attention.peak

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from train.configuration.stage_config import StageConfig
 from train.diffusion.schedule import make_schedule
 from train.memory.trace import blank_batch
 from train.training.step import Stepper, init_training, train_step
+
+if TYPE_CHECKING:
+    from torch._dynamo.testing import CompileCounterWithBackend
 
 TinyConfig = Callable[..., StageConfig]
 CPU = torch.device("cpu")
@@ -22,6 +24,8 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[CompileCounterWithBackend]:
     """Have torch.compile capture and differentiate graphs, and not generate code, which takes minutes."""
+    from torch._dynamo.testing import CompileCounterWithBackend  # takes seconds: not while tests are collected
+
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     counter = CompileCounterWithBackend("aot_eager")

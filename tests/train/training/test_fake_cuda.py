@@ -22,6 +22,7 @@ from fake_cuda import (
     synchronisations,
     why_not,
 )
+from shallow_networks import SHALLOW
 from torch import Tensor
 
 from train.configuration.settings import stage_config
@@ -44,16 +45,6 @@ from train.training.validation.loss import validate
 CPU = torch.device("cpu")
 PRECISIONS = ("fp32", "bf16", "fp16")
 
-_SHALLOW_TRYON = [
-    "model.channels=[48,96]", "model.person_down=[1,1]", "model.garment_down=[1,1]", "model.garment_up=[1]",
-    "model.attention_levels=[16]",
-]  # fmt: skip
-SHALLOW = {
-    "base": _SHALLOW_TRYON,
-    "sr256": _SHALLOW_TRYON,
-    "sr1024": ["model.channels=[16,32]", "model.blocks=[1,1]"],
-}  # fmt: skip
-"""Two levels of nano's three: the same operators, called half as often."""
 QUICK = {"base": "fp32", "sr256": "bf16", "sr1024": "fp16"}
 """One precision a stage, where another would show nothing new; the others are slow tests."""
 
