@@ -90,11 +90,11 @@ def overlay(drawing: Drawing) -> Pixels:
     height, width = drawing.labels.shape
     scale = _HEIGHT / height
     size = max(1, round(width * scale)), _HEIGHT
-    picture = np.asarray(cv2.resize(drawing.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    image = np.asarray(cv2.resize(drawing.image, size, interpolation=cv2.INTER_AREA), np.uint8)
     labels = np.asarray(cv2.resize(drawing.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    over = picture.copy()
+    over = image.copy()
     shown = labels != BACKGROUND
-    mixed = (1 - _STRENGTH) * picture[shown] + _STRENGTH * _PALETTE[labels[shown]]
+    mixed = (1 - _STRENGTH) * image[shown] + _STRENGTH * _PALETTE[labels[shown]]
     over[shown] = mixed.astype(np.uint8)
     points = [(round(x * scale), round(y * scale), int(v)) for x, y, v in drawing.keypoints.tolist()]
     for one, other in SKELETON:
@@ -103,7 +103,7 @@ def overlay(drawing: Drawing) -> Pixels:
     for x, y, known in points:
         if known:
             cv2.circle(over, (x, y), 5, _KNOWN if known == 2 else _HIDDEN, cv2.FILLED, cv2.LINE_AA)
-    return np.concatenate([picture, over], axis=1)
+    return np.concatenate([image, over], axis=1)
 
 
 def _colours() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -81,6 +81,6 @@ def fetch_weights(name: str, folder: Path, mirror: str = "") -> list[Path]:
         with progress_bar(Path(file.name).name) as progress:
             path, checked = download(file, folder, progress, mirror)
         if not checked:
-            notice("prep", f"{path}: fetched, but neither prep nor the server knows its checksum")
+            notice("prep", f"{path}: fetched, but neither prep nor the server has its checksum")
         paths.append(path)
     return paths

@@ -77,7 +77,7 @@ def _last_bone(
 
     Left and right are swapped in some poses, so the last joint nearest to the limb is used, its own on a tie. If no
     last joint is known, it is placed a hand's length before the limb's far end. A joint of a low score is often on
-    the forearm of a hidden hand: nothing is cut by it, and nothing instead of it, lest the end of a sleeve be shown.
+    the forearm of a hidden hand: nothing is cut by it or in its place, so that no end of a sleeve is shown.
     """
     own_middle, own_last = joints[name]
     unsure = 0 < points[own_last, 2] < 1

@@ -1,9 +1,9 @@
 """Label maps that were averaged: by JPEG, or by scaling or blurring with a smooth filter.
 
 Numbers of labels cannot be averaged: between background (0) and face (13) the mean is another label, so the borders of
-such a map are lined with labels that nobody wears. An averaged map is told by its border pixels, few of which belong to
-a patch of 3x3 pixels of their own label, and which are not found nearby either. It is repaired by the labels of
-the large patches around: each border pixel gets the nearest one.
+such a map are lined with labels of garments that are not there. An averaged map is recognised by its border pixels: few
+of them belong to a patch of 3x3 pixels of their own label, and their label is not found nearby either. It is
+repaired by the labels of the large patches around: each border pixel gets the nearest one.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ Numbers = NDArray[np.uint8]
 _NEAR = 2
 """Tolerance of colours in levels: some programs write 254 for 255."""
 _BLURRED = 24
-"""The same for a picture with averaged borders, such as a JPEG; the palettes' colours are at least 34 levels apart."""
+"""The same for an image with averaged borders, such as a JPEG; the palettes' colours are at least 34 levels apart."""
 _PAINTED = 0.9
-"""Minimum share of the pixels that must have a palette's colour for an averaged picture to be painted in it."""
+"""Minimum share of the pixels that must have a palette's colour for an averaged image to be taken as painted in it."""
 
 
 def numbers_of(pixels: NDArray[np.uint8], lossy: bool) -> tuple[Numbers, NDArray[np.bool_] | None] | None:

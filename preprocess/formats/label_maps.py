@@ -104,11 +104,11 @@ def read_numbers(data: bytes, path: str) -> Numbers:
     numbers, stray, faults = found.numbers, found.stray, list(found.faults)
     borders = None if stray is not None else borders_of(numbers)
     if borders is None or borders.averaged:
-        mended = None if found.coarse else repaired(numbers, stray)
-        if mended is None:
+        repaired_numbers = None if found.coarse else repaired(numbers, stray)
+        if repaired_numbers is None:
             figures = f": {borders.alien:.0%} of its border pixels are of no label nearby" if borders else ""
             raise RecordError(Fault.BLURRED_PARSE, path, f"labels were averaged{figures}; fetch the map as it was made")
-        numbers = mended
+        numbers = repaired_numbers
         faults.append(Fault.AVERAGED_PARSE)
     return Numbers(numbers, tuple(faults))
 

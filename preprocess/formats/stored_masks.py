@@ -1,4 +1,4 @@
-"""Reads what a garment's mask file may hold: a mask in grey, in one channel, inverted, or a cut-out picture.
+"""Reads what a garment's mask file may hold: a mask in grey, in one channel, inverted, or a cut-out image.
 
 Each reading is a candidate; which one is the garment, its product photograph decides (`loading.garment_masks`).
 """
@@ -27,7 +27,7 @@ _LEAST = 0.002
 _COLOURED = 24
 """Difference of the channels from which an image is coloured: more than JPEG makes of a grey one."""
 _DARK, _BRIGHT = 16, 240
-"""Levels of the ground of a cut-out picture, black or white."""
+"""Levels of the background of a cut-out image, black or white."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,7 +72,7 @@ def faint_garment(pixels: Pixels, longest: int) -> Mask:
 
 
 def two_opinions(pixels: Pixels) -> Opinions:
-    """Return both masks of a garment in RGB uint8 (h, w, 3); the background decides where it knows which is right."""
+    """Return both masks of a garment in RGB uint8 (h, w, 3); the background decides where it can."""
     small = _reduced(pixels, LONGEST)
     ground = seen_against_border(small)
     edged = _garment(ground)

@@ -21,7 +21,7 @@ F32 = NDArray[np.float32]
 _SMOOTH = 0.7
 """Blur in pixels against noise."""
 _BAND = 2
-"""Distance in pixels, on both sides of the outline, that is decided anew, per pixel of the reduced image."""
+"""Distance in pixels, on both sides of the outline, within which each pixel of the reduced image is decided again."""
 _SIDE = 6
 """Width in pixels of the area on either side of it whose colours are compared."""
 _MIXED = 12.0
@@ -48,7 +48,7 @@ class Refined(NamedTuple):
 
 
 def refined(lab: F32, mask: Mask, scale: float) -> Refined:
-    """Return the mask (h, w), decided anew near its outline.
+    """Return the mask (h, w), decided again near its outline.
 
     ``lab`` is the image's `smooth_lab`, ``scale`` that of the reduced image in which the mask was found.
     """

@@ -131,7 +131,7 @@ def _second_look(
             return _parse(closed, path, tuple(dict.fromkeys((*faults, Fault.TORN_MASK))))
     raise RecordError(
         Fault.WRONG_MASK, path,
-        "it is not the mask of the garment in the product's photograph, which is not clear enough to make it anew; "
+        "it is not the mask of the garment in the product's photograph, which is not clear enough to make another; "
         "make the mask again",
     )  # fmt: skip
 

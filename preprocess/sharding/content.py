@@ -1,7 +1,7 @@
 """Digests of the inputs' bytes: noted in the index when a sample is built, and compared again by `--check`.
 
-The plan knows a file by its name and size alone, as reading a whole dataset takes long. So a label file that was edited
-without a change of its size is found only by reading it again.
+The plan identifies a file by name and size alone, because reading a whole dataset takes long. So a label file
+that was edited without a change of its size is found only by reading it again.
 """
 
 from __future__ import annotations

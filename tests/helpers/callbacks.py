@@ -1,4 +1,4 @@
-"""What a training run is told: when to stop; and whom it reports to: nobody."""
+"""Callbacks for a training run: when to stop, and a report that goes nowhere."""
 
 from __future__ import annotations
 

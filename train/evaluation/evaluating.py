@@ -84,7 +84,7 @@ def evaluate(
     swapped = _swapped(shards, count, result) if weights and "fid" not in result.left_out else []
     total = len(paired) + len(swapped)
 
-    def pictures(pairs: Sequence[Pair], done: int) -> Dressed:
+    def images(pairs: Sequence[Pair], done: int) -> Dressed:
         for start in range(0, len(pairs), _AT_ONCE):
             progress(done + start, total)
             some = pairs[start : start + _AT_ONCE]
@@ -94,10 +94,10 @@ def evaluate(
             )  # fmt: skip
         progress(done + len(pairs), total)
 
-    _compare(stages, shards, pictures(paired, 0), lpips, result)
+    _compare(stages, shards, images(paired, 0), lpips, result)
     if weights and swapped:
         result.distances = _distances(
-            stages[-1], shards, pictures(swapped, len(paired)), weights / INCEPTION, seed
+            stages[-1], shards, images(swapped, len(paired)), weights / INCEPTION, seed
         )  # fmt: skip
         result.warnings += few_images(len(swapped))
     return result
@@ -128,19 +128,19 @@ def _compare(
     names = [stage.config.stage for stage in stages]
     own: dict[str, Means] = {name: Means() for name in names}
     bicubic: dict[str, Means] = {name: Means() for name in names[1:]}
-    for pair, pictures in made:
+    for pair, images in made:
         Ia, photo = shards.image(pair.person, AGNOSTIC), shards.sample(pair.person).person.photo_box
         for index, stage in enumerate(stages):
             truth = photograph(shards, pair.person, stage)
             inside = hidden(Ia, stage.config.size)
-            candidates = [(own, pictures[index])]
+            candidates = [(own, images[index])]
             if index:
-                candidates.append((bicubic, enlarged(pictures[index - 1], stage.config.size)))
-            for means, picture in candidates:
+                candidates.append((bicubic, enlarged(images[index - 1], stage.config.size)))
+            for means, image in candidates:
                 part = within_photo(photo, stage.config.size)
-                figures = image_quality(picture[part], truth[part], inside[part])
+                figures = image_quality(image[part], truth[part], inside[part])
                 if lpips is not None:
-                    figures["lpips"] = lpips(_signed([picture]), _signed([truth])).item()
+                    figures["lpips"] = lpips(_signed([image]), _signed([truth])).item()
                 means[stage.config.stage].add(figures)
     result.stages = {name: means.values() for name, means in own.items()}
     result.bicubic = {name: means.values() for name, means in bicubic.items()}
@@ -169,11 +169,11 @@ def _distances(
 ) -> dict[str, float]:  # fmt: skip
     extract = load_inception(file)
     real, fake = [], []
-    for pair, pictures in made:
+    for pair, images in made:
         real.append(extract(to_tensor([photograph(shards, pair.person, stage)])))
-        fake.append(extract(to_tensor([pictures[-1]])))
+        fake.append(extract(to_tensor([images[-1]])))
     return distances(torch.cat(real), torch.cat(fake), seed)
 
 
-def _signed(pictures: list[Pixels]) -> Tensor:
-    return from_uint8(to_tensor(pictures))
+def _signed(images: list[Pixels]) -> Tensor:
+    return from_uint8(to_tensor(images))

@@ -59,9 +59,9 @@ class Lpips(nn.Module):
             distance = distance + ((a - b).square() * weight).sum(1).mean((1, 2))
         return distance
 
-    def _levels(self, pictures: Tensor) -> list[Tensor]:
+    def _levels(self, images: Tensor) -> list[Tensor]:
         shift, scale = (torch.tensor(values)[:, None, None] for values in (_SHIFT, _SCALE))
-        x, levels = (pictures - shift) / scale, []
+        x, levels = (images - shift) / scale, []
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in _TAPS:
@@ -81,9 +81,9 @@ class Inception(nn.Module):
         self.options = {"return_features": True} if "return_features" in names else {}
 
     @torch.no_grad()
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return the features, float64."""
-        return torch.as_tensor(self.network(pictures, **self.options)).flatten(1).double()
+        return torch.as_tensor(self.network(images, **self.options)).flatten(1).double()
 
 
 def load_lpips(file: Path) -> Lpips:

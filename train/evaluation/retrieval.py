@@ -216,11 +216,11 @@ def _measure(
         if not where.any():
             continue
         Ia = to_size(outfits[own].Ia, size.size)
-        pictures = {"dressed": [each[at] for each in made]}
+        images = {"dressed": [each[at] for each in made]}
         if at:
-            pictures["bicubic"] = [enlarged(each[at - 1], size.size) for each in made]
-        pictures["mean colour"] = [np.where(where[..., None], product.rgb, Ia) for product in garments]
-        for name, candidates in pictures.items():
+            images["bicubic"] = [enlarged(each[at - 1], size.size) for each in made]
+        images["mean colour"] = [np.where(where[..., None], product.rgb, Ia) for product in garments]
+        for name, candidates in images.items():
             errors = [_squared_error(picture, truth, where) for picture in candidates]
             figures = {
                 figure: _share_of_nearest(errors, own, numbers)

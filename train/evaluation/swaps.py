@@ -82,9 +82,9 @@ def measure_swaps(
         made = dresser(outfits)
         for at, size in enumerate(sizes):
             answers = [ground_truth(folder, person, each, size.size, large=size.large) for each in person.candidates]
-            for outfit, pictures, (_, number) in zip(outfits, made, some, strict=True):
-                for row, picture in _rows(outfit, pictures, at, size.size).items():
-                    figures = swap_quality(picture, answers, person.candidates, number)
+            for outfit, images, (_, number) in zip(outfits, made, some, strict=True):
+                for row, image in _rows(outfit, images, at, size.size).items():
+                    figures = swap_quality(image, answers, person.candidates, number)
                     means.setdefault((size.name, row), Means()).add(figures)
         done += len(some)
         progress(done, len(swaps))
@@ -92,16 +92,16 @@ def measure_swaps(
 
 
 def swap_quality(
-    picture: Pixels, answers: Sequence[GroundTruth], candidates: Sequence[Candidate], right: int
+    image: Pixels, answers: Sequence[GroundTruth], candidates: Sequence[Candidate], right: int
 ) -> dict[str, float]:  # fmt: skip
     """Compare an image with all ground truths, of which ``right`` is its own; returns one swap's metrics."""
     truth = answers[right]
-    quality = image_quality(picture, truth.picture, truth.garment)
+    quality = image_quality(image, truth.picture, truth.garment)
     figures = {name: value for name, value in quality.items() if name not in ("psnr", "ssim")}
     if truth.kept.any():
-        error = float(np.square((picture[truth.kept].astype(float) - truth.picture[truth.kept]) / 255).mean())
+        error = float(np.square((image[truth.kept].astype(float) - truth.picture[truth.kept]) / 255).mean())
         figures["kept_psnr"] = -10 * math.log10(error) if error else math.inf
-    nearest = int(np.argmin([np.square(picture.astype(int) - each.picture).mean() for each in answers]))
+    nearest = int(np.argmin([np.square(image.astype(int) - each.picture).mean() for each in answers]))
     figures["retrieval@1"] = float(nearest == right)
     for trait in ("sleeve", "kind"):
         of = [getattr(candidate.swap, trait) for candidate in candidates]
@@ -118,10 +118,10 @@ def in_mean_colour(outfit: Outfit) -> Pixels:
     return filled
 
 
-def _rows(outfit: Outfit, pictures: Sequence[Pixels], at: int, size: int) -> dict[str, Pixels]:
-    rows = {"dressed": pictures[at]}
+def _rows(outfit: Outfit, images: Sequence[Pixels], at: int, size: int) -> dict[str, Pixels]:
+    rows = {"dressed": images[at]}
     if at:
-        rows["bicubic"] = enlarged(pictures[at - 1], size)
+        rows["bicubic"] = enlarged(images[at - 1], size)
     return rows | {"mean colour": to_size(in_mean_colour(outfit), size), "Ia": to_size(outfit.Ia, size)}
 
 

@@ -25,8 +25,8 @@ def contact_sheet(titles: Sequence[str], rows: Sequence[Sequence[Pixels]]) -> Im
         draw.text((x, _TITLE // 2 + 2), title, fill="black", font=font, anchor="mm")
     for y, row in enumerate(rows):
         for column, pixels in enumerate(row):
-            picture = Image.fromarray(pixels)
-            how = Image.Resampling.NEAREST if picture.width < _CELL else Image.Resampling.BOX
-            picture = picture.resize((_CELL, _CELL), how)
-            sheet.paste(picture, (_GAP + column * (_CELL + _GAP), _TITLE + y * (_CELL + _GAP)))
+            image = Image.fromarray(pixels)
+            how = Image.Resampling.NEAREST if image.width < _CELL else Image.Resampling.BOX
+            image = image.resize((_CELL, _CELL), how)
+            sheet.paste(image, (_GAP + column * (_CELL + _GAP), _TITLE + y * (_CELL + _GAP)))
     return sheet

@@ -1,7 +1,7 @@
 """Detail of the garment, and of what Ia shows, in the image of a stage that sees neither.
 
 The third stage gets only the second one's image (TryOnDiffusion §3.1), so it can sharpen a print, but not know it. The
-second stage, if it copies, knows where each pixel of the garment comes from: what it copies from Ic at the third
+second stage, if it copies, predicts where each pixel of the garment comes from: what it copies from Ic at the third
 stage's size, less what is left of that at its own, is the detail that its image lacks. It replaces the third stage's
 guess where the garment is copied; and what Ia shows is shown, as in the first two stages. The papers do neither
 (effect: docs/measurements/learning.md).

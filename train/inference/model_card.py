@@ -85,10 +85,10 @@ def model_card(stages: Sequence[TrainedStage], trained_on: Manifest | None, samp
 def _row(stage: TrainedStage) -> str:
     config = stage.config
     parameters = sum(parameter.numel() for parameter in stage.model.parameters())
-    pictures = f"{config.low_res}² → {config.size}²" if config.low_res else f"{config.size}²"
+    images = f"{config.low_res}² → {config.size}²" if config.low_res else f"{config.size}²"
     average = config.ema if stage.average is None else f"post-hoc, length {stage.average:g}"
     return (
-        f"| {config.stage} | {config.preset} | {pictures} | {parameters:,} | "
+        f"| {config.stage} | {config.preset} | {images} | {parameters:,} | "
         f"{stage.step:,} × {config.data.batch} | {config.precision} | {average} |"
     )
 

@@ -65,14 +65,14 @@ def sample_pairs(
         some = pairs[start : start + _AT_ONCE]
         outfits = [outfit_of(shards, pair) for pair in some]
         results = dress(stages, outfits, seed=seed, overrides=overrides, device=device)
-        for pair, pictures in zip(some, results, strict=True):
+        for pair, images in zip(some, results, strict=True):
             person, garment = shards.keys[pair.person], shards.keys[pair.garment]
             text = png_text({"person": person, "garment": garment, **metadata})
-            _save(Image.fromarray(pictures[-1]), out / f"{person}__{garment}.png", text)
+            _save(Image.fromarray(images[-1]), out / f"{person}__{garment}.png", text)
             if photographs:
-                whole = dressed(find_original(photographs, shards, pair.person), shards, pair.person, pictures[-1])
+                whole = dressed(find_original(photographs, shards, pair.person), shards, pair.person, images[-1])
                 _write(out / PHOTOGRAPHS / f"{person}__{garment}.png", whole.png(text))
-            rows.append([*inputs_shown(shards, pair), *pictures])
+            rows.append([*inputs_shown(shards, pair), *images])
     progress(len(pairs), len(pairs))
     titles = ["person", "Ia", "garment, as worn", "Ic", *(f"{s.config.stage}, {s.config.size} px" for s in stages)]
     sheet = out / "sheet.png"
@@ -113,10 +113,10 @@ def outfit_of(shards: ShardFolder, pair: Pair) -> Outfit:
 
 def read_conditioning(shards: ShardFolder, role: Role, position: int) -> Conditioning:
     """Read a sample's (Ia, Jp) or (Ic, Jg). Raise UserError if they are damaged."""
-    picture, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
+    image, pose = (AGNOSTIC, JP) if role == "person" else (GARMENT, JG)
     sample = shards.sample(position)
     box = (sample.person if role == "person" else sample.product).photo_box
-    return shards.image(position, picture), shards.pose(position, pose), box
+    return shards.image(position, image), shards.pose(position, pose), box
 
 
 def make_outfit(person: Conditioning, garment: Conditioning) -> Outfit:
@@ -151,9 +151,9 @@ def _check_photographs(photographs: FindPhotograph, shards: ShardFolder, pairs: 
             next(iter(photographs(shards.sample(position).person.path)))
 
 
-def _save(picture: Image.Image, path: Path, text: PngInfo) -> None:
+def _save(image: Image.Image, path: Path, text: PngInfo) -> None:
     file = io.BytesIO()
-    picture.save(file, "PNG", pnginfo=text)
+    image.save(file, "PNG", pnginfo=text)
     _write(path, file.getvalue())
 
 

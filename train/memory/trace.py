@@ -100,15 +100,15 @@ def previous_bytes(config: StageConfig) -> int:
 def blank_batch(config: StageConfig, size: int) -> Batch:
     """Return ``size`` black samples in the shapes that the stage reads."""
 
-    def picture() -> torch.Tensor:
+    def image() -> torch.Tensor:
         side = config.crop or config.size
         return torch.zeros(size, side, side, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
 
     photo = torch.tensor([WHOLE] * size)
     if not config.is_try_on:
-        return Batch(tuple(range(size)), picture(), None, None, None, None, photo)
+        return Batch(tuple(range(size)), image(), None, None, None, None, photo)
     Jp, Jg = torch.zeros(size, 17, 3), torch.zeros(size, 17, 3)
-    return Batch(tuple(range(size)), picture(), picture(), picture(), Jp, Jg, photo)
+    return Batch(tuple(range(size)), image(), image(), image(), Jp, Jg, photo)
 
 
 def _sample_bytes(config: StageConfig) -> int:

@@ -1,7 +1,7 @@
 """Growth: a second stage starts from the weights of the first, as the same network on patches of twice the side.
 
 What the first stage has learnt of poses, anchors, displacement and of where the garment is copied holds at twice the
-size as well; only what is painted does not. Learnt anew it would cost as many steps as the first stage took. The grown
+size as well; only what is painted does not. From random weights it would take the first stage's steps again. The grown
 network computes what the first one does in its first sampling step, at t = 1: the weights of z_t, which is pure noise
 there, and of the low-resolution image, which the first stage lacks, are zero, and its time is fixed. Each layer is
 copied where the first stage copied it, now from Ic at twice the size, and nothing is painted: the rest shows the known

@@ -62,21 +62,21 @@ class Dressing:
             self._conditioning("garment", choice.kind, choice.garment),
         )
         placed = self._placed(choice)
-        (pictures,) = dress(
+        (images,) = dress(
             self.stages, [outfit], seed=choice.seed, overrides=self.overrides, device=self.device, on_step=on_step
         )
         shards = self.catalogue.shards
         named = {"person": self._name(choice.person), "garment": self._name(choice.garment)}
         metadata = named | provenance(self.stages, shards, choice.seed, self.overrides)
         encoded: dict[str, bytes] = {}
-        for stage, picture in zip(self.sizes, pictures, strict=True):
+        for stage, picture in zip(self.sizes, images, strict=True):
             buffer = io.BytesIO()
             Image.fromarray(picture).save(buffer, "PNG", pnginfo=png_text(metadata))
             encoded[stage] = buffer.getvalue()
         before = {"square": jpeg(self._square(choice))}
         if placed is None:
             return Result(encoded, metadata, comparisons=before)
-        whole = with_result(placed, outfit.Ia, outfit.Jp, pictures[-1])
+        whole = with_result(placed, outfit.Ia, outfit.Jp, images[-1])
         before["whole"] = jpeg(placed.original.turned(-placed.quarters).seen)
         return Result(encoded, metadata, Photograph(whole.png(png_text(metadata)), whole.size), before)
 

@@ -1,4 +1,4 @@
-"""Who is answered: the servers' own names and pages, or whoever knows the token; errors come back as JSON."""
+"""Access control: requests to the server's own names and pages, or with the token; errors are returned as JSON."""
 
 from __future__ import annotations
 

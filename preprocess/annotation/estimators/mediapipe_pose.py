@@ -59,9 +59,9 @@ class MediapipePose:
             _write_bundle(bundle)
             self._landmarker = self._opened(bundle)
 
-    def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
+    def poses(self, images: Sequence[Pixels]) -> list[list[BodyPose]]:
         """Return the people of each image."""
-        return [self._people(image) for image in pictures]
+        return [self._people(image) for image in images]
 
     def _people(self, image: Pixels) -> list[BodyPose]:
         height, width = image.shape[:2]

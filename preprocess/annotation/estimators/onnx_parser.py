@@ -1,6 +1,6 @@
 """Human parsers in ONNX files: any network that gives each pixel the scores of a known label table.
 
-What a network wants of its image follows from its table, by the family that made it known: SCHP's networks (LIP, ATR,
+The input that a network expects follows from its table, by the family that made it known: SCHP's networks (LIP, ATR,
 CIHP) take BGR, scaled without distortion onto black; FASHN's takes RGB, stretched to 384 x 576. Both are normalised by
 ImageNet's means. The model's own metadata may say otherwise: `channels` (rgb or bgr), `mean` and `std` (three numbers
 in 0 to 1, in the order of the channels), `fit` (letterbox or stretch), `labels` (a table's name).
@@ -25,7 +25,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _Family(NamedTuple):
-    """What a network wants of its image; the size (width, height) is for one that takes any."""
+    """The input that a network expects; the size (width, height) is for one that takes any."""
 
     bgr: bool
     letterbox: bool

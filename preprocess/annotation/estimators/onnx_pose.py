@@ -47,9 +47,9 @@ class OnnxPose:
         self._is_movenet = self._model.channels_last or self._model.takes_bytes
         self._is_rtmo = self._model.outputs > 1
 
-    def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
+    def poses(self, images: Sequence[Pixels]) -> list[list[BodyPose]]:
         """Return the people of each image. Raise UserError if the outputs are of no known family."""
-        return [self._people(image) for image in pictures]
+        return [self._people(image) for image in images]
 
     def _people(self, image: Pixels) -> list[BodyPose]:
         if self._is_movenet:

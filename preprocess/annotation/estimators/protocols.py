@@ -50,7 +50,7 @@ class Parsed(NamedTuple):
 class PoseEstimator(Protocol):
     """Detects people and their joints."""
 
-    def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
+    def poses(self, images: Sequence[Pixels]) -> list[list[BodyPose]]:
         """Return the people of each image, RGB uint8 (h, w, 3), in any order."""
         ...
 

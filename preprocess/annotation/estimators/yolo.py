@@ -39,11 +39,11 @@ class YoloPose:
             raise UserError(f"--weights {weights}: a YOLO for {self._model.task}, not for pose; use a yolo*-pose file")
         self._people = [number for number, name in names.items() if name == "person"] or list(names)
 
-    def poses(self, pictures: Sequence[Pixels]) -> list[list[BodyPose]]:
+    def poses(self, images: Sequence[Pixels]) -> list[list[BodyPose]]:
         """Return the people of each image. Raise UserError if the model's joints are not COCO's 17."""
         results = self._model.predict(
-            [np.ascontiguousarray(image[..., ::-1]) for image in pictures],  # ultralytics expects arrays in BGR
-            conf=_LEAST, classes=self._people, verbose=False, save=False, batch=len(pictures),
+            [np.ascontiguousarray(image[..., ::-1]) for image in images],  # ultralytics expects arrays in BGR
+            conf=_LEAST, classes=self._people, verbose=False, save=False, batch=len(images),
         )  # fmt: skip
         return [_people(result) for result in results]
 

@@ -66,10 +66,10 @@ def worn_slots(part: Part) -> dict[str, int]:
 
 
 def _unlabelled(part: Part, subject: str, what: Kind, faults: Tally) -> int:
-    pictures: Leaf = "model-image" if subject == "model" else "item-image"
+    images: Leaf = "model-image" if subject == "model" else "item-image"
     poses, parses = _labels_of(part, subject)
     lacking = 0
-    for stem, path in part.files.get(pictures, {}).items():
+    for stem, path in part.files.get(images, {}).items():
         if stem not in poses:
             faults.note(MISSING[what, "pose"], path)
         if stem not in parses:
@@ -79,8 +79,8 @@ def _unlabelled(part: Part, subject: str, what: Kind, faults: Tally) -> int:
 
 
 def _orphans(part: Part, subject: str, faults: Tally) -> int:
-    pictures = part.files.get("model-image" if subject == "model" else "item-image", {})
-    orphans = [path for labels in _labels_of(part, subject) for stem, path in labels.items() if stem not in pictures]
+    images = part.files.get("model-image" if subject == "model" else "item-image", {})
+    orphans = [path for labels in _labels_of(part, subject) for stem, path in labels.items() if stem not in images]
     for path in orphans:
         faults.note(Fault.LABEL_WITHOUT_PICTURE, path)
     return len(orphans)

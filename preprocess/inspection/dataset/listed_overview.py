@@ -192,13 +192,13 @@ def _join(data: Listed, faults: Tally) -> None:
         for kind, path in _paths(data, pair.group, pair.person, pair.product).items():
             if not path:
                 faults.note(_MISSING[kind], f"{pair.look}_{pair.frame}")
-    pictures = data.paths["person-image"]
-    for place, path in pictures.items():
+    images = data.paths["person-image"]
+    for place, path in images.items():
         if place not in named:
             faults.note(Fault.PICTURE_WITHOUT_PAIR, path)
     for kind in ("person-pose", "person-parse"):
         for place, path in data.paths[kind].items():
-            if place not in pictures:
+            if place not in images:
                 faults.note(Fault.LABEL_WITHOUT_PICTURE, path)
 
 

@@ -49,8 +49,8 @@ def find_leaks(scans: Sequence[ShardScan]) -> Leaks:
 def _duplicates(scans: Sequence[ShardScan], what: str) -> list[Duplicate]:
     paths: defaultdict[int, set[str]] = defaultdict(set)
     for scan in scans:
-        pictures = scan.facts.persons if what == "person" else scan.facts.garments
-        for entry, exact in zip(scan.entries, pictures.exact.tolist(), strict=True):
+        images = scan.facts.persons if what == "person" else scan.facts.garments
+        for entry, exact in zip(scan.entries, images.exact.tolist(), strict=True):
             paths[exact].add(entry.person_path if what == "person" else entry.product_path)
     return sorted(
         (Duplicate(what, tuple(sorted(names))) for names in paths.values() if len(names) > 1),

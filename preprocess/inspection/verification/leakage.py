@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from preprocess.inspection.verification.near_duplicates import Pictures, twins
+from preprocess.inspection.verification.near_duplicates import Pictures, near_duplicates
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.shard_check import LeakageFacts
 
@@ -26,8 +26,8 @@ def repeated_keys(keys: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Problem
 def id_leaks(shards: Sequence[tuple[str, LeakageFacts]]) -> Iterator[tuple[Problem, bool]]:
     """Yield each look and item whose id is in two splits, and whether that alone proves a leak.
 
-    It does for looks. Some copies of the dataset number their items anew in each part, so only the images can show
-    whether one id is one garment (`image_leaks`). ``shards`` are (name, facts).
+    It does for looks. Some copies of the dataset number the items of each part from the start, so only the
+    images can show whether one id is one garment (`image_leaks`). ``shards`` are (name, facts).
     """
     names = [name for name, facts in shards for _ in facts.keys]
     keys = [key for _, facts in shards for key in facts.keys]
@@ -61,9 +61,9 @@ def _compare(
     theirs = [key for _, facts in large for key in facts.keys]
     for what, pick in (("person", _persons), ("garment", _garments)):
         ours, others = (Pictures.joined([pick(facts) for _, facts in part]) for part in (small, large))
-        for here, there, exact in twins(ours, others):
+        for here, there, exact in near_duplicates(ours, others):
             same = "pixel by pixel that of" if exact else "nearly that of"
-            text = f"the {what}'s picture is {same} {theirs[there]} of {large[0][1].split}"
+            text = f"the {what}'s image is {same} {theirs[there]} of {large[0][1].split}"
             yield Problem(*places[here], "", text), exact
 
 

@@ -52,7 +52,7 @@ class Pictures:
         )
 
 
-def twins(ours: Pictures, theirs: Pictures) -> Iterator[tuple[int, int, bool]]:
+def near_duplicates(ours: Pictures, theirs: Pictures) -> Iterator[tuple[int, int, bool]]:
     """Yield (position in ours, position in theirs, whether identical) for each of ours that has a near-duplicate."""
     if not len(theirs.exact):
         return

@@ -33,7 +33,7 @@ from schemas import Reject
 SHRINK = 8
 
 
-def cases(count: int) -> Any:
+def cases(count: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("count", [count // 4, pytest.param(count, marks=pytest.mark.slow)])
 
 

@@ -1,4 +1,4 @@
-"""What nobody has set is chosen for the card, what somebody has set stays."""
+"""Settings that are left to auto are chosen for the card; those that are given stay."""
 
 from __future__ import annotations
 

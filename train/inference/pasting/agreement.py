@@ -1,6 +1,6 @@
 """Which hidden cells of Ia need no new pixels, because photograph and result show the same there: mostly background.
 
-Ia hides the person's whole box, and with it the room around the person. A network paints that anew and blurs it, so
+Ia hides the person's whole box, and with it the room around the person. A network repaints that and blurs it, so
 that the box would show as a rectangle. Where its pixels agree with the photograph's, these stay. They are cells around
 the person, joined to what Ia shows, never on the body: there the photograph shows the garment that is taken off.
 """

@@ -175,7 +175,7 @@ def _cell_weights(photograph: Pixels, result: Pixels, hidden: Mask, region: Regi
     square = (cells, cells)
     around = resized(framed(photograph, region, repeat_edges=True), square)
     weight = result_weight(around, resized(result, square), hidden, pose)
-    # Shown cells take the highest weight beside them, lest the photograph shine through at the rim of a hidden one.
+    # Shown cells take their neighbours' highest weight: no photograph may shine through at the rim of a hidden cell.
     highest = np.asarray(cv2.dilate(np.where(hidden, weight, np.float32(0)), np.ones((3, 3), np.uint8)), np.float32)
     return np.where(hidden, weight, highest)
 

@@ -136,7 +136,7 @@ def test_images_in_two_splits(ending: str, whose: str, how: str, folder: Any, ch
     exact = how == "same" and ending == "garment.png"
     assert report.ok != exact
     (found,) = report.problems if exact else report.notes
-    what = f"the {whose}'s picture is {'pixel by pixel' if exact else 'nearly'} that of train_L2 of train"
+    what = f"the {whose}'s image is {'pixel by pixel' if exact else 'nearly'} that of train_L2 of train"
     assert found == Problem("val-000000.tar", "val_L4", "", what)
 
 
