@@ -13,6 +13,7 @@ FAST := $(addprefix tests/,common schemas docs/test_names.py \
 	$(addprefix train/,models diffusion configuration runs hardware reporting inference/test_pair_selection.py))
 DEMO := demo
 LOOKS := 200
+SLOW :=
 
 .PHONY: help install demo demo-figures test test-fast test-slow test-lowest lint docs format schemas bench learn card clean
 
@@ -42,8 +43,9 @@ test: install  ## Run all tests except the slow ones, in parallel: about twelve 
 test-fast: install  ## Run only tests that neither start programs nor train, for the inner loop
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(FAST)
 
-test-slow: install  ## Run the slow tests; with SLOW_MINUTES=30 none is started after 30 minutes
-	SLOW_MINUTES=$(SLOW_MINUTES) $(BIN)/pytest -n auto --dist loadfile -m slow
+test-slow: install  ## Run the slow tests, of SLOW=FOLDERS alone; with SLOW_MINUTES=30 none is started after 30 minutes
+	SLOW_MINUTES=$(SLOW_MINUTES) $(BIN)/pytest -n auto --dist loadfile -m slow $(SLOW) \
+		|| $(BIN)/pytest -m slow --last-failed --last-failed-no-failures none $(SLOW)
 
 test-lowest: $(LOWEST)/.installed  ## Run the fast tests with the lowest versions that pyproject.toml declares
 	PYTHONPATH=. $(LOWEST)/bin/python -m pytest -n auto --dist loadfile -m "not slow" $(FAST)
