@@ -126,7 +126,7 @@ def fill_dataset(
     data = open_dataset(files, source, unpaired=True)
     gaps = list(find_gaps(data))
     if not gaps:
-        raise UserError(f"--src {files.src}: no image of its pairs lacks a label; build its shards as it is")
+        raise UserError(f"--src {files.given}: no image of its pairs lacks a label; build its shards as it is")
     result = Filled(review=out / REVIEW)
     open_gaps = [gap for gap in gaps if not all((out / path).is_file() for path in _paths(gap, source).values())]
     result.kept = len(gaps) - len(open_gaps)

@@ -18,7 +18,7 @@ from preprocess.cli.choices.output_options import FILTERS, SAMPLES, FilterChoice
 from preprocess.cli.choices.selected import select_records
 from preprocess.cli.choices.table_options import TABLE, TableChoice
 from preprocess.cli.label_table import given_table
-from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
+from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, UNPAIRED, WORKERS, notice_links
 from preprocess.faults import Exclusion, Fate, Fault
 from preprocess.planning.datasets import recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
@@ -115,10 +115,7 @@ _SELECTION = options_of(
         help="front: front views only; matching: also backs with a photo of the garment's back, and neighbouring "
         "frames; all: every view with every photo. VITON-HD and Dress Code: matching keeps every view, too.",
     ),
-    click.option(
-        "--unpaired", is_flag=True,
-        help="VITON-HD and Dress Code: use every pair as it is listed, for inference where it is not worn.",
-    ),
+    UNPAIRED,
     click.option("--linings", is_flag=True, help="Include the visible lining of a garment in Ic."),
 )  # fmt: skip
 _MACHINES = options_of(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Literal
 
 import click
@@ -13,14 +12,17 @@ from rich.cells import cell_len
 
 from common.options import examples
 from common.progress import progress_bar
+from preprocess.cli.choices.table_options import TABLE, TableChoice, notice_unused
 from preprocess.cli.label_table import given_table
-from preprocess.cli.options import FILLED, FOLLOW_LINKS, LABELS, SOURCE, SRC, WORKERS, notice_links
+from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
 from preprocess.faults import Fate, Fault, Tally
-from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, inspect_listed
+from preprocess.inspection.dataset.listed_overview import ListedReport, inspect_listed
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS, Report, inspect
+from preprocess.inspection.dataset.table_overview import inspect_table
 from preprocess.label_tables import shown_name
-from preprocess.planning.datasets import recognise
-from preprocess.sources.files import Files
+from preprocess.planning.datasets import open_dataset, recognise
+from preprocess.sources import Files
+from preprocess.sources.tables.pair_table import PairTable
 from preprocess.workers import cores
 from schemas import Source
 
@@ -31,39 +33,44 @@ _LETTERS = "#+."
 """The parts of the bar, in that order."""
 
 
-@click.command("inspect", epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json"))
-@SRC
-@FOLLOW_LINKS
-@FILLED
-@SOURCE
+@click.command(
+    "inspect",
+    epilog=examples("prep inspect --src aihub/", "prep inspect --src aihub/ --json", "prep inspect --table pairs.csv"),
+)
+@TABLE
+@SOURCE_OR_TABLE
 @LABELS
 @WORKERS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(
-    src: Path,
-    follow_links: bool,
-    filled: Path | None,
+    dataset: TableChoice,
     source: Source | Literal["auto"],
     labels: str,
     workers: int | None,
     as_json: bool,
 ) -> None:
     """List what a dataset contains, how its parts match, and its faults; decodes no images."""
-    files = Files(src, follow_links=follow_links, filled=filled)
+    files = dataset.open(source, absolute=False)
     notice_links(files)
-    kind = recognise(files) if source == "auto" else source
-    assert kind != "table", "no option names a table here"
-    table = given_table(labels, kind)
-    report: Report | ListedReport
-    with progress_bar("reading") as progress:
-        if kind == "aihub":
-            report = inspect(files, workers or cores(), progress)
-        else:
-            report = inspect_listed(files, kind, workers or cores(), progress, table)
+    report = _report(files, recognise(files) if source == "auto" else source, labels, workers or cores())
     if as_json:
         click.echo(json.dumps(report.document(), ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(report) if isinstance(report, Report) else _listed_lines(report)))
+
+
+def _report(files: Files, kind: Source, labels: str, workers: int) -> Report | ListedReport:
+    table = given_table(labels, kind)
+    data = open_dataset(files, kind, unpaired=True) if kind == "table" else None
+    if data is not None:
+        notice_unused(data)
+    with progress_bar("reading") as progress:
+        if isinstance(data, PairTable):
+            return inspect_table(data, workers, progress, table)
+        if kind == "aihub":
+            return inspect(files, workers, progress)
+        assert kind != "table", "open_dataset opened it"
+        return inspect_listed(files, kind, workers, progress, table)
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -81,14 +88,14 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _listed_lines(report: ListedReport) -> Iterator[str]:
-    name = {"viton-hd": "VITON-HD", "dress-code": "Dress Code"}[report.source]
+    name = {"viton-hd": "VITON-HD", "dress-code": "Dress Code", "table": "table of pairs"}[report.source]
     yield f"{name}, labels of the table {shown_name(report.labels)}{_reason(report)}: {report.src}"
     for group, counts in report.files.items():
         yield from _section(f"files of {group}" if group else "files", [counts])
     yield ""
     yield _row("", *report.pairs)
     yield from _section("pairs", list(report.pairs.values()))
-    yield from _fault_lines(report.faults, LISTED_FAULTS)
+    yield from _fault_lines(report.faults, report.known)
     in_pixels = (
         Fault.UNCLEAR_GARMENT, Fault.GRABCUT_GARMENT, Fault.UNSURE_LANDMARKS, Fault.STRAY_CLOTH,
         Fault.MISLABELLED_GARMENT, Fault.AMBIGUOUS_LAYERS,

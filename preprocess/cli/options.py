@@ -15,15 +15,9 @@ from preprocess.sources.files import Files
 from schemas import Source
 
 SHARDS = click.option("--shards", type=Location(), required=True, help="Output of prep build-shards: a folder or URL.")
-SRC = click.option("--src", type=click.Path(path_type=Path), required=True, help="Folder with the dataset, or its zip.")
-FOLLOW_LINKS = click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to.")
 FILLED = click.option(
     "--filled", type=click.Path(path_type=Path), default=None,
     help="Output of prep annotate for this dataset: labels that it lacks.",
-)  # fmt: skip
-SOURCE = click.option(
-    "--source", type=click.Choice(["auto", *(kind for kind in get_args(Source) if kind != "table")]), default="auto",
-    show_default=True, help="Kind of dataset; auto: recognise it.",
 )  # fmt: skip
 SOURCE_OR_TABLE = click.option(
     "--source", type=click.Choice(["auto", *get_args(Source)]), default="auto", show_default=True,
@@ -32,6 +26,10 @@ SOURCE_OR_TABLE = click.option(
 WORKERS = click.option(
     "--workers", type=click.IntRange(min=1), default=None, help="Worker processes.  [default: one per core]"
 )
+UNPAIRED = click.option(
+    "--unpaired", is_flag=True,
+    help="VITON-HD, Dress Code, tables: use every pair as it is listed, for inference where it is not worn.",
+)  # fmt: skip
 LABELS = click.option(
     "--labels", default="auto", show_default=True, metavar="|".join(["auto", *get_args(TableName), "FILE"]),
     help="Label table of the people's label maps; auto: told by where the poses' joints lie in them. FILE: JSON, CSV "
@@ -46,4 +44,6 @@ def notice_links(files: Files) -> None:
         pass
     if count := found.counts[Fault.LINKED_FOLDER]:
         first = found.examples[Fault.LINKED_FOLDER][0]
-        notice("prep", f"--src {files.src}: {count} linked folders are skipped ({first}); to read them: --follow-links")
+        notice(
+            "prep", f"--src {files.given}: {count} linked folders are skipped ({first}); to read them: --follow-links"
+        )

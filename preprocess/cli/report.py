@@ -9,9 +9,9 @@ import click
 
 from common.options import FILE, examples
 from common.progress import progress_bar
-from preprocess.cli.options import FOLLOW_LINKS, SHARDS, WORKERS
+from preprocess.cli.choices.table_options import TABLE, TableChoice
+from preprocess.cli.options import SHARDS, WORKERS
 from preprocess.inspection.page import write_report
-from preprocess.sources.files import Files
 from preprocess.workers import cores
 
 
@@ -21,18 +21,15 @@ from preprocess.workers import cores
     "--out", type=FILE, default=Path("report.html"), show_default=True,
     help="HTML file to write.",
 )  # fmt: skip
-@click.option(
-    "--src",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="The dataset that the shards were built from, to show the images of rejected records.",
-)
-@FOLLOW_LINKS
+@TABLE
 @WORKERS
-def report_command(shards: Path | str, out: Path, src: Path | None, follow_links: bool, workers: int | None) -> None:
-    """Summarise shards on one HTML page: counts, sizes, poses, leakage, example samples."""
+def report_command(shards: Path | str, out: Path, dataset: TableChoice, workers: int | None) -> None:
+    """Summarise shards on one HTML page: counts, sizes, poses, leakage, example samples.
+
+    With the dataset that the shards were built from (--src or --table), the images of rejected records are shown.
+    """
     started = time.monotonic()
-    files = Files(src, follow_links=follow_links) if src else None
+    files = dataset.open_if_given()
     with progress_bar("reading") as progress:
         report = write_report(shards, out, workers or cores(), progress, files)
     summary = f"{report.samples} samples, {report.doubtful} of them doubtful, {report.leaks} leaks"

@@ -92,7 +92,7 @@ def decide_table(files: Files, people: Iterable[Person], usual: Pixelwise) -> De
             best = min(best, rival)  # nothing tells them apart: the layout's own table, or either
         elif verdict <= 0:
             raise UserError(
-                f"--src {files.root}: the label maps fit the tables {shown_name(tables[best])} and "
+                f"--src {files.given}: the label maps fit the tables {shown_name(tables[best])} and "
                 f"{shown_name(tables[rival])} alike ({means[best]:.2f} and {means[rival]:.2f} of 1, {len(votes)} "
                 "people); give --labels"
             )

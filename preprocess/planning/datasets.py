@@ -86,9 +86,9 @@ def recognise(files: Files) -> Source:
     if is_dress_code(folders):
         found.append("dress-code")
     if not found:
-        raise UserError(f"--src {files.src}: no dataset recognised{_skipped(skipped)}; {LAYOUTS}")
+        raise UserError(f"--src {files.given}: no dataset recognised{_skipped(skipped)}; {LAYOUTS}")
     if len(found) > 1:
-        raise UserError(f"--src {files.src}: contains {' and '.join(found)}; give the folder of one, or --source")
+        raise UserError(f"--src {files.given}: contains {' and '.join(found)}; give the folder of one, or --source")
     return found[0]
 
 
@@ -105,7 +105,7 @@ def check_not_empty(files: Files, data: Dataset, records: Sequence[Record], conf
     """Raise UserError with the cause if there is no pair to build, or none whose images exist."""
     cause = _without_records(data, configuration) if not records else _without_images(data, records)
     if cause:
-        raise UserError(f"--src {files.src}: {cause}")
+        raise UserError(f"--src {files.given}: {cause}")
 
 
 def _without_records(data: Dataset, configuration: Configuration) -> str:
@@ -163,8 +163,8 @@ def open_dataset(files: Files, source: Source, *, unpaired: bool = False) -> Dat
     """Open a dataset of the given kind; ``unpaired`` as in `worn_garments`. Raise UserError for another layout."""
     if source == "table":
         if not isinstance(files, TableFiles):
-            raise UserError(f"--src {files.src}: --source table needs --table FILE")
-        return open_table(files)
+            raise UserError(f"--src {files.given}: --source table needs --table FILE")
+        return open_table(files, unpaired=unpaired)
     if source == "aihub":
         return AIHubPairs(open_aihub(files))
     return open_listed(files, source, unpaired=unpaired)

@@ -110,7 +110,7 @@ def open_aihub(files: Files) -> AIHub:
             _read_wearing(files, path, part, found)
     if not any(part.worn for part in parts.values()):
         raise UserError(
-            f"--src {files.src}: no winfo*.json or wearing_info*.json with pairs in it or its subfolders; "
+            f"--src {files.given}: no winfo*.json or wearing_info*.json with pairs in it or its subfolders; "
             "put the label archives (라벨링데이터) next to the images"
         )
     return AIHub(files, parts, _release(parts, lists), found)

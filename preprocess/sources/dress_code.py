@@ -64,7 +64,7 @@ def open_dress_code(files: Files, *, unpaired: bool = False) -> Listed:
                 layout.add_file(category, leaf, name, path)
     if not lists:
         raise UserError(
-            f"--src {files.src}: no train_pairs.txt or test_pairs_paired.txt; put them next to the categories"
+            f"--src {files.given}: no train_pairs.txt or test_pairs_paired.txt; put them next to the categories"
         )
     data.lists = [path for _, path in sorted(lists)]
     layout.add_pairs(sorted(lists), unpaired=unpaired)

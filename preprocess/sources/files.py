@@ -45,6 +45,11 @@ class Files:
         self._archives: tuple[Archive, ...] | None = None
         self._about_archives = Tally()
 
+    @property
+    def given(self) -> str:
+        """Return the dataset as --src names it, for messages."""
+        return str(self.src)
+
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder's relative path and the names of its files, both sorted, and then what was filled in."""
         if self.filled is None:

@@ -71,7 +71,7 @@ def open_viton_hd(files: Files, *, unpaired: bool = False) -> Listed:
     for folder, names in sorted(folders, key=lambda entry: (_RANK[_leaf(_kind_folder(entry[0]))], entry[0])):
         _add_folder(data, folder, names)
     if not lists:
-        raise UserError(f"--src {files.src}: no train_pairs.txt or test_pairs.txt; put them next to train/ and test/")
+        raise UserError(f"--src {files.given}: no train_pairs.txt or test_pairs.txt; put them next to train/ and test/")
     groups = {group for paths in data.paths.values() for group, _ in paths}
     data.lists = [path for _, path in sorted(lists)]
     rows = [row for split, path in sorted(lists) for row in _listed(data, split, path, groups)]

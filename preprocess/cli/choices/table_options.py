@@ -38,9 +38,7 @@ class TableChoice:
     def open(self, source: Source | Literal["auto"], *, absolute: bool) -> Files:
         """Return the dataset's files; ``absolute`` if other processes have other working folders. Raise UserError."""
         if not self.table:
-            for option, value in (("--column", self.column), ("--category", self.category), ("--cache", self.cache)):
-                if value:
-                    raise UserError(f"{option}: belongs to a table of pairs; add --table FILE")
+            self._check_without_table()
             if source == "table":
                 raise UserError("--source table: needs --table FILE, the table of pairs")
             if self.src is None:
@@ -62,6 +60,21 @@ class TableChoice:
         cache = self.cache.resolve() if self.cache else None
         tables = names_in_paths(src, locations)
         return TableFiles(src, tables, names, base=base, follow_links=self.follow_links, cache=cache)
+
+    def open_if_given(self) -> Files | None:
+        """Return the dataset's files, None if no option names a dataset. Raise UserError."""
+        if self.src is not None or self.table:
+            return self.open("auto", absolute=False)
+        self._check_without_table()
+        for option, value in (("--filled", self.filled), ("--follow-links", self.follow_links)):
+            if value:
+                raise UserError(f"{option}: belongs to a dataset; add --src DIR")
+        return None
+
+    def _check_without_table(self) -> None:
+        for option, value in (("--column", self.column), ("--category", self.category), ("--cache", self.cache)):
+            if value:
+                raise UserError(f"{option}: belongs to a table of pairs; add --table FILE")
 
     def _folder(self, src: Path | str, absolute: bool) -> Files:
         filled = self.filled.resolve() if self.filled and absolute else self.filled
@@ -111,7 +124,7 @@ def notice_unused(data: Dataset) -> None:
         return
     if data.unused:
         notice("prep", f"columns not used: {', '.join(data.unused)}")
-    for fault in (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY):
+    for fault in (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY, Fault.WORN_UNKNOWN):
         if count := data.found.counts[fault]:
             notice("prep", f"{count} rows skipped as {fault}: {'; '.join(data.found.examples[fault])}")
 

@@ -13,7 +13,7 @@ from common.storage import open_storage
 from preprocess.cli.build_shards import print_summary
 from preprocess.cli.choices.selected import exclude, select_records
 from preprocess.cli.choices.table_options import TABLE, TableChoice
-from preprocess.cli.options import SHARDS, WORKERS, notice_links
+from preprocess.cli.options import SHARDS, UNPAIRED, WORKERS, notice_links
 from preprocess.faults import Exclusion
 from preprocess.sharding import build
 from preprocess.sharding.folder import disk_faults
@@ -27,10 +27,12 @@ from preprocess.workers import cores
 )
 @SHARDS
 @TABLE
+@UNPAIRED
 @WORKERS
-def extend_shards(shards: Path | str, dataset: TableChoice, workers: int | None) -> None:
+def extend_shards(shards: Path | str, dataset: TableChoice, unpaired: bool, workers: int | None) -> None:
     """Add a dataset's new records to finished shards, with the options that these were built with.
 
+    Pairs that are for inference alone are added with --unpaired, whether or not the shards have such pairs already.
     New shards are written; the tars that exist are not touched. An interrupted run resumes when it is run again.
     """
     started = time.monotonic()
@@ -40,7 +42,7 @@ def extend_shards(shards: Path | str, dataset: TableChoice, workers: int | None)
         configuration = base.plan.configuration
         files = dataset.open(configuration.source, absolute=False)
         notice_links(files)
-        chosen = select_records(files, folder, configuration, processes)
+        chosen = select_records(files, folder, configuration, processes, unpaired=unpaired)
         planned, linking = plan_extension(files, base, chosen.records, chosen.near_duplicates)
         exclude(chosen.data, Exclusion.BETWEEN_SPLITS, linking)
         prepare_extension(base, planned.plan)

@@ -7,7 +7,7 @@ product photographs with masks are decoded at a quarter, to hold the masks again
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from preprocess.formats.keypoint_files import read_skeletons
 from preprocess.formats.label_maps import Numbers, parse_of, read_numbers
 from preprocess.formats.stored_masks import read_stored_mask
 from preprocess.inspection.dataset.overview import FILE_FAULTS
-from preprocess.label_tables import Pixelwise
+from preprocess.label_tables import Labels, Pixelwise
 from preprocess.loading.garment_masks import garment_mask_of
 from preprocess.loading.label_evidence import Decision, Person, decide_table
 from preprocess.loading.label_map_subjects import DRESS_CODE_GRID
@@ -103,7 +103,7 @@ class ListedReport:
 
     src: str
     source: str
-    labels: Pixelwise
+    labels: Labels
     agreement: float
     """How well the poses agree with the label maps by that table, in [-1, 1], in the sample that decided it"""
     people_compared: int
@@ -112,6 +112,8 @@ class ListedReport:
     pairs: dict[str, dict[str, int]]
     """Split → garment → number of pairs; `whole` counts those that have all their files"""
     faults: Tally
+    known: tuple[Fault, ...] = LISTED_FAULTS
+    """Faults that can be in it"""
 
     def document(self) -> dict[str, Any]:
         """Return the report as a JSON-ready object; `faults` lists every possible fault, found or not."""
@@ -123,7 +125,7 @@ class ListedReport:
             "people_compared": self.people_compared,
             "files": self.files,
             "pairs": self.pairs,
-            "faults": self.faults.document(LISTED_FAULTS),
+            "faults": self.faults.document(self.known),
         }
 
 
@@ -156,7 +158,7 @@ def inspect_listed(
         progress(done, len(subjects))
     groups = sorted({group for paths in data.paths.values() for group, _ in paths})
     return ListedReport(
-        src=str(files.src),
+        src=files.given,
         source=source,
         labels=decision.labels,
         agreement=round(decision.mean, 3),
@@ -219,7 +221,7 @@ def _people(subjects: Sequence[dict[Kind, str]], grid: _Grid) -> list[Person]:
 def _inspect_chunk(files: Files, labels: Pixelwise, grid: _Grid, subjects: Sequence[dict[Kind, str]]) -> Tally:
     faults = Tally()
     for paths in subjects:
-        for fault, path in _faults(files, labels, grid, paths):
+        for fault, path in subject_faults(files, labels, grid, paths):
             faults.note(fault, path)
     return faults
 
@@ -259,7 +261,11 @@ def _mask_faults(
     yield from ((fault, path) for fault in garment_mask_of(stored, pixels, path).faults)
 
 
-def _faults(files: Files, labels: Pixelwise, grid: _Grid, paths: dict[Kind, str]) -> Iterator[tuple[Fault, str]]:
+def subject_faults(
+    files: Files, labels: Pixelwise, grid: _Grid, paths: Mapping[Kind, str]
+) -> Iterator[tuple[Fault, str]]:  # fmt: skip
+    """Yield the faults of a person's or a garment's files, each with its path; absent ones have no path."""
+    data, size, found = b"", None, None
     try:
         data, header = yield from _header(files, paths.get("person-image", "") or paths.get("product-image", ""))
         size = header.size if header else None
@@ -267,7 +273,6 @@ def _faults(files: Files, labels: Pixelwise, grid: _Grid, paths: dict[Kind, str]
             stored = files.read(path)
             if size:
                 yield from _mask_faults(files, stored, path, paths["product-image"], size)
-        found = None
         if path := paths.get("person-parse", ""):
             found = read_numbers(files.read(path), path)
             yield from ((fault, path) for fault in found.faults)
@@ -299,7 +304,7 @@ def _pose_faults(
     files: Files,
     labels: Pixelwise,
     grid: _Grid,
-    paths: dict[Kind, str],
+    paths: Mapping[Kind, str],
     found: Numbers | None,
     size: _Grid,
     data: bytes,

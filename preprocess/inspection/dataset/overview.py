@@ -110,7 +110,7 @@ def inspect(files: Files, workers: int, progress: Callable[[int, int], None]) ->
     Raise UserError if ``files`` is not a known dataset.
     """
     if not is_aihub(files):
-        raise UserError(f"--src {files.src}: no dataset recognised; {LAYOUTS}")
+        raise UserError(f"--src {files.given}: no dataset recognised; {LAYOUTS}")
     data = open_aihub(files)
     labels = read_labels(data, workers, progress)
     labels.faults.add(data.found)
@@ -124,4 +124,4 @@ def inspect(files: Files, workers: int, progress: Callable[[int, int], None]) ->
         )
         for split, part in data.parts.items()
     }
-    return Report(str(files.src), data.release, splits, labels.faults, labels.read)
+    return Report(files.given, data.release, splits, labels.faults, labels.read)

@@ -7,12 +7,22 @@ from collections.abc import Collection
 
 import numpy as np
 
+from common.errors import UserError
 from preprocess.faults import RecordError
 from preprocess.formats.images import Pixels, decode, encode_webp, resize
 from preprocess.inspection.page.sheet import CELL, QUALITY
 from preprocess.planning.datasets import open_dataset
 from preprocess.sources import Files, Record
-from schemas import MID_GREY, Configuration
+from preprocess.sources.tables.table_files import TableFiles
+from schemas import MID_GREY, Configuration, Source
+
+
+def check_source(files: Files, source: Source) -> None:
+    """Raise UserError if the files are those of a table, and the shards are not, or the other way round."""
+    if source == "table" and not isinstance(files, TableFiles):
+        raise UserError(f"--src {files.given}: the shards were built from a table of pairs; add --table FILE")
+    if source != "table" and isinstance(files, TableFiles):
+        raise UserError(f"--table: the shards were built from {source}, not from a table; give --src DIR alone")
 
 
 def reject_pictures(files: Files, configuration: Configuration, keys: Collection[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from preprocess.inspection.page.entry import ShardScan
 from preprocess.inspection.page.figures import count_tables, doubt_table, histograms, known_keypoints, reject_table
 from preprocess.inspection.page.leaks import find_leaks
 from preprocess.inspection.page.outcomes import groups, outcome_bar, reject_examples
-from preprocess.inspection.page.reject_pictures import reject_pictures
+from preprocess.inspection.page.reject_pictures import check_source, reject_pictures
 from preprocess.inspection.page.scan import scan_shard
 from preprocess.inspection.page.sheet import make_cards
 from preprocess.inspection.verification import open_plan
@@ -54,6 +54,8 @@ def write_report(
     """
     folder = open_storage(location, "--shards")
     templates, plan = open_templates(), open_plan(folder)
+    if source is not None:
+        check_source(source, plan.configuration.source)
     scans: list[ShardScan] = []
     progress(0, len(plan.shards))
     layout = layout_of(plan.configuration)

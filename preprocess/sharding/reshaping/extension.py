@@ -1,7 +1,8 @@
 """New records for a finished folder: they get shards of their own, and the tars that exist are not touched.
 
 A new record goes where its look or garment already is: what is linked with a sample of training is trained on, and what
-is linked with one of validation validates. A record that is linked with both is left out, as it would leak.
+is linked with one of validation validates. A record that is linked with both is left out, as it would leak. Records for
+inference, whose garments are not worn, are in validation and link nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def plan_extension(
     """
     configuration = base.plan.configuration
     fresh = _fresh(files, base, records, configuration)
-    groups, splits = _old_splits(base, linked(files, records, near_duplicates), records)
+    worn = [record for record in records if record.worn]
+    groups, splits = _old_splits(base, linked(files, worn, near_duplicates), worn)
     placed = [(record, _split(record, groups, splits, fresh)) for record in fresh]
     kept = [replace(record, split=split) for record, split in placed if split is not None]
     if not kept:
@@ -76,7 +78,7 @@ def plan_extension(
         configuration=configuration,
         libraries=libraries(),
         records=sum(shard.records for shard in shards),
-        moved=base.plan.moved + sum(record.split != record.part for record in kept),
+        moved=base.plan.moved + sum(record.worn and record.split != record.part for record in kept),
         extended_from=len(base.plan.shards),
         shards=shards,
     )
@@ -148,6 +150,8 @@ def _old_splits(
     listed = {node for record in records for node in nodes_of(record)}
     nodes: list[tuple[tuple[Node, Node], Split]] = []
     for _, _, sample in base.samples():
+        if not sample.worn:
+            continue
         pair = _nodes_of_sample(sample)
         groups.join(*pair)
         nodes.append((pair, sample.split))
@@ -170,6 +174,8 @@ def _split(
     record: Record, groups: Groups, old: dict[Node, set[Split]], fresh: Iterable[Record]
 ) -> Split | None:  # fmt: skip
     """Return the split of a new record, None if it is linked with both."""
+    if not record.worn:
+        return "val"
     group = groups.of(nodes_of(record)[0])
     found = old.get(group, set())
     if len(found) > 1:

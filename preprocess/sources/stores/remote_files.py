@@ -31,7 +31,7 @@ class RemoteFiles(Files):
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self.src = self.root = Path(self.url)  # for messages; `place` and `__str__` have the URL
+        self.src = self.root = Path(self.url)  # no folder; messages name `given`
         self.follow_links = False
         self.filled = None
         self._store: tuple[Any, str] | None = None
@@ -44,6 +44,11 @@ class RemoteFiles(Files):
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: neither connection nor listing."""
         return {**self.__dict__, "_store": None, "_listing": None, "_ahead": {}, "_labels": {}}
+
+    @property
+    def given(self) -> str:
+        """Return the dataset's URL, for messages."""
+        return self.url
 
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder's relative path and the names of its files, both sorted; without hidden files and zips."""

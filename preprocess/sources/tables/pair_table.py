@@ -1,7 +1,8 @@
 """A dataset that is a table of pairs: each row a person and the garment worn, or one photograph of a person.
 
 Paths are relative to the dataset's folder, or to the table's URL if it lies at one. Rows with the same `person_id` (and
-`outfit`, and garment) show one person in one outfit: they are the frames of a look, and pair with each other.
+`outfit`, and garment) show one person in one outfit: they are the frames of a look, and pair with each other. A row
+whose column `worn` says no pairs a person with another garment: no photograph shows that, so it is for inference alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from preprocess.faults import Exclusion, Fault, Tally
 from preprocess.label_tables import Labels
 from preprocess.sources.files import normal
 from preprocess.sources.record import UNWANTED_GARMENT, Record
-from preprocess.sources.tables.table_columns import FILES, Column, ColumnNames, split_by_name, split_of
+from preprocess.sources.tables.table_columns import FILES, Column, ColumnNames, is_worn, split_by_name, split_of
 from preprocess.sources.tables.table_files import TableFiles
 from preprocess.sources.tables.table_rows import TableRow, is_parquet, is_url, read_rows
 from schemas import Garment, Pairing, Source, Split, Views
@@ -41,6 +42,8 @@ class PhotographRow(NamedTuple):
     frame: str
     item: str
     paths: Mapping[Column, str]
+    worn: bool = True
+    """Whether the person's photograph shows the garment; if not, the pair is for inference"""
 
     def path(self, column: Column) -> str:
         """Return the file of a column, "" if the row has none."""
@@ -84,7 +87,7 @@ class PairTable:
         """Return why no row became a record."""
         tables = ", ".join(self.files.tables)
         if not self.rows:
-            skipped = (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY)
+            skipped = (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY, Fault.WORN_UNKNOWN)
             counts = [(fault, count) for fault in skipped if (count := self.found.counts[fault])]
             told = ", ".join(f"{count} {fault} ({self.found.examples[fault][0]})" for fault, count in counts)
             return f"{tables}: no row is a usable pair: {told or 'there is none'}"
@@ -93,8 +96,11 @@ class PairTable:
         return f"{tables}: no two rows have the same person_id, outfit and garment; --pairing item pairs with garments"
 
 
-def open_table(files: TableFiles) -> PairTable:
-    """Read the tables. Raise UserError if one cannot be read or lacks a needed column."""
+def open_table(files: TableFiles, *, unpaired: bool = False) -> PairTable:
+    """Read the tables; rows of garments that are not worn only if ``unpaired``.
+
+    Raise UserError if one cannot be read or lacks a needed column.
+    """
     names = files.names
     data = PairTable(files)
     seen: set[tuple[str, ...]] = set()
@@ -109,6 +115,9 @@ def open_table(files: TableFiles) -> PairTable:
                 usable = _Cells(row, columns, name, base, str(files.root)).photograph(names, split_by_name(location))
             except _UnusableRowError as error:
                 data.found.note(error.fault, f"{where}: {error.what}")
+                continue
+            if not usable.worn and not unpaired:
+                data.found.note(Fault.WORN_UNKNOWN, where)
                 continue
             identity = (usable.split, usable.look, usable.frame, usable.kind, *map(usable.path, FILES))
             if identity in seen:
@@ -169,7 +178,8 @@ class _Cells:
         look = (f"{who}-{outfit}" if outfit else who) or own
         worn = look if kind == "upper" else f"{look}-{kind}"
         item = self._id(paths["garment"]) if "garment" in paths else worn
-        return PhotographRow(self._split(split_of_table), kind, look, own if who else _ONLY_FRAME, item, paths)
+        frame = own if who else _ONLY_FRAME
+        return PhotographRow(self._split(split_of_table), kind, look, frame, item, paths, self._worn(paths))
 
     def _split(self, of_table: Split | None) -> Split:
         word = self._word("split")
@@ -177,6 +187,15 @@ class _Cells:
         if split is None:
             raise _UnusableRowError(Fault.BAD_PAIR, f"split {word[:_SHOWN]!r} is none of train, val, test")
         return split
+
+    def _worn(self, paths: Mapping[Column, str]) -> bool:
+        word = self._word("worn")
+        worn = is_worn(word)
+        if worn is None:
+            raise _UnusableRowError(Fault.BAD_PAIR, f"worn {word[:_SHOWN]!r} is neither yes nor no")
+        if not worn and "garment" not in paths:
+            raise _UnusableRowError(Fault.BAD_PAIR, "names no garment's image, and it is not worn")
+        return worn
 
     def _word(self, column: Column) -> str:
         word = self._row.values.get(self._columns.get(column, ""), "")
@@ -224,7 +243,7 @@ def _with_others(rows: Sequence[PhotographRow]) -> Iterator[Record]:
     """Pair every two photographs of one person in one outfit, in both directions."""
     looks: dict[tuple[str, ...], dict[str, PhotographRow]] = {}
     for row in rows:
-        if row.frame != _ONLY_FRAME:
+        if row.frame != _ONLY_FRAME and row.worn:
             frames = looks.setdefault((row.split, row.look, row.item, row.kind), {})
             frames.setdefault(row.path("person"), row)
     for frames in looks.values():
@@ -254,4 +273,5 @@ def _record(row: PhotographRow, pairing: Pairing, side: str, product: tuple[str,
         product_parse=product[2],
         labels=row.labels,
         layout="table",
+        worn=row.worn,
     )

@@ -11,10 +11,21 @@ from common.errors import UserError
 from schemas import Garment, Split
 
 Column = Literal[
-    "person", "garment", "pose", "parse", "mask", "garment_pose", "category", "split", "person_id", "outfit", "id"
+    "person",
+    "garment",
+    "pose",
+    "parse",
+    "mask",
+    "garment_pose",
+    "category",
+    "split",
+    "person_id",
+    "outfit",
+    "id",
+    "worn",
 ]
 """person, garment, pose, parse, mask, garment_pose: files; mask and garment_pose belong to the garment's image.
-category, split, person_id, outfit, id: words."""
+category, split, person_id, outfit, id, worn: words."""
 
 COLUMNS: tuple[Column, ...] = get_args(Column)
 FILES: tuple[Column, ...] = COLUMNS[:6]
@@ -32,6 +43,10 @@ _SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "val", "testing": "val",
 }  # fmt: skip
+_YES_OR_NO = {
+    **dict.fromkeys(("", "yes", "y", "true", "1", "1.0", "paired"), True),
+    **dict.fromkeys(("no", "n", "false", "0", "0.0", "unpaired"), False),
+}
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,11 @@ def plain(name: str) -> str:
 def split_of(word: str) -> Split | None:
     """Return the split that a word names, None for other words."""
     return _SPLITS.get(plain(word))
+
+
+def is_worn(word: str) -> bool | None:
+    """Return whether the person wears the garment by a word of the column worn; None for a word of another kind."""
+    return _YES_OR_NO.get(plain(word))
 
 
 def split_by_name(location: str) -> Split | None:

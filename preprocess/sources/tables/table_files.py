@@ -65,6 +65,11 @@ class TableFiles(Files):
         """Return what another process needs; it opens the tables itself."""
         return {**self.__dict__, "_open": _OpenTables()}
 
+    @property
+    def given(self) -> str:
+        """Return where the paths of the tables lead, for messages."""
+        return self.base or super().given
+
     def walk(self, tally: Tally | None = None) -> Iterator[tuple[str, list[str]]]:
         """Yield nothing: the table, not the folder, says what belongs to the dataset."""
         return iter(())
