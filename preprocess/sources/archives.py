@@ -30,6 +30,8 @@ _RATIO = 200
 """A member above 1 MiB with a higher compression ratio is taken for a zip bomb; JSON compresses about 10:1."""
 
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
+_NAMES = 512
+"""Bytes that a member's name and extra fields mostly fit in."""
 _STORED, _DEFLATED = 0, 8
 
 
@@ -94,11 +96,15 @@ class Archive:
         return data
 
     def _packed(self, member: Member) -> bytes:
-        header = self.source.read(member.offset, _LOCAL.size)
+        """Return a member's bytes as they are stored, mostly by one read: in a store each is a request."""
+        header = self.source.read(member.offset, _LOCAL.size + _NAMES + member.packed)
         if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
             raise ValueError("not at the offset that the zip states")
-        fields = _LOCAL.unpack(header)
-        return self.source.read(member.offset + _LOCAL.size + fields[10] + fields[11], member.packed)
+        fields = _LOCAL.unpack_from(header)
+        start = _LOCAL.size + fields[10] + fields[11]
+        if fields[10] + fields[11] > _NAMES:
+            return self.source.read(member.offset + start, member.packed)
+        return header[start : start + member.packed]
 
     @property
     def _file(self) -> str:

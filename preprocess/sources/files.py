@@ -17,7 +17,7 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally, shown
 from preprocess.sources.archives import Archive, check_size, is_junk
-from preprocess.sources.parts import archive_stem, archives_in, is_archive, is_part_of
+from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, is_part_of
 from preprocess.sources.zips import Member
 
 PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
@@ -179,10 +179,14 @@ class Files:
         if self._archives is None:
             found = []
             for folder, names in self._folders(Tally()) if not self._only else [("", self._parts())]:
-                for stem, source in archives_in(self.root / folder, names, self._about_archives).items():
+                for stem, source in self._archives_in(folder, names).items():
                     found.append(Archive(f"{folder}/{stem}" if folder else stem, source))
             self._archives = tuple(found)
         return self._archives
+
+    def _archives_in(self, folder: str, names: list[str]) -> dict[str, Joined]:
+        """Return the zips of a folder by their stems."""
+        return archives_in(self.root / folder, names, self._about_archives)
 
     def _folders(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
         """Yield every folder on disk and its files; none if the dataset is a zip."""

@@ -7,7 +7,9 @@ from 0) are numbered. Parts are ordered by number, not by name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from common.errors import UserError
@@ -32,6 +34,11 @@ class Joined:
     def size(self) -> int:
         """Total bytes of all parts."""
         return sum(self.sizes)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return where the parts are, for messages."""
+        return tuple(map(str, self.paths))
 
     def read(self, offset: int, count: int) -> bytes:
         """Return up to ``count`` bytes from ``offset``, fewer at the end. Raise OSError."""
@@ -64,11 +71,17 @@ def is_part_of(name: str, stem: str) -> bool:
     return match is not None and match[1] == stem and match[2] is not None
 
 
-def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joined]:
+Join = Callable[[list[str], str], Joined]
+"""Returns the parts of these names as one file; the other argument is `Joined.next_part`."""
+
+
+def archives_in(folder: Path | str, names: list[str], tally: Tally, join: Join | None = None) -> dict[str, Joined]:
     """Return the zips of a folder by the stem of their name. Raise UserError if a part is missing.
 
-    If a zip exists both whole and in parts, the whole one is used and the parts count as an `older-duplicate`.
+    ``join`` opens parts that are not on disk; ``folder`` is then for messages. If a zip exists both whole and in parts,
+    the whole one is used and the parts count as an `older-duplicate`.
     """
+    join = join or partial(_join, Path(folder))
     whole: dict[str, str] = {}
     parts: dict[str, dict[int, str]] = {}
     for name in names:
@@ -77,12 +90,12 @@ def archives_in(folder: Path, names: list[str], tally: Tally) -> dict[str, Joine
                 whole.setdefault(match[1], name)
             else:
                 parts.setdefault(match[1], {})[int(match[2][:20])] = name
-    found = {stem: _join(folder, [name], "") for stem, name in whole.items()}
+    found = {stem: join([name], "") for stem, name in whole.items()}
     for stem, numbered in parts.items():
         if stem in found:
             tally.note(Fault.OLDER_DUPLICATE, numbered[min(numbered)])
         else:
-            found[stem] = _join_parts(folder, numbered)
+            found[stem] = _join_parts(f"{folder}", numbered, join)
     return dict(sorted(found.items()))
 
 
@@ -95,11 +108,11 @@ def _join(folder: Path, names: list[str], next_part: str) -> Joined:
     return Joined(paths, tuple(s.st_size for s in stats), tuple(s.st_mtime_ns for s in stats), next_part)
 
 
-def _join_parts(folder: Path, numbered: dict[int, str]) -> Joined:
+def _join_parts(folder: str, numbered: dict[int, str], join: Join) -> Joined:
     numbers = sorted(numbered)
     names = [numbered[number] for number in numbers]
     prefix = re.sub(r"\d+$", "", names[0])
-    joined = _join(folder, names, "")
+    joined = join(names, "")
     starts = [sum(joined.sizes[:n]) for n in range(len(numbers))]
     if numbers == starts or numbers[-1] >= _MOST_PARTS:
         missing = next((start for start, number in zip(starts, numbers, strict=True) if start != number), None)
@@ -110,6 +123,6 @@ def _join_parts(folder: Path, numbered: dict[int, str]) -> Joined:
         following = numbers[-1] + 1
     if missing is not None:
         raise UserError(
-            f"{shown(str(folder / prefix))}{missing} is missing, or the part before it is truncated; fetch it again"
+            f"{shown(f'{folder}/{prefix}')}{missing} is missing, or the part before it is truncated; fetch it again"
         )
-    return Joined(joined.paths, joined.sizes, joined.changed, f"{prefix}{following}")
+    return replace(joined, next_part=f"{prefix}{following}")

@@ -157,5 +157,5 @@ def _directory_64(source: Joined, place: int) -> tuple[int, int, int] | None:
 
 
 def _name(source: Joined) -> str:
-    first = str(source.paths[0])
+    first = source.places[0]
     return shown(first if len(source.paths) == 1 else f"{first} … {source.paths[-1].name}")

@@ -31,7 +31,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(self.path.partition("?")[0])
         if tree := re.fullmatch(rf"/api/datasets/{REPOSITORY}/tree/main/?(.*)", path):
-            self._send_json([self._entry(entry) for entry in sorted((self.folder / tree[1]).iterdir())])
+            folder = self.folder / tree[1]
+            entries = folder.rglob("*") if "recursive=true" in self.path.lower() else folder.iterdir()
+            self._send_json([self._entry(entry) for entry in sorted(entries)])
         elif path.startswith(f"/api/datasets/{REPOSITORY}"):
             self._send_json({"id": REPOSITORY, "sha": "f" * 40, "private": False, "tags": [], "siblings": []})
         elif file := re.fullmatch(rf"/datasets/{REPOSITORY}/resolve/main/(.*)", path):
