@@ -1,8 +1,10 @@
 """Compares a build from and to a folder with one from and to an S3 server (moto's, on loopback).
 
     python benchmarks/object_store.py --looks 80 --workers 2
+    python benchmarks/object_store.py --src aihub/ --engine ray --workers 2
 
-Prints the seconds and pairs/s of both, of planning alone, and whether the shards have the same bytes. moto answers in
+``--src`` takes a dataset that was drawn before. The engine builds from and to the store; the folder is always built by
+processes. Prints the seconds of both, of planning alone, and whether the shards have the same bytes. moto answers in
 Python, in a process of its own, on the same cores: the figures are what this machine does, not what S3 does.
 """
 
@@ -27,18 +29,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--looks", type=int, default=80)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--src", type=Path, help="a dataset of AI-Hub's layout, instead of drawn looks")
+    parser.add_argument("--engine", choices=["local", "ray"], default="local")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, served():
         folder = Path(temporary)
-        prep("sample-data", "--out", folder / "aihub", "--looks", options.looks)
-        upload(folder / "aihub", "data")
+        data = options.src or folder / "aihub"
+        if not options.src:
+            prep("sample-data", "--out", data, "--looks", options.looks)
+        upload(data, "data")
         workers = ("--workers", options.workers)
         for name, src, out in (
-            ("folder", folder / "aihub", folder / "shards"),
+            ("folder", data, folder / "shards"),
             ("s3", f"s3://{BUCKET}/data", f"s3://{BUCKET}/shards"),
         ):
             planning = prep("build-shards", "--src", src, "--out", f"{out}-plan", "--plan-only", *workers)
-            building = prep("build-shards", "--src", src, "--out", out, *workers)
+            engine = ("--engine", options.engine) if name == "s3" else ()
+            building = prep("build-shards", "--src", src, "--out", out, *workers, *engine)
             print(f"{name}: planning {planning:.1f} s, planning and building {building:.1f} s", flush=True)
         fetch("shards", folder / "back")
         names = sorted(path.name for path in (folder / "shards").iterdir())
