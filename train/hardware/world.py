@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import torch
@@ -41,6 +41,8 @@ class World:
     """Kind of parallelism; None for a single process."""
     local_rank: int = 0
     """Rank among the processes of this machine."""
+    group: dist.ProcessGroup | None = field(default=None, repr=False)
+    """The group that they communicate in; None for the default one."""
 
     @property
     def is_main(self) -> bool:
@@ -53,6 +55,13 @@ class World:
         if not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda") if self.kind is None else torch.device("cuda", self.local_rank)
+
+    def for_thread(self) -> World:
+        """Return the same processes communicating in another group, so that a thread of each can do so by itself.
+
+        All processes must call this. The group is in host memory.
+        """
+        return replace(self, group=dist.new_group(backend="gloo"))
 
     def agree(self, action: Callable[[], T]) -> T:
         """Run an action that may fail on some processes; it then fails on all of them.
@@ -71,11 +80,11 @@ class World:
             totals[1:] = torch.tensor(numbers)
         except Exception as caught:
             totals[0], error = 1, caught
-        dist.all_reduce(totals)
+        dist.all_reduce(totals, group=self.group)
         if totals[0] == 0:
             return result, totals[1:].tolist()
         first = torch.tensor(self.size if error is None else self.rank)
-        dist.all_reduce(first, dist.ReduceOp.MIN)
+        dist.all_reduce(first, dist.ReduceOp.MIN, group=self.group)
         if error is not None and first == self.rank:
             raise error
         raise PeerFailed
@@ -89,8 +98,16 @@ class World:
         if self.kind is None:
             return action()
         result = [self.run_on_main(action)]
-        dist.broadcast_object_list(result, src=0)
+        dist.broadcast_object_list(result, src=0, group=self.group)
         return result[0]  # type: ignore[return-value]
+
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes, in order of ranks."""
+        if self.kind is None:
+            return [value]
+        values: list[T | None] = [None] * self.size
+        dist.all_gather_object(values, value, group=self.group)
+        return values  # type: ignore[return-value]
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set on any process."""
@@ -101,7 +118,7 @@ class World:
         if self.kind is None:
             return value
         value = value.clone()
-        dist.all_reduce(value)
+        dist.all_reduce(value, group=self.group)
         return value
 
 

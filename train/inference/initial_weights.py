@@ -18,12 +18,12 @@ from common.errors import UserError
 from train.configuration.stage_config import STAGES, Stage, StageConfig
 from train.inference.exporting import CASCADE, read_exported
 from train.models import build_model
-from train.runs.checkpoint_folder import DamagedCheckpointError, read_state, sha256_of
+from train.runs.checkpoint_folder import DamagedCheckpointError, ema_sha256, part_path, read_state, sha256_of
 from train.runs.run_folder import InitRecord, RunFolder
-from train.runs.tensors import load_tensors, read_shapes
+from train.runs.sharded_tensors import open_tensors, shapes_in
 
 _OPTION: Final = "--init-from"
-_EMA: Final = "ema.safetensors"
+_EMA: Final = "ema"
 _NAMED: Final = 12
 """Maximum number of tensors named in a message; the run folder lists all."""
 
@@ -36,7 +36,7 @@ class InitialWeights:
 
     stage: Stage
     path: Path
-    """A safetensors file of EMA weights."""
+    """A safetensors file of EMA weights, or a folder of their shards."""
     record: InitRecord
     taken: tuple[str, ...]
     """Tensors of the same name and shape in both."""
@@ -45,7 +45,7 @@ class InitialWeights:
 
     def load(self) -> dict[str, Tensor]:
         """Return the tensors taken. Raise UserError if the file cannot be read, or no longer has them."""
-        tensors = load_tensors(self.path)
+        tensors = open_tensors(self.path)
         if missing := [name for name in self.taken if name not in tensors]:
             raise UserError(f"{_OPTION} {self.path}: has changed meanwhile (no {missing[0]}); run the command again")
         return {name: tensors[name] for name in self.taken}
@@ -96,12 +96,12 @@ def _in_runs(source: Path, stage: Stage, recorded: InitRecord | None) -> tuple[P
             state = read_state(folder)
         except DamagedCheckpointError:
             continue
-        if recorded and recorded.is_of(int(state["step"]), state["sha256"][_EMA]):
-            return folder / _EMA, recorded.step, recorded.sha256
+        if recorded and recorded.is_of(int(state["step"]), ema_sha256(state)):
+            return part_path(folder, _EMA), recorded.step, recorded.sha256
     if (last := checkpoints.last_intact()) is None:
         return None
     folder, state = last
-    return folder / _EMA, int(state["step"]), state["sha256"][_EMA]
+    return part_path(folder, _EMA), int(state["step"]), ema_sha256(state)
 
 
 def _compared(config: StageConfig, source: Path, path: Path, step: int, sha256: str) -> InitialWeights:
@@ -109,7 +109,7 @@ def _compared(config: StageConfig, source: Path, path: Path, step: int, sha256: 
     with torch.device("meta"):
         network = build_model(config.model)
     wanted: dict[str, Shape] = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
-    present = read_shapes(path)
+    present = shapes_in(path)
     taken = tuple(name for name, shape in wanted.items() if present.get(name) == shape)
     if not taken:
         raise UserError(

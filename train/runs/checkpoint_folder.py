@@ -1,7 +1,8 @@
 """The folder of a run's checkpoints: listing, verifying and pruning them.
 
 A checkpoint is a folder named ``step-`` and the step in at least eight digits; anything else in there is the user's and
-is left alone. There are two checks: `read_state` reads only the headers of its files, which detects an incomplete copy;
+is left alone. Each of its parts is a file, or, written under FSDP, a folder of shards; readers of a part get full tensors
+of either. There are two checks: `read_state` reads only the headers of the files, which detects an incomplete copy;
 `verify` compares checksums, which takes as long as reading the files.
 
 `train.training.checkpoint` writes checkpoints and restores a run from them.
@@ -23,16 +24,18 @@ from torch import Tensor
 from common.errors import UserError, reason
 from common.progress import notice
 from train.runs.checkpoint_choice import Which
-from train.runs.tensors import is_complete, load_tensors
+from train.runs.sharded_tensors import open_tensors
+from train.runs.tensors import is_complete
 
 STATE = "state.json"
 PARTS = ("model", "ema", "optimizer")
-"""Each is a file of its own."""
+"""Each is a file of its own, or a folder of the shards of several processes."""
 AVERAGES = "averages"
 """Another one, of a run with power-function averages."""
 
 _TEMPORARY = ".tmp"
 _NAME = re.compile(r"step-(\d{8}|[1-9]\d{8,})", re.ASCII)
+_SHARD = re.compile(rf"({'|'.join((*PARTS, AVERAGES))})/shard-\d+-of-\d+\.safetensors", re.ASCII)
 _NAMED = 3
 """Maximum number of damaged checkpoints named in a message."""
 
@@ -49,6 +52,11 @@ def step_of(folder: Path) -> int:
 def temporary_of(folder: Path) -> Path:
     """Return the name of a checkpoint while it is written or removed."""
     return folder.with_name(folder.name + _TEMPORARY)
+
+
+def part_path(folder: Path, part: str) -> Path:
+    """Return the file of a checkpoint's part, or the folder of its shards."""
+    return shards if (shards := folder / part).is_dir() else folder / f"{part}.safetensors"
 
 
 class CheckpointFolder:
@@ -119,7 +127,7 @@ class CheckpointFolder:
     ) -> tuple[dict[str, Tensor], int]:
         """Return the tensors of one of `PARTS` and the checkpoint's step. Raise UserError as ``choose`` does."""
         folder, state = self.choose(which, validation or {})
-        return load_tensors(folder / f"{part}.safetensors"), int(state["step"])
+        return dict(open_tensors(part_path(folder, part))), int(state["step"])
 
     def best(self, validation: Mapping[int, float]) -> Path | None:
         """Return the intact checkpoint with the lowest validation loss; None if none was validated."""
@@ -191,7 +199,20 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def _files(sums: Mapping[str, str]) -> list[str]:
-    return [f"{part}.safetensors" for part in (*PARTS, AVERAGES) if part in PARTS or f"{part}.safetensors" in sums]
+    """Return the files that a checkpoint needs: those of its shards, and for each part without shards its own."""
+    shards = sorted(name for name in sums if _SHARD.fullmatch(name))
+    sharded = {name.partition("/")[0] for name in shards}
+    optional = {AVERAGES} if f"{AVERAGES}.safetensors" not in sums else set()
+    return [f"{part}.safetensors" for part in (*PARTS, AVERAGES) if part not in sharded | optional] + shards
+
+
+def ema_sha256(state: Mapping[str, Any]) -> str:
+    """Return the checksum of a checkpoint's EMA weights: of the file, or of the list of its shards' checksums."""
+    sums = state["sha256"]
+    if (whole := sums.get("ema.safetensors")) is not None:
+        return str(whole)
+    shards = "".join(f"{sums[name]}  {name}\n" for name in _files(sums) if name.startswith("ema/"))
+    return hashlib.sha256(shards.encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

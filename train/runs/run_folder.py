@@ -76,7 +76,7 @@ class InitRecord(BaseModel):
     step: int
     """Optimizer steps of their checkpoint."""
     sha256: str
-    """Of the file of EMA weights; an export has the same as the checkpoint that it was made of."""
+    """Of the file of EMA weights; an export has the same as the checkpoint that it was made of, unless that is sharded."""
     not_taken: tuple[str, ...]
     """The network's tensors that kept their random initialisation."""
 
@@ -176,6 +176,11 @@ class RunFolder:
         self._check_data(shards)
         if (holder := holder_of(self.path)) is not None:
             raise UserError(f"{self}: another trainer fit is using this folder ({holder}); wait until it finishes")
+
+    def check_visible(self) -> None:
+        """Raise UserError if this process does not see the run that rank 0 has claimed."""
+        if not self.config_path.exists():
+            raise UserError(f"{self}: not visible on every machine; use a --runs that all of them share")
 
     def claim_config(self, config: StageConfig) -> None:
         """Write the configuration, or check it against the one that the run was started with, and replace that.

@@ -15,10 +15,10 @@ from common.errors import UserError
 from common.text import one_line
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write the tensors to a file. Raise OSError if the file cannot be written."""
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, header: dict[str, str] | None = None) -> None:
+    """Write the tensors to a file, with a header's entries. Raise OSError if the file cannot be written."""
     try:
-        save_file(dict(tensors), path)
+        save_file(dict(tensors), path, header)
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         if number is None:

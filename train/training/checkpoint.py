@@ -1,34 +1,35 @@
 """Saving checkpoints atomically, and restoring a run from them.
 
     checkpoints/step-00001000/{model,ema,optimizer}.safetensors, state.json
+    checkpoints/step-00001000/{model,ema,optimizer}/shard-….safetensors, state.json      under FSDP
 
 A checkpoint is written under a temporary name, ``state.json`` with the checksums of the rest last, made durable, and
 renamed; only then are others removed, again by renaming first. So every folder ``step-…`` was once complete, and a run
 killed at any moment has the previous checkpoint or the new one. Nothing is pickled. The optimizer's moments are
-stored by the name of their parameter.
+stored by the name of their parameter. Either kind restores any number of processes.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from common.atomic import sync_folder
-from common.errors import UserError, writing
+from common.errors import UserError
+from train.hardware.fsdp import is_sharded
 from train.hardware.world import SINGLE_PROCESS, World
-from train.runs.checkpoint_folder import AVERAGES, PARTS, STATE, CheckpointFolder, sha256_of, temporary_of
+from train.runs.checkpoint_folder import AVERAGES, PARTS, STATE, part_path
 from train.runs.run_folder import RunFolder
-from train.runs.tensors import load_tensors, save_tensors
+from train.runs.sharded_tensors import Shape, open_tensors, shapes_of
 from train.training.optim.muon import MOMENTUM, Muon
 from train.training.optim.power_averages import named
-from train.training.parallel import gathered, share
+from train.training.parallel import share
+from train.training.saving.background_writer import BackgroundWriter
+from train.training.saving.snapshot import take_snapshot
 from train.training.state import Training
 
 _SHAPED = {"exp_avg", "exp_avg_sq", MOMENTUM}
@@ -47,65 +48,23 @@ def save_checkpoint(
     keep: int,
     validation: Mapping[int, float] | None = None,
     world: World = SINGLE_PROCESS,
+    writer: BackgroundWriter | None = None,
 ) -> Path:
     """Write a checkpoint; once it is durable, remove others (`CheckpointFolder.prune`). Return its folder.
 
-    In distributed training, rank 0 writes the full tensors while the others wait. Raise UserError if it cannot
-    be written; then the existing checkpoints are unchanged.
+    With ``writer``, return as soon as the training may go on, with fsdp before the files are written: `writer.check` or
+    `writer.wait` then raise what happened to them. Raise UserError if it cannot be written; then the existing
+    checkpoints are unchanged.
     """
-    values = {"model": training.model.state_dict(), "ema": training.ema, "optimizer": _moments(training)}
-    if training.averages:
-        values[AVERAGES] = named(training.averages)
-    tensors = {name: gathered(part, world) for name, part in values.items()}
-    return world.broadcast_from_main(lambda: _save(run.checkpoints, training, tensors, keep, validation or {}))
-
-
-def _save(
-    checkpoints: CheckpointFolder,
-    training: Training,
-    tensors: dict[str, dict[str, Tensor]],
-    keep: int,
-    validation: Mapping[int, float],
-) -> Path:
-    final = checkpoints.path_of(training.step)
-    temporary = temporary_of(final)
-    with writing(f"{checkpoints.path}: cannot write {final.name}"):
-        checkpoints.path.mkdir(parents=True, exist_ok=True)
-        sync_folder(checkpoints.path.parent)
-        checkpoints.remove_unfinished()
-        try:
-            _write(temporary, training, tensors)
-        except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)  # to free its space
-            raise
-        if final.exists():  # damaged, or the run would have resumed from it
-            shutil.rmtree(final)
-        temporary.rename(final)
-        sync_folder(checkpoints.path)
-        checkpoints.prune(final, keep, validation)
-    return final
-
-
-def _write(folder: Path, training: Training, tensors: dict[str, dict[str, Tensor]]) -> None:
-    """Write a checkpoint's files and make them durable."""
-    folder.mkdir()
-    checksums = {}
-    for name, values in tensors.items():
-        path = folder / f"{name}.safetensors"
-        save_tensors({key: value.detach().contiguous() for key, value in values.items()}, path)
-        checksums[path.name] = sha256_of(path)
-    state = {
-        "step": training.step,
-        "scale": training.scale and training.scale.state(),
-        "skipped": int(training.skipped),
-        "skipped_in_a_row": int(training.skipped_in_a_row),
-        "sha256": checksums,
-    }
-    (folder / STATE).write_text(json.dumps(state, indent=2) + "\n")
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    sync_folder(folder)
+    if writer is not None:
+        writer.wait_for_earlier(training.step)
+    snapshot = take_snapshot(training, world)
+    write = partial(snapshot.write, run.checkpoints, keep, dict(validation or {}))
+    if writer is None:
+        write(world)
+    else:
+        writer.add(write)
+    return run.checkpoints.path_of(training.step)
 
 
 def restore(run: RunFolder, training: Training, world: World = SINGLE_PROCESS) -> bool:
@@ -134,22 +93,27 @@ def take_weights(training: Training, weights: Mapping[str, Tensor]) -> None:
 def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
         raise UserError(f"{folder}: not visible on every machine; use a --runs that all of them share")
-    weights, ema, moments = (load_tensors(folder / f"{part}.safetensors") for part in PARTS)
-    averages = load_tensors(folder / f"{AVERAGES}.safetensors") if training.averages else {}
+    weights, ema, moments = (open_tensors(part_path(folder, part)) for part in PARTS)
+    averages = open_tensors(part_path(folder, AVERAGES)) if training.averages else {}
     expected = training.model.state_dict()
     misfit = (
-        _misfit("model", weights, expected)
-        or _misfit("ema", ema, training.ema)
-        or _misfit_of_moments(moments, training)
+        _misfit("model", shapes_of(weights), expected)
+        or _misfit("ema", shapes_of(ema), training.ema)
+        or _misfit_of_moments(shapes_of(moments), training)
         or _misfit_of_state(state, training)
-        or _misfit("averages", averages, named(training.averages))
+        or _misfit("averages", shapes_of(averages), named(training.averages))
     )
     if misfit:
         raise UserError(
             f"{folder}: not a checkpoint of this configuration ({misfit}); use the --runs and the settings that it "
             "was trained with"
         )
-    training.model.load_state_dict({name: share(value, expected.get(name)) for name, value in weights.items()})
+    if is_sharded(training.model):
+        with torch.no_grad():  # one by one: together they would be the whole network
+            for name, value in weights.items():
+                expected[name].copy_(share(value, expected[name]))
+    else:
+        training.model.load_state_dict(dict(weights))
     with torch.no_grad():
         for name, master in training.masters.items():
             master.copy_(weights[name])
@@ -166,25 +130,25 @@ def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     training.skipped_in_a_row = state.get("skipped_in_a_row", 0)
 
 
-def _misfit(part: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+def _misfit(part: str, shapes: Mapping[str, Shape], expected: Mapping[str, Tensor]) -> str | None:
     """Return the first difference in names and shapes."""
-    for name in sorted(tensors.keys() | expected.keys()):
-        if name not in tensors or name not in expected:
-            return f"{part}: {'no' if name not in tensors else 'unknown'} tensor {name}"
-        if tensors[name].shape != expected[name].shape:
-            return f"{part}: {name} is {tuple(tensors[name].shape)}, not {tuple(expected[name].shape)}"
+    for name in sorted(shapes.keys() | expected.keys()):
+        if name not in shapes or name not in expected:
+            return f"{part}: {'no' if name not in shapes else 'unknown'} tensor {name}"
+        if shapes[name] != expected[name].shape:
+            return f"{part}: {name} is {shapes[name]}, not {tuple(expected[name].shape)}"
     return None
 
 
-def _misfit_of_moments(moments: Mapping[str, Tensor], training: Training) -> str | None:
+def _misfit_of_moments(shapes: Mapping[str, Shape], training: Training) -> str | None:
     parameters, expected = training.optimized_parameters, _MOMENTS.get(type(training.optimizer))
     present: dict[str, set[str]] = {}
-    for name, value in moments.items():
+    for name, shape in shapes.items():
         parameter, _, key = name.rpartition("/")
         if parameter not in parameters or (expected and key not in expected):
             return f"optimizer: unknown tensor {name}"
-        if key in _SHAPED and value.shape != parameters[parameter].shape:
-            return f"optimizer: {name} is {tuple(value.shape)}, not {tuple(parameters[parameter].shape)}"
+        if key in _SHAPED and shape != parameters[parameter].shape:
+            return f"optimizer: {name} is {shape}, not {tuple(parameters[parameter].shape)}"
         present.setdefault(parameter, set()).add(key)
     for parameter, keys in present.items():
         adams = set() if MOMENTUM in keys else {"step", "exp_avg", "exp_avg_sq"}
@@ -204,16 +168,7 @@ def _misfit_of_state(state: Mapping[str, Any], training: Training) -> str | None
     return None if known else f"{STATE}: no loss scale, which precision=fp16 needs"
 
 
-def _moments(training: Training) -> dict[str, Tensor]:
-    state = training.optimizer.state
-    return {
-        f"{name}/{key}": torch.as_tensor(value)
-        for name, parameter in training.optimized_parameters.items()
-        for key, value in state[parameter].items()
-    }
-
-
-def _restore_moments(training: Training, moments: dict[str, Tensor]) -> None:
+def _restore_moments(training: Training, moments: Mapping[str, Tensor]) -> None:
     parameters = training.optimized_parameters
     for name, value in moments.items():
         parameter, key = name.rsplit("/", 1)

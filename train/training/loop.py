@@ -22,6 +22,7 @@ from train.training.optim.power_averages import save_if_due
 from train.training.outcomes import Outcome, Outcomes
 from train.training.parallel import refuse_impossible
 from train.training.profiling import Profiler
+from train.training.saving.background_writer import BackgroundWriter
 from train.training.state import Training
 from train.training.step import Stepper, init_training
 from train.training.step_memory import MemoryGuard
@@ -61,17 +62,20 @@ def fit_stage(
     ``profile`` steps are written to the run folder as a trace.
 
     The processes of ``world`` share every step. They write one run folder, from which any number of processes can
-    resume: rank 0 writes, and what stops one process stops all. Raise UserError if another process trains in the
-    folder (`run_lock`). On a GPU the host launches a step while the previous one is computed, and a step's numbers
-    are written a step late.
+    resume: rank 0 writes, with fsdp each its shards of checkpoints (`background_writer`), and what stops one process
+    stops all. Raise UserError if another process trains in the folder (`run_lock`). On a GPU the host launches a step
+    while the previous one is computed, and a step's numbers are written a step late.
     """
     refuse_impossible(config, world)
     folder = RunFolder(run)
     with folder.hold(world, stop) as lock:
         end = stop if lock is None else lambda: stop() or lock.lost
         world.run_on_main(lambda: folder.claim(config, shards, init.record if init else None))
+        if world.kind == "fsdp":
+            world.agree(folder.check_visible)
         training, stepper = _begin(config, folder, world, init, previous)
-        return _fit(training, stepper, shards, folder, report, end, held_out, lock, adapt, profile)
+        with BackgroundWriter(world) as writer:
+            return _fit(training, stepper, shards, folder, report, end, held_out, lock, adapt, profile, writer)
 
 
 def _fit(
@@ -85,6 +89,7 @@ def _fit(
     lock: RunLock | None,
     adapt: Callable[[str], None] | None,
     profile: int,
+    writer: BackgroundWriter,
 ) -> bool:
     config, world = stepper.config, stepper.world
     metrics = open_metrics(run, config.log, training.step, world)
@@ -103,6 +108,7 @@ def _fit(
 
     def next_batch() -> tuple[Batch | None, tuple[int, int]]:
         """Return the next batch, whether this process is to stop, and how many samples were replaced."""
+        writer.check()
         if stopping:
             return None, (1, 0)
         batch = meter.next_batch(batches)
@@ -113,11 +119,11 @@ def _fit(
             status = meter.status(outcome)
             metrics.record_step(status)
             report(status)
-            _check_divergence(outcome, run, config)
+            _check_divergence(outcome, run, config, writer)
 
     def save() -> None:
         world.agree(lambda: None if lock is None else lock.check())
-        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world)
+        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world, writer)
 
     while training.step < config.steps:
         batch, (stops, replaced) = world.agree_and_sum(next_batch, 2)
@@ -131,7 +137,8 @@ def _fit(
         if to_save:
             save()
             saved = training.step
-        save_if_due(run.averages, training, config.averages, world, last=training.step == config.steps)
+        last = training.step == config.steps
+        save_if_due(run.averages, training, config.averages, world, writer, last=last)
         stopping = stop()
     record(everything=True)
     if saved != training.step:
@@ -163,9 +170,10 @@ def _batches(config: StageConfig, shards: ShardFolder, done: int, world: World) 
     return prefetch_to_device(loader.batches(done * config.data.batch), world.device)
 
 
-def _check_divergence(outcome: Outcome, run: RunFolder, config: StageConfig) -> None:
+def _check_divergence(outcome: Outcome, run: RunFolder, config: StageConfig, writer: BackgroundWriter) -> None:
     if outcome.skipped_in_a_row < config.optim.max_skipped:
         return
+    writer.settle()
     good = run.checkpoints.last_good()
     raise Diverged(
         f"{config.stage}: loss or gradients were not finite for {config.optim.max_skipped} consecutive steps; "

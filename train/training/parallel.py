@@ -83,13 +83,6 @@ def share(tensor: Tensor, like: Tensor | None) -> Tensor:
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
-def gathered(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
-    """Return the full tensors; sharded ones are gathered one by one into host memory, on rank 0 only."""
-    if world.kind != "fsdp":
-        return dict(tensors)
-    on_main: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        full = whole(tensor)
-        if world.is_main:
-            on_main[name] = full.to("cpu")
-    return on_main
+def copied_to_host(tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> dict[str, Tensor]:
+    """Return copies in host memory, in ``dtype`` if given; of a sharded tensor, only this process's shard is copied."""
+    return {name: value.detach().to("cpu", dtype or value.dtype, copy=True) for name, value in tensors.items()}

@@ -1,0 +1,1 @@
+"""Saving while the training goes on: what is copied, and the thread that writes it."""
