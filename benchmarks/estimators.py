@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # for environments without the 
 
 from common.errors import UserError
 from preprocess.annotation.estimators.choice import Choice, Need, Wanted, choose
-from preprocess.annotation.estimators.protocols import BodyPose, Parser
+from preprocess.annotation.estimators.protocols import BodyPose, Outliner, Parser, PeopleEstimator
 from preprocess.annotation.labels.person_labels import estimate_person
 from preprocess.annotation.photographs import SUFFIXES, read_photograph
 from preprocess.annotation.requested_pairs import Photo
@@ -145,9 +145,16 @@ def people_on_records(choice: Choice, data: Path) -> dict[str, Any]:
     for path in sorted(data.glob("test/image/*.jpg")):
         image = read_photograph(path, path.name)
         people = choice.estimators.people
-        mask = people.parse(image).numbers > 0 if isinstance(people, Parser) else people.person(image) > 0.5
+        mask = person_mask(people, image)
         values.append(overlap(mask, person_of(data, path.stem)))
     return {"images": len(values), "iou": round(float(np.mean(values)), 3), "least": round(min(values), 3)}
+
+
+def person_mask(people: PeopleEstimator, image: Pixels) -> Mask:
+    if isinstance(people, Parser):
+        return people.parse(image).numbers > 0
+    found: Mask = (people.outline(image) if isinstance(people, Outliner) else people.person(image)) > 0.5
+    return found
 
 
 def garments_on_records(choice: Choice, data: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ ESTIMATORS = options_of(
         help="Estimator of poses; FILE: .onnx, .task or .pt.  [default: what is installed]",
     ),
     click.option(
-        "--parser", metavar="rembg|fashn|FILE",
+        "--parser", metavar="rembg|fashn|outline|FILE",
         help="Estimator of people's regions; FILE: .onnx, with --labels.  [default: what is installed]",
     ),
     click.option(

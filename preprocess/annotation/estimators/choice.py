@@ -1,7 +1,8 @@
 """Chooses the estimators: those that were asked for, else those whose weights were given, else what is installed.
 
 Of several that are installed, the one with the freest licence is chosen: MediaPipe (Apache-2.0) before YOLO (AGPL-3.0),
-U²-Net before FASHN's parser (not for commercial use). Garments before a plain background need no network.
+U²-Net before FASHN's parser (not for commercial use). Where no parser of people is there, an outline of them will do,
+with the pose and the colours. Garments before a plain background need no network.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from preprocess.annotation.estimators.fashn import FashnParser
 from preprocess.annotation.estimators.mediapipe_pose import MediapipePose, packaged_models
 from preprocess.annotation.estimators.onnx_parser import OnnxParser
 from preprocess.annotation.estimators.onnx_pose import OnnxPose
+from preprocess.annotation.estimators.person_outline import MODELS as OUTLINE_MODELS
+from preprocess.annotation.estimators.person_outline import RembgOutline
 from preprocess.annotation.estimators.plain_garments import PlainGarments
 from preprocess.annotation.estimators.protocols import (
     Estimators,
     GarmentSegmenter,
-    Parser,
+    PeopleEstimator,
     PoseEstimator,
-    Segmenter,
 )
 from preprocess.annotation.estimators.rembg_masks import RembgMasks
 from preprocess.annotation.estimators.yolo import YoloPose
@@ -46,6 +48,7 @@ T = TypeVar("T")
 
 _PEOPLE: Final = ("u2net_human_seg", "u2net_cloth_seg")
 _GARMENT: Final = "u2net"
+_ROUGHER: Final = "; rougher than a parser: prep weights fetch u2net_human_seg u2net_cloth_seg"
 _FREE, _AGPL, _NOT_COMMERCIAL = "Apache-2.0", "AGPL-3.0", "not for commercial use"
 
 
@@ -56,7 +59,7 @@ class Wanted:
     pose: str | None = None
     """yolo, mediapipe, or a file"""
     parser: str | None = None
-    """rembg, fashn, or a file"""
+    """rembg, fashn, outline, or a file"""
     labels: Pixelwise | None = None
     """The label table of a parser's file"""
     weights: tuple[Path, ...] = ()
@@ -120,11 +123,13 @@ def lacking_weights(wanted: Wanted, needs: Collection[Need]) -> list[str]:
     if "people" in needs:
         if wanted.parser == "fashn":
             names += ["fashn"] if FASHN not in found else []
+        elif wanted.parser == "outline":
+            names += [] if _outline_model(found) else [_GARMENT]
         elif wanted.parser in (None, "rembg") and not (wanted.parser is None and FASHN in found):
             names += [name for name in _PEOPLE if name not in found]
     if "garments" in needs and _GARMENT not in found and _has("rembg"):
         names.append(_GARMENT)
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _pose(
@@ -167,27 +172,42 @@ def _pose_file(path: Path) -> _Chosen[PoseEstimator]:
     return _Chosen(partial(loader, path), f"{path.name} ({licence})")
 
 
-def _people(wanted: Wanted, found: dict[str, Path], lacking: list[str]) -> _Chosen[Segmenter | Parser] | None:
-    if wanted.parser not in (None, "rembg", "fashn"):
+def _people(wanted: Wanted, found: dict[str, Path], lacking: list[str]) -> _Chosen[PeopleEstimator] | None:
+    if wanted.parser not in (None, "rembg", "fashn", "outline"):
         return _parser_file(Path(wanted.parser), wanted.labels)
-    parser = wanted.parser
     missing = [name for name in _PEOPLE if name not in found]
-    if parser is None:
-        parser = "fashn" if missing and FASHN in found and fashn.is_installed() else "rembg"
+    parser = wanted.parser or _usual_parser(missing, found)
     if parser == "fashn" and FASHN in found:
         return _Chosen(partial(FashnParser, found[FASHN]), f"fashn (fashn-human-parser, {_NOT_COMMERCIAL})")
     if parser == "rembg" and not missing:
         return _Chosen(partial(RembgMasks, {name: found[name] for name in _PEOPLE}), f"rembg ({', '.join(_PEOPLE)})")
+    if parser == "outline" and (model := _outline_model(found)):
+        rougher = "" if wanted.parser else _ROUGHER
+        return _Chosen(partial(RembgOutline, model, found[model]), f"outline ({model}, joints and colours{rougher})")
     if parser == "fashn":
         lacking.append("the folder fashn-human-parser with config.json and model.safetensors")
+    elif parser == "outline":
+        lacking.append(f"{_GARMENT}.onnx or {OUTLINE_MODELS[0]}.onnx for the outline of people")
     else:
-        lacking.append(f"{' and '.join(f'{name}.onnx' for name in missing)} for rembg")
+        lacking.append(f"{' and '.join(f'{name}.onnx' for name in missing)} for rembg, or {_GARMENT}.onnx for outlines")
     return None
 
 
-def _parser_file(path: Path, labels: Pixelwise | None) -> _Chosen[Segmenter | Parser]:
+def _usual_parser(missing: list[str], found: dict[str, Path]) -> str:
+    """Return the parser that is used unless one is asked for."""
+    if missing and FASHN in found and fashn.is_installed():
+        return "fashn"
+    return "outline" if missing and _outline_model(found) and _has("rembg") else "rembg"
+
+
+def _outline_model(found: dict[str, Path]) -> str | None:
+    """Return the best network for outlines whose weights are there."""
+    return next((name for name in OUTLINE_MODELS if name in found), None)
+
+
+def _parser_file(path: Path, labels: Pixelwise | None) -> _Chosen[PeopleEstimator]:
     if path.suffix.lower() != ".onnx":
-        raise UserError(f"--parser {path}: give rembg, fashn, or an ONNX file with --labels")
+        raise UserError(f"--parser {path}: give rembg, fashn, outline, or an ONNX file with --labels")
     if not path.is_file():
         raise UserError(f"--parser {path}: no such file")
     return _Chosen(partial(OnnxParser, path, labels), f"{path.name} (its own licence)")

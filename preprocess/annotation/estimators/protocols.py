@@ -81,6 +81,19 @@ class Parser(Protocol):
         ...
 
 
+@runtime_checkable
+class Outliner(Protocol):
+    """Finds the outline of a person, but no garments; images are RGB uint8 (h, w, 3)."""
+
+    def outline(self, image: Pixels) -> NDArray[np.float32]:
+        """Return each pixel's probability of showing the person, (h, w) in [0, 1]."""
+        ...
+
+
+PeopleEstimator = Segmenter | Parser | Outliner
+"""What tells the regions of a person."""
+
+
 class GarmentSegmenter(Protocol):
     """Separates a photographed garment from its background."""
 
@@ -95,7 +108,7 @@ class Estimators:
     def __init__(
         self,
         pose: Callable[[], PoseEstimator],
-        people: Callable[[], Segmenter | Parser],
+        people: Callable[[], PeopleEstimator],
         garments: Callable[[], GarmentSegmenter],
     ) -> None:
         """Take what loads each of them."""
@@ -107,7 +120,7 @@ class Estimators:
         return self._pose()
 
     @cached_property
-    def people(self) -> Segmenter | Parser:
+    def people(self) -> PeopleEstimator:
         """What labels people. Raise UserError if it cannot be loaded."""
         return self._people()
 

@@ -43,10 +43,17 @@ def body_regions(image: Pixels, person: Mask, clothes: U8, joints: NDArray[np.fl
     body = body_of(joints)
     if body is None:
         raise ValueError("shoulders and hips are needed")
-    shape = person.shape[0], person.shape[1]
-    head = head_of(joints, body)
     worn = _worn(person, clothes, body)
-    silhouette = person | (worn != NONE)
+    return regions_of(image, person | (worn != NONE), worn, joints)
+
+
+def regions_of(image: Pixels, silhouette: Mask, worn: U8, joints: NDArray[np.float64]) -> U8:
+    """Return the same for clothes that lie inside the silhouette and have no holes."""
+    body = body_of(joints)
+    if body is None:
+        raise ValueError("shoulders and hips are needed")
+    shape = silhouette.shape[0], silhouette.shape[1]
+    head = head_of(joints, body)
     labels = np.full(shape, BACKGROUND, np.uint8)
     _paint_bare(labels, image, silhouette & (worn == NONE), joints, body, head)
     _paint_upper(labels, (worn == UPPER) | (worn == WHOLE), joints, body, head)

@@ -39,6 +39,8 @@ class Bone:
     end: Point
     radius: float
     """Pixels"""
+    is_end: bool = False
+    """Whether it is a hand or a foot, beyond the last joint"""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,12 @@ def bones(joints: NDArray[np.float64], body: Body, chin: Point) -> list[Bone]:
     for region, (shoulder, elbow, wrist) in _ARMS.items():
         all_bones += _chain(region, joints, (shoulder, elbow, wrist), (_UPPER_ARM * unit, _FOREARM * unit))
         if tip := _beyond(joints, elbow, wrist, _HAND_LENGTH * unit):
-            all_bones.append(Bone(region, *tip, _HAND * unit))
+            all_bones.append(Bone(region, *tip, _HAND * unit, is_end=True))
     for region, (hip, knee, ankle) in _LEGS.items():
         all_bones += _chain(region, joints, (hip, knee, ankle), (_THIGH * unit, _SHANK * unit))
         if tip := _beyond(joints, knee, ankle, _FOOT_LENGTH * unit):
-            all_bones.append(Bone(_SHOES[region], tip[0] + (tip[1] - tip[0]) * _BEFORE_ANKLE, tip[1], _FOOT * unit))
+            start = tip[0] + (tip[1] - tip[0]) * _BEFORE_ANKLE
+            all_bones.append(Bone(_SHOES[region], start, tip[1], _FOOT * unit, is_end=True))
     return all_bones
 
 

@@ -18,6 +18,8 @@ _EYES: Final = slice(Keypoint.LEFT_EYE, Keypoint.LEFT_EAR)
 _WIDTH: Final = 0.30
 """Width of a head in torso lengths, if it cannot be measured on the face."""
 _EYES_TO_WIDTH: Final = 2.3
+_NOSE_TO_WIDTH: Final = 1.6
+"""Width of a head over the distance of nose and ear, which is all that is seen of it from the side."""
 _BELOW_EYES: Final = 0.18
 """How far below the eyes the middle of a face is, and half its height, in widths of the head."""
 _HALF_WIDTH, _HALF_HEIGHT = 0.50, 0.74
@@ -43,10 +45,11 @@ class Head:
         """The lowest point of the face."""
         return self.middle - self.up * self.width * _HALF_HEIGHT
 
-    def face(self, shape: tuple[int, int]) -> Mask:
-        """Return the ellipse of the face (h, w), empty from behind."""
+    def face(self, shape: tuple[int, int], share: float = 1.0) -> Mask:
+        """Return the ellipse of the face (h, w), empty from behind; with ``share`` a smaller one around its middle."""
         across, along = self._axes(shape)
-        inside: Mask = (across / (_HALF_WIDTH * self.width)) ** 2 + (along / (_HALF_HEIGHT * self.width)) ** 2 <= 1
+        wide, high = share * _HALF_WIDTH * self.width, share * _HALF_HEIGHT * self.width
+        inside: Mask = (across / wide) ** 2 + (along / high) ** 2 <= 1
         return inside & self.visible
 
     def zone(self, shape: tuple[int, int]) -> Mask:
@@ -54,6 +57,11 @@ class Head:
         across, along = self._axes(shape)
         near: Mask = (along > -_HALF_HEIGHT * self.width) & (np.abs(across) < _REACH * self.width)
         return near
+
+    def above_eyes(self, shape: tuple[int, int]) -> Mask:
+        """Return the pixels above the line of the eyes (h, w)."""
+        above: Mask = self._axes(shape)[1] > _BELOW_EYES * self.width
+        return above
 
     def _axes(self, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.middle[1])
@@ -72,7 +80,10 @@ def head_of(joints: NDArray[np.float64], body: Body) -> Head:
     up = up / max(float(np.hypot(*up)), 1e-6)
     between_ears = _between(joints, Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR)
     between_eyes = _between(joints, Keypoint.LEFT_EYE, Keypoint.RIGHT_EYE)
-    width = max(between_ears, _EYES_TO_WIDTH * between_eyes, 0.75 * _WIDTH * body.length)
+    in_profile = max(_between(joints, Keypoint.NOSE, ear) for ear in (Keypoint.LEFT_EAR, Keypoint.RIGHT_EAR))
+    width = max(
+        between_ears, _EYES_TO_WIDTH * between_eyes, _NOSE_TO_WIDTH * in_profile, 0.75 * _WIDTH * body.length
+    )  # fmt: skip
     eyes = known[Keypoint.LEFT_EYE] or known[Keypoint.RIGHT_EYE]
     high = joints[_EYES, :2][known[_EYES]] if eyes else joints[_FACE, :2][known]
     middle = high.mean(axis=0) - up * width * _BELOW_EYES

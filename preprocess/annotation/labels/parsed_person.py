@@ -57,11 +57,15 @@ def parsed_regions(
     Raise RecordError if there is no person, or pose and map contradict each other.
     """
     box = around(person, image.shape[:2])
-    cut_out = np.ascontiguousarray(image[box])
-    moved = pose - (box[1].start, box[0].start, 0.0)
-    moved[pose[:, 2] == 0] = 0
-    found = parser.parse(cut_out)
-    numbers = np.where(connected(found.numbers > 0, moved), found.numbers, 0).astype(np.uint8)
+    while True:
+        cut_out = np.ascontiguousarray(image[box])
+        moved = pose - (box[1].start, box[0].start, 0.0)
+        moved[pose[:, 2] == 0] = 0
+        found = parser.parse(cut_out)
+        numbers = np.where(connected(found.numbers > 0, moved), found.numbers, 0).astype(np.uint8)
+        if not is_cut_off(numbers > 0, box, image.shape[:2]):
+            break
+        box = (slice(0, image.shape[0]), slice(0, image.shape[1]))  # cut off, it would count as background
     if not numbers.any():
         raise RecordError(Fault.UNSURE_PERSON, name, "the parser finds no person where the pose is; take another photo")
     regions = matched_regions(numbers, as_skeletons([moved]), parser.labels, cut_out, name, name)
@@ -114,6 +118,16 @@ def around(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Bo
         slice(max(0, round(top - margin)), min(shape[0], round(bottom + margin))),
         slice(max(0, round(left - margin)), min(shape[1], round(right + margin))),
     )
+
+
+def is_cut_off(mask: Mask, box: Box, shape: tuple[int, int]) -> bool:
+    """Return whether a mask reaches an edge of the box that is not the image's own."""
+    rows, columns = box
+    edges = (
+        (rows.start > 0, mask[0]), (rows.stop < shape[0], mask[-1]),
+        (columns.start > 0, mask[:, 0]), (columns.stop < shape[1], mask[:, -1]),
+    )  # fmt: skip
+    return any(is_inner and bool(edge.any()) for is_inner, edge in edges)
 
 
 def connected(mask: Mask, pose: NDArray[np.float64]) -> Mask:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.annotation.estimators.protocols import NONE, BodyPose, Parser, Segmenter
-from preprocess.annotation.labels.body_regions import body_regions
+from preprocess.annotation.estimators.protocols import NONE, BodyPose, Outliner, Parser, PeopleEstimator, Segmenter
+from preprocess.annotation.labels.body_regions import body_regions, regions_of
 from preprocess.annotation.labels.bones import Body, body_of
 from preprocess.annotation.labels.confidence import Estimate, certainty, check
 from preprocess.annotation.labels.given_labels import GivenPerson
+from preprocess.annotation.labels.outlined_clothes import outlined_clothes
 from preprocess.annotation.labels.parsed_person import (
     around,
     as_skeletons,
     connected,
     inside,
+    is_cut_off,
     matched_regions,
     parsed_regions,
 )
-from preprocess.conditioning.masks import dilated
+from preprocess.conditioning.masks import Box, dilated
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.pose_sides import view_of
-from preprocess.synthetic.drawing.annotated import Drawing
+from preprocess.synthetic.drawing.annotated import BACKGROUND, Drawing, region
 from preprocess.synthetic.drawing.canvas import U8
 from schemas import TORSO, Keypoint
 
@@ -38,6 +41,10 @@ _PERSON: Final = 0.25
 _BEYOND: Final = 0.08
 """How far a person extends beyond the outermost joints, as a share of the longer side: hair, hands, feet."""
 _HALF: Final = 0.5
+_REACH: Final = 0.35
+"""How far clothes, hair and hands may lie outside the convex hull of the joints, in torso lengths."""
+_STRAY: Final = 0.1
+"""Share of an outline that may lie farther: bags and skirts do."""
 _TORSO: Final = list(TORSO)
 _SIDEWAYS: Final = 0.25
 """Distance of the shoulders, in torso lengths, below which the person stands sideways."""
@@ -48,7 +55,7 @@ NOTHING_GIVEN: Final = GivenPerson()
 def estimate_person(
     image: Pixels,
     people: Sequence[BodyPose],
-    masks: Segmenter | Parser | None,
+    masks: PeopleEstimator | None,
     *,
     least: float,
     strict: bool,
@@ -77,6 +84,8 @@ def estimate_person(
     notes: tuple[str, ...] = ()
     if isinstance(masks, Parser):
         labels, of_labels, notes = parsed_regions(image, chosen.box, pose, masks, name)
+    elif isinstance(masks, Outliner):
+        labels, of_labels, notes = _outlined_regions(image, chosen, pose, masks, name)
     else:
         labels, of_labels = _segmented_regions(image, chosen, pose, masks, name)
     sure |= of_labels
@@ -144,11 +153,35 @@ def _away(person: BodyPose, pose: NDArray[np.float64]) -> float:
 def _segmented_regions(
     image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], masks: Segmenter, name: str
 ) -> tuple[U8, dict[str, float]]:
+    body = _body(pose, name)
+    person, clothes, sure = _masks(image, chosen, pose, body, masks)
+    return body_regions(image, person, clothes, pose), sure
+
+
+def _outlined_regions(
+    image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], people: Outliner, name: str
+) -> tuple[U8, dict[str, float], tuple[str, ...]]:
+    """Return the regions that follow from the person's outline, with confidences, and what to review."""
+    body = _body(pose, name)
+    box, probability, small = _outline(image, chosen.box, pose, people.outline)
+    moved = pose - (box[1].start, box[0].start, 0.0)
+    moved[pose[:, 2] == 0] = 0
+    cut_out = np.ascontiguousarray(image[box])
+    clothes = outlined_clothes(cut_out, small, moved)
+    labels = np.full(image.shape[:2], BACKGROUND, np.uint8)
+    labels[box] = regions_of(cut_out, small, clothes.labels, moved)
+    labels[box][clothes.hair] = region("hair")
+    labels[box][clothes.doubtful] = BACKGROUND
+    agreed = min(_share_inside(small, moved, round(0.1 * body.length)), _share_near(small, moved, body))
+    sure = {"person": min(certainty(probability, small), agreed), "clothes": clothes.confidence}
+    return labels, sure, clothes.notes
+
+
+def _body(pose: NDArray[np.float64], name: str) -> Body:
     body = body_of(pose)
     if body is None:
         raise RecordError(Fault.HIDDEN_JOINTS, name, "not all shoulders and hips were found; they must be in the photo")
-    person, clothes, sure = _masks(image, chosen, pose, body, masks)
-    return body_regions(image, person, clothes, pose), sure
+    return body
 
 
 def _area(person: BodyPose) -> float:
@@ -168,11 +201,9 @@ def _masks(
     image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
 ) -> tuple[Mask, U8, dict[str, float]]:
     """Return the person's mask, the clothes' classes, and their confidences, estimated on a crop around the person."""
-    box = around(chosen.box, image.shape[:2])
+    box, probability, small = _outline(image, chosen.box, pose, masks.person)
     cut_out = np.ascontiguousarray(image[box])
-    probability = masks.person(cut_out)
     moved = pose - (box[1].start, box[0].start, 0.0)
-    small = connected(probability > _HALF, moved)
     worn = masks.clothes(cut_out)
     person = np.zeros(image.shape[:2], np.bool_)
     person[box] = small
@@ -180,6 +211,38 @@ def _masks(
     clothes[box] = worn.labels
     agreed = _share_inside(small, moved, round(0.1 * body.length))
     return person, clothes, {"person": min(certainty(probability, small), agreed), "clothes": worn.confidence}
+
+
+def _outline(
+    image: Pixels,
+    person: tuple[float, float, float, float],
+    pose: NDArray[np.float64],
+    estimate: Callable[[Pixels], NDArray[np.float32]],
+) -> tuple[Box, NDArray[np.float32], Mask]:
+    """Return the part of the image that was looked at, the probability of a person there, and the person's mask.
+
+    A person who reaches beyond the box of the joints, as legs do whose knees were not found, is looked at again in the
+    whole image: what is cut off would count as background, and be shown.
+    """
+    box = around(person, image.shape[:2])
+    while True:
+        probability = estimate(np.ascontiguousarray(image[box]))
+        moved = pose - (box[1].start, box[0].start, 0.0)
+        moved[pose[:, 2] == 0] = 0
+        mask = connected(probability > _HALF, moved)
+        if not is_cut_off(mask, box, image.shape[:2]):
+            return box, probability, mask
+        box = (slice(0, image.shape[0]), slice(0, image.shape[1]))
+
+
+def _share_near(mask: Mask, pose: NDArray[np.float64], body: Body) -> float:
+    """Return the share of a mask that the body can reach: a shadow, a chair or another person lies beyond it."""
+    points = np.rint(pose[pose[:, 2] > 0, :2]).astype(np.int32)
+    hull = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(hull, np.asarray(cv2.convexHull(points), np.int32), 1)
+    away = cv2.distanceTransform(1 - hull, cv2.DIST_L2, cv2.DIST_MASK_5)
+    near = int((mask & (away < _REACH * body.length)).sum()) / max(1, int(mask.sum()))
+    return float(min(1.0, near + _STRAY))
 
 
 def _share_inside(mask: Mask, pose: NDArray[np.float64], reach: int) -> float:

@@ -67,12 +67,18 @@ REMBG = [f"{name}.onnx" for name in MODELS]
             "garments by colour and edges before a plain background",
         ),
         (
+            ["mediapipe", "rembg"], ["pose_landmarker_full.task", "u2net.onnx"],
+            f"poses by {MEDIAPIPE}, people by outline (u2net, joints and colours; rougher than a parser: prep weights "
+            "fetch u2net_human_seg u2net_cloth_seg), garments by rembg (u2net)",
+        ),
+        (
             ["mediapipe", "rembg", "fashn_human_parser"],
             ["pose_landmarker_full.task", *FASHN, *REMBG],
             f"poses by {MEDIAPIPE}, people by rembg ({PEOPLE}), garments by rembg (u2net)",
         ),
     ],
-    ids=["the-freest", "what-is-installed", "fashn-if-there-is-no-other", "rembg-before-fashn"],
+    ids=["the-freest", "what-is-installed", "fashn-if-there-is-no-other", "an-outline-if-there-is-no-parser",
+         "rembg-before-fashn"],
 )  # fmt: skip
 def test_the_default_is_what_is_installed(
     home: Path, monkeypatch: pytest.MonkeyPatch, packages: list[str], files: list[str], line: str
@@ -92,6 +98,15 @@ def test_weights_that_are_given_decide(home: Path, tmp_path: Path, monkeypatch: 
     )
 
 
+def test_the_best_network_for_outlines_is_taken_when_asked_for(home: Path) -> None:
+    put(home, "u2net.onnx")
+    line = choose(Wanted(parser="outline"), ["people"]).line
+    assert line == "people by outline (u2net, joints and colours)"
+    put(home, "u2net_human_seg.onnx")
+    line = choose(Wanted(parser="outline"), ["people"]).line
+    assert line == "people by outline (u2net_human_seg, joints and colours)"
+
+
 def test_files_are_chosen_by_their_kind(home: Path, tmp_path: Path) -> None:
     put(tmp_path / "nets", "rtmo-s.onnx", "schp.onnx", "heavy.task", "mine.pt")
     for name, licence in (("rtmo-s.onnx", "its own licence"), ("heavy.task", "Apache-2.0"), ("mine.pt", "AGPL-3.0")):
@@ -107,10 +122,12 @@ def test_files_are_chosen_by_their_kind(home: Path, tmp_path: Path) -> None:
     [
         (Wanted(pose="openpose"), "--pose openpose: give mediapipe, yolo, or a file"),
         (Wanted(pose="none.onnx"), "--pose none.onnx: no such file"),
-        (Wanted(parser="schp"), "--parser schp: give rembg, fashn, or an ONNX file with --labels"),
+        (Wanted(parser="schp"), "--parser schp: give rembg, fashn, outline, or an ONNX file with --labels"),
         (Wanted(parser="none.onnx"), "--parser none.onnx: no such file"),
         (Wanted(pose="yolo"), "weights are missing: yolo11n-pose.pt or another"),
         (Wanted(pose="mediapipe"), "weights are missing: pose_landmarker_full.task for mediapipe (pip install"),
+        (Wanted(parser="outline"), "u2net.onnx or u2net_human_seg.onnx for the outline of people"),
+        (Wanted(), "u2net_human_seg.onnx and u2net_cloth_seg.onnx for rembg, or u2net.onnx for outlines"),
         (Wanted(parser="fashn"), "the folder fashn-human-parser with config.json and model.safetensors"),
     ],
 )
@@ -127,6 +144,8 @@ def test_what_cannot_be_had_is_one_line(home: Path, wanted: Wanted, said: str) -
         (["mediapipe", "rembg"], [], Wanted(), ["pose_landmarker_full", "u2net_human_seg", "u2net_cloth_seg", "u2net"]),
         (["ultralytics"], [], Wanted(), ["yolo11n-pose", "u2net_human_seg", "u2net_cloth_seg"]),
         (["mediapipe", "rembg"], ["yolo11n-pose.pt", "u2net.onnx"], Wanted(), ["u2net_human_seg", "u2net_cloth_seg"]),
+        (["mediapipe", "rembg"], ["pose_landmarker_full.task"], Wanted(parser="outline"), ["u2net"]),
+        (["mediapipe"], ["pose_landmarker_full.task", "u2net_human_seg.onnx"], Wanted(parser="outline"), []),
         (["mediapipe"], [], Wanted(parser="fashn"), ["pose_landmarker_full", "fashn"]),
         (["mediapipe", "rembg"], REMBG, Wanted(pose="yolo"), ["yolo11n-pose"]),
         (["mediapipe", "rembg"], REMBG, Wanted(pose="rtmo.onnx"), []),
