@@ -232,7 +232,7 @@ def test_several_processes_start_from_the_weights_that_one_starts_from(
         assert weights.keys() == source.keys()
         assert all(np.allclose(weights[name], source[name], rtol=0, atol=1e-9) for name in source), which
     # What each process wrote of its shards, or rank 0 of all, is exported alike.
-    done = run_here(main, "export", "--runs", str(tmp_path), "--out", str(tmp_path / "exported"), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ended = run_here(main, "export", "--runs", str(tmp_path), "--out", str(tmp_path / "exported"), cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
     exported = load_file(tmp_path / "exported/base.safetensors")
     assert all(np.array_equal(exported[name], value) for name, value in weights.items())
