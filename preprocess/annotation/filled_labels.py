@@ -42,7 +42,7 @@ _NEAREST: Final = {
     "left_leg": ("left leg", "legs"), "right_shoe": ("right shoe", "shoes", "feet"),
     "left_shoe": ("left shoe", "shoes", "feet"),
 }  # fmt: skip
-"""Region → the labels that may show it; a table has one of them, if not a label of the region's own name."""
+"""Region → the labels that may stand for it where a table has no label of the region's own name."""
 
 
 def file_of(source: Source, image: str, kind: LabelKind) -> str:

@@ -1,8 +1,8 @@
 """Estimates the labels that a dataset lacks, into a folder of their own with the dataset's layout.
 
 VITON-HD's training images, as they are often shared, have no poses; others lack label maps or garment masks. Labels
-that a dataset has are never estimated: a person's label map decides whose pose is taken, a pose whose map is made. The
-folder holds the new labels alone; `prep build-shards --filled` reads it as if it were part of the dataset.
+that a dataset has are never estimated, and with several people in an image they decide for whom the others are
+estimated. The folder holds only the new labels; `prep build-shards --filled` reads it as part of the dataset.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def fill_dataset(
 ) -> Filled:
     """Estimate what the images of a dataset's pairs lack and write it into ``out``; the dataset is not changed.
 
-    ``labels`` is the table of the dataset's label maps and of those that are written, None for what its layout tells.
-    Run again, it estimates only what is still missing. ``load`` is called at most once, with what is needed.
+    ``labels`` is the table of the dataset's label maps and of those that are written, None for the layout's own table.
+    A second run estimates only what is still missing. ``load`` is called at most once, with what is needed.
 
     Raise UserError if nothing is lacking, or for missing weights, or a folder that is not writable.
     """

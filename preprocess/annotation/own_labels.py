@@ -1,11 +1,11 @@
-"""Labels of one's own beside a photograph, each used instead of an estimate.
+"""The user's own labels beside a photograph, each used instead of an estimate.
 
 | beside `anna.jpg` | is |
 |---|---|
 | `anna.pose.json`, `anna_pose.json`, `anna_keypoints.json`, `anna.json` | the person's pose, as `prep` reads them |
 | `anna.parse.png`, `anna_parse.png` | the person's label map; `anna.parse-lip.png` names its table, else --labels |
-| `anna.agnostic.png`, `anna_agnostic-mask.png` | what Ia hides of the person: white |
-| `red.mask.png`, `red_mask.jpg` | the garment in a product photograph: white |
+| `anna.agnostic.png`, `anna_agnostic-mask.png` | a mask, white where Ia hides the photograph |
+| `red.mask.png`, `red_mask.jpg` | a mask, white on the garment of a product photograph |
 
 A map or a mask may be any image, of the photograph's size or another size of its shape.
 """
@@ -52,9 +52,10 @@ class OwnLabels:
 
 
 def label_of(name: str, stems: Collection[str], folder: Folder) -> tuple[str, Label, str] | None:
-    """Return the stem of the photograph that a file labels, what it is, and its table; None for another file.
+    """Return the stem of the photograph that a file labels, the kind of label, and its table; None for other files.
 
-    ``stems`` are those of the folder's other files: a name like a label's, without its photograph, is a photograph's.
+    ``stems`` are those of the folder's other files: a file named like a label, but without a photograph to belong to,
+    is itself a photograph.
     """
     for kind in _KINDS[folder]:
         found = _PATTERNS[kind].fullmatch(name)
@@ -65,14 +66,14 @@ def label_of(name: str, stems: Collection[str], folder: Folder) -> tuple[str, La
 
 
 def without_labels(names: Iterable[str], folder: Folder) -> list[str]:
-    """Return the files that are no label of another one."""
+    """Return the files that are not labels of another one."""
     every = list(names)
     stems = {name.rpartition(".")[0] for name in every}
     return [name for name in every if label_of(name, stems - {name.rpartition(".")[0]}, folder) is None]
 
 
 def own_labels(root: Path, folder: Folder, file: str) -> OwnLabels:
-    """Return the labels beside a photograph of ``root``; of two for one thing the first by name."""
+    """Return the labels beside a photograph of ``root``; of several of one kind, the first by name."""
     stem = file.rpartition(".")[0]
     found: dict[str, Path] = {}
     table = ""

@@ -52,7 +52,7 @@ def read_photograph(path: Path, name: str) -> Pixels:
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Return width and height of a readable photograph as it is upright, before it is scaled."""
+    """Return width and height of a readable photograph, upright but not scaled."""
     if path.suffix.lower() in _HEIF:
         _register_heif()
     with Image.open(path) as image:

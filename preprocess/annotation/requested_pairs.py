@@ -1,8 +1,8 @@
 """Input of `prep annotate`: a folder with `people/` and `garments/`, and who gets which garment.
 
-A list of pairs says so: the one of --pairs, else `pairs.csv` beside the two folders, else the one in --out. Where there
-is none, none is needed if there is one person and one garment, or if people and garments pair up by their names. Else a
-template is written to --out; nothing is ever written beside the photographs.
+The list of pairs is --pairs, else `pairs.csv` beside the two folders, else the one in --out. No list is needed if there
+is only one person and one garment, or if people and garments can be paired by their names. Otherwise a template is
+written to --out; nothing is ever written beside the photographs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WORN: Final = {
 _LONGEST: Final[dict[Folder, int]] = {"people": 36, "garments": 16}
 """Largest number of characters of an id: both ids become part of a sample's key."""
 _ROLE: Final = re.compile(r"[ _-]*(?:[01]|person|people|model|garment|cloth|clothes|clothing|item|product)$")
-"""What the names of a person's and a garment's photograph differ by, if they are a pair."""
+"""Endings in which the names of a person's and a garment's photograph may differ, if they are a pair."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Requested:
-    """The pairs, and in one line where they come from if no list names them; else ""."""
+    """The pairs, and a line that says how they were found; "" if a list names them."""
 
     pairs: list[Pair]
     notice: str = ""
@@ -114,7 +114,7 @@ def _list_of(src: Path, out: Path, listed: Path | None) -> Path | None:
 def _matched(photos: dict[Folder, dict[str, Photo]]) -> list[tuple[Photo, Photo]]:
     """Return the pairs that need no list: the only person and garment, or people and garments of like names.
 
-    All photographs of one folder at least must have one of its name in the other; [] if not.
+    All photographs of at least one folder must have a counterpart of the same name in the other; [] if not.
     """
     people, garments = (list(photos[folder].values()) for folder in FOLDERS)
     if len(people) == len(garments) == 1:
@@ -173,7 +173,7 @@ def _listed_pairs(path: Path, photos: dict[Folder, dict[str, Photo]], src: Path,
 
 
 def photographs(src: Path, folder: Folder) -> dict[str, Photo]:
-    """Return the photographs of a folder by file name; labels beside them are none. Raise UserError if it has none."""
+    """Return the photographs of a folder by file name, without label files. Raise UserError if there are none."""
     if not (src / folder).is_dir():
         raise UserError(f"--src {src}: no folder {folder}/; put photographs into people/ and garments/")
     named = sorted(
@@ -267,7 +267,7 @@ def _pair(row: dict[str, str], photos: dict[Folder, dict[str, Photo]], where: st
 
 
 def _find(name: str, photos: dict[str, Photo], folder: Folder, where: str) -> Photo:
-    """Return the photograph of a name: of another case, decomposed, or behind its folder too."""
+    """Return the photograph of a name, which may differ in case or Unicode form, or begin with the folder."""
     leaf = normal(name).replace("\\", "/").rpartition("/")[2]
     same = [file for file in photos if normal(file) == leaf]
     same = same or [file for file in photos if normal(file).casefold() == leaf.casefold()]

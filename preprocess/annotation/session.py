@@ -103,8 +103,8 @@ def annotate(
     """Annotate all photographs of the pairs in ``src`` and write ``out``; ``src`` is not changed.
 
     ``load`` is called with what has to be estimated, at most once, when the first estimate is needed. ``progress`` is
-    called with (images done, total), ``notice`` with what was chosen for the user. ``listed`` and ``kind`` as in
-    `read_pairs`; ``labels`` is the table of label maps beside the photographs, None to be told by the poses.
+    called with (images done, total), ``notice`` with each choice made for the user. ``listed`` and ``kind`` are as in
+    `read_pairs`; ``labels`` is the table of label maps beside the photographs, None to infer it from the poses.
 
     Raise UserError for a mistake in the list of pairs, missing weights, or a folder that is not writable.
     """

@@ -90,7 +90,7 @@ class Store:
         for ending, data in files.items():
             if ending not in by_hand:
                 write_atomically(self.path(photo, ending), data)
-        if AGNOSTIC not in (*files, *by_hand):  # of a mask that lay beside the photograph before
+        if AGNOSTIC not in (*files, *by_hand):  # left from a mask that was beside the photograph in an earlier run
             self.path(photo, AGNOSTIC).unlink(missing_ok=True)
 
     def _make_folders(self, photo: Photo) -> None:

@@ -1,8 +1,8 @@
-"""A table of pairs as a folder of photographs for `prep annotate`, and the table of what that will have written.
+"""Writes a table of pairs as a folder of photographs for `prep annotate`, and a table of the files it will write.
 
-The photographs are written as they are, under ids made of their paths: `people/ID.jpg`, `garments/ID.jpg`, labels that
-the table has beside them, and `pairs.csv`. `labelled.csv` names the annotated files: it is the table for
-`prep build-shards`, and keeps the splits, which a folder of photographs has not.
+The photographs are copied unchanged, under ids made from their paths: `people/ID.jpg`, `garments/ID.jpg`. Labels that
+the table has are written beside them, and the pairs to `pairs.csv`. `labelled.csv` names the files that
+`prep annotate` will write: it is the table for `prep build-shards`, and keeps the splits, which the folder cannot hold.
 """
 
 from __future__ import annotations

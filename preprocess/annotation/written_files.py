@@ -1,4 +1,4 @@
-"""Files that all runs of `prep annotate` write alike: the folder, label documents in AI-Hub's format, lists as CSV."""
+"""Files that every kind of `prep annotate` run writes: the folder, label documents in AI-Hub's format, CSV lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas import Garment
 
 
 def make_folder(out: Path) -> None:
-    """Make the folder for the labels. Raise UserError if that is impossible."""
+    """Make the folder for the labels. Raise UserError if it cannot be made."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

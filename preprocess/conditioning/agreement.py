@@ -1,8 +1,8 @@
 """How well a pose and a label map agree: what each joint of the pose may lie on.
 
 A wrist lies on an arm, a sleeve, or the trousers in front of which it hangs, but not on a shoe. Every joint votes
-between -1 (impossible) and 1 (as expected), so one number tells a sound pair of pose and map from one whose table is
-another one's, that is turned or scaled, or whose pose is somebody else's. It costs 19 look-ups.
+between -1 (impossible) and 1 (as expected). Their mean separates a matching pair of pose and map from one with the
+wrong label table, a turned or scaled map, or somebody else's pose. It costs 19 look-ups.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Numbers = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
 UNSURE = 0.5
-"""The third column of a point that is known, but with a low score; 1 where it is known, 0 where it is absent."""
+"""Value in a point's third column if it is known with a low score; 1 is a known point, 0 an absent one."""
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "background": ("background",),
@@ -115,11 +115,11 @@ _EXPECTED = (
 
 _NEUTRAL = ("other",)
 _OTHER_SIDE = 0.3
-"""The vote of a joint on a limb of the other side, as a share of its own side's."""
+"""The vote of a joint on a limb of the other side, as a share of the vote on its own side's limb."""
 _OUTSIDE = -0.2
-"""The vote of a joint outside the image: poses reach beyond it, by a little."""
+"""The vote of a joint outside the image: a pose may extend slightly beyond it."""
 _NECK_AT = 0.35
-"""How far from the shoulders to the nose the neck is probed."""
+"""Where the neck is probed, as a share of the way from the shoulders to the nose."""
 
 
 class Agreement(NamedTuple):
@@ -183,7 +183,7 @@ def with_middles(points: Points) -> Points:
 def votes_of(labels: Pixelwise, sided: bool) -> NDArray[np.float64]:
     """Return the vote (19, 257) of each probe for each label number, shifted by one: column 0 is outside the map.
 
-    Unless ``sided`` a limb of the other side is as good: in a side view it hides the joint's own.
+    Unless ``sided``, a limb of the other side counts the same: in a side view it hides the joint's own limb.
     """
     table = np.full((len(_EXPECTED), 257), -1.0)
     table[:, 0] = _OUTSIDE

@@ -50,9 +50,9 @@ class Subject:
     parse_path: str
     """The parse's file, for messages"""
     faults: tuple[Fault, ...]
-    """What was repaired or noted while it was loaded"""
+    """Faults that were repaired or noted while it was loaded"""
     hidden: Mask | None = None
-    """What Ia hides of a person, (h, w) of the upright image, if that was made by hand"""
+    """The mask of what Ia hides of a person, (h, w) of the upright image, if one was made by hand"""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class GarmentSide:
 def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_SIZE, worn: bool = True) -> PersonSide:
     """Compute the person's side of the tuple, Ip at ``target_size``. Raise RecordError if the labels cannot be used.
 
-    A person who does not have the garment on (``worn`` is false) need not wear anything of its kind, and is not
-    rejected for cloth under other labels, which is hidden in Ia all the same: no network learns from it.
+    A person who does not wear the garment (``worn`` is false) need not wear anything of its kind, and is not rejected
+    for cloth under other labels: Ia hides it all the same, and no network is trained on the sample.
     """
     try:
         crop = person_crop(person.pose, person.parse, garment, person.size)
@@ -124,7 +124,7 @@ def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_
 def _agnostic_by_hand(
     square: Pixels, hidden: Mask, labels: LabelMap, garment: Garment, photo: Box
 ) -> tuple[Pixels, float]:
-    """Return Ia by a mask that was made by hand, and the share of the crop that shows the worn garment all the same."""
+    """Return Ia by a mask made by hand, and the share of the crop that still shows the worn garment."""
     visible = np.zeros(labels.shape, np.bool_)
     visible[photo] = ~hidden[photo]
     return grey_where_hidden(square, visible, CONDITIONING_SIZE), share_of(visible & pixels_of(labels, WORN[garment]))

@@ -82,7 +82,7 @@ def _below_hips(points: NDArray[np.float64]) -> float | None:
 
 
 def _box_of(points: NDArray[np.float64]) -> Bounds | None:
-    """Return the box around the known ones of the points (n, 3)."""
+    """Return the box around those of the points (n, 3) that are known."""
     known = [(x, y) for x, y, v in points.tolist() if v > 0]
     if not known:
         return None

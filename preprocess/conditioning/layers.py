@@ -6,7 +6,8 @@ the parse has two layers, and the list names two but the parse has one. Then the
 compared with those in the image of the person, and the record is rejected if it remains unclear. If list and parse
 agree on two layers, the colours can still overrule them.
 
-A layer counts from a share of the top on: a few pixels labelled as a coat, or as a shirt below one, are noise.
+A layer counts only above a minimum share of the top: a few pixels labelled as a coat, or as a shirt below one, are
+noise.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Palette = NDArray[np.float32]
 _OUTER = frozenset(name for name in UPPER if name.startswith("outer"))
 _BENEATH = UPPER - _OUTER
 _LAYER = 0.05
-"""Minimum share of the top's area of a layer: a coat worn open covers a fifth, a collar at its neckline a tenth."""
+"""Minimum share of the top's area for a layer: a coat worn open covers a fifth, a collar at its neckline a tenth."""
 _CLEAR = 0.15
 """Minimum difference of two likenesses, in [0, 1], to be significant."""
 _STEP = 3

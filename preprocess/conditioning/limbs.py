@@ -73,11 +73,11 @@ def _grid(box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def _last_bone(
     limb: Mask, box: Box, points: NDArray[np.float64], name: str, joints: Joints, scale: float
 ) -> tuple[Point, Point] | None:
-    """Return the middle and the last joint of the limb, None where nothing tells where its end begins.
+    """Return the middle and the last joint of the limb, None if it is unknown where its end begins.
 
     Left and right are swapped in some poses, so the last joint nearest to the limb is used, its own on a tie. If no
     last joint is known, it is placed a hand's length before the limb's far end. A joint of a low score is often on
-    the forearm of a hidden hand: nothing is cut by it or in its place, so that no end of a sleeve is shown.
+    the forearm of a hidden hand: then no hand is cut off, neither there nor by its length, as it would show a sleeve.
     """
     own_middle, own_last = joints[name]
     unsure = 0 < points[own_last, 2] < 1

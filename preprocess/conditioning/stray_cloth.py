@@ -35,9 +35,9 @@ class Part(NamedTuple):
 
 
 CLOTHES_ODDS = 5.0
-"""Odds for another garment, whose own colours may contain some of the stray cloth: a colour of a fifth of it stays."""
+"""Odds for another garment, whose own colours may include stray cloth: a colour a fifth as frequent there is kept."""
 HAIR_ODDS, SKIN_ODDS = 12.0, 20.0
-"""Odds for hair and skin, whose own colours are taken around and in the face, and vary with the light elsewhere."""
+"""Odds for hair and skin: their own colours are sampled around and in the face, and vary with the light elsewhere."""
 _COMMON = 0.002
 """Minimum likelihood of a colour on the cloth; a rare colour is no evidence."""
 _THICKNESS = 5
@@ -122,7 +122,7 @@ def _enlarged(found: Mask, shape: tuple[int, ...], step: int) -> Mask:
 def far_from(part: Mask, worn: Mask, points: Points, margin: int) -> Mask:
     """Return the part's pixels farther than ``margin`` from the garment and from the ``points`` (n, 2).
 
-    That is where no cuff, hem or sleeve lies under a wrong label. If few are, the whole part is returned.
+    No mislabelled cuff, hem or sleeve is expected there. If there are few such pixels, the whole part is returned.
     """
     if not part.any():
         return part
@@ -134,7 +134,7 @@ def far_from(part: Mask, worn: Mask, points: Points, margin: int) -> Mask:
 
 
 def beside(mask: Mask, other: Mask) -> Mask:
-    """Return the mask's pixels above the lower edge of ``other``: of long hair what lies around the face."""
+    """Return the mask's pixels above the lower edge of ``other``: for long hair, the part around the face."""
     box = box_of(other)
     if box is None:
         return mask

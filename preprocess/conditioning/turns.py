@@ -61,7 +61,7 @@ SIDEWAYS = tuple(Turn(True, turn.mirrored, turn.flipped) for turn in UPRIGHT)
 _SIDE = 128
 """Rows or columns at which outlines are compared."""
 _STRONGEST = 60
-"""Differences of colour from here on count alike, so that one bright edge does not outweigh an outline."""
+"""Maximum difference of colour that counts; larger ones are clipped, so that no bright edge outweighs an outline."""
 
 
 class Outlines(NamedTuple):

@@ -1,4 +1,4 @@
-"""A whole run: claim the folder, build what is missing on all cores, and write the manifest last."""
+"""A whole run: write the plan to the folder, build the missing shards on all cores, and write the manifest last."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from preprocess.sources import Files
 from schemas import MANIFEST, REJECTS, Manifest, Plan, PlannedShard
 
 ProgressCall = Callable[[int, int], None]
-"""Called with (records done, records in all)."""
+"""Called with (records done, total)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Digests of the inputs' bytes: noted in the index when a sample is built, and compared again by `--check`.
+"""Digests of the inputs' bytes: stored in the index when a sample is built, and compared again by `--check`.
 
 The plan identifies a file by name and size alone, because reading a whole dataset takes long. So a label file
 that was edited without a change of its size is found only by reading it again.
@@ -23,18 +23,18 @@ _DIGITS = 16
 """Hexadecimal digits of a digest; few suffice, as it only detects changes."""
 _CHUNK = 64
 _NAMED = 3
-"""Samples that are named in the message."""
+"""Maximum number of samples named in the message."""
 
 
 class ContentReader(Files):
-    """The files of a dataset; the bytes of those that were read are known by their digests."""
+    """The files of a dataset; remembers the digest of each file that was read."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._digests: dict[str, str] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Return what `Files` methods need, such as the list of zips, from the files that are read."""
+        """Delegate attributes that `Files` methods need, such as the list of zips, to the wrapped files."""
         return getattr(self._files, name)
 
     def read(self, path: str) -> bytes:

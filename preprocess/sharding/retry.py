@@ -18,12 +18,12 @@ def prepare_retry(out: Storage, planned: PlannedRecords, node: Node) -> None:
 
     Repairing files changes their sizes and so the plan's fingerprint. The new plan is accepted if the configuration is
     the same and every record that became a sample is still planned, with all inputs of the same size. Rejected records
-    may have changed, disappeared, or been joined by new ones (a repaired annotation can name another view). Rebuilt are
-    shards with rejects, and shards whose records differ in the new plan.
+    may have changed or disappeared, and there may be new ones (a repaired annotation can name another view). Shards
+    with rejects are rebuilt, and shards whose records differ in the new plan.
 
-    Order of steps: remove the manifest, remove the indices, replace the plan. After a crash at any point, a shard
-    without an index has nothing to lose, and the same call resumes. Raise UserError if there is nothing to retry,
-    samples would change, or there are several nodes (the retry would remove what another one has just built).
+    Order of steps: remove the manifest, remove the indices, replace the plan. After a crash at any point the same call
+    resumes: a shard without an index is simply rebuilt. Raise UserError if there is nothing to retry, if samples would
+    change, or if there are several nodes (the retry would remove what another one has just built).
     """
     if node.count > 1:
         raise UserError("--retry-rejects: runs on one node; omit --num-nodes, or start the other nodes after it")

@@ -53,7 +53,7 @@ A person's records are consecutive. A garment is worn in several frames of a loo
 """
 
 _DETAIL = 300
-"""Characters of an unexpected error's text."""
+"""Maximum characters of an unexpected error's text."""
 
 T = TypeVar("T")
 
@@ -96,10 +96,9 @@ def make_samples(
 
 
 def _loaded(path: str, load: Callable[[], Subject]) -> Subject:
-    """Load a person or a product; an error that no rule foresees in its files is the fault of this record alone.
+    """Load a person or a product; an unexpected error while reading its files rejects this record alone.
 
-    One file in a thousand must not end the build of the others. Errors of the computation after it are bugs, which do.
-    Raise RecordError.
+    One bad file must not end the build. Errors in later computation are bugs, and end it. Raise RecordError.
     """
     try:
         return load()

@@ -25,7 +25,7 @@ _COPY_BUFFER = 1 << 24
 
 @dataclass(frozen=True)
 class ShardWork:
-    """What a worker needs to build one shard; ``digests`` are those of its records, by key."""
+    """What a worker needs to build one shard; ``digests`` maps each record's key to its digest."""
 
     shard: PlannedShard
     records: tuple[Record, ...]
@@ -33,7 +33,7 @@ class ShardWork:
     configuration: Configuration
     fingerprint: str
     libraries: Mapping[str, str] = field(default_factory=libraries)
-    """Those of the plan; a worker on another machine may have others."""
+    """Versions of the libraries with which the plan was made; a worker on another machine may have others."""
 
 
 def build_shard(files: Files, out: Storage, work: ShardWork, tally: RejectCounter) -> ShardIndex:

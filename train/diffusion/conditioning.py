@@ -77,7 +77,7 @@ def augment(image: Tensor, level: Tensor, noise: Tensor | None) -> Tensor:
 
 
 def with_hem_hidden(inputs: TryOnInputs) -> TryOnInputs:
-    """Return the inputs with the band of Ia hidden in which the hem may have been (train/diffusion/hem.py)."""
+    """Return the inputs with the band of Ia hidden that may contain the worn top's hem (train/diffusion/hem.py)."""
     if inputs.Ia is None or inputs.Jp is None or inputs.Jg is None:
         return inputs
     return replace(inputs, Ia=hem.hide_hem(inputs.Ia, inputs.Jp, inputs.Jg, inputs.photo))

@@ -1,8 +1,8 @@
-"""Degradation of the previous stage's images: what the second stage will get from it for people it was not trained on.
+"""Degrades the previous stage's images of training pairs, so that they resemble its images of held-out people.
 
-A stage's images of its own training pairs are closer to the photographs than those of strangers (`nano`, the demo's
-pairs: 22.6 dB where Ia hides the person, 20.4 held out). A second stage that is trained on them learns to keep what it
-is given, and at sampling time keeps the first one's mistakes in place of copying the garment
+A stage's images of its own training pairs are closer to the photographs than those of held-out people (`nano`, the
+demo's pairs: 22.6 dB where Ia hides the person, 20.4 held out). A second stage that is trained on them learns to keep
+its input, and at sampling time keeps the first one's mistakes instead of copying the garment
 (docs/measurements/learning.md). Gaussian noise on the whole image, as in the papers, does not help: the mistakes are
 edges in the wrong place.
 """
@@ -37,7 +37,7 @@ def degrade(images: Tensor, hidden: Tensor, amount: float, noise: Noise) -> Tens
 
 
 def _moved(images: Tensor, shift: Tensor) -> Tensor:
-    """Return images (B, 3, H, W) read from where ``shift`` (B, 2, H, W), x and y in pixels, points."""
+    """Return images (B, 3, H, W), each pixel read at its position plus ``shift`` (B, 2, H, W), x and y in pixels."""
     height, width = images.shape[2:]
     rows, columns = (torch.arange(length, device=images.device) + 0.5 for length in (height, width))
     x = (columns + shift[:, 0]) * (2 / width) - 1

@@ -23,7 +23,7 @@ ALL_TIMES = (0.0, 1.0)
 """The interval of all times."""
 
 _ROUNDING = 1e-6
-"""Times are compared after they were rounded to float32."""
+"""Tolerance of the interval's bounds, since times are rounded to float32."""
 
 Denoise = Callable[[Tensor, Tensor], DenoiserOutput]
 """(z_t (B, 3, H, W), t (B,)) → estimate."""

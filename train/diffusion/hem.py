@@ -18,7 +18,7 @@ ALONG, ACROSS = (0.6, 1.25), 0.5
 """The masked band, in trunk lengths (mid-shoulders to mid-hips): its range along the trunk, from above the waist to
 below the hips, and its half-width."""
 REST = 0.2
-"""Minimum height of what stays visible below the band, in trunk lengths: a thinner strip would be a line."""
+"""Minimum height of the strip that stays visible below the band, in trunk lengths; a thinner one is hidden too."""
 HAND_LENGTH, HAND_WIDTH = 0.35, 0.14
 """The hands, which stay visible, in trunk lengths: extent from the wrist away from the elbow, and half-width."""
 

@@ -85,8 +85,8 @@ def diffusion_loss(
     """Return each sample's loss (B,): the (weighted) mean squared error over channels and pixels.
 
     x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1]. Only pixels in
-    ``inside`` (B, 1, H, W) count, all if it is None; a sample without any has the loss 0. ``scale`` (B,) multiplies
-    the error; ``warp_loss`` is the weight of the layers' misfit, for a model that copies (`misfit`).
+    ``inside`` (B, 1, H, W) count, all if it is None; a sample without such pixels has loss 0. ``scale`` (B,) multiplies
+    the error; ``warp_loss`` is the weight of the warped layers' `misfit`, for a model that copies the garment.
     """
     output = model(q_sample(x, eps, t, schedule), t, condition)
     output, layers = output[:, : x.shape[1]], output[:, x.shape[1] :]

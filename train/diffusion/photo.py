@@ -1,9 +1,9 @@
 """Which pixels a network paints: those inside the photograph, and of these those that Ia does not show.
 
 A crop may be larger than its image, and augmentation shifts it. Beyond the photograph the shards are mid-grey. The loss
-ignores what is not to be painted, and samplers set it to what is known: mid-grey beyond the photograph, and with
-``keep_shown`` the pixels of Ia. So a network neither learns nor paints what no photograph shows, and a face stays the
-same to the last bit.
+ignores pixels that are not to be painted, and samplers set them to their known values: mid-grey beyond the photograph,
+and with ``keep_shown`` the pixels of Ia. So a network neither learns nor paints what is outside of the photograph, and
+a face stays bit-identical.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Preconditioning on the known image (after Karras et al. 2022, table 1).
 
-A stage's target image x is mostly known: the second and third stage get it at low resolution, the first gets all but
+Most of a stage's target image x is known: the second and third stages get it at low resolution, the first gets all but
 the masked region in Ia. Call this known image the centre μ (the upsampled low-resolution image, or Ia; both are 0
 where nothing is known) and write x = μ + r with r of standard deviation s. With D = s²α² + σ² and z' = z_t - αμ the
 estimate is
@@ -61,7 +61,7 @@ class Preconditioned:
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
         """Predict x or v from z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, with no division by σ.
 
-        For a network that copies, the copied pixels replace the centre, and its layers follow the image's channels.
+        For a network that copies, the copied pixels replace the centre; its layers' channels come after the image's.
         """
         at = self._terms(z_t, t, condition)
         output = self.network(at.residual / at.spread.sqrt(), t, condition).float()
@@ -77,7 +77,7 @@ class Preconditioned:
         return kept * at.residual - at.sigma * at.centre + at.std / at.spread.sqrt() * output
 
     def network_input(self, z_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Return z' / √D, what the network gets in place of z_t."""
+        """Return z' / √D, the network's input instead of z_t."""
         at = self._terms(z_t, t, condition)
         return at.residual / at.spread.sqrt()
 

@@ -30,7 +30,7 @@ from train.runs.checkpoint_choice import LAST, CheckpointChoice, Which
 from train.runs.run_folder import CONFIG, RunFolder
 
 Weights = Literal["ema", "model"]
-"""EMA weights, or those of the last step."""
+"""Which weights of a checkpoint: the EMA weights, or the raw ones (model)."""
 
 FAST_STEPS = 25
 """Maximum number of steps per stage with ``Overrides.fast``."""
@@ -62,7 +62,7 @@ class Overrides:
     def refuse_impossible(self, stages: Sequence[TrainedStage]) -> None:
         """Raise UserError if guidance is set for a stage trained without conditioning dropout.
 
-        Likewise if times are given between which nothing is guided.
+        Also if a guidance interval is set, but no stage uses guidance.
         """
         if self.guidance_interval is not None:
             low, high = self.guidance_interval
@@ -90,7 +90,7 @@ class TrainedStage:
 def load_cascade(
     runs: Path, device: torch.device, weights: Weights = "ema", checkpoint: CheckpointChoice = LAST
 ) -> list[TrainedStage]:
-    """Load the trained stages, from the base on, with the EMA weights of a checkpoint or those of its step.
+    """Load the trained stages, from the base on, with the EMA or the raw weights of a checkpoint.
 
     Raise UserError if the base stage or a chosen checkpoint is missing, or if the sizes of two stages do not match.
     """
@@ -187,7 +187,7 @@ def sample_stage(
 
 
 def sampling_condition(inputs: TryOnInputs, size: int, low_res_noise: float, noise: SampleNoise) -> Condition:
-    """Return the condition of a batch's samples: all inputs clean but low_res, to which noise is added."""
+    """Return the condition of a batch: noise is added to low_res alone; all other inputs stay clean."""
     levels = [0.0] * len(inputs.images)
     if inputs.low_res is not None:
         levels[-1] = low_res_noise
@@ -274,7 +274,7 @@ def _load_stage(
 
 
 def without_impossible_guidance(config: StageConfig) -> StageConfig:
-    """Return the settings without guidance where the null condition was never trained: earlier versions kept it."""
+    """Return the settings without guidance if the null condition was never trained; earlier versions stored both."""
     if config.diffusion.drop:
         return config
     return config.model_copy(update={"sampling": config.sampling.model_copy(update={"guidance": 1.0})})

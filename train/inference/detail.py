@@ -1,10 +1,10 @@
 """Detail of the garment, and of what Ia shows, in the image of a stage that sees neither.
 
-The third stage gets only the second one's image (TryOnDiffusion §3.1), so it can sharpen a print, but not know it. The
-second stage, if it copies, predicts where each pixel of the garment comes from: what it copies from Ic at the third
-stage's size, less what is left of that at its own, is the detail that its image lacks. It replaces the third stage's
-guess where the garment is copied; and what Ia shows is shown, as in the first two stages. The papers do neither
-(effect: docs/measurements/learning.md).
+The third stage gets only the second one's image (TryOnDiffusion §3.1), so it sharpens a print without knowing it. The
+second stage, if it copies, predicts where in Ic each pixel of the garment comes from. It copies them from Ic at the
+third stage's size; the difference from the same at its own size is the detail that its image lacks. This detail
+replaces the third stage's guess where the garment is copied, and Ia's pixels replace it where Ia shows the person, as
+in the first two stages. The papers do neither (effect: docs/measurements/learning.md).
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def with_detail(
     """Return the last stage's images (B, 3, H, W) in [-1, 1] with the detail that ``stage``, the one before it, copies.
 
     ``own`` are that stage's inputs with low_res, and ``painted`` (B, 3, h, w) its images; ``fine`` are Ia, Ic and the
-    poses at the size of ``image``. ``keys`` key the noise, as in `sample_stage`. What Ia shows is taken from it unless
-    the shards hold Ia at a smaller size than the image's.
+    poses at the size of ``image``. ``keys`` key the noise, as in `sample_stage`. Pixels that Ia shows are taken from
+    it, unless the shards hold Ia at a smaller size than the image's.
     """
     if stage.config.diffusion.hide_hem:
         own, fine = with_hem_hidden(own), with_hem_hidden(fine)

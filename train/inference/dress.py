@@ -65,11 +65,10 @@ def dress(
     """Return one image per stage for each outfit, uint8 (size, size, 3).
 
     On the CPU images are sampled one at a time: a batched convolution sums in another order than a single one, which
-    changes a few bytes (docs/measurements/sampling.md). So an image is bit-identical whatever else is sampled.
-    On a GPU, where
-    small batches leave the card idle, images are batched and are identical up to that rounding.
-    ``batch`` overrides the number of images that are sampled at once.
-    ``on_step`` is called before every sampling step; an exception from it ends the sampling.
+    changes a few bytes (docs/measurements/sampling.md). So an image is bit-identical whatever else is sampled. On a
+    GPU, where small batches leave the card idle, images are batched and are identical up to that rounding. ``batch``
+    overrides the number of images that are sampled at once. ``on_step`` is called before every sampling step; an
+    exception from it ends the sampling.
     """
     batch = batch or batch_size_for(stages, device)
     steps = cascade_steps(stages, overrides)

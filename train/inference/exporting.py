@@ -45,7 +45,7 @@ SAMPLES = "samples"
 
 
 Format = Literal["safetensors", "torch.export"]
-"""Weights for this project's networks, or graphs that need no class of it."""
+"""Weights for this project's networks, or graphs that need none of its classes."""
 
 
 class ExportedStage(BaseModel):
@@ -61,7 +61,7 @@ class ExportedStage(BaseModel):
     copied_sha256: str | None = Field(None, exclude_if=lambda value: value is None)
     """Of the graph of what the network copies, if there is one."""
     difference: float | None = Field(None, exclude_if=lambda value: value is None)
-    """Largest difference of the graphs' results from the network's, in standard deviations, of random inputs."""
+    """Largest difference of the graphs' results from the network's on random inputs, in standard deviations."""
     average: float | None = Field(None, exclude_if=lambda value: value is None)
     """Length of the post-hoc average, if the weights are one (`trainer ema`)."""
 
@@ -157,7 +157,7 @@ def _weights(stage: TrainedStage, folder: Path) -> ExportedStage:
 
 
 def _graphs(stage: TrainedStage, then: TrainedStage | None, folder: Path, kind: GraphFormat) -> ExportedStage:
-    """Write a stage's graphs; one more if the stage ``then`` shows the detail that it copies."""
+    """Write a stage's graph, and that of what it copies if the next stage, ``then``, uses it for detail."""
     fine = then.config.size if then is not None and copies_detail(stage, then) else None
     stem, ending = folder / stage.config.stage, ENDINGS[kind]
     difference = write_graphs(stage.model, stage.config, fine, stem, kind)

@@ -1,6 +1,6 @@
 """Weights for a new run to start from: a stage's EMA weights in run folders or in an export.
 
-A tensor is taken if the new network has one of the same name and shape; the others keep their random initialisation.
+A tensor is copied if the new network has one of the same name and shape; the others keep their random initialisation.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def _in_export(source: Path, stage: Stage) -> tuple[Path, int, str] | None:
 
 def _in_runs(source: Path, stage: Stage, recorded: InitRecord | None) -> tuple[Path, int, str] | None:
     if not source.is_dir():
-        raise UserError(f"{_OPTION} {source}: no such folder; give what trainer fit or trainer export wrote")
+        raise UserError(f"{_OPTION} {source}: no such folder; give one that trainer fit or trainer export wrote")
     config = (own := RunFolder(source)).read_config()
     if config is None and not any((source / name).is_dir() for name in STAGES):
         raise UserError(
             f"{_OPTION} {source}: neither run folders ({', '.join(STAGES)}) nor a stage's {own.config_path.name} "
-            f"nor an export's {CASCADE} in it; give what trainer fit or trainer export wrote"
+            f"nor an export's {CASCADE} in it; give a folder that trainer fit or trainer export wrote"
         )
     if config is not None and config.stage != stage:
         return None

@@ -31,8 +31,8 @@ class Pair:
 def swapped_pairs(shards: ShardFolder, count: int, *, worn: bool = False) -> list[Pair]:
     """Pair people, spread over the split, each with another person's garment of the same kind.
 
-    People for whom there is none are passed over. With ``worn``, the people are those of samples that are not for
-    inference alone. Raise UserError if no two samples can be swapped.
+    People without such a garment are skipped. With ``worn``, people of inference-only samples are skipped too. Raise
+    UserError if no two samples can be swapped.
     """
     fronts = _fronts(shards)
     people = [person for person in _people(shards, fronts, worn) if any(_others(fronts, person))]
@@ -51,7 +51,7 @@ def swapped_pairs(shards: ShardFolder, count: int, *, worn: bool = False) -> lis
 def own_pairs(shards: ShardFolder, count: int) -> list[Pair]:
     """Pair people, spread over the split, each with the garment that they wear.
 
-    Raise UserError if all samples are for inference alone.
+    Raise UserError if all samples are inference-only.
     """
     return [Pair(person, person) for person in _spread(_people(shards, _fronts(shards), worn=True), count)]
 
@@ -150,7 +150,7 @@ def _people(shards: ShardFolder, fronts: Mapping[int, Sample], worn: bool) -> li
 
 
 def _others(fronts: Mapping[int, Sample], person: int) -> Iterator[bool]:
-    """Tell of each sample whether a person can wear its garment: of the same kind, another item, another look."""
+    """Yield for each sample whether a person can wear its garment: same kind, another item, another look."""
     mine = fronts[person]
     for sample in fronts.values():
         yield sample.garment == mine.garment and sample.item != mine.item and sample.look != mine.look

@@ -27,7 +27,7 @@ from train.inference.pair_selection import Pair
 from train.inference.pasting.whole import FindPhotograph, dressed, find_original
 
 PHOTOGRAPHS = "photographs"
-"""The folder, in that of the square images, of the whole photographs."""
+"""Subfolder of the whole photographs, in the folder of the square images."""
 _AT_ONCE = 8
 """Images per update of the progress bar."""
 
@@ -50,9 +50,9 @@ def sample_pairs(
 ) -> Path:
     """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
 
-    If ``photographs`` finds the people's photographs, each of them is written whole under the same name in the folder
-    `photographs`, with the result in it. Every file records in its text chunks how it was made (``provenance``). Raise
-    UserError if one cannot be written, or a photograph is not found.
+    With ``photographs``, which finds the people's photographs, the result is also pasted back into each of them and
+    written under the same name to the subfolder `photographs`. Every file records in its text chunks how it was made
+    (``provenance``). Raise UserError if a file cannot be written, or a photograph is not found.
     """
     with writing(f"--out {out}"):
         (out / PHOTOGRAPHS if photographs else out).mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def provenance(
 
 
 def as_worn(shards: ShardFolder, position: int) -> Pixels:
-    """Return the photograph of a garment on its wearer, uint8 RGB (256, 256, 3); mid-grey if nobody wears it."""
+    """Return the photograph of a garment's wearer, uint8 RGB (256, 256, 3); mid-grey if nobody wears it."""
     photograph = shards.image(position, PERSON_256)
     return photograph if shards.sample(position).worn else np.full_like(photograph, MID_GREY)
 
@@ -133,7 +133,7 @@ def pair_inputs(
 
 
 def inputs_shown(shards: ShardFolder, pair: Pair) -> list[Pixels]:
-    """Return what a contact sheet's row begins with: the person, Ia, the garment as it is worn, Ic."""
+    """Return the first images of a contact sheet's row: the person, Ia, the garment on its wearer, Ic."""
     return [
         shards.image(pair.person, PERSON_256),
         shards.image(pair.person, AGNOSTIC),

@@ -74,7 +74,7 @@ class TryOnCascade:
         """Return the person's photograph with the person in the garment, or in several, dressed one after the other.
 
         The result has the photograph's size and is upright as it is displayed; only what the garments may cover is
-        replaced. ``kind`` is each garment's kind: upper, lower or dress; without it the garment's outline tells. The
+        replaced. ``kind`` is each garment's kind: upper, lower or dress; if None, it is inferred from the outline. The
         photographs are annotated by `prep`, which must be installed with its estimators (the extra `estimate`), in a
         folder that is deleted afterwards. The same photographs and seed give the same image on the CPU. ``on_step`` is
         called with (step, steps) before every sampling step and while `prep` works; an exception from it ends that.
@@ -82,7 +82,7 @@ class TryOnCascade:
         Raise UserError for a photograph that cannot be used, and garments that cannot be worn together.
         """
         whole = self._dressed(person, garment, kind, seed, on_step).photograph
-        # What Pillow cannot hold, 16 bits of three colours, comes as it is seen; try_on_png keeps it.
+        # Pillow has no mode for RGB of 16 bits, so these become 8 bits; try_on_png preserves the depth.
         image = Image.fromarray(whole.seen if whole.samples.dtype == np.uint16 else whole.samples)
         if whole.profile and whole.samples.dtype != np.uint16:
             image.info["icc_profile"] = whole.profile
@@ -114,7 +114,7 @@ class TryOnCascade:
             kinds = ()
         unknown = [str(given) for given in kinds if given not in (None, "upper", "lower", "dress")]
         if unknown:
-            raise UserError(f"{unknown[0]!r} is no kind of garment; give upper, lower or dress")
+            raise UserError(f"{unknown[0]!r} is not a kind of garment; give upper, lower or dress")
         with tempfile.TemporaryDirectory(prefix="tryon-") as name:
             folder = Path(name)
             files = tuple(_file(given, folder / f"garment{number}.png") for number, given in enumerate(garments, 1))

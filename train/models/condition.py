@@ -1,6 +1,6 @@
 """Condition: a denoiser's inputs other than z_t and t, one type for all three stages of the cascade.
 
-A module of its own, so that ``train.diffusion`` does not depend on the networks, nor these on it.
+It has its own module so that neither ``train.diffusion`` nor the networks depend on each other.
 ``train.diffusion.conditioning`` is the only place that builds a Condition.
 """
 
@@ -55,5 +55,5 @@ class Denoiser(Protocol):
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
         """Predict from z_t (B, 3, H, W) at times t (B,) in [0, 1]; the result has the shape of z_t.
 
-        Further channels may follow the image's: the layers of a network that copies (`train.models.warp.copying`).
+        A network that copies the garment returns more channels after the image's (`train.models.warp.copying`).
         """

@@ -1,11 +1,11 @@
 """Growth: a second stage starts from the weights of the first, as the same network on patches of twice the side.
 
-What the first stage has learnt of poses, anchors, displacement and of where the garment is copied holds at twice the
-size as well; only what is painted does not. From random weights it would take the first stage's steps again. The grown
+What the first stage has learnt about poses, anchors, displacement and where the garment is copied is also valid at
+twice the size; only what it paints is not. From random weights, learning this would take as many steps again. The grown
 network computes what the first one does in its first sampling step, at t = 1: the weights of z_t, which is pure noise
 there, and of the low-resolution image, which the first stage lacks, are zero, and its time is fixed. Each layer is
-copied where the first stage copied it, now from Ic at twice the size, and nothing is painted: the rest shows the known
-image. Training goes on from there (effect: docs/measurements/learning.md; neither paper does this).
+copied where the first stage copied it, now from Ic at twice the size, and nothing is painted: all other pixels show the
+known image. Training continues from there (effect: docs/measurements/learning.md; neither paper does this).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def grown_shape(before: ParallelUNetConfig, factor: int) -> ParallelUNetConfig:
 def can_grow(before: ModelConfig, after: ModelConfig) -> bool:
     """Return whether a network ``after`` can start from the weights of one ``before``, of the previous stage.
 
-    They have to differ in nothing but the image's size, the patch, larger by the same factor, and the low-resolution
-    image. They have to copy, and a garment-UNet has to depend on t.
+    They may differ only in the image size, the patch (larger by the same factor) and the low-resolution image. Both
+    have to copy the garment, and a garment-UNet has to depend on t.
     """
     if not (isinstance(before, ParallelUNetConfig) and isinstance(after, ParallelUNetConfig)):
         return False
@@ -65,7 +65,7 @@ def grown(weights: Mapping[str, Tensor], before: ParallelUNetConfig, after: Para
 def _grown_input(weight: Tensor, before: ParallelUNetConfig, factor: int) -> Tensor:
     """Return the first convolution (C, inputs, 3, 3) for larger patches: each pixel is averaged with its neighbours.
 
-    The images' patches come first, z_t's foremost, then the pose maps, whose resolution stays the same.
+    Its inputs are the images' patches, beginning with z_t's, then the pose maps, whose resolution stays the same.
     """
     side = before.patch
     images = before.person_inputs * side**2
@@ -87,7 +87,7 @@ def _averaged(patches: Tensor, factor: int) -> Tensor:
 
 
 def _without_time(weight: Tensor, bias: Tensor, dim: int) -> dict[str, Tensor]:
-    """Return the noise levels' linear layer with t fixed at 1, and one more level, that of low_res, without effect."""
+    """Return the linear layer of the noise levels with t fixed at 1 and a level without effect added for low_res."""
     at_one = weight[:, :dim] @ positional_encoding(torch.ones(1, device=weight.device), dim)[0]
     none = torch.zeros_like(weight[:, :dim])
     return {f"{_LEVELS}.weight": torch.cat([none, weight[:, dim:], none], dim=1), f"{_LEVELS}.bias": bias + at_one}

@@ -140,7 +140,7 @@ class ParallelUNet(nn.Module):
         self.head = Head(config.channels[0], 3 * pixels)
         self.copy: GarmentCopy | None = None
         if config.copies:
-            # Where a small image is known, wrong layers would do more harm at first.
+            # With a low-resolution image, layers copied from the wrong place would do more harm at first.
             paint = 4.0 if config.low_res_channels else 1.0
             self.copy = GarmentCopy(config.channels[0], config.channels[1], config.patch, paint)
 
@@ -210,7 +210,7 @@ class ParallelUNet(nn.Module):
         return features, warped
 
     def _copied(self, features: Features, condition: Condition, Ic: Tensor | None, warped: list[Tensor]) -> Tensor:
-        """Return what is copied from Ic, of any size, with its warps of that size."""
+        """Return what is copied from Ic, which may have any size; ``warped`` are its warps at that size."""
         Jp, Jg = condition.Jp, condition.Jg
         assert self.copy is not None, "only networks that copy get here"
         assert Ic is not None and Jp is not None and Jg is not None, "`_decoded` needs them"  # noqa: PT018

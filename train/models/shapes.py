@@ -13,7 +13,7 @@ EFFICIENT_UNETS = tuple(f"efficientunet-b{phi}" for phi in range(8))
 _PAPER_PHI = 4
 
 _GEOMETRY: dict[str, Any] = {"pose_maps": True, "warp": True, "anchors": "garment", "copies": True}
-"""What the paper's networks have to find out, from millions of pairs, is given to those of the recipe."""
+"""Explicit geometry for every preset but `paper`, whose networks have to learn it from millions of pairs."""
 
 
 def efficient_unet_config(name: str) -> EfficientUNetConfig:

@@ -1,7 +1,7 @@
-"""HTTP for programs: `POST /v1/try-on` makes a photograph of photographs, `GET /v1/health` tells its state.
+"""HTTP API for programs: `POST /v1/try-on` returns the try-on photograph, `GET /v1/health` the server's state.
 
-One image is made at a time. A request waits until its own is done, and what it sent is deleted as soon as it has been
-answered, refused, or given up by its sender.
+One image is made at a time. A request waits until its image is done. Its uploads are deleted as soon as it has been
+answered or refused, or the client has disconnected.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TRY_ON: Final = "/v1/try-on"
 HEALTH: Final = "/v1/health"
 OPENAPI: Final = "/v1/openapi.json"
 _OPEN: Final = frozenset({HEALTH, OPENAPI})
-"""What is answered without the token."""
+"""Paths that need no token."""
 _KINDS: Final[tuple[Garment, ...]] = get_args(Garment)
 _CHUNK: Final = 64 * 1024
 _RETRY_AFTER: Final = "5"
@@ -52,9 +52,9 @@ class ApiLimits:
     uploads: int = 16
     """Requests whose forms arrive at the same time"""
     seconds: float = 600.0
-    """Until the image is made, waiting included"""
+    """Maximum time until the image is made, waiting included"""
     chunk_seconds: float = 30.0
-    """Until a sender has taken the next 64 KiB of the answer"""
+    """Maximum time for a client to read the next 64 KiB of the response"""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class ApiState:
     """Each stage's image size in pixels"""
     limits: ApiLimits = field(default_factory=ApiLimits)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="tryon-serve-")))
-    """Of the photographs that are being worked on, a folder for each request"""
+    """Holds a folder for each request in progress, with its photographs"""
     uploading: int = 0
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ _STATE: Final = web.AppKey("api_state", ApiState)
 
 
 def make_api(state: ApiState, host: str, token: str = "") -> web.Application:
-    """Return the application, to be run on ``host``. With a token, only who sends it is answered."""
+    """Return the application, to be run on ``host``. With a token, requests must send it."""
     check = token_guard(token, _OPEN) if token else guard(host)
     app = web.Application(middlewares=[check, errors_as_json])
     app[_STATE] = state
@@ -142,7 +142,7 @@ async def _answer(request: web.Request, state: ApiState, folder: Path) -> web.St
     except TimeoutError:
         return refusal(504, f"the image was not made within {state.limits.seconds:g} seconds")
     finally:
-        # Whoever gave up, or was given up, must not leave a job behind that reads deleted photographs.
+        # After a disconnect or a timeout no job may be left that reads deleted photographs.
         state.jobs.cancel(job)
         await _until_ended(ended)
         state.jobs.discard(job)
@@ -189,7 +189,7 @@ def _wanted(form: Form, folder: Path, limits: ApiLimits) -> tuple[TryOnRequest, 
     kinds = []
     for given in form.fields.get("kind", []):
         if given not in ("", *_KINDS):
-            raise UserError(f"a kind is one of {', '.join(_KINDS)}, or empty to be told by the outline")
+            raise UserError(f"a kind is one of {', '.join(_KINDS)}, or empty to infer it from the outline")
         kinds.append(next((kind for kind in _KINDS if kind == given), None))
     seed = form.first("seed", "0")
     if not re.fullmatch(r"[0-9]{1,9}", seed):
@@ -218,7 +218,7 @@ def _made(make: MakePhotograph, wanted: TryOnRequest, seed: int, folder: Path, o
 
 
 async def _sent(request: web.Request, state: ApiState, job: Job) -> web.StreamResponse:
-    """Send the image, in pieces that each have to be taken within some time."""
+    """Send the image in chunks, each with a time limit."""
     if job.state == "failed":
         return refusal(job.status, _without_paths(job.error, state.folder))
     if job.result is None or job.result.photograph is None:

@@ -54,7 +54,7 @@ class Dressing:
     def dress(self, choice: Choice, on_step: OnStep) -> Result:
         """Sample the images, bit-identical to `trainer sample` for the same pair and seed.
 
-        The whole photograph is made too if it is at hand. ``on_step`` is called before every sampling step. Raise
+        The whole photograph is made too if it is available. ``on_step`` is called before every sampling step. Raise
         UserError for a photograph that cannot be used.
         """
         outfit = make_outfit(
@@ -81,10 +81,10 @@ class Dressing:
         return Result(encoded, metadata, Photograph(whole.png(png_text(metadata)), whole.size), before)
 
     def understand(self, role: Role, kind: Garment | None, data: bytes, on_step: OnStep) -> Result:
-        """Return as comparisons what is understood of a photograph: `regions` by the estimators, `shown` in the shards.
+        """Return overlays of what is estimated of a photograph: `regions` by the estimators, `shown` in the shards.
 
-        The result says its kind of garment. ``on_step`` is called while `prep` works. Raise UserError for a photograph
-        that cannot be used.
+        The result includes the kind of garment. ``on_step`` is called while `prep` works. Raise UserError for a
+        photograph that cannot be used.
         """
         estimated = self.photographs.estimated(role, kind, data, lambda: on_step(0, 1))
         image, pose, _ = estimated.conditioning

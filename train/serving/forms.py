@@ -29,7 +29,7 @@ class FormLimits:
     """Of one photograph"""
     parts: int = 12
     seconds: float = 60.0
-    """Until all of it has arrived"""
+    """Maximum time until the whole form has arrived"""
 
 
 @dataclass

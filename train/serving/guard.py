@@ -61,9 +61,9 @@ def guard(host: str) -> Any:
 
 
 def token_guard(token: str, open_paths: frozenset[str]) -> Any:
-    """Return the middleware that answers whoever sends the token, and of anybody the requests for ``open_paths``.
+    """Return the middleware that accepts requests with the token, and any request for ``open_paths``.
 
-    With a token, names and origins do not matter: a page elsewhere does not know it.
+    With a token, names and origins do not matter: a foreign page does not know it.
     """
     expected = token.encode()
 
@@ -117,7 +117,7 @@ def is_own_name(named: str, host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches what listens on ``host``."""
+    """Return whether a server on ``host`` can be reached from this machine only."""
     if host == "localhost":
         return True
     return _is_address(host) and ipaddress.ip_address(host).is_loopback

@@ -21,7 +21,7 @@ MAX_WAITING: Final = 8
 MAX_KEPT: Final = 32
 """Maximum number of finished jobs whose images are kept."""
 MAX_PHOTOGRAPHS: Final = 256 * 2**20
-"""Maximum bytes of whole photographs that are kept; of the oldest jobs beyond it the square images alone are."""
+"""Maximum bytes of whole photographs that are kept; beyond it the oldest jobs keep only their square images."""
 _TIMED: Final = 3
 """Number of finished jobs whose median is the expected time."""
 
@@ -57,7 +57,7 @@ class Result:
     photograph: Photograph | None = None
     """The whole photograph with the last image in it, if the person's photograph is at hand."""
     comparisons: Mapping[str, bytes] = field(default_factory=dict)
-    """JPEGs to be seen beside the result, or what was understood of a photograph, by name"""
+    """JPEGs to be shown beside the result, or overlays of what was estimated of a photograph, by name"""
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Job:
     """One requested image."""
 
     make: Callable[[OnStep], Result] | None
-    """What makes it, with what was sent; None once the job has ended, so that nothing sent outlives it"""
+    """Makes the image; it holds the uploads, so it is None once the job has ended"""
     on_end: Callable[[], None] = lambda: None
     """Called, in any thread, when the job has ended"""
     cancel_requested: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +76,7 @@ class Job:
     result: Result | None = None
     error: str = ""
     status: int = 200
-    """The HTTP status of its end: 422 for what was sent, 503 for what the server lacks, 500 for a bug"""
+    """HTTP status of a failed job: 422 for a bad upload, 503 for what the server lacks, 500 for a bug"""
 
     def on_step(self, _step: int, _steps: int) -> None:
         """Raise JobCancelledError if the job was cancelled; called before every sampling step."""
@@ -144,7 +144,7 @@ class Jobs:
             return len(self._waiting), sum(job.state == "running" for job in self._jobs.values())
 
     def discard(self, job: Job) -> None:
-        """Forget a job that has ended, and its result; whoever holds the job still has it."""
+        """Remove a finished job and its result from the queue; references to the job stay valid."""
         with self._changed:
             if job.state not in ("waiting", "running"):
                 self._jobs.pop(job.id, None)
@@ -191,7 +191,7 @@ class Jobs:
                     self._took.append(job.seconds)
                     self._forget_photographs()
             job.on_end()
-            del job, result  # while the next one is waited for, nothing of this one is kept here
+            del job, result  # keep no reference while waiting for the next job
 
     def _next(self) -> Job | None:
         with self._changed:

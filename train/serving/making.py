@@ -1,4 +1,4 @@
-"""From photographs that a program sent to the photograph that it gets."""
+"""Makes the try-on photograph from the photographs of an API request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PhotographMaker:
     def __call__(
         self, request: TryOnRequest, seed: int, folder: Path, check: Callable[[], None], on_step: OnStep
     ) -> Result:
-        """Annotate and dress; everything on the way is written to ``folder``.
+        """Annotate and dress; intermediate files are written to ``folder``.
 
         Raise UserError for photographs that cannot be used, PrepError if `prep` cannot work here, and what ``check``
         and ``on_step`` raise.

@@ -1,4 +1,4 @@
-"""What was understood of a photograph, drawn over it: the hidden area and the pose, as the network is given them."""
+"""Overlays of what was estimated of a photograph: the hidden area and the pose, as the network gets them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def person_overlay(person: Pixels, Ia: Pixels, Jp: NDArray[np.float32]) -> Pixel
 
 
 def garment_overlay(Ic: Pixels, Jg: NDArray[np.float32]) -> Pixels:
-    """Return the garment that was cut out, with the points Jg at which joints would lie in it."""
+    """Return the segmented garment with the points Jg, where the wearer's joints would be."""
     return _with_pose(_enlarged(Ic, cv2.INTER_CUBIC), Jg)
 
 

@@ -1,4 +1,4 @@
-"""The page's HTTP server: catalogue, jobs, images. For use on one's own machine."""
+"""The page's HTTP server: catalogue, jobs, images. For local use."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def _form(request: web.Request) -> tuple[Form, dict[Role, bytes]]:
 
 
 class _Kept(io.BytesIO):
-    """A file in memory whose bytes can be had after it was closed."""
+    """A file in memory whose bytes can still be read after it was closed."""
 
     data = b""
 
@@ -160,7 +160,7 @@ def _offered_kind(app_state: AppState, given: str) -> Garment | None:
 
 
 def _check_upload(app_state: AppState, data: bytes) -> None:
-    """Raise UserError if photographs are not taken here, or this file is not one."""
+    """Raise UserError if this server takes no uploads, or the file is not an image."""
     if app_state.photographs.state != "ready":
         raise UserError(f"uploads are not available here: {app_state.photographs.why or 'not ready yet'}")
     image_suffix(io.BytesIO(data), LIMITS.pixels)
@@ -199,7 +199,7 @@ async def _state(request: web.Request) -> web.Response:
 
 
 def _result(job: Job, result: Result, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Return what the page is told of a finished job."""
+    """Return the page's data about a finished job."""
     base = f"/api/jobs/{job.id}"
     said: dict[str, Any] = {"told": dict(result.metadata)}
     said["comparisons"] = {name: f"{base}/{name}.jpg" for name in result.comparisons}

@@ -32,13 +32,13 @@ from train.serving.forms import FormLimits, image_suffix
 State = Literal["checking", "ready", "off"]
 
 LIMITS: Final = FormLimits()
-"""Of the forms that the page sends."""
+"""Limits of the forms that the page sends."""
 _PARTNER_LOOKS: Final = 12
 """Number of drawn looks, enough to include every kind of garment."""
 _KEPT: Final = 16
 """Photographs whose (Ia, Jp) or (Ic, Jg) are cached, so that they are estimated once."""
 _PROVISIONAL: Final[Garment] = "upper"
-"""The kind for which a garment of unknown kind is looked at first."""
+"""The kind that is assumed at first for a garment of unknown kind."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +51,9 @@ class Estimated:
     person: Picture
     person_256: Pixels
     kind: Garment
-    """Of the garment that the person gets, or that the photograph shows"""
+    """The kind of garment that the person gets, or that the photograph shows"""
     preview: bytes | None
-    """A JPEG of the photograph beside what was estimated of it, None if its labels were made by hand"""
+    """A JPEG of the photograph beside its estimated labels, None if these were made by hand"""
 
 
 class UploadedPhotographs:
@@ -101,7 +101,7 @@ class UploadedPhotographs:
     def estimated(
         self, role: Role, kind: Garment | None, data: bytes, check: Callable[[], None] = lambda: None
     ) -> Estimated:
-        """Return what `prep` makes of a photograph; the kind of a garment may be None: as its outline tells.
+        """Return what `prep` makes of a photograph; a garment's kind None is inferred from its outline.
 
         ``check`` is called while `prep` runs; an exception from it ends `prep`. Raise UserError as `conditioning`.
         """
@@ -141,7 +141,7 @@ class UploadedPhotographs:
         finally:
             photograph.unlink()
             shutil.rmtree(photos.folder, ignore_errors=True)
-        return self._estimate(role, found, data, check)  # a partner who wears the kind that the outline told
+        return self._estimate(role, found, data, check)  # a partner who wears the kind inferred from the outline
 
     def _try_estimators(self, catalogue: Catalogue) -> None:
         kind, offered = next(iter(catalogue.offered.items()))

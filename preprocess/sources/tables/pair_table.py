@@ -64,7 +64,7 @@ class PairTable:
     found: Tally = field(default_factory=Tally)
     excluded: Counter[Exclusion] = field(default_factory=Counter)
     unused: dict[str, None] = field(default_factory=dict)
-    """Names of columns that nothing is read from"""
+    """Names of columns that are not used"""
     source: Source = "table"
 
     @property

@@ -1,4 +1,4 @@
-"""The columns of a table of pairs: which column of the user's table is which, and what their words mean."""
+"""The columns of a table of pairs: which column of the user's table is which, and what their values mean."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _YES_OR_NO = {
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """Which column of the table is which, and words for categories beside the usual ones; from the command line."""
+    """Which column of the table is which, and additional words for categories; from the command line."""
 
     columns: Mapping[Column, str] = field(default_factory=dict)
     categories: Mapping[str, Garment] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class ColumnNames:
         return found
 
     def kind(self, word: str) -> Garment | None:
-        """Return the kind of garment that a category is, None if it is not known; without a word, a top."""
+        """Return a category's kind of garment, None if it is unknown; an empty word means a top."""
         word = plain(word)
         if not word:
             return "upper"
@@ -117,6 +117,6 @@ def is_worn(word: str) -> bool | None:
 
 
 def split_by_name(location: str) -> Split | None:
-    """Return the split that a table's name begins with, as train-00000.parquet, or that its folder is called."""
+    """Return the split named at the start of a table's name, as train-00000.parquet, or by its folder."""
     *_, folder, name = ("", *location.replace("\\", "/").split("/"))
     return split_of(re.split(r"[^A-Za-z]", name, maxsplit=1)[0]) or split_of(folder)

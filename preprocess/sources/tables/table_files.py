@@ -1,7 +1,7 @@
 """The files that a table of pairs names: below a folder, at URLs, or in the cells of parquet.
 
-The file in a cell has the path TABLE/ROW/COLUMN, as if the table were a folder. A URL is known to the plan by its name
-alone, a cell by its table's size: no request is made and no image is read to plan.
+The file in a cell has the path TABLE/ROW/COLUMN, as if the table were a folder. The plan identifies a URL by its text
+and a cell by its table's size, so planning makes no request and reads no image.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
 
 SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
-"""Schemes of URLs that a table may name; others, as file:// and pipe:, could reach what is no part of the dataset."""
+"""Schemes of URLs that a table may name; others, such as file:// or pipe:, could reach files outside the dataset."""
 _UNRELIABLE = ("http", "https")
-"""Schemes whose URLs may belong to anyone's server: one that does not answer costs its record, not the build."""
+"""Schemes of ordinary web servers: if one does not answer, its record is rejected and the build goes on."""
 _COLUMNS_OPEN = 6
 """Column chunks kept in memory: records are in the order of the rows, and one needs three columns."""
 _MISSING_URL = "no such file at the URL; correct the table"

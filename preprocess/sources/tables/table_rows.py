@@ -1,7 +1,7 @@
 """The rows of a table: a text with a heading (.csv, .tsv), JSON lines (.jsonl) or parquet.
 
 A cell of parquet may hold a file itself: bytes, a struct of `bytes` and `path` as Hugging Face's datasets have it, or
-the text of a JSON file. Such cells are not read here; they are told by their column.
+the text of a JSON file. Such cells are not read here, but recognised by their column's type.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LINES = (".jsonl", ".ndjson")
 _TEXTS = (".csv", ".tsv", ".txt")
 SUFFIXES = (*PARQUET, *_LINES, *_TEXTS)
 _LONGEST_FIELD = 1 << 24
-"""Characters of a cell; csv's own limit is 128 KiB, less than a description that somebody pasted."""
+"""Maximum characters of a cell; csv's own limit, 128 KiB, is too small for some descriptions."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def opened(location: str) -> Iterator[BinaryIO]:
 
 
 def open_parquet(file: BinaryIO, location: str) -> Any:
-    """Return pyarrow's reader of an open parquet file. Raise UserError if that is no such file."""
+    """Return pyarrow's reader of an open parquet file. Raise UserError if it is not parquet."""
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -156,7 +156,7 @@ def _whole(rows: Iterator[TableRow], location: str) -> Iterator[TableRow]:
 
 
 def _cells(location: str) -> Iterator[TableRow]:
-    """Yield the rows of parquet; of columns that hold files only whether a cell is empty is read."""
+    """Yield the rows of parquet; in columns that hold files, only check whether each cell is empty."""
     import pyarrow as pa
 
     with opened(location) as file:
