@@ -57,7 +57,7 @@ def test_a_command_on_the_path_is_the_module_that_the_other_tests_run(name: str,
     assert f"Usage: {name} " in done.stdout
 
 
-def test_the_commands_end_with_a_picture(folder: Path) -> None:
+def test_the_commands_end_with_an_image(folder: Path) -> None:
     assert (folder / "shards/manifest.json").is_file()
     assert {path.name for path in (folder / "runs").iterdir()} == {"base", "sr256", "sr1024"}
     assert (folder / "samples/sheet.png").is_file()

@@ -16,7 +16,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "docker" / "verify.sh"
 
 
-def test_without_base_images_it_says_what_to_give() -> None:
+def test_without_base_images_the_message_names_the_option() -> None:
     done = subprocess.run([SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("verify.sh: give two base images")

@@ -31,7 +31,7 @@ print(used)
 """
 
 
-def test_no_thread_uses_ipp_and_opencv_says_nothing() -> None:
+def test_no_thread_uses_ipp_and_opencv_logs_nothing() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OPENCV_IPP"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True, timeout=60

@@ -128,7 +128,7 @@ def test_a_test_is_counted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["reasons"] == "compiled draws need a card and triton"
 
 
-def test_a_test_that_fails_is_an_error_with_what_it_says(
+def test_a_failing_test_is_an_error_with_its_message(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "test_made_up.py"

@@ -78,7 +78,7 @@ def test_parts_have_cells_of_different_names_and_stay_below_ten_minutes() -> Non
         assert all(60 * part.minutes > cell.expected for cell in part.cells)
 
 
-def test_a_row_says_what_is_missing() -> None:
+def test_a_row_names_what_is_missing() -> None:
     figures = {"a": ".1f", "b": "d"}
     assert row({}, "x", figures) == [NOT_MEASURED, ""]
     assert row({"x": {"error": "broke"}}, "x", figures) == ["failed: broke", ""]

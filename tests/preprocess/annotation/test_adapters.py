@@ -115,7 +115,7 @@ def test_fashns_network_gets_rgb_stretched_and_other_shapes_are_understood(onnx:
     assert set(np.unique(parsed.numbers[160:])) == {6}
 
 
-def test_a_models_metadata_says_what_it_wants(onnx: Any) -> None:
+def test_a_models_metadata_sets_its_preprocessing(onnx: Any) -> None:
     metadata = {"labels": "atr", "channels": "RGB", "fit": "stretch", "mean": "[0.5, 0.5, 0.5]", "std": "0.5,0.5,0.5"}
     session = _Session([1, 32, 32, 3], lambda x: [(x[0, ..., 0] > 0).astype(np.int64)[None] * 4], metadata=metadata)
     parser = OnnxParser(onnx(session), None)

@@ -157,7 +157,7 @@ def _probability(image: Pixels, studio: Studio) -> np.ndarray[Any, np.dtype[np.f
 
 
 @pytest.mark.parametrize("table", ["cihp", "dress-code", "aihub-pixels"])
-def test_the_table_is_told_by_the_pose(drawn: Studio, table: str) -> None:
+def test_the_label_table_is_inferred_from_the_pose(drawn: Studio, table: str) -> None:
     regions, points = truth()
     write_pose(drawn, points, name="eve.json")
     if table == "aihub-pixels":

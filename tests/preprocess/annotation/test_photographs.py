@@ -149,7 +149,7 @@ def test_a_damaged_heic_is_named(tmp_path: Path) -> None:
             read_photograph(path, f"{number}.heic")
 
 
-def test_heic_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heic_without_its_package_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"")
     with pytest.raises(UserError, match=r"pip install 'tryon-cascade\[estimate\]'; or export them as JPEG"):

@@ -125,7 +125,7 @@ def test_inspect_and_verify_print_one_json_object(aihub: Path, tmp_path: Path) -
     assert json.loads(prep("verify", "--shards", "shards", "--json", cwd=tmp_path).stdout)["ok"] is True
 
 
-def test_a_folder_for_temporary_files_with_a_long_name_is_none_too_many(
+def test_a_long_path_of_the_temporary_folder_is_accepted(
     aihub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name of a socket has room for 107 bytes."""

@@ -132,7 +132,7 @@ def test_hidden_inside_is_not_part_of_Ic(aihub: Path, edit: Edit) -> None:
     assert (make(aihub, linings=True).Ic == before).all()
 
 
-def test_a_polygon_of_the_garment_that_goes_on_beneath_the_arms_takes_no_hand(aihub: Path, edit: Edit) -> None:
+def test_a_garment_polygon_that_continues_beneath_the_arms_removes_no_hand(aihub: Path, edit: Edit) -> None:
     hands = near(make(aihub).Ia[160:], SKIN, 12)
 
     def beneath(document: Any) -> None:

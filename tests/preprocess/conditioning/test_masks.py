@@ -5,7 +5,7 @@ from preprocess.conditioning.masks import box_of, dilated, eroded, subsampled
 
 
 @pytest.mark.parametrize(("margin", "expected"), [(0, (3, 5, 4, 8)), (2, (1, 7, 2, 9)), (50, (0, 9, 0, 9))])
-def test_the_box_around_a_mask_stays_in_the_picture(margin: int, expected: tuple[int, ...]) -> None:
+def test_the_box_around_a_mask_stays_inside_the_image(margin: int, expected: tuple[int, ...]) -> None:
     mask = np.zeros((9, 9), np.bool_)
     mask[3:5, 4:8] = True
     box = box_of(mask, margin)

@@ -37,7 +37,7 @@ def test_a_colour_that_neither_has_is_the_bodys() -> None:
     assert not shows_cloth(pixels, hand, likelihood(pixels, hand), likelihood(pixels, cloth), 8.0)[2, 5]
 
 
-def test_the_edge_takes_the_bodys_colour_or_is_left_out() -> None:
+def test_the_edge_takes_the_bodys_colour_or_is_dropped() -> None:
     pixels, hand, cloth, edge = picture([0.0, 0.2, 0.6, 0.9, 1.0])
     repainted = repaint(pixels, edge, hand, cloth)
     assert repainted[:, 20].tolist() == [False, False, True, True, True]

@@ -57,7 +57,7 @@ def test_every_oddity_is_named_and_decoded(name: str) -> None:
     assert np.abs(pixels.astype(int) - PIXELS[0, 0]).max() <= 12
 
 
-def test_what_is_no_picture_has_no_header() -> None:
+def test_a_file_that_is_not_an_image_has_no_header() -> None:
     assert read_header(b"") is None
     assert read_header(b"text") is None
 

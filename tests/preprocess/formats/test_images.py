@@ -36,7 +36,7 @@ def test_exif_orientation_is_applied() -> None:
     assert (pixels.shape, turned) == ((40, 30, 3), False)
 
 
-def test_a_sideways_picture_is_turned_where_labels_are_portrait() -> None:
+def test_a_sideways_image_is_turned_if_its_labels_are_portrait() -> None:
     upright = gradient(40, 30)
     data = encode_png(np.ascontiguousarray(np.rot90(upright)))  # turned left, so that it has to be turned right
     pixels, turned = decode(data, "a.png", (30, 40))
@@ -65,7 +65,7 @@ def test_the_rows_above_are_as_decoded_with_the_rest(factor: int) -> None:
     assert np.array_equal(upper[: 120 // factor], whole[: 120 // factor])
 
 
-def test_a_picture_that_has_to_be_turned_or_is_no_whole_jpeg_is_not_decoded_in_part() -> None:
+def test_an_image_to_be_turned_or_an_incomplete_jpeg_is_not_decoded_in_part() -> None:
     lying = encode_jpeg(gradient(200, 300), 95)
     assert decode_above(lying, 20, (300, 200)) is not None
     for data, labelled in ((lying, (200, 300)), (lying[:-40], None), (encode_png(gradient(200, 300)), None)):

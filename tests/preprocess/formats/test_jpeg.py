@@ -29,7 +29,7 @@ def decoded(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     ("flags", "factor"),
     [(cv2.IMREAD_COLOR_RGB, 1), (cv2.IMREAD_REDUCED_COLOR_2, 2), (cv2.IMREAD_REDUCED_GRAYSCALE_8, 8)],
 )
-def test_the_rows_above_are_those_of_the_whole_picture(
+def test_the_rows_above_are_those_of_the_whole_image(
     size: tuple[int, int], sampling: int, flags: int, factor: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = jpeg(*size, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling)
@@ -47,7 +47,7 @@ def test_the_rows_above_are_those_of_the_whole_picture(
     assert capfd.readouterr() == ("", "")
 
 
-def test_almost_the_whole_picture_is_not_cut() -> None:
+def test_almost_the_whole_image_is_not_cut() -> None:
     data = jpeg(64, 100)
     frame = frame_of(data)
     assert frame is not None

@@ -85,7 +85,7 @@ def test_a_missing_point_is_all_zeros(absent: float) -> None:
     np.testing.assert_allclose(found[10], EXPECTED[10])
 
 
-def test_a_point_outside_the_picture_is_kept() -> None:
+def test_a_point_outside_the_image_is_kept() -> None:
     points = person()
     points[16, :2] = -12, 400
     assert read({"keypoints": rows(points, BODY_25, 25)})[16].tolist() == [-12, 400, 1]
@@ -135,7 +135,7 @@ def turned(by: float) -> NDArray[np.float64]:
         (turned(1) * (np.arange(17)[:, None] < 3), "front"),
     ],
 )
-def test_the_view_is_told_from_the_pose(points: NDArray[np.float64], view: str) -> None:
+def test_the_view_is_inferred_from_the_pose(points: NDArray[np.float64], view: str) -> None:
     assert view_of(read({"keypoints": rows(points, BODY_25, 25)})) == view
 
 
@@ -190,14 +190,14 @@ def test_a_named_canvas_is_found(places: dict[str, bool]) -> None:
     np.testing.assert_allclose(found.people[0], EXPECTED)
 
 
-def test_fractions_are_told_from_pixels() -> None:
+def test_fractions_are_distinguished_from_pixels() -> None:
     fractions = person() / (200, 200, 1)
     found = skeletons({"keypoints": rows(fractions, COCO_18, 18)})
     assert found.fractions
     np.testing.assert_allclose(found.people[0] * (200, 200, 1), EXPECTED)
 
 
-def test_a_file_of_nobody_has_no_people() -> None:
+def test_a_pose_file_without_people_yields_none() -> None:
     assert skeletons({"people": []}).people == ()
 
 

@@ -36,7 +36,7 @@ def _plain(value: Any) -> Any:
 
 @settings(max_examples=300, deadline=None)
 @given(value=_VALUES, spaced=st.booleans(), escaped=st.booleans())
-def test_says_what_pythons_decoder_says(value: Any, spaced: bool, escaped: bool) -> None:
+def test_errors_match_those_of_pythons_decoder(value: Any, spaced: bool, escaped: bool) -> None:
     text = json.dumps(value, indent=2 if spaced else None, ensure_ascii=escaped)
     data = text.encode("utf-8", "surrogatepass")
     assert _outcome(load_json, data) == _outcome(lambda data: json.loads(data.decode("utf-8")), data)

@@ -90,7 +90,7 @@ def people() -> list[Person]:
 
 @pytest.mark.parametrize("usual", ["cihp", "lip", "dress-code"])
 @pytest.mark.parametrize("table", TABLES)
-def test_the_table_is_told_whatever_the_layout(made: Any, table: Pixelwise, usual: Pixelwise) -> None:
+def test_the_label_table_is_inferred_in_every_layout(made: Any, table: Pixelwise, usual: Pixelwise) -> None:
     root = made(TABLES[table])
     decision = decide_table(files_of(root), people(), usual)
     expected = "dress-code" if table == "atr" and usual == "dress-code" else table
@@ -111,7 +111,7 @@ def files_of(root: Path) -> Files:
 
 
 @pytest.mark.parametrize("turn", [lambda n: np.rot90(n, 2), lambda n: n[:, ::-1], np.rot90])
-def test_the_table_of_turned_maps_is_told_too(made: Any, turn: Callable[[U8], U8]) -> None:
+def test_the_label_table_of_turned_maps_is_inferred_too(made: Any, turn: Callable[[U8], U8]) -> None:
     root = made(lambda regions: np.ascontiguousarray(turn(TABLES["atr"](regions))))
     assert decide_table(files_of(root), people(), "cihp").labels == "atr"
 

@@ -242,7 +242,7 @@ def test_what_lies_on_its_side_by_exif_is_turned_and_named(viton_hd: Path) -> No
 
 
 @pytest.mark.parametrize(("kind", "code"), [("CMYK", "cmyk-image"), ("MPO", "mpo-image")])
-def test_odd_pictures_are_read_and_named(viton_hd: Path, kind: str, code: str) -> None:
+def test_unusual_images_are_read_and_named(viton_hd: Path, kind: str, code: str) -> None:
     plain = person_of(viton_hd)[2].Ip
     picture = Image.open(viton_hd / IMAGE)
     picture.load()

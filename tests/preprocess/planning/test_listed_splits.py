@@ -17,7 +17,7 @@ def splits(root: Path) -> dict[str, str]:
     return {record.look: record.split for record in keep_together(files, found, near_duplicates)}
 
 
-def test_a_test_picture_that_training_holds_moves_to_training(tmp_path: Path) -> None:
+def test_a_test_image_that_training_holds_moves_to_training(tmp_path: Path) -> None:
     write_viton_hd(tmp_path, "train", "00001_00", seed=1)
     write_viton_hd(tmp_path, "test", "00002_00", seed=2)
     write_viton_hd(tmp_path, "test", "00003_00", seed=3)

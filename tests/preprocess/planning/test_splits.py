@@ -53,7 +53,7 @@ def test_parts_that_share_nothing_stay_as_they_are(tmp_path: Path, picture: Any)
     assert splits(tmp_path, records) == ["train", "val"]
 
 
-def test_a_garment_whose_picture_both_parts_hold_moves_its_look_and_what_that_wears(
+def test_a_garment_whose_image_is_in_both_splits_moves_its_look_and_that_looks_garments(
     tmp_path: Path, picture: Any
 ) -> None:  # fmt: skip
     records = [
@@ -67,14 +67,14 @@ def test_a_garment_whose_picture_both_parts_hold_moves_its_look_and_what_that_we
     assert splits(tmp_path, records) == ["train", "train", "train", "train", "val"]
 
 
-def test_one_id_with_two_different_pictures_is_two_garments(tmp_path: Path, picture: Any) -> None:
+def test_one_id_with_two_different_images_is_two_garments(tmp_path: Path, picture: Any) -> None:
     records = [record("train", "A", "1"), record("val", "B", "1")]
     for seed, path in enumerate(("train/A.jpg", "train/1.jpg", "val/B.jpg", "val/1.jpg")):
         picture(path, seed)
     assert splits(tmp_path, records) == ["train", "val"]
 
 
-def test_one_id_is_one_garment_where_no_picture_says_otherwise(tmp_path: Path, picture: Any) -> None:
+def test_one_id_is_one_garment_unless_images_differ(tmp_path: Path, picture: Any) -> None:
     records = [record("train", "A", "1"), record("val", "B", "1", product_image="")]
     for seed, path in enumerate(("train/A.jpg", "train/1.jpg", "val/B.jpg")):
         picture(path, seed)
@@ -99,7 +99,7 @@ def test_the_garment_of_a_frame_links_looks_not_items(tmp_path: Path) -> None:
     assert [one.split for one in keep_together(Files(tmp_path), records, pair)] == ["train", "train", "val"]
 
 
-def test_what_was_found_is_kept_for_the_same_pictures_only(tmp_path: Path, picture: Any) -> None:
+def test_near_duplicates_are_kept_for_the_same_images_only(tmp_path: Path, picture: Any) -> None:
     records = [record("train", "A", "1"), record("val", "B", "2")]
     for seed, path in enumerate(("train/A.jpg", "train/1.jpg", "val/B.jpg", "val/2.jpg")):
         picture(path, seed)

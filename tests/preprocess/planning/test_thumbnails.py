@@ -78,7 +78,7 @@ def test_other_people_in_other_clothes_are_no_near_duplicates() -> None:
     assert found(encoded(PICTURES[0]), [encoded(pixels) for pixels in PICTURES[1:]]) == []
 
 
-def test_a_small_change_of_the_garment_is_another_picture() -> None:
+def test_a_small_change_of_the_garment_is_another_image() -> None:
     changed = PICTURES[0].copy()
     changed[400:500, 310:410] = (255, 0, 0)
     assert found(encoded(changed), [encoded(PICTURES[0])]) == []
@@ -105,7 +105,7 @@ def test_a_rough_thumbnail_averages_fields_that_overlap() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (9, 17), (16, 16), (531, 943), (100, 3000), (1, 1)])
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_plain_picture_of_any_size_has_a_plain_thumbnail(width: int, height: int, suffix: str) -> None:
+def test_a_plain_image_of_any_size_has_a_plain_thumbnail(width: int, height: int, suffix: str) -> None:
     small = rough_thumb(encoded(np.full((height, width, 3), 200, np.uint8), suffix))
     assert small is not None
     assert small.tolist() == [200] * 256

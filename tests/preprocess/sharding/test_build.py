@@ -150,7 +150,7 @@ def test_a_second_run_finds_everything_done(aihub: Path, built: Path) -> None:
     ],
     ids=["no-index", "no-tar", "cut-tar", "cut-index", "hostile-key", "no-manifest", "leftover"],
 )
-def test_an_interrupted_run_goes_on_to_the_same_bytes(
+def test_an_interrupted_run_resumes_to_the_same_bytes(
     aihub: Path, built: Path, damage: Callable[[Path], Any]
 ) -> None:  # fmt: skip
     whole = tree(built)

@@ -96,7 +96,7 @@ def test_few_records_do_not_stop_a_run(looks: Looks, plan_of: PlanOf, tmp_path: 
     assert run(root, tmp_path / "out", plan_of(root), max_reject_rate=0.0).reject_rate == 1.0
 
 
-def test_a_dry_run_says_what_a_build_then_does(looks: Looks, plan_of: PlanOf, tmp_path: Path) -> None:
+def test_a_dry_run_predicts_the_build(looks: Looks, plan_of: PlanOf, tmp_path: Path) -> None:
     root, out = looks(6), tmp_path / "out"
     spoil(root, 1)
     planned = plan_of(root)

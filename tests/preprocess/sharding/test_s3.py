@@ -65,7 +65,7 @@ def test_the_command_line_takes_urls(s3: S3Server, aihub: Path, tree: Tree, tmp_
 
 
 @pytest.mark.usefixtures("in_process")
-def test_an_interrupted_run_goes_on_where_it_was(
+def test_an_interrupted_run_resumes(
     s3: S3Server, looks: Looks, plan_of: PlanOf, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = looks(6)

@@ -113,7 +113,7 @@ def test_optional_members_show_regions_and_masks(aihub: Path) -> None:
     assert np.mean(regions[worn == 255] >= REGIONS.index("inner_lsleeve")) == 1
 
 
-def test_regions_are_numbered_as_the_contract_says() -> None:
+def test_regions_are_numbered_by_the_contract() -> None:
     assert [label_of(name) for name in REGIONS[2:]] == [*range(2, len(REGIONS))]
 
 

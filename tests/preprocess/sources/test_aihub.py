@@ -73,7 +73,7 @@ def test_validation_is_the_split_val(aihub: Path) -> None:
     assert {record.split for record in found(aihub)} == {"val"}
 
 
-def test_an_older_duplicate_folder_is_left_out_and_counted(aihub: Path) -> None:
+def test_an_older_duplicate_folder_is_skipped_and_counted(aihub: Path) -> None:
     older = aihub / "01.데이터/1.Training/라벨링데이터/2021_Fashion_train_labels"
     shutil.copytree(aihub / LABELS, older)
     data = open_aihub(Files(aihub))
@@ -167,7 +167,7 @@ def test_release_is_recognised_by_names(aihub: Path) -> None:
     assert all(all(record.inputs) for record in found)
 
 
-def test_the_same_pictures_under_the_names_of_both_releases_count_once(aihub: Path) -> None:
+def test_the_same_images_under_the_names_of_both_releases_count_once(aihub: Path) -> None:
     before = found(aihub)
     for path in list(aihub.rglob("1008_A00*")):
         look = path.stem.split("_")[1]
@@ -183,7 +183,7 @@ def test_a_wearing_list_with_the_names_of_release_1_joins_release_2(aihub: Path)
     assert [record.key for record in found(aihub)] == ["train_1008_A001_000_1008001_F"]
 
 
-def test_useless_rows_and_ids_are_left_out_and_counted(aihub: Path) -> None:
+def test_useless_rows_and_ids_are_skipped_and_counted(aihub: Path) -> None:
     rows = [
         {"wearing": "1008_A001_000.jpg", "main_top": "1008001", "hat": "../" * 20, "shoes": ["1"]},
         {"wearing": "1008_A002_000.jpg", "main_top": "x" * 1000},
@@ -198,7 +198,7 @@ def test_useless_rows_and_ids_are_left_out_and_counted(aihub: Path) -> None:
     assert (data.left_out["bad-pair"], data.left_out["bad-item-id"]) == (4, 3)
 
 
-def test_a_picture_whose_name_cannot_become_a_key_is_left_out_and_counted(aihub: Path) -> None:
+def test_an_image_whose_name_cannot_become_a_key_is_skipped_and_counted(aihub: Path) -> None:
     (aihub / MODELS / "1008_A*03_000.jpg").touch()
     data = open_aihub(Files(aihub))
     assert len(list(records(data, "upper"))) == 2

@@ -72,7 +72,7 @@ def test_unpaired_rows_and_rows_without_a_category(three: Path) -> None:
     assert data.left_out == {"unpaired-row": 1, "bad-pair": 1}
 
 
-def test_painted_maps_and_odd_names_are_left_out(three: Path) -> None:
+def test_painted_maps_and_odd_names_are_skipped(three: Path) -> None:
     (three / "upper_body/label_maps/020710_4_vis.png").write_bytes(b"x")
     (three / "upper_body/images/cover.jpg").write_bytes(b"x")
     (three / "train_pairs.txt").write_text("020710_0.jpg\t020710_1.jpg\t0")

@@ -136,7 +136,7 @@ def test_without_a_list_there_are_no_pairs(tmp_path: Path) -> None:
         open_viton_hd(Files(tmp_path))
 
 
-def test_two_data_sets_in_one_folder_have_to_be_told(tmp_path: Path) -> None:
+def test_two_datasets_in_one_folder_need_an_option(tmp_path: Path) -> None:
     person(tmp_path, "train", "00006_00")
     touch(tmp_path, "upper_body/images/000001_0.jpg")
     with pytest.raises(UserError, match="viton-hd and dress-code"):

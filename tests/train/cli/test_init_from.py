@@ -37,7 +37,7 @@ class Fit:
         return run_here(main, "fit", *where, *sets, *given, *more, cwd=self.cwd)
 
 
-def test_a_new_run_says_and_records_where_it_starts(fit: Fit, trained: Path, tmp_path: Path) -> None:
+def test_a_new_run_prints_and_records_its_initial_weights(fit: Fit, trained: Path, tmp_path: Path) -> None:
     done = fit(trained)
     assert done.returncode == 0, done.stderr
     assert f"trainer: base: starts from the EMA weights of step 2 in {trained}: " in done.stderr
@@ -106,7 +106,7 @@ def test_of_all_stages_those_that_it_lacks_start_from_random_weights(
     assert done.stderr.count("has no checkpoint of this stage; it starts from random weights") == 2
 
 
-def test_a_source_that_is_none_is_one_error(fit: Fit, tmp_path: Path) -> None:
+def test_an_invalid_source_is_one_error(fit: Fit, tmp_path: Path) -> None:
     for source in ("nowhere", "."):
         done = fit(Path(source))
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

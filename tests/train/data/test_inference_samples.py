@@ -67,7 +67,7 @@ def test_a_split_for_inference_cannot_be_validated_on(shards: Path, tiny: TinyCo
     assert swapped_pairs(data, 2)
 
 
-def test_no_photograph_stands_for_a_garment_that_nobody_wears(shards: Path) -> None:
+def test_a_garment_that_nobody_wears_has_no_photograph(shards: Path) -> None:
     data = PartlyWorn(shards, odd)
     assert np.array_equal(as_worn(data, 1), data.image(1, PERSON_256))
     assert (as_worn(data, 0) == MID_GREY).all()

@@ -56,7 +56,7 @@ def test_edges_move_by_about_the_amount(amount: float) -> None:
     assert (moved[:, :, 1:] - moved[:, :, :-1]).abs().max() < 0.8 * amount
 
 
-def test_pictures_are_blurred_to_different_degrees(images: Tensor) -> None:
+def test_images_are_blurred_to_different_degrees(images: Tensor) -> None:
     everywhere = torch.ones(3, 1, 64, 64, dtype=torch.bool)
     left = degrade(images, everywhere, 1.0, noise(0, 1, 2)).var((1, 2, 3)) / images.var((1, 2, 3))
     assert left.max() < 0.95

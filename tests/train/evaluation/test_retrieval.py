@@ -89,7 +89,7 @@ def test_the_truth_is_always_found(data: ShardFolder, truths: Truths) -> None:
     assert result.protocol.chance == 0.25
 
 
-def test_one_picture_for_all_garments_is_chance(data: ShardFolder, truths: Truths) -> None:
+def test_one_image_for_all_garments_scores_chance(data: ShardFolder, truths: Truths) -> None:
     result = run(data, lambda outfits: [[truths.photograph(outfit)] for outfit in outfits])
     assert result.stages["base"]["dressed"]["right"] == pytest.approx(1 / K)
     assert result.stages["base"]["dressed"]["near_colour"] == pytest.approx(1 / K)

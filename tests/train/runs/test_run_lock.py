@@ -58,7 +58,7 @@ def left(tmp_path: Path) -> Path:
     return tmp_path / "runs/base"
 
 
-def test_a_run_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+def test_a_run_folder_is_locked_by_one_process_at_a_time(tmp_path: Path) -> None:
     run = tmp_path / "runs/base"
     with hold_run(run, SINGLE_PROCESS) as lock:
         assert lock is not None

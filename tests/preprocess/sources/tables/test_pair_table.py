@@ -204,7 +204,7 @@ def test_photographs_of_one_person_in_one_outfit_pair_with_each_other(tmp_path: 
     assert not list(data.records("upper", "item", "all"))
 
 
-def test_a_split_is_told_by_the_table_where_no_column_does(rows: list[Row], drawn: Path, tmp_path: Path) -> None:
+def test_the_split_follows_from_the_tables_name_without_a_column(rows: list[Row], drawn: Path, tmp_path: Path) -> None:
     plain = [{k: v for k, v in row.items() if k != "split"} for row in rows[:1]]
     for name, split in (("validation-00000-of-00002.csv", "val"), ("train.csv", "train"), ("pairs.csv", "train")):
         assert opened_table(written(tmp_path / name, plain), drawn).rows[0].split == split

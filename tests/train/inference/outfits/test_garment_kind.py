@@ -23,7 +23,7 @@ def drawn(aihub: Path) -> list[tuple[Garment, dict[str, object]]]:
     return found
 
 
-def test_drawn_garments_are_told_by_their_outlines(looks_with_truth: Path) -> None:
+def test_the_kind_of_drawn_garments_is_inferred_from_their_outlines(looks_with_truth: Path) -> None:
     garments = drawn(looks_with_truth)
     assert len(garments) > 20
     wrong = [(kind, told) for kind, parse in garments if (told := guess_kind(shape(parse))) != kind]
@@ -54,7 +54,7 @@ def test_what_is_no_outline_is_a_top() -> None:
     assert outline_of({"image_size": {"width": 9, "height": 9}, "region1": {"segmentation": [[1, 2, 3]]}}) is None
 
 
-def test_tops_of_photographs_are_told_by_their_masks(real_data: Path) -> None:
+def test_tops_in_photographs_are_recognised_by_their_masks(real_data: Path) -> None:
     masks = sorted((real_data / "viton-hd").glob("*/cloth-mask/*.jpg"))
     if not masks:
         pytest.skip("no VITON-HD masks")

@@ -90,7 +90,7 @@ def test_a_missing_photograph_is_a_user_error(trained: Path, try_on: TryOn) -> N
     assert (done.returncode, done.stderr) == (2, "trainer: c.jpg: no such file; give a photograph\n")
 
 
-def test_a_list_makes_many_and_says_which_cannot_be_used(photos: Path, trained: Path, try_on: TryOn) -> None:
+def test_a_list_makes_many_images_and_names_unusable_photographs(photos: Path, trained: Path, try_on: TryOn) -> None:
     """One run of prep annotates all; a person in two garments wears them one after the other."""
     wardrobe = Wardrobe.of(photos_of(trained))
     shutil.copy(wardrobe.trousers.image, photos / "c.jpg")
@@ -135,7 +135,7 @@ def test_options_that_do_not_go_together(words: tuple[str, ...], said: str) -> N
         try_on_command(words, standalone_mode=False)
 
 
-def test_labels_of_ones_own_are_found_beside_a_photograph(tmp_path: Path) -> None:
+def test_own_labels_are_found_beside_a_photograph(tmp_path: Path) -> None:
     names = ["me.jpg", "me.json", "me_pose.json", "me.parse-lip.png", "me.agnostic.png", "me.mask.png", "me2.json"]
     names += ["meeting.parse.png", "me.txt", "me.png", "other.pose.json"]
     for name in names:

@@ -131,7 +131,7 @@ def test_a_folder_of_graphs_is_opened_and_damage_is_found(stages: list[TrainedSt
 
 
 @pytest.mark.slow
-def test_a_whole_cascade_gives_the_same_pictures(trained: Path, shards: Path, tmp_path: Path) -> None:
+def test_a_whole_cascade_gives_the_same_images(trained: Path, shards: Path, tmp_path: Path) -> None:
     stages = load_cascade(trained, CPU)
     export_cascade(stages, tmp_path / "export", None, "torch.export")
     assert any(path.stem == "sr256-copied" for path in (tmp_path / "export").iterdir())

@@ -44,7 +44,7 @@ def test_a_network_that_only_copies_returns_the_garment_to_the_last_pixel() -> N
 
 
 @pytest.mark.parametrize(("paint", "share"), [(1.0, 0.525), (4.0, 0.052)])
-def test_at_first_it_paints_as_much_as_it_is_told(paint: float, share: float) -> None:
+def test_at_first_it_paints_as_much_as_configured(paint: float, share: float) -> None:
     torch.manual_seed(0)
     copy = GarmentCopy(8, 8, 2, paint)
     output = copy(
