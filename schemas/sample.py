@@ -71,9 +71,9 @@ class Picture(Strict):
 
     @property
     def photo_box(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom of what the crop shows of the image, in [0, 1] of the crop; beyond it is no image.
+        """Left, top, right, bottom of the image inside the crop, in [0, 1] of the crop.
 
-        In the pixels of a sample all of that is mid-grey.
+        Beyond them the pixels of a sample are mid-grey.
         """
         crop = self.crop
         left, top = max(0, -crop.x) / crop.side, max(0, -crop.y) / crop.side

@@ -76,7 +76,7 @@ def init_training(config: StageConfig, device: torch.device, world: World = SING
 
 
 def _copy(model: nn.Module, config: StageConfig) -> dict[str, Tensor]:
-    """Return a copy of the weights, where the EMA weights are kept."""
+    """Return a copy of the weights on the device that holds the EMA weights."""
     if config.memory.ema_on_host:
         with host_memory() as host:
             return {name: p.detach().to(host, copy=True) for name, p in model.named_parameters()}
@@ -118,7 +118,7 @@ def train_step(training: Training, batch: Batch, stepper: Stepper) -> Tensor:
 
 
 def _count(training: Training, finite: Tensor) -> None:
-    """Count a step that was not finite, or that skipped a weight."""
+    """Count the step as skipped if it was not finite, or if it skipped a weight."""
     complete = finite & ~training.weights_skipped if isinstance(training.weights_skipped, Tensor) else finite
     training.skipped = training.skipped + ~complete
     training.skipped_in_a_row = (training.skipped_in_a_row + 1) * ~complete
@@ -162,8 +162,8 @@ def sample_losses(
 ) -> Tensor:  # fmt: skip
     """Return each sample's loss (B,); noise, times, noise levels and dropout are keyed by the samples' positions.
 
-    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped, and the
-    warp's own loss is left out.
+    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped, and the warp loss is
+    omitted.
     """
     config, schedule, device = stepper.config, stepper.schedule, stepper.device
     drop, warp_loss = (config.diffusion.drop, config.diffusion.warp_loss) if t is None else (0.0, 0.0)
@@ -205,7 +205,7 @@ def sample_losses(
 def stage_inputs(batch: Batch, config: StageConfig, device: torch.device) -> tuple[Tensor, TryOnInputs]:
     """Return the target x in [-1, 1] and the stage's raw inputs; the low-resolution image is downsampled from x.
 
-    Beyond the photograph x and Ia are mid-grey, also those of shards that were built when its edge was repeated there.
+    Beyond the photograph x and Ia are mid-grey, even if the shards are older and repeat the photograph's edge there.
     """
     photo = None if batch.photo is None else batch.photo.to(device)
     inside = None if photo is None else inside_photo(photo, (batch.x.shape[2], batch.x.shape[3]))
