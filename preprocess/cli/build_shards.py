@@ -235,7 +235,7 @@ def _check_alone(given: dict[str, bool]) -> None:
 def _plan(
     files: Files, out: Storage, configuration: Configuration, workers: int, *, unpaired: bool
 ) -> tuple[dict[str, int], PlannedRecords]:  # fmt: skip
-    """Return what is left out of the dataset, and the plan. Raise UserError if there is nothing to build."""
+    """Return what is excluded from the dataset, and the plan. Raise UserError if there is nothing to build."""
     chosen = select_records(files, out, configuration, workers, unpaired=unpaired)
     return chosen.data.left_out, make_plan(files, chosen.records, chosen.configuration, chosen.near_duplicates)
 

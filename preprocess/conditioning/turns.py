@@ -23,7 +23,7 @@ class Turn(NamedTuple):
 
     @property
     def mirrors(self) -> bool:
-        """Whether left and right are exchanged: it is no mere rotation."""
+        """Whether left and right are exchanged, so that it is not a mere rotation."""
         return self.transposed ^ self.mirrored ^ self.flipped
 
     def of(self, image: NDArray[Any]) -> NDArray[Any]:

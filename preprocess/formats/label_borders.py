@@ -30,7 +30,7 @@ _REACH = 9.0
 _UNREACHED = 0.02
 """Share of the map that may be farther off: more is not a border, and cannot be repaired."""
 _WIDEST = 6.0
-"""Pixels beside each border pixel that may change: more is no border any more."""
+"""Pixels beside each border pixel that may change; farther ones no longer belong to the border."""
 _THICK = 0.0165
 """Side of a patch that is no band, as a share of the map's height."""
 _MANY_BANDS = 4

@@ -44,7 +44,7 @@ def read_table(path: Path) -> Pixelwise:
     for line, number, name in rows:
         value = _number(number)
         if value is None:
-            _refuse(path, line, f"{number!r} is no label number from 0 to {_HIGHEST}")
+            _refuse(path, line, f"{number!r} is not a label number from 0 to {_HIGHEST}")
         if value in names:
             _refuse(path, line, f"the number {value} has a name already")
         names[value] = _name(name, path, line)
@@ -66,7 +66,7 @@ def _number(value: Any) -> int | None:
 
 def _name(value: Any, path: Path, line: int) -> str:
     if not isinstance(value, str):
-        _refuse(path, line, f"{value!r} is no name")
+        _refuse(path, line, f"{value!r} is not a name")
     plain = " ".join(re.sub(r"[-_\s]+", " ", value).strip().lower().split())
     side, _, limb = plain.partition(" ")
     candidates = (
@@ -78,7 +78,7 @@ def _name(value: Any, path: Path, line: int) -> str:
     known = {*REGIONS, *PERSON_WITHOUT_REGION}
     found = next((name for name in candidates if name in known), None)
     if found is None:
-        _refuse(path, line, f"{value!r} is no known label; known are {', '.join(sorted(known))}")
+        _refuse(path, line, f"{value!r} is not a known label; known are {', '.join(sorted(known))}")
     return found
 
 

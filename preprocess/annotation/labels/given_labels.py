@@ -1,4 +1,4 @@
-"""Reads labels of one's own into the pixels of the photograph that they lie beside."""
+"""Reads the user's own labels, scaled to the photograph beside them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHAPE: Final = 0.02
 _SOUND, _CLEARLY = 0.7, 0.015
 """Agreement of pose and map by a table, and how much less any other table's is, for the table to be taken."""
 _USUAL: Final = ("cihp", "lip", "atr", "fashn", "aihub-pixels")
-"""Tables of one's own label maps; where the first of them agrees as well as any, it is taken."""
+"""Tables tried for the user's own label maps; on a tie with the best, the first is used."""
 _WHITE: Final = 128
 
 
@@ -84,7 +84,7 @@ def given_mask(image: Pixels, path: Path) -> StoredMask:
 
 
 def given_agnostic(image: Pixels, path: Path) -> Mask:
-    """Read what Ia hides: white. Raise RecordError if it is no mask, of another image, or hides nothing or all."""
+    """Read a mask, white where Ia hides. Raise RecordError if it is no mask, not this image's, or all one value."""
     stored = read_stored_mask(path.read_bytes(), path.name)
     mask: Mask = _fitted(stored.grey, image, path.name, cv2.INTER_NEAREST) >= _WHITE
     if mask.all() or not mask.any():

@@ -1,7 +1,7 @@
 """Body regions, as in AI-Hub's parse, from a label map of a person: a parser's, or one of the user's own.
 
 A map says what skin and pose alone can only guess: hats, scarves, bare torsos, coats over tops, bags. Regions that
-AI-Hub's parse does not have get no region, which Ia hides. Map and pose are held against each other as those of a
+AI-Hub's parse does not have get no region, which Ia hides. Map and pose are compared with each other as those of a
 dataset are (`loading.matching`): where they contradict each other, the photograph is rejected.
 """
 

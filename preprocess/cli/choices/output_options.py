@@ -45,7 +45,7 @@ class SampleChoice:
 
 @dataclass(frozen=True)
 class FilterChoice:
-    """Limits beyond which records are rejected, and whether near-duplicates are left out."""
+    """Limits beyond which records are rejected, and whether near-duplicates are excluded."""
 
     min_size: int | None
     max_aspect: float | None

@@ -1,7 +1,7 @@
 """New records for a finished folder: they get shards of their own, and the tars that exist are not touched.
 
 A new record goes where its look or garment already is: what is linked with a sample of training is trained on, and what
-is linked with one of validation validates. A record that is linked with both is left out, as it would leak. Records for
+is linked with one of validation validates. A record that is linked with both is excluded, as it would leak. Records for
 inference, whose garments are not worn, are in validation and link nothing.
 """
 
@@ -24,7 +24,7 @@ from schemas import MANIFEST, PLAN, Configuration, NearDuplicates, Plan, Planned
 _SIDE = re.compile(r"_[FB]$")
 _NUMBER = re.compile(r"-(\d+)\.tar$")
 Extension = tuple[PlannedRecords, int]
-"""The plan, and how many new records were left out as they would link the splits."""
+"""The plan, and how many new records were excluded because they link the splits."""
 
 
 def open_base(out: Storage) -> Finished:

@@ -40,14 +40,14 @@ def test_a_list_counts_from_0(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("a.json", '{"0": "background",\n"1": "hair",\n"2": "wings"}', "line 3: 'wings' is no known label"),
-        ("a.json", '{"0": "background",\n"x": "hair"}', "line 2: 'x' is no label number"),
-        ("a.json", '{"0": "background",\n"1": 7}', "line 2: 7 is no name"),
+        ("a.json", '{"0": "background",\n"1": "hair",\n"2": "wings"}', "line 3: 'wings' is not a known label"),
+        ("a.json", '{"0": "background",\n"x": "hair"}', "line 2: 'x' is not a label number"),
+        ("a.json", '{"0": "background",\n"1": 7}', "line 2: 7 is not a name"),
         ("a.json", '{"0": "background",', "line 1: not JSON"),
         ("a.json", "7", "line 1: an object"),
         ("a.json", '{"0": "background", "0": "hair"}', "the number 0 has a name already"),
         ("a.json", '{"0": "background"}', "at least one more"),
-        ("a.csv", "0,background\n1,hair\n300,face\n", "line 3: '300' is no label number"),
+        ("a.csv", "0,background\n1,hair\n300,face\n", "line 3: '300' is not a label number"),
         ("a.csv", "0,background\nhair\n", "line 2: a number and a name"),
         ("a.csv", "0,background\n1,hair\n1,face\n", "line 3: the number 1 has a name already"),
         ("a.csv", "1,hair\n2,face\n", "name `background`"),

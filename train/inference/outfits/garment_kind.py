@@ -22,7 +22,7 @@ Outline = NDArray[np.bool_]
 _SIDE: Final = 256
 """Pixels of the longer side at which an outline is looked at."""
 _THIN: Final = 0.025
-"""Half-width of straps and hooks that are left out, as a share of the garment's size (the square root of its area)."""
+"""Half-width of straps and hooks that are ignored, as a share of the garment's size (the square root of its area)."""
 _LEG: Final = 0.08
 """Smallest width of a leg, as a share of the garment's."""
 _LEGS, _FEW_LEGS = 0.6, 0.15

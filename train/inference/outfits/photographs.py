@@ -37,7 +37,7 @@ _LABEL_NAMES: Final[dict[Role, str]] = {
     "person": r"(?:(?:[._-](?:pose|keypoints))?\.json|[._-](?:parse|agnostic)[\w.-]*\.\w+)",
     "garment": r"[._-]mask\.\w+",
 }
-"""What follows a photograph's stem in the name of a label of one's own."""
+"""Endings that follow a photograph's stem in the names of the user's own labels."""
 _PROVISIONAL: Final[Garment] = "upper"
 """The kind as which a garment is annotated before its outline tells another one."""
 _CHECK_EVERY: Final = 0.2
@@ -283,7 +283,7 @@ def work_folder(pairs: Sequence[PhotoPair], out: Path) -> Path:
 
 
 def labels_beside(photograph: Path, role: Role) -> list[Path]:
-    """Return the files beside a photograph that are labels of one's own, by their names, for `prep annotate`."""
+    """Return the user's own label files beside a photograph, by their names, for `prep annotate`."""
     names = re.compile(re.escape(photograph.stem) + _LABEL_NAMES[role], re.IGNORECASE)
     return sorted(path for path in photograph.parent.iterdir() if names.fullmatch(path.name) and path.is_file())
 

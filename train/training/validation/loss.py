@@ -42,7 +42,7 @@ class Validation:
 def fixed_samples(held_out: ShardFolder, config: StageConfig) -> Batch:
     """Return ``validation.samples`` samples, evenly spread over the split; a smaller split repeats some.
 
-    Samples for inference alone are passed over. A stage that is trained on crops gets one crop of each sample. Raise
+    Inference-only samples are skipped. A stage that is trained on crops gets one crop of each sample. Raise
     UserError if one is damaged, or if all are for inference.
     """
     count, size = config.validation.samples, config.size
