@@ -150,7 +150,7 @@ def _annotate(run: _Run, tasks: Sequence[_Task]) -> list[Outcome]:
     open_tasks: dict[_Task, Pixels] = {}
     for task in tasks:
         try:
-            if outcome := _kept(run, task):
+            if outcome := _earlier_outcome(run, task):
                 outcomes[task.photo] = outcome
             else:
                 open_tasks[task] = read_photograph(run.src / task.photo.name, task.photo.name)
@@ -166,7 +166,7 @@ def _annotate(run: _Run, tasks: Sequence[_Task]) -> list[Outcome]:
     return [outcomes[task.photo] for task in tasks]
 
 
-def _kept(run: _Run, task: _Task) -> Outcome | None:
+def _earlier_outcome(run: _Run, task: _Task) -> Outcome | None:
     """Return the outcome of a photograph that needs no estimate, else None. Raise RecordError if it is unusable."""
     photo = task.photo
     source = _source(run, task)

@@ -80,14 +80,14 @@ def _write(data: PairTable, row: PhotographRow, column: Column, folder: Path, pa
     """Write a photograph and the labels that the row has of it; return its name."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = hashlib.sha256(path.encode()).hexdigest()[:_DIGITS]
-    name = _kept(data, path, folder, stem)
+    name = _write_unless_exists(data, path, folder, stem)
     for label, (of, ending) in _LABELS.items():
         if of == column and row.path(label):
-            _kept(data, row.path(label), folder, f"{stem}{ending}")
+            _write_unless_exists(data, row.path(label), folder, f"{stem}{ending}")
     return name
 
 
-def _kept(data: PairTable, path: str, folder: Path, stem: str) -> str:
+def _write_unless_exists(data: PairTable, path: str, folder: Path, stem: str) -> str:
     """Write a file under a stem unless it exists; return its name."""
     existing = next((found.name for found in folder.glob(f"{stem}.*") if found.stem == stem), "")
     if existing:

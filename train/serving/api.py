@@ -123,8 +123,8 @@ async def _try_on(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, state: ApiState, folder: Path) -> web.StreamResponse:
-    form = await _received(request, state, folder)
-    wanted, seed = await asyncio.to_thread(_wanted, form, folder, state.limits)
+    form = await _receive(request, state, folder)
+    wanted, seed = await asyncio.to_thread(_parse_request, form, folder, state.limits)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -133,7 +133,7 @@ async def _answer(request: web.Request, state: ApiState, folder: Path) -> web.St
             loop.call_soon_threadsafe(ended.set)
 
     try:
-        job = state.jobs.add(partial(_made, state.make, wanted, seed, folder), end)
+        job = state.jobs.add(partial(_make, state.make, wanted, seed, folder), end)
     except QueueFullError:
         return _busy("too many images are waiting")
     try:
@@ -146,7 +146,7 @@ async def _answer(request: web.Request, state: ApiState, folder: Path) -> web.St
         state.jobs.cancel(job)
         await _until_ended(ended)
         state.jobs.discard(job)
-    return await _sent(request, state, job)
+    return await _send(request, state, job)
 
 
 async def _until_ended(ended: asyncio.Event) -> None:
@@ -157,7 +157,7 @@ async def _until_ended(ended: asyncio.Event) -> None:
             await asyncio.shield(waiting)
 
 
-async def _received(request: web.Request, state: ApiState, folder: Path) -> Form:
+async def _receive(request: web.Request, state: ApiState, folder: Path) -> Form:
     count: dict[str, int] = {}
 
     def open_file(name: str) -> BinaryIO:
@@ -177,7 +177,7 @@ async def _uploading(state: ApiState) -> AsyncIterator[None]:
         state.uploading -= 1
 
 
-def _wanted(form: Form, folder: Path, limits: ApiLimits) -> tuple[TryOnRequest, int]:
+def _parse_request(form: Form, folder: Path, limits: ApiLimits) -> tuple[TryOnRequest, int]:
     """Return the request and the seed. Raise UserError for a part that is missing, unknown or no image."""
     if form.photographs.get("person", 0) != 1:
         raise UserError("send one photograph as `person`")
@@ -195,7 +195,8 @@ def _wanted(form: Form, folder: Path, limits: ApiLimits) -> tuple[TryOnRequest, 
     if not re.fullmatch(r"[0-9]{1,9}", seed):
         raise UserError("a seed is a whole number of at most nine digits")
     person, *rest = (
-        _named(folder / name, limits.form.pixels) for name in ("person1", *(f"garment{n + 1}" for n in range(garments)))
+        _rename_by_content(folder / name, limits.form.pixels)
+        for name in ("person1", *(f"garment{n + 1}" for n in range(garments)))
     )
     try:
         return TryOnRequest(person, tuple(rest), tuple(kinds)), int(seed)
@@ -203,21 +204,21 @@ def _wanted(form: Form, folder: Path, limits: ApiLimits) -> tuple[TryOnRequest, 
         raise UserError(_without_paths(str(error), folder.parent)) from error
 
 
-def _named(path: Path, most_pixels: int) -> Path:
+def _rename_by_content(path: Path, most_pixels: int) -> Path:
     """Rename an uploaded file after what it holds; return the new path."""
     with path.open("rb") as file:
         suffix = image_suffix(file, most_pixels)
     return path.rename(path.with_suffix(suffix))
 
 
-def _made(make: MakePhotograph, wanted: TryOnRequest, seed: int, folder: Path, on_step: OnStep) -> Result:
+def _make(make: MakePhotograph, wanted: TryOnRequest, seed: int, folder: Path, on_step: OnStep) -> Result:
     try:
         return make(wanted, seed, folder, lambda: on_step(0, 1), on_step)
     except PrepError as error:
         raise NotReadyError(error.why) from error
 
 
-async def _sent(request: web.Request, state: ApiState, job: Job) -> web.StreamResponse:
+async def _send(request: web.Request, state: ApiState, job: Job) -> web.StreamResponse:
     """Send the image in chunks, each with a time limit."""
     if job.state == "failed":
         return refusal(job.status, _without_paths(job.error, state.folder))

@@ -183,7 +183,7 @@ class Jobs:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            state, result, error, status = _made(job)
+            state, result, error, status = _run(job)
             with self._changed:
                 job.ended = time.monotonic()
                 job.result, job.error, job.status, job.state, job.make = result, error, status, state, None
@@ -220,7 +220,7 @@ class Jobs:
                     job.result = replace(job.result, photograph=None, comparisons={})
 
 
-def _made(job: Job) -> tuple[State, Result | None, str, int]:
+def _run(job: Job) -> tuple[State, Result | None, str, int]:
     """Run the job; return its final state, the result, the error message, and the HTTP status."""
     assert job.make is not None, "a job runs once"
     try:

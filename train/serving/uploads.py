@@ -81,7 +81,7 @@ class UploadedPhotographs:
             self._draw_partners()
             self.state = "ready"
         except (UserError, PrepError) as error:
-            self.state, self.why = "off", _said(error)
+            self.state, self.why = "off", _reason_of(error)
         except Exception:
             _log.exception("preparing uploads failed")
             self.state, self.why = "off", "internal error; see the program's log"
@@ -136,7 +136,7 @@ class UploadedPhotographs:
         except (PrepError, UserError) as error:
             found = photos.kinds.get(pair.garment, assumed)
             if found == assumed:
-                why = photos.why_rejected(pair) or f"the photograph of the {role} cannot be used: {_said(error)}"
+                why = photos.why_rejected(pair) or f"the photograph of the {role} cannot be used: {_reason_of(error)}"
                 raise UserError(why) from error
         finally:
             photograph.unlink()
@@ -163,7 +163,7 @@ class UploadedPhotographs:
         self._partners = find_partners(drawn)
 
 
-def _said(error: PrepError | UserError) -> str:
+def _reason_of(error: PrepError | UserError) -> str:
     return error.why if isinstance(error, PrepError) else str(error)
 
 

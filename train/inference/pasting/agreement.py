@@ -34,7 +34,7 @@ _OUTLINE = 24.0
 _BITS = 5
 """Bits of a level that colours are compared without."""
 _SMEAR = 0.005
-"""Maximum share of the cells in a region apart from the body for it not to be a garment."""
+"""Maximum size of a region apart from the body, as a share of all cells, to be a smear rather than a garment."""
 _SAME, _OTHER = 24.0, 64.0
 """Differences at what Ia shows: up to the first all of it is an error of colour, from the second on the result shows
 something else than the photograph (a longer garment), which is no reason to change its colours."""
