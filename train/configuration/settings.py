@@ -137,11 +137,17 @@ def _explain(error: ValidationError, stage: Stage) -> str:
     path = [str(part) for part in first["loc"] if part not in ("parallel-unet", "efficient-unet")]
     name = ".".join(path) or f"stage {stage}"
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, _names(StageConfig), n=1)
-        return f"no setting named {name}" + (f"; did you mean {close[0]}?" if close else "")
+        close = _close_names(name)
+        return f"no setting named {name}" + (f"; did you mean {' or '.join(close)}?" if close else "")
     if first["type"] == "value_error":
         return f"{name}: {first['msg'].removeprefix('Value error, ')}"
     return f"{name}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _close_names(name: str) -> list[str]:
+    """Return the settings of the same last part, which are in another group, or else the nearest by spelling."""
+    names, last = _names(StageConfig), name.rpartition(".")[2]
+    return [one for one in names if one.rpartition(".")[2] == last][:3] or difflib.get_close_matches(name, names, n=1)
 
 
 def _names(model: type[BaseModel]) -> list[str]:

@@ -53,6 +53,8 @@ def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) 
     [
         ("optim.lrr=1", "no setting named optim.lrr; did you mean optim.lr"),
         ("sed=1", "did you mean seed"),
+        ("optim.batch=4", "no setting named optim.batch; did you mean data.batch?"),
+        ("lr=1", "no setting named lr; did you mean optim.lr?"),
         ("optim.lr=-1", "optim.lr=-1"),
         ("data.batch=many", "data.batch=many"),
         ("steps", "name=value"),
