@@ -68,7 +68,7 @@ def seen_against_border(pixels: Pixels) -> Ground:
     """Compare an image with the background that its border shows."""
     smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), 1.2) / np.float32(255)
     lab = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
-    surface, known = _background(lab)
+    surface, known = background_of(lab)
     difference = lab - surface
     away = np.sqrt(np.square(difference).sum(axis=-1))
     slope = slope_of(difference)
@@ -111,7 +111,7 @@ def hue_of(difference: F32) -> F32:
     return hue
 
 
-def _background(lab: F32) -> tuple[F32, Mask]:
+def background_of(lab: F32) -> tuple[F32, Mask]:
     """Return a smooth surface (h, w, 3) through the background at the border, and where the border shows it."""
     height, width = lab.shape[:2]
     rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")

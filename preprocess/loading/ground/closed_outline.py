@@ -1,0 +1,191 @@
+"""Segments a garment by the outline of least cost around it: for cloth in the background's own colour.
+
+White cloth in full light before white differs from it along its outline only, and not even there all the way. An edge
+here is a change that is sharp, over a pixel or two: the margin of a shadow and the folds of cloth are soft. What has
+another hue than shaded background, or is darker than the shadows beside the garment, is garment. Between that and the
+image's border the outline of least cost is taken.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from preprocess.conditioning.masks import dilated, eroded
+from preprocess.formats.images import Mask, Pixels
+from preprocess.loading.ground.least_outline import least_outline
+from preprocess.loading.ground.second_opinions import areas
+from preprocess.loading.ground.seen_background import TINT, background_of, hue_of, slope_of
+
+F32 = NDArray[np.float32]
+
+_SMOOTH = 0.9
+"""Blur in pixels against noise."""
+_WIDE = 3.0
+"""Further blur under which an edge loses more of its slope than a shadow's margin or a fold does."""
+_SHARPER = 1.3
+"""Minimum ratio of the slopes without and with this blur at an edge."""
+_FAINTEST = 0.05
+"""Sharpness, in L*a*b* per pixel, of an edge that costs half as much as none."""
+_ROUGH = 2.5
+"""The same in multiples of the border's own."""
+_RINGING = 0.06
+"""The same as a share of the strongest edge within a block of JPEG, whose error is an edge too."""
+_BLOCK = 17
+"""Width in pixels of the area that JPEG's error around an edge spreads over."""
+_LEAST_COST = 0.003
+"""Cost of an outline along the clearest edge."""
+_HUE = 1.2
+"""Maximum distance of the background's own hue, in a*b*."""
+_NOISES = 5.0
+"""The same in multiples of its noise."""
+_OTHER = 6.0
+"""Distance in a*b* or L* beyond those limits that is garment for certain."""
+_ERROR = 0.12
+"""JPEG's error of colour, as a share of an edge's slope."""
+_DARKEST = (45.0, 20.0)
+"""Difference in L* that no shadow has, and what makes it certain."""
+_RIM = 2
+"""Width in pixels of an edge's blur."""
+_CERTAIN = np.float32(0.3)
+"""Preference of a pixel that is garment for certain."""
+_DARKER = 0.02
+"""Preference of a pixel 10 L* darker than the shadows beside the garment."""
+_ALIKE = (0.06, 0.003)
+"""Preference of the background's own colour; where it is white, cloth may well have it too."""
+_WHITE = 253
+"""Level of a white background."""
+_SHADOWS = 2.0
+"""Maximum darkness of a shadow, as a multiple of that beside the garment: both legs shade what is between them."""
+_FAR = 12
+"""Distance in pixels from the garment at which the background's surface is measured."""
+_SEAL = np.float32(2.0)
+"""Preference of the image's border."""
+_AREA = 0.001
+"""Minimum area that is decided, as a share of the garment."""
+
+
+class Closed(NamedTuple):
+    """A garment's mask (h, w), the share of its outline on edges, and the share of it that is beyond doubt."""
+
+    mask: Mask
+    on_edges: float
+    sure: float
+
+
+def closed_outline(pixels: Pixels) -> Closed:
+    """Return the garment in RGB uint8 (h, w, 3) within the outline of least cost."""
+    smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), _SMOOTH) / np.float32(255)
+    lab = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
+    surface, known = background_of(lab)
+    if not known.any():
+        return Closed(np.zeros(known.shape, np.bool_), 0.0, 0.0)
+    difference = lab - surface
+    white = float(np.median(pixels[known])) >= _WHITE
+    slope = slope_of(difference)
+    cost = _cost(difference, slope, known)
+    scene = _Scene(slope, known, _ALIKE[1] if white else _ALIKE[0])
+    first = least_outline(cost, _preference(difference, scene, 0.0), coarse=True)
+    if not white:
+        difference = _levelled(difference, first)
+    bright = least_outline(cost, _preference(difference, scene, 0.0))
+    shaded = least_outline(cost, _preference(difference, scene, _SHADOWS * _shade_beside(first, difference)))
+    mask, doubtful = _decided(bright, shaded, cost)
+    return Closed(mask, _on_edges(mask, cost), 1.0 - doubtful / max(1, int(mask.sum())))
+
+
+class _Scene(NamedTuple):
+    """The slopes (h, w), where (h, w) the border shows the background, and how much its colour speaks for it."""
+
+    slope: F32
+    known: Mask
+    alike: float
+
+
+def _cost(difference: F32, slope: F32, known: Mask) -> F32:
+    """Return what an outline costs at each pixel (h, w): little on an edge, in units of the image's own noise."""
+    wide = slope_of(np.asarray(cv2.GaussianBlur(difference, (0, 0), _WIDE), np.float32))
+    sharp = np.maximum(slope - np.float32(_SHARPER) * wide, np.float32(0))
+    strongest = cv2.dilate(sharp, np.ones((_BLOCK, _BLOCK), np.uint8))
+    half = np.maximum(max(_FAINTEST, _ROUGH * float(np.quantile(sharp[known], 0.9))), _RINGING * strongest)
+    return np.asarray(np.maximum(1 / (1 + np.square(sharp / half)), _LEAST_COST), np.float32)
+
+
+def _preference(difference: F32, scene: _Scene, shade: float) -> F32:
+    """Return how much each pixel (h, w) looks like background, or, negative, like garment.
+
+    ``shade``: how much darker than the background a shadow may be.
+    """
+    known = scene.known
+    away = np.sqrt(np.square(difference).sum(axis=-1))
+    noise, lightness = float(np.quantile(away[known], 0.75)), difference[..., 0]
+    hue = hue_of(difference)
+    error = np.float32(_ERROR) * cv2.dilate(scene.slope, np.ones((_BLOCK, _BLOCK), np.uint8))
+    own = max(_HUE, _NOISES * float(np.quantile(hue[known], 0.75))) - TINT * np.minimum(lightness, 0)
+    own = np.minimum(own + error, np.maximum(own, 5.0))
+    brighter = lightness - np.maximum(max(_HUE, _NOISES * noise), error)
+    darker = (-lightness - _DARKEST[0]) / _DARKEST[1]
+    other = np.clip(np.maximum(np.maximum(hue - own, brighter) / _OTHER, darker), 0, 1).astype(np.float32)
+    certain = cv2.erode(other, np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8))
+    alike = np.exp(-0.5 * np.square(away / max(0.6, 2 * noise)))
+    beyond = np.clip((-lightness - 0.6 - 3 * noise - shade) / 10, 0, 1)
+    preference = np.asarray(scene.alike * alike - _DARKER * beyond - _CERTAIN * certain, np.float32)
+    frame = known.copy()
+    frame[3:-3, 3:-3] = False
+    preference[frame] = _SEAL
+    return preference
+
+
+def _levelled(difference: F32, garment: Mask) -> F32:
+    """Return the difference from the background's surface as all of it shows it, not only the border."""
+    height, width = garment.shape
+    seen = ~dilated(garment, _FAR) & (np.square(difference).sum(axis=-1) < _OTHER * _OTHER)
+    weight = seen.astype(np.float32)
+    small = max(1, width // 4), max(1, height // 4)
+    blur = min(height, width) / 40
+    weights, values = (
+        cv2.GaussianBlur(cv2.resize(image, small, interpolation=cv2.INTER_AREA), (0, 0), blur)
+        for image in (weight, difference * weight[..., None])
+    )
+    surface = cv2.resize(values / (weights + 1e-3)[..., None], (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(difference - surface, np.float32)
+
+
+def _shade_beside(garment: Mask, difference: F32) -> float:
+    """Return how much darker the background is beside the garment."""
+    ring = dilated(garment, 10) & ~dilated(garment, 4)
+    return float(np.quantile(np.maximum(-difference[..., 0][ring], 0), 0.75)) if ring.any() else 0.0
+
+
+def _decided(bright: Mask, shaded: Mask, cost: F32) -> tuple[Mask, int]:
+    """Return the garment of two outlines, with and without shadows, and the number of pixels that stay doubtful.
+
+    Each area that only one of them has belongs to the side from which no edge divides it.
+    """
+    mask, doubtful = bright & shaded, 0
+    outside = ~(bright | shaded)
+    cheap = cv2.erode(cost, np.ones((3, 3), np.uint8))
+    for area in areas(bright ^ shaded, _AREA * float(bright.sum())):
+        beside = dilated(area, 1) & ~area
+        to_garment, to_ground = (_mean(cheap, beside & dilated(side, 1)) for side in (mask, outside))
+        if to_garment > to_ground:
+            mask = mask | area
+        if abs(to_garment - to_ground) < 0.25:
+            doubtful += int(area.sum())
+    return dilated(eroded(mask, 1), 1), doubtful
+
+
+def _mean(values: F32, where: Mask) -> float:
+    return float(values[where].mean()) if where.any() else 1.0
+
+
+def _on_edges(mask: Mask, cost: F32) -> float:
+    """Return the share of the outline that lies on an edge."""
+    ring = mask & ~eroded(mask, 1)
+    ring[[0, -1]] = ring[:, [0, -1]] = False
+    if not ring.any():
+        return 0.0
+    return float((cv2.erode(cost, np.ones((5, 5), np.uint8))[ring] < 0.5).mean())
