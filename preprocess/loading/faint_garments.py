@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import box_of, dilated, eroded
 from preprocess.formats.images import Mask, Pixels
-from preprocess.loading.ground.second_opinions import areas, settled
+from preprocess.loading.ground.second_opinions import areas, large_pieces, settled
 from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
 
 F32 = NDArray[np.float32]
@@ -36,8 +36,6 @@ _STRIPE = 10.0
 """Minimum distance in L*a*b* from the nearby background of cloth that is like neither side of an edge."""
 _CHAMBER = 6
 """Radius in pixels of an area that is enclosed if the background only reaches it through narrower passages."""
-_PIECE = 0.15
-"""Minimum area of a further piece (of a two-piece garment), as a share of the largest."""
 _GAP = 0.01
 """Minimum area of an enclosed gap, as a share of the garment."""
 _SPECK = 0.002
@@ -68,20 +66,21 @@ class Opinions(NamedTuple):
 
 def faint_garment(pixels: Pixels, longest: int) -> Mask:
     """Return the mask (h, w) of a garment in RGB uint8 (h, w, 3), searched at ``longest`` pixels."""
-    return _grown(_garment(seen_against_border(_reduced(pixels, longest))), pixels)
+    return grown(_garment(seen_against_border(reduced(pixels, longest))), pixels)
 
 
 def two_opinions(pixels: Pixels) -> Opinions:
     """Return both masks of a garment in RGB uint8 (h, w, 3); the background decides where it can."""
-    small = _reduced(pixels, LONGEST)
+    small = reduced(pixels, LONGEST)
     ground = seen_against_border(small)
     edged = _garment(ground)
     edged, cut = settled(edged, _cut_out(small, edged), ground)
-    edged, cut = _pieces(edged), _pieces(cut)
-    return Opinions(_grown(edged, pixels), _grown(cut, pixels), _on_edges(ground, edged))
+    edged, cut = large_pieces(edged), large_pieces(cut)
+    return Opinions(grown(edged, pixels), grown(cut, pixels), _on_edges(ground, edged))
 
 
-def _reduced(pixels: Pixels, longest: int) -> Pixels:
+def reduced(pixels: Pixels, longest: int) -> Pixels:
+    """Return the image with its longest side at most ``longest``."""
     height, width = pixels.shape[:2]
     scale = min(1.0, longest / max(height, width))
     if scale == 1:
@@ -90,7 +89,7 @@ def _reduced(pixels: Pixels, longest: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _grown(mask: Mask, pixels: Pixels) -> Mask:
+def grown(mask: Mask, pixels: Pixels) -> Mask:
     """Return the mask at the image's size."""
     height, width = pixels.shape[:2]
     if mask.shape == (height, width):
@@ -107,8 +106,8 @@ def _garment(ground: Ground) -> Mask:
     garment = _up_to_ridge(ground, reached)
     core, outside = eroded(garment, _BAND), ~dilated(garment, _BAND)
     garment = core | (~outside & ~core & _nearer(ground, core, outside))
-    garment = _pieces(dilated(eroded(garment, 1), 1))
-    return _pieces(_without_gaps(_without_leaks(garment, ground), ground))
+    garment = large_pieces(dilated(eroded(garment, 1), 1))
+    return large_pieces(_without_gaps(_without_leaks(garment, ground), ground))
 
 
 def _up_to_ridge(ground: Ground, reached: Mask) -> Mask:
@@ -209,15 +208,6 @@ def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
     return float(np.median(steep)) > _SHARP
 
 
-def _pieces(mask: Mask) -> Mask:
-    """Return the largest piece, and others that are large too."""
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
-    kept: Mask = (areas >= max(1.0, _PIECE * areas.max()))[pieces]
-    return kept
-
-
 def _on_edges(ground: Ground, mask: Mask) -> float:
     """Return the share of the outline that lies on an edge."""
     ring = mask & ~eroded(mask, 1)
@@ -244,4 +234,4 @@ def _cut_out(pixels: Pixels, mask: Mask) -> Mask:
     cv2.grabCut(small, seeds, (0, 0, *size), np.zeros((1, 65)), np.zeros((1, 65)), _CUTS, cv2.GC_INIT_WITH_MASK)
     found = ((seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD)).astype(np.float32)
     grown: Mask = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    return _pieces(grown)
+    return large_pieces(grown)

@@ -7,7 +7,8 @@ in the background's colour are prints if they are small, and gaps (e.g. next to 
 The confidence is the share of the outline's pixels across which the colour changes clearly; it is 0 if the outline is
 frayed, as with white cloth on a white background. What colour cannot tell is searched by its edges
 (`faint_garments`), and cut out by GrabCut as a second opinion: their agreement is the confidence then, and the edges'
-outline, refined at full size (`fine_outlines`), is the garment's.
+outline, refined at full size (`fine_outlines`), is the garment's. On an even background the outline of least cost
+(`closed_outline`) must agree with it, or is the garment's in its place where all of it lies on edges.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
-from preprocess.loading.faint_garments import LONGEST, faint_garment, two_opinions
+from preprocess.loading.faint_garments import LONGEST, faint_garment, grown, reduced, two_opinions
 from preprocess.loading.fine_outlines import refined, smooth_lab
+from preprocess.loading.ground.closed_outline import closed_outline
 
 Method = Literal["colour", "grabcut"]
 
@@ -62,6 +64,10 @@ _AGREED_IN_FULL = 0.95
 """The same at full size, with either the edges or GrabCut."""
 _DOUBT = 5.0
 """Loss of confidence per share of disagreement between edges and GrabCut, both refined."""
+_ALIKE = 0.98
+"""Minimum overlap of what differs in colour with what the outline of least cost encloses."""
+_SAME = 0.97
+"""Minimum overlap of the edges' outline with that of least cost for it to be taken."""
 _UNSEEN = 0.03
 """Share of an outline that may be invisible without a doubt."""
 _SIZE = (0.05, 0.95)
@@ -89,21 +95,54 @@ def garment_before(pixels: Pixels, path: str) -> Found:
 
 
 def find_garment(pixels: Pixels) -> Found:
-    """Return the garment: by colour if that is clear and the edges agree, else by edges and GrabCut together."""
+    """Return the garment: by colour if that is clear and the edges agree, else by edges, GrabCut and least outline."""
     mask, confidence = by_colour(pixels)
-    if confidence >= LEAST and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
+    clear = confidence >= LEAST
+    if clear and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
         return Found(mask, confidence, "colour")
     edged, cut, on_edges = two_opinions(pixels)
-    if confidence >= LEAST and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL:
+    closed = _closed(pixels, edged)
+    colour_agrees = clear and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL
+    if colour_agrees and (closed.confidence < LEAST or _overlap(mask, closed.mask) >= _ALIKE):
         return Found(mask, confidence, "colour")
-    if not _SIZE[0] <= float(edged.mean()) <= _SIZE[1] or max(_fray(edged), _fray(cut)) > _FRAYED:
-        return Found(edged, 0.0, "grabcut")
     scale = min(1.0, LONGEST / max(edged.shape))
     lab = smooth_lab(pixels)
     outline = refined(lab, edged, scale)
     agreed = _overlap(outline.mask, refined(lab, cut, scale).mask)
-    sure = min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - agreed))
-    return Found(outline.without_rim(_rim(edged)), max(0.0, sure), "grabcut")
+    sure = max(0.0, min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - agreed)))
+    if not _is_plausible(edged) or _fray(cut) > _FRAYED:
+        sure = 0.0
+    least = refined(lab, closed.mask, scale)
+    alike = closed.unlike_ground or _overlap(outline.mask, least.mask) >= _SAME
+    if alike and (sure >= LEAST or closed.confidence < LEAST):
+        return Found(outline.without_rim(_rim(edged)), sure, "grabcut")
+    return Found(least.without_rim(_rim(edged)), closed.confidence, "grabcut")
+
+
+class _Closed(NamedTuple):
+    """A garment within the outline of least cost, its confidence, and whether edges alone will do without that."""
+
+    mask: Mask
+    confidence: float
+    unlike_ground: bool
+
+
+def _closed(pixels: Pixels, edged: Mask) -> _Closed:
+    """Return the garment within the outline of least cost, and how much of that lies on edges and is beyond doubt."""
+    small = reduced(pixels, LONGEST)
+    height, width = small.shape[:2]
+    other = cv2.resize(edged.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.5
+    found = closed_outline(small, other)
+    if found is None:
+        return _Closed(edged, 0.0, True)
+    mask = grown(found.mask, pixels)
+    confidence = min(found.on_edges, found.sure) if _is_plausible(mask) else 0.0
+    return _Closed(mask, confidence, confidence < LEAST and not found.white)
+
+
+def _is_plausible(mask: Mask) -> bool:
+    """Return whether a garment's size and outline may be a garment's."""
+    return _SIZE[0] <= float(mask.mean()) <= _SIZE[1] and _fray(mask) <= _FRAYED
 
 
 def by_colour(pixels: Pixels) -> tuple[Mask, float]:

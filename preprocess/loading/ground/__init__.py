@@ -1,5 +1,7 @@
 """The background of a product photograph, and where it ends.
 
 seen_background   the background by the image's border, and how each pixel differs from it
+closed_outline    the outline of least cost around what is garment, for cloth in the background's own colour
+least_outline     finds that outline, by total variation
 second_opinions   decides where two outlines of one garment disagree
 """

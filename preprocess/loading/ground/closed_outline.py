@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import dilated, eroded
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.least_outline import least_outline
-from preprocess.loading.ground.second_opinions import areas
+from preprocess.loading.ground.second_opinions import areas, large_pieces
 from preprocess.loading.ground.seen_background import TINT, background_of, hue_of, slope_of
 
 F32 = NDArray[np.float32]
@@ -60,6 +60,12 @@ _WHITE = 253
 """Level of a white background."""
 _SHADOWS = 2.0
 """Maximum darkness of a shadow, as a multiple of that beside the garment: both legs shade what is between them."""
+_SHADED = 0.5
+"""Minimum of that for there to be shadows."""
+_DEEP = 3.0
+"""Minimum of that for gaps to be told by their shadow."""
+_UNEVEN = 1.0
+"""Maximum noise of the background, in L*a*b*: of a studio's, not of a floor."""
 _FAR = 12
 """Distance in pixels from the garment at which the background's surface is measured."""
 _SEAL = np.float32(2.0)
@@ -67,23 +73,43 @@ _SEAL = np.float32(2.0)
 _AREA = 0.001
 """Minimum area that is decided, as a share of the garment."""
 
+_UNDECIDED = 0.15
+"""Difference of the mean costs of two outlines within which neither is right for certain."""
+_GAPLESS = 0.15
+"""Mean cost of the outline of an enclosed area above which it is no gap."""
+_OFF_EDGE = 0.15
+"""Minimum mean cost of an outline that is not on an edge, where another's costs half of that."""
+_IN_SHADOW = 0.5
+"""Minimum darkness of a gap, as a multiple of that of the background beside the garment."""
+_LARGE = 0.01
+"""Minimum area that may be cloth before white, as a share of the garment, to doubt an outline that leaves it out."""
+_DOUBT = 3.0
+"""Loss of confidence per share of the garment in such areas."""
+
 
 class Closed(NamedTuple):
-    """A garment's mask (h, w), the share of its outline on edges, and the share of it that is beyond doubt."""
+    """A garment's mask (h, w), the share of its outline on edges, and a confidence that falls with doubtful areas.
+
+    ``white``: whether the background is, so that cloth may have its very colour.
+    """
 
     mask: Mask
     on_edges: float
     sure: float
+    white: bool
 
 
-def closed_outline(pixels: Pixels) -> Closed:
-    """Return the garment in RGB uint8 (h, w, 3) within the outline of least cost."""
+def closed_outline(pixels: Pixels, other: Mask) -> Closed | None:
+    """Return the garment in RGB uint8 (h, w, 3) within the outline of least cost; None on an uneven background.
+
+    ``other`` is the garment as it is outlined otherwise: it may tell gaps in shadow, and doubt this outline.
+    """
     smooth = cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), _SMOOTH) / np.float32(255)
     lab = np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB), np.float32)
     surface, known = background_of(lab)
-    if not known.any():
-        return Closed(np.zeros(known.shape, np.bool_), 0.0, 0.0)
     difference = lab - surface
+    if not known.any() or _noise(difference, known) > _UNEVEN:
+        return None
     white = float(np.median(pixels[known])) >= _WHITE
     slope = slope_of(difference)
     cost = _cost(difference, slope, known)
@@ -92,9 +118,14 @@ def closed_outline(pixels: Pixels) -> Closed:
     if not white:
         difference = _levelled(difference, first)
     bright = least_outline(cost, _preference(difference, scene, 0.0))
-    shaded = least_outline(cost, _preference(difference, scene, _SHADOWS * _shade_beside(first, difference)))
+    shade = _SHADOWS * _shade_beside(first, difference)
+    shaded = least_outline(cost, _preference(difference, scene, shade)) if shade > _SHADED else bright
     mask, doubtful = _decided(bright, shaded, cost)
-    return Closed(mask, _on_edges(mask, cost), 1.0 - doubtful / max(1, int(mask.sum())))
+    mask = large_pieces(_without_false_gaps(mask, cost))
+    if shade > _DEEP:
+        mask = _without_shadows(mask, other, cost, -difference[..., 0] * np.float32(_SHADOWS / shade))
+    doubtful += round(_DOUBT * _left_out(mask, other)) if white else 0
+    return Closed(mask, _on_edges(mask, cost), max(0.0, 1.0 - doubtful / max(1, int(mask.sum()))), white)
 
 
 class _Scene(NamedTuple):
@@ -103,6 +134,10 @@ class _Scene(NamedTuple):
     slope: F32
     known: Mask
     alike: float
+
+
+def _noise(difference: F32, known: Mask) -> float:
+    return float(np.quantile(np.sqrt(np.square(difference[known]).sum(axis=-1)), 0.75))
 
 
 def _cost(difference: F32, slope: F32, known: Mask) -> F32:
@@ -121,7 +156,7 @@ def _preference(difference: F32, scene: _Scene, shade: float) -> F32:
     """
     known = scene.known
     away = np.sqrt(np.square(difference).sum(axis=-1))
-    noise, lightness = float(np.quantile(away[known], 0.75)), difference[..., 0]
+    noise, lightness = _noise(difference, known), difference[..., 0]
     hue = hue_of(difference)
     error = np.float32(_ERROR) * cv2.dilate(scene.slope, np.ones((_BLOCK, _BLOCK), np.uint8))
     own = max(_HUE, _NOISES * float(np.quantile(hue[known], 0.75))) - TINT * np.minimum(lightness, 0)
@@ -173,9 +208,44 @@ def _decided(bright: Mask, shaded: Mask, cost: F32) -> tuple[Mask, int]:
         to_garment, to_ground = (_mean(cheap, beside & dilated(side, 1)) for side in (mask, outside))
         if to_garment > to_ground:
             mask = mask | area
-        if abs(to_garment - to_ground) < 0.25:
+        if abs(to_garment - to_ground) < _UNDECIDED:
             doubtful += int(area.sum())
     return dilated(eroded(mask, 1), 1), doubtful
+
+
+def _without_false_gaps(mask: Mask, cost: F32) -> Mask:
+    """Fill enclosed areas that an edge does not surround: around a true gap there is one everywhere."""
+    outside = np.pad(~mask, 1, constant_values=True)
+    _, pieces = cv2.connectedComponents(outside.view(np.uint8), connectivity=4)
+    enclosed = ~mask & (pieces != pieces[0, 0])[1:-1, 1:-1]
+    cheap = cv2.erode(cost, np.ones((3, 3), np.uint8))
+    for area in areas(enclosed, 0.0):
+        if _mean(cheap, dilated(area, 1) & ~area) > _GAPLESS:
+            mask = mask | area
+    return mask
+
+
+def _without_shadows(mask: Mask, other: Mask, cost: F32, darkness: F32) -> Mask:
+    """Leave out what another outline has outside, and what is as dark as a shadow: the gap beside a sleeve.
+
+    ``darkness``: of each pixel (h, w), as a multiple of that of the background beside the garment. A gap is in shadow;
+    cloth that is as bright as the background is not.
+    """
+    cheap = cv2.erode(cost, np.ones((3, 3), np.uint8))
+    both, neither = mask & other, ~(mask | other)
+    for core in areas(eroded(mask & ~other, 1), _AREA * float(mask.sum())):
+        area = dilated(core, 2) & mask & ~other
+        beside = dilated(area, 1) & ~area
+        own, others = (_mean(cheap, beside & dilated(side, 1)) for side in (neither, both))
+        if own > max(_OFF_EDGE, 2 * others) and float(np.median(darkness[area])) > _IN_SHADOW:
+            mask = mask & ~area
+    return mask
+
+
+def _left_out(mask: Mask, other: Mask) -> int:
+    """Return the number of pixels of large areas that only another outline has."""
+    cores = areas(eroded(other & ~mask, 1), _LARGE * float(mask.sum()))
+    return sum(int(core.sum()) for core in cores)
 
 
 def _mean(values: F32, where: Mask) -> float:

@@ -30,6 +30,8 @@ _BROAD = 2
 """Radius in pixels of an area that is more than noise."""
 _OPEN = 0.3
 """Maximum share of a shadow's border to the background that lies on an edge."""
+_PIECE = 0.15
+"""Minimum area of a further piece (of a two-piece garment), as a share of the largest."""
 _SOLID = 0.5
 """Minimum share of the border to the background that can be seen apart from the garment, for a shadow to be told."""
 
@@ -67,6 +69,15 @@ def areas(mask: Mask, least: float) -> Iterator[Mask]:
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     for number in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] > least) + 1:
         yield pieces == number
+
+
+def large_pieces(mask: Mask) -> Mask:
+    """Return the largest piece, and others that are large too."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    kept: Mask = (areas >= max(1.0, _PIECE * areas.max()))[pieces]
+    return kept
 
 
 def _is_cloth(area: Mask, outside: Mask, ground: Ground) -> bool:
