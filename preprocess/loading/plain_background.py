@@ -64,7 +64,7 @@ _AGREED_IN_FULL = 0.95
 """The same at full size, with either the edges or GrabCut."""
 _DOUBT = 5.0
 """Loss of confidence per share of disagreement between edges and GrabCut, both refined."""
-_ALIKE = 0.98
+_ALIKE = 0.97
 """Minimum overlap of what differs in colour with what the outline of least cost encloses."""
 _SAME = 0.97
 """Minimum overlap of the edges' outline with that of least cost for it to be taken."""

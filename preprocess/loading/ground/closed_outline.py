@@ -202,7 +202,7 @@ def _decided(bright: Mask, shaded: Mask, cost: F32) -> tuple[Mask, int]:
     """
     mask, doubtful = bright & shaded, 0
     outside = ~(bright | shaded)
-    cheap = cv2.erode(cost, np.ones((3, 3), np.uint8))
+    cheap = _cheapest_near(cost)
     for area in areas(bright ^ shaded, _AREA * float(bright.sum())):
         beside = dilated(area, 1) & ~area
         to_garment, to_ground = (_mean(cheap, beside & dilated(side, 1)) for side in (mask, outside))
@@ -218,7 +218,7 @@ def _without_false_gaps(mask: Mask, cost: F32) -> Mask:
     outside = np.pad(~mask, 1, constant_values=True)
     _, pieces = cv2.connectedComponents(outside.view(np.uint8), connectivity=4)
     enclosed = ~mask & (pieces != pieces[0, 0])[1:-1, 1:-1]
-    cheap = cv2.erode(cost, np.ones((3, 3), np.uint8))
+    cheap = _cheapest_near(cost)
     for area in areas(enclosed, 0.0):
         if _mean(cheap, dilated(area, 1) & ~area) > _GAPLESS:
             mask = mask | area
@@ -231,7 +231,7 @@ def _without_shadows(mask: Mask, other: Mask, cost: F32, darkness: F32) -> Mask:
     ``darkness``: of each pixel (h, w), as a multiple of that of the background beside the garment. A gap is in shadow;
     cloth that is as bright as the background is not.
     """
-    cheap = cv2.erode(cost, np.ones((3, 3), np.uint8))
+    cheap = _cheapest_near(cost)
     both, neither = mask & other, ~(mask | other)
     for core in areas(eroded(mask & ~other, 1), _AREA * float(mask.sum())):
         area = dilated(core, 2) & mask & ~other
@@ -246,6 +246,10 @@ def _left_out(mask: Mask, other: Mask) -> int:
     """Return the number of pixels of large areas that only another outline has."""
     cores = areas(eroded(other & ~mask, 1), _LARGE * float(mask.sum()))
     return sum(int(core.sum()) for core in cores)
+
+
+def _cheapest_near(cost: F32) -> F32:
+    return np.asarray(cv2.erode(cost, np.ones((3, 3), np.uint8)), np.float32)
 
 
 def _mean(values: F32, where: Mask) -> float:

@@ -43,7 +43,11 @@ def least_outline(cost: F32, preference: F32, coarse: bool = False) -> Mask:
         height, width = level_cost.shape
         share = np.asarray(cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         size = width, height
-        flow = np.stack([cv2.resize(part, size, interpolation=cv2.INTER_NEAREST) for part in flow]).astype(np.float32)
+        parts = [
+            np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_NEAREST), np.float32)
+            for part in (flow[0], flow[1])
+        ]
+        flow = np.stack(parts)
         _descend(share, flow, level_cost, level_preference, count)
     height, width = cost.shape
     whole: Mask = cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
