@@ -64,10 +64,8 @@ _AGREED_IN_FULL = 0.95
 """The same at full size, with either the edges or GrabCut."""
 _DOUBT = 5.0
 """Loss of confidence per share of disagreement between edges and GrabCut, both refined."""
-_ALIKE = 0.97
-"""Minimum overlap of what differs in colour with what the outline of least cost encloses."""
 _SAME = 0.97
-"""Minimum overlap of the edges' outline with that of least cost for it to be taken."""
+"""Minimum overlap of a garment by its colour or edges with that of the outline of least cost."""
 _UNSEEN = 0.03
 """Share of an outline that may be invisible without a doubt."""
 _SIZE = (0.05, 0.95)
@@ -102,21 +100,21 @@ def find_garment(pixels: Pixels) -> Found:
         return Found(mask, confidence, "colour")
     edged, cut, on_edges = two_opinions(pixels)
     closed = _closed(pixels, edged)
-    colour_agrees = clear and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL
-    if colour_agrees and (closed.confidence < LEAST or _overlap(mask, closed.mask) >= _ALIKE):
-        return Found(mask, confidence, "colour")
     scale = min(1.0, LONGEST / max(edged.shape))
     lab = smooth_lab(pixels)
-    outline = refined(lab, edged, scale)
+    outline, least = refined(lab, edged, scale), refined(lab, closed.mask, scale)
+    within = least.without_rim(_rim(edged))
+    colour_agrees = clear and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL
+    if colour_agrees and (closed.confidence < LEAST or _overlap(mask, within) >= _SAME):
+        return Found(mask, confidence, "colour")
     agreed = _overlap(outline.mask, refined(lab, cut, scale).mask)
     sure = max(0.0, min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - agreed)))
     if not _is_plausible(edged) or _fray(cut) > _FRAYED:
         sure = 0.0
-    least = refined(lab, closed.mask, scale)
     alike = closed.unlike_ground or _overlap(outline.mask, least.mask) >= _SAME
     if alike and (sure >= LEAST or closed.confidence < LEAST):
         return Found(outline.without_rim(_rim(edged)), sure, "grabcut")
-    return Found(least.without_rim(_rim(edged)), closed.confidence, "grabcut")
+    return Found(within, closed.confidence, "grabcut")
 
 
 class _Closed(NamedTuple):
