@@ -61,7 +61,7 @@ class Fault(StrEnum):
     WORN_UNKNOWN = (
         "worn-unknown",
         _NOTED,
-        "a person whose worn garment no list names, or a row of a garment not worn; skipped without --unpaired",
+        "no list or row names the garment that the person wears; skipped without --unpaired",
     )
     CONFLICTING_PAIRS = "conflicting-pairs", _NOTED, "a list pairs one person with several garments; skipped"
     BAD_ITEM_ID = "bad-item-id", _NOTED, "a row with an unusable item id; the item is skipped"

@@ -92,6 +92,7 @@ def running_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for module in (constants, importlib.import_module("huggingface_hub.file_download")):
         monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # FASHN's adapter sets the variable before the first import
     hub.HfFileSystem.clear_instance_cache()
     try:
         yield f"hf://datasets/{REPOSITORY}"
