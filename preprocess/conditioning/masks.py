@@ -39,6 +39,20 @@ def largest_piece(mask: Mask) -> Mask:
     return piece
 
 
+def outline(mask: Mask) -> Mask:
+    """Return the mask's outermost pixels, but for those along which the image's edge cuts it off."""
+    ring = mask & ~eroded(mask, 1)
+    ring[[0, -1]] = ring[:, [0, -1]] = False
+    return ring
+
+
+def from_border(mask: Mask) -> Mask:
+    """Return the pieces of the mask that reach the image's border."""
+    _, pieces = cv2.connectedComponents(np.pad(mask, 1, constant_values=True).view(np.uint8), connectivity=4)
+    reached: Mask = (pieces == pieces[0, 0])[1:-1, 1:-1]
+    return reached
+
+
 def without(mask: Mask, other: Mask) -> Mask:
     """Return the difference of two masks; `mask & ~other` takes twice the time."""
     return np.greater(mask, other)

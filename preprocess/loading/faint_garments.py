@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded
+from preprocess.conditioning.masks import box_of, dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.second_opinions import areas, large_pieces, settled
 from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
@@ -146,16 +146,9 @@ def _reached(open_ground: Mask) -> Mask:
     What widens behind a narrow passage is cloth whose edge is invisible there, or a gap between a sleeve and the body.
     """
     wide = eroded(open_ground, _CHAMBER)
-    chambers = dilated(wide & ~_from_border(wide), _CHAMBER + 1)
+    chambers = dilated(wide & ~from_border(wide), _CHAMBER + 1)
     passable = eroded(open_ground & ~chambers, _SEAL)
-    return dilated(_from_border(passable), _SEAL) & open_ground
-
-
-def _from_border(mask: Mask) -> Mask:
-    """Return the pieces of the mask that reach the image's border."""
-    _, pieces = cv2.connectedComponents(np.pad(mask, 1, constant_values=True).view(np.uint8), connectivity=4)
-    reached: Mask = (pieces == pieces[0, 0])[1:-1, 1:-1]
-    return reached
+    return dilated(from_border(passable), _SEAL) & open_ground
 
 
 def _without_leaks(garment: Mask, ground: Ground) -> Mask:
@@ -210,12 +203,8 @@ def _is_ground(area: Mask, garment: Mask, ground: Ground) -> bool:
 
 def _on_edges(ground: Ground, mask: Mask) -> float:
     """Return the share of the outline that lies on an edge."""
-    ring = mask & ~eroded(mask, 1)
-    ring[[0, -1]] = ring[:, [0, -1]] = False
-    if not ring.any():
-        return 0.0
-    edged = dilated(ground.slope > ground.edge, 2)
-    return float(edged[ring].mean())
+    ring = outline(mask)
+    return float(dilated(ground.slope > ground.edge, 2)[ring].mean()) if ring.any() else 0.0
 
 
 def _cut_out(pixels: Pixels, mask: Mask) -> Mask:

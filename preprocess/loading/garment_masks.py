@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded, without
+from preprocess.conditioning.masks import box_of, dilated, eroded, from_border, without
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.label_maps import PixelParse, mask_parse
@@ -161,10 +161,7 @@ def _evidence(pixels: Pixels) -> _Evidence:
 
 def _flat(ground: Ground) -> Mask:
     """Return the background that is connected to the image's border."""
-    flat = np.pad(ground.shade & (ground.slope < ground.edge), 1, constant_values=True)
-    _, pieces = cv2.connectedComponents(flat.view(np.uint8), connectivity=4)
-    reached: Mask = (pieces == pieces[0, 0])[1:-1, 1:-1]
-    return reached
+    return from_border(ground.shade & (ground.slope < ground.edge))
 
 
 def _small(mask: Mask, shape: tuple[int, ...]) -> Mask:

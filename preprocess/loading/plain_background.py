@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece
+from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece, outline
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.faint_garments import LONGEST, faint_garment, grown, reduced, two_opinions
@@ -100,20 +100,23 @@ def find_garment(pixels: Pixels) -> Found:
         return Found(mask, confidence, "colour")
     edged, cut, on_edges = two_opinions(pixels)
     closed = _closed(pixels, edged)
+    colour_agrees = clear and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL
+    if colour_agrees and closed.confidence < LEAST:
+        return Found(mask, confidence, "colour")
     scale = min(1.0, LONGEST / max(edged.shape))
     lab = smooth_lab(pixels)
-    outline, least = refined(lab, edged, scale), refined(lab, closed.mask, scale)
+    least = refined(lab, closed.mask, scale)
     within = least.without_rim(_rim(edged))
-    colour_agrees = clear and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL
-    if colour_agrees and (closed.confidence < LEAST or _overlap(mask, within) >= _SAME):
+    if colour_agrees and _overlap(mask, within) >= _SAME:
         return Found(mask, confidence, "colour")
-    agreed = _overlap(outline.mask, refined(lab, cut, scale).mask)
+    by_edges = least if closed.mask is edged else refined(lab, edged, scale)
+    agreed = _overlap(by_edges.mask, refined(lab, cut, scale).mask)
     sure = max(0.0, min(on_edges + _UNSEEN, 1.0 - _DOUBT * (1.0 - agreed)))
     if not _is_plausible(edged) or _fray(cut) > _FRAYED:
         sure = 0.0
-    alike = closed.unlike_ground or _overlap(outline.mask, least.mask) >= _SAME
+    alike = closed.unlike_ground or _overlap(by_edges.mask, least.mask) >= _SAME
     if alike and (sure >= LEAST or closed.confidence < LEAST):
-        return Found(outline.without_rim(_rim(edged)), sure, "grabcut")
+        return Found(by_edges.without_rim(_rim(edged)), sure, "grabcut")
     return Found(within, closed.confidence, "grabcut")
 
 
@@ -225,8 +228,7 @@ def _opened(mask: Mask) -> Mask:
 def _clear_share(lab: NDArray[np.float32], mask: Mask) -> float:
     """Return the share of the outline across which the colour changes clearly."""
     inside, outside = eroded(mask, 3), ~dilated(mask, 3)
-    ring = mask & ~eroded(mask, 1)
-    ring[[0, -1]] = ring[:, [0, -1]] = False  # cut off by the image, not an edge
+    ring = outline(mask)
     if not ring.any():
         return 0.0
     window = (13, 13)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import dilated, eroded
+from preprocess.conditioning.masks import dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.least_outline import least_outline
 from preprocess.loading.ground.second_opinions import areas, large_pieces
@@ -215,11 +215,8 @@ def _decided(bright: Mask, shaded: Mask, cost: F32) -> tuple[Mask, int]:
 
 def _without_false_gaps(mask: Mask, cost: F32) -> Mask:
     """Fill enclosed areas that an edge does not surround: around a true gap there is one everywhere."""
-    outside = np.pad(~mask, 1, constant_values=True)
-    _, pieces = cv2.connectedComponents(outside.view(np.uint8), connectivity=4)
-    enclosed = ~mask & (pieces != pieces[0, 0])[1:-1, 1:-1]
     cheap = _cheapest_near(cost)
-    for area in areas(enclosed, 0.0):
+    for area in areas(~mask & ~from_border(~mask), 0.0):
         if _mean(cheap, dilated(area, 1) & ~area) > _GAPLESS:
             mask = mask | area
     return mask
@@ -258,8 +255,5 @@ def _mean(values: F32, where: Mask) -> float:
 
 def _on_edges(mask: Mask, cost: F32) -> float:
     """Return the share of the outline that lies on an edge."""
-    ring = mask & ~eroded(mask, 1)
-    ring[[0, -1]] = ring[:, [0, -1]] = False
-    if not ring.any():
-        return 0.0
-    return float((cv2.erode(cost, np.ones((5, 5), np.uint8))[ring] < 0.5).mean())
+    ring = outline(mask)
+    return float((cv2.erode(cost, np.ones((5, 5), np.uint8))[ring] < 0.5).mean()) if ring.any() else 0.0
