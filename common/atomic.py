@@ -81,6 +81,12 @@ def _machine() -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file that is written durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside ``folder`` durable, as far as its file system can: some network file systems cannot."""
     try:

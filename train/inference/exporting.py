@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from common.atomic import sync_folder
+from common.atomic import sync_file, sync_folder
 from common.errors import UserError, writing
 from schemas import Manifest
 from train.configuration.stage_config import StageConfig
@@ -103,8 +103,7 @@ def export_cascade(
             temporary.mkdir(parents=True)
             _write(stages, temporary, trained_on, kind, samples or {})
             for path in filter(Path.is_file, temporary.rglob("*")):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync_file(path)
             temporary.rename(out)  # replaces an empty folder, never a full one
             sync_folder(out.parent)
     finally:

@@ -40,6 +40,7 @@ CONFIG: Final = "config.json"
 DATA: Final = "data.json"
 INIT: Final = "init.json"
 METRICS: Final = "metrics.jsonl"
+NOT_SHARED: Final = "not visible on every machine; use a --runs that all of them share"
 _FOLDERS: Final = ("averages", "checkpoints", "sheets", "tensorboard", "profile", "wandb")
 """Folders of a run that hold no other runs."""
 
@@ -180,7 +181,7 @@ class RunFolder:
     def check_visible(self) -> None:
         """Raise UserError if this process does not see the run that rank 0 has claimed."""
         if not self.config_path.exists():
-            raise UserError(f"{self}: not visible on every machine; use a --runs that all of them share")
+            raise UserError(f"{self}: {NOT_SHARED}")
 
     def claim_config(self, config: StageConfig) -> None:
         """Write the configuration, or check it against the one that the run was started with, and replace that.

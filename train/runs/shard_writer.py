@@ -22,7 +22,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.checkpoint.storage import StorageWriter, WriteResult
 from torch.futures import Future
 
-from common.atomic import sync_folder
+from common.atomic import sync_file, sync_folder
 from train.hardware.world import World
 from train.runs.sharded_tensors import FULL_SHAPE, HEADER, OFFSETS
 from train.runs.tensors import save_tensors
@@ -84,8 +84,7 @@ class _ShardWriter(StorageWriter):
             header[name] = {OFFSETS: list(item.tensor_data.chunk.offsets), FULL_SHAPE: list(item.tensor_data.size)}
         if shards:
             save_tensors(shards, self._path, {HEADER: json.dumps(header), "DCP_VERSION": "1.0", "format": "pt"})
-            with self._path.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(self._path)
             sync_folder(self._folder)
             self.written = self._path
         done: Future[list[WriteResult]] = Future()

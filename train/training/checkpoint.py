@@ -23,7 +23,7 @@ from common.errors import UserError
 from train.hardware.fsdp import is_sharded
 from train.hardware.world import SINGLE_PROCESS, World
 from train.runs.checkpoint_folder import AVERAGES, PARTS, STATE, part_path
-from train.runs.run_folder import RunFolder
+from train.runs.run_folder import NOT_SHARED, RunFolder
 from train.runs.sharded_tensors import Shape, open_tensors, shapes_of
 from train.training.optim.muon import MOMENTUM, Muon
 from train.training.optim.power_averages import named
@@ -92,7 +92,7 @@ def take_weights(training: Training, weights: Mapping[str, Tensor]) -> None:
 
 def _load(folder: Path, state: dict[str, Any], training: Training) -> None:
     if not folder.exists():
-        raise UserError(f"{folder}: not visible on every machine; use a --runs that all of them share")
+        raise UserError(f"{folder}: {NOT_SHARED}")
     weights, ema, moments = (open_tensors(part_path(folder, part)) for part in PARTS)
     averages = open_tensors(part_path(folder, AVERAGES)) if training.averages else {}
     expected = training.model.state_dict()

@@ -10,7 +10,6 @@ holds the whole. Otherwise it is the tensors themselves, which rank 0 writes at 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.atomic import sync_folder
+from common.atomic import sync_file, sync_folder
 from common.errors import writing
 from train.hardware.world import PeerFailed, World
 from train.runs.checkpoint_folder import AVERAGES, STATE, CheckpointFolder, sha256_of, temporary_of
@@ -65,7 +64,7 @@ class Snapshot:
         """Write the state with the checksums of all other files, and make both durable."""
         path = folder / STATE
         path.write_text(json.dumps({**self.state, "sha256": checksums}, indent=2) + "\n")
-        _sync_file(path)
+        sync_file(path)
         sync_folder(folder)
 
 
@@ -114,7 +113,7 @@ def _write_whole(folder: Path, parts: dict[str, dict[str, Tensor]]) -> dict[str,
         path = folder / f"{part}.safetensors"
         save_tensors({name: value.detach().contiguous() for name, value in values.items()}, path)
         checksums[path.name] = sha256_of(path)
-        _sync_file(path)
+        sync_file(path)
     return checksums
 
 
@@ -138,8 +137,3 @@ def _publish(checkpoints: CheckpointFolder, final: Path, keep: int, validation: 
     temporary_of(final).rename(final)
     sync_folder(checkpoints.path)
     checkpoints.prune(final, keep, validation)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
