@@ -213,8 +213,7 @@ def _head(figure: _Figure, skin: Mask) -> tuple[Mask, Mask]:
     # Blond hair has the colour of skin, so that the two are held against each other.
     rather = ~skin | (figure.colours.odds(hair, figure.head.face(shape, _INNER) & zone) > _RATHER)
     hanging = figure.person & ~zone & (distance(reach, shape) < 1) & (odds > _HAIR_ODDS) & rather
-    _, numbers = cv2.connectedComponents((_opened(hanging) | head).view(np.uint8), connectivity=8)
-    found: Mask = np.isin(numbers, np.unique(numbers[head])) & (numbers > 0)
+    found = _reaching(_opened(hanging) | head, head)
     return found, found & ~zone
 
 
@@ -275,9 +274,7 @@ def _attached(figure: _Figure, skin: Mask, arms: Mask, head: Mask) -> Mask:
     """Return the skin that is on a limb, or that the neckline connects with the head: in a print it is cloth."""
     trunk = ~arms & ~head & (figure.axis > 0) & (figure.axis < 1)
     solid = _opened(skin & trunk)
-    joined = dilated(solid | head | (skin & (figure.axis <= 0)), 1)
-    _, numbers = cv2.connectedComponents(joined.view(np.uint8), connectivity=8)
-    neckline = solid & np.isin(numbers, np.unique(numbers[head])) & (figure.axis < 0.5)
+    neckline = solid & _reaching(dilated(solid | head | (skin & (figure.axis <= 0)), 1), head) & (figure.axis < 0.5)
     return np.asarray((skin & ~trunk) | neckline)
 
 
@@ -331,6 +328,12 @@ def _legs_from(figure: _Figure, clothed: Mask) -> float | None:
         if apart[number] and np.mean(rest) >= _TWO:
             return float(level)
     return None
+
+
+def _reaching(mask: Mask, seed: Mask) -> Mask:
+    """Return the pieces of the mask that hold pixels of the seed, which lies in it."""
+    _, numbers = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    return np.isin(numbers, np.unique(numbers[seed]))
 
 
 def _opened(mask: Mask) -> Mask:

@@ -7,9 +7,9 @@ dataset are (`loading.matching`): where they contradict each other, the photogra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ from preprocess.loading.unsided_limbs import with_sides
 from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS
 from preprocess.synthetic.drawing.canvas import U8
 from schemas import TORSO
+
+T = TypeVar("T")
 
 _MARGIN: Final = 0.15
 """Margin around the person's box in which masks are estimated, as a share of its longer side."""
@@ -56,21 +58,13 @@ def parsed_regions(
 
     Raise RecordError if there is no person, or pose and map contradict each other.
     """
-    box = around(person, image.shape[:2])
-    while True:
-        cut_out = np.ascontiguousarray(image[box])
-        moved = pose - (box[1].start, box[0].start, 0.0)
-        moved[pose[:, 2] == 0] = 0
-        found = parser.parse(cut_out)
-        numbers = np.where(connected(found.numbers > 0, moved), found.numbers, 0).astype(np.uint8)
-        if not is_cut_off(numbers > 0, box, image.shape[:2]):
-            break
-        box = (slice(0, image.shape[0]), slice(0, image.shape[1]))  # cut off, it would count as background
-    if not numbers.any():
+    view, found, mask = look_at_person(image, person, pose, parser.parse, lambda found: found.numbers > 0)
+    if not mask.any():
         raise RecordError(Fault.UNSURE_PERSON, name, "the parser finds no person where the pose is; take another photo")
-    regions = matched_regions(numbers, as_skeletons([moved]), parser.labels, cut_out, name, name)
+    numbers = np.where(mask, found.numbers, 0).astype(np.uint8)
+    regions = matched_regions(numbers, as_skeletons([view.pose]), parser.labels, view.image, name, name)
     labels = np.full(image.shape[:2], BACKGROUND, np.uint8)
-    labels[box] = regions.labels
+    labels[view.box] = regions.labels
     return labels, {"clothes": found.confidence}, regions.notes
 
 
@@ -120,7 +114,39 @@ def around(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Bo
     )
 
 
-def is_cut_off(mask: Mask, box: Box, shape: tuple[int, int]) -> bool:
+class View(NamedTuple):
+    """A part of an image, and a pose (17, 3) in it, whose absent joints are zero."""
+
+    box: Box
+    image: Pixels
+    pose: NDArray[np.float64]
+
+
+def look_at_person(
+    image: Pixels,
+    person: tuple[float, float, float, float],
+    pose: NDArray[np.float64],
+    estimate: Callable[[Pixels], T],
+    mask_of: Callable[[T], Mask],
+) -> tuple[View, T, Mask]:
+    """Return the part of the image that was looked at, what was estimated there, and the person's mask.
+
+    A person who reaches beyond the box of the joints, as legs do whose knees were not found, is looked at again in the
+    whole image: what is cut off would count as background, and be shown.
+    """
+    height, width = image.shape[:2]
+    for box in (around(person, (height, width)), (slice(0, height), slice(0, width))):
+        moved = pose - (box[1].start, box[0].start, 0.0)
+        moved[pose[:, 2] == 0] = 0
+        view = View(box, np.ascontiguousarray(image[box]), moved)
+        found = estimate(view.image)
+        mask = connected(mask_of(found), moved)
+        if not _is_cut_off(mask, box, (height, width)):
+            break
+    return view, found, mask
+
+
+def _is_cut_off(mask: Mask, box: Box, shape: tuple[int, int]) -> bool:
     """Return whether a mask reaches an edge of the box that is not the image's own."""
     rows, columns = box
     edges = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -16,15 +16,13 @@ from preprocess.annotation.labels.confidence import Estimate, certainty, check
 from preprocess.annotation.labels.given_labels import GivenPerson
 from preprocess.annotation.labels.outlined_clothes import outlined_clothes
 from preprocess.annotation.labels.parsed_person import (
-    around,
     as_skeletons,
-    connected,
     inside,
-    is_cut_off,
+    look_at_person,
     matched_regions,
     parsed_regions,
 )
-from preprocess.conditioning.masks import Box, dilated
+from preprocess.conditioning.masks import dilated
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.pose_sides import view_of
@@ -163,10 +161,7 @@ def _outlined_regions(
 ) -> tuple[U8, dict[str, float], tuple[str, ...]]:
     """Return the regions that follow from the person's outline, with confidences, and what to review."""
     body = _body(pose, name)
-    box, probability, small = _outline(image, chosen.box, pose, people.outline)
-    moved = pose - (box[1].start, box[0].start, 0.0)
-    moved[pose[:, 2] == 0] = 0
-    cut_out = np.ascontiguousarray(image[box])
+    (box, cut_out, moved), probability, small = look_at_person(image, chosen.box, pose, people.outline, _likely)
     clothes = outlined_clothes(cut_out, small, moved)
     labels = np.full(image.shape[:2], BACKGROUND, np.uint8)
     labels[box] = regions_of(cut_out, small, clothes.labels, moved)
@@ -201,9 +196,7 @@ def _masks(
     image: Pixels, chosen: BodyPose, pose: NDArray[np.float64], body: Body, masks: Segmenter
 ) -> tuple[Mask, U8, dict[str, float]]:
     """Return the person's mask, the clothes' classes, and their confidences, estimated on a crop around the person."""
-    box, probability, small = _outline(image, chosen.box, pose, masks.person)
-    cut_out = np.ascontiguousarray(image[box])
-    moved = pose - (box[1].start, box[0].start, 0.0)
+    (box, cut_out, moved), probability, small = look_at_person(image, chosen.box, pose, masks.person, _likely)
     worn = masks.clothes(cut_out)
     person = np.zeros(image.shape[:2], np.bool_)
     person[box] = small
@@ -213,26 +206,8 @@ def _masks(
     return person, clothes, {"person": min(certainty(probability, small), agreed), "clothes": worn.confidence}
 
 
-def _outline(
-    image: Pixels,
-    person: tuple[float, float, float, float],
-    pose: NDArray[np.float64],
-    estimate: Callable[[Pixels], NDArray[np.float32]],
-) -> tuple[Box, NDArray[np.float32], Mask]:
-    """Return the part of the image that was looked at, the probability of a person there, and the person's mask.
-
-    A person who reaches beyond the box of the joints, as legs do whose knees were not found, is looked at again in the
-    whole image: what is cut off would count as background, and be shown.
-    """
-    box = around(person, image.shape[:2])
-    while True:
-        probability = estimate(np.ascontiguousarray(image[box]))
-        moved = pose - (box[1].start, box[0].start, 0.0)
-        moved[pose[:, 2] == 0] = 0
-        mask = connected(probability > _HALF, moved)
-        if not is_cut_off(mask, box, image.shape[:2]):
-            return box, probability, mask
-        box = (slice(0, image.shape[0]), slice(0, image.shape[1]))
+def _likely(probability: NDArray[np.float32]) -> Mask:
+    return probability > _HALF
 
 
 def _share_near(mask: Mask, pose: NDArray[np.float64], body: Body) -> float:
