@@ -34,7 +34,7 @@ _QUARTER = 4
 _LARGE = 512
 """Shorter side in pixels from which a product photograph is compared at a quarter of its size."""
 _WORTH_A_POOL = 400
-"""Number of pairs that take as long to inspect as two processes to start."""
+"""Number of people and garments that take as long to inspect as two processes to start."""
 
 LISTED_FAULTS = (
     Fault.MISSING_PERSON_IMAGE,
@@ -149,13 +149,7 @@ def inspect_listed(
     progress(0, len(subjects))
     grid = DRESS_CODE_GRID if source == "dress-code" else None
     decision = Decision(labels) if labels else decide_table(files, _people(subjects, grid), data.labels)
-    chunks = (subjects[start : start + _CHUNK] for start in range(0, len(subjects), _CHUNK))
-    work = [(files, decision.labels, grid, chunk) for chunk in chunks]
-    done = 0
-    for part in in_processes(_inspect_chunk, work, workers if len(subjects) >= _WORTH_A_POOL else 1):
-        faults.add(part)
-        done = min(len(subjects), done + _CHUNK)
-        progress(done, len(subjects))
+    add_faults(faults, _inspect_chunk, (files, decision.labels, grid), subjects, workers, progress)
     groups = sorted({group for paths in data.paths.values() for group, _ in paths})
     return ListedReport(
         src=files.given,
@@ -167,6 +161,24 @@ def inspect_listed(
         pairs=_pairs(data),
         faults=faults,
     )
+
+
+def add_faults(
+    faults: Tally,
+    inspect_chunk: Callable[..., Tally],
+    common: tuple[Any, ...],
+    subjects: Sequence[Any],
+    workers: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Add what ``inspect_chunk(*common, some subjects)`` finds in all ``subjects``, with ``workers`` processes."""
+    chunks = (subjects[start : start + _CHUNK] for start in range(0, len(subjects), _CHUNK))
+    work = [(*common, chunk) for chunk in chunks]
+    done = 0
+    for part in in_processes(inspect_chunk, work, workers if len(subjects) >= _WORTH_A_POOL else 1):
+        faults.add(part)
+        done = min(len(subjects), done + _CHUNK)
+        progress(done, len(subjects))
 
 
 def _count(data: Listed, kind: Kind, group: str) -> int:
@@ -224,20 +236,6 @@ def _inspect_chunk(files: Files, labels: Pixelwise, grid: _Grid, subjects: Seque
         for fault, path in subject_faults(files, labels, grid, paths):
             faults.note(fault, path)
     return faults
-
-
-def _image_faults(files: Files, image: str) -> Generator[tuple[Fault, str], None, Header | None]:
-    try:
-        data = files.read(image)
-    except RecordError as error:
-        yield error.reason, error.path
-        return None
-    header = None if is_cut_short(data) else read_header(data)
-    if header is None:
-        yield Fault.BAD_IMAGE, image
-    else:
-        yield from ((fault, image) for fault in header.odd)
-    return header
 
 
 def _mask_faults(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.formats.aihub_json import read_item_parse, read_model_parse, read_pose
-from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, subject_faults
+from preprocess.inspection.dataset.listed_overview import LISTED_FAULTS, ListedReport, add_faults, subject_faults
 from preprocess.inspection.dataset.overview import AIHUB_FAULTS
 from preprocess.label_tables import Pixelwise
 from preprocess.loading.label_evidence import Decision, Person, decide_table
@@ -18,12 +18,8 @@ from preprocess.sources.files import Files
 from preprocess.sources.listed import Kind
 from preprocess.sources.tables.pair_table import PairTable, PhotographRow, is_json
 from preprocess.sources.tables.table_columns import Column
-from preprocess.workers import in_processes
 from schemas import Split
 
-_CHUNK = 50
-_WORTH_A_POOL = 400
-"""Number of people and garments that take as long to inspect as two processes to start."""
 _USUAL: Pixelwise = "cihp"
 _KINDS: dict[Column, str] = {
     "person": "person-image", "pose": "person-pose", "parse": "person-parse", "garment": "product-image",
@@ -67,13 +63,7 @@ def inspect_table(
     subjects = _subjects(data.rows)
     progress(0, len(subjects))
     decision = _decision(data, subjects, labels)
-    chunks = [subjects[start : start + _CHUNK] for start in range(0, len(subjects), _CHUNK)]
-    work = [(data.files, decision.labels, chunk) for chunk in chunks]
-    done = 0
-    for part in in_processes(_inspect_chunk, work, workers if len(subjects) >= _WORTH_A_POOL else 1):
-        faults.add(part)
-        done = min(len(subjects), done + _CHUNK)
-        progress(done, len(subjects))
+    add_faults(faults, _inspect_chunk, (data.files, decision.labels), subjects, workers, progress)
     return ListedReport(
         src=data.files.given,
         source="table",
