@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+# Where it is set, each program that starts compiles torch and all else it imports anew, which takes 4 to 10 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3.11
 ifeq (, $(shell command -v $(PYTHON) 2>/dev/null))

@@ -123,7 +123,11 @@ def test_ten_steps_lose_the_same(
     stage: str, programs: ForkedPrograms, pins: dict[str, Any], to_the_bit: bool, shards: Path, tmp_path: Path
 ) -> None:
     found, wanted = losses(programs, shards, tmp_path, stage), pins["losses"][stage]
-    assert found == (wanted if to_the_bit else pytest.approx(wanted, rel=5e-3))
+    if to_the_bit:
+        assert found == wanted
+    else:  # rounding differs from the first step on, and each step adds to it
+        assert found[:3] == pytest.approx(wanted[:3], rel=1e-3)
+        assert found == pytest.approx(wanted, rel=2e-2)
 
 
 def test_a_sampled_image_is_the_same(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo  # by FSDP anyway, then in each process
 from process_groups import run_group
 from safetensors.torch import save_file
 from torch import Tensor, nn

@@ -75,77 +75,104 @@ def fit_stage(
             world.agree(folder.check_visible)
         training, stepper = _begin(config, folder, world, init, previous)
         with BackgroundWriter(world) as writer:
-            return _fit(training, stepper, shards, folder, report, end, held_out, lock, adapt, profile, writer)
+            return _Loop(
+                training,
+                stepper,
+                shards,
+                folder,
+                held_out,
+                report=report,
+                stop=end,
+                lock=lock,
+                writer=writer,
+                adapt=adapt,
+                profile=profile,
+            ).fit()
 
 
-def _fit(
-    training: Training,
-    stepper: Stepper,
-    shards: ShardFolder,
-    run: RunFolder,
-    report: Report,
-    stop: Callable[[], bool],
-    held_out: ShardFolder | None,
-    lock: RunLock | None,
-    adapt: Callable[[str], None] | None,
-    profile: int,
-    writer: BackgroundWriter,
-) -> bool:
-    config, world = stepper.config, stepper.world
-    metrics = open_metrics(run, config.log, training.step, world)
-    validator = world.agree(lambda: Validator(held_out, stepper, run, metrics))
+class _Loop:
+    """The steps of a stage, and what happens between them: numbers, validation, checkpoints, averages."""
 
-    def to_stop() -> bool:
-        return world.any(stop())
+    def __init__(
+        self,
+        training: Training,
+        stepper: Stepper,
+        shards: ShardFolder,
+        run: RunFolder,
+        held_out: ShardFolder | None,
+        *,
+        report: Report,
+        stop: Callable[[], bool],
+        lock: RunLock | None,
+        writer: BackgroundWriter,
+        adapt: Callable[[str], None] | None,
+        profile: int,
+    ) -> None:
+        config, world = stepper.config, stepper.world
+        self.training, self.run, self.config, self.world = training, run, config, world
+        self.report, self.stop, self.lock, self.writer = report, stop, lock, writer
+        self.metrics = open_metrics(run, config.log, training.step, world)
+        self.validator = world.agree(lambda: Validator(held_out, stepper, run, self.metrics))
+        self._validate()  # where the run was stopped during validation, and before the meter's clock starts
+        self.batches = _batches(config, shards, training.step, world)
+        self.meter = Meter(config, training.step, world.device, peak_tflops(config.precision, world))
+        self.outcomes, self.guard = Outcomes(world.device), MemoryGuard(stepper, run, adapt)
+        self.profiler = Profiler(run, profile, training.step, world)
+        self.saved, self.stopping = training.step, False
 
-    validator.run_if_due(training, to_stop)  # where the run was stopped during validation
+    def fit(self) -> bool:
+        """Step until the configuration's last step or until told to stop; return whether the last one was taken."""
+        while self.training.step < self.config.steps:
+            batch, (stops, replaced) = self.world.agree_and_sum(self._next_batch, 2)
+            if batch is None or stops:
+                break
+            self._step(batch, replaced)
+            self.stopping = self.stop()
+        self._record(everything=True)
+        if self.saved != self.training.step:
+            self._save()
+        self.batches.close()
+        self.profiler.close()
+        return self.training.step >= self.config.steps
 
-    batches = _batches(config, shards, training.step, world)
-    meter = Meter(config, training.step, world.device, peak_tflops(config.precision, world))
-    outcomes, guard = Outcomes(world.device), MemoryGuard(stepper, run, adapt)
-    profiler = Profiler(run, profile, training.step, world)
-    saved, stopping = training.step, False
+    def _step(self, batch: Batch, replaced: int) -> None:
+        """Take one step, and do what is due after it."""
+        training, config = self.training, self.config
+        self.outcomes.add(training, self.guard.step(training, batch), replaced)
+        self.profiler.stepped(training.step)
+        last = training.step == config.steps
+        to_save = last or training.step % config.checkpoint.every == 0
+        self._record(everything=to_save or self.validator.is_due(training.step))
+        self._validate()
+        if to_save:
+            self._save()
+        save_if_due(self.run.averages, training, config.averages, self.world, self.writer, last=last)
 
-    def next_batch() -> tuple[Batch | None, tuple[int, int]]:
+    def _next_batch(self) -> tuple[Batch | None, tuple[int, int]]:
         """Return the next batch, whether this process is to stop, and how many samples were replaced."""
-        writer.check()
-        if stopping:
+        self.writer.check()
+        if self.stopping:
             return None, (1, 0)
-        batch = meter.next_batch(batches)
+        batch = self.meter.next_batch(self.batches)
         return batch, (0, batch.replaced)
 
-    def record(everything: bool) -> None:
-        for outcome in outcomes.ready(everything):
-            status = meter.status(outcome)
-            metrics.record_step(status)
-            report(status)
-            _check_divergence(outcome, run, config, writer)
+    def _record(self, everything: bool) -> None:
+        for outcome in self.outcomes.ready(everything):
+            status = self.meter.status(outcome)
+            self.metrics.record_step(status)
+            self.report(status)
+            _check_divergence(outcome, self.run, self.config, self.writer)
 
-    def save() -> None:
-        world.agree(lambda: None if lock is None else lock.check())
-        save_checkpoint(run, training, config.checkpoint.keep, metrics.validation, world, writer)
+    def _validate(self) -> None:
+        self.validator.run_if_due(self.training, lambda: self.world.any(self.stop()))
 
-    while training.step < config.steps:
-        batch, (stops, replaced) = world.agree_and_sum(next_batch, 2)
-        if batch is None or stops:
-            break
-        outcomes.add(training, guard.step(training, batch), replaced)
-        profiler.stepped(training.step)
-        to_save = training.step == config.steps or training.step % config.checkpoint.every == 0
-        record(everything=to_save or validator.is_due(training.step))
-        validator.run_if_due(training, to_stop)
-        if to_save:
-            save()
-            saved = training.step
-        last = training.step == config.steps
-        save_if_due(run.averages, training, config.averages, world, writer, last=last)
-        stopping = stop()
-    record(everything=True)
-    if saved != training.step:
-        save()
-    batches.close()
-    profiler.close()
-    return training.step >= config.steps
+    def _save(self) -> None:
+        lock = self.lock
+        self.world.agree(lambda: None if lock is None else lock.check())
+        save_checkpoint(
+            self.run, self.training, self.config.checkpoint.keep, self.metrics.validation, self.world, self.writer
+        )
+        self.saved = self.training.step
 
 
 def _begin(
