@@ -76,9 +76,9 @@ def main() -> None:
                     rows[kind].append(row)
         for kind, found in rows.items():
             table = np.array(found)
-            told = [f"{table[:, 0].sum():.0f} ({table[:, 0].max():.0f})"]
-            told += [f"{np.nanmean(c):.2%} ({np.nanmax(c):.2%})" for c in table[:, 1:].T if not np.isnan(c).all()]
-            print(f"| {title} | {kind} | {len(table)} | {' | '.join(told)} |")
+            cells = [f"{table[:, 0].sum():.0f} ({table[:, 0].max():.0f})"]
+            cells += [f"{np.nanmean(c):.2%} ({np.nanmax(c):.2%})" for c in table[:, 1:].T if not np.isnan(c).all()]
+            print(f"| {title} | {kind} | {len(table)} | {' | '.join(cells)} |")
 
 
 def drawn(looks: int) -> Iterator[Case]:

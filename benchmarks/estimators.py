@@ -6,7 +6,7 @@
 FOLDER of --data holds viton-hd/, whose test records have poses (OpenPose) and label maps, and photos/people, which have
 none. Poses: PCK@0.05, the share of OpenPose's joints that are within 5 % of the longer side of the person's box, and
 how many people are found. People and regions: the intersection over union with the label maps. --out keeps a picture of
-each estimate, to be looked at. An estimator whose weights are missing is skipped, and said so.
+each estimate for visual inspection. An estimator whose weights are missing is skipped with a notice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How often a garment's kind is told by its outline: on drawn garments, VITON-HD's masks, and photographs.
+"""How often a garment's kind is recognised by its outline: on drawn garments, VITON-HD's masks, and photographs.
 
     python benchmarks/garment_kinds.py [--looks 60] [--real ../shared/data]
 
@@ -68,10 +68,12 @@ def cut_out(image: np.ndarray) -> Outline:
 
 
 def row(name: str, shown: Shown) -> str:
-    told = Counter((kind, "none" if outline is None else guess_kind(outline)) for kind, outline in shown)
-    right = sum(count for (kind, guess), count in told.items() if kind == guess)
-    wrong = ", ".join(f"{kind} as {guess}: {count}" for (kind, guess), count in sorted(told.items()) if kind != guess)
-    return f"| {name} | {right} of {told.total()} | {wrong or '–'} |"
+    guesses = Counter((kind, "none" if outline is None else guess_kind(outline)) for kind, outline in shown)
+    right = sum(count for (kind, guess), count in guesses.items() if kind == guess)
+    wrong = ", ".join(
+        f"{kind} as {guess}: {count}" for (kind, guess), count in sorted(guesses.items()) if kind != guess
+    )
+    return f"| {name} | {right} of {guesses.total()} | {wrong or '–'} |"
 
 
 def main() -> None:
@@ -79,7 +81,7 @@ def main() -> None:
     parser.add_argument("--looks", type=int, default=60)
     parser.add_argument("--real", type=Path)
     arguments = parser.parse_args()
-    print("| garments | told rightly | wrong |\n|---|---|---|")
+    print("| garments | recognised | wrong |\n|---|---|---|")
     for variety in ("easy", "varied"):
         print(row(f"drawn, {variety}", drawn(variety, arguments.looks)), flush=True)
     if arguments.real:

@@ -45,8 +45,8 @@ def main() -> None:
         if not taken:
             continue
         best = f"{max(refused):.3f}" if refused else ""
-        told = f"{len(taken) + len(refused)} | {len(taken)} | {np.median(taken):.3f} | {min(taken):.3f} | {best}"
-        print(f"| {title} | {told} |")
+        cells = f"{len(taken) + len(refused)} | {len(taken)} | {np.median(taken):.3f} | {min(taken):.3f} | {best}"
+        print(f"| {title} | {cells} |")
 
 
 def is_taken(pixels: Pixels) -> bool:

@@ -45,9 +45,9 @@ def main() -> None:
             seconds, main_peak, workers = build(tree, out, given.workers, given.seconds)
             shards = json.loads((out / "plan.json").read_text())["shards"]
             built = sum(one["records"] for one in shards if (out / one["name"]).exists())
-            told = ", ".join(f"{peak / 2**20:.0f}" for peak in workers)
+            peaks_in_mib = ", ".join(f"{peak / 2**20:.0f}" for peak in workers)
             planned = sum(one["records"] for one in shards)
-            print(f"| {planned} | {built} | {seconds:.0f} | {main_peak / 2**20:.0f} | {told} |", flush=True)
+            print(f"| {planned} | {built} | {seconds:.0f} | {main_peak / 2**20:.0f} | {peaks_in_mib} |", flush=True)
 
 
 def build(src: Path, out: Path, workers: int, limit: float | None) -> tuple[float, int, list[int]]:
@@ -68,7 +68,7 @@ def build(src: Path, out: Path, workers: int, limit: float | None) -> tuple[floa
     try:
         code = process.wait(limit)
     except subprocess.TimeoutExpired:
-        process.terminate()  # a shell may have told its background processes to ignore SIGINT
+        process.terminate()  # a shell may have made its background processes to ignore SIGINT
         code = process.wait()
     done.set()
     thread.join()

@@ -44,8 +44,12 @@ def main() -> None:
     print("|---" * (3 + len(PICTURES)) + "|")
     for preset in PRESETS:
         for stage in STAGES:
-            told = [footprint(preset_config(preset, stage), pictures) for pictures in PICTURES]
-            print(f"| {preset} | {stage} | {told[0][0]:.2f} | " + " | ".join(f"{rest:.2f}" for _, rest in told) + " |")
+            footprints = [footprint(preset_config(preset, stage), pictures) for pictures in PICTURES]
+            print(
+                f"| {preset} | {stage} | {footprints[0][0]:.2f} | "
+                + " | ".join(f"{rest:.2f}" for _, rest in footprints)
+                + " |"
+            )
 
 
 if __name__ == "__main__":

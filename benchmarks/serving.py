@@ -5,7 +5,7 @@
 A server in a process of its own answers with a cascade (without --runs an untrained one of a few thousand weights) on a
 drawn photograph. `prep` runs once, before: what a request costs besides is decoding, sampling, pasting, encoding and
 HTTP; `prep`'s own time is measured by benchmarks/photographs.py. Prints a Markdown table: requests and their answers,
-seconds, and the server's resident memory, which has to stay flat. Bounded: about two minutes, then it ends by itself.
+seconds, and the server's resident memory, which must stay flat. Ends after about two minutes.
 """
 
 from __future__ import annotations

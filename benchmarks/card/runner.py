@@ -59,13 +59,13 @@ def _run(part: Part, cell: Cell, state: State, execute: Execute, most: float, sa
     outcome: dict[str, Any]
     try:
         outcome = {"result": execute(part, cell, most)}
-        told = "done"
+        verdict = "done"
     except CellError as error:
         if most < cell.seconds and "stopped after" in str(error):
             say(f"{name}: stopped by --minutes; it is left")
             return
         outcome = {"error": str(error)}
-        told = f"failed: {error}"
+        verdict = f"failed: {error}"
     seconds = round(time.monotonic() - started, 1)
     state.finish(name, {**outcome, "seconds": seconds})
-    say(f"{name}: {told}, {seconds:.0f} s")
+    say(f"{name}: {verdict}, {seconds:.0f} s")

@@ -4,7 +4,7 @@
 
 Without a PART it does what `make learn` does: `cascade`, then `gains` and `sampling`. Parts:
 
-- cascade   draw a data set with the truth of swaps, build its shards, train the three stages (base.yaml, sr256.yaml,
+- cascade   draw a dataset with the truth of swaps, build its shards, train the three stages (base.yaml, sr256.yaml,
             sr1024.yaml), evaluate, and write docs/measurements/learning.jpg;
 - gains     each later stage against bicubic enlargement, given the true small picture;
 - sampling  the base stage's score against the number of network evaluations, for each sampler;

@@ -53,7 +53,7 @@ class RemoteStorage:
 
     @property
     def _checks_length(self) -> bool:
-        """Whether the client itself compares a response with its Content-Length, so that no size is asked for."""
+        """Whether the client itself compares a response with its Content-Length, so that no size is requested."""
         return self._scheme in (*_SCHEMES, "http", "https")
 
     @property

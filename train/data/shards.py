@@ -163,8 +163,8 @@ class ShardFolder:
             if self.sample(place).worn:
                 return place
         raise UserError(
-            f"--shards {self.folder}: nobody in the split {self.split} wears the garment of the pair, so there is no "
-            "photograph to compare with; build that split from worn pairs too"
+            f"--shards {self.folder}: no person in the split {self.split} wears the garment of the pair, so there is "
+            "no photograph to compare with; build that split from worn pairs too"
         )
 
     def decoded_sample(self, position: int, data: bytes) -> Sample:

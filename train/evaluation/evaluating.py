@@ -44,7 +44,7 @@ class Evaluation:
     swaps: SwapMetrics | None = None
     """Metrics of swaps against ground truth, if there is any."""
     retrieval: Retrieval | None = None
-    """How often the worn garment is recognised, if asked for."""
+    """How often the worn garment is recognised, with --retrieval."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Metric → why it was skipped and how to get it."""
     warnings: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ def evaluate(
 
     Paired: each person in their own sample's garment, with ground truth Ip. Unpaired: the same people in other
     garments, the set of images against the set of photographs. All randomness comes from ``seed``, the metrics'
-    networks from ``weights``. Raise UserError if nobody can be dressed or a weights file is invalid.
+    networks from ``weights``. Raise UserError if no person can be dressed or a weights file is invalid.
     """
     paired = own_pairs(shards, count)
     result = Evaluation(len(paired), left_out=missing(weights), weights=checksums(weights))

@@ -72,7 +72,7 @@ def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
     """Return the people that can be dressed: person and garment both have a front view in the shards' split.
 
     So people and garments that prep moved to training are excluded. Raise UserError if the folder has no list of swaps,
-    or nobody can be dressed.
+    or no person can be dressed.
     """
     people: dict[tuple[str, str, str], int] = {}
     garments: dict[tuple[str, Garment], int] = {}

@@ -69,7 +69,7 @@ def measure_swaps(
 ) -> SwapMetrics:
     """Generate ``count`` swaps of the folder with ``dresser`` and compare them with the ground truth.
 
-    ``seed`` picks the garments. Raise UserError if nobody can be dressed, or a file is missing.
+    ``seed`` picks the garments. Raise UserError if no person can be dressed, or a file is missing.
     """
     swaps = chosen_swaps(dressable_people(folder, shards), count, seed)
     means: dict[tuple[str, str], Means] = {}

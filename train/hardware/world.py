@@ -57,7 +57,7 @@ class World:
         return torch.device("cuda") if self.kind is None else torch.device("cuda", self.local_rank)
 
     def for_thread(self) -> World:
-        """Return the same processes communicating in another group, so that a thread of each can do so by itself.
+        """Return the same processes communicating in another group, so that a thread of each can do so independently.
 
         All processes must call this. The group is in host memory.
         """

@@ -99,7 +99,7 @@ def provenance(
 
 
 def as_worn(shards: ShardFolder, position: int) -> Pixels:
-    """Return the photograph of a garment's wearer, uint8 RGB (256, 256, 3); mid-grey if nobody wears it."""
+    """Return the photograph of a garment's wearer, uint8 RGB (256, 256, 3); mid-grey if no person wears it."""
     photograph = shards.image(position, PERSON_256)
     return photograph if shards.sample(position).worn else np.full_like(photograph, MID_GREY)
 

@@ -27,7 +27,7 @@ class Condition(NamedTuple):
     Jp: Tensor | None = None
     """(B, 17, 3) in [0, 1]: the person's pose as x, y, visibility."""
     Jg: Tensor | None = None
-    """(B, 17, 3) in [0, 1]: the garment's pose, likewise."""
+    """(B, 17, 3) in [0, 1]: the garment's pose, in the same format."""
     low_res: Tensor | None = None
     """(B, 3, H, W), approximately in [-1, 1]: the previous stage's image, upsampled (bilinear) to the size of z_t."""
 

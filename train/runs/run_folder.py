@@ -1,8 +1,8 @@
 """The run folder of a stage: this module alone defines its files.
 
     RUN/config.json              the configuration; written at the start of a run, checked when it resumes
-        data.json                the identity of the shards; likewise
-        init.json                the identity of the weights of --init-from; likewise, and only with that option
+        data.json                the identity of the shards; written once
+        init.json                the identity of the weights of --init-from; written once, only with that option
         metrics.jsonl            one line per step and per validation (`MetricsFile`)
         checkpoints/step-…/      model, EMA weights, optimizer (`CheckpointFolder`)
         averages/step-….…        snapshots of averages for `trainer ema` (`AverageFolder`)

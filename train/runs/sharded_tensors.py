@@ -40,7 +40,7 @@ class Shard(NamedTuple):
 
 
 class ShardedTensors(Mapping[str, Tensor]):
-    """The full tensors of a folder; each is read when it is asked for, and not kept. Raise UserError if unreadable."""
+    """The full tensors of a folder; each is read on access, and not kept. Raise UserError if unreadable."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -121,7 +121,7 @@ class _Loop:
         self.saved, self.stopping = training.step, False
 
     def fit(self) -> bool:
-        """Step until the configuration's last step or until told to stop; return whether the last one was taken."""
+        """Step until the configuration's last step or until asked to stop; return whether the last one was taken."""
         while self.training.step < self.config.steps:
             batch, (stops, replaced) = self.world.agree_and_sum(self._next_batch, 2)
             if batch is None or stops:

@@ -18,7 +18,7 @@ from train.models.blocks import Checkpointed
 from train.training.state import Training
 
 _ELEMENTWISE = ("adam", "adamw")
-"""Optimizers that step each number of a weight by itself, and so a shard of it; the others need the whole matrix."""
+"""Optimizers that step each number of a weight independently, so also a shard; the others need the whole matrix."""
 
 
 def refuse_impossible(config: StageConfig, world: World) -> None:

@@ -60,9 +60,9 @@ def test_with_people_of_worn_samples_alone(shards: Path, tiny: TinyConfig) -> No
 
 def test_a_split_for_inference_cannot_be_validated_on(shards: Path, tiny: TinyConfig) -> None:
     data = PartlyWorn(shards, lambda position: False)
-    with pytest.raises(UserError, match="nobody in the split train wears the garment"):
+    with pytest.raises(UserError, match="no person in the split train wears the garment"):
         fixed_samples(data, tiny("base"))
-    with pytest.raises(UserError, match="nobody in the split train wears the garment"):
+    with pytest.raises(UserError, match="no person in the split train wears the garment"):
         swapped_pairs(data, 2, worn=True)
     assert swapped_pairs(data, 2)
 

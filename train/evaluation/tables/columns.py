@@ -16,7 +16,7 @@ def titles(columns: Columns, width: int = 9) -> str:
 
 
 def figure_row(stage: str, size: int, row: str, figures: Mapping[str, float], columns: Columns, width: int = 9) -> str:
-    """Return a row of figures; a baseline is named by itself, the stage's own images by stage and size."""
+    """Return a row of figures; a baseline is labelled by its name, the stage's own images by stage and size."""
     cells = [f"{figures[key]:.{digits}f}" if key in figures else "–" for key, (_, digits) in columns.items()]
     return _line(_BASELINES.get(row, f"{stage}, {size}²"), cells, width)
 

@@ -20,7 +20,7 @@ Outline = NDArray[np.bool_]
 """(h, w): which pixels show the garment, upright."""
 
 _SIDE: Final = 256
-"""Pixels of the longer side at which an outline is looked at."""
+"""Pixels of the longer side at which an outline is examined."""
 _THIN: Final = 0.025
 """Half-width of straps and hooks that are ignored, as a share of the garment's size (the square root of its area)."""
 _LEG: Final = 0.08

@@ -251,12 +251,12 @@ class PhotoSet:
 
     def _guess_kinds(self) -> bool:
         """Tell the kinds that are not given by the outlines; return whether one is not the provisional kind."""
-        told = [garment for garment in self._ids["garment"] if garment not in self.kinds]
-        for garment in told:
+        garments = [garment for garment in self._ids["garment"] if garment not in self.kinds]
+        for garment in garments:
             parse = self.annotated / _FOLDERS["garment"] / f"{self._ids['garment'][garment]}.parse.json"
             outline = outline_of(json.loads(parse.read_bytes())) if parse.is_file() else None
             self.kinds[garment] = _PROVISIONAL if outline is None else guess_kind(outline)
-        return any(self.kinds[garment] != _PROVISIONAL for garment in told)
+        return any(self.kinds[garment] != _PROVISIONAL for garment in garments)
 
     def _reviewed(self) -> Iterator[tuple[str, str]]:
         """Yield the photographs that `prep annotate` rejected, and why."""

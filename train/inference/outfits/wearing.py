@@ -60,7 +60,7 @@ class Prepared:
 
     @property
     def in_turn(self) -> tuple[Pair, ...]:
-        """The pairs in the order in which they are dressed: what is worn below first, whatever order is asked for.
+        """The pairs in the order in which they are dressed: what is worn below first, whatever the requested order.
 
         A top that is shorter than the one before shows what is worn below, and should show the new one.
         """

@@ -18,7 +18,7 @@ def open_cascade(
 ) -> list[TrainedStage]:
     """Load the stages of run folders, with the chosen weights and checkpoints, or of an export, which has one of each.
 
-    Raise UserError as `load_cascade` and `import_cascade` do, and for an export if other weights are asked for.
+    Raise UserError as `load_cascade` and `import_cascade` do, and for an export if other weights are requested.
     """
     if not (folder / CASCADE).is_file():
         if not (folder / STAGES[0]).is_dir():

@@ -28,7 +28,7 @@ from train.training.validation.ema_weights import ema_weights, raise_if
 
 
 def fixed_pairs(held_out: ShardFolder, config: StageConfig) -> list[Pair]:
-    """Return the pairs of a run's sheets. Raise UserError if nobody can be dressed.
+    """Return the pairs of a run's sheets. Raise UserError if no person can be dressed.
 
     The base stage dresses people in garments of others, or, where no two samples can be swapped, in their own. A
     super-resolution stage gets the downsampled ground truth, which shows the person's own garment, and so that garment

@@ -17,7 +17,7 @@ from train.training.validation.sheets import draw_sheet, fixed_pairs
 class Validator:
     """Runs the validations and draws the sheets that are due and do not exist yet.
 
-    The constructor reads the samples once; it raises UserError if one is damaged, or if nobody can be dressed.
+    The constructor reads the samples once; it raises UserError if one is damaged, or if no person can be dressed.
     """
 
     def __init__(self, held_out: ShardFolder | None, stepper: Stepper, run: RunFolder, metrics: Metrics) -> None:
