@@ -37,6 +37,7 @@ def graphs_and_breaks(config: ModelConfig) -> tuple[int, int]:
     return explanation.graph_count, explanation.graph_break_count
 
 
+@pytest.mark.slow
 def test_a_guided_network_is_one_graph() -> None:
     preset = PRESETS["nano"]["sr1024"]
     assert graphs_and_breaks(preset.model_copy(update={"channels": (16, 32), "blocks": (1, 1)})) == (1, 0)
