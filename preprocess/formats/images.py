@@ -33,6 +33,8 @@ _LYING = (5, 6, 7, 8)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = struct.Struct(">II2B")
 _PNG_HEADER_AT = 16
+_PNG_EXIF = (b"eXIf", b"Raw profile type")
+"""What announces EXIF data in a PNG: its chunk, perhaps behind the pixels, or the text that stood for it before."""
 _WITH_ALPHA = (4, 6)
 """Colour types of PNGs with an alpha channel."""
 _UNUSUAL = ("F", "I", "LAB", "HSV")
@@ -82,7 +84,7 @@ def read_header(data: bytes) -> Header | None:
         Fault.SIXTEEN_BIT_IMAGE: deep,
         Fault.TRANSPARENT_IMAGE: transparent,
     }
-    upright = (size[1], size[0]) if orientation in _LYING else size
+    upright = (size[1], size[0]) if orientation in _LYING and kind != "TIFF" else size  # Pillow turns a TIFF's size
     return Header(upright, tuple(fault for fault, present in oddities.items() if present))
 
 
@@ -108,11 +110,13 @@ def _form(data: bytes) -> _Form | None:
     if data.startswith(_PNG) and len(data) > _PNG_HEADER_AT + _PNG_HEADER.size:
         width, height, depth, colours = _PNG_HEADER.unpack_from(data, _PNG_HEADER_AT)
         alpha = colours in _WITH_ALPHA or b"tRNS" in data[: data.find(b"IDAT")]
-        return _Form((width, height), deep=depth == 16, alpha=alpha)
+        has_exif = any(chunk in data for chunk in _PNG_EXIF)
+        return _Form((width, height), deep=depth == 16, alpha=alpha, has_exif=has_exif)
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             deep = image.mode.startswith("I;16")
-            return _Form(image.size, image.mode in _UNUSUAL, deep, image.has_transparency_data)
+            has_exif = "exif" in image.info and image.format != "TIFF"  # libtiff turns its own
+            return _Form(image.size, image.mode in _UNUSUAL, deep, image.has_transparency_data, has_exif)
     except Image.DecompressionBombError:
         return _Form((PIXEL_LIMIT, 2))
     except Exception:  # as in `read_header`
