@@ -3,11 +3,12 @@
 People are found at `people`, `annotations`, `instances` and the like, in a list, or alone at the top. A person's
 numbers are at `pose_keypoints_2d`, `pose_keypoints` or `keypoints`: flat or as rows; a row is x, y, a score and perhaps
 its own index, or x, y alone (the scores may follow in `keypoint_scores`), or an object with `x` and `y`; or an object
-with a joint's name as each key. 25 rows are BODY_25, 18 are COCO-18, 17 are COCO-17, 133 begin with COCO-17.
+with a joint's name as each key, or one list of all x and one of all y. 25 rows are BODY_25, 18 are COCO-18, 17 are
+COCO-17; 26 and 136 (Halpe's) and 133 (COCO's whole body) begin with COCO-17.
 
-A point is absent if its score is 0 or less, or it is 0, 0 or -1, -1. Coordinates are pixels, or fractions of a canvas;
-`canvas_width` and `canvas_height` name its size. Left and right are taken as they are: estimators know the wearer's
-sides, and a person seen from behind has them the other way round.
+A point is absent if its score is 0 or less, if it is 0, 0 or -1, -1, or if it is null or NaN and has no score.
+Coordinates are pixels, or fractions of a canvas; `canvas_width` and `canvas_height` name its size. Left and right are
+taken as they are: estimators know the wearer's sides, and a person seen from behind has them the other way round.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ COCO_17 = tuple(range(NUM_KEYPOINTS))
 UNSURE = 0.5
 """The third column of a known point whose score is low."""
 
-_ORDERS = {25: BODY_25, 18: COCO_18, 17: COCO_17, 133: COCO_17}
+_ORDERS = {25: BODY_25, 18: COCO_18, 17: COCO_17, 26: COCO_17, 133: COCO_17, 136: COCO_17}
+_SLOTS = {name.replace("_", ""): slot for slot, name in enumerate(KEYPOINTS)}
 _KEYS = ("pose_keypoints_2d", "pose_keypoints", "keypoints")
 _SCORES = ("keypoint_scores", "keypoints_scores", "scores")
 _PEOPLE = ("people", "persons", "annotations", "instances", "predictions", "instance_info", "bodies")
@@ -136,8 +138,9 @@ def _person(person: Any, path: str) -> Points:
     values = next((person[key] for key in _KEYS if person.get(key) is not None), None)
     if values is None and any(key in person for key in _KEYS):
         return np.zeros((NUM_KEYPOINTS, 3))
-    if isinstance(values, dict) or (isinstance(values, list) and values and isinstance(values[0], dict)):
+    if isinstance(values, dict) or (isinstance(values, list) and any(isinstance(value, dict) for value in values)):
         values = _from_objects(values, path)
+    values = _without_nulls(values)
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -145,12 +148,28 @@ def _person(person: Any, path: str) -> Points:
     rows = _rows(numbers, next((person[key] for key in _SCORES if key in person), None))
     if rows is None:
         raise RecordError(Fault.BAD_POSE, path, f"25, 18 or 17 keypoints are expected, not {numbers.size} numbers")
+    rows = _without_unknown(rows)
     if not np.isfinite(rows).all() or np.abs(rows).max() > _COORDINATE_LIMIT:
         raise RecordError(Fault.BAD_POSE, path, "a coordinate is NaN, infinite or absurdly large")
     points = rows[list(_ORDERS[len(rows)]), :3].copy()
     absent = (points[:, 2] <= 0) | (points[:, :2] == 0).all(axis=1) | (points[:, :2] == -1).all(axis=1)
     points[absent] = 0.0
     return points
+
+
+def _without_nulls(values: Any) -> Any:
+    """Return a list of rows with the rows that are null, for points that are not known, as long as the others."""
+    if not isinstance(values, list) or None not in values:
+        return values
+    length = next((len(row) for row in values if isinstance(row, list)), 0)
+    return [[None] * length if row is None else row for row in values] if length else values
+
+
+def _without_unknown(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows with zeros for points without coordinates, unless a score says that they are known."""
+    scoreless = np.isnan(rows[:, 2]) | (rows[:, 2] <= 0)
+    unknown = np.isnan(rows[:, :2]).all(axis=1) & scoreless
+    return rows if unknown.all() else np.where(unknown[:, None], 0.0, rows)
 
 
 def _rows(numbers: NDArray[np.float64], scores: Any) -> NDArray[np.float64] | None:
@@ -162,11 +181,13 @@ def _rows(numbers: NDArray[np.float64], scores: Any) -> NDArray[np.float64] | No
         if not per_row:
             return None
         numbers = numbers.reshape(-1, per_row)
+    if numbers.ndim == 2 and len(numbers) in (2, 3) and numbers.shape[1] in _ORDERS:
+        numbers = numbers.T
     if numbers.ndim != 2 or len(numbers) not in _ORDERS or numbers.shape[1] not in (2, 3, 4):
         return None
     if numbers.shape[1] > 2:
         return numbers
-    column = np.ones(len(numbers))
+    column = (~np.isnan(numbers).all(axis=1)).astype(np.float64)
     if scores is not None:
         try:
             given = np.asarray(scores, np.float64).ravel()
@@ -201,18 +222,12 @@ def _from_objects(values: Any, path: str) -> list[list[float]]:
 
 
 def _slot(name: Any) -> int | None:
-    """Return the slot of a joint's name, such as `left_wrist`, `Left Wrist` or `LWrist`; None for others."""
+    """Return the slot of a joint's name: `left_wrist`, `leftWrist`, `Left Wrist`, `LWrist`; None for others."""
     if not isinstance(name, str):
         return None
-    plain = name.lower().replace(" ", "_").replace("-", "_")
-    if plain in KEYPOINTS:
-        return KEYPOINTS.index(plain)
-    if (
-        plain[:1] in ("l", "r")
-        and (long := f"{'left' if plain[0] == 'l' else 'right'}_{plain[1:].lstrip('_')}") in KEYPOINTS
-    ):
-        return KEYPOINTS.index(long)
-    return None
+    plain = "".join(letter for letter in name.lower() if letter not in " -_")
+    side = {"l": "left", "r": "right"}.get(plain[:1])
+    return _SLOTS.get(plain, None if side is None else _SLOTS.get(side + plain[1:]))
 
 
 def _point(value: Any, path: str) -> list[float]:
@@ -221,7 +236,10 @@ def _point(value: Any, path: str) -> list[float]:
         return [0.0, 0.0, 0.0]
     if isinstance(value, dict):
         scores = (value[key] for key in ("score", "confidence", "c", "conf", "visibility", "v", "p") if key in value)
-        value = [value.get("x"), value.get("y"), next(scores, 1.0)]
+        place = value["position"] if isinstance(value.get("position"), dict) else value
+        if "x" in place and place["x"] is None and place.get("y") is None:
+            return [0.0, 0.0, 0.0]
+        value = [place.get("x"), place.get("y"), next(scores, 1.0)]
     try:
         x, y, *score = (float(number) for number in value)
     except (TypeError, ValueError) as error:

@@ -85,6 +85,32 @@ def test_a_missing_point_is_all_zeros(absent: float) -> None:
     np.testing.assert_allclose(found[10], EXPECTED[10])
 
 
+def nothing_for_the_absent(listed: list[list[float]], score: float | None) -> list[list[float | None]]:
+    return [list(row) if row[2] > 0 else [None, None, score] for row in listed]
+
+
+@pytest.mark.parametrize("score", [0.0, None])
+@pytest.mark.parametrize("kind", ["rows", "flat", "without rows", "NaN", "x, y", "objects"])
+def test_a_point_that_is_null_or_nan_is_absent(kind: str, score: float | None) -> None:
+    points = person()
+    points[9] = 0
+    listed: list[Any] = nothing_for_the_absent(rows(points, BODY_25, 25), score)
+    document: Any = {"keypoints": listed}
+    if kind == "flat":
+        document = {"people": [{"pose_keypoints_2d": [value for row in listed for value in row]}]}
+    elif kind == "without rows":
+        document = {"keypoints": [row if row[0] is not None else None for row in listed]}
+    elif kind == "NaN":
+        document = {"keypoints": [[float("nan") if value is None else value for value in row] for row in listed]}
+    elif kind == "objects":
+        document = {"keypoints": [{"x": x, "y": y, "score": sure} for x, y, sure in listed]}
+    elif kind == "x, y":
+        document = {"keypoints": [row[:2] for row in listed]}
+    found = read(document)
+    assert not found[9].any()
+    np.testing.assert_allclose(np.delete(found, 9, 0), np.delete(EXPECTED, 9, 0))
+
+
 def test_a_point_outside_the_image_is_kept() -> None:
     points = person()
     points[16, :2] = -12, 400
@@ -150,6 +176,12 @@ def named(points: NDArray[np.float64]) -> dict[str, Any]:
     return {name: {"x": x, "y": y, "score": score} for name, (x, y, score) in zip(KEYPOINTS, points, strict=True)}
 
 
+def camel(name: str) -> str:
+    """Return `leftWrist` for `left_wrist`."""
+    first, _, rest = name.partition("_")
+    return first + rest.title()
+
+
 XY = [row[:2] for row in rows(person(), COCO_17, 17)]
 
 
@@ -171,6 +203,19 @@ XY = [row[:2] for row in rows(person(), COCO_17, 17)]
         rows(person(), COCO_18, 18),
         flat(rows(person(), COCO_18, 18)),
         [XY],
+        {"keypoints": np.transpose(XY).tolist(), "scores": [0.9] * 17},
+        {"keypoints": np.transpose(rows(person(), COCO_17, 17)).tolist()},
+        {"keypoints": flat(rows(person(), COCO_17, 17)) + [5.0] * 27},
+        {"keypoints": rows(person(), COCO_17, 17) + [[5.0, 5.0, 0.5]] * 119},
+        {"keypoints": [{"name": camel(name), **point} for name, point in named(person()).items()]},
+        {camel(name).capitalize(): point for name, point in named(person()).items()},
+        {
+            "score": 0.9,
+            "keypoints": [
+                {"part": camel(name), "score": point["score"], "position": {"x": point["x"], "y": point["y"]}}
+                for name, point in named(person()).items()
+            ],
+        },
     ],
 )
 def test_what_other_programs_write_is_read(document: Any) -> None:
@@ -213,6 +258,9 @@ def test_a_pose_file_without_people_yields_none() -> None:
         b'{"people": [{"pose_keypoints_2d": {"a": 1}}]}',
         b'{"people": [null]}',
         json.dumps({"keypoints": [[float("nan")] * 3] * 17}).encode(),
+        json.dumps({"keypoints": [[None] * 3] * 17}).encode(),
+        json.dumps({"keypoints": [[float("nan"), 5.0, 0.9]] + [[5.0, 5.0, 0.9]] * 16}).encode(),
+        json.dumps({"keypoints": [[5.0, 5.0, float("nan")]] + [[5.0, 5.0, 0.9]] * 16}).encode(),
         json.dumps({"keypoints": [[1e9] * 3] * 17}).encode(),
         json.dumps({"keypoints": [[1, 2, 3, 4, 5]] * 17}).encode(),
     ],
