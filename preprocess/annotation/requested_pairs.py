@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from common.atomic import write_atomically
+from common.csv_files import csv_errors
 from common.errors import UserError
 from preprocess.annotation.own_labels import Folder, without_labels
 from preprocess.annotation.photographs import SUFFIXES
@@ -222,6 +223,11 @@ def _quoted(field: str) -> str:
 def _rows(path: Path, src: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the non-empty lines with their numbers. Raise UserError for an unexpected header."""
     text = _text(path, src)
+    with csv_errors(str(path)):
+        return _rows_of(text, path)
+
+
+def _rows_of(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
     header = text.split("\n", 1)[0]
     reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]

@@ -25,6 +25,8 @@ from preprocess.sources.files import PICTURES, Files, normal
 from schemas import Split
 
 _LIST = re.compile(r"^(train|test|val|valid|validation)[_-]?[a-z]*[_-]?pairs.*\.(txt|csv|tsv)$", re.IGNORECASE)
+_LONGEST_LINE = 4096
+"""Length of a line, in letters, that is no pair of names."""
 _UNPAIRED = re.compile(r"unpair", re.IGNORECASE)
 _HEADINGS = {
     "person", "people", "image", "images", "model", "garment", "garments", "cloth", "clothes", "clothing", "product",
@@ -127,6 +129,9 @@ def _rows(text: str, known: Known) -> Iterator[_Line]:
     first = True
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
+            continue
+        if len(line) > _LONGEST_LINE:
+            yield _Line(number, None, 0)
             continue
         divisions = [*_divisions(line)]
         row, images = _best(divisions, known)

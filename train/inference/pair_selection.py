@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+from common.csv_files import csv_errors
 from common.errors import UserError
 from schemas import Sample
 from train.data import ShardFolder
@@ -96,7 +97,8 @@ def pairs_from_file(shards: ShardFolder, path: Path) -> list[Pair]:
     positions = _positions(shards)
     pairs: list[Pair] = []
     for number, line in enumerate(lines, 1):
-        fields = [field.strip() for field in next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])]
+        with csv_errors(f"--pairs-file {path}, line {number}"):
+            fields = [field.strip() for field in next(csv.reader([line], delimiter="\t" if "\t" in line else ","), [])]
         if not any(fields) or (number == 1 and [field.lower() for field in fields] == _HEADER):
             continue
         where = f"{path}, line {number}"

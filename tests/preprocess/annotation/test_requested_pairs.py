@@ -130,6 +130,8 @@ def test_kind_and_worn_are_optional(photos: Path) -> None:
         ("anna.jpg,red.jpg\n", "first line must be person,garment,kind,worn"),
         ("person,garment,size\nanna.jpg,red.jpg,L\n", "first line must be"),
         ("person,garment,kind,worn\n", "no pairs; give a person"),
+        ("x" * 200_000 + "\n", "larger than field limit"),
+        ("person,garment,kind,worn\n" + "x" * 200_000 + ",red.jpg,upper,no\n", "larger than field limit"),
         ("person,garment,kind,worn\nana.jpg,red.jpg,upper,no\n", "line 2: no 'ana.jpg' in people/; similar names"),
         ("person,garment,kind,worn\nanna.jpg,,upper,no\n", "line 2: no '' in garments/"),
         ("person,garment,kind,worn\nanna.jpg,red.jpg,hat,no\n", "line 2: kind 'hat'; give one of upper, lower, dress"),

@@ -56,6 +56,14 @@ def test_what_is_no_row_is_counted_and_named(tmp_path: Path) -> None:
     assert found.examples[Fault.REPEATED_PAIR] == ["a.txt, line 5"]
 
 
+@pytest.mark.parametrize("line", ["x" * 200_000, "x" * 200_000 + ",y", "x," * 100_000, "x " * 100_000, '"' * 200_000])
+def test_a_line_of_any_length_is_counted(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.txt").write_text(f"a.jpg b.jpg\n{line}\n")
+    found = Tally()
+    assert list(read_list(Files(tmp_path), "a.txt", found)) == [Row("a", "b", "")]
+    assert found.counts == {"bad-pair": 1}
+
+
 def test_a_list_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"a\.txt"):

@@ -77,6 +77,7 @@ def test_pairs_are_read_from_a_file(data: ShardFolder, tmp_path: Path, separator
     [
         ("{a}", "line 3: 1 fields"),
         ("{a},{b},{a}", "line 3: 3 fields"),
+        ("{a}," + "x" * 200_000, "line 3: field larger than field limit"),
         ("{a},nobody", "line 3: nobody: no such key"),
         ("{b}9\t{b}", "line 3: {b}9: no such key in this split of .*similar keys: {b}"),
     ],

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import Final, get_args
 
+from common.csv_files import csv_errors
 from common.errors import UserError
 from schemas import Garment
 from train.inference.outfits.wearing import TryOnRequest
@@ -30,6 +31,11 @@ def read_requests(path: Path) -> list[TryOnRequest]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--pairs {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    with csv_errors(f"--pairs {path}"):
+        return _requests_of(text, path)
+
+
+def _requests_of(text: str, path: Path) -> list[TryOnRequest]:
     header = text.split("\n", 1)[0]
     reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]

@@ -44,6 +44,8 @@ def test_the_list_of_prep_annotate_is_read_too(folder: Path) -> None:
     [
         ("anna.jpg,top.jpg\n", "the first line must be person,garment,kind"),
         ("person,garment\n", "no pair in it"),
+        ("x" * 200_000, "larger than field limit"),
+        ("person,garment\nanna.jpg," + "x" * 200_000, "larger than field limit"),
         ("person,garment\nzoe.jpg,top.jpg\n", "line 2: no 'zoe.jpg'"),
         ("person,garment\nanna.jpg,\n", "line 2: .*no garment"),
         ("person,garment,kind\nanna.jpg,top.jpg,hat\n", "line 2: kind 'hat'"),
