@@ -2,6 +2,8 @@
 
 In AI-Hub's annotations they are swapped in 1–6 % of the pairs, and repaired if the rest of the pose is unambiguous.
 Estimated poses (OpenPose and the like) are never swapped: what looks so is a back, perhaps looking over the shoulder.
+Only where a whole face, with both eyes and both ears, has its sides swapped with the body's was the pose mirrored as a
+picture is, without exchanging them.
 
 Left and right are the wearer's, so in a front view the left joints are at larger x, in a back view at smaller x.
 """
@@ -26,6 +28,8 @@ _BODY_PAIRS = (
     (Keypoint.LEFT_KNEE, Keypoint.RIGHT_KNEE),
     (Keypoint.LEFT_ANKLE, Keypoint.RIGHT_ANKLE),
 )
+_FACE_ACROSS = [Keypoint.LEFT_EAR, Keypoint.LEFT_EYE, Keypoint.NOSE, Keypoint.RIGHT_EYE, Keypoint.RIGHT_EAR]
+"""A face from the left to the right of its mirror image."""
 _CLEAR = 0.15
 """Minimum distance of a person's left and right joints, in torso lengths: less is a side view."""
 
@@ -60,6 +64,16 @@ def view_of(points: NDArray[np.float64]) -> View:
     eyes = [rows[joint] for joint in (Keypoint.NOSE, Keypoint.LEFT_EYE, Keypoint.RIGHT_EYE)]
     drop = max((left[1] + right[1]) / 2 - eyes[0][1], 0.0) if eyes[0][2] else 0.0
     return "side" if drop and across < _CLEAR * drop else "front"
+
+
+def is_mirrored(points: NDArray[np.float64]) -> bool:
+    """Return whether a pose (17, 3) is a front view's mirror image in which left and right were not exchanged.
+
+    A head that looks over the shoulder hides an ear, and a head seen from behind hides nose and eyes.
+    """
+    face = points[_FACE_ACROSS]
+    steps = np.diff(face[:, 0])
+    return bool((face[:, 2] == 1).all() and (steps > 0).all() and view_of(points) == "back")
 
 
 def repair_person(points: NDArray[np.float64], view: str | None) -> Fault | None:

@@ -17,7 +17,7 @@ from preprocess.conditioning.turns import AS_IT_IS, SIDEWAYS, UPRIGHT, Outlines,
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 from preprocess.formats.keypoint_files import Skeletons
-from preprocess.formats.pose_sides import view_of
+from preprocess.formats.pose_sides import is_mirrored, view_of
 from preprocess.label_tables import NAMES, Pixelwise, shown_name
 from schemas import FLIP, TORSO, Keypoint
 
@@ -101,6 +101,24 @@ def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
     Without ``pixels`` the outlines are not compared. Raise RecordError `size-mismatch`, `foreign-pose` or
     `other-table`.
     """
+    return _with_own_sides(evidence, _matched(evidence, size, pixels))
+
+
+def _with_own_sides(evidence: Evidence, found: Matched) -> Matched:
+    """Return the match with left and right as the wearer has them, where its picture was mirrored with its labels.
+
+    The map's limbs were mirrored too unless they agree better with the wearer's own sides.
+    """
+    if not is_mirrored(found.points):
+        return found
+    points = found.points[list(FLIP)]
+    with_pose, against = (agreement(found.numbers, own, evidence.labels).mean for own in (found.points, points))
+    faults = tuple(dict.fromkeys((*found.faults, Fault.TURNED_LABELS)))
+    swapped = found.sides_swapped != (with_pose >= against)
+    return found._replace(points=points, faults=faults, sides_swapped=swapped)
+
+
+def _matched(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
     height, width = evidence.numbers.shape
     if (width, height) not in (size, size[::-1]):
         raise RecordError(

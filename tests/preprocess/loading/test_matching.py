@@ -12,6 +12,7 @@ from preprocess.conditioning.turns import SIDEWAYS, UPRIGHT, Turn
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 from preprocess.formats.keypoint_files import Skeletons
+from preprocess.formats.pose_sides import is_mirrored, view_of
 from preprocess.label_tables import NAMES, Pixelwise
 from preprocess.loading.matching import Evidence, Matched, match, with_sides_swapped
 from schemas import FLIP
@@ -43,6 +44,13 @@ def drawn(seed: int, labels: Pixelwise = "cihp") -> Drawn:
     pixels, regions, points = look(seed, ("top", "trousers"))
     known = points * (1, 1, 0) + (0, 0, 1) * (points[:, 2:] > 0)
     return Drawn(pixels, label_map(regions, labels), known, labels)
+
+
+def _exchanged(numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    sides = np.arange(256, dtype=np.uint8)
+    for left, right in _SIDED["cihp"]:
+        sides[[left, right]] = right, left
+    return sides[numbers]
 
 
 def assert_found(person: Drawn, found: Matched, *faults: Fault) -> None:
@@ -88,6 +96,43 @@ def test_a_map_turned_together_with_its_pose_is_seen_by_the_image(seed: int, tur
 def test_a_turned_pose_is_turned_back(turn: Turn) -> None:
     person = drawn(5)
     assert_found(person, person.matched(turn.of_points(person.points, person.size)), Fault.TURNED_LABELS)
+
+
+@pytest.mark.parametrize(("frame", "whole"), [("000", True), ("000", False), ("088", False), ("132", False)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mirrored_record_keeps_its_view(seed: int, frame: str, whole: bool) -> None:
+    """As estimators label a mirrored picture, or (``whole``) mirrored with its labels, left and right not exchanged."""
+    pixels, regions, points = look(seed, ("top", "trousers"), frame)
+    known = points * (1, 1, 0) + (0, 0, 1) * (points[:, 2:] > 0)
+    sound = Drawn(pixels, label_map(regions, "cihp"), known)
+    mirror = Turn(mirrored=True)
+    moved = mirror.of_points(known, sound.size)
+    record = Drawn(np.ascontiguousarray(mirror.of(pixels)), np.ascontiguousarray(mirror.of(sound.numbers)), moved)
+    own = Drawn(record.pixels, _exchanged(record.numbers), moved[list(FLIP)])
+    found = (record if whole else own).matched()
+    assert view_of(found.points) == {"000": "front", "088": "side", "132": "back"}[frame]
+    assert found.faults == ((Fault.TURNED_LABELS,) if whole else ())
+    np.testing.assert_allclose(found.points, own.points, atol=1e-6)
+    assert found.sides_swapped == whole
+
+
+def test_the_sides_of_a_pose_alone_are_exchanged_where_its_face_is_mirrored_too() -> None:
+    person = drawn(3)
+    found = person.matched(person.points[list(FLIP)])
+    assert_found(person, found, Fault.TURNED_LABELS)
+    assert not found.sides_swapped
+
+
+def test_a_back_that_looks_over_the_shoulder_stays_a_back() -> None:
+    _, _, points = look(3, ("top", "trousers"), "132")
+    back = points * (1, 1, 0) + (0, 0, 1) * (points[:, 2:] > 0)
+    face = drawn(3).points[:5] - drawn(3).points[0] * (1, 1, 0) + (*back[5:7, :2].mean(axis=0), 0)
+    for hidden in (3, 4):
+        turned = back.copy()
+        turned[:5] = face
+        turned[hidden] = 0
+        assert view_of(turned) == "back"
+        assert not is_mirrored(turned)
 
 
 def test_an_image_on_its_side_with_upright_labels_is_turned() -> None:
