@@ -62,6 +62,14 @@ _AGREED = 0.93
 """Minimum overlap of the two."""
 _AGREED_IN_FULL = 0.95
 """The same at full size, with either the edges or GrabCut."""
+_CLEARLY = 0.985
+"""Confidence of a garment's colour without which the other ways are asked too."""
+_THIN = 0.02
+"""Share of a garment in its outermost pixels from which on a pixel more or less counts."""
+_EXACT = 0.98
+"""Minimum overlap of a garment by its colour with itself, refined."""
+_DOUBT_ALONE = 6.0
+"""Loss of confidence per doubtful share of an outline of least cost that no other outline agrees with."""
 _DOUBT = 5.0
 """Loss of confidence per share of disagreement between edges and GrabCut, both refined."""
 _SAME = 0.97
@@ -96,8 +104,8 @@ def find_garment(pixels: Pixels) -> Found:
     """Return the garment: by colour if that is clear and the edges agree, else by edges, GrabCut and least outline."""
     mask, confidence = by_colour(pixels)
     clear = confidence >= LEAST
-    if clear and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
-        return Found(mask, confidence, "colour")
+    if confidence >= _CLEARLY and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
+        return Found(_without_shadow(pixels, mask), confidence, "colour")
     edged, cut, on_edges = two_opinions(pixels)
     closed = _closed(pixels, edged)
     colour_agrees = clear and max(_overlap(mask, edged), _overlap(mask, cut)) >= _AGREED_IN_FULL
@@ -115,16 +123,20 @@ def find_garment(pixels: Pixels) -> Found:
     if not _is_plausible(edged) or _fray(cut) > _FRAYED:
         sure = 0.0
     alike = closed.unlike_ground or _overlap(by_edges.mask, least.mask) >= _SAME
-    if alike and (sure >= LEAST or closed.confidence < LEAST):
+    if alike and closed.confidence < LEAST:
         return Found(by_edges.without_rim(_rim(edged)), sure, "grabcut")
-    return Found(within, closed.confidence, "grabcut")
+    return Found(within, closed.confidence if alike else closed.alone, "grabcut")
 
 
 class _Closed(NamedTuple):
-    """A garment within the outline of least cost, its confidence, and whether edges alone will do without that."""
+    """A garment within the outline of least cost, its confidence, and whether edges alone will do without that.
+
+    ``alone``: the confidence where no other outline agrees with it.
+    """
 
     mask: Mask
     confidence: float
+    alone: float
     unlike_ground: bool
 
 
@@ -135,10 +147,19 @@ def _closed(pixels: Pixels, edged: Mask) -> _Closed:
     other = cv2.resize(edged.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.5
     found = closed_outline(small, other)
     if found is None:
-        return _Closed(edged, 0.0, True)
+        return _Closed(edged, 0.0, 0.0, unlike_ground=True)
     mask = grown(found.mask, pixels)
     confidence = min(found.on_edges, found.sure) if _is_plausible(mask) else 0.0
-    return _Closed(mask, confidence, confidence < LEAST and not found.white)
+    alone = max(0.0, min(confidence, 1.0 - _DOUBT_ALONE * (1.0 - found.sure)))
+    return _Closed(mask, confidence, alone, confidence < LEAST and not found.white)
+
+
+def _without_shadow(pixels: Pixels, mask: Mask) -> Mask:
+    """Return a garment found by its colour without the shadow at its outline, where that is a part that counts."""
+    if float(outline(mask).sum()) < _THIN * float(mask.sum()):
+        return mask
+    fine = refined(smooth_lab(pixels), mask, 1.0)
+    return mask if _overlap(fine.mask, mask) >= _EXACT else fine.without_rim(_rim(mask))
 
 
 def _is_plausible(mask: Mask) -> bool:

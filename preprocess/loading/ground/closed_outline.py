@@ -77,7 +77,7 @@ _UNDECIDED = 0.15
 """Difference of the mean costs of two outlines within which neither is right for certain."""
 _GAPLESS = 0.15
 """Mean cost of the outline of an enclosed area above which it is no gap."""
-_OFF_EDGE = 0.15
+_OFF_EDGE = 0.3
 """Minimum mean cost of an outline that is not on an edge, where another's costs half of that."""
 _IN_SHADOW = 0.5
 """Minimum darkness of a gap, as a multiple of that of the background beside the garment."""
@@ -226,13 +226,16 @@ def _without_shadows(mask: Mask, other: Mask, cost: F32, darkness: F32) -> Mask:
     """Leave out what another outline has outside, and what is as dark as a shadow: the gap beside a sleeve.
 
     ``darkness``: of each pixel (h, w), as a multiple of that of the background beside the garment. A gap is in shadow;
-    cloth that is as bright as the background is not.
+    cloth that is as bright as the background is not. A gap is open: a print that another outline has taken for one may
+    lie in the middle of the garment.
     """
     cheap = _cheapest_near(cost)
     both, neither = mask & other, ~(mask | other)
     for core in areas(eroded(mask & ~other, 1), _AREA * float(mask.sum())):
         area = dilated(core, 2) & mask & ~other
         beside = dilated(area, 1) & ~area
+        if not (beside & neither).any():
+            continue
         own, others = (_mean(cheap, beside & dilated(side, 1)) for side in (neither, both))
         if own > max(_OFF_EDGE, 2 * others) and float(np.median(darkness[area])) > _IN_SHADOW:
             mask = mask & ~area

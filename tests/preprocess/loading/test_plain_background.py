@@ -78,3 +78,15 @@ def test_what_its_colour_cannot_tell_is_cut_out_by_its_edges(drawn: Product, gro
     assert found.confidence > 0.95
     assert overlap(found.mask, photo.mask) > 0.96
     assert (find_garment(photo.pixels).mask == found.mask).all(), "the same on every run"
+
+
+@pytest.mark.parametrize(
+    ("seed", "product", "ground"), [(600, "plain", "shadowed"), (601, "plain", "white"), (601, "sheer", "white")]
+)
+def test_a_garment_found_by_its_colour_has_neither_shadow_nor_holes(
+    seed: int, product: Product, ground: Ground
+) -> None:
+    photo = product_photo(seed, product, ground)
+    found = find_garment(photo.pixels)
+    assert found.confidence >= LEAST
+    assert float((found.mask & photo.mask).sum() / (found.mask | photo.mask).sum()) > 0.97

@@ -28,13 +28,22 @@ def test_an_outline_bridges_a_gap_of_its_edge() -> None:
 @pytest.mark.parametrize(
     ("seed", "product", "ground"),
     [(0, "white", "white"), (0, "white", "shadowed"), (3, "pale", "white"),
-     (2, "patterned", "white"), (4, "patterned", "grey"), (2, "two-piece", "gradient")],
+     (2, "patterned", "white"), (4, "patterned", "grey"), (2, "two-piece", "gradient"),
+     (600, "sheer", "white"), (602, "patterned", "gradient"), (603, "patterned", "shadowed")],
 )  # fmt: skip
 def test_cloth_in_the_grounds_own_colour_is_found_by_its_outline(seed: int, product: Product, ground: Ground) -> None:
     photo = product_photo(seed, product, ground)
     found = find_garment(photo.pixels)
     assert found.confidence >= LEAST
     assert overlap(found.mask, photo.mask) > 0.97
+
+
+@pytest.mark.parametrize(("seed", "product"), [(602, "white"), (602, "patterned")])
+def test_an_outline_that_no_other_agrees_with_is_doubted_if_a_part_of_it_is_doubtful(
+    seed: int, product: Product
+) -> None:
+    photo = product_photo(seed, product, "shadowed")
+    assert find_garment(photo.pixels).confidence < LEAST
 
 
 def test_cloth_without_any_difference_from_the_ground_is_doubted() -> None:
