@@ -11,6 +11,7 @@ import click
 
 from common.lazy_group import Lazy, LazyGroup
 from common.program import run_program, traceback_option
+from common.standard_streams import open_missing_streams
 from train.hardware.rank import is_main
 
 COMMANDS = {
@@ -38,6 +39,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run `trainer`. Any error is reported as one line on stderr; exit code 2 for a user error, 1 for a bug."""
+    open_missing_streams()
     run_program(
         "trainer", lambda: cli.main(standalone_mode=False), is_main=is_main(),
         interrupted="run the same command again to resume from the last checkpoint",
