@@ -80,12 +80,22 @@ def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
     own = {} if target else {"num_cpus": workers, "object_store_memory": _STORE, "include_dashboard": False}
     try:
         ray.init(address=target, log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"--ray-address {target}: {one_line(error)}; give the address of a running cluster") from error
+    except Exception as error:  # Ray raises Exception itself when a node of its own has not started within 30 s
+        raise UserError(_cause_of(error, target)) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _cause_of(error: Exception, target: str | None) -> str:
+    """Return the message for a cluster that cannot be joined or started."""
+    if target:
+        return f"--ray-address {target}: {one_line(error)}; give the address of a running cluster"
+    return (
+        f"--engine ray: Ray did not start on this machine ({one_line(error)}); run the same command again when it is "
+        "less busy, or start a cluster with ray start --head and give its --ray-address"
+    )
 
 
 def _check_listens(address: str) -> None:
