@@ -67,20 +67,21 @@ class Fault(StrEnum):
     BAD_ITEM_ID = "bad-item-id", _NOTED, "a row with an unusable item id; the item is skipped"
 
     # Files and names
-    OLDER_DUPLICATE = "older-duplicate", _NOTED, "the same file again, older or in a zip; skipped"
+    OLDER_DUPLICATE = "older-duplicate", _NOTED, "the same file again, older or in an archive; skipped"
     DOTTED_NAME = "dotted-name", _NOTED, "a name with an extra dot; matched by its whole stem"
     BAD_NAME = "bad-name", _NOTED, "a name that does not fit the layout or cannot become a key; skipped"
     TOO_LARGE = "too-large", _REJECTED, "absurdly large, or a decompression bomb; never read"
     OUTSIDE = "outside", _REJECTED, "a link or a name that leads out of the dataset"
-    UNREADABLE_FILE = "unreadable-file", _REJECTED, "cannot be read, or is damaged in its zip"
+    UNREADABLE_FILE = "unreadable-file", _REJECTED, "cannot be read, or is damaged in its archive"
     UNEXPECTED_ERROR = "unexpected-error", _REJECTED, "an error that no rule foresees; please report it"
     ENCRYPTED_MEMBER = "encrypted-member", _REJECTED, "protected by a password in its zip"
-    UNSAFE_NAME = "unsafe-name", _NOTED, "an absolute name, '..' or a backslash in a zip; skipped"
-    LINKED_MEMBER = "linked-member", _NOTED, "a link in a zip; skipped"
+    UNSAFE_NAME = "unsafe-name", _NOTED, "an absolute name, '..' or a backslash in a zip or tar; skipped"
+    LINKED_MEMBER = "linked-member", _NOTED, "a link in a zip or tar; skipped"
     LINKED_FOLDER = "linked-folder", _NOTED, "a link to a folder; skipped, unless --follow-links is given"
     NOT_A_FILE = "not-a-file", _NOTED, "neither a file nor a folder; skipped"
-    NESTED_ZIP = "nested-zip", _NOTED, "a zip in a zip; skipped"
-    REPEATED_MEMBER = "repeated-member", _REPAIRED, "two members of a zip with one name; the last is used"
+    TAR_IN_STORE = "tar-in-store", _NOTED, "a tar in an object store, which is not read there; skipped: unpack it"
+    NESTED_ZIP = "nested-zip", _NOTED, "a zip or tar in another; skipped"
+    REPEATED_MEMBER = "repeated-member", _REPAIRED, "two members of an archive with one name; the last is used"
 
     # Texts
     UTF_8_BOM = "utf-8-bom", _REPAIRED, "UTF-8 with a byte order mark; read as such"

@@ -68,6 +68,15 @@ def open_url(option: str, url: str) -> tuple[Any, str]:
     return files, str(path)
 
 
+def whole_file(files: Any) -> dict[str, Any]:
+    """Return the options of ``cat`` and ``cat_file`` with which a whole file takes one request.
+
+    s3fs would ask for its size first, to fetch the parts of a large file at the same time.
+    """
+    protocols = (files.protocol,) if isinstance(files.protocol, str) else files.protocol
+    return {"max_concurrency": 1} if "s3" in protocols else {}
+
+
 def with_retries(
     where: str, request: Callable[[], _Result], *, verb: str = "read", wait: Callable[[float], None] = time.sleep
 ) -> _Result:

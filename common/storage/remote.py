@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from common.errors import UserError
-from common.storage.connection import open_url, with_retries
+from common.storage.connection import open_url, whole_file, with_retries
 
 PART = 16 << 20
 """Bytes of a part; objects below two parts are put at once. S3 requires at least 5 MiB and at most 10,000 parts."""
@@ -103,9 +103,7 @@ class RemoteStorage:
         return self._retry(name, "read", lambda: self._whole(name))
 
     def _whole(self, name: str) -> bytes:
-        # s3fs would ask for the size too, to fetch the parts of a large object at the same time.
-        options = {"max_concurrency": 1} if self._scheme in _SCHEMES else {}
-        return bytes(self._files.cat_file(self._key(name), **options))
+        return bytes(self._files.cat_file(self._key(name), **whole_file(self._files)))
 
     def read_range(self, name: str, offset: int, size: int) -> bytes:
         """Return exactly ``size`` bytes of an object from ``offset`` on."""

@@ -1,8 +1,8 @@
-"""A zip that is read in place: it appears as a folder next to it, named after its stem.
+"""A zip or tar that is read in place: it appears as a folder next to it, named after its stem.
 
 ``A/x.zip`` with the member ``Model-Image/1.jpg`` appears as ``A/x/Model-Image/1.jpg``. Skipped are absolute names,
-names with '..', a drive or a backslash, links, and zips in zips. Listed but unreadable are encrypted members, members
-that would be absurdly large when unpacked (they are never inflated), and damaged ones.
+names with '..', a drive or a backslash, links, and archives in archives. Listed but unreadable are encrypted members,
+members that would be absurdly large when unpacked (they are never inflated), and damaged ones.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.sources.parts import Joined
-from preprocess.sources.zips import Member, members
+from preprocess.sources.parts import Joined, is_tar
+from preprocess.sources.tars import tar_members
+from preprocess.sources.zips import UNPACKED, Member, members
 
 JSON_LIMIT = 64 << 20
 """Bytes; the largest label files are about 100 kB, the lists of pairs a few MB."""
@@ -53,7 +54,7 @@ def is_junk(part: str) -> bool:
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip and the folder that it appears as, relative to the dataset. Hashable, and small to send to workers."""
+    """An archive and the folder that it appears as, relative to the dataset. Hashable, and small to send to workers."""
 
     folder: str
     source: Joined
@@ -61,7 +62,7 @@ class Archive:
     def walk(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
         """Yield each folder and the names of its files, sorted; count what is skipped. Raise UserError."""
         folders: dict[str, set[str]] = {}
-        for member in members(self.source):
+        for member in _members(self.source):
             path = f"{self.folder}/{member.name}"
             if fault := member.fault:
                 tally.note(fault, path)
@@ -91,12 +92,14 @@ class Archive:
             data = _inflate(self._packed(member), member)
         except (OSError, ValueError, zlib.error) as error:
             raise RecordError(Fault.UNREADABLE_FILE, path, f"{error}; fetch {self._file} again") from error
-        if zlib.crc32(data) != member.crc:
+        if member.method != UNPACKED and zlib.crc32(data) != member.crc:
             raise RecordError(Fault.UNREADABLE_FILE, path, f"wrong checksum; fetch {self._file} again")
         return data
 
     def _packed(self, member: Member) -> bytes:
         """Return a member's bytes as they are stored, mostly by one read: in a store each is a request."""
+        if member.method == UNPACKED:
+            return self.source.read(member.offset, member.packed)
         header = self.source.read(member.offset, _LOCAL.size + _NAMES + member.packed)
         if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
             raise ValueError("not at the offset that the zip states")
@@ -117,7 +120,7 @@ class _Index:
     def __init__(self, archive: Archive) -> None:
         keys = array("q")
         columns = (array("q"), array("q"), array("q"), array("q"), array("q"), array("q"))
-        for member in members(archive.source):
+        for member in _members(archive.source):
             if member.fault is None:
                 keys.append(hash(member.name))
                 values = (member.offset, member.packed, member.size, member.crc, member.method, member.encrypted)
@@ -138,6 +141,11 @@ class _Index:
         offset, packed, size = self._places[row].tolist()
         method, encrypted = self._how[row].tolist()
         return Member(name, offset, packed, size, int(self._crc[row]), method, bool(encrypted), link=False)
+
+
+def _members(source: Joined) -> Iterator[Member]:
+    """Yield every entry except folders. Raise UserError if the archive is truncated or damaged."""
+    return tar_members(source) if is_tar(source.paths[0].name) else members(source)
 
 
 @lru_cache(maxsize=64)
@@ -162,12 +170,12 @@ def _inflate(packed: bytes, member: Member) -> bytes:
     """Return ``member.size`` bytes, never inflating more than that. Raise ValueError or zlib.error."""
     if len(packed) != member.packed:
         raise ValueError("cut short")
-    if member.method == _STORED:
+    if member.method in (_STORED, UNPACKED):
         data = packed
     elif member.method == _DEFLATED:
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, member.size + 1)
     else:
         raise ValueError(f"packed by method {member.method}, only 0 and 8 can be read here: unpack it, or")
     if len(data) != member.size:
-        raise ValueError("not of the size that the zip states")
+        raise ValueError("not of the size that the archive states")
     return data

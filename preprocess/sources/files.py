@@ -1,7 +1,8 @@
-"""The files of a dataset in one folder, including those inside zips: their relative names, sizes and bytes.
+"""The files of a dataset in one folder, including those inside zips and tars: their relative names, sizes and bytes.
 
-A zip appears as a folder next to it that is named after its stem; see `archives`. If a file exists both unpacked and
-in a zip under the same name, the unpacked one is used. A dataset may also be one zip; nothing beside it is read then.
+An archive appears as a folder next to it that is named after its stem; see `archives`. If a file exists both unpacked
+and in an archive under the same name, the unpacked one is used. A dataset may also be one archive; nothing beside it is
+read then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally, shown
 from preprocess.sources.archives import Archive, check_size, is_junk
-from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, is_part_of
+from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, parts_with
 from preprocess.sources.zips import Member
 
 PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
@@ -27,11 +28,11 @@ PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", "
 class Files:
     """Read access to a folder by relative paths with '/' as separator; nothing outside it can be reached.
 
-    Small to pickle: each worker process opens the zips itself.
+    Small to pickle: each worker process opens the archives itself.
     """
 
     def __init__(self, src: Path, *, follow_links: bool = False, filled: Path | None = None) -> None:
-        """Open a folder, or a zip (or any part of one). Raise UserError if it is neither.
+        """Open a folder, or a zip or tar (or any part of one). Raise UserError if it is neither.
 
         ``filled`` is a folder with files that the dataset lacks, under the names that they would have in it.
         """
@@ -40,7 +41,7 @@ class Files:
             raise UserError(f"--filled {filled}: no such folder; give the output of prep annotate")
         self.filled = None if filled is None else Files(filled)
         self.follow_links = follow_links
-        self._only = "" if src.is_dir() else _zip_stem(src)
+        self._only = "" if src.is_dir() else _archive_stem(src)
         self.root = src.parent if self._only else src
         self._archives: tuple[Archive, ...] | None = None
         self._about_archives = Tally()
@@ -67,11 +68,11 @@ class Files:
         return self.filled is not None and self._own_stamp(path) == (-1,)
 
     def _walk(self, tally: Tally | None) -> Iterator[tuple[str, list[str]]]:
-        """Yield the dataset's own folders and files: those on disk first, then those in zips.
+        """Yield the dataset's own folders and files: those on disk first, then those in archives.
 
         Links to folders are followed only with ``follow_links``, and each folder is listed once, so that loops end;
-        hidden files and the zips themselves are not listed. Skipped entries are counted in ``tally``. Raise UserError
-        for a damaged zip or one with a part missing.
+        hidden files and the archives themselves are not listed. Skipped entries are counted in ``tally``. Raise
+        UserError for a damaged archive or one with a part missing.
         """
         tally = Tally() if tally is None else tally
         archives = self._find_archives()
@@ -125,6 +126,8 @@ class Files:
 
     def stamp(self, path: str) -> tuple[int, ...]:
         """Return what identifies a file's content without reading it: its size in bytes and, in a zip, its CRC-32.
+
+        In a tar, which has no checksums, it is the time of the last change.
 
         (-1,) if it is missing.
         """
@@ -185,27 +188,25 @@ class Files:
         return self._archives
 
     def _archives_in(self, folder: str, names: list[str]) -> dict[str, Joined]:
-        """Return the zips of a folder by their stems."""
+        """Return the archives of a folder by their stems."""
         return archives_in(self.root / folder, names, self._about_archives)
 
     def _folders(self, tally: Tally) -> Iterator[tuple[str, list[str]]]:
-        """Yield every folder on disk and its files; none if the dataset is a zip."""
+        """Yield every folder on disk and its files; none if the dataset is an archive."""
         return iter(()) if self._only else _folders(self.root, tally, follow=self.follow_links)
 
     def _parts(self) -> list[str]:
-        """Return the name of the zip, or of all its parts."""
-        if self.src.suffix.lower() == ".zip":
-            return [self.src.name]
-        return sorted(path.name for path in self.root.iterdir() if is_part_of(path.name, self._only))
+        """Return the name of the archive, or of all its parts."""
+        return parts_with(self.src.name, (path.name for path in self.root.iterdir()))
 
 
-def _zip_stem(src: Path) -> str:
-    """Return the name that a zip appears under. Raise UserError if the path is no zip."""
+def _archive_stem(src: Path) -> str:
+    """Return the name that an archive appears under. Raise UserError if the path is none."""
     if not src.exists():
         raise UserError(f"--src {src}: no such folder; give the folder that the dataset was unpacked to, or its zip")
     if stem := archive_stem(src.name):
         return stem
-    raise UserError(f"--src {src}: neither a folder nor a zip; unpack it, and give the folder")
+    raise UserError(f"--src {src}: neither a folder nor a zip or tar; unpack it, and give the folder")
 
 
 def _folders(root: Path, tally: Tally, *, follow: bool) -> Iterator[tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""Zips as delivered: whole, or split into parts that are read as one file.
+"""Zips and tars as delivered: whole, or split into parts that are read as one file.
 
 `NAME.zip.part0, NAME.zip.part1073741824, …` are named by the byte offset of each part; `NAME.zip.part1, .part2, …` (or
 from 0) are numbered. Parts are ordered by number, not by name.
@@ -7,7 +7,7 @@ from 0) are numbered. Parts are ordered by number, not by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, Tally, shown
 
-_ZIP = re.compile(r"^(.+)\.zip(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
+_ARCHIVE = re.compile(r"^(.+)\.(zip|tar)(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
 _MOST_PARTS = 1000
 """Numbers from here on are taken for byte offsets: no zip has that many numbered parts."""
 
@@ -55,20 +55,39 @@ class Joined:
 
 
 def is_archive(name: str) -> bool:
-    """Return whether a file of this name is a zip, or a part of one."""
-    return _ZIP.match(name) is not None
+    """Return whether a file of this name is a zip or a tar, or a part of one."""
+    return _ARCHIVE.match(name) is not None
+
+
+def is_tar(name: str) -> bool:
+    """Return whether a file of this name is a tar, or a part of one."""
+    match = _ARCHIVE.match(name)
+    return match is not None and match[2].lower() == "tar"
 
 
 def archive_stem(name: str) -> str:
-    """Return the name that a zip of this file name appears under, "" for other files."""
-    match = _ZIP.match(name)
+    """Return the name that an archive of this file name appears under, "" for other files."""
+    match = _ARCHIVE.match(name)
     return match[1] if match else ""
 
 
-def is_part_of(name: str, stem: str) -> bool:
-    """Return whether a file of this name is a part of the zip with that stem."""
-    match = _ZIP.match(name)
-    return match is not None and match[1] == stem and match[2] is not None
+def whole_name(name: str) -> str:
+    """Return the file name without the number of its part, "" for a file that is no archive."""
+    match = _ARCHIVE.match(name)
+    return f"{match[1]}.{match[2].lower()}" if match else ""
+
+
+def is_part(name: str) -> bool:
+    """Return whether a file of this name is a part of an archive."""
+    match = _ARCHIVE.match(name)
+    return match is not None and match[3] is not None
+
+
+def parts_with(name: str, names: Iterable[str]) -> list[str]:
+    """Return the archive itself, or all parts of the archive that a file of this name is a part of."""
+    if not is_part(name):
+        return [name]
+    return sorted(other for other in names if is_part(other) and whole_name(other) == whole_name(name))
 
 
 Join = Callable[[list[str], str], Joined]
@@ -76,26 +95,24 @@ Join = Callable[[list[str], str], Joined]
 
 
 def archives_in(folder: Path | str, names: list[str], tally: Tally, join: Join | None = None) -> dict[str, Joined]:
-    """Return the zips of a folder by the stem of their name. Raise UserError if a part is missing.
+    """Return the archives of a folder by the stem of their name. Raise UserError if a part is missing.
 
-    ``join`` opens parts that are not on disk; ``folder`` is then for messages. If a zip exists both whole and in parts,
-    the whole one is used and the parts count as an `older-duplicate`.
+    ``join`` opens parts that are not on disk; ``folder`` is then for messages. If several have one stem, a whole one
+    is used before parts, a zip before a tar, and the others count as an `older-duplicate`.
     """
     join = join or partial(_join, Path(folder))
-    whole: dict[str, str] = {}
-    parts: dict[str, dict[int, str]] = {}
+    numbered: dict[tuple[bool, str], dict[int, str]] = {}
     for name in names:
-        if match := _ZIP.match(name):
-            if match[2] is None:
-                whole.setdefault(match[1], name)
-            else:
-                parts.setdefault(match[1], {})[int(match[2][:20])] = name
-    found = {stem: join([name], "") for stem, name in whole.items()}
-    for stem, numbered in parts.items():
-        if stem in found:
-            tally.note(Fault.OLDER_DUPLICATE, numbered[min(numbered)])
+        if match := _ARCHIVE.match(name):
+            of_parts = match[3] is not None
+            numbered.setdefault((of_parts, whole_name(name)), {})[int((match[3] or "0")[:20])] = name
+    found: dict[str, Joined] = {}
+    for (of_parts, archive), parts in sorted(numbered.items(), key=lambda item: (item[0][0], is_tar(item[0][1]))):
+        first = parts[min(parts)]
+        if archive_stem(archive) in found:
+            tally.note(Fault.OLDER_DUPLICATE, first)
         else:
-            found[stem] = _join_parts(f"{folder}", numbered, join)
+            found[archive_stem(archive)] = _join_parts(f"{folder}", parts, join) if of_parts else join([first], "")
     return dict(sorted(found.items()))
 
 

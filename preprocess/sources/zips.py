@@ -26,10 +26,15 @@ _FULL = 0xFFFFFFFF
 _UNIX = 3
 _ENCRYPTED = 0x1 | 0x40
 _UTF_8 = 0x800
+UNPACKED = 0xFFFF
+"""The method of a member without a header and a checksum of its own, as in a tar; no zip uses this number."""
 
 
 class Member(NamedTuple):
-    """One entry: its decoded name, the offset of its local header, and its sizes in bytes, packed and unpacked."""
+    """One entry: its decoded name, the offset of its local header, and its sizes in bytes, packed and unpacked.
+
+    In a tar the offset is that of its bytes, and the time of its last change stands in place of the checksum.
+    """
 
     name: str
     offset: int
@@ -42,7 +47,7 @@ class Member(NamedTuple):
 
     @property
     def fault(self) -> Fault | None:
-        """Return why the entry is skipped: its name, a link, a zip in a zip; None for a usable one."""
+        """Return why the entry is skipped: its name, a link, an archive in an archive; None for a usable one."""
         name = self.name
         if "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
             return Fault.UNSAFE_NAME
@@ -50,7 +55,7 @@ class Member(NamedTuple):
             return Fault.UNSAFE_NAME
         if self.link:
             return Fault.LINKED_MEMBER
-        return Fault.NESTED_ZIP if name.lower().endswith(".zip") else None
+        return Fault.NESTED_ZIP if name.lower().endswith((".zip", ".tar")) else None
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def _member(fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> M
     if _FULL in (packed, size, offset):
         size, packed, offset = _long(extra, size, packed, offset)
     return Member(
-        name=_decode(name, utf_8=bool(flags & _UTF_8)),
+        name=decoded(name, utf_8=bool(flags & _UTF_8)),
         offset=offset + shift,
         packed=packed,
         size=size,
@@ -115,7 +120,7 @@ def _long(extra: bytes, *values: int) -> list[int]:
     return list(values)
 
 
-def _decode(name: bytes, *, utf_8: bool) -> str:
+def decoded(name: bytes, *, utf_8: bool = False) -> str:
     """Decode a name. Korean Windows writes cp949, and some programs UTF-8, without setting the flag."""
     for encoding in ("utf-8", "cp949"):
         try:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
-from common.storage.connection import open_url, with_retries
+from common.storage.connection import open_url, whole_file, with_retries
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.archives import Archive, check_size, is_junk
 from preprocess.sources.files import Files
-from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, is_part_of
+from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, is_tar, parts_with
 from preprocess.sources.stores.stored_parts import StoredParts
 from preprocess.sources.zips import Member
 
@@ -34,6 +34,11 @@ class RemoteFiles(Files):
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        if is_tar(self.url):
+            raise UserError(
+                f"{_OPTION} {self.url}: a tar has no list of its files, so it is not read in a store; unpack it there, "
+                "or download it and give the file"
+            )
         self._only = archive_stem(self.url.rpartition("/")[2])
         self._base = self.url.rpartition("/")[0] if self._only else self.url
         self._archives: tuple[Archive, ...] | None = None
@@ -77,13 +82,12 @@ class RemoteFiles(Files):
 
     def _parts(self) -> list[str]:
         """Return the name of the zip, or of all its parts."""
-        name = self.url.rpartition("/")[2]
-        if name.lower().endswith(".zip"):
-            return [name]
-        return sorted(other for other in self._listed() if is_part_of(other, self._only))
+        return parts_with(self.url.rpartition("/")[2], self._listed())
 
     def _archives_in(self, folder: str, names: list[str]) -> dict[str, Joined]:
-        """Return the zips of a folder by their stems."""
+        """Return the zips of a folder by their stems; tars are noted and skipped."""
+        for tar in filter(is_tar, names):
+            self._about_archives.note(Fault.TAR_IN_STORE, f"{folder}/{tar}".lstrip("/"))
         below = f"{folder}/" if folder else ""
 
         def join(parts: list[str], next_part: str) -> Joined:
@@ -91,7 +95,8 @@ class RemoteFiles(Files):
             place = f"{self._base}/{folder}".rstrip("/")
             return StoredParts(tuple(map(Path, parts)), sizes, (0,) * len(parts), next_part, place)
 
-        return archives_in(f"{self._base}/{folder}".rstrip("/"), names, self._about_archives, join)
+        zips = [name for name in names if not is_tar(name)]
+        return archives_in(f"{self._base}/{folder}".rstrip("/"), zips, self._about_archives, join)
 
     def _unpacked_beside(self) -> frozenset[str]:
         """Return the files that lie unpacked where a zip appears as a folder: they are used instead of its members."""
@@ -119,7 +124,9 @@ class RemoteFiles(Files):
                 return self._ahead[path]
         files, root = self._opened()
         try:
-            data = bytes(with_retries(f"{self.url}/{path}", lambda: files.cat_file(f"{root}/{path}")))
+            data = bytes(
+                with_retries(f"{self.url}/{path}", lambda: files.cat_file(f"{root}/{path}", **whole_file(files)))
+            )
         except FileNotFoundError as error:
             raise RecordError(Fault.UNREADABLE_FILE, path, "no such file; fetch it again") from error
         check_size(len(data), path)
@@ -133,7 +140,8 @@ class RemoteFiles(Files):
         start = bisect_left(names, path)
         wanted = [name for name in names[start : start + _AHEAD] if self._listed()[name] <= _SMALL]
         files, root = self._opened()
-        found = files.cat([f"{root}/{name}" for name in wanted], on_error="omit") if wanted else {}
+        paths = [f"{root}/{name}" for name in wanted]
+        found = files.cat(paths, on_error="omit", **whole_file(files)) if wanted else {}
         while len(self._ahead) > _KEPT:
             self._ahead.pop(next(iter(self._ahead)))
         self._ahead.update({key.removeprefix(root).lstrip("/"): bytes(data) for key, data in found.items()})

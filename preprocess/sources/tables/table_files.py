@@ -17,7 +17,7 @@ from typing import Any
 
 from common.atomic import write_atomically
 from common.errors import UserError
-from common.storage.connection import open_url, with_retries
+from common.storage.connection import open_url, whole_file, with_retries
 from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.archives import check_size
@@ -105,7 +105,7 @@ class TableFiles(Files):
             return kept.read_bytes()
         try:
             files, path = open_url("--table", url)
-            data = bytes(with_retries(url, lambda: files.cat_file(path)))
+            data = bytes(with_retries(url, lambda: files.cat_file(path, **whole_file(files))))
         except FileNotFoundError as error:
             raise RecordError(Fault.UNREADABLE_FILE, url, _MISSING_URL) from error
         except UserError as error:

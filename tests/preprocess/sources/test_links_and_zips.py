@@ -112,10 +112,10 @@ def test_a_zip_in_parts_may_be_given_by_any_part(tmp_path: Path) -> None:
     assert recognise(Files(tmp_path / "set.zip.part2")) == "viton-hd"
 
 
-def test_what_is_neither_folder_nor_zip_is_the_users_mistake(tmp_path: Path) -> None:
-    write(tmp_path, "set.tar", "set.zip")
-    with pytest.raises(UserError, match="neither a folder nor a zip"):
-        Files(tmp_path / "set.tar")
+def test_what_is_neither_folder_nor_archive_is_the_users_mistake(tmp_path: Path) -> None:
+    write(tmp_path, "set.7z", "set.zip")
+    with pytest.raises(UserError, match="neither a folder nor a zip or tar"):
+        Files(tmp_path / "set.7z")
     with pytest.raises(UserError, match="no such folder"):
         Files(tmp_path / "nowhere.zip")
     with pytest.raises(UserError, match="the end of the zip is missing"):

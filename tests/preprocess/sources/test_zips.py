@@ -6,11 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from archive_files import contents, cut, listed, reading, reason
 
 from common.errors import UserError
-from preprocess.faults import RecordError, Tally
-from preprocess.planning.pairing import records
-from preprocess.sources import Files, Record
+from preprocess.faults import Tally
+from preprocess.sources import Files
 from preprocess.sources.aihub import is_aihub, open_aihub
 
 
@@ -29,30 +29,6 @@ def write_zip(path: Path, members: dict[str, bytes], info: type[zipfile.ZipInfo]
             member.compress_type = zipfile.ZIP_DEFLATED
             file.writestr(member, data)
     return path
-
-
-def cut(path: Path, names: list[str]) -> None:
-    """Cut a file into as many parts as there are names."""
-    data = path.read_bytes()
-    size = -(-len(data) // len(names))
-    path.unlink()
-    for n, name in enumerate(names):
-        path.with_name(name.format(offset=n * size)).write_bytes(data[n * size : (n + 1) * size])
-
-
-def listed(files: Files) -> list[str]:
-    return [f"{folder}/{name}" for folder, names in files.walk() for name in names]
-
-
-def reason(files: Files, path: str) -> str:
-    with pytest.raises(RecordError) as caught:
-        files.read(path)
-    return caught.value.reason
-
-
-def contents(root: Path) -> list[tuple[Record, list[bytes]]]:
-    files = Files(root)
-    return [(record, [files.read(path) for path in record.inputs]) for record in records(open_aihub(files), "upper")]
 
 
 def deliver(root: Path) -> list[Path]:
@@ -283,10 +259,3 @@ def test_any_damage_is_a_users_mistake_or_a_fault(tmp_path: Path) -> None:
         except UserError as error:
             said.append("user" if "\n" not in str(error) else str(error))
     assert {"user", "unreadable-file"} <= set(said) <= {"user", "unreadable-file", "too-large", "encrypted-member"}
-
-
-def reading(files: Files, path: str, good: set[bytes]) -> list[str]:
-    try:
-        return [] if files.read(path) in good else ["wrong bytes"]
-    except RecordError as error:
-        return [error.reason]

@@ -16,7 +16,7 @@ from s3_server import BUCKET, S3Server, running_s3
 
 from common.errors import UserError
 from preprocess.cli import cli
-from preprocess.faults import Fault, RecordError
+from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources import Files
 from preprocess.sources.files import Files as LocalFiles
 from preprocess.sources.stores import stored_parts
@@ -142,3 +142,13 @@ def test_zips_on_a_hub_are_read_in_place(delivered: Path, monkeypatch: pytest.Mo
         paths = paths_of(local)
         assert sorted(paths_of(remote)) == sorted(paths)
         assert [remote.read(path) for path in paths] == [local.read(path) for path in paths]
+
+
+def test_tars_are_told_and_skipped(stored: S3Server) -> None:
+    stored.client.put_object(Bucket=BUCKET, Key="data/more/x.tar", Body=b"\0" * 1024)
+    tally = Tally()
+    assert not any(".tar" in path for path in paths_of(RemoteFiles(URL)))
+    list(RemoteFiles(URL).walk(tally))
+    assert tally.examples["tar-in-store"] == ["more/x.tar"]
+    with pytest.raises(UserError, match=r"x\.tar: a tar has no list of its files.*unpack it there, or download it"):
+        RemoteFiles(f"{URL}/more/x.tar")
