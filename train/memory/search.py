@@ -125,9 +125,14 @@ def plan_stage(
     def peak(settings: dict[str, Any], size: int) -> int:
         return peak_on(_with(config, settings, size), world)
 
+    tried: list[StageConfig] = []
     for settings in _allowed(fixed, world):
         chosen = merged(base, settings)
-        if _resident(_with(config, chosen, enough), world) <= budget and peak(chosen, enough) <= budget:
+        candidate = _with(config, chosen, enough)
+        if max(_resident(candidate, world), at_least(candidate, tried)) > budget:
+            continue  # known without a trace, which takes ten seconds for a large network
+        tried.append(candidate)
+        if peak_on(candidate, world) <= budget:
             break
     micro = _even(share, largest(lambda size: peak(chosen, size), budget, enough, share, exact=exact))
     if micro == 0 and precision != "fp16" and last_resort and not fixed:
@@ -183,13 +188,17 @@ def largest(peak: Callable[[int], int], budget: int, first: int, most: int, *, e
     Not ``exact``: the first extrapolated size that is within it.
 
     The peak is nearly affine in the size: the next size is extrapolated from two measurements and measured, until a
-    size fits and the next one does not.
+    size fits and the next one does not. The second measurement is of the size that fits if nothing but the batch takes
+    memory, and of a small one if ``first`` does not fit.
     """
-    known = {size: peak(size) for size in {first, max(1, first // 4)}}
+    known = {first: peak(first)}
+    proportional = min(most, first * budget // max(1, known[first]))
+    second = proportional if proportional > first else max(1, first // 4)
+    known[second] = peak(second)
     while True:
         fitting = max((size for size in known if known[size] <= budget), default=0)
         beyond = min((size for size in known if known[size] > budget), default=most + 1)
-        if beyond - fitting == 1 or (not exact and fitting > first):
+        if beyond - fitting == 1 or (not exact and fitting > first and len(known) > 2):
             return fitting
         guess = min(max(_extrapolated(known, budget), fitting + 1), beyond - 1)
         known[guess] = peak(guess)
@@ -202,6 +211,22 @@ def _extrapolated(known: dict[int, int], budget: int) -> int:
     low, high = sorted(known)[-2:]
     slope = (known[high] - known[low]) / (high - low)
     return math.floor(high + (budget - known[high]) / max(slope, 1.0))
+
+
+def at_least(candidate: StageConfig, tried: list[StageConfig]) -> int:
+    """Return a lower bound of a peak from the traces of settings that keep more on the device, 0 without one.
+
+    What moves to the host frees its own bytes, and at most those of the weights besides: temporary tensors of the
+    optimizer's step.
+    """
+    memory, bounds = candidate.memory, [0]
+    for other in tried:
+        same = {"optimizer_on_host": other.memory.optimizer_on_host, "ema_on_host": other.memory.ema_on_host}
+        if candidate.model_copy(update={"memory": memory.model_copy(update=same)}) == other:
+            found = trace(other)
+            moved = found.ema * memory.ema_on_host + found.optimizer * memory.optimizer_on_host
+            bounds.append(found.peak - moved - found.weights)
+    return max(bounds)
 
 
 def _with(config: StageConfig, settings: dict[str, Any], micro_batch: int) -> StageConfig:

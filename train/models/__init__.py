@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import nn
 
@@ -34,6 +36,7 @@ def build_model(config: ModelConfig) -> ParallelUNet | EfficientUNet:
     return ParallelUNet(config) if isinstance(config, ParallelUNetConfig) else EfficientUNet(config)
 
 
+@cache
 def count_parameters(config: ModelConfig) -> int:
     """Count the parameters of the model without allocating them."""
     with torch.device("meta"):

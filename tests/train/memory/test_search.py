@@ -13,7 +13,8 @@ from train.configuration.stage_config import StageConfig
 from train.hardware.world import World
 from train.memory.named_card import parse_memory
 from train.memory.plan_table import as_json, as_text
-from train.memory.search import CONTEXT, WORKSPACES, StagePlan, budget_of, largest, peak_on, plan_stage
+from train.memory.search import CONTEXT, WORKSPACES, StagePlan, at_least, budget_of, largest, peak_on, plan_stage
+from train.memory.trace import trace
 from train.models import count_parameters
 
 TinyConfig = Callable[..., StageConfig]
@@ -47,6 +48,30 @@ def test_a_rough_search_measures_three_sizes() -> None:
     assert len(sizes) == 3
     assert largest(lambda size: 10 * size + size // 3, 300, 8, 64, exact=False) in (28, 29)
     assert largest(lambda size: 10, 9, 8, 64, exact=False) == 0
+
+
+def test_a_batch_that_fits_whole_takes_two_measurements() -> None:
+    sizes: list[int] = []
+
+    def peak(size: int) -> int:
+        sizes.append(size)
+        return 100 + 10 * size
+
+    assert largest(peak, 10_000, 32, 64) == 64
+    assert sizes == [32, 64]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_what_moves_to_the_host_frees_no_more_than_is_expected(tiny: TinyConfig, checkpointing: bool) -> None:
+    def config(**memory: bool) -> StageConfig:
+        settings = [f"memory.{name}={str(value).lower()}" for name, value in memory.items()]
+        return tiny("base", "memory.micro_batch=2", "data.batch=4", *settings)
+
+    fast = config(checkpointing=checkpointing)
+    for on_host in ({"ema_on_host": True}, {"ema_on_host": True, "optimizer_on_host": True}):
+        lean = config(checkpointing=checkpointing, **on_host)
+        assert 0 < at_least(lean, [config(), fast]) <= trace(lean).peak < trace(fast).peak
+        assert at_least(config(checkpointing=not checkpointing, **on_host), [fast]) == 0
 
 
 def nano_plan(budget: int, batch: int = 16, world: World = World(), **fixed: Any) -> StagePlan:  # noqa: B008
