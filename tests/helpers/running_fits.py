@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 
 
 def wait_for_steps(run: Path, steps: int, process: subprocess.Popen[str]) -> None:

@@ -13,6 +13,7 @@ from common.text import clip, one_line
 from schemas import INDEX_SUFFIX, MANIFEST, SCHEMA_VERSION, Manifest, ShardEntry, ShardIndex, layout_of
 
 _BUILD = "prep build-shards --out"
+_AGAIN = "copy it again, or run prep build-shards again"
 
 _EXECUTABLE = {".pkl", ".pickle", ".pyd", ".pth", ".pt", ".joblib", ".dill"}
 """Suffixes of members that webdataset and others unpickle, which would execute arbitrary code."""
@@ -41,22 +42,36 @@ def read_index(storage: Storage, entry: ShardEntry, manifest: Manifest) -> Shard
     Raise UserError unless index and shard match the manifest (plan, size, number of samples), and every sample has all
     members of the contract within the shard and none that readers would unpickle.
     """
-    path = storage.where(entry.name.removesuffix(".tar") + INDEX_SUFFIX)
+    name = entry.name.removesuffix(".tar") + INDEX_SUFFIX
     try:
-        index = ShardIndex.model_validate_json(storage.read(entry.name.removesuffix(".tar") + INDEX_SUFFIX))
-        size = storage.size(entry.name)
+        index = ShardIndex.model_validate_json(storage.read(name))
+        size = _size(storage, entry.name)
     except OSError as error:
-        raise UserError(f"{path}: missing or damaged; build the shards again") from error
+        raise UserError(f"{storage.where(name)}: {_why(error)}; {_AGAIN}") from error
     except ValidationError as error:
-        raise UserError(f"{path}: not an index: {_first_fault(error)}; build the shards again") from error
+        raise UserError(f"{storage.where(name)}: not an index: {_first_fault(error)}; {_AGAIN}") from error
+    if size != entry.bytes == index.bytes:
+        raise UserError(f"{storage.where(entry.name)}: {size} bytes instead of {entry.bytes}; {_AGAIN}")
     ours = (index.fingerprint, index.name, index.split, index.sha256, index.bytes, len(index.samples), size)
     theirs = (manifest.fingerprint, entry.name, entry.split, entry.sha256, entry.bytes, entry.samples, entry.bytes)
     if ours != theirs:
-        raise UserError(f"{storage.where(entry.name)}: does not belong to {MANIFEST}; build the shards again")
+        raise UserError(f"{storage.where(entry.name)}: does not belong to {MANIFEST}; {_AGAIN}")
     names = layout_of(manifest.configuration).names
     for sample in index.samples:
         _check_members(f"{storage.where(entry.name)}: {sample.key}", sample.members, names, index.bytes)
     return index
+
+
+def _size(storage: Storage, name: str) -> int:
+    """Return a shard's size in bytes. Raise UserError if it cannot be told."""
+    try:
+        return storage.size(name)
+    except OSError as error:
+        raise UserError(f"{storage.where(name)}: {_why(error)}; {_AGAIN}") from error
+
+
+def _why(error: OSError) -> str:
+    return "missing" if isinstance(error, FileNotFoundError) else one_line(error)
 
 
 def _check_members(sample: str, members: dict[str, tuple[int, int]], names: tuple[str, ...], size: int) -> None:
