@@ -2,6 +2,7 @@
 
 - `storage`: reads, lists and writes a folder of shards, local or at a URL
 - `atomic`: writes files whole or not at all
+- `imaging`: opens photographs, and converts colour profiles
 - `page`: style and templates of the reports and the demo
 - `errors`: errors that the user can fix; `extras`: packages that an extra installs
 - `standard_streams`: those that a program was started without; `csv_files`: what is said of CSV files that are refused

@@ -16,7 +16,8 @@ Exception
 ├── QueueFullError          train/serving: too many requests wait; HTTP 503
 ├── JobCancelledError       train/serving: a request was cancelled; its sampling stops, nothing is shown
 └── ValueError
-    └── DrawnDataError      preprocess/synthetic: a drawing that cannot be made; the command raises UserError
+    ├── DrawnDataError      preprocess/synthetic: a drawing that cannot be made; the command raises UserError
+    └── UnreadableImageError  common/imaging: not a usable photograph; RecordError in preprocess, UserError in train
 
 Other ways a program ends (common/program.py): an OSError of the file system is one line and exit code 2, an
 interruption is exit code 130, SIGTERM is 143, and any other exception is a bug: one line that asks for a report, exit

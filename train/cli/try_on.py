@@ -92,15 +92,19 @@ def try_on(
     """Dress the person in one photograph in the garments of others.
 
     Writes the photograph, of which only what the garments may cover is replaced, and the network's square image.
-    Needs the estimators: pip install 'tryon-cascade[estimate]'. Exit code 1 if some photographs cannot be used.
+    Needs the estimators: pip install 'tryon-cascade[estimate]'. Exit code 1 if some photographs of a list
+    cannot be used.
     """
     requests = choice.requests()
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     try:
         preparation = prepare(requests, out, Prep(weights, annotate))
     except PrepError as error:
-        click.echo(f"trainer: {error}; see above and {out}", err=True)
+        if error.code != 2:  # with 2, prep's one line says all
+            click.echo(f"trainer: {error}; see above and {out}", err=True)
         sys.exit(error.code)
+    if not choice.pairs:
+        preparation.only()
     _say_kinds(preparation)
     writer = ResultWriter(out, stages, seed, Overrides(fast=fast))
     with progress_bar("sampling") as progress:
@@ -116,7 +120,7 @@ def try_on(
         click.echo(f"image of {stages[-1].config.size}²: {out / name}")
     if writer.names:
         click.echo(f"contact sheet: {writer.write_sheet()}")
-    for number, why in preparation.refused.items():
+    for number, why in sorted(preparation.refused.items()):
         click.echo(f"trainer: {_name(requests[number])}: {why}", err=True)
     if preparation.refused:
         sys.exit(1)

@@ -15,15 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
 from common.errors import UserError
+from common.imaging.decoding import UnreadableImageError, opened
 from schemas import Garment
 from train.inference.outfits.garment_kind import guess_kind, outline_of
 from train.inference.sampling import Role
@@ -32,6 +30,7 @@ _FOLDERS: Final[dict[Role, str]] = {"person": "people", "garment": "garments"}
 """`prep annotate`'s folders."""
 IMAGE_SUFFIXES: Final = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif",
+    "HEIF": ".heic",
 }  # fmt: skip
 _LABEL_NAMES: Final[dict[Role, str]] = {
     "person": r"(?:(?:[._-](?:pose|keypoints))?\.json|[._-](?:parse|agnostic)[\w.-]*\.\w+)",
@@ -140,16 +139,16 @@ class PhotoSet:
     """The kind of each garment; those that are not given are known after `annotate`."""
 
     def __post_init__(self) -> None:
-        """Raise UserError for a missing photograph, and a garment of two kinds."""
+        """Raise UserError for a photograph that is missing or cannot be read, and a garment of two kinds."""
         self.kinds = {}
         for pair in self.pairs:
-            for path in (pair.person, pair.garment):
-                if not path.is_file():
-                    raise UserError(f"{path}: no such file; give a photograph")
             if pair.kind and self.kinds.setdefault(pair.garment, pair.kind) != pair.kind:
                 raise UserError(
                     f"{pair.garment}: {pair.kind} here and {self.kinds[pair.garment]} before; give one kind"
                 )
+        self._suffixes = {
+            path: content_suffix(path) for pair in self.pairs for path in (pair.person, pair.garment)
+        }  # fmt: skip
         self._ids: dict[Role, dict[Path, str]] = {
             role: {
                 path: f"{role}{number}"
@@ -214,24 +213,29 @@ class PhotoSet:
     def why_rejected(self, pair: PhotoPair) -> str | None:
         """Return which photograph of the pair `prep` cannot use and why, None if it does not say."""
         names = {
-            f"{_FOLDERS[role]}/{self._photograph(role, self._ids[role][path], path).name}": role
+            f"{_FOLDERS[role]}/{self._photograph(role, self._ids[role][path], path).name}": self._named(role, path)
             for role, path in self._photographs_of(pair)
         }
         for name, why in self._reviewed():
             if name in names:
-                return f"the photograph of the {names[name]} cannot be used: {why}"
+                return f"{names[name]} cannot be used: {why}"
         frame, item = self.frame(pair), f"{self._ids['garment'][pair.garment]}_F"
         for reject in self._rejects():
             if f"_{frame}_" in f"_{reject['key']}_" or frame in reject["path"] or f"/{item}." in reject["path"]:
-                role = "garment" if f"/{item}." in reject["path"] else "person"
-                return f"the photograph of the {role} cannot be used: {reject['reason']}: {reject['detail']}"
+                number = f"/{item}." in reject["path"]
+                named = self._named(*self._photographs_of(pair)[number])
+                return f"{named} cannot be used: {reject['reason']}: {reject['detail']}"
         return None
+
+    def _named(self, role: Role, path: Path) -> str:
+        """Return what to call a photograph in a message: with its file's name where there are several."""
+        return f"the photograph of the {role}" + (f" ({path.name})" if len(self._ids[role]) > 1 else "")
 
     def _photographs_of(self, pair: PhotoPair) -> tuple[tuple[Role, Path], tuple[Role, Path]]:
         return ("person", pair.person), ("garment", pair.garment)
 
     def _photograph(self, role: Role, name: str, path: Path) -> Path:
-        return self.folder / "photos" / _FOLDERS[role] / f"{name}{content_suffix(path) or path.suffix}"
+        return self.folder / "photos" / _FOLDERS[role] / f"{name}{self._suffixes[path]}"
 
     def _shards(self) -> Path:
         kinds = ",".join(self.kinds[pair.garment] for pair in self.pairs)
@@ -288,10 +292,25 @@ def labels_beside(photograph: Path, role: Role) -> list[Path]:
     return sorted(path for path in photograph.parent.iterdir() if names.fullmatch(path.name) and path.is_file())
 
 
-def content_suffix(path: Path) -> str | None:
-    """Return the file name's suffix of an image by its content, None if Pillow alone does not read it."""
+def content_suffix(path: Path) -> str:
+    """Return the file name's suffix of a photograph by its content. Raise UserError if `prep` cannot read it."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a photograph")
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            return IMAGE_SUFFIXES.get(image.format or "")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+        with opened(path) as image:
+            name = image.format or ""
+    except UnreadableImageError as error:
+        raise UserError(f"{path}: {error}") from error
+    if name not in IMAGE_SUFFIXES:
+        raise UserError(f"{path}: {name} files are not read here; export it as JPEG or PNG")
+    return IMAGE_SUFFIXES[name]
+
+
+def why_unusable(photographs: Sequence[Path]) -> str | None:
+    """Return why the first unusable one of these files is not a photograph that `prep` reads, None if all are."""
+    for path in photographs:
+        try:
+            content_suffix(path)
+        except UserError as error:
+            return str(error)
+    return None

@@ -16,7 +16,7 @@ from train.data.shards import Pixels
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.outfits.in_turn import Dressed, dress_in_turn
-from train.inference.outfits.photographs import PhotoPair, PhotoSet, Prep, PrepError
+from train.inference.outfits.photographs import PhotoPair, PhotoSet, Prep, PrepError, why_unusable
 from train.inference.pair_selection import Pair
 from train.inference.pasting.originals import decode_original
 
@@ -102,10 +102,23 @@ def refuse_clashes(person: Path, kinds: Sequence[Garment]) -> None:
 def prepare(requests: Sequence[TryOnRequest], out: Path, prep: Prep) -> Preparation:
     """Annotate all photographs and build one folder of shards of them, in a subfolder of ``out``.
 
-    Raise UserError for a missing file or if `prep` is not installed, PrepError if it fails for another reason than its
-    photographs.
+    Raise UserError if `prep` is not installed, PrepError if it fails for another reason than its photographs.
     """
-    photos = PhotoSet([pair for request in requests for pair in request.pairs], out)
+    preparation = Preparation()
+    usable: dict[int, TryOnRequest] = {}
+    for number, request in enumerate(requests):
+        if why := why_unusable((request.person, *request.garments)):
+            preparation.refused[number] = why
+        else:
+            usable[number] = request
+    if usable:
+        _annotate(usable, preparation, out, prep)
+    return preparation
+
+
+def _annotate(requests: Mapping[int, TryOnRequest], preparation: Preparation, out: Path, prep: Prep) -> None:
+    """Annotate the photographs of these requests and add what came of them to ``preparation``."""
+    photos = PhotoSet([pair for request in requests.values() for pair in request.pairs], out)
     failed: PrepError | None = None
     shards: ShardFolder | None = None
     try:
@@ -115,8 +128,7 @@ def prepare(requests: Sequence[TryOnRequest], out: Path, prep: Prep) -> Preparat
     except UserError:  # shards without a sample
         pass
     frames = dict(_frames(shards)) if shards else {}
-    preparation = Preparation()
-    for number, request in enumerate(requests):
+    for number, request in requests.items():
         why = next(filter(None, (_why(photos, pair, frames) for pair in request.pairs)), None)
         if shards is None or why:
             if failed and why in (None, _UNKNOWN):
@@ -132,7 +144,6 @@ def prepare(requests: Sequence[TryOnRequest], out: Path, prep: Prep) -> Preparat
         positions = [frames[photos.frame(pair)] for pair in request.pairs]
         pairs = tuple(Pair(position, position) for position in positions)
         preparation.prepared[number] = Prepared(request, shards, pairs, kinds)
-    return preparation
 
 
 def wear(

@@ -7,7 +7,6 @@ are those of the file; a grey photograph becomes RGB, since a garment has colour
 from __future__ import annotations
 
 import io
-import warnings
 import zlib
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,22 +14,24 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import TiffImageFile
 
 from common.errors import UserError
-from common.text import one_line
+from common.imaging.colour_profiles import from_srgb, in_srgb
+from common.imaging.decoding import UnreadableImageError, opened
 from train.data.shards import Pixels
 from train.inference.pasting.agreement import Mask
 
 Samples = TypeVar("Samples", NDArray[np.uint8], NDArray[np.uint8] | NDArray[np.uint16])
 
-PIXEL_LIMIT = 100_000_000
-"""Pixels above which a photograph is not decoded, as in `prep`."""
 _ORIENTATION = 0x0112
 _DEEP = 257
 """Levels of 16 bits per level of 8 bits."""
 _PNG_DEPTH_AT = 24
+_BITS_PER_SAMPLE = 258
+"""TIFF's tag."""
 _WHITE = (255, 255, 255, 255)
 _SIGNATURE_AND_HEADER = 33
 """Bytes of a PNG before its first other chunk."""
@@ -86,39 +87,30 @@ class Original:
     def _own_colours(self, pasted: Pixels, replaced: Mask) -> Pixels:
         """Return the replaced pixels (n, 3) in the photograph's own colour space."""
         pixels = np.ascontiguousarray(pasted[replaced])
-        if not self.profile or not len(pixels):
-            return pixels
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                own = ImageCms.ImageCmsProfile(io.BytesIO(self.profile))
-                converted = ImageCms.profileToProfile(
-                    Image.fromarray(pixels[None]), ImageCms.createProfile("sRGB"), own, outputMode="RGB"
-                )
-        except (OSError, ImageCms.PyCMSError):
-            return pixels
-        return pixels if converted is None else np.asarray(converted, np.uint8)[0]
+        return from_srgb(pixels[None], self.profile)[0] if self.profile and len(pixels) else pixels
 
 
 def decode_original(data: bytes, where: str) -> Original:
     """Decode a photograph. Raise UserError, which names it ``where``, if that is impossible or it is too large."""
-    _register_heif(data)
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > PIXEL_LIMIT:
-                raise UserError(f"{where}: {image.width}x{image.height} pixels are too many; scale the photograph down")
+        with opened(data) as image:
             orientation, profile = image.getexif().get(_ORIENTATION, 1), image.info.get("icc_profile")
             deep = _deep_samples(data) if _is_deep(data, image) else None
             if deep is not None:
-                return _of_16_bits(_upright(deep, orientation), profile, where)
+                upright = deep if image.format == "TIFF" else _upright(deep, orientation)  # cv2 turns a TIFF itself
+                return _of_16_bits(upright, profile, where)
             image.load()
             return _of_8_bits(ImageOps.exif_transpose(image), profile, where)
-    except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
-        raise UserError(f"{where}: cannot be decoded ({one_line(error)}); export it again as JPEG or PNG") from error
+    except UnreadableImageError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _is_deep(data: bytes, image: Image.Image) -> bool:
     """Return whether an image has 16 bits, of which Pillow reads only grey ones whole."""
-    return (image.format == "PNG" and data[_PNG_DEPTH_AT] == 16) or image.mode.startswith("I;16")
+    in_colour = image.format == "PNG" and data[_PNG_DEPTH_AT] == 16
+    if isinstance(image, TiffImageFile):
+        in_colour = set(image.tag_v2.get(_BITS_PER_SAMPLE, ())) == {16}
+    return in_colour or image.mode.startswith("I;16")
 
 
 def _deep_samples(data: bytes) -> NDArray[np.uint16] | None:
@@ -140,7 +132,7 @@ def _of_16_bits(samples: NDArray[np.uint16], profile: bytes | None, where: str) 
         share = samples[..., 3:].astype(np.float32) / np.float32(65535)
         flat = np.rint(flat * share + np.float32(65535) * (1 - share)).astype(np.uint16)
     seen = np.rint(flat / np.float32(_DEEP)).astype(np.uint8)
-    converted = _in_srgb(Image.fromarray(seen), profile)
+    converted = in_srgb(Image.fromarray(seen), profile)
     return Original(
         samples, seen if converted is None else np.asarray(converted), where, profile if converted else None
     )
@@ -150,28 +142,17 @@ def _of_8_bits(image: Image.Image, profile: bytes | None, where: str) -> Origina
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         flat = Image.alpha_composite(Image.new("RGBA", rgba.size, _WHITE), rgba).convert("RGB")
-        converted = _in_srgb(flat, profile)
+        converted = in_srgb(flat, profile)
         return Original(np.asarray(rgba), np.asarray(converted or flat), where, profile if converted else None)
     if image.mode.startswith("I") or image.mode == "F":
         grey = (np.asarray(image, np.float32) / _DEEP).clip(0, 255).round().astype(np.uint8)
         pixels = np.repeat(grey[..., None], 3, axis=2)
         return Original(pixels, pixels, where)
-    converted = _in_srgb(image, profile)
+    converted = in_srgb(image, profile)
     seen = np.asarray(converted or image.convert("RGB"))
     if image.mode == "RGB":
         return Original(np.asarray(image), seen, where, profile if converted else None)
     return Original(seen, seen, where)  # a PNG in colour holds neither grey with a profile nor a printer's CMYK
-
-
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """Return the image in sRGB, None without a profile that can be used; as `prep annotate` converts it."""
-    if not profile or image.mode not in ("RGB", "CMYK", "L"):
-        return None
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (OSError, ImageCms.PyCMSError):
-        return None
 
 
 def _rotated(image: Samples, quarters: int) -> Samples:
@@ -202,13 +183,3 @@ def _deep_png(samples: NDArray[np.uint8] | NDArray[np.uint16], text: PngInfo, pr
         for name, content in chunks
     )
     return data[:_SIGNATURE_AND_HEADER] + added + data[_SIGNATURE_AND_HEADER:]
-
-
-def _register_heif(data: bytes) -> None:
-    """Let Pillow read HEIC, which phones write, if the package for it is installed."""
-    if data[4:8] == b"ftyp":
-        try:
-            from pillow_heif import register_heif_opener
-        except ImportError:
-            return
-        register_heif_opener()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,49 @@ def test_preps_errors_are_passed_on(photos: Path, trained: Path, try_on: TryOn) 
     assert "prep: weights are missing" in done.stderr
 
 
+def test_preps_own_line_is_the_only_one(photos: Path, trained: Path, try_on: TryOn) -> None:
+    shutil.rmtree(photos / "try-on")
+    done = try_on("--person", "a.jpg", "--garment", "b.jpg", "--runs", str(trained), "--weights", "none")
+    assert (done.returncode, done.stderr) == (2, "prep: --weights none: no such file\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.txt.jpg", b"hello", "not an image that can be read here; export it as JPEG or PNG"),
+        ("empty.jpg", b"", "the file is empty; copy it again"),
+        ("moving.gif", None, "GIF files are not read here; export it as JPEG or PNG"),
+    ],
+)
+def test_a_file_that_is_no_photograph_is_one_line(
+    photos: Path, trained: Path, try_on: TryOn, name: str, data: bytes | None, said: str
+) -> None:
+    """`prep` is not even started."""
+    (photos / name).write_bytes(gif() if data is None else data)
+    for words in (("--person", name, "--garment", "b.jpg"), ("--person", "a.jpg", "--garment", name)):
+        done = try_on(*words, "--runs", str(trained))
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"trainer: {name}: {said}\n")
+
+
+def gif() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(buffer, "GIF")
+    return buffer.getvalue()
+
+
+def test_a_photograph_that_prep_rejects_is_the_users_mistake(photos: Path, trained: Path, try_on: TryOn) -> None:
+    (photos / "cut.jpg").write_bytes((photos / "a.jpg").read_bytes()[:20_000])
+    shutil.rmtree(photos / "try-on")
+    work = PhotoSet([PhotoPair(photos / "cut.jpg", photos / "b.jpg")], photos / "try-on")
+    drawn = photos_of(trained)
+    work.put_labels(labelled(drawn, "Model", sorted(drawn.rglob("Model-Image/*_000.jpg"))[0]), "person")
+    work.put_labels(labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0]), "garment")
+    done = try_on("--person", "cut.jpg", "--garment", "b.jpg", "--runs", str(trained))
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("trainer: the photograph of the person cannot be used: bad-image: cannot be fully decoded")
+
+
 def test_a_missing_photograph_is_a_user_error(trained: Path, try_on: TryOn) -> None:
     done = try_on("--person", "c.jpg", "--garment", "b.jpg", "--runs", str(trained))
     assert (done.returncode, done.stderr) == (2, "trainer: c.jpg: no such file; give a photograph\n")
@@ -95,17 +139,19 @@ def test_a_list_makes_many_images_and_names_unusable_photographs(photos: Path, t
     wardrobe = Wardrobe.of(photos_of(trained))
     shutil.copy(wardrobe.trousers.image, photos / "c.jpg")
     (photos / "cut.jpg").write_bytes((photos / "a.jpg").read_bytes()[:20_000])
-    lines = [("a.jpg", "b.jpg|c.jpg"), ("cut.jpg", "b.jpg"), ("a.jpg", "c.jpg")]
+    (photos / "moving.gif").write_bytes(gif())
+    lines = [("moving.gif", "b.jpg"), ("a.jpg", "b.jpg|c.jpg"), ("cut.jpg", "b.jpg"), ("a.jpg", "c.jpg")]
     (photos / "pairs.csv").write_text("person,garment\n" + "".join(f"{one},{other}\n" for one, other in lines))
     requests = read_requests(photos / "pairs.csv")
-    work = PhotoSet([pair for request in requests for pair in request.pairs], photos / "try-on")
+    work = PhotoSet([pair for request in requests[1:] for pair in request.pairs], photos / "try-on")
     drawn = photos_of(trained)
     work.put_labels(labelled(drawn, "Model", sorted(drawn.rglob("Model-Image/*_000.jpg"))[0]), "person")
     work.put_labels(labelled(drawn, "Item", sorted(drawn.rglob("Item-Image/*_F.jpg"))[0]), "garment")
     work.put_labels(wardrobe.trousers, "garment", 2)
     done = try_on("--pairs", "pairs.csv", "--runs", str(trained))
     assert done.returncode == 1, done.stderr
-    assert "trainer: cut__b: the photograph of the person cannot be used: bad-image" in done.stderr
+    assert "trainer: cut__b: the photograph of the person (cut.jpg) cannot be used: bad-image" in done.stderr
+    assert done.stderr.count("moving.gif: GIF files are not read here") == 1
     assert "c.jpg: taken for lower" in done.stderr
     written = sorted(path.name for path in (photos / "try-on/photographs").iterdir())
     assert written == ["a__b+c.png", "a__c.png"]
@@ -143,6 +189,8 @@ def test_own_labels_are_found_beside_a_photograph(tmp_path: Path) -> None:
     found = {role: [path.name for path in labels_beside(tmp_path / "me.jpg", role)] for role in ("person", "garment")}
     assert found["person"] == ["me.agnostic.png", "me.json", "me.parse-lip.png", "me_pose.json"]
     assert found["garment"] == ["me.mask.png"]
+    for name in ("me.jpg", "me.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
     photos = PhotoSet([PhotoPair(tmp_path / "me.jpg", tmp_path / "me.png")], tmp_path / "out")
     (tmp_path / "me.json").write_text("{}")
     assert PhotoSet(photos.pairs, tmp_path / "out").folder != photos.folder
