@@ -36,6 +36,9 @@ ESTIMATED_MARGIN = 0.012
 _NECK_ABOVE_SHOULDERS = 0.12
 """Lower end of the kept neck above the shoulders, in torso lengths: bare skin below it would reveal the neckline."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
+_DRESS = frozenset({"dress_torso"})
+_WAIST = 0.75
+"""Upper end of trousers and skirts below the shoulders, in torso lengths."""
 _WRISTS = [Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST]
 _HAIR = HEAD - {"face"}
 _EDGE = 0.002
@@ -150,8 +153,10 @@ def shown(
     pixels inside the margin are repainted with the nearest colour outside it.
     """
     image = square.copy()
-    worn = pixels_of(labels, WORN[garment])
-    half = pixels_of(labels, _HALF[garment]) | _neck(labels, points, garment)
+    skirt = _skirt_of_dress(labels, points, garment)
+    worn = pixels_of(labels, WORN[garment]) | skirt
+    clothes = without(pixels_of(labels, _HALF[garment]), skirt)
+    half = clothes | _neck(labels, points, garment)
     covered = dilated(worn, _pixels(margin, side))
     rim = without(half, eroded(half, 2))  # a sliver of the garment may lie there, under another polygon's edge
     kept = without(without(half, covered), rim & dilated(claimed, 2))
@@ -160,7 +165,7 @@ def shown(
     kept |= face
     repainted = np.zeros_like(kept)
     if whole_half:
-        repainted = _paint_margin(image, kept, pixels_of(labels, _HALF[garment]))
+        repainted = _paint_margin(image, kept, clothes)
         kept |= repainted
     small, masks = subsampled(square, (worn, face), _STEP)
     cloth, skin = (likelihood(small, mask) for mask in masks)
@@ -248,6 +253,20 @@ def _ends(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> li
 
 def _pixels(share: float, side: int) -> int:
     return max(2, round(side * share))
+
+
+def _skirt_of_dress(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Mask:
+    """Return the part of a dress that a garment of kind `lower` replaces: below the waist, all of it without a torso.
+
+    Above it the dress is shown, as a top would be.
+    """
+    box = box_of(dress := pixels_of(labels, _DRESS)) if garment == "lower" else None
+    if box is None:
+        return np.zeros(labels.shape, np.bool_)
+    if (body := torso(points)) is not None:
+        shoulders, up, length = body
+        dress[box] &= along(box, shoulders, up) < -_WAIST * length
+    return dress
 
 
 def _neck(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Mask:

@@ -99,3 +99,31 @@ def test_hidden_pixels_never_reach_the_scaled_image(side: int, size: int) -> Non
     other[~visible] = 255 - other[~visible]
     assert np.array_equal(grey_where_hidden(image, visible, size), grey_where_hidden(other, visible, size))
     assert 0.2 < is_grey(grey_where_hidden(image, visible, size)).mean() < 0.9
+
+
+@pytest.mark.parametrize("whole_half", [False, True])
+@pytest.mark.parametrize("known", [True, False])
+def test_trousers_replace_a_dress_below_the_waist(whole_half: bool, known: bool) -> None:
+    """Above the waist the dress is shown as a top would be; without a torso nothing of it is."""
+    image, labels, points = drawn()
+    dress = np.zeros((SIDE, SIDE), np.bool_)
+    dress[115:360, 140:260] = True
+    image[dress], labels[dress] = RED, label_of("dress_torso")
+    if not known:
+        points[:] = 0
+    claimed = np.zeros_like(dress)
+    Ia, _ = agnostic(image, labels, claimed, points, "lower", size=SIDE, whole_half=whole_half)
+    shows = (Ia == RED).all(axis=-1) & dress
+    waist = 120 + round(0.75 * 145)
+    assert not shows[waist + 2 :].any()
+    if known:
+        assert shows[120 : waist - 6, 146:254].mean() > 0.95
+    else:
+        assert not shows.any()
+
+
+def test_a_top_over_a_dress_hides_all_of_the_dress() -> None:
+    image, labels, points = drawn()
+    image[115:360, 140:260], labels[115:360, 140:260] = RED, label_of("dress_torso")
+    Ia, _ = agnostic(image, labels, labels == label_of("dress_torso"), points, "upper", size=SIDE)
+    assert not (Ia[115:360, 140:260] == RED).all(axis=-1).any()
