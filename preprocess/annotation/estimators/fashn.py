@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +28,9 @@ FILES: Final = ("config.json", "model.safetensors")
 _LONGEST: Final = 1024
 """Longer side in pixels at which scores are compared; 18 scores per pixel take much memory."""
 _TABLE: Final = "fashn"
+_OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_CONSTANTS: Final = "huggingface_hub.constants"
+"""The module that keeps what these variables say."""
 
 
 class FashnParser:
@@ -35,12 +41,13 @@ class FashnParser:
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
             raise UserError(f"--weights {folder}: no {missing[0]}; fetch it: prep weights fetch fashn")
-        parser_class = _imported()
         try:
-            with warnings.catch_warnings():
+            with _offline(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what transformers warns of is its own
-                self._parser = parser_class(model_id=str(folder), device="cpu")
+                self._parser = _imported()(model_id=str(folder), device="cpu")
             labels = int(self._parser.model.config.num_labels)
+        except UserError:
+            raise
         except Exception as error:  # transformers, safetensors and torch each raise their own
             reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
             raise UserError(f"--weights {folder}: not the weights of fashn-human-parser ({reason})") from error
@@ -73,7 +80,7 @@ def is_installed() -> bool:
 
 
 def _imported() -> Any:
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         from fashn_human_parser import FashnHumanParser
     except ImportError as error:
@@ -81,3 +88,27 @@ def _imported() -> Any:
             f"{error.name or error} cannot be imported; --parser fashn needs: pip install 'tryon-cascade[fashn]'"
         ) from error
     return FashnHumanParser
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Let nothing be asked of model hubs in this block, and everything afterwards: a dataset may lie at `hf://`.
+
+    huggingface_hub reads the variables once, when it is imported, which may be here.
+    """
+    before = {name: os.environ.get(name) for name in _OFFLINE}
+    constants = sys.modules.get(_CONSTANTS)
+    was_offline = (
+        constants.HF_HUB_OFFLINE if constants else any(value not in (None, "", "0") for value in before.values())
+    )
+    os.environ.update(dict.fromkeys(_OFFLINE, "1"))
+    if constants:
+        constants.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({name: value} if value is not None else {})
+        if (constants := sys.modules.get(_CONSTANTS)) is not None:
+            constants.HF_HUB_OFFLINE = was_offline  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ The packages are stand-ins here; the real ones, with genuine weights where a pac
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -271,6 +272,37 @@ def test_fashns_parser_labels_large_images_at_a_smaller_size(fashn: Path) -> Non
     assert set(np.unique(parsed.numbers[:990])) == {3}
     assert set(np.unique(parsed.numbers[1010:])) == {16}
     assert parsed.confidence > 0.99
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_fashns_parser_asks_no_hub_and_lets_others_ask(
+    fashn: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
+) -> None:
+    """A dataset may be read from `hf://` afterwards; huggingface_hub keeps what it read when it was imported."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    hub = ModuleType("huggingface_hub.constants")
+    hub.HF_HUB_OFFLINE = False  # type: ignore[attr-defined]
+    monkeypatch.delitem(sys.modules, hub.__name__, raising=False)
+    if imported:
+        monkeypatch.setitem(sys.modules, hub.__name__, hub)
+    heard: list[object] = []
+    parser = sys.modules["fashn_human_parser"].FashnHumanParser
+    load = parser.__init__
+
+    def loading(self: Any, *arguments: Any, **named: Any) -> None:
+        if not imported:
+            hub.HF_HUB_OFFLINE = os.environ.get("HF_HUB_OFFLINE") == "1"  # type: ignore[attr-defined]
+            monkeypatch.setitem(sys.modules, hub.__name__, hub)
+        heard.extend([hub.HF_HUB_OFFLINE, os.environ.get("TRANSFORMERS_OFFLINE")])
+        load(self, *arguments, **named)
+
+    monkeypatch.setattr(parser, "__init__", loading)
+    FashnParser(fashn)
+    assert heard == [True, "1"]
+    assert (hub.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE"), os.environ.get("TRANSFORMERS_OFFLINE")) == (
+        False, None, None,
+    )  # fmt: skip
 
 
 def test_a_folder_of_another_model_is_refused(fashn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
