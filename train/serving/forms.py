@@ -62,7 +62,7 @@ async def read_form(
         raise web.HTTPRequestTimeout(
             reason=f"the form did not arrive within {limits.seconds:g} seconds", headers={"Connection": "close"}
         ) from error
-    except (ValueError, HttpProcessingError) as error:
+    except (ValueError, HttpProcessingError, web.RequestPayloadError) as error:
         raise web.HTTPBadRequest(reason="malformed form data") from error
     return form
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import click
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from train.serving.jobs import Jobs
 
@@ -27,6 +29,7 @@ def run_until_stopped(
     """
     url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/{path}"
     jobs.start()
+    logging.getLogger("aiohttp.server").addFilter(_is_not_malformed)
     try:
         web.run_app(
             app, sock=listening, access_log=None, print=lambda _: click.echo(f"{url} (Ctrl-C to stop)"), **settings
@@ -38,3 +41,9 @@ def run_until_stopped(
         click.echo("trainer: the job in progress was dropped", err=True)
         sys.stderr.flush()
         os._exit(0)  # the worker thread is inside a network evaluation, or waiting for prep
+
+
+def _is_not_malformed(record: logging.LogRecord) -> bool:
+    """Return whether a log record is of anything else than a request that is no HTTP; everybody can send those."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)

@@ -185,6 +185,15 @@ def test_broken_forms_are_refused(serve: Serve, body: Body) -> None:
     assert served.post(PERSON, TOP).status == 200
 
 
+def test_a_form_that_is_not_compressed_as_it_says_is_the_senders_mistake(serve: Serve) -> None:
+    served = serve()
+    answer = ask(
+        served.port, "POST", TRY_ON, b"no gzip", Content_Type="multipart/form-data; boundary=b", Content_Encoding="gzip"
+    )
+    assert (answer.status, answer.said) == (400, {"error": "malformed form data"})
+    assert not served.left()
+
+
 def test_a_token_is_asked_for_but_not_by_health(serve: Serve) -> None:
     served = serve(token=TOKEN)
     assert served.post(PERSON, TOP).status == 401
@@ -325,14 +334,19 @@ def test_the_command_prints_its_address_and_stops_on_interrupt(trained: Path, tm
     (tmp_path / "token").write_text(TOKEN + "\n")
     command = [sys.executable, "-m", "train", "serve", "--runs", str(trained), "--port", "0"]
     command += ["--token-file", str(tmp_path / "token")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout
+        assert running.stderr
         url = running.stdout.readline().split()[0]
         port = int(url.rpartition(":")[2].partition("/")[0])
         assert ask(port, "GET", HEALTH).said["stages"] == {"base": 64, "sr256": 128, "sr1024": 256}
         assert ask(port, "POST", TRY_ON).status == 401
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as other:
+            other.sendall(b"no request\r\n\r\n")
+            assert other.recv(100).startswith(b"HTTP/1.0 400")
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0
+        assert "Traceback" not in running.stderr.read()  # else anybody could fill the log
 
 
 def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,8 +94,8 @@ def refuse_clashes(person: Path, kinds: Sequence[Garment]) -> None:
     for one, other in combinations(kinds, 2):
         if one == other or "dress" in (one, other):
             raise UserError(
-                f"{person}: {one} and {other} cannot be worn together; give one garment a kind, or a dress alone "
-                "(--kind corrects a kind that was guessed)"
+                f"{person}: {one} and {other} cannot be worn together; give one of a kind, or a dress alone; "
+                "give the garments' kinds where they were guessed wrongly"
             )
 
 
