@@ -64,7 +64,8 @@ _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "sr1024": {"steps": 120, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
 }
 
-# About a day on a 24 GB card of 2024, a week on a T4 (docs/measurements/scaling.md).
+# About a day on a 24 GB card of 2024, two on a T4, a week if that reaches a tenth of its peak
+# (docs/measurements/scaling.md).
 _SMALL: dict[str, Any] = {
     "optim": {"lr": 5e-4, "warmup": 1000},
     "ema": 0.999,

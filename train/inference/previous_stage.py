@@ -28,6 +28,11 @@ _MAX_STEPS = 2
 """Maximum number of sampling steps: an image is needed for every training sample."""
 
 
+def sampled_in(config: StageConfig) -> int:
+    """Return the number of steps in which this stage's images are sampled for the training of the next."""
+    return min(_MAX_STEPS, config.sampling.steps)
+
+
 def grown_weights(previous: TrainedStage, config: StageConfig) -> dict[str, Tensor]:
     """Return the weights of the previous stage, grown to the network of ``config``.
 
@@ -66,7 +71,7 @@ class PreviousStage:
         rows = drawn.nonzero().flatten().tolist()
         if not rows:
             return low_res
-        overrides = Overrides(steps=min(_MAX_STEPS, self.stage.config.sampling.steps))
+        overrides = Overrides(steps=sampled_in(self.stage.config))
         few = [positions[row] for row in rows]
         reduced = _reduced(inputs, rows, low_res.shape[-1])
         images = sample_stage(self.stage, reduced, self.seed, few, overrides)
