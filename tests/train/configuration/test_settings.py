@@ -6,7 +6,7 @@ from common.errors import UserError
 from train.configuration.presets import Preset, preset_config
 from train.configuration.settings import as_yaml, stage_config
 from train.configuration.stage_config import STAGES, Stage
-from train.models import count_parameters
+from train.models import ParallelUNetConfig, count_parameters
 
 
 def test_the_paper_recipe_is_the_default() -> None:
@@ -32,11 +32,32 @@ def test_the_stages_of_the_paper(
     assert (config.sampling.sampler, config.sampling.steps) == (sampler, steps)
 
 
-@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+@pytest.mark.parametrize("preset", ["nano", "small", "large", "paper"])
 def test_the_stages_of_a_preset_fit_each_other(preset: Preset) -> None:
     base, sr256, sr1024 = (preset_config(preset, stage) for stage in STAGES)
     assert (base.low_res, sr256.low_res, sr1024.low_res) == (None, base.size, sr256.size)
     assert all(count_parameters(config.model) > 100_000 for config in (base, sr256, sr1024))
+
+
+@pytest.mark.parametrize("preset", ["small", "large"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_larger_presets_carry_the_recipe_that_nano_is_measured_with(preset: Preset, stage: Stage) -> None:
+    measured, config = preset_config("nano", stage), preset_config(preset, stage)
+    # large does without the first stage's weights beside the second
+    before = {"own_low_res", "own_low_res_error"} if (preset, stage) == ("large", "sr256") else set()
+    assert config.diffusion.model_dump(exclude=before) == measured.diffusion.model_dump(exclude=before)
+    same = {"name", "decay", "betas", "weight_decay"}
+    assert config.optim.model_dump(include=same) == measured.optim.model_dump(include=same)
+    assert config.sampling.model_dump(exclude={"steps"}) == measured.sampling.model_dump(exclude={"steps"})
+
+
+@pytest.mark.parametrize("preset", ["nano", "small", "large", "paper"])
+@pytest.mark.parametrize("stage", ["base", "sr256"])
+def test_paper_alone_has_to_learn_its_geometry(preset: Preset, stage: Stage) -> None:
+    model = preset_config(preset, stage).model
+    assert isinstance(model, ParallelUNetConfig)
+    explicit = {model.pose_maps, model.warp, model.copies, model.anchors == "garment"}
+    assert explicit == {preset != "paper"}
 
 
 def test_file_and_assignments_override_the_preset_in_this_order(tmp_path: Path) -> None:
@@ -121,7 +142,7 @@ def test_optimizer_in_backward_refuses_conflicting_settings(setting: str, messag
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+@pytest.mark.parametrize("preset", ["nano", "small", "large", "paper"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_printed_settings_round_trip(tmp_path: Path, preset: Preset, stage: Stage) -> None:
     config = stage_config(preset, stage, None, ["optim.eps=1e-8", "optim.clip=null", "seed=7", "ema=0.99"])
