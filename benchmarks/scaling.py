@@ -1,4 +1,4 @@
-"""Training cost of the cascade from counted FLOPs, at the paper's batch size and steps and, for `small`, at its own: two
+"""Training cost of the cascade from counted FLOPs, at the paper's batch size and steps, and of `small` at its own: two
 tables of docs/measurements/scaling.md.
 
     python benchmarks/scaling.py
