@@ -4,6 +4,9 @@ Numbers of labels cannot be averaged: between background (0) and face (13) the m
 such a map are lined with labels of garments that are not there. An averaged map is recognised by its border pixels: few
 of them belong to a patch of 3x3 pixels of their own label, and their label is not found nearby either. It is
 repaired by the labels of the large patches around: each border pixel gets the nearest one.
+
+A map may have been averaged at a small size and then enlarged without: its wrong labels are patches of several pixels.
+So a map is looked at without its repeated rows and columns too (`Small`).
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ _LOST = 0.08
 """Share of the border pixels outside any patch above which a map is looked at closely: 0.02 or less in sound ones."""
 _ALIEN = 0.09
 """Minimum share of the border pixels whose label is found nowhere nearby for a map to count as averaged."""
+_MUCH_SMALLER = 0.5
+"""Maximum share of a map that is left without its repeated rows and columns, for it to be looked at so."""
 _SMALLEST_CORE = 0.00005
 """Patches below this share of the map are no evidence for their label."""
 _REACH = 9.0
@@ -70,6 +75,32 @@ def borders_of(numbers: Numbers) -> Borders:
         near = _grown((of_number & (patches > 0)).view(np.uint8), _NEARBY)
         alien += int(np.count_nonzero(of_number & lost & (near == 0)))
     return Borders(share, alien / count)
+
+
+class Small(NamedTuple):
+    """A map without the rows and columns that repeat the one before, and the place of each of the whole map's in it.
+
+    Its margin is as wide as a patch, so that the background counts as one.
+    """
+
+    numbers: Numbers
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    def enlarged(self, numbers: Numbers) -> Numbers:
+        """Return a map of the small one's size with the repeated rows and columns."""
+        return np.ascontiguousarray(numbers[np.ix_(self.rows, self.columns)])
+
+
+def small_of(numbers: Numbers) -> Small | None:
+    """Return a map without repeated rows and columns, None if that is not much smaller."""
+    rows = np.concatenate([[True], (numbers[1:] != numbers[:-1]).any(axis=1)])
+    columns = np.concatenate([[True], (numbers[:, 1:] != numbers[:, :-1]).any(axis=0)])
+    small = numbers[np.ix_(rows, columns)]
+    if small.size > _MUCH_SMALLER * numbers.size or min(small.shape) < len(_NEARBY):
+        return None
+    margin = len(_NEARBY)
+    return Small(np.pad(small, margin, mode="edge"), np.cumsum(rows) - 1 + margin, np.cumsum(columns) - 1 + margin)
 
 
 def repaired(numbers: Numbers, stray: NDArray[np.bool_] | None = None) -> Numbers | None:

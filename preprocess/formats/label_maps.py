@@ -21,7 +21,7 @@ from PIL import Image
 
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask
-from preprocess.formats.label_borders import borders_of, repaired
+from preprocess.formats.label_borders import borders_of, repaired, small_of
 from preprocess.formats.label_colours import numbers_of
 from preprocess.label_tables import BACKGROUND, PALETTES, UNUSED, Pixelwise, label_names, region_names, shown_name
 from schemas import Origin
@@ -103,8 +103,12 @@ def read_numbers(data: bytes, path: str) -> Numbers:
     found = _numbers(data, path)
     numbers, stray, faults = found.numbers, found.stray, list(found.faults)
     borders = None if stray is not None else borders_of(numbers)
+    small = small_of(numbers) if borders is not None and not borders.averaged else None
+    if small is not None:
+        borders = borders_of(small.numbers)
     if borders is None or borders.averaged:
-        repaired_numbers = None if found.coarse else repaired(numbers, stray)
+        whole = None if found.coarse else repaired(numbers if small is None else small.numbers, stray)
+        repaired_numbers = whole if whole is None or small is None else small.enlarged(whole)
         if repaired_numbers is None:
             figures = f": {borders.alien:.0%} of its border pixels are of no label nearby" if borders else ""
             raise RecordError(Fault.BLURRED_PARSE, path, f"labels were averaged{figures}; fetch the map as it was made")

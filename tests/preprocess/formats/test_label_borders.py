@@ -38,6 +38,13 @@ AVERAGED: dict[str, Callable[[U8], U8]] = {
 }
 
 
+def enlarged(numbers: U8, by: float, smooth: Image.Resampling) -> U8:
+    """Return the map made small by a filter and then large again without one."""
+    height, width = numbers.shape
+    small = Image.fromarray(numbers).resize((round(width / by), round(height / by)), smooth)
+    return np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
+
+
 def encoded(picture: U8, kind: str = "PNG", **options: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, kind, **options)
@@ -116,3 +123,23 @@ def test_a_painted_map_stored_as_jpeg_is_repaired() -> None:
 def test_what_cannot_be_repaired_is_rejected(data: bytes) -> None:
     with pytest.raises(RecordError, match="blurred-parse"):
         parse_of(read_numbers(data, "a.png"), "a.png", "cihp")
+
+
+@pytest.mark.parametrize("smooth", [Image.Resampling.BILINEAR, Image.Resampling.BOX, Image.Resampling.BICUBIC])
+@pytest.mark.parametrize("by", [1.5, 2, 3, 4])
+def test_a_map_averaged_at_a_small_size_is_repaired_at_its_own(by: float, smooth: Image.Resampling) -> None:
+    numbers = drawn(3)
+    read = read_numbers(encoded(enlarged(numbers, by, smooth)), "a.png")
+    assert read.faults == ("averaged-parse",)
+    assert read.numbers.shape == numbers.shape
+    assert set(np.unique(read.numbers)) <= set(np.unique(numbers))
+    assert far_off(read.numbers, numbers) < 0.002 * numbers.size
+
+
+@pytest.mark.parametrize("by", [1.5, 2, 3, 4])
+@pytest.mark.parametrize("seed", [3, 5])
+def test_a_small_map_enlarged_without_a_filter_is_sound(seed: int, by: float) -> None:
+    numbers = enlarged(drawn(seed), by, Image.Resampling.NEAREST)
+    read = read_numbers(encoded(numbers), "a.png")
+    assert read.faults == ()
+    assert np.array_equal(read.numbers, numbers)
