@@ -29,8 +29,19 @@ LEG_JOINTS: Joints = {
 }
 """Region → its knee and ankle."""
 
+ROOTS = {
+    Keypoint.RIGHT_ELBOW: Keypoint.RIGHT_SHOULDER, Keypoint.LEFT_ELBOW: Keypoint.LEFT_SHOULDER,
+    Keypoint.RIGHT_KNEE: Keypoint.RIGHT_HIP, Keypoint.LEFT_KNEE: Keypoint.LEFT_HIP,
+}  # fmt: skip
+"""A limb's middle joint → where the limb begins."""
+
 _HAND = 0.36
 """Length of a hand or a foot in torso lengths, if its joint is not known."""
+_UPPER = 0.6
+"""Distance of a limb's far end from its shoulder or hip below which that is what is left of the upper half, as a share
+of the upper half's length."""
+_CUT = 0.1
+"""Width of a limb's straight end, in torso lengths, from which the photograph's edge has cut it."""
 _BEFORE_JOINT = 0.06
 """How far before the joint a hand begins, in forearm lengths."""
 
@@ -78,6 +89,7 @@ def _last_bone(
     Left and right are swapped in some poses, so the last joint nearest to the limb is used, its own on a tie. If no
     last joint is known, it is placed a hand's length before the limb's far end. A joint of a low score is often on
     the forearm of a hidden hand: then no hand is cut off, neither there nor by its length, as it would show a sleeve.
+    Nor is one where the far end is no hand: only the upper arm is seen, or the photograph ends within the forearm.
     """
     own_middle, own_last = joints[name]
     unsure = 0 < points[own_last, 2] < 1
@@ -104,10 +116,21 @@ def _last_bone(
     middle_joint = points[own_middle, :2]
     lengths = np.hypot(columns - middle_joint[0], rows - middle_joint[1])
     far = int(lengths.argmax())
-    if lengths[far] < 1.5 * _HAND * scale:
+    row, column = int(rows[far]) - box[0].start, int(columns[far]) - box[1].start
+    if lengths[far] < 1.5 * _HAND * scale or _is_cut(limb, row, column, scale):
         return None
     tip = np.array([columns[far], rows[far]], np.float64)
+    root = points[ROOTS[own_middle]]
+    if root[2] and np.hypot(*(tip - root[:2])) < _UPPER * np.hypot(*(middle_joint - root[:2])):
+        return None
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
+
+
+def _is_cut(limb: Mask, row: int, column: int, scale: float) -> bool:
+    """Return whether the limb ends at a pixel in a straight line along a row or a column."""
+    ends = [limb[at] for at in (0, -1) if row == at % len(limb)]
+    ends += [limb[:, at] for at in (0, -1) if column == at % limb.shape[1]]
+    return any(np.count_nonzero(end) > _CUT * scale for end in ends)
 
 
 def _is_on(limb: Mask, box: Box, joint: Point) -> bool:
