@@ -33,6 +33,9 @@ _LYING = (5, 6, 7, 8)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = struct.Struct(">II2B")
 _PNG_HEADER_AT = 16
+_PNG_CHUNK = struct.Struct(">I4s")
+_PNG_SUM = 4
+"""Bytes of the checksum behind each chunk."""
 _PNG_EXIF = (b"eXIf", b"Raw profile type")
 """What announces EXIF data in a PNG: its chunk, perhaps behind the pixels, or the text that stood for it before."""
 _WITH_ALPHA = (4, 6)
@@ -229,13 +232,32 @@ def decode_above(
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Return whether a JPEG's end is missing: cv2 silently fills the missing part with grey."""
+    """Return whether the end of a JPEG or a PNG is missing.
+
+    cv2 silently fills the missing part of a JPEG with grey, and of a PNG it first makes room for what a chunk says it
+    holds, up to 2 GB.
+    """
+    if data.startswith(_PNG):
+        return _is_png_cut_short(data)
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < len(data) // 2
+
+
+def _is_png_cut_short(data: bytes) -> bool:
+    """Return whether a chunk is longer than what follows."""
+    place = len(_PNG)
+    while place + _PNG_CHUNK.size <= len(data):
+        length, kind = _PNG_CHUNK.unpack_from(data, place)
+        if kind == b"IEND":
+            return False
+        place += _PNG_CHUNK.size + int(length) + _PNG_SUM
+        if place > len(data):
+            return True
+    return False
 
 
 def decode_as(data: bytes, flags: int) -> Pixels | None:
     """Decode with cv2's ``flags`` (IMREAD_…); None if cv2 cannot, or the image is corrupt or has too many pixels."""
-    form = _form(data)
+    form = None if data.startswith(_PNG) and is_cut_short(data) else _form(data)
     if form is None or form.too_large:
         return None
     pixels, corrupt = _imdecode(data, flags)

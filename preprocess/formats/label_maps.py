@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import Mask
+from preprocess.formats.images import Mask, is_cut_short
 from preprocess.formats.label_borders import borders_of, repaired, small_of
 from preprocess.formats.label_colours import numbers_of
 from preprocess.label_tables import BACKGROUND, PALETTES, UNUSED, Pixelwise, label_names, region_names, shown_name
@@ -149,6 +149,8 @@ class _Decoded(NamedTuple):
 
 def _numbers(data: bytes, path: str) -> _Decoded:
     """Return the numbers (h, w) of a label map, whatever its kind of image."""
+    if is_cut_short(data):
+        raise RecordError(Fault.BAD_PARSE, path, "its end is missing; fetch the file again")
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > _PIXEL_LIMIT:
@@ -156,7 +158,9 @@ def _numbers(data: bytes, path: str) -> _Decoded:
             found, mode, lossy = np.asarray(image), image.mode, image.format == "JPEG"
             palette = image.getpalette("RGB") if mode == "P" else None
             tables = getattr(image, "quantization", None)
-    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
+    except RecordError:
+        raise
+    except Exception as error:  # a decoder that fails on odd bytes, in whatever way, has found no image
         raise RecordError(Fault.BAD_PARSE, path, "cannot be decoded whole; fetch the file again") from error
     coarse = lossy and tables is not None and tables[0][0] > _EXACT_STEP
     if mode == "LA" or (mode in ("RGB", "RGBA") and bool((found[..., :1] == found[..., :3]).all())):

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import resource
 import struct
 import zlib
 
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin, features
 
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import decode, decode_as, read_header
+from preprocess.formats.images import decode, decode_as, is_cut_short, read_header
+from preprocess.formats.label_maps import read_numbers
 
 PIXELS = np.zeros((30, 40, 3), np.uint8) + np.array([200, 60, 20], np.uint8)
 
@@ -235,3 +237,39 @@ def test_any_bytes_are_an_image_or_rejected_by_name() -> None:
         read_header(bytes(data))
         with contextlib.suppress(RecordError):
             assert decode(bytes(data), "a", None)[0].shape[2] == 3
+
+
+def lengthened(chunk: bytes) -> bytes:
+    """Return a PNG of which one chunk says that it holds 2 GB."""
+    data = saved(Image.fromarray(gradient()).quantize(16), "PNG")
+    place = data.index(chunk)
+    return data[: place - 4] + struct.pack(">I", 2**31 - 1) + data[place:]
+
+
+@pytest.mark.parametrize("chunk", [b"PLTE", b"IDAT"])
+def test_a_chunk_is_never_believed_to_be_longer_than_the_file(chunk: bytes) -> None:
+    data = lengthened(chunk)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RecordError, match="bad-image"):
+        decode(data, "a.png", None)
+    assert decode_as(data, cv2.IMREAD_UNCHANGED) is None
+    with pytest.raises(RecordError, match="bad-parse"):
+        read_numbers(data, "a.png")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+@pytest.mark.parametrize("more", [b"", b"anything behind its end"])
+def test_a_whole_png_is_not_cut_short(more: bytes) -> None:
+    data = saved(Image.fromarray(gradient()), "PNG") + more
+    assert not is_cut_short(data)
+    assert is_cut_short(data[: len(data) // 2])
+    assert decode(data, "a.png", None)[0].shape == (120, 90, 3)
+
+
+def test_a_label_map_of_odd_bytes_is_a_reject_whatever_its_decoder_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("Failed to decode frame 0")
+
+    monkeypatch.setattr(Image, "open", fails)
+    with pytest.raises(RecordError, match="bad-parse"):
+        read_numbers(b"odd", "a.png")
