@@ -43,14 +43,17 @@ def run_findings(runs: Path, configs: Sequence[StageConfig], shards: ShardFolder
 def disk_findings(runs: Path, configs: Sequence[StageConfig]) -> Iterator[Finding]:
     """Yield whether the disk can be written to and has room for all checkpoints."""
     where = _existing(runs)
-    needed = sum(max(0, space_for(config) - _taken(runs / config.stage)) for config in configs)
+    needed = _more_space(runs, configs)
     sizes = ", ".join(f"{config.stage} {gib(checkpoint_bytes(config))}" for config in configs)
     free = shutil.disk_usage(where).free
     says = f"{where}: {gib(free)} free, checkpoints take up to {gib(needed)} more ({sizes} each)"
     if not os.access(where, os.W_OK):
         yield fail("disk", f"{where} cannot be written to", "give another --runs, or change its owner")
     elif free < needed:
-        yield fail("disk", says, "free some, give another --runs, or --set checkpoint.keep=1")
+        keep = [config.checkpoint.model_copy(update={"keep": 1}) for config in configs]
+        fewer = [config.model_copy(update={"checkpoint": one}) for config, one in zip(configs, keep, strict=True)]
+        hint = ", or --set checkpoint.keep=1" if _more_space(runs, fewer) <= free else ""
+        yield fail("disk", says, f"free some, or give another --runs{hint}")
     else:
         yield ok("disk", says)
 
@@ -87,6 +90,11 @@ def write_speed(folder: Path, size: int) -> float:
     finally:
         path.unlink(missing_ok=True)
     return size / max(time.monotonic() - started, 1e-6)
+
+
+def _more_space(runs: Path, configs: Sequence[StageConfig]) -> int:
+    """Return the bytes that checkpoints take beyond those that are there."""
+    return sum(max(0, space_for(config) - _taken(runs / config.stage)) for config in configs)
 
 
 def _existing(path: Path) -> Path:

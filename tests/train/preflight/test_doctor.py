@@ -153,7 +153,11 @@ def test_a_small_and_a_slow_disk_are_found(
         free = 1000
 
     monkeypatch.setattr("train.preflight.runs_checks.shutil.disk_usage", lambda _path: Usage)
-    assert one(disk_findings(tmp_path, [config])).level == "FAIL"
+    full = one(disk_findings(tmp_path, [config]))
+    assert (full.level, full.fix) == ("FAIL", "free some, or give another --runs")  # one checkpoint is too much already
+    Usage.free = 5 * checkpoint_bytes(config)
+    many = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"keep": 9})})
+    assert str(one(disk_findings(tmp_path, [many])).fix).endswith("or --set checkpoint.keep=1")
     monkeypatch.setattr("train.preflight.runs_checks.write_speed", lambda *_: 1e3)
     slow = write_finding(tmp_path, config, 0.001)
     assert (slow.level, "checkpoint.every" in str(slow.fix)) == ("warn", True)

@@ -18,6 +18,8 @@ from train.data.shards import Pixels
 from train.evaluation.others.image_folders import ImageOf, image_files, matched, read_pixels
 from train.evaluation.paired import Mask, hidden, within_photo
 
+_LEAST, _MOST = 32, 4096
+"""Pixels of a side at which images are compared: no photograph of a dataset is larger, and memory is not either."""
 _ASPECT = 0.02
 """How far an image's proportions may be off its photograph's: rounding of small images, no other framing."""
 RESIZED = "Pillow, bilinear with antialiasing, 8 bits, as torchvision's Resize of images"
@@ -137,8 +139,9 @@ def parse_size(text: str | None, square: bool) -> tuple[int, int]:
     """Return width and height of `384x512`, or of `256` for a square. Raise UserError for anything else."""
     text = text or ("256" if square else "384x512")
     parts = text.lower().split("x")
-    if not all(part.isascii() and part.isdecimal() and int(part) >= 32 for part in parts) or len(parts) > 2:
-        raise UserError(f"--size {text}: give width x height of at least 32, as in 384x512")
+    digits = all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts)
+    if not digits or len(parts) > 2 or not all(_LEAST <= int(part) <= _MOST for part in parts):
+        raise UserError(f"--size {text}: give width x height of {_LEAST} to {_MOST} each, as in 384x512")
     width, height = int(parts[0]), int(parts[-1])
     if square and width != height:
         raise UserError(f"--size {text}: the crops of shards are square; give one number, or --photos for 3:4")

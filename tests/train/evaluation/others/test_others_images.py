@@ -150,6 +150,7 @@ def test_a_crop_beyond_the_photograph_repeats_its_edge() -> None:
         (("--images", "made"), "--shards is missing"),
         (("--images", "none", "--photos", "photos"), "no such folder"),
         (("--images", "made", "--photos", "photos", "--size", "16x16"), "give width x height"),
+        (("--images", "made", "--photos", "photos", "--size", "99999x99999"), "of 32 to 4096 each"),
         (("--photos", "photos"), "--photos is for --images"),
     ],
 )
