@@ -17,7 +17,8 @@ micro-batch that fits. Explicit settings are kept: only settings that agree with
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +116,7 @@ def plan_stage(
 
     ``given`` are the settings of memory that are not to be changed. ``world`` says how many processes share a batch,
     and what of each weight one of them keeps. Without ``last_resort`` only settings that compute the same are chosen.
-    Not ``exact`` takes half as many traces for a micro-batch that may be a few samples short of the largest.
+    Not ``exact`` takes fewer traces for a micro-batch that may be short of the largest by a pass or two of a step.
     """
     share = batch // world.size
     fixed = given or {}
@@ -134,15 +135,16 @@ def plan_stage(
         tried.append(candidate)
         if peak_on(candidate, world) <= budget:
             break
-    micro = _even(share, largest(lambda size: peak(chosen, size), budget, enough, share, exact=exact))
+    if fixed.get("micro_batch"):
+        size = min(fixed["micro_batch"], share)
+        micro = size if peak(chosen, size) <= budget else 0
+    else:
+        micro = largest(lambda size: peak(chosen, size), budget, enough, even_sizes(share), exact=exact)
+        size = max(1, micro)
     if micro == 0 and precision != "fp16" and last_resort and not fixed:
         at_once = merged(base, _LAST_RESORT)
         if peak(at_once, share) <= budget:
-            chosen, micro = at_once, share
-    size = max(1, micro)
-    if fixed.get("micro_batch"):
-        size = min(fixed["micro_batch"], share)
-        micro = size if size <= micro else 0
+            chosen, micro, size = at_once, share, share
     final = _with(config, chosen, size)
     settings = merged(chosen, {"memory": {"micro_batch": size}})
     return StagePlan(final, settings, trace(final).weights // 4, micro, trace(final))
@@ -171,9 +173,9 @@ def _allowed(fixed: dict[str, Any], world: World) -> list[dict[str, Any]]:
     return found or [{"memory": {key: value for key, value in fixed.items() if key != "micro_batch"}}]
 
 
-def _even(share: int, largest_fitting: int) -> int:
-    """Return the micro-batch that makes as many passes as the largest does, of sizes that differ as little."""
-    return math.ceil(share / math.ceil(share / largest_fitting)) if largest_fitting else 0
+def even_sizes(share: int) -> list[int]:
+    """Return the micro-batches of 1, 2, … ``share`` passes over ``share`` samples, ascending: as equal as can be."""
+    return sorted({math.ceil(share / passes) for passes in range(1, share + 1)})
 
 
 def _largest_block(config: StageConfig) -> int:
@@ -182,26 +184,32 @@ def _largest_block(config: StageConfig) -> int:
     return max(4 * sum(parameter.numel() for parameter in block.parameters()) for block in blocks)
 
 
-def largest(peak: Callable[[int], int], budget: int, first: int, most: int, *, exact: bool = True) -> int:
-    """Return the largest size in [1, most] whose peak is within the budget, 0 for none.
+def largest(peak: Callable[[int], int], budget: int, first: int, sizes: Sequence[int], *, exact: bool = True) -> int:
+    """Return the largest of ``sizes``, ascending, whose peak is within the budget, 0 for none.
 
     Not ``exact``: the first extrapolated size that is within it.
 
     The peak is nearly affine in the size: the next size is extrapolated from two measurements and measured, until a
-    size fits and the next one does not. The second measurement is of the size that fits if nothing but the batch takes
-    memory, and of a small one if ``first`` does not fit.
+    size fits and the next one does not. The first measurement is of ``first``, any size; the second of the one that
+    fits if nothing but the batch takes memory, and of a small one if ``first`` does not fit.
     """
     known = {first: peak(first)}
-    proportional = min(most, first * budget // max(1, known[first]))
-    second = proportional if proportional > first else max(1, first // 4)
+    proportional = first * budget // max(1, known[first])
+    second = _at_most(sizes, proportional if proportional > first else first // 4)
     known[second] = peak(second)
     while True:
         fitting = max((size for size in known if known[size] <= budget), default=0)
-        beyond = min((size for size in known if known[size] > budget), default=most + 1)
-        if beyond - fitting == 1 or (not exact and fitting > first and len(known) > 2):
-            return fitting
-        guess = min(max(_extrapolated(known, budget), fitting + 1), beyond - 1)
+        beyond = min((size for size in known if known[size] > budget), default=sizes[-1] + 1)
+        between = [size for size in sizes if fitting < size < beyond]
+        if not between or (not exact and fitting > first and len(known) > 2):
+            return max((size for size in sizes if size <= fitting), default=0)
+        guess = _at_most(between, _extrapolated(known, budget))
         known[guess] = peak(guess)
+
+
+def _at_most(sizes: Sequence[int], limit: int) -> int:
+    """Return the largest of ascending sizes that is within the limit, else the smallest."""
+    return sizes[max(0, bisect_right(sizes, limit) - 1)]
 
 
 def _extrapolated(known: dict[int, int], budget: int) -> int:

@@ -13,7 +13,17 @@ from train.configuration.stage_config import StageConfig
 from train.hardware.world import World
 from train.memory.named_card import parse_memory
 from train.memory.plan_table import as_json, as_text
-from train.memory.search import CONTEXT, WORKSPACES, StagePlan, at_least, budget_of, largest, peak_on, plan_stage
+from train.memory.search import (
+    CONTEXT,
+    WORKSPACES,
+    StagePlan,
+    at_least,
+    budget_of,
+    even_sizes,
+    largest,
+    peak_on,
+    plan_stage,
+)
 from train.memory.trace import trace
 from train.models import count_parameters
 
@@ -34,7 +44,7 @@ MIB = 1 << 20
     ],
 )
 def test_largest_finds_the_last_size_that_fits(peak: Callable[[int], int], budget: int, fits: int) -> None:
-    assert largest(peak, budget, 8, 64) == fits
+    assert largest(peak, budget, 8, range(1, 65)) == fits
 
 
 def test_a_rough_search_measures_three_sizes() -> None:
@@ -44,10 +54,10 @@ def test_a_rough_search_measures_three_sizes() -> None:
         sizes.append(size)
         return 100 + 10 * size
 
-    assert largest(peak, 705, 8, 64, exact=False) == 60
+    assert largest(peak, 705, 8, range(1, 65), exact=False) == 60
     assert len(sizes) == 3
-    assert largest(lambda size: 10 * size + size // 3, 300, 8, 64, exact=False) in (28, 29)
-    assert largest(lambda size: 10, 9, 8, 64, exact=False) == 0
+    assert largest(lambda size: 10 * size + size // 3, 300, 8, range(1, 65), exact=False) in (28, 29)
+    assert largest(lambda size: 10, 9, 8, range(1, 65), exact=False) == 0
 
 
 def test_a_batch_that_fits_whole_takes_two_measurements() -> None:
@@ -57,8 +67,25 @@ def test_a_batch_that_fits_whole_takes_two_measurements() -> None:
         sizes.append(size)
         return 100 + 10 * size
 
-    assert largest(peak, 10_000, 32, 64) == 64
+    assert largest(peak, 10_000, 32, range(1, 65)) == 64
     assert sizes == [32, 64]
+
+
+@pytest.mark.parametrize("share", [1, 7, 50, 64, 256])
+@pytest.mark.parametrize("budget", [100, 120, 433, 800, 10_000])
+def test_only_even_sizes_are_measured(share: int, budget: int) -> None:
+    """The result is the size that makes as many passes as the largest of all sizes that fit."""
+    sizes, first = [], min(32, share)
+
+    def peak(size: int) -> int:
+        sizes.append(size)
+        return 100 + 10 * size
+
+    fits = min(share, (budget - 100) // 10)
+    expected = -(-share // -(-share // fits)) if fits else 0
+    assert largest(peak, budget, first, even_sizes(share)) == expected
+    assert set(sizes) <= {first, *even_sizes(share)}
+    assert len(sizes) <= 6
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
