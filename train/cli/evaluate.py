@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from common.errors import UserError
 from common.extras import needs
@@ -131,9 +132,13 @@ def evaluate(
     with needs("evaluate"):
         from train.evaluation.evaluating import evaluate as measure
         from train.evaluation.evaluating import evaluate_swaps
+        from train.evaluation.networks import SOURCES
         from train.evaluation.retrieval import evaluate_retrieval
         from train.evaluation.tables import table
+    if weights is not None and not weights.is_dir():
+        raise UserError(f"--weights {weights}: no such folder; give the one with {' and '.join(SOURCES)}")
     if others.images is not None:
+        _refuse_of_a_cascade(others)
         _evaluate_images(others, others.images, shards, split, weights, seed, as_object)
         return
     others.refuse_without_images()
@@ -181,6 +186,16 @@ def _evaluate_images(
         result = measure_images(comparisons, weights, others.fid_resize, seed, progress)
     _notices(result.left_out, result.warnings)
     click.echo(json.dumps(as_json(result)) if as_object else as_text(result))
+
+
+def _refuse_of_a_cascade(others: OthersImages) -> None:
+    """Raise UserError if an option is given that --images would ignore."""
+    context = click.get_current_context()
+    ignored = {"runs", "checkpoint", "pairs", "truth", "retrieval"} | ({"shards", "split"} if others.photos else set())
+    for option in context.command.params:
+        if option.name in ignored and context.get_parameter_source(option.name) == ParameterSource.COMMANDLINE:
+            other = "--images with --photos" if option.name in {"shards", "split"} else "--images"
+            raise UserError(f"{option.opts[0]} is not for {other}; leave one of them out")
 
 
 def _needed(shards: Path | str | None) -> Path | str:
