@@ -1,6 +1,6 @@
 """The files of a dataset in one folder, including those inside zips and tars: their relative names, sizes and bytes.
 
-An archive appears as a folder next to it that is named after its stem; see `archives`. If a file exists both unpacked
+An archive appears as a folder next to it that is named after its stem; see `packed.archives`. If a file exists both unpacked
 and in an archive under the same name, the unpacked one is used. A dataset may also be one archive; nothing beside it is
 read then.
 """
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally, shown
-from preprocess.sources.archives import Archive, check_size, is_junk
-from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, parts_with
-from preprocess.sources.zips import Member
+from preprocess.sources.packed.archives import Archive, check_size, is_junk
+from preprocess.sources.packed.parts import Joined, archive_stem, archives_in, is_archive, parts_with
+from preprocess.sources.packed.zips import Member
 
 PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 """Suffixes of images; if a stem has several, the first of these is used."""

@@ -14,11 +14,11 @@ from typing import Any
 from common.errors import UserError
 from common.storage.connection import open_url, whole_file, with_retries
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.sources.archives import Archive, check_size, is_junk
 from preprocess.sources.files import Files
-from preprocess.sources.parts import Joined, archive_stem, archives_in, is_archive, is_tar, parts_with
+from preprocess.sources.packed.archives import Archive, check_size, is_junk
+from preprocess.sources.packed.parts import Joined, archive_stem, archives_in, is_archive, is_tar, parts_with
+from preprocess.sources.packed.zips import Member
 from preprocess.sources.stores.stored_parts import StoredParts
-from preprocess.sources.zips import Member
 
 _OPTION = "--src"
 _AHEAD = 256

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from common.storage.connection import open_url, with_retries
-from preprocess.sources.parts import Joined
+from preprocess.sources.packed.parts import Joined
 
 _OPTION = "--src"
 _GAP = 1 << 20

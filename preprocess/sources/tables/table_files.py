@@ -20,8 +20,8 @@ from common.errors import UserError
 from common.storage.connection import open_url, whole_file, with_retries
 from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.sources.archives import check_size
 from preprocess.sources.files import Files
+from preprocess.sources.packed.archives import check_size
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.sources.parts import Joined, is_tar
-from preprocess.sources.tars import tar_members
-from preprocess.sources.zips import UNPACKED, Member, members
+from preprocess.sources.packed.parts import Joined, is_tar
+from preprocess.sources.packed.tars import tar_members
+from preprocess.sources.packed.zips import UNPACKED, Member, members
 
 JSON_LIMIT = 64 << 20
 """Bytes; the largest label files are about 100 kB, the lists of pairs a few MB."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from common.errors import UserError
 from common.text import one_line
 from preprocess.faults import shown
-from preprocess.sources.parts import Joined
-from preprocess.sources.zips import UNPACKED, Member, decoded
+from preprocess.sources.packed.parts import Joined
+from preprocess.sources.packed.zips import UNPACKED, Member, decoded
 
 _BLOCK = 512
 _TIME = (1 << 32) - 1

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from common.errors import UserError
 from preprocess.faults import Fault, shown
-from preprocess.sources.parts import Joined
+from preprocess.sources.packed.parts import Joined
 
 _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\x05\x06"

@@ -1,0 +1,1 @@
+"""Files in zips and tars, which are read in place."""
