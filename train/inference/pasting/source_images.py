@@ -48,7 +48,10 @@ class SourceImages:
                 found = True
                 yield str(photograph), data
         if not found:
-            raise UserError(f"--src {self._src}: no {path} in it; give the folder that the shards were built from")
+            raise UserError(
+                f"--src {self._src}: no {path} in it; give the folder that the shards were built from, with tars and split "
+                "zips unpacked"
+            )
 
     def _unpacked(self, place: Path) -> bytes | None:
         try:
