@@ -1,8 +1,8 @@
 """The files of a dataset in one folder, including those inside zips and tars: their relative names, sizes and bytes.
 
-An archive appears as a folder next to it that is named after its stem; see `packed.archives`. If a file exists both unpacked
-and in an archive under the same name, the unpacked one is used. A dataset may also be one archive; nothing beside it is
-read then.
+An archive appears as a folder next to it that is named after its stem; see `packed.archives`. If a file exists both
+unpacked and in an archive under the same name, the unpacked one is used. A dataset may also be one archive; nothing
+beside it is read then.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ class SourceImages:
                 yield str(photograph), data
         if not found:
             raise UserError(
-                f"--src {self._src}: no {path} in it; give the folder that the shards were built from, with its tars and "
-                "split zips unpacked"
+                f"--src {self._src}: no {path} in it; give the folder that the shards were built from, with its tars "
+                "and split zips unpacked"
             )
 
     def _unpacked(self, place: Path) -> bytes | None:
