@@ -9,7 +9,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 import cv2
@@ -48,7 +48,9 @@ class Outcome:
     @classmethod
     def rejected(cls, photo: Photo, error: RecordError) -> Outcome:
         """Return the outcome of a photograph that cannot be used."""
-        return cls(photo, reason=f"{error.reason}: {error.detail}")
+        label = PurePath(error.path).name
+        of_label = "" if label in ("", PurePath(photo.name).name) else f"{label}: "  # one of the user's own
+        return cls(photo, reason=f"{error.reason}: {of_label}{error.detail}")
 
 
 def write_review(out: Path, outcomes: Sequence[Outcome]) -> Path:

@@ -92,8 +92,8 @@ def choose(wanted: Wanted, needs: Collection[Need]) -> Choice:
         people = _people(wanted, found, lacking)
     if lacking:
         raise UserError(
-            f"weights are missing: {'; '.join(lacking)}; fetch them with --fetch (prep weights list has their "
-            f"licences), put them into {weights_folder()}, or give them by --weights"
+            f"weights are missing: {'; '.join(lacking)}; fetch them by prep weights fetch (prep weights list "
+            f"has their licences), put them into {weights_folder()}, or give them by --weights"
         )
     if "garments" in needs:
         garments = _garments(found)
