@@ -29,6 +29,9 @@ _BODY, _AROUND = 0.12, 0.6
 second on."""
 _CLEAR = 0.25
 """Distance from the skeleton, in trunk lengths, from which on colours may tell that the photograph shows the room."""
+_SEAM = 2.5 / 64
+"""How far inside of the box's edge a network mixes what is shown with its own room, as a share of the side: two pixels
+of the coarsest stage, blurred."""
 _OUTLINE = 24.0
 """Difference of neighbouring cells that is an outline: a network's room has weaker ones."""
 _BITS = 5
@@ -109,10 +112,29 @@ def _room(photograph: Pixels, result: Values, hidden: Mask, distance: Values) ->
     if not outside.any():
         return outside
     rim = cv2.dilate(outside.view(np.uint8), _disc(2)) > 0  # at the box's edge there may be a seam
-    _, regions = cv2.connectedComponents(((hidden & (_steepness(result) < _OUTLINE)) | rim).view(np.uint8))
-    joined = np.isin(regions, np.unique(regions[outside])) & hidden
+    plain = hidden & (_steepness(result) < _OUTLINE)
+    _, regions = cv2.connectedComponents((plain | rim).view(np.uint8))
+    seeds, seam = _beyond_seam(result, plain & (distance > _CLEAR), outside)
+    joined = (np.isin(regions, np.unique(regions[outside | seeds])) | seam) & hidden
     around, garment = (_likelihood(photograph, mask) for mask in (outside, body))
     return joined & (distance > _CLEAR) & (around >= garment)
+
+
+def _beyond_seam(result: Values, plain: Mask, outside: Mask) -> tuple[Mask, Mask]:
+    """Return cells just inside of the seam along the box's edge that show a room of one colour, and the seam there.
+
+    A network that paints another room than the photograph's mixes the two along the edge, which looks like an outline.
+    Its room is the colour that most of the ring inside of that has; a garment reaches the ring in few places.
+    """
+    width = max(2, round(_SEAM * len(outside)))
+    strip = cv2.dilate(outside.view(np.uint8), _disc(width)) > 0
+    ring = (cv2.dilate(outside.view(np.uint8), _disc(width + BLENDED)) > 0) & ~strip & plain
+    if not ring.any():
+        return ring, ring
+    away = np.abs(result - np.median(result[ring], axis=0)).max(axis=2)
+    seeds = ring & (away < _OUTLINE)
+    near = cv2.dilate(seeds.view(np.uint8), _disc(width + BLENDED)) > 0
+    return seeds, strip & near & ~outside
 
 
 def _steepness(image: Values) -> Values:

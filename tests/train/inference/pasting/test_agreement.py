@@ -84,3 +84,20 @@ def test_a_room_that_the_network_cannot_know_stays_and_a_wide_old_garment_does_n
     assert (weight[18:40, 26:32] == 0).mean() > 0.9
     assert (weight[18:40, 96:102] == 0).mean() > 0.9
     assert (weight[64:86, 34:94] == 1).mean() > 0.95
+
+
+def test_a_wide_seam_at_the_boxs_edge_is_no_outline() -> None:
+    """Coarse stages mix the shown room with their own along the box; a frame of that would be seen."""
+    photograph, hidden = scene(40)
+    room = np.random.default_rng(0).integers(20, 90, (16, 16, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    photograph = np.where((photograph == 180), room, np.uint8(200))
+    result = photograph.copy()
+    for inset in range(5):  # of 128 cells: at 256, two pixels of the coarsest stage
+        share = (inset + 1) / 5
+        inside = (slice(16 + inset, 100 - inset), slice(24 + inset, 104 - inset))
+        result[inside] = np.rint(photograph[inside] * (1 - share) + 235 * share).astype(np.uint8)
+    result[28:76, 45:83] = (200, 30, 60)
+    weight = result_weight(photograph, result, hidden.astype(bool), pose())
+    assert (weight[16:100, 24:30] == 0).mean() > 0.95
+    assert (weight[16:19, 24:104] == 0).mean() > 0.95
+    assert (weight[32:72, 48:80] == 1).mean() > 0.95
