@@ -3,9 +3,13 @@
 Ia hides the person's whole box, and with it the room around the person. A network repaints that and blurs it, so
 that the box would show as a rectangle. Where its pixels agree with the photograph's, these stay. They are cells around
 the person, joined to what Ia shows, never on the body: there the photograph shows the garment that is taken off.
+
+Where that garment was, and the network shows a room that is not the photograph's, the photograph's is continued.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -38,6 +42,9 @@ _BITS = 5
 """Bits of a level that colours are compared without."""
 _SMEAR = 0.005
 """Maximum size of a region apart from the body, as a share of all cells, to be a smear rather than a garment."""
+_BESIDE, _APART = 0.15, 0.3
+"""Distances from the skeleton, in trunk lengths: the network's own room may be replaced from the first on, and is from
+the second."""
 _SAME, _OTHER = 24.0, 64.0
 """Differences at what Ia shows: up to the first all of it is an error of colour, from the second on the result shows
 something else than the photograph (a longer garment), which is no reason to change its colours."""
@@ -48,8 +55,19 @@ def confidence(difference: Values) -> NDArray[np.float32]:
     return 1 - smooth_step(np.abs(difference).max(axis=2), _SAME, _OTHER)
 
 
-def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None) -> Values:
-    """Return for each cell (n, n) how much of the result it shows if it is hidden: 0, the photograph stays, to 1.
+class Comparison(NamedTuple):
+    """What the hidden cells (n, n) show: the photograph, the result, or the photograph's room, continued."""
+
+    weight: Values
+    """Share of new pixels: 0, the photograph stays, to 1"""
+    room: Values
+    """Share of the continued room in these"""
+    continued: Values
+    """(n, n, 3): what of the photograph's room stays, continued smoothly into what does not"""
+
+
+def compare(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None) -> Comparison:
+    """Return for each cell (n, n) what it shows if it is hidden.
 
     ``photograph`` and ``result`` are (n, n, 3), ``pose`` is (17, 3) in [0, 1] of the square.
     """
@@ -61,13 +79,36 @@ def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose |
     tolerance = _NEAR + (_FAR - _NEAR) * smooth_step(distance, _BODY, _AROUND)
     agreeing = ((_nearest_difference(photograph, matched) < tolerance) & ~body) | shown
     agreeing |= _islands(~agreeing, body)
-    agreeing |= _room(photograph, result.astype(np.float32), hidden, distance)
+    painted_room, room = _rooms(photograph, result.astype(np.float32), hidden, distance)
+    agreeing |= room
     core = cv2.erode(agreeing.view(np.uint8), _disc(BLENDED + 1))
     _, regions = cv2.connectedComponents(core)
     joined = np.unique(regions[shown & (core > 0)])
     stays = np.isin(regions, joined) & (core > 0) & hidden
     away = cv2.distanceTransform((~stays).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return smooth_step(np.asarray(away, np.float32), 0, BLENDED)
+    weight = smooth_step(np.asarray(away, np.float32), 0, BLENDED)
+    return Comparison(weight, *_continued_room(photograph, difference, painted_room, stays, distance))
+
+
+def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None) -> Values:
+    """Return the `Comparison`'s weight."""
+    return compare(photograph, result, hidden, pose).weight
+
+
+def _continued_room(
+    photograph: Pixels, difference: Values, painted: Mask, stays: Mask, distance: Values
+) -> tuple[Values, Values]:
+    """Return how far the network's room, ``painted``, is replaced by the photograph's, and that, continued.
+
+    It is where the two differ by more than an error of colour: else the network's has what a continuation lacks.
+    """
+    known = np.asarray(stays & painted, np.float32)
+    if not known.any():
+        return np.zeros_like(distance), photograph.astype(np.float32)
+    off = np.abs(interpolated(difference, known)).max(axis=2)
+    share = painted * smooth_step(distance, _BESIDE, _APART) * smooth_step(off, _SAME, _OTHER)
+    soft = np.asarray(cv2.GaussianBlur(np.asarray(share, np.float32), (0, 0), BLENDED), np.float32)
+    return soft, interpolated(photograph.astype(np.float32), known)
 
 
 def smooth_step(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
@@ -97,8 +138,8 @@ def _nearest_difference(photograph: Pixels, result: Values) -> Values:
     return least
 
 
-def _room(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -> Mask:
-    """Return the hidden cells at which the result shows the room, though not as it is, and the photograph does too.
+def _rooms(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -> tuple[Mask, Mask]:
+    """Return the hidden cells at which the result shows a room, if not this one; and where the photograph does too.
 
     A network cannot know what is behind the person. The result's room is joined to the box's edge without an outline
     between; the photograph's is away from the body, and its colours are rather those around the box than the garment's.
@@ -107,17 +148,17 @@ def _room(photograph: Pixels, result: Values, hidden: Mask, distance: Values) ->
     body = hidden & (distance < _BODY)
     outside = np.ones_like(hidden)
     if not rows.size or not body.any():
-        return body
+        return body, body
     outside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
     if not outside.any():
-        return outside
+        return outside, outside
     rim = cv2.dilate(outside.view(np.uint8), _disc(2)) > 0  # at the box's edge there may be a seam
     plain = hidden & (_steepness(result) < _OUTLINE)
     _, regions = cv2.connectedComponents((plain | rim).view(np.uint8))
     seeds, seam = _beyond_seam(result, plain & (distance > _CLEAR), outside)
     joined = (np.isin(regions, np.unique(regions[outside | seeds])) | seam) & hidden
     around, garment = (_likelihood(photograph, mask) for mask in (outside, body))
-    return joined & (distance > _CLEAR) & (around >= garment)
+    return joined, joined & (distance > _CLEAR) & (around >= garment)
 
 
 def _beyond_seam(result: Values, plain: Mask, outside: Mask) -> tuple[Mask, Mask]:

@@ -7,7 +7,8 @@ the result's: each counts as the nearest one that is inside.
 
 **The seam.** The photograph shows the garment that is taken off right beside what is kept, so the result is not blended
 with it there: its colours are corrected by what they are off at the rim, carried inwards smoothly. Where photograph and
-result agree (`agreement`), the photograph's pixels stay, and the seam runs there, where it is least seen.
+result agree (`agreement`), the photograph's pixels stay, and the seam runs there, where it is least seen. Where the
+result shows another room than the photograph's, what stays of that is continued, as a blur.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from schemas import MID_GREY, Crop
 from train.data.shards import Pixels
-from train.inference.pasting.agreement import Mask, Pose, confidence, result_weight
+from train.inference.pasting.agreement import Mask, Pose, compare, confidence
 from train.inference.pasting.interpolation import Values, interpolated
 
 Array = TypeVar("Array", bound=NDArray[Any])
@@ -100,7 +101,7 @@ def paste_back(
     window = _window_around(replaced, round(_AROUND * max(region.width, region.height) / len(hidden)) + 1)
     if window is None:
         return pasted
-    weight = _cell_weights(photograph, inner, hidden, region, pose)
+    weight, inner = _cell_weights(photograph, inner, hidden, region, pose)
     part, may_change = photograph[window], replaced[window]
     painted = _enlarged(inner, region, window)
     share = _enlarged(weight, region, window)
@@ -169,15 +170,30 @@ def _window_around(mask: Mask, margin: int) -> _Window | None:
     return _Window(*around)
 
 
-def _cell_weights(photograph: Pixels, result: Pixels, hidden: Mask, region: Region, pose: Pose | None) -> Values:
-    """Return how much of the result the hidden cells show (n, n), continued into the cells that are shown."""
+def _cell_weights(
+    photograph: Pixels, result: Pixels, hidden: Mask, region: Region, pose: Pose | None
+) -> tuple[Values, Pixels]:
+    """Return how much of the result the hidden cells show (n, n), continued into the cells that are shown; the result.
+
+    In the result the network's room is replaced by the photograph's where it is another.
+    """
     cells = len(hidden)
     square = (cells, cells)
     around = resized(framed(photograph, region, repeat_edges=True), square)
-    weight = result_weight(around, resized(result, square), hidden, pose)
+    found = compare(around, resized(result, square), hidden, pose)
     # Shown cells take their neighbours' highest weight: no photograph may shine through at the rim of a hidden cell.
-    highest = np.asarray(cv2.dilate(np.where(hidden, weight, np.float32(0)), np.ones((3, 3), np.uint8)), np.float32)
-    return np.where(hidden, weight, highest)
+    new = np.where(hidden, found.weight, np.float32(0))
+    highest = np.asarray(cv2.dilate(new, np.ones((3, 3), np.uint8)), np.float32)
+    return np.where(hidden, found.weight, highest), _with_room(result, found.room, found.continued)
+
+
+def _with_room(result: Pixels, room: Values, continued: Values) -> Pixels:
+    """Return the result (m, m, 3) with the share ``room`` (n, n) of ``continued`` (n, n, 3)."""
+    if not room.any():
+        return result
+    size = (len(result), len(result))
+    share, new = resized(room, size)[..., None], resized(continued, size)
+    return np.asarray(np.clip(np.rint(result + share * (new - result)), 0, 255), np.uint8)
 
 
 def framed(image: Pixels, region: Region, *, repeat_edges: bool = False) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas import Keypoint
-from train.inference.pasting.agreement import result_weight
+from train.inference.pasting.agreement import compare, result_weight
 
 SIDE = 128
 
@@ -101,3 +101,25 @@ def test_a_wide_seam_at_the_boxs_edge_is_no_outline() -> None:
     assert (weight[16:100, 24:30] == 0).mean() > 0.95
     assert (weight[16:19, 24:104] == 0).mean() > 0.95
     assert (weight[32:72, 48:80] == 1).mean() > 0.95
+
+
+def test_another_room_is_replaced_by_the_photographs_where_the_old_garment_was() -> None:
+    """The street is dark, the network's room pale: beside the new, slim garment the street is continued."""
+    photograph, hidden = scene(200)
+    photograph = np.where(photograph == 180, np.uint8(50), photograph)
+    photograph[60:90, 28:100] = 200
+    result = np.where(hidden[..., None] > 0, np.uint8(235), photograph)
+    result[28:76, 48:80] = (200, 30, 60)
+    weight, room, continued = compare(photograph, result, hidden.astype(bool), pose())
+    beside = (slice(66, 72), slice(36, 39))
+    assert (weight[beside] == 1).all()
+    assert (room[beside] > 0.9).all()
+    assert np.abs(continued[beside] - 50).max() < 20
+    assert (room[34:70, 54:74] < 0.1).all()
+
+
+def test_a_room_like_the_photographs_is_left_as_the_network_paints_it() -> None:
+    photograph, hidden = scene(40)
+    result, _ = scene(90)
+    assert not compare(photograph, result, hidden.astype(bool), pose()).room.any()
+    assert not compare(photograph, result, hidden.astype(bool), None).room.any()
