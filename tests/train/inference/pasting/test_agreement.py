@@ -105,9 +105,9 @@ def test_a_wide_seam_at_the_boxs_edge_is_no_outline() -> None:
 
 def test_another_room_is_replaced_by_the_photographs_where_the_old_garment_was() -> None:
     """The street is dark, the network's room pale: beside the new, slim garment the street is continued."""
-    photograph, hidden = scene(200)
+    photograph, hidden = scene(130)
     photograph = np.where(photograph == 180, np.uint8(50), photograph)
-    photograph[60:90, 28:100] = 200
+    photograph[60:90, 28:100] = 130
     result = np.where(hidden[..., None] > 0, np.uint8(235), photograph)
     result[28:76, 48:80] = (200, 30, 60)
     weight, room, continued = compare(photograph, result, hidden.astype(bool), pose())
