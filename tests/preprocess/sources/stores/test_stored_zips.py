@@ -149,6 +149,6 @@ def test_tars_are_told_and_skipped(stored: S3Server) -> None:
     tally = Tally()
     assert not any(".tar" in path for path in paths_of(RemoteFiles(URL)))
     list(RemoteFiles(URL).walk(tally))
-    assert tally.examples["tar-in-store"] == ["more/x.tar"]
+    assert tally.examples[Fault.TAR_IN_STORE] == ["more/x.tar"]
     with pytest.raises(UserError, match=r"x\.tar: a tar has no list of its files.*unpack it there, or download it"):
         RemoteFiles(f"{URL}/more/x.tar")
