@@ -247,11 +247,9 @@ def _is_png_cut_short(data: bytes) -> bool:
     place = len(_PNG)
     while place + _PNG_CHUNK.size <= len(data):
         length, kind = _PNG_CHUNK.unpack_from(data, place)
-        if kind == b"IEND":
-            return False
         place += _PNG_CHUNK.size + int(length) + _PNG_SUM
-        if place > len(data):
-            return True
+        if place > len(data) or kind == b"IEND":
+            return place > len(data)
     return False
 
 

@@ -246,7 +246,7 @@ def lengthened(chunk: bytes) -> bytes:
     return data[: place - 4] + struct.pack(">I", 2**31 - 1) + data[place:]
 
 
-@pytest.mark.parametrize("chunk", [b"PLTE", b"IDAT"])
+@pytest.mark.parametrize("chunk", [b"PLTE", b"IDAT", b"IEND"])
 def test_a_chunk_is_never_believed_to_be_longer_than_the_file(chunk: bytes) -> None:
     data = lengthened(chunk)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
