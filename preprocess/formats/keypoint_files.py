@@ -191,7 +191,7 @@ def _rows(numbers: NDArray[np.float64], scores: Any) -> NDArray[np.float64] | No
     if scores is not None:
         try:
             given = np.asarray(scores, np.float64).ravel()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         if given.size == len(numbers):
             column = given
@@ -242,7 +242,7 @@ def _point(value: Any, path: str) -> list[float]:
         value = [place.get("x"), place.get("y"), next(scores, 1.0)]
     try:
         x, y, *score = (float(number) for number in value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose again") from error
     return [x, y, score[0] if score else 1.0]
 
