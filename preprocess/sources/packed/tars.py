@@ -30,7 +30,7 @@ def tar_members(source: Joined) -> Iterator[Member]:
                 if entry.size < 0 or archive.offset <= last:  # it would never end
                     raise tarfile.ReadError("bad size of a member")
                 last = archive.offset
-                # It keeps every entry otherwise, 300,000 of them in a large dataset; typeshed does not know the list.
+                # It keeps every entry otherwise, 300,000 of them in a large dataset.
                 archive.members.clear()  # type: ignore[attr-defined]
                 if not entry.isdir():
                     yield _member(entry)
