@@ -21,7 +21,8 @@ from common.storage.connection import open_url, whole_file, with_retries
 from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.files import Files
-from preprocess.sources.packed.archives import check_size
+from preprocess.sources.packed.archives import Archive, check_size
+from preprocess.sources.packed.zips import Member
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
 
@@ -82,6 +83,11 @@ class TableFiles(Files):
         data = self._open.read(*cell, path) if cell else self._fetched(path)
         check_size(len(data), path)
         return data
+
+    def _member(self, path: str) -> tuple[Archive, Member] | None:
+        """Return the archive and the member of a path, which begins inside the archive if ``src`` is one."""
+        found = super()._member(path)
+        return super()._member(f"{self._only}/{path}") if found is None and self._only else found
 
     def stamp(self, path: str) -> tuple[int, ...]:
         """Return what identifies a file's content without reading it; see the module."""

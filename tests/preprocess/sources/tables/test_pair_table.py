@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,18 @@ def test_tables_of_other_kinds_are_read_alike(
     lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
     path.write_text("\n".join(lines if suffix == ".tsv" else map(json.dumps, rows)), encoding="utf-8")
     assert opened_table(path, drawn).rows == opened(rows).rows
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_paths_may_begin_in_an_archive(
+    kind: str, rows: list[Row], expected: list[Any], drawn: Path, tmp_path: Path
+) -> None:
+    """An archive given as --src, whose names are those of the table; or the folder around it, where it is a folder."""
+    archive = Path(shutil.make_archive(str(tmp_path / "set"), kind, drawn))
+    below = [{k: f"set/{v}" if "/" in v else v for k, v in row.items()} for row in rows]
+    for src, those in ((archive, rows), (archive, below), (tmp_path, below)):
+        data = opened_table(written(tmp_path / "pairs.csv", those), src)
+        assert members_of(data.files, list(data.records("upper", "item", "all"))) == expected
 
 
 def test_paths_may_be_absolute_if_they_lead_into_the_folder(opened: Opened, rows: list[Row], drawn: Path) -> None:
