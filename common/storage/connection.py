@@ -9,6 +9,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, TypeVar
 
 from common.errors import UserError
@@ -71,10 +72,10 @@ def open_url(option: str, url: str) -> tuple[Any, str]:
 def whole_file(files: Any) -> dict[str, Any]:
     """Return the options of ``cat`` and ``cat_file`` with which a whole file takes one request.
 
-    s3fs would ask for its size first, to fetch the parts of a large file at the same time.
+    s3fs would ask for its size first, to fetch the parts of a large file at the same time; older ones do neither.
     """
-    protocols = (files.protocol,) if isinstance(files.protocol, str) else files.protocol
-    return {"max_concurrency": 1} if "s3" in protocols else {}
+    fetch = getattr(files, "_cat_file", None)
+    return {"max_concurrency": 1} if fetch and "max_concurrency" in signature(fetch).parameters else {}
 
 
 def with_retries(

@@ -82,7 +82,7 @@ def _count_requests(remote: RemoteFiles) -> list[str]:
 
     class Counting:
         def __getattr__(self, name: str) -> Any:
-            if name != "protocol":
+            if not name.startswith("_"):
                 asked.append(name)
             return getattr(files, name)
 
