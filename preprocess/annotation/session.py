@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,9 @@ from schemas import Garment, Origin
 _BATCH: Final = 8
 """Photographs in memory, and per batch of pose estimation."""
 _QUALITY: Final = 95
+_SURELY: Final = 0.6
+"""Confidence from which a photograph of a garment is said to show a person; some laid flat are taken for one."""
+_WORN: Final = "a person seems to be in it; photograph the garment alone"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class _Run:
     labels: Pixelwise | None
     least: float
     strict: bool
+    finds_people: bool
+    """Whether poses are estimated anyhow, so that people in photographs of garments can be found too"""
 
 
 def annotate(
@@ -116,7 +121,7 @@ def annotate(
     tasks = _tasks(src, pairs)
     needs = frozenset[Need]().union(*(task.needs for task in tasks))
     make_folder(out)
-    run = _Run(src, Store(out), cache(lambda: load(needs)), labels, least, strict)
+    run = _Run(src, Store(out), cache(lambda: load(needs)), labels, least, strict, "pose" in needs)
     outcomes: list[Outcome] = []
     progress(0, len(tasks))
     for start in range(0, len(tasks), _BATCH):
@@ -200,15 +205,15 @@ def _source(run: _Run, task: _Task) -> str:
 
 
 def _estimates(run: _Run, images: dict[_Task, Pixels]) -> Iterator[tuple[_Task, Estimate | RecordError]]:
-    people = [task for task in images if "pose" in task.needs]
-    poses = run.estimators().pose.poses([images[task] for task in people]) if people else []
-    poses_of = dict(zip(people, poses, strict=True))
+    sought = [task for task in images if "pose" in task.needs or (run.finds_people and "garments" in task.needs)]
+    poses = run.estimators().pose.poses([images[task] for task in sought]) if sought else []
+    poses_of = dict(zip(sought, poses, strict=True))
     for task, image in images.items():
         try:
             if task.photo.folder == "people":
                 yield task, _person(run, task, image, poses_of.get(task, []))
             else:
-                yield task, _garment(run, task, image)
+                yield task, _garment(run, task, image, poses_of.get(task, []))
         except RecordError as error:
             yield task, error
 
@@ -220,10 +225,12 @@ def _person(run: _Run, task: _Task, image: Pixels, people: Sequence[BodyPose]) -
     return estimate_person(image, people, masks, least=run.least, strict=run.strict, name=name, given=given)
 
 
-def _garment(run: _Run, task: _Task, image: Pixels) -> Estimate:
+def _garment(run: _Run, task: _Task, image: Pixels, people: Sequence[BodyPose]) -> Estimate:
     mask = None if task.own.mask is None else given_mask(image, task.own.mask)
     masks = run.estimators().garments if mask is None else None
-    return estimate_garment(image, task.kind or "upper", masks, least=run.least, name=task.photo.name, given=mask)
+    made = estimate_garment(image, task.kind or "upper", masks, least=run.least, name=task.photo.name, given=mask)
+    worn = any(person.confidence >= _SURELY for person in people)
+    return replace(made, notes=(*made.notes, _WORN)) if worn else made
 
 
 def _origin(label: str, estimate: Estimate, photo: Photo) -> Origin:

@@ -210,7 +210,18 @@ def test_poses_are_estimated_in_batches(studio: Studio) -> None:
         studio.add(f"people/p{number}.png", person(shade=number))
     studio.pairs(*(f"p{number}.png,red.png,upper,no" for number in range(9)))
     assert studio.annotate().pairs == 9
-    assert studio.pose.calls == [8, 1]
+    assert studio.pose.calls == [8, 2]  # the last person, and whether one is in the photograph of the garment
+
+
+def test_a_person_in_the_photograph_of_a_garment_is_listed(studio: Studio) -> None:
+    """It is used all the same: garments laid flat are taken for people, too."""
+    studio.add("garments/red.png", person())
+    report = studio.annotate()
+    assert report.pairs == 2
+    assert [outcome.photo.name for outcome in report.outcomes if outcome.notes] == ["garments/red.png"]
+    assert "garments/red.png,look" in report.review.read_text()
+    assert "a person seems to be in it; photograph the garment alone" in report.review.read_text()
+    assert studio.annotate().to_review == 1
 
 
 def test_corrected_labels_are_never_overwritten(studio: Studio) -> None:
