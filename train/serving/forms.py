@@ -114,7 +114,9 @@ def image_suffix(file: BinaryIO, most_pixels: int) -> str:
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=_formats()) as image:
             suffix = IMAGE_SUFFIXES[image.format or ""]
             pixels = image.width * image.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UserError(f"the image has too many pixels; the maximum is {most_pixels / 1e6:.0f} million") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise UserError("cannot read this file as an image; send a JPEG, PNG, WebP, AVIF or TIFF") from error
     if pixels > most_pixels:
         raise UserError(
@@ -124,6 +126,9 @@ def image_suffix(file: BinaryIO, most_pixels: int) -> str:
 
 
 def _formats() -> list[str]:
-    """Return the formats that this Pillow reads; MPO is a JPEG followed by more images, opened as its first."""
+    """Return the formats that this Pillow reads; MPO is a JPEG followed by more images, opened as its first.
+
+    HEIC is not among them, whether or not its package was registered meanwhile: browsers send JPEG in its place.
+    """
     Image.init()
-    return [name for name in IMAGE_SUFFIXES if name in Image.OPEN]
+    return [name for name in IMAGE_SUFFIXES if name in Image.OPEN and name != "HEIF"]

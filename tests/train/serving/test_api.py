@@ -39,6 +39,13 @@ from train.serving.making import PhotographMaker
 TOKEN = "correct horse battery staple"
 
 
+def bomb() -> bytes:
+    """Return a small PNG of 200 million pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 10_000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def png(side: int = 8, colour: str = "red") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (side, side), colour).save(buffer, "PNG")
@@ -145,6 +152,7 @@ def test_photographs_become_a_photograph_and_are_deleted(serve: Serve) -> None:
         ([PERSON, TOP, TOP, ("kind", "upper")], 400, "1 kinds for 2 garments"),
         ([("person", b"no picture"), TOP], 400, "send a JPEG"), ([("person", b""), TOP], 400, "send a JPEG"),
         ([("person", png(400)), TOP], 400, "million pixels"),
+        ([("person", bomb()), TOP], 400, "too many pixels"),
         ([("person", b"\xff\xd8" + bytes(2**20)), TOP], 413, "too large"),
         ([PERSON, TOP, ("seed", "0" * 100)], 413, "64 bytes per field"),
         ([PERSON, TOP, ("seed", "422")], 422, "person1.png: the photograph of the person cannot be used"),
