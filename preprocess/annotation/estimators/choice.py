@@ -91,8 +91,9 @@ def choose(wanted: Wanted, needs: Collection[Need]) -> Choice:
     if "people" in needs:
         people = _people(wanted, found, lacking)
     if lacking:
+        names = " ".join(lacking_weights(wanted, needs))
         raise UserError(
-            f"weights are missing: {'; '.join(lacking)}; fetch them by prep weights fetch (prep weights list "
+            f"weights are missing: {'; '.join(lacking)}; fetch them by prep weights fetch {names} (prep weights list "
             f"has their licences), put them into {weights_folder()}, or give them by --weights"
         )
     if "garments" in needs:

@@ -125,6 +125,7 @@ def test_files_are_chosen_by_their_kind(home: Path, tmp_path: Path) -> None:
         (Wanted(parser="schp"), "--parser schp: give rembg, fashn, outline, or an ONNX file with --labels"),
         (Wanted(parser="none.onnx"), "--parser none.onnx: no such file"),
         (Wanted(pose="yolo"), "weights are missing: yolo11n-pose.pt or another"),
+        (Wanted(pose="yolo"), "; fetch them by prep weights fetch yolo11n-pose u2net_human_seg"),
         (Wanted(pose="mediapipe"), "weights are missing: pose_landmarker_full.task for mediapipe (pip install"),
         (Wanted(parser="outline"), "u2net.onnx or u2net_human_seg.onnx for the outline of people"),
         (Wanted(), "u2net_human_seg.onnx and u2net_cloth_seg.onnx for rembg, or u2net.onnx for outlines"),

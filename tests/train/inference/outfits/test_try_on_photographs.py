@@ -88,8 +88,8 @@ def test_preps_errors_are_passed_on(photos: Path, trained: Path, try_on: TryOn) 
 
 def test_preps_own_line_is_the_only_one(photos: Path, trained: Path, try_on: TryOn) -> None:
     shutil.rmtree(photos / "try-on")
-    done = try_on("--person", "a.jpg", "--garment", "b.jpg", "--runs", str(trained), "--weights", "none")
-    assert (done.returncode, done.stderr) == (2, "prep: --weights none: no such file\n")
+    done = try_on("--person", "a.jpg", "--garment", "b.jpg", "--runs", str(trained), "--annotate", "--pose none.pt")
+    assert (done.returncode, done.stderr) == (2, "prep: --pose none.pt: no such file\n")
 
 
 @pytest.mark.parametrize(
