@@ -90,13 +90,13 @@ def serve(
         from train.serving.jobs import Jobs
         from train.serving.making import PhotographMaker
         from train.serving.running import SHUTDOWN_TIMEOUT, run_until_stopped
-    token = _token(token_file)
+    token, prep = _token(token_file), Prep(weights, annotate, quiet=True)
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     if not token and not is_loopback(host):
         click.echo("trainer: no token: everybody who reaches this address can use it; give --token-file", err=True)
     form = FormLimits(bytes=int(limits.max_megabytes * 2**20), pixels=int(limits.max_megapixels * 1e6))
-    maker = PhotographMaker(stages, Prep(weights, annotate, quiet=True), Overrides(fast=fast), SINGLE_PROCESS.device)
+    maker = PhotographMaker(stages, prep, Overrides(fast=fast), SINGLE_PROCESS.device)
     jobs = Jobs(limits.queue)
     state = ApiState(
         jobs, maker, {stage.config.stage: stage.config.size for stage in stages},

@@ -357,6 +357,12 @@ def test_the_command_prints_its_address_and_stops_on_interrupt(trained: Path, tm
         assert "Traceback" not in running.stderr.read()  # else anybody could fill the log
 
 
+def test_a_server_does_not_start_with_weights_that_are_not_there(trained: Path, tmp_path: Path) -> None:
+    words = ["--runs", str(trained), "--port", "0", "--weights", str(tmp_path / "none")]
+    with pytest.raises(UserError, match=r"--weights .*none: no such file or folder"):
+        serve_command(words, standalone_mode=False)
+
+
 def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("1234")
     with pytest.raises(UserError, match="at least 16 characters"):

@@ -32,7 +32,7 @@ SOURCES = click.option(
     "b/=0.3, and those without share the rest by their sizes.",
 )  # fmt: skip
 WEIGHTS = click.option(
-    "--weights", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="FILE|FOLDER",
+    "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",
     help="Weights of prep's pose and mask estimators; repeatable.",
 )  # fmt: skip
 ANNOTATE = click.option(

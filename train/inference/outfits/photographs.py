@@ -70,6 +70,12 @@ class Prep:
     check: Callable[[], None] = lambda: None
     """Called several times a second while it runs; an exception from it ends `prep` and is raised"""
 
+    def __post_init__(self) -> None:
+        """Raise UserError for weights that do not exist: a server should not start with them."""
+        for path in self.weights:
+            if not path.exists():
+                raise UserError(f"--weights {path}: no such file or folder; see prep weights list")
+
     def run(self, arguments: Sequence[str]) -> None:
         """Run a command. Raise UserError if `prep` is not installed, PrepError if it fails."""
         if importlib.util.find_spec("preprocess") is None:
