@@ -36,9 +36,13 @@ ESTIMATED_MARGIN = 0.012
 _NECK_ABOVE_SHOULDERS = 0.12
 """Lower end of the kept neck above the shoulders, in torso lengths: bare skin below it would reveal the neckline."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
-_DRESS = frozenset({"dress_torso"})
+_DRESS = frozenset(name for name in UPPER if name.startswith("dress"))
 _WAIST = 0.75
 """Upper end of trousers and skirts below the shoulders, in torso lengths."""
+_THIGH, _LONG = 1.4, 0.02
+"""A top is a dress if it has this share of its pixels so far below the shoulders, and nothing is worn below."""
+SMALLEST_GARMENT = 0.002
+"""Minimum share of its crop that a garment covers; a smaller one is a wrong label."""
 _WRISTS = [Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST]
 _HAIR = HEAD - {"face"}
 _EDGE = 0.002
@@ -153,7 +157,7 @@ def shown(
     pixels inside the margin are repainted with the nearest colour outside it.
     """
     image = square.copy()
-    skirt = _skirt_of_dress(labels, points, garment)
+    skirt = _skirt_of_dress(labels, points, side) if garment == "lower" else np.zeros(labels.shape, np.bool_)
     worn = pixels_of(labels, WORN[garment]) | skirt
     clothes = without(pixels_of(labels, _HALF[garment]), skirt)
     half = clothes | _neck(labels, points, garment)
@@ -255,17 +259,23 @@ def _pixels(share: float, side: int) -> int:
     return max(2, round(side * share))
 
 
-def _skirt_of_dress(labels: LabelMap, points: NDArray[np.float64], garment: Garment) -> Mask:
+def _skirt_of_dress(labels: LabelMap, points: NDArray[np.float64], side: int) -> Mask:
     """Return the part of a dress that a garment of kind `lower` replaces: below the waist, all of it without a torso.
 
-    Above it the dress is shown, as a top would be.
+    Above it the dress is shown, as a top would be. Few tables know dresses, so that one is also a long top of a person
+    without trousers or skirt, who does not wear the garment: no sample for training is. Sleeves count, since beside
+    hanging hands a label of them may show the skirt.
     """
-    box = box_of(dress := pixels_of(labels, _DRESS)) if garment == "lower" else None
-    if box is None:
-        return np.zeros(labels.shape, np.bool_)
-    if (body := torso(points)) is not None:
-        shoulders, up, length = body
-        dress[box] &= along(box, shoulders, up) < -_WAIST * length
+    bare = np.count_nonzero(pixels_of(labels, LOWER)) < SMALLEST_GARMENT * side * side
+    dress, body = pixels_of(labels, UPPER if bare else _DRESS), torso(points)
+    box = box_of(dress)
+    if box is None or body is None:
+        return dress
+    shoulders, up, length = body
+    below = -along(box, shoulders, up) / length
+    if bare and np.count_nonzero(dress[box] & (below > _THIGH)) < _LONG * np.count_nonzero(dress):
+        dress &= pixels_of(labels, _DRESS)
+    dress[box] &= below > _WAIST
     return dress
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, agnostic, grey_where_hidden
+from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, SMALLEST_GARMENT, agnostic, grey_where_hidden
 from preprocess.conditioning.crop import garment_crop, normalise, person_crop, photo_box
 from preprocess.conditioning.layers import outermost
 from preprocess.conditioning.masks import Box, share_of
@@ -31,8 +31,6 @@ from schemas import CONDITIONING_SIZE, MID_GREY, TARGET_SIZE, Crop, Garment, Pai
 STRAY, MOST_STRAY = 0.02, 0.04
 """Shares of the crop that show the garment under other labels: hidden and noted above the first, rejected above the
 second (docs/measurements/agnostic.md)."""
-_SMALLEST_GARMENT = 0.002
-"""Minimum share of its crop that a garment covers; a smaller one is a wrong label."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_
     except ValueError as error:
         raise RecordError(Fault.LABELS_OUTSIDE, person.parse_path, f"{error}; label the image again") from error
     labels = label_map(person.parse, crop)
-    if worn and share_of(pixels_of(labels, WORN[garment])) < _SMALLEST_GARMENT:
+    if worn and share_of(pixels_of(labels, WORN[garment])) < SMALLEST_GARMENT:
         raise RecordError(
             Fault.GARMENT_NOT_WORN, person.parse_path, f"no region of the {garment} garment that the list names"
         )
@@ -152,7 +150,7 @@ def garment_side(
         mask = garment_mask(product.parse, crop, linings, product.factor)
     else:
         mask = pixels_of(label_map(product.parse, crop), names)
-    if share_of(mask) < _SMALLEST_GARMENT:
+    if share_of(mask) < SMALLEST_GARMENT:
         raise RecordError(Fault.NO_GARMENT, product.parse_path, "no region but hidden ones; label the garment again")
     square = cut(product.pixels, _shrunk(crop, product.factor))
     alone = np.asarray(cv2.copyTo(square, mask.view(np.uint8), np.full_like(square, MID_GREY)), np.uint8)

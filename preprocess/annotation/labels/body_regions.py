@@ -32,6 +32,8 @@ _OVERHANG: Final = 0.03
 _UPPER_CHEST: Final = 0.45
 """Bare skin down to this distance below the shoulders, in torso lengths, is neck."""
 _ARMS: Final = ("right_arm", "left_arm")
+_WIDE: Final = 2.0
+"""How far a sleeve extends from its bone at most, in the bone's radii; the skirt of a dress is farther away."""
 _SLEEVES: Final = {"right_arm": "inner_rsleeve", "left_arm": "inner_lsleeve"}
 
 
@@ -113,7 +115,7 @@ def _paint_upper(labels: U8, upper: Mask, joints: NDArray[np.float64], body: Bod
         return
     shape = upper.shape[0], upper.shape[1]
     number, away = nearest(arms, shape)
-    sleeve = upper & (away < _torso_distance(shape, body))
+    sleeve = upper & (away < np.minimum(_torso_distance(shape, body), _WIDE))
     names = np.array([region(_SLEEVES[bone.region]) for bone in arms], np.uint8)
     labels[sleeve] = names[number[sleeve]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER
+from preprocess.annotation.estimators.protocols import LOWER, NONE, UPPER, WHOLE
 from preprocess.annotation.labels.body_regions import body_regions
 from preprocess.conditioning.regions import ARMS, HEAD, LEGS, SHOES
 from preprocess.conditioning.regions import LOWER as LOWER_NAMES
@@ -17,6 +17,7 @@ from preprocess.synthetic.outfits import Look, make_plan
 from preprocess.synthetic.people.look import draw_look
 from preprocess.synthetic.people.person import person
 from preprocess.synthetic.people.pose import frame_yaw, pose
+from schemas import Keypoint
 
 LIKENESS = {"head": (HEAD, 0.85), "arms": (ARMS, 0.82), "legs": (LEGS, 0.85), "shoes": (SHOES, 0.78)}
 """Group → its regions, and the mean intersection over union that the rules reach at least."""
@@ -87,3 +88,15 @@ def test_shoulders_and_hips_are_needed(people: list[tuple[Drawing, U8]]) -> None
     joints[11] = 0
     with pytest.raises(ValueError, match="hips"):
         body_regions(drawing.image, drawing.labels != BACKGROUND, np.zeros_like(drawing.labels), joints)
+
+
+def test_the_skirt_of_a_dress_is_no_sleeve(people: list[tuple[Drawing, U8]]) -> None:
+    """Whatever is far below the hips is nearer to the arms than to the torso, and still belongs to it."""
+    drawing, _ = people[0]
+    dress = np.isin(drawing.labels, [region(name) for name in LOWER_NAMES | UPPER_NAMES if name in MODEL_REGIONS])
+    clothes = np.where(dress, WHOLE, NONE).astype(np.uint8)
+    labels = body_regions(drawing.image, drawing.labels != BACKGROUND, clothes, drawing.keypoints)
+    below = dress.copy()
+    below[: int(drawing.keypoints[[Keypoint.LEFT_KNEE, Keypoint.RIGHT_KNEE], 1].mean())] = False
+    assert below.sum() > 100
+    assert (labels[below] == region("inner_torso")).mean() > 0.95

@@ -103,12 +103,14 @@ def test_hidden_pixels_never_reach_the_scaled_image(side: int, size: int) -> Non
 
 @pytest.mark.parametrize("whole_half", [False, True])
 @pytest.mark.parametrize("known", [True, False])
-def test_trousers_replace_a_dress_below_the_waist(whole_half: bool, known: bool) -> None:
+@pytest.mark.parametrize("label", ["dress_torso", "inner_torso"])
+def test_trousers_replace_a_dress_below_the_waist(whole_half: bool, known: bool, label: str) -> None:
     """Above the waist the dress is shown as a top would be; without a torso nothing of it is."""
     image, labels, points = drawn()
     dress = np.zeros((SIDE, SIDE), np.bool_)
     dress[115:360, 140:260] = True
-    image[dress], labels[dress] = RED, label_of("dress_torso")
+    labels[labels == label_of("pants_hip")] = label_of("right_leg")
+    image[dress], labels[dress] = RED, label_of(label)
     if not known:
         points[:] = 0
     claimed = np.zeros_like(dress)
@@ -120,6 +122,19 @@ def test_trousers_replace_a_dress_below_the_waist(whole_half: bool, known: bool)
         assert shows[120 : waist - 6, 146:254].mean() > 0.95
     else:
         assert not shows.any()
+
+
+@pytest.mark.parametrize("trousers", [True, False])
+def test_trousers_leave_a_top_as_it_is(trousers: bool) -> None:
+    """A long one above trousers, and a short one above bare legs."""
+    image, labels, points = drawn()
+    top = np.zeros((SIDE, SIDE), np.bool_)
+    top[115 : 360 if trousers else 290, 140:260] = True
+    if not trousers:
+        labels[labels == label_of("pants_hip")] = label_of("right_leg")
+    image[top], labels[top] = RED, label_of("inner_torso")
+    Ia, _ = agnostic(image, labels, np.zeros_like(top), points, "lower", size=SIDE, whole_half=True)
+    assert ((Ia == RED).all(axis=-1) & top).sum() > 0.95 * top.sum()
 
 
 def test_a_top_over_a_dress_hides_all_of_the_dress() -> None:
