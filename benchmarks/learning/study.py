@@ -9,6 +9,7 @@ Without a PART it does what `make learn` does: `cascade`, then `gains` and `samp
 - gains     each later stage against bicubic enlargement, given the true small picture;
 - sampling  the base stage's score against the number of network evaluations, for each sampler;
 - study     short runs of the base stage that differ from base.yaml in one thing;
+- sizes     short runs of the base stage in three widths and depths, on 400 drawn people of the varied set;
 - real      overfit the looks of the folder that TRYON_REAL_DATA names through all stages, and swap their garments.
 
 Each writes its table between its marks in docs/measurements/learning.md. What the folder holds is not made again; a
@@ -25,10 +26,13 @@ from evaluations import evaluations
 from gains import gains
 from PIL import Image
 from real import real
+from sizes import sizes
 from study_tools import COLUMNS, HERE, ROOT, STAGES, cells, evaluated, fit, header, program, write
 
 LOOKS, PEOPLE, SWAPS = 1500, 60, 96
 STUDY_STEPS, STUDY_SWAPS = 400, 32
+_OWN_DATA = ("real", "sizes")
+"""Parts that make their own shards."""
 UNWARPED = ("model.warp=false", "model.copies=false", "diffusion.warp_loss=0")
 PAINTED = ("model.copies=false", "diffusion.warp_loss=0")
 STUDY: dict[str, tuple[str, ...]] = {
@@ -53,7 +57,8 @@ STUDY: dict[str, tuple[str, ...]] = {
 
 def main() -> None:
     parts: dict[str, Callable[[Path], None]] = {
-        "cascade": cascade, "gains": gains, "sampling": evaluations, "study": study, "real": real,
+        "cascade": cascade, "gains": gains, "sampling": evaluations, "study": study, "sizes": sizes,
+        "real": real,
     }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("learn"))
@@ -62,7 +67,7 @@ def main() -> None:
     for name in given.parts:
         if name not in parts:
             parser.error(f"no part {name!r}: one of {', '.join(parts)}")
-        if name != "real":
+        if name not in _OWN_DATA:
             prepare(given.folder)
         parts[name](given.folder)
 
