@@ -8,7 +8,8 @@ The confidence is the share of the outline's pixels across which the colour chan
 frayed, as with white cloth on a white background. What colour cannot tell is searched by its edges
 (`faint_garments`), and cut out by GrabCut as a second opinion: their agreement is the confidence then, and the edges'
 outline, refined at full size (`fine_outlines`), is the garment's. On an even background the outline of least cost
-(`closed_outline`) must agree with it, or is the garment's in its place where all of it lies on edges.
+(`closed_outline`) is the garment's in its place where all of it lies on edges; where the two differ, what is doubtful
+in it counts more.
 """
 
 from __future__ import annotations
