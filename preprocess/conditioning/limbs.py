@@ -56,7 +56,7 @@ def limb_ends(labels: LabelMap, points: NDArray[np.float64], joints: Joints) -> 
     for name in joints:
         whole = pixels_of(labels, frozenset({name}))
         box = box_of(whole)
-        if box is None or (bone := _last_bone(whole[box], box, points, name, joints, scale)) is None:
+        if box is None or (bone := _last_bone(labels, whole[box], box, points, name, joints, scale)) is None:
             continue
         middle, last = bone
         length = float(np.hypot(*(last - middle)))
@@ -82,7 +82,7 @@ def _grid(box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _last_bone(
-    limb: Mask, box: Box, points: NDArray[np.float64], name: str, joints: Joints, scale: float
+    labels: LabelMap, limb: Mask, box: Box, points: NDArray[np.float64], name: str, joints: Joints, scale: float
 ) -> tuple[Point, Point] | None:
     """Return the middle and the last joint of the limb, None if it is unknown where its end begins.
 
@@ -116,8 +116,7 @@ def _last_bone(
     middle_joint = points[own_middle, :2]
     lengths = np.hypot(columns - middle_joint[0], rows - middle_joint[1])
     far = int(lengths.argmax())
-    row, column = int(rows[far]) - box[0].start, int(columns[far]) - box[1].start
-    if lengths[far] < 1.5 * _HAND * scale or _is_cut(limb, row, column, scale):
+    if lengths[far] < 1.5 * _HAND * scale or _is_cut(labels, limb, box, (int(rows[far]), int(columns[far])), scale):
         return None
     tip = np.array([columns[far], rows[far]], np.float64)
     root = points[ROOTS[own_middle]]
@@ -126,11 +125,22 @@ def _last_bone(
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
 
 
-def _is_cut(limb: Mask, row: int, column: int, scale: float) -> bool:
-    """Return whether the limb ends at a pixel in a straight line along a row or a column."""
-    ends = [limb[at] for at in (0, -1) if row == at % len(limb)]
-    ends += [limb[:, at] for at in (0, -1) if column == at % limb.shape[1]]
-    return any(np.count_nonzero(end) > _CUT * scale for end in ends)
+def _is_cut(labels: LabelMap, limb: Mask, box: Box, far: tuple[int, int], scale: float) -> bool:
+    """Return whether the limb ends at the pixel ``far`` in a straight line beyond which nothing at all is labelled.
+
+    A straight end alone may be a hand of a coarse label map.
+    """
+    seen = box_of(labels > 0)
+    assert seen is not None
+    for axis, (limits, everything) in enumerate(zip(box, seen, strict=True)):
+        for at, own, last in (
+            (0, limits.start, everything.start),
+            (-1, limits.stop - 1, everything.stop - 1),
+        ):
+            is_last = far[axis] == own == last
+            if is_last and np.count_nonzero(limb.take(at, axis=axis)) > _CUT * scale:
+                return True
+    return False
 
 
 def _is_on(limb: Mask, box: Box, joint: Point) -> bool:

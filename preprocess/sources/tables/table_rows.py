@@ -93,12 +93,14 @@ def _text_rows(data: bytes, location: str) -> tuple[list[str], Iterator[TableRow
         raise UserError(f"{OPTION} {location}: not a text file; save it as CSV in UTF-8")
     text = texts[0][0]
     first = text.lstrip().split("\n", 1)[0]
-    csv.field_size_limit(_LONGEST_FIELD)
+    usual = csv.field_size_limit(_LONGEST_FIELD)  # of the whole process
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max("\t;,", key=first.count), skipinitialspace=True)
     try:
         lines = [line for line in reader if any(cell.strip() for cell in line)]
     except csv.Error as error:
         raise UserError(f"{OPTION} {location}, line {reader.line_num}: {error}; save it as CSV again") from error
+    finally:
+        csv.field_size_limit(usual)
     if not lines:
         raise UserError(f"{OPTION} {location}: empty; its first line names the columns, each other one is a pair")
     header = _header([name.strip() for name in lines[0]], location)

@@ -44,7 +44,8 @@ def test_all_missing_weights_are_listed_at_once(home: Path, tmp_path: Path) -> N
     assert said.startswith("weights are missing: for poses pose_landmarker_full.task for mediapipe")
     assert "u2net_human_seg.onnx and u2net_cloth_seg.onnx for rembg" in said
     assert "fetch them by prep weights fetch " in said
-    assert f" (prep weights list has their licences), put them into {tmp_path / 'own'}" in said
+    assert "(prep weights list has their licences)" in said
+    assert f"put them into {tmp_path / 'own'}" in said
     assert "\n" not in said
 
 

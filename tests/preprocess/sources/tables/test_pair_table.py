@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import shutil
@@ -25,6 +26,7 @@ from preprocess.planning.plan import make_plan
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sources import Files
 from preprocess.sources.tables.pair_table import PairTable
+from preprocess.sources.tables.table_rows import read_rows
 from preprocess.sources.viton_hd import open_viton_hd
 from schemas import Reject
 
@@ -324,3 +326,11 @@ def test_a_dataset_on_a_hub(
             assert members_of(data.files, records) == expected[:1]
     finally:
         (drawn / "train-0.csv").unlink()
+
+
+def test_a_table_with_a_long_cell_leaves_the_limit_of_other_lists(tmp_path: Path) -> None:
+    usual = csv.field_size_limit()
+    path = tmp_path / "pairs.csv"
+    path.write_text("person,garment,note\na.jpg,b.jpg," + "x" * (usual + 1) + "\n")
+    assert [len(row.values["note"]) for row in read_rows(str(path))[1]] == [usual + 1]
+    assert csv.field_size_limit() == usual
