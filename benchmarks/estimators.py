@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 sys.path.append(str(Path(__file__).parents[1]))  # for environments without the package
 
 from common.errors import UserError
-from preprocess.annotation.estimators.choice import Choice, Need, Wanted, choose
+from preprocess.annotation.estimators.choice import ChosenEstimators, Need, Wanted, choose
 from preprocess.annotation.estimators.protocols import BodyPose, Outliner, Parser, PeopleEstimator
 from preprocess.annotation.labels.person_labels import estimate_person
 from preprocess.annotation.photographs import SUFFIXES, read_photograph
@@ -75,7 +75,7 @@ def main() -> None:
     print(json.dumps(result) if given.as_json else "\n".join(f"{what}: {found}" for what, found in result.items()))
 
 
-def chosen(wanted: Wanted, need: Need) -> Choice | None:
+def chosen(wanted: Wanted, need: Need) -> ChosenEstimators | None:
     try:
         choice = choose(wanted, [need])
     except UserError as error:
@@ -85,7 +85,7 @@ def chosen(wanted: Wanted, need: Need) -> Choice | None:
     return choice
 
 
-def poses_on_records(choice: Choice, data: Path, out: Path | None) -> dict[str, Any]:
+def poses_on_records(choice: ChosenEstimators, data: Path, out: Path | None) -> dict[str, Any]:
     """Return how near the estimated joints are to OpenPose's."""
     near: dict[str, list[bool]] = {part: [] for part in _GROUPS}
     found, seconds = 0, 0.0
@@ -115,7 +115,9 @@ def poses_on_records(choice: Choice, data: Path, out: Path | None) -> dict[str, 
     }  # fmt: skip
 
 
-def poses_on_photos(pose: Choice, people: Choice | None, folder: Path, out: Path | None) -> dict[str, Any]:
+def poses_on_photos(
+    pose: ChosenEstimators, people: ChosenEstimators | None, folder: Path, out: Path | None
+) -> dict[str, Any]:
     """Return in how many photographs a person with shoulders and hips is found, and why others would be rejected."""
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     usable, reasons = 0, []
@@ -139,7 +141,7 @@ def poses_on_photos(pose: Choice, people: Choice | None, folder: Path, out: Path
     return {"images": len(files), "usable": usable, "rejected": reasons}
 
 
-def people_on_records(choice: Choice, data: Path) -> dict[str, Any]:
+def people_on_records(choice: ChosenEstimators, data: Path) -> dict[str, Any]:
     """Return the intersection over union of people with the label maps of the records."""
     values = []
     for path in sorted(data.glob("test/image/*.jpg")):
@@ -157,7 +159,7 @@ def person_mask(people: PeopleEstimator, image: Pixels) -> Mask:
     return found
 
 
-def garments_on_records(choice: Choice, data: Path) -> dict[str, Any]:
+def garments_on_records(choice: ChosenEstimators, data: Path) -> dict[str, Any]:
     """Return the same of garments in product photographs, and of the largest object in photographs of people."""
     masks, salient = [], []
     for path in sorted(data.glob("test/cloth/*.jpg")):

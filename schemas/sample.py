@@ -61,7 +61,7 @@ class Crop(Strict):
     side: int = Field(gt=0, description="side in pixels of the upright source image")
 
 
-class Picture(Strict):
+class SourceImage(Strict):
     """A source image, made upright (EXIF, then a quarter turn if the labels require it), and its crop."""
 
     path: str = Field(description="relative to the dataset's folder, '/' as separator")
@@ -110,8 +110,8 @@ class Sample(Strict):
     look: str = Field(description="id of the person in these clothes, shared by all frames of one look")
     frame: str = Field(description="id of this image among the look's frames")
     item: str = Field(description="id of the garment, with _F or _B for the side that a product photograph shows")
-    person: Picture
-    product: Picture = Field(description="the image that the garment is cut out of")
+    person: SourceImage
+    product: SourceImage = Field(description="the image that the garment is cut out of")
     person_pose: Annotation
     person_parse: Annotation
     product_pose: Annotation

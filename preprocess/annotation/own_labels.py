@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from preprocess.label_tables import NAMES
-from preprocess.sources.files import PICTURES
+from preprocess.sources.files import IMAGE_SUFFIXES
 
 Label = Literal["pose", "parse", "agnostic", "mask"]
 Folder = Literal["people", "garments"]
@@ -59,7 +59,7 @@ def label_of(name: str, stems: Collection[str], folder: Folder) -> tuple[str, La
     """
     for kind in _KINDS[folder]:
         found = _PATTERNS[kind].fullmatch(name)
-        image = Path(name).suffix.lower() in PICTURES
+        image = Path(name).suffix.lower() in IMAGE_SUFFIXES
         if found and (kind == "pose" or image) and found["stem"] in stems:
             return found["stem"], kind, (found.groupdict().get("table") or "").lower()
     return None

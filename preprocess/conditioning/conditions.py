@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.agnostic import ESTIMATED_MARGIN, MARGIN, SMALLEST_GARMENT, agnostic, grey_where_hidden
-from preprocess.conditioning.crop import garment_crop, normalise, person_crop, photo_box
+from preprocess.conditioning.crop import garment_crop, normalise, person_crop, photo_area
 from preprocess.conditioning.layers import outermost
 from preprocess.conditioning.masks import Box, share_of
 from preprocess.conditioning.regions import (
@@ -96,7 +96,7 @@ def person_side(person: Subject, garment: Garment, *, target_size: int = TARGET_
     # A label map labels every pixel, so the parts next to the garment are kept instead of lost to the margin.
     by_pixel = isinstance(person.parse, PixelParse)
     margin = ESTIMATED_MARGIN if person.parse.origin == "estimated" else MARGIN
-    photo = photo_box(crop, person.size)
+    photo = photo_area(crop, person.size)
     if person.hidden is not None:
         Ia, stray = _agnostic_by_hand(square, cut_mask(person.hidden, crop), labels, garment, photo)
     else:

@@ -44,7 +44,7 @@ def garment_crop(parse: AnyParse, names: frozenset[str] | None, size: tuple[int,
     return None if box is None else _square(*box, _PRODUCT_MARGIN, size)
 
 
-def photo_box(crop: Crop, size: tuple[int, int]) -> Box:
+def photo_area(crop: Crop, size: tuple[int, int]) -> Box:
     """Return the crop's rows and columns inside the photograph of ``size`` (width, height)."""
     columns, rows = (
         slice(max(0, -start), min(crop.side, length - start))

@@ -39,10 +39,10 @@ from schemas import (
     Annotation,
     Configuration,
     Crop,
-    Picture,
     Reject,
     Sample,
     Source,
+    SourceImage,
     stored_name,
 )
 
@@ -185,9 +185,9 @@ def _annotation(labels: Pose | AnyParse, path: str, derived_from: str = "") -> A
 def _describe(
     record: Record, source: Source, person: Subject, side: PersonSide, product: Subject, product_crop: Crop
 ) -> Sample:
-    def picture(path: str, subject: Subject, crop: Crop) -> Picture:
+    def picture(path: str, subject: Subject, crop: Crop) -> SourceImage:
         width, height = subject.size
-        return Picture(path=path, width=width, height=height, crop=crop)
+        return SourceImage(path=path, width=width, height=height, crop=crop)
 
     product_parse = _annotation(product.parse, record.product_parse, record.product_image)
     return Sample(

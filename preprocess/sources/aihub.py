@@ -27,7 +27,7 @@ from preprocess.sources.aihub_names import (
     short_stem,
     split_of,
 )
-from preprocess.sources.files import PICTURES, Files, by_suffix, normal
+from preprocess.sources.files import IMAGE_SUFFIXES, Files, by_suffix, normal
 from schemas import Garment, Split
 
 SLOTS = ("hat", "main_top", "inner_top", "bottom", "shoes")
@@ -118,7 +118,7 @@ def open_aihub(files: Files) -> AIHub:
 
 def _add_file(stems: dict[str, str], leaf: Leaf, name: str, path: str, found: Tally) -> None:
     stem, suffix = splitext(normal(name))
-    if suffix.lower() not in (PICTURES if leaf.endswith(("image", "agnostic")) else (".json",)):
+    if suffix.lower() not in (IMAGE_SUFFIXES if leaf.endswith(("image", "agnostic")) else (".json",)):
         return
     if not is_usable_stem(stem):
         found.note(Fault.BAD_NAME, path)

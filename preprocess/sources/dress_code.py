@@ -15,7 +15,7 @@ from os.path import splitext
 from common.errors import UserError
 from preprocess.faults import Fault
 from preprocess.sources.aihub_names import is_usable_stem
-from preprocess.sources.files import PICTURES, Files, by_suffix, normal
+from preprocess.sources.files import IMAGE_SUFFIXES, Files, by_suffix, normal
 from preprocess.sources.listed import Kind, Listed, Pair
 from preprocess.sources.pair_lists import Known, Names, is_unpaired_list, list_split, read_list
 from preprocess.sources.worn_garments import Listing, worn_garments
@@ -88,7 +88,7 @@ class _Layout:
 
     def add_file(self, category: str, leaf: str, name: str, path: str) -> None:
         stem, suffix = splitext(normal(name))
-        if suffix.lower() not in ((".json",) if leaf == "keypoints" else PICTURES):
+        if suffix.lower() not in ((".json",) if leaf == "keypoints" else IMAGE_SUFFIXES):
             return
         if leaf == "label_maps" and _PAINTED.search(stem):
             self._data.found.note(Fault.COLOUR_PARSE, path)

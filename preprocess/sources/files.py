@@ -21,7 +21,7 @@ from preprocess.sources.packed.archives import Archive, check_size, is_junk
 from preprocess.sources.packed.parts import Joined, archive_stem, archives_in, is_archive, parts_with
 from preprocess.sources.packed.zips import Member
 
-PICTURES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 """Suffixes of images; if a stem has several, the first of these is used."""
 
 
@@ -285,5 +285,5 @@ def normal(name: str) -> str:
 
 def by_suffix(names: list[str]) -> list[str]:
     """Return the names in order of their suffixes, so that of several images with one stem the usual one is first."""
-    ranks = {suffix: rank for rank, suffix in enumerate(PICTURES)}
+    ranks = {suffix: rank for rank, suffix in enumerate(IMAGE_SUFFIXES)}
     return sorted(names, key=lambda name: ranks.get(f".{name.rpartition('.')[2].lower()}", len(ranks)))

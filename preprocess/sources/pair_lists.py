@@ -21,7 +21,7 @@ from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.formats.encodings import readings
 from preprocess.sources.aihub_names import is_usable_stem
-from preprocess.sources.files import PICTURES, Files, normal
+from preprocess.sources.files import IMAGE_SUFFIXES, Files, normal
 from schemas import Split
 
 _LIST = re.compile(r"^(train|test|val|valid|validation)[_-]?[a-z]*[_-]?pairs.*\.(txt|csv|tsv)$", re.IGNORECASE)
@@ -87,7 +87,7 @@ def stem_of(name: str) -> str:
     """Return a name's stem, with its folders, in composed Unicode; only an image's suffix is removed."""
     name = normal(name.strip()).replace("\\", "/")
     stem, suffix = splitext(name)
-    return stem if suffix.lower() in PICTURES else name
+    return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
 
 def read_list(files: Files, path: str, found: Tally, known: Known = _NOTHING) -> Iterator[Row]:

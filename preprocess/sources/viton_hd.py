@@ -16,7 +16,7 @@ from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import read_header
 from preprocess.label_tables import Pixelwise
 from preprocess.sources.aihub_names import is_usable_stem
-from preprocess.sources.files import PICTURES, Files, by_suffix, normal
+from preprocess.sources.files import IMAGE_SUFFIXES, Files, by_suffix, normal
 from preprocess.sources.listed import KINDS, Kind, Listed, Pair
 from preprocess.sources.pair_lists import Known, Names, is_unpaired_list, list_split, read_list
 from preprocess.sources.worn_garments import Listing, worn_garments
@@ -103,7 +103,7 @@ _SPLITS = ("train", "test", "val", "valid", "validation")
 def _add_folder(data: Listed, folder: str, names: list[str]) -> None:
     top = _kind_folder(folder)
     kind, group, below = _FOLDERS[_leaf(top)], _group(top), normal(folder[len(top) + 1 :])
-    suffixes = (".json",) if kind == "person-pose" else PICTURES
+    suffixes = (".json",) if kind == "person-pose" else IMAGE_SUFFIXES
     for name in by_suffix(names):
         stem, suffix = splitext(normal(name))
         if suffix.lower() not in suffixes:

@@ -29,7 +29,7 @@ from train.hardware.rank import is_main
 from train.hardware.world import SINGLE_PROCESS, Parallel, PeerFailed, World, is_peer_failure, join
 from train.inference.cascade import load_previous
 from train.inference.initial_weights import InitialWeights, find_initial_weights
-from train.memory.automatic import Choice, choose
+from train.memory.automatic import ChosenSettings, choose
 from train.memory.rehearse import as_table, rehearse
 from train.runs.run_folder import RunFolder
 from train.training.loop import Diverged, fit_stage
@@ -139,7 +139,7 @@ class _Request:
             _warn(found.message if found else f"{missing}; it starts from random weights")
         return found
 
-    def chosen(self, values: dict[str, Any], name: Stage, world: World) -> Choice:
+    def chosen(self, values: dict[str, Any], name: Stage, world: World) -> ChosenSettings:
         """Choose the settings that are left to auto, for this machine."""
         card = card_of(world.device)
         if card is not None:

@@ -31,7 +31,7 @@ def inside_photo(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     return (down[:, :, None] & across[:, None, :])[:, None]
 
 
-def to_paint(Ia: Tensor | None, boxes: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+def paint_mask(Ia: Tensor | None, boxes: Tensor | None, size: tuple[int, int]) -> Tensor | None:
     """Return which pixels (B, 1, H, W) are to be painted: inside the photographs, and where Ia, if given, is mid-grey.
 
     ``boxes`` are those of ``inside_photo``. None stands for all pixels.

@@ -49,7 +49,7 @@ class Wearer:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Wearers:
     """Whom to dress in what."""
 
     wearers: tuple[Wearer, ...]
@@ -63,7 +63,7 @@ class Choice:
 
 def choose_wearers(
     shards: ShardFolder, people: int, k: int, seed: int, progress: Callable[[int, int], None]
-) -> Choice:  # fmt: skip
+) -> Wearers:  # fmt: skip
     """Choose ``people`` of the split, spread evenly, and for each ``k`` - 1 others twice: drawn, and near in colour.
 
     Others are garments of the same kind, shown in the same setting (product photograph or view), of other products and
@@ -96,7 +96,7 @@ def choose_wearers(
     if not chosen:
         raise UserError(_too_few(shards, k, counts))
     too_few = {kind: count for kind, count in counts.items() if not kinds[kind] and count < k}
-    return Choice(tuple(wearer for _, wearer in chosen), dict(counts), dict(kinds), too_few)
+    return Wearers(tuple(wearer for _, wearer in chosen), dict(counts), dict(kinds), too_few)
 
 
 def product_name(sample: Sample) -> str:

@@ -16,8 +16,8 @@ from train.data.batches import agnostic_to_size, to_size, to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import from_uint8
 from train.diffusion.hem import hide_hem
-from train.diffusion.photo import grey_outside, inside_photo, to_paint
-from train.evaluation.distractors import Choice, Product, Wearer, choose_wearers, shuffled
+from train.diffusion.photo import grey_outside, inside_photo, paint_mask
+from train.evaluation.distractors import Product, Wearer, Wearers, choose_wearers, shuffled
 from train.evaluation.means import Means
 from train.evaluation.networks import ALEXNET, Lpips, load_lpips, missing
 from train.evaluation.paired import Mask, enlarged, image_quality, within_photo
@@ -171,7 +171,7 @@ def hidden_from_network(outfit: Outfit, size: int, *, hem: bool) -> Mask:
     Ia = grey_outside(from_uint8(to_tensor([agnostic_to_size(outfit.Ia, own)])), boxes)
     if hem:
         Ia = hide_hem(Ia, torch.tensor(outfit.Jp)[None], torch.tensor(outfit.Jg)[None], boxes)
-    grey = to_paint(Ia, None, (own, own))
+    grey = paint_mask(Ia, None, (own, own))
     assert grey is not None, "Ia is given"
     whole = torch.nn.functional.interpolate(grey.float(), size=(size, size), mode="nearest") > 0
     return np.asarray((whole & inside_photo(boxes, (size, size)))[0, 0].numpy(), np.bool_)
@@ -267,7 +267,7 @@ def _box(where: Mask) -> tuple[slice, slice]:
 
 
 def _protocol(
-    shards: ShardFolder, choice: Choice, sizes: Sequence[RetrievalSize], k: int, seed: int, sampling: Mapping[str, str]
+    shards: ShardFolder, choice: Wearers, sizes: Sequence[RetrievalSize], k: int, seed: int, sampling: Mapping[str, str]
 ) -> Protocol:
     return Protocol(
         people=len(choice.wearers),

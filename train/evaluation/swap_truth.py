@@ -21,7 +21,7 @@ from schemas import (
     TARGET_SIZE,
     Crop,
     Garment,
-    Picture,
+    SourceImage,
     Swap,
     Truth,
 )
@@ -47,7 +47,7 @@ class Dressable:
 
     position: int
     """Position in the shards of the sample with the person's Ia and Jp"""
-    photograph: Picture
+    photograph: SourceImage
     candidates: tuple[Candidate, ...]
 
     @property
@@ -76,7 +76,7 @@ def dressable_people(folder: Path, shards: ShardFolder) -> list[Dressable]:
     """
     people: dict[tuple[str, str, str], int] = {}
     garments: dict[tuple[str, Garment], int] = {}
-    photographs: dict[int, Picture] = {}
+    photographs: dict[int, SourceImage] = {}
     for position in range(len(shards)):
         sample = shards.sample(position)
         if sample.view == "front":

@@ -16,7 +16,7 @@ from train.configuration.stage_config import STAGES, StageConfig
 from train.diffusion.conditioning import TryOnInputs, build_condition, with_hem_hidden
 from train.diffusion.diffusion_config import NO_GUIDANCE, SamplerName, SamplingConfig
 from train.diffusion.guidance import guided_denoiser, painting_only
-from train.diffusion.photo import GREY, grey_outside, to_paint
+from train.diffusion.photo import GREY, grey_outside, paint_mask
 from train.diffusion.precondition import make_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import SAMPLERS, TIME_GRIDS, OnStep
@@ -169,7 +169,7 @@ def sample_stage(
         threshold=sampling.threshold,
     )
     shown = inputs.Ia if config.diffusion.keep_shown else None
-    painted = to_paint(shown, inputs.photo, (size, size))
+    painted = paint_mask(shown, inputs.photo, (size, size))
     if painted is not None:
         known = torch.full((), GREY, device=device) if shown is None else grey_outside(shown, inputs.photo)
         denoise = painting_only(denoise, painted, known, schedule)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from schemas.sample import CONDITIONING_SIZE
 from train.diffusion.conditioning import TryOnInputs, with_hem_hidden
-from train.diffusion.photo import grey_outside, to_paint
+from train.diffusion.photo import grey_outside, paint_mask
 from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import SampleNoise
 from train.diffusion.samplers import TIME_GRIDS
@@ -68,7 +68,7 @@ def with_detail(
     assert fine.Ic is not None, "`fine` has Ia and Ic"
     copied, weight = _copied(stage, own, painted, fine.Ic, seed, keys, overrides)
     size = (image.shape[2], image.shape[3])
-    hidden = to_paint(fine.Ia, fine.photo, size)
+    hidden = paint_mask(fine.Ia, fine.photo, size)
     assert hidden is not None, "Ia is given"
     weight = weight * hidden
     plain = _resized(painted, size) + copied - _resized(_resized(copied, (painted.shape[2], painted.shape[3])), size)

@@ -18,7 +18,7 @@ from common.errors import UserError
 from train.configuration.stage_config import StageConfig
 from train.diffusion.conditioning import TryOnInputs, downsample
 from train.diffusion.degrade import degrade
-from train.diffusion.photo import GREY, to_paint
+from train.diffusion.photo import GREY, paint_mask
 from train.diffusion.randomness import SampleNoise
 from train.inference.cascade import Overrides, TrainedStage, sample_stage
 from train.models.growth import can_grow, grown
@@ -76,7 +76,7 @@ class PreviousStage:
         reduced = _reduced(inputs, rows, low_res.shape[-1])
         images = sample_stage(self.stage, reduced, self.seed, few, overrides)
         if self.error:
-            hidden = to_paint(reduced.Ia, reduced.photo, (images.shape[2], images.shape[3]))
+            hidden = paint_mask(reduced.Ia, reduced.photo, (images.shape[2], images.shape[3]))
             assert hidden is not None, "with Ia there is a mask"
             images = degrade(images, hidden, self.error, SampleNoise(self.seed, self.stage.config.stage, few))
         result = low_res.clone()
@@ -92,7 +92,7 @@ def _reduced(inputs: TryOnInputs, rows: list[int], size: int) -> TryOnInputs:
     assert Ia is not None, "a try-on stage has Ia"
     assert Ic is not None, "a try-on stage has Ic"
     factor = Ia.shape[-1] // size
-    hidden = to_paint(Ia, None, (Ia.shape[2], Ia.shape[3]))
+    hidden = paint_mask(Ia, None, (Ia.shape[2], Ia.shape[3]))
     assert hidden is not None, "with Ia there is a mask"
     # As `agnostic_to_size`: a pixel that contains a hidden one is hidden.
     hidden = F.max_pool2d(hidden.float(), factor) > 0

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from common.errors import UserError
-from schemas import Crop, Garment, Picture, check_pose
+from schemas import Crop, Garment, SourceImage, check_pose
 from train.data.augment import WHOLE, Box
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
@@ -142,7 +142,7 @@ class TryOnCascade:
 
         ``Ia`` is the clothing-agnostic person, ``Ic`` the segmented garment, both uint8 RGB, square, as `prep` makes
         them (256² in its shards); ``Jp`` and ``Jg`` are their poses, (17, 3) in [0, 1]: x, y,
-        visibility. ``photo`` is what the photograph fills of Ia (``Picture.photo_box`` of a sample's person): left,
+        visibility. ``photo`` is what the photograph fills of Ia (``SourceImage.photo_box`` of a sample's person): left,
         top, right, bottom in [0, 1]; beyond it the result is mid-grey. The same inputs and seed give the same bits on
         the CPU, equal to those of `trainer sample`.
 
@@ -175,7 +175,7 @@ class TryOnCascade:
         height, width = photograph.shape[:2]
         if not (-crop.side < crop.x < width and -crop.side < crop.y < height):
             raise ValueError(f"crop {crop} lies outside of the photograph of {width}x{height}")
-        photo = Picture(path="", width=width, height=height, crop=crop).photo_box
+        photo = SourceImage(path="", width=width, height=height, crop=crop).photo_box
         result = self.dress(Ia, Ic, Jp, Jg, photo=photo, seed=seed)
         return paste_back(np.ascontiguousarray(photograph), result, hidden_in(Ia), Region.of(crop), _pose("Jp", Jp))
 

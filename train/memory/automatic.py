@@ -25,7 +25,7 @@ _GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenSettings:
     """A stage's complete settings."""
 
     config: StageConfig
@@ -35,14 +35,14 @@ class Choice:
     """Whether the micro-batch was chosen here, so that it may be halved when memory runs out."""
 
 
-def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World, run: Path) -> Choice:
+def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World, run: Path) -> ChosenSettings:
     """Return the settings, choosing those that ``values`` leaves open for the GPU, or for a CPU if ``card`` is None.
 
     A resumed run keeps its settings if the GPU supports them. Raise UserError for impossible settings, and if no
     settings that compute the same result fit the GPU.
     """
     if card is None:
-        return Choice(validated_config(values, stage), None, may_halve=False)
+        return ChosenSettings(validated_config(values, stage), None, may_halve=False)
     begun_with = _begun_with(run)
     base = merged(values, {"precision": _precision(values, card, begun_with)})
     if not has_setting(values, "compile"):
@@ -53,12 +53,12 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     if "micro_batch" in given and given["micro_batch"] is None:
         given["micro_batch"] = config.data.batch
     if len(given) >= len(_MEMORY) - 1 or given.get("optimizer_in_backward") or config.optim.name == "adafactor":
-        return Choice(config, _line(config, None, card), may_halve=False)
+        return ChosenSettings(config, _line(config, None, card), may_halve=False)
     budget = budget_of(card.memory, running=True)
     if begun_with and not given:
         same = config.model_copy(update={"memory": begun_with.memory})
         if peak_on(same, world) <= budget:
-            return Choice(same, _line(same, None, card), may_halve=True)
+            return ChosenSettings(same, _line(same, None, card), may_halve=True)
     plan = plan_stage(
         config, budget, config.precision, config.data.batch,
         given=given, world=world, last_resort=False, exact=False,
@@ -66,7 +66,7 @@ def choose(values: dict[str, Any], stage: Stage, card: Card | None, world: World
     if plan.micro_batch == 0 and "micro_batch" not in given:
         raise UserError(_too_small(plan, card))
     chosen = validated_config(merged(base, plan.settings), stage)
-    return Choice(chosen, _line(chosen, plan, card), may_halve="micro_batch" not in given)
+    return ChosenSettings(chosen, _line(chosen, plan, card), may_halve="micro_batch" not in given)
 
 
 def why_not_compiled() -> str | None:

@@ -25,7 +25,7 @@ from train.serving.uploads import UploadedPhotographs
 
 
 @dataclass(frozen=True)
-class Choice:
+class DressingRequest:
     """A person and a garment, each a position in the catalogue or an uploaded photograph's bytes."""
 
     kind: Garment
@@ -51,7 +51,7 @@ class Dressing:
         """Each stage's image size in pixels, from the base stage on."""
         return {stage.config.stage: stage.config.size for stage in self.stages}
 
-    def dress(self, choice: Choice, on_step: OnStep) -> Result:
+    def dress(self, choice: DressingRequest, on_step: OnStep) -> Result:
         """Sample the images, bit-identical to `trainer sample` for the same pair and seed.
 
         The whole photograph is made too if it is available. ``on_step`` is called before every sampling step. Raise
@@ -92,13 +92,13 @@ class Dressing:
         seen = {"regions": estimated.preview} if estimated.preview else {}
         return Result({}, {"kind": estimated.kind}, comparisons={"shown": jpeg(drawn), **seen})
 
-    def _square(self, choice: Choice) -> Pixels:
+    def _square(self, choice: DressingRequest) -> Pixels:
         """Return the person as the crop shows them, 256²."""
         if isinstance(choice.person, int):
             return self.catalogue.shards.image(choice.person, PERSON_256)
         return self.photographs.estimated("person", choice.kind, choice.person).person_256
 
-    def _placed(self, choice: Choice) -> Placed | None:
+    def _placed(self, choice: DressingRequest) -> Placed | None:
         if not isinstance(choice.person, int):
             return self.photographs.placed(choice.kind, choice.person)
         return None if self.source is None else find_original(self.source, self.catalogue.shards, choice.person)

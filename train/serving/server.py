@@ -20,7 +20,7 @@ from schemas import Garment
 from train.diffusion.samplers import OnStep
 from train.inference.sampling import Role
 from train.serving.catalogue import Catalogue
-from train.serving.dressing import Choice, Dressing
+from train.serving.dressing import Dressing, DressingRequest
 from train.serving.forms import Form, image_suffix, read_form
 from train.serving.guard import errors_as_json, guard, refusal
 from train.serving.jobs import MAX_WAITING, Job, Jobs, QueueFullError, Result
@@ -166,7 +166,7 @@ def _check_upload(app_state: AppState, data: bytes) -> None:
     image_suffix(io.BytesIO(data), LIMITS.pixels)
 
 
-def _choice(app_state: AppState, form: Form, photographs: Mapping[Role, bytes]) -> Choice:
+def _choice(app_state: AppState, form: Form, photographs: Mapping[Role, bytes]) -> DressingRequest:
     """Return the choice. Raise UserError for an entry that is not offered or a file that is not an image."""
     kind = _offered_kind(app_state, form.first("kind"))
     if kind is None:
@@ -184,7 +184,7 @@ def _choice(app_state: AppState, form: Form, photographs: Mapping[Role, bytes]) 
     seed = form.first("seed", "0")
     if not re.fullmatch(r"[0-9]{1,9}", seed):
         raise UserError("a seed is a whole number of at most nine digits")
-    return Choice(kind, chosen["person"], chosen["garment"], int(seed))
+    return DressingRequest(kind, chosen["person"], chosen["garment"], int(seed))
 
 
 async def _state(request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from common.errors import UserError
-from schemas import PERSON_256, Garment, Picture
+from schemas import PERSON_256, Garment, SourceImage
 from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, Prep, PrepError
@@ -48,7 +48,7 @@ class Estimated:
     """What `prep` made of a photograph: a half of c_tryon, and of a person the crop and its pixels."""
 
     conditioning: Conditioning
-    person: Picture
+    person: SourceImage
     person_256: Pixels
     kind: Garment
     """The kind of garment that the person gets, or that the photograph shows"""

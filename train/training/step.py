@@ -14,7 +14,7 @@ from train.data import Batch
 from train.diffusion.conditioning import TryOnInputs, build_condition, downsample, from_uint8, with_hem_hidden
 from train.diffusion.device_noise import DeviceNoise
 from train.diffusion.objective import diffusion_loss
-from train.diffusion.photo import grey_where_not, inside_photo, to_paint
+from train.diffusion.photo import grey_where_not, inside_photo, paint_mask
 from train.diffusion.precondition import Preconditioned, make_denoiser
 from train.diffusion.randomness import Noise, SampleNoise
 from train.diffusion.schedule import Schedule, shift_times
@@ -198,7 +198,7 @@ def sample_losses(
             min_snr_gamma=config.diffusion.min_snr_gamma,
             scale=denoiser.weight(t) if isinstance(denoiser, Preconditioned) else None,
             warp_loss=warp_loss,
-            inside=to_paint(inputs.Ia if config.diffusion.keep_shown else None, inputs.photo, size),
+            inside=paint_mask(inputs.Ia if config.diffusion.keep_shown else None, inputs.photo, size),
         )
 
 

@@ -65,7 +65,7 @@ class Wanted:
     weights: tuple[Path, ...] = ()
 
 
-class Choice(NamedTuple):
+class ChosenEstimators(NamedTuple):
     """The estimators, and one line that says which they are."""
 
     estimators: Estimators
@@ -77,7 +77,7 @@ class _Chosen(NamedTuple, Generic[T]):
     line: str
 
 
-def choose(wanted: Wanted, needs: Collection[Need]) -> Choice:
+def choose(wanted: Wanted, needs: Collection[Need]) -> ChosenEstimators:
     """Return the estimators for what a run needs; those that it does not need may be missing.
 
     Raise UserError with all that is missing in one line, or for a choice that does not exist.
@@ -102,7 +102,7 @@ def choose(wanted: Wanted, needs: Collection[Need]) -> Choice:
         if chosen is not None:
             lines.append(f"{what} by {chosen.line}")
     unneeded: Callable[[], NoReturn] = _unneeded
-    return Choice(
+    return ChosenEstimators(
         Estimators(
             pose.load if pose else unneeded,
             people.load if people else unneeded,

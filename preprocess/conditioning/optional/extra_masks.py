@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.conditions import PersonSide, Subject
-from preprocess.conditioning.crop import photo_box
+from preprocess.conditioning.crop import photo_area
 from preprocess.conditioning.layers import outermost
 from preprocess.conditioning.masks import Box
 from preprocess.conditioning.regions import pixels_of
@@ -41,7 +41,7 @@ def extra_masks(
 
 def scaled_photo_box(person: Subject, side: PersonSide, size: int) -> Box:
     """Return the rows and columns of the crop, scaled to ``size``, that the photograph fills."""
-    rows, columns = photo_box(side.crop, person.size)
+    rows, columns = photo_area(side.crop, person.size)
     inner = (
         slice(-(-part.start * size // side.crop.side), part.stop * size // side.crop.side) for part in (rows, columns)
     )

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenSamples:
     """The samples to show, in order, and the numbers of doubtful and other samples, shown and in total."""
 
     entries: tuple[Entry, ...]
@@ -32,7 +32,7 @@ class Choice:
         return len(self.entries) - self.doubtful
 
 
-def choose(entries: Sequence[Entry], doubts: Mapping[str, Sequence[str]], most: int = MOST_SAMPLES) -> Choice:
+def choose(entries: Sequence[Entry], doubts: Mapping[str, Sequence[str]], most: int = MOST_SAMPLES) -> ChosenSamples:
     """Choose at most ``most`` samples; ``doubts`` are by key.
 
     Up to half are doubtful, more if there are too few others: round-robin over the kinds of doubt, samples with most
@@ -48,7 +48,7 @@ def choose(entries: Sequence[Entry], doubts: Mapping[str, Sequence[str]], most: 
         round_robin((_kind(entry), entry) for entry in sorted(others, key=_random_order)), most - len(chosen)
     )
     rest = sorted(drawn, key=lambda entry: (_kind(entry), entry.key))
-    return Choice((*chosen, *rest), len(chosen), len(doubtful), len(others))
+    return ChosenSamples((*chosen, *rest), len(chosen), len(doubtful), len(others))
 
 
 def round_robin(pairs: Iterable[tuple[Hashable, T]]) -> Iterable[T]:

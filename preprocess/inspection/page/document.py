@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.page import open_templates as open_shared_templates
 from common.page import read_part, report_style, source_hash
-from preprocess.inspection.page.choose import MOST_SAMPLES, Choice
+from preprocess.inspection.page.choose import MOST_SAMPLES, ChosenSamples
 from preprocess.inspection.page.doubts import meaning
 from preprocess.inspection.page.entry import Damage
 from preprocess.inspection.page.figures import Histogram, Known, Table
@@ -50,7 +50,7 @@ class Content:
     leaks: Leaks
     near_duplicates: NearDuplicates | None
     damages: Sequence[Damage]
-    choice: Choice
+    choice: ChosenSamples
     cards: Sequence[tuple[Card, tuple[str, ...]]]
     """(card, its doubts)."""
 

@@ -22,11 +22,11 @@ from schemas import (
     MID_GREY,
     PERSON_256,
     MemberLayout,
-    Picture,
     PlannedShard,
     Sample,
     ShardIndex,
     ShardSample,
+    SourceImage,
     stored_name,
 )
 
@@ -113,7 +113,7 @@ def _bits(pose: NDArray[np.float32]) -> int:
     return sum(1 << slot for slot, known in enumerate(pose[:, 2]) if known)
 
 
-def _beyond(picture: Picture) -> float:
+def _beyond(picture: SourceImage) -> float:
     crop = picture.crop
     width = min(picture.width, crop.x + crop.side) - max(0, crop.x)
     height = min(picture.height, crop.y + crop.side) - max(0, crop.y)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from preprocess.inspection.verification.near_duplicates import Pictures, near_duplicates
+from preprocess.inspection.verification.near_duplicates import Fingerprints, near_duplicates
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.shard_check import LeakageFacts
 
@@ -60,16 +60,16 @@ def _compare(
     places = [(name, key) for name, facts in small for key in facts.keys]
     theirs = [key for _, facts in large for key in facts.keys]
     for what, pick in (("person", _persons), ("garment", _garments)):
-        ours, others = (Pictures.joined([pick(facts) for _, facts in part]) for part in (small, large))
+        ours, others = (Fingerprints.joined([pick(facts) for _, facts in part]) for part in (small, large))
         for here, there, exact in near_duplicates(ours, others):
             same = "pixel by pixel that of" if exact else "nearly that of"
             text = f"the {what}'s image is {same} {theirs[there]} of {large[0][1].split}"
             yield Problem(*places[here], "", text), exact
 
 
-def _persons(facts: LeakageFacts) -> Pictures:
+def _persons(facts: LeakageFacts) -> Fingerprints:
     return facts.persons
 
 
-def _garments(facts: LeakageFacts) -> Pictures:
+def _garments(facts: LeakageFacts) -> Fingerprints:
     return facts.garments

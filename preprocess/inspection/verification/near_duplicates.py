@@ -26,7 +26,7 @@ class ImageFingerprint(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Fingerprints:
     """Fingerprints of one split's images, in order: ``exact`` and ``dhash`` uint64 (n,), ``thumbs`` uint8 (n, 192)."""
 
     exact: NDArray[np.uint64]
@@ -34,7 +34,7 @@ class Pictures:
     thumbs: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, looks: Sequence[ImageFingerprint]) -> Pictures:
+    def of(cls, looks: Sequence[ImageFingerprint]) -> Fingerprints:
         """Stack fingerprints into arrays."""
         return cls(
             np.array([look.exact for look in looks], np.uint64),
@@ -43,7 +43,7 @@ class Pictures:
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[Pictures]) -> Pictures:
+    def joined(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
         """Concatenate several."""
         return cls(
             np.concatenate([part.exact for part in parts]),
@@ -52,7 +52,7 @@ class Pictures:
         )
 
 
-def near_duplicates(ours: Pictures, theirs: Pictures) -> Iterator[tuple[int, int, bool]]:
+def near_duplicates(ours: Fingerprints, theirs: Fingerprints) -> Iterator[tuple[int, int, bool]]:
     """Yield (position in ours, position in theirs, whether identical) for each of ours that has a near-duplicate."""
     if not len(theirs.exact):
         return

@@ -12,7 +12,7 @@ from common.storage import Storage
 from common.text import one_line
 from preprocess.inspection.verification.groups import Group, check_groups, group, split_name
 from preprocess.inspection.verification.members import check_members
-from preprocess.inspection.verification.near_duplicates import ImageFingerprint, Pictures
+from preprocess.inspection.verification.near_duplicates import Fingerprints, ImageFingerprint
 from preprocess.inspection.verification.problem import Problem
 from preprocess.inspection.verification.tar import Damage, Member, walk
 from preprocess.sharding.folder import Done, index_name, summary_of
@@ -29,8 +29,8 @@ class LeakageFacts:
     keys: tuple[str, ...]
     looks: tuple[str, ...]
     items: tuple[str, ...]
-    persons: Pictures
-    garments: Pictures
+    persons: Fingerprints
+    garments: Fingerprints
 
     @classmethod
     def of(cls, split: Split, described: Sequence[tuple[Sample, ImageFingerprint, ImageFingerprint]]) -> LeakageFacts:
@@ -41,8 +41,8 @@ class LeakageFacts:
             tuple(sample.key for sample, _, _ in described),
             tuple(sample.look for sample, _, _ in described),
             tuple(sample.item for sample, _, _ in described),
-            Pictures.of([person for _, person, _ in described]),
-            Pictures.of([garment for _, _, garment in described]),
+            Fingerprints.of([person for _, person, _ in described]),
+            Fingerprints.of([garment for _, _, garment in described]),
         )
 
 

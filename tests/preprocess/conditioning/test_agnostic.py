@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from preprocess.conditioning.agnostic import agnostic, grey_where_hidden, hidden_box
-from preprocess.conditioning.crop import photo_box
+from preprocess.conditioning.crop import photo_area
 from preprocess.conditioning.masks import Box
 from preprocess.conditioning.regions import LabelMap, label_of
 from preprocess.formats.images import cut
@@ -44,7 +44,7 @@ def drawn() -> tuple[NDArray[np.uint8], LabelMap, NDArray[np.float64]]:
 def Ia_of(crop: Crop, size: int = 256) -> tuple[NDArray[np.uint8], Box]:
     image, labels, points = drawn()
     padded = np.pad(labels, SIDE)[SIDE + crop.y : SIDE + crop.y + crop.side, SIDE + crop.x : SIDE + crop.x + crop.side]
-    photo = photo_box(crop, (SIDE, SIDE))
+    photo = photo_area(crop, (SIDE, SIDE))
     claimed = np.isin(padded, [label_of(name) for name in BODY if name.startswith("inner")])
     moved = points - (crop.x, crop.y, 0)
     square, part = cut(image, crop), np.ascontiguousarray(padded)

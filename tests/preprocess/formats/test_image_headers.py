@@ -35,7 +35,7 @@ def deep() -> bytes:
     return bytes(cv2.imencode(".png", PIXELS[..., ::-1].astype(np.uint16) * 257)[1].tobytes())
 
 
-PICTURES = {
+IMAGE_SUFFIXES = {
     "plain": (saved(Image.fromarray(PIXELS), "JPEG", quality=95), (40, 30), ()),
     "exif": (turned(), (30, 40), ("exif-turned",)),
     "mpo": (
@@ -48,9 +48,9 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGE_SUFFIXES)
 def test_every_oddity_is_named_and_decoded(name: str) -> None:
-    data, size, odd = PICTURES[name]
+    data, size, odd = IMAGE_SUFFIXES[name]
     header = read_header(data)
     assert header is not None
     assert header == (size, odd)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from schemas import MID_GREY, Crop, Picture
+from schemas import MID_GREY, Crop, SourceImage
 from train.configuration.stage_config import StageConfig
 from train.diffusion.conditioning import TryOnInputs, to_uint8
 from train.diffusion.objective import diffusion_loss
@@ -23,7 +23,7 @@ BOXES = torch.tensor([[0.25, 0.0, 0.75, 1.0], [0.0, 0.0, 1.0, 1.0]])
 
 
 def inside_of(x: int, y: int, width: int, height: int, size: int) -> Tensor:
-    picture = Picture(path="a.jpg", width=width, height=height, crop=Crop(x=x, y=y, side=100))
+    picture = SourceImage(path="a.jpg", width=width, height=height, crop=Crop(x=x, y=y, side=100))
     return inside_photo(torch.tensor([picture.photo_box]), (size, size))[0, 0]
 
 

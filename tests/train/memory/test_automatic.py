@@ -13,7 +13,7 @@ from common.errors import UserError
 from train.configuration.settings import as_yaml, merge_settings, stage_config, validated_config
 from train.hardware.cards import CARDS, Card, peaks_of
 from train.hardware.world import SINGLE_PROCESS, World
-from train.memory.automatic import Choice, choose
+from train.memory.automatic import ChosenSettings, choose
 from train.memory.search import WORKSPACES, peak_on
 from train.runs.run_folder import RunFolder
 
@@ -27,7 +27,9 @@ def settings(*assignments: str) -> dict[str, Any]:
     return merge_settings("nano", "base", None, ["data.batch=64", *assignments])
 
 
-def chosen(card: Card | None, *assignments: str, run: Path = Path("none"), world: World = SINGLE_PROCESS) -> Choice:
+def chosen(
+    card: Card | None, *assignments: str, run: Path = Path("none"), world: World = SINGLE_PROCESS
+) -> ChosenSettings:
     return choose(settings(*assignments), "base", card, world, run)
 
 
@@ -38,7 +40,7 @@ def with_memory(card: Card, mib: int) -> Card:
 
 def test_a_cpu_keeps_the_defaults() -> None:
     choice = chosen(None)
-    assert choice == Choice(stage_config("nano", "base", None, ["data.batch=64"]), None, may_halve=False)
+    assert choice == ChosenSettings(stage_config("nano", "base", None, ["data.batch=64"]), None, may_halve=False)
     assert (choice.config.precision, choice.config.memory.micro_batch, choice.config.compile) == ("fp32", None, False)
 
 

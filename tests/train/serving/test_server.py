@@ -28,7 +28,7 @@ from train.inference.pasting.whole import from_source
 from train.inference.sampling import provenance, sample_pairs
 from train.serving import open_socket
 from train.serving.catalogue import MAX_OFFERED
-from train.serving.dressing import Choice
+from train.serving.dressing import DressingRequest
 from train.serving.guard import is_own_name
 from train.serving.jobs import MAX_WAITING, JobCancelledError
 from train.serving.uploads import LIMITS
@@ -86,7 +86,7 @@ def test_the_whole_photograph_comes_with_the_square_if_its_source_is_known(site:
     assert site.ask("GET", f"{url.rpartition('/')[0]}/photograph.png").status == 404
     aihub = shards.parent / "aihub"
     dressing = replace(site.app_state.dressing, source=from_source(aihub))
-    job = site.app_state.jobs.add(partial(dressing.dress, Choice("upper", int(person), int(garment), 0)))
+    job = site.app_state.jobs.add(partial(dressing.dress, DressingRequest("upper", int(person), int(garment), 0)))
     said = wait_for(site, job.id)
     with Image.open(aihub / site.shards.sample(int(person)).person.path) as photograph:
         size = photograph.size
@@ -235,7 +235,7 @@ def test_a_job_is_cancelled_between_two_evaluations(site: Any) -> None:
         if len(asked) == 3:
             raise JobCancelledError
 
-    choice, dressing, jobs = Choice("upper", person, garment, 0), site.app_state.dressing, site.app_state.jobs
+    choice, dressing, jobs = DressingRequest("upper", person, garment, 0), site.app_state.dressing, site.app_state.jobs
     given_up = jobs.add(lambda _: dressing.dress(choice, on_step))
     assert wait_for(site, given_up.id)["state"] == "cancelled"
     assert [step for step, _ in asked] == [0, 1, 2]

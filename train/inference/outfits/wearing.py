@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from common.errors import UserError
-from schemas import PERSON_256, Garment, Picture
+from schemas import PERSON_256, Garment, SourceImage
 from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.diffusion.samplers import OnStep
@@ -69,7 +69,7 @@ class Prepared:
     def _is_above(self, number: int) -> bool:
         return self.kinds[number] != "lower"
 
-    def person(self, number: int) -> tuple[Picture, Pixels]:
+    def person(self, number: int) -> tuple[SourceImage, Pixels]:
         """Return where the person of the n-th sample that is dressed lies in the photograph, and its pixels, 256²."""
         position = self.in_turn[number].person
         return self.shards.sample(position).person, self.shards.image(position, PERSON_256)

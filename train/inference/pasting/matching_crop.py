@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import UserError
-from schemas import Picture
+from schemas import SourceImage
 from train.data.shards import Pixels
 from train.inference.pasting.originals import Original
 from train.inference.pasting.paste_back import Region, framed, resized
@@ -36,7 +36,7 @@ class Placed:
     quarters: int
 
 
-def place(original: Original, picture: Picture, person: Pixels) -> Placed:
+def place(original: Original, picture: SourceImage, person: Pixels) -> Placed:
     """Return where the sample's person, ``person`` (n, n, 3), lies in the photograph.
 
     Raise UserError if it is not the one that the sample was made of.
@@ -66,14 +66,14 @@ def place(original: Original, picture: Picture, person: Pixels) -> Placed:
     return Placed(original.turned(quarters), region, quarters)
 
 
-def _difference(photograph: Pixels, region: Region, picture: Picture, person: Pixels) -> float:
+def _difference(photograph: Pixels, region: Region, picture: SourceImage, person: Pixels) -> float:
     """Return the mean difference of the region from ``person`` inside of the photograph."""
     small = square_of(photograph, region, _COMPARED).astype(np.float32)
     rows, columns = _inside(picture)
     return float(np.abs(small - resized(person, (_COMPARED, _COMPARED)))[rows, columns].mean())
 
 
-def _inside(picture: Picture) -> tuple[slice, slice]:
+def _inside(picture: SourceImage) -> tuple[slice, slice]:
     left, top, right, bottom = (round(edge * _COMPARED) for edge in picture.photo_box)
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 

@@ -31,13 +31,13 @@ from schemas import (
     PERSON_256,
     Annotation,
     Crop,
-    Picture,
     Plan,
     PlannedShard,
     Reject,
     Sample,
     ShardIndex,
     ShardSample,
+    SourceImage,
     Split,
 )
 
@@ -63,7 +63,7 @@ def sample_of(key: str, split: Split, look: str, item: str, seed: int) -> Files:
     """The members of a sample, whose pictures are smooth noise of its own."""
     noise = np.random.default_rng(seed).integers(0, 256, (2, 8, 8, 3), np.uint8)
     person, garment = (cv2.resize(small, (256, 256), interpolation=cv2.INTER_CUBIC) for small in noise)
-    picture = Picture(path="a.jpg", width=720, height=1280, crop=Crop(x=0, y=0, side=700))
+    picture = SourceImage(path="a.jpg", width=720, height=1280, crop=Crop(x=0, y=0, side=700))
     label = Annotation(path="a.json", origin="annotated")
     meta = Sample(
         key=key, source="aihub", split=split, garment="upper", view="front", pairing="item", look=look, frame="000",

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from schemas import AGNOSTIC, JP, PERSON_256, Picture
+from schemas import AGNOSTIC, JP, PERSON_256, SourceImage
 from train.data import ShardFolder
 from train.data.shards import Pixels
 from train.inference.pasting.agreement import Mask
@@ -22,7 +22,7 @@ class Person:
     """A drawn person and what the shards hold of it."""
 
     photograph: Pixels
-    picture: Picture
+    picture: SourceImage
     path: Path
     small: Pixels
     Ia: Pixels
