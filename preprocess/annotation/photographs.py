@@ -13,7 +13,7 @@ from common.errors import UserError
 from common.imaging.colour_profiles import in_srgb
 from common.imaging.decoding import UnreadableImageError, opened, register_heif
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import Pixels
+from preprocess.formats.images import Pixels, upright_size
 
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"}
@@ -21,10 +21,6 @@ SUFFIXES: Final = frozenset(
 _HEIF: Final = frozenset({".heic", ".heif"})
 _LONGEST: Final = 2048
 """Longer side in pixels to which photographs are downscaled: twice the largest crop's target size."""
-_ORIENTATION: Final = 0x0112
-"""EXIF's tag."""
-_SIDEWAYS: Final = (5, 6, 7, 8)
-"""Its values for an image that is stored on its side."""
 _WHITE: Final = (255, 255, 255, 255)
 
 
@@ -44,11 +40,10 @@ def read_photograph(path: Path, name: str) -> Pixels:
     return _scaled(pixels)
 
 
-def upright_size(path: Path) -> tuple[int, int]:
+def size_of(path: Path) -> tuple[int, int]:
     """Return width and height of a readable photograph, upright but not scaled."""
     with opened(path) as image:
-        width, height = image.size
-        return (height, width) if image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS else (width, height)
+        return upright_size(image)
 
 
 def _pixels(image: Image.Image) -> Pixels:

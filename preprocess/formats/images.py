@@ -72,7 +72,7 @@ def read_header(data: bytes) -> Header | None:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             size, mode, kind = image.size, image.mode, image.format
-            orientation = _orientation(image)
+            orientation, upright = _orientation(image), upright_size(image)
             small = size[0] * size[1] <= PIXEL_LIMIT
             transparent = small and image.has_transparency_data and _is_transparent(image)
     except Exception:  # a decoder that fails on odd bytes, in whatever way, has found no image
@@ -87,8 +87,13 @@ def read_header(data: bytes) -> Header | None:
         Fault.SIXTEEN_BIT_IMAGE: deep,
         Fault.TRANSPARENT_IMAGE: transparent,
     }
-    upright = (size[1], size[0]) if orientation in _LYING and kind != "TIFF" else size  # Pillow turns a TIFF's size
     return Header(upright, tuple(fault for fault, present in oddities.items() if present))
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return width and height of an image that is not decoded yet, upright by its EXIF orientation."""
+    turned = _orientation(image) in _LYING and image.format != "TIFF"  # Pillow turns a TIFF's size itself
+    return (image.height, image.width) if turned else image.size
 
 
 def _orientation(image: Image.Image) -> int:

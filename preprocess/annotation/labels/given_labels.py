@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.annotation.own_labels import OwnLabels
-from preprocess.annotation.photographs import upright_size
+from preprocess.annotation.photographs import size_of
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.formats.keypoint_files import Skeletons, read_skeletons
@@ -45,7 +45,7 @@ def given_person(image: Pixels, photograph: Path, own: OwnLabels, table: Pixelwi
     """Read pose and parse beside a photograph. Raise RecordError if they are none, or of another image."""
     skeletons = numbers = None
     if own.pose is not None:
-        skeletons = _scaled(read_skeletons(own.pose.read_bytes(), own.pose.name), upright_size(photograph), image)
+        skeletons = _scaled(read_skeletons(own.pose.read_bytes(), own.pose.name), size_of(photograph), image)
     if own.parse is not None:
         found: Numbers = read_numbers(own.parse.read_bytes(), own.parse.name)
         numbers = _fitted(found.numbers, image, own.parse.name, cv2.INTER_NEAREST)

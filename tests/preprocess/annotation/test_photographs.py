@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from common.errors import UserError
-from preprocess.annotation.photographs import read_photograph
+from preprocess.annotation.photographs import read_photograph, size_of
 from preprocess.faults import RecordError
 
 RED, BLUE = (200, 30, 30), (20, 40, 180)
@@ -61,6 +61,14 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     """The file holds the turned pixels; the tag says how to turn them back."""
     path = saved(tmp_path, "a.jpg", stored(orientation), exif=with_orientation(orientation), quality=95)
     check_halves(read_photograph(path, "a.jpg"))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_the_size_is_that_of_the_upright_photograph(tmp_path: Path, suffix: str, orientation: int) -> None:
+    path = saved(tmp_path, f"a.{suffix}", stored(orientation), exif=with_orientation(orientation))
+    check_halves(read_photograph(path, "a"))
+    assert size_of(path) == (60, 80)
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif", "bmp", "jpg"])
