@@ -13,8 +13,10 @@ taken as they are: estimators know the wearer's sides, and a person seen from be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -231,7 +233,7 @@ def _slot(name: Any) -> int | None:
 
 
 def _point(value: Any, path: str) -> list[float]:
-    """Return x, y, score of a point: an object, or a list of two or three numbers; zeros for null."""
+    """Return x, y, score of a point: an object, or a list of two or three numbers; zeros for an absent one."""
     if value is None:
         return [0.0, 0.0, 0.0]
     if isinstance(value, dict):
@@ -239,12 +241,13 @@ def _point(value: Any, path: str) -> list[float]:
         place = value["position"] if isinstance(value.get("position"), dict) else value
         if "x" in place and place["x"] is None and place.get("y") is None:
             return [0.0, 0.0, 0.0]
-        value = [place.get("x"), place.get("y"), next(scores, 1.0)]
+        value = [place.get("x"), place.get("y"), *islice(scores, 1)]
     try:
-        x, y, *score = (float(number) for number in value)
+        x, y, *score = (math.nan if number is None else float(number) for number in value)
     except (TypeError, ValueError, OverflowError) as error:
         raise RecordError(Fault.BAD_POSE, path, "keypoints are not numbers; estimate the pose again") from error
-    return [x, y, score[0] if score else 1.0]
+    unknown = math.isnan(x) and math.isnan(y)
+    return [x, y, score[0] if score else float(not unknown)]
 
 
 def _completeness(points: Points) -> tuple[int, float]:

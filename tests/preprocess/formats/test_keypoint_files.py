@@ -1,4 +1,5 @@
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,14 @@ def nothing_for_the_absent(listed: list[list[float]], score: float | None) -> li
     return [list(row) if row[2] > 0 else [None, None, score] for row in listed]
 
 
+def with_nan(listed: list[list[Any]]) -> list[list[Any]]:
+    return [[math.nan if value is None else value for value in row] for row in listed]
+
+
 @pytest.mark.parametrize("score", [0.0, None])
-@pytest.mark.parametrize("kind", ["rows", "flat", "without rows", "NaN", "x, y", "objects"])
+@pytest.mark.parametrize(
+    "kind", ["rows", "flat", "without rows", "NaN", "x, y", "objects", "objects of NaN", "by name", "NaN by name"]
+)
 def test_a_point_that_is_null_or_nan_is_absent(kind: str, score: float | None) -> None:
     points = person()
     points[9] = 0
@@ -101,11 +108,17 @@ def test_a_point_that_is_null_or_nan_is_absent(kind: str, score: float | None) -
     elif kind == "without rows":
         document = {"keypoints": [row if row[0] is not None else None for row in listed]}
     elif kind == "NaN":
-        document = {"keypoints": [[float("nan") if value is None else value for value in row] for row in listed]}
+        document = {"keypoints": with_nan(listed)}
     elif kind == "objects":
         document = {"keypoints": [{"x": x, "y": y, "score": sure} for x, y, sure in listed]}
+    elif kind == "objects of NaN":
+        document = {"keypoints": [{"x": x, "y": y} for x, y, _ in with_nan(listed)]}
     elif kind == "x, y":
         document = {"keypoints": [row[:2] for row in listed]}
+    elif "by name" in kind:
+        joints = with_nan(points[:, :2].tolist()) if "NaN" in kind else points.tolist()
+        joints[9] = [math.nan, math.nan] if "NaN" in kind else [None, None, score]
+        document = {"keypoints": dict(zip(KEYPOINTS, joints, strict=True))}
     found = read(document)
     assert not found[9].any()
     np.testing.assert_allclose(np.delete(found, 9, 0), np.delete(EXPECTED, 9, 0))
