@@ -80,7 +80,7 @@ class Fault(StrEnum):
     LINKED_FOLDER = "linked-folder", _NOTED, "a link to a folder; skipped, unless --follow-links is given"
     NOT_A_FILE = "not-a-file", _NOTED, "neither a file nor a folder; skipped"
     TAR_IN_STORE = "tar-in-store", _NOTED, "a tar in an object store, which is not read there; skipped: unpack it"
-    NESTED_ZIP = "nested-zip", _NOTED, "a zip or tar in another; skipped"
+    NESTED_ZIP = "nested-zip", _NOTED, "a zip or tar in another, or a part of one; skipped"
     REPEATED_MEMBER = "repeated-member", _REPAIRED, "two members of an archive with one name; the last is used"
 
     # Texts

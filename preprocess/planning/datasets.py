@@ -96,7 +96,7 @@ def _skipped(found: Tally) -> str:
     """Return what was skipped and may hold the dataset."""
     counts = {
         "linked folders skipped: add --follow-links": found.counts[Fault.LINKED_FOLDER],
-        "zips in a zip skipped: unpack the outer one": found.counts[Fault.NESTED_ZIP],
+        "zips or tars in another skipped: unpack the outer one": found.counts[Fault.NESTED_ZIP],
         "tars in a store skipped: unpack them": found.counts[Fault.TAR_IN_STORE],
     }
     return "".join(f" ({count} {what})" for what, count in counts.items() if count)

@@ -122,7 +122,7 @@ def test_what_is_neither_folder_nor_archive_is_the_users_mistake(tmp_path: Path)
         recognise(Files(tmp_path / "set.zip"))
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
         archive.write(tmp_path / "set.zip", "inner.zip")
-    with pytest.raises(UserError, match="1 zips in a zip skipped: unpack the outer one"):
+    with pytest.raises(UserError, match="1 zips or tars in another skipped: unpack the outer one"):
         recognise(Files(tmp_path / "outer.zip"))
 
 
