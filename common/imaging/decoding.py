@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ _HEAD: Final = 12
 """Bytes of a file that tell whether it is HEIC."""
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Of files that may hold HEIC; AVIF has its own."""
+_DECODERS: Final = (
+    OSError, ValueError, SyntaxError, TypeError, RuntimeError, LookupError, ArithmeticError, EOFError, struct.error,
+)  # fmt: skip
+"""Errors of Pillow's decoders on damaged files; AVIF's raises RuntimeError."""
 
 
 class UnreadableImageError(ValueError):
@@ -45,7 +50,7 @@ def opened(file: Path | bytes) -> Iterator[Image.Image]:
         raise UnreadableImageError("too many pixels; scale the photograph down") from error
     except UnreadableImageError:
         raise
-    except (OSError, ValueError, SyntaxError, TypeError) as error:
+    except _DECODERS as error:
         raise UnreadableImageError(
             f"cannot be fully decoded ({one_line(error)}); export it again as JPEG or PNG"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,22 @@ def test_unusable_files_are_one_line(data: bytes, said: str) -> None:
         image.load()
     assert "\n" not in str(caught.value)
     assert " at 0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "WEBP", "TIFF", "PNG", "GIF", "JPEG2000"])
+def test_any_damage_is_named(kind: str) -> None:
+    whole, chance = encoded((60, 40), kind), random.Random(0)
+    unreadable = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(4):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        try:
+            with opened(bytes(data)) as image:
+                image.load()
+        except UnreadableImageError:
+            unreadable += 1
+    assert unreadable
 
 
 def test_images_are_opened_by_their_content(tmp_path: Path) -> None:
