@@ -29,6 +29,8 @@ _LONGEST: Final = 1024
 """Longer side in pixels at which scores are compared; 18 scores per pixel take much memory."""
 _TABLE: Final = "fashn"
 _OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_TRUE: Final = ("1", "ON", "YES", "TRUE")
+"""Values by which huggingface_hub takes them for set."""
 _CONSTANTS: Final = "huggingface_hub.constants"
 """The module that keeps what these variables say."""
 
@@ -99,7 +101,7 @@ def _offline() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _OFFLINE}
     constants = sys.modules.get(_CONSTANTS)
     was_offline = (
-        constants.HF_HUB_OFFLINE if constants else any(value not in (None, "", "0") for value in before.values())
+        constants.HF_HUB_OFFLINE if constants else any((value or "").upper() in _TRUE for value in before.values())
     )
     os.environ.update(dict.fromkeys(_OFFLINE, "1"))
     if constants:

@@ -274,13 +274,18 @@ def test_fashns_parser_labels_large_images_at_a_smaller_size(fashn: Path) -> Non
     assert parsed.confidence > 0.99
 
 
-@pytest.mark.parametrize("imported", [True, False])
+@pytest.mark.parametrize(
+    ("imported", "value", "offline"),
+    [(True, None, False), (False, None, False), (False, "0", False), (False, "false", False), (False, "yes", True)],
+)
 def test_fashns_parser_asks_no_hub_and_lets_others_ask(
-    fashn: Path, monkeypatch: pytest.MonkeyPatch, imported: bool
+    fashn: Path, monkeypatch: pytest.MonkeyPatch, imported: bool, value: str | None, offline: bool
 ) -> None:
     """A dataset may be read from `hf://` afterwards; huggingface_hub keeps what it read when it was imported."""
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    if value is not None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", value)
     hub = ModuleType("huggingface_hub.constants")
     hub.HF_HUB_OFFLINE = False  # type: ignore[attr-defined]
     monkeypatch.delitem(sys.modules, hub.__name__, raising=False)
@@ -301,7 +306,7 @@ def test_fashns_parser_asks_no_hub_and_lets_others_ask(
     FashnParser(fashn)
     assert heard == [True, "1"]
     assert (hub.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE"), os.environ.get("TRANSFORMERS_OFFLINE")) == (
-        False, None, None,
+        offline, value, None,
     )  # fmt: skip
 
 
