@@ -31,7 +31,7 @@ def looks(count: int) -> list[np.ndarray]:
     return [draw_look(person(n), pose(n), 0.0, outfit).image for n, outfit in enumerate(outfits)]
 
 
-IMAGE_SUFFIXES = looks(6)
+IMAGES = looks(6)
 
 
 def found(one: bytes, others: list[bytes]) -> list[tuple[int, int]]:
@@ -71,21 +71,21 @@ def with_orientation(jpeg: bytes, orientation: int) -> bytes:
     ids=["quality", "format", "size", "odd size", "larger", "on its side", "turned by its EXIF"],
 )
 def test_a_copy_is_found_in_another_file(change) -> None:  # type: ignore[no-untyped-def]
-    assert found(change(IMAGE_SUFFIXES[3]), [encoded(pixels) for pixels in IMAGE_SUFFIXES]) == [(0, 3)]
+    assert found(change(IMAGES[3]), [encoded(pixels) for pixels in IMAGES]) == [(0, 3)]
 
 
 def test_other_people_in_other_clothes_are_no_near_duplicates() -> None:
-    assert found(encoded(IMAGE_SUFFIXES[0]), [encoded(pixels) for pixels in IMAGE_SUFFIXES[1:]]) == []
+    assert found(encoded(IMAGES[0]), [encoded(pixels) for pixels in IMAGES[1:]]) == []
 
 
 def test_a_small_change_of_the_garment_is_another_image() -> None:
-    changed = IMAGE_SUFFIXES[0].copy()
+    changed = IMAGES[0].copy()
     changed[400:500, 310:410] = (255, 0, 0)
-    assert found(encoded(changed), [encoded(IMAGE_SUFFIXES[0])]) == []
+    assert found(encoded(changed), [encoded(IMAGES[0])]) == []
 
 
 def test_a_garment_in_another_colour_of_the_same_lightness_is_no_twin() -> None:
-    hues = cv2.cvtColor(IMAGE_SUFFIXES[0], cv2.COLOR_RGB2LAB)
+    hues = cv2.cvtColor(IMAGES[0], cv2.COLOR_RGB2LAB)
     grey, tinted = hues.copy(), hues.copy()
     grey[..., 1:], tinted[..., 1:] = 128, (128, 150)
     one, other = (encoded(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), ".png") for lab in (grey, tinted))
@@ -116,7 +116,7 @@ def test_a_plain_image_of_any_size_has_a_plain_thumbnail(width: int, height: int
 def test_the_upper_thumbnail_is_the_rough_ones_first_rows(
     size: tuple[int, int], flags: list[int], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    jpeg = cv2.imencode(".jpg", cv2.resize(IMAGE_SUFFIXES[2], size, interpolation=cv2.INTER_AREA), flags)[1].tobytes()
+    jpeg = cv2.imencode(".jpg", cv2.resize(IMAGES[2], size, interpolation=cv2.INTER_AREA), flags)[1].tobytes()
     for data in (jpeg, with_orientation(jpeg, 6), with_orientation(jpeg, 3)):
         whole, upper = rough_thumb(data), upper_thumb(data)
         assert whole is not None
@@ -126,9 +126,9 @@ def test_the_upper_thumbnail_is_the_rough_ones_first_rows(
 
 
 def test_the_upper_thumbnail_needs_no_lower_half() -> None:
-    changed = IMAGE_SUFFIXES[2].copy()
+    changed = IMAGES[2].copy()
     changed[640:] = 0
-    one, other = upper_thumb(encoded(IMAGE_SUFFIXES[2])), upper_thumb(encoded(changed))
+    one, other = upper_thumb(encoded(IMAGES[2])), upper_thumb(encoded(changed))
     assert one is not None
     assert other is not None
     assert one.tolist() == other.tolist()
@@ -137,8 +137,8 @@ def test_the_upper_thumbnail_needs_no_lower_half() -> None:
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_jpegs_of_other_colours_have_rough_thumbnails(mode: str) -> None:
     file = io.BytesIO()
-    Image.fromarray(IMAGE_SUFFIXES[2]).convert(mode).save(file, "JPEG", quality=95)
-    small, of_colours = upper_thumb(file.getvalue()), upper_thumb(encoded(IMAGE_SUFFIXES[2]))
+    Image.fromarray(IMAGES[2]).convert(mode).save(file, "JPEG", quality=95)
+    small, of_colours = upper_thumb(file.getvalue()), upper_thumb(encoded(IMAGES[2]))
     assert small is not None
     assert of_colours is not None
     assert np.abs(small.astype(int) - of_colours).max() <= 2

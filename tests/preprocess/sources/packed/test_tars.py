@@ -80,7 +80,7 @@ def test_a_zip_goes_before_a_tar_of_the_same_name(tmp_path: Path) -> None:
     assert tally.examples == {"older-duplicate": ["x.tar"], "nested-zip": ["x/x.tar"]}
 
 
-def test_a_data_set_in_tars_is_the_same_data_set(aihub: Path, tmp_path: Path) -> None:
+def test_a_dataset_in_tars_is_the_same_dataset(aihub: Path, tmp_path: Path) -> None:
     unpacked = contents(aihub)
     for folder in sorted(aihub.rglob("2021_Fashion_*")):
         shutil.make_archive(str(folder), "tar", folder)  # its names begin with ./
@@ -116,7 +116,7 @@ def test_a_tar_that_is_cut_short_is_the_users_mistake(tmp_path: Path, kept: int)
     assert "\n" not in str(caught.value)
 
 
-def test_a_compressed_tar_is_told(tmp_path: Path) -> None:
+def test_a_compressed_tar_is_named(tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "x"), "gztar", tmp_path, ".")
     with pytest.raises(UserError, match="neither a folder nor a zip or tar; unpack it"):
         Files(tmp_path / "x.tar.gz")
