@@ -35,7 +35,7 @@ def deep() -> bytes:
     return bytes(cv2.imencode(".png", PIXELS[..., ::-1].astype(np.uint16) * 257)[1].tobytes())
 
 
-IMAGE_SUFFIXES = {
+IMAGES = {
     "plain": (saved(Image.fromarray(PIXELS), "JPEG", quality=95), (40, 30), ()),
     "exif": (turned(), (30, 40), ("exif-turned",)),
     "mpo": (
@@ -48,9 +48,9 @@ IMAGE_SUFFIXES = {
 }
 
 
-@pytest.mark.parametrize("name", IMAGE_SUFFIXES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_every_oddity_is_named_and_decoded(name: str) -> None:
-    data, size, odd = IMAGE_SUFFIXES[name]
+    data, size, odd = IMAGES[name]
     header = read_header(data)
     assert header is not None
     assert header == (size, odd)

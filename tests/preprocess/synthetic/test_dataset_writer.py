@@ -23,7 +23,7 @@ from preprocess.synthetic.people.pose import frame_yaw, pose
 
 LOOKS = 5
 TRAIN = "01.데이터/1.Training/라벨링데이터_230515_add/2021_Fashion_train_labels_v230428"
-IMAGE_SUFFIXES = "01.데이터/1.Training/원천데이터_230515_add/2021_Fashion_train_modelimages_v230428/Model-Image"
+MODEL_IMAGES = "01.데이터/1.Training/원천데이터_230515_add/2021_Fashion_train_modelimages_v230428/Model-Image"
 
 
 def _hashes(root: Path) -> dict[str, str]:
@@ -50,7 +50,7 @@ def test_workers_do_not_change_a_byte(written: Path, tmp_path: Path) -> None:
 def test_interrupted_and_extended_sets_end_identical(written: Path, tmp_path: Path) -> None:
     out, before = tmp_path / "grown", _hashes(written)
     write_dataset(out, looks=2, seed=3, workers=1)
-    pictures = sorted((out / IMAGE_SUFFIXES).iterdir())
+    pictures = sorted((out / MODEL_IMAGES).iterdir())
     pictures[0].unlink()
     pictures[1].with_name(pictures[1].name + ".part").write_bytes(b"half")
     (out / TRAIN / "winfo_train.json").unlink()
@@ -87,7 +87,7 @@ def test_every_image_has_its_labels(written: Path) -> None:
         stems = [{path.stem for path in written.rglob(f"{subject}-{leaf}/*")} for leaf in ("Image", "Pose", "Parse")]
         assert stems[0] == stems[1] == stems[2]
         assert stems[0]
-    assert {path.stem[-3:] for path in (written / IMAGE_SUFFIXES).iterdir()} == {"000", "044", "088", "132"}
+    assert {path.stem[-3:] for path in (written / MODEL_IMAGES).iterdir()} == {"000", "044", "088", "132"}
 
 
 def _documents(root: Path, leaf: str) -> dict[str, dict[str, Any]]:
@@ -145,7 +145,7 @@ def test_plan_redraws_an_image(written: Path) -> None:
     stance = pose(look["pose"])
     outfit = [garment(items[i]["seed"], items[i]["kind"]) for i in look["items"]]
     drawn = draw_look(person(look["person"]), stance, frame_yaw(stance, "044"), outfit).image
-    saved = cv2.imdecode(np.fromfile(written / IMAGE_SUFFIXES / f"{look['id']}_044.jpg", np.uint8), cv2.IMREAD_COLOR)
+    saved = cv2.imdecode(np.fromfile(written / MODEL_IMAGES / f"{look['id']}_044.jpg", np.uint8), cv2.IMREAD_COLOR)
     assert saved is not None
     assert np.abs(saved[..., ::-1].astype(int) - drawn).mean() < 2.0
 
