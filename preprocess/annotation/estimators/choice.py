@@ -114,19 +114,19 @@ def choose(wanted: Wanted, needs: Collection[Need]) -> ChosenEstimators:
 
 def lacking_weights(wanted: Wanted, needs: Collection[Need]) -> list[str]:
     """Return the names in the catalogue of the weights to fetch before `choose` finds all that a run needs."""
-    found = find_weights(wanted.weights)
+    found, given = find_weights(wanted.weights), given_weights(wanted.weights)
     names: list[str] = []
     if "pose" in needs and wanted.pose in (None, "mediapipe", "yolo"):
         of_yolo = wanted.pose == "yolo" or (wanted.pose is None and not mediapipe_pose.is_installed())
         have = YOLO in found if of_yolo else MEDIAPIPE in found or packaged_models() is not None
-        if not have and not (wanted.pose is None and {YOLO, MEDIAPIPE} & set(found)):
+        if not have and not (wanted.pose is None and (YOLO in found or MEDIAPIPE in given)):
             names.append("yolo11n-pose" if of_yolo else "pose_landmarker_full")
     if "people" in needs:
         if wanted.parser == "fashn":
             names += ["fashn"] if FASHN not in found else []
         elif wanted.parser == "outline":
             names += [] if _outline_model(found) else [_GARMENT]
-        elif wanted.parser in (None, "rembg") and not (wanted.parser is None and FASHN in found):
+        elif wanted.parser == "rembg" or (wanted.parser is None and not (FASHN in found and fashn.is_installed())):
             names += [name for name in _PEOPLE if name not in found]
     if "garments" in needs and _GARMENT not in found and _has("rembg"):
         names.append(_GARMENT)

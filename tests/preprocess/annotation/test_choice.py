@@ -148,6 +148,12 @@ def test_what_cannot_be_had_is_one_line(home: Path, wanted: Wanted, said: str) -
         (["mediapipe", "rembg"], ["pose_landmarker_full.task"], Wanted(parser="outline"), ["u2net"]),
         (["mediapipe"], ["pose_landmarker_full.task", "u2net_human_seg.onnx"], Wanted(parser="outline"), []),
         (["mediapipe"], [], Wanted(parser="fashn"), ["pose_landmarker_full", "fashn"]),
+        (
+            ["ultralytics", "rembg"],
+            ["pose_landmarker_full.task", *FASHN],
+            Wanted(),  # of packages that are missing
+            ["yolo11n-pose", "u2net_human_seg", "u2net_cloth_seg", "u2net"],
+        ),
         (["mediapipe", "rembg"], REMBG, Wanted(pose="yolo"), ["yolo11n-pose"]),
         (["mediapipe", "rembg"], REMBG, Wanted(pose="rtmo.onnx"), []),
     ],
