@@ -38,10 +38,10 @@ ROOTS = {
 _HAND = 0.36
 """Length of a hand or a foot in torso lengths, if its joint is not known."""
 _UPPER = 0.6
-"""Distance of a limb's far end from its shoulder or hip below which that is what is left of the upper half, as a share
-of the upper half's length."""
+"""Minimum distance of a limb's far end from its shoulder or hip, as a share of the upper half's length; where it is
+nearer, only a piece of the upper half is visible."""
 _CUT = 0.1
-"""Width of a limb's straight end, in torso lengths, from which the photograph's edge has cut it."""
+"""Minimum width of a limb's straight end, in torso lengths, for the photograph's edge to have cut it."""
 _BEFORE_JOINT = 0.06
 """How far before the joint a hand begins, in forearm lengths."""
 
@@ -87,17 +87,15 @@ def _last_bone(
     """Return the middle and the last joint of the limb, None if it is unknown where its end begins.
 
     Left and right are swapped in some poses, so the last joint nearest to the limb is used, its own on a tie. If no
-    last joint is known, it is placed a hand's length before the limb's far end. A joint of a low score is often on
-    the forearm of a hidden hand: then no hand is cut off, neither there nor by its length, as it would show a sleeve.
-    Nor is one where the far end is no hand: only the upper arm is seen, or the photograph ends within the forearm.
+    last joint is known, `_bone_by_length` places one. A joint of a low score is often on the forearm of a hidden hand:
+    then no hand is cut off, neither there nor by its length, as it would show a sleeve.
     """
     own_middle, own_last = joints[name]
     unsure = 0 < points[own_last, 2] < 1
     sure = points[:, 2] >= 1
     if points[own_middle, 2] and sure[own_last] and _is_on(limb, box, points[own_last]):
         return points[own_middle, :2], points[own_last, :2]  # no other joint can be nearer
-    rows, columns = np.nonzero(limb)
-    rows, columns = (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
+    rows, columns = _pixels_of(limb, box)
 
     def distance(joint: int) -> int:
         across, down = columns - np.float32(points[joint, 0]), rows - np.float32(points[joint, 1])
@@ -111,22 +109,39 @@ def _last_bone(
     if near and (sure[own_last] or min(near)[0] <= 2):
         _, _, middle, last = min(near)
         return points[middle, :2], points[last, :2]
-    if unsure or not points[own_middle, 2]:
-        return None
-    middle_joint = points[own_middle, :2]
+    return (
+        None if unsure or not points[own_middle, 2] else _bone_by_length(labels, limb, box, points, own_middle, scale)
+    )
+
+
+def _bone_by_length(
+    labels: LabelMap, limb: Mask, box: Box, points: NDArray[np.float64], middle: Keypoint, scale: float
+) -> tuple[Point, Point] | None:
+    """Return the middle joint, and the last one a hand's length before the limb's far end.
+
+    None if that end is not a hand: only the upper arm is visible, or the photograph ends within the forearm.
+    """
+    rows, columns = _pixels_of(limb, box)
+    middle_joint = points[middle, :2]
     lengths = np.hypot(columns - middle_joint[0], rows - middle_joint[1])
     far = int(lengths.argmax())
     if lengths[far] < 1.5 * _HAND * scale or _is_cut(labels, limb, box, (int(rows[far]), int(columns[far])), scale):
         return None
     tip = np.array([columns[far], rows[far]], np.float64)
-    root = points[ROOTS[own_middle]]
+    root = points[ROOTS[middle]]
     if root[2] and np.hypot(*(tip - root[:2])) < _UPPER * np.hypot(*(middle_joint - root[:2])):
         return None
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
 
 
+def _pixels_of(limb: Mask, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the rows and the columns of a limb's pixels in the whole map."""
+    rows, columns = np.nonzero(limb)
+    return (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
+
+
 def _is_cut(labels: LabelMap, limb: Mask, box: Box, far: tuple[int, int], scale: float) -> bool:
-    """Return whether the limb ends at the pixel ``far`` in a straight line beyond which nothing at all is labelled.
+    """Return whether the limb ends at the pixel ``far`` in a straight line beyond which nothing is labelled.
 
     A straight end alone may be a hand of a coarse label map.
     """
