@@ -68,7 +68,7 @@ def build(src: Path, out: Path, workers: int, limit: float | None) -> tuple[floa
     try:
         code = process.wait(limit)
     except subprocess.TimeoutExpired:
-        process.terminate()  # a shell may have made its background processes to ignore SIGINT
+        process.terminate()  # a shell may have made its background processes ignore SIGINT
         code = process.wait()
     done.set()
     thread.join()

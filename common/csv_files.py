@@ -1,4 +1,4 @@
-"""What every program says of a CSV file that Python's reader refuses."""
+"""Errors of Python's CSV reader, in one line for the user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.errors import UserError
 
 @contextmanager
 def csv_errors(where: str) -> Iterator[None]:
-    """Raise UserError that names the file ``where`` for a field that is too long to be one."""
+    """Raise UserError that names the file ``where`` if the CSV reader refuses it, as for an oversized field."""
     try:
         yield
     except csv.Error as error:

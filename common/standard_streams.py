@@ -1,6 +1,6 @@
-"""Gives a program the standard streams that it was started without, as services and windowless programs are.
+"""Opens the standard streams that a program was started without, as services and windowless programs are.
 
-Without them the next file that is opened gets the number of stderr, and what libraries write there goes into that file.
+Otherwise the next file that is opened gets the number of stderr, and what libraries write there goes into that file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opens a photograph's file, whatever its name ends in, and says in one line why it cannot be used."""
+"""Opens a photograph by its content, not by its name, and says in one line why it cannot be used."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class UnreadableImageError(ValueError):
 
 @contextmanager
 def opened(file: Path | bytes) -> Iterator[Image.Image]:
-    """Open an image, of which the block decodes what it needs.
+    """Open an image; the block decodes what it needs of it.
 
-    Raise UnreadableImageError, also for what Pillow raises in the block, if it is none, damaged, or too large. Raise
-    OSError if the file cannot be read.
+    Raise UnreadableImageError if the file is not an image, is damaged, or is too large, also if Pillow notices only in
+    the block. Raise OSError if the file cannot be read.
     """
     data = file.read_bytes() if isinstance(file, Path) else file
     heif = data[4:8] == b"ftyp" and data[8:_HEAD] in _HEIF_BRANDS

@@ -33,7 +33,7 @@ _BATCH: Final = 8
 """Photographs in memory, and per batch of pose estimation."""
 _QUALITY: Final = 95
 _SURELY: Final = 0.6
-"""Confidence from which a photograph of a garment is said to show a person; some laid flat are taken for one."""
+"""Minimum confidence of a person in a garment's photograph for a note; some garments laid flat look like people."""
 _WORN: Final = "a person seems to be in it; photograph the garment alone"
 
 
@@ -89,7 +89,7 @@ class _Run:
     least: float
     strict: bool
     finds_people: bool
-    """Whether poses are estimated anyhow, so that people in photographs of garments can be found too"""
+    """Whether poses are estimated anyway, so that people in photographs of garments can be found, too"""
 
 
 def annotate(

@@ -40,7 +40,7 @@ _DRESS = frozenset(name for name in UPPER if name.startswith("dress"))
 _WAIST = 0.75
 """Upper end of trousers and skirts below the shoulders, in torso lengths."""
 _THIGH, _LONG = 1.4, 0.02
-"""A top is a dress if it has this share of its pixels so far below the shoulders, and nothing is worn below."""
+"""A top is a dress if this share of it is that many torso lengths below the shoulders and nothing is worn below."""
 SMALLEST_GARMENT = 0.002
 """Minimum share of its crop that a garment covers; a smaller one is a wrong label."""
 _WRISTS = [Keypoint.LEFT_WRIST, Keypoint.RIGHT_WRIST]
@@ -262,9 +262,9 @@ def _pixels(share: float, side: int) -> int:
 def _skirt_of_dress(labels: LabelMap, points: NDArray[np.float64], side: int) -> Mask:
     """Return the part of a dress that a garment of kind `lower` replaces: below the waist, all of it without a torso.
 
-    Above it the dress is shown, as a top would be. Few tables know dresses, so that one is also a long top of a person
-    without trousers or skirt, who does not wear the garment: no sample for training is. Sleeves count, since beside
-    hanging hands a label of them may show the skirt.
+    Above the waist the dress is shown, as a top would be. Few tables of labels have dresses, so a long top counts as
+    one if the person wears neither trousers nor a skirt. Such a person does not wear the garment, so this changes no
+    sample for training. Sleeves are included: beside a hanging hand, the label of a sleeve may cover the skirt.
     """
     bare = np.count_nonzero(pixels_of(labels, LOWER)) < SMALLEST_GARMENT * side * side
     dress, body = pixels_of(labels, UPPER if bare else _DRESS), torso(points)

@@ -5,8 +5,8 @@ such a map are lined with labels of garments that are not there. An averaged map
 of them belong to a patch of 3x3 pixels of their own label, and their label is not found nearby either. It is
 repaired by the labels of the large patches around: each border pixel gets the nearest one.
 
-A map may have been averaged at a small size and then enlarged without: its wrong labels are patches of several pixels.
-So a map is looked at without its repeated rows and columns too (`Small`).
+A map may have been averaged at a small size and then enlarged by nearest neighbour: its wrong labels are patches of
+several pixels. So a map is also checked without its repeated rows and columns (`Small`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOST = 0.08
 _ALIEN = 0.09
 """Minimum share of the border pixels whose label is found nowhere nearby for a map to count as averaged."""
 _MUCH_SMALLER = 0.5
-"""Maximum share of a map that is left without its repeated rows and columns, for it to be looked at so."""
+"""Maximum share of a map's pixels left without its repeated rows and columns for it to be checked at that size."""
 _SMALLEST_CORE = 0.00005
 """Patches below this share of the map are no evidence for their label."""
 _REACH = 9.0
@@ -78,9 +78,10 @@ def borders_of(numbers: Numbers) -> Borders:
 
 
 class Small(NamedTuple):
-    """A map without the rows and columns that repeat the one before, and the place of each of the whole map's in it.
+    """A map without the rows and columns that repeat the one before.
 
-    Its margin is as wide as a patch, so that the background counts as one.
+    ``rows`` and ``columns`` are where each row and column of the whole map is in ``numbers``. That has a margin as wide
+    as a patch, so that the background counts as one.
     """
 
     numbers: Numbers
@@ -88,7 +89,7 @@ class Small(NamedTuple):
     columns: NDArray[np.int64]
 
     def enlarged(self, numbers: Numbers) -> Numbers:
-        """Return a map of the small one's size with the repeated rows and columns."""
+        """Return a map of the small map's size with the repeated rows and columns again."""
         return np.ascontiguousarray(numbers[np.ix_(self.rows, self.columns)])
 
 

@@ -2,8 +2,8 @@
 
 In AI-Hub's annotations they are swapped in 1–6 % of the pairs, and repaired if the rest of the pose is unambiguous.
 Estimated poses (OpenPose and the like) are never swapped: what looks so is a back, perhaps looking over the shoulder.
-Only where a whole face, with both eyes and both ears, has its sides swapped with the body's was the pose mirrored as a
-picture is, without exchanging them.
+Only if a whole face, with both eyes and both ears, is swapped together with the body was the pose mirrored with its
+image without exchanging left and right.
 
 Left and right are the wearer's, so in a front view the left joints are at larger x, in a back view at smaller x.
 """

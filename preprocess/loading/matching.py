@@ -105,9 +105,9 @@ def match(evidence: Evidence, size: Size, pixels: Pixels | None) -> Matched:
 
 
 def _with_own_sides(evidence: Evidence, found: Matched) -> Matched:
-    """Return the match with left and right as the wearer has them, where its picture was mirrored with its labels.
+    """Return the match with the wearer's own left and right if its image was mirrored together with its labels.
 
-    The map's limbs were mirrored too unless they agree better with the wearer's own sides.
+    The map's limbs were mirrored, too, unless they agree better with the wearer's own sides.
     """
     if not is_mirrored(found.points):
         return found

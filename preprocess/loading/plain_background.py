@@ -8,8 +8,7 @@ The confidence is the share of the outline's pixels across which the colour chan
 frayed, as with white cloth on a white background. What colour cannot tell is searched by its edges
 (`faint_garments`), and cut out by GrabCut as a second opinion: their agreement is the confidence then, and the edges'
 outline, refined at full size (`fine_outlines`), is the garment's. On an even background the outline of least cost
-(`closed_outline`) is the garment's in its place where all of it lies on edges; where the two differ, what is doubtful
-in it counts more.
+(`closed_outline`) is used instead where all of it lies on edges; where the two differ, its doubtful parts count more.
 """
 
 from __future__ import annotations
@@ -64,13 +63,13 @@ _AGREED = 0.93
 _AGREED_IN_FULL = 0.95
 """The same at full size, with either the edges or GrabCut."""
 _CLEARLY = 0.985
-"""Confidence of a garment's colour without which the other ways are asked too."""
+"""Confidence of a garment found by its colour below which the other ways are tried, too."""
 _THIN = 0.02
-"""Share of a garment in its outermost pixels from which on a pixel more or less counts."""
+"""Minimum share of a garment's outermost pixels for one pixel more or less along the outline to matter."""
 _EXACT = 0.98
-"""Minimum overlap of a garment by its colour with itself, refined."""
+"""Minimum overlap of a garment found by its colour with its refined mask."""
 _DOUBT_ALONE = 6.0
-"""Loss of confidence per doubtful share of an outline of least cost that no other outline agrees with."""
+"""Loss of confidence per doubtful share of an outline of least cost where no other outline agrees with it."""
 _DOUBT = 5.0
 """Loss of confidence per share of disagreement between edges and GrabCut, both refined."""
 _SAME = 0.97
@@ -156,7 +155,7 @@ def _closed(pixels: Pixels, edged: Mask) -> _Closed:
 
 
 def _without_shadow(pixels: Pixels, mask: Mask) -> Mask:
-    """Return a garment found by its colour without the shadow at its outline, where that is a part that counts."""
+    """Return a garment found by its colour without the shadow along its outline, unless that is too thin to matter."""
     if float(outline(mask).sum()) < _THIN * float(mask.sum()):
         return mask
     fine = refined(smooth_lab(pixels), mask, 1.0)

@@ -185,7 +185,7 @@ def _annotation(labels: Pose | AnyParse, path: str, derived_from: str = "") -> A
 def _describe(
     record: Record, source: Source, person: Subject, side: PersonSide, product: Subject, product_crop: Crop
 ) -> Sample:
-    def picture(path: str, subject: Subject, crop: Crop) -> SourceImage:
+    def source_image(path: str, subject: Subject, crop: Crop) -> SourceImage:
         width, height = subject.size
         return SourceImage(path=path, width=width, height=height, crop=crop)
 
@@ -200,8 +200,8 @@ def _describe(
         look=record.look,
         frame=record.frame,
         item=f"{record.item}_{record.side}" if record.pairing == "item" else record.item,
-        person=picture(record.person_image, person, side.crop),
-        product=picture(record.product_image, product, product_crop),
+        person=source_image(record.person_image, person, side.crop),
+        product=source_image(record.product_image, product, product_crop),
         person_pose=_annotation(person.pose, record.person_pose),
         person_parse=_annotation(person.parse, record.person_parse),
         product_pose=_annotation(product.pose, record.product_pose, product_parse.path),

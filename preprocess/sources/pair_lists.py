@@ -26,7 +26,7 @@ from schemas import Split
 
 _LIST = re.compile(r"^(train|test|val|valid|validation)[_-]?[a-z]*[_-]?pairs.*\.(txt|csv|tsv)$", re.IGNORECASE)
 _LONGEST_LINE = 4096
-"""Length of a line, in letters, that is no pair of names."""
+"""Maximum characters of a line; a longer one is no pair of names."""
 _UNPAIRED = re.compile(r"unpair", re.IGNORECASE)
 _HEADINGS = {
     "person", "people", "image", "images", "model", "garment", "garments", "cloth", "clothes", "clothing", "product",

@@ -30,9 +30,9 @@ _LONGEST: Final = 1024
 _TABLE: Final = "fashn"
 _OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _TRUE: Final = ("1", "ON", "YES", "TRUE")
-"""Values by which huggingface_hub takes them for set."""
+"""Values that huggingface_hub takes for true."""
 _CONSTANTS: Final = "huggingface_hub.constants"
-"""The module that keeps what these variables say."""
+"""The module that keeps the values of these variables."""
 
 
 class FashnParser:
@@ -94,9 +94,9 @@ def _imported() -> Any:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Let nothing be asked of model hubs in this block, and everything afterwards: a dataset may lie at `hf://`.
+    """Keep libraries from contacting model hubs in this block only: a dataset at `hf://` may be read afterwards.
 
-    huggingface_hub reads the variables once, when it is imported, which may be here.
+    huggingface_hub reads the variables once, when it is imported, which may be in this block.
     """
     before = {name: os.environ.get(name) for name in _OFFLINE}
     constants = sys.modules.get(_CONSTANTS)

@@ -223,11 +223,11 @@ def _without_false_gaps(mask: Mask, cost: F32) -> Mask:
 
 
 def _without_shadows(mask: Mask, other: Mask, cost: F32, darkness: F32) -> Mask:
-    """Leave out what another outline has outside, and what is as dark as a shadow: the gap beside a sleeve.
+    """Remove areas that are outside another outline and as dark as a shadow, such as the gap beside a sleeve.
 
     ``darkness``: of each pixel (h, w), as a multiple of that of the background beside the garment. A gap is in shadow;
-    cloth that is as bright as the background is not. A gap is open: a print that another outline has taken for one may
-    lie in the middle of the garment.
+    cloth that is as bright as the background is not. A gap is open to the outside; an area in the middle of the garment
+    may be a print.
     """
     cheap = _cheapest_near(cost)
     both, neither = mask & other, ~(mask | other)

@@ -1,4 +1,4 @@
-"""The members of a tar, found by going from header to header: a tar has no list of its files.
+"""The members of a tar, read header by header, since a tar has no list of its files.
 
 Their bytes stay where they are and are read by offset, so a tar must not be compressed.
 """
@@ -18,7 +18,7 @@ from preprocess.sources.packed.zips import UNPACKED, Member, decoded
 _BLOCK = 512
 _TIME = (1 << 32) - 1
 _LONGEST = 1 << 24
-"""Bytes of a header's extra fields at most: more is damage."""
+"""Maximum bytes of a header's extra fields; more is damage."""
 
 
 def tar_members(source: Joined) -> Iterator[Member]:
@@ -30,7 +30,7 @@ def tar_members(source: Joined) -> Iterator[Member]:
                 if entry.size < 0 or archive.offset <= last:  # it would never end
                     raise tarfile.ReadError("bad size of a member")
                 last = archive.offset
-                # It keeps every entry otherwise, 300,000 of them in a large dataset.
+                # tarfile would keep every entry, 300,000 of them in a large dataset.
                 archive.members.clear()  # type: ignore[attr-defined]
                 if not entry.isdir():
                     yield _member(entry)
