@@ -203,7 +203,7 @@ class Files:
 def _archive_stem(src: Path) -> str:
     """Return the name that an archive appears under. Raise UserError if the path is none."""
     if not src.exists():
-        raise UserError(f"--src {src}: no such folder; give the folder that the dataset was unpacked to, or its zip")
+        raise UserError(f"--src {src}: no such folder; give the folder of the unpacked dataset, or its zip or tar")
     if stem := archive_stem(src.name):
         return stem
     raise UserError(f"--src {src}: neither a folder nor a zip or tar; unpack it, and give the folder")

@@ -43,7 +43,7 @@ class TableChoice:
                 raise UserError("--source table: needs --table FILE, the table of pairs")
             if self.src is None:
                 raise UserError(
-                    "Missing option '--src', the dataset's folder or zip; or give --table, a table of pairs"
+                    "Missing option '--src', the dataset's folder, zip or tar; or give --table, a table of pairs"
                 )
             return self._folder(self.src, absolute)
         if self.filled is not None:
@@ -80,13 +80,13 @@ class TableChoice:
         filled = self.filled.resolve() if self.filled and absolute else self.filled
         if isinstance(src, str):
             if filled:
-                raise UserError(f"--filled {filled}: needs a dataset in a folder or a zip; copy {src} to one")
+                raise UserError(f"--filled {filled}: needs a dataset in a folder, a zip or a tar; copy {src} to one")
             return RemoteFiles(src)
         return Files(src.resolve() if absolute else src, follow_links=self.follow_links, filled=filled)
 
 
 class _Source(Location):
-    """A folder, a zip (Path), or a URL (str)."""
+    """A folder, a zip or tar (Path), or a URL (str)."""
 
     def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
         """Return a path or a URL."""
@@ -98,7 +98,7 @@ TABLE = options_of(
     "dataset",
     click.option(
         "--src", type=_Source(), default=None,
-        help="Folder with the dataset, its zip, or its URL (s3://…).  [default: the folder of --table]",
+        help="Folder with the dataset, its zip or tar, or its URL (s3://…).  [default: the folder of --table]",
     ),
     click.option("--follow-links", is_flag=True, help="Read what symbolic links in --src lead to."),
     FILLED,
