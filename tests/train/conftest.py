@@ -80,7 +80,7 @@ def made_up_traces(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("train.memory.search.trace", footprint)
     monkeypatch.setattr("train.memory.rehearse.trace", footprint)
-    monkeypatch.setattr("train.memory.search._resident", lambda config, world: 0)
+    monkeypatch.setattr("train.memory.search.resident", lambda config, world: 0)
     monkeypatch.setattr("train.memory.search._largest_block", lambda config: 1 << 20)
 
 

@@ -11,7 +11,8 @@ They are tried in this order, roughly from the fastest to the leanest. All but t
    accumulation. The last resort.
 
 The first whose micro-batch reaches ``ENOUGH`` samples is chosen, else the leanest of 1 to 4, with the largest
-micro-batch that fits. Explicit settings are kept: only settings that agree with them are tried.
+micro-batch that fits. Explicit settings are kept: only settings that agree with them are tried, at the micro-batch that
+is given.
 """
 
 from __future__ import annotations
@@ -121,22 +122,14 @@ def plan_stage(
     share = batch // world.size
     fixed = given or {}
     base: dict[str, Any] = {"precision": precision, "data": {"batch": batch}}
-    enough = min(ENOUGH, share, fixed.get("micro_batch") or share)
+    enough = min(share, fixed.get("micro_batch") or ENOUGH)
 
     def peak(settings: dict[str, Any], size: int) -> int:
         return peak_on(_with(config, settings, size), world)
 
-    tried: list[StageConfig] = []
-    for settings in _allowed(fixed, world):
-        chosen = merged(base, settings)
-        candidate = _with(config, chosen, enough)
-        if max(_resident(candidate, world), at_least(candidate, tried)) > budget:
-            continue  # known without a trace, which takes ten seconds for a large network
-        tried.append(candidate)
-        if peak_on(candidate, world) <= budget:
-            break
+    chosen = _first_that_fits(config, base, fixed, enough, budget, world)
     if fixed.get("micro_batch"):
-        size = min(fixed["micro_batch"], share)
+        size = enough
         micro = size if peak(chosen, size) <= budget else 0
     else:
         micro = largest(lambda size: peak(chosen, size), budget, enough, even_sizes(share), exact=exact)
@@ -148,6 +141,22 @@ def plan_stage(
     final = _with(config, chosen, size)
     settings = merged(chosen, {"memory": {"micro_batch": size}})
     return StagePlan(final, settings, trace(final).weights // 4, micro, trace(final))
+
+
+def _first_that_fits(
+    config: StageConfig, base: dict[str, Any], fixed: dict[str, Any], micro_batch: int, budget: int, world: World
+) -> dict[str, Any]:
+    """Return the first of the allowed settings that fits the budget at this micro-batch, else the leanest."""
+    tried: list[StageConfig] = []
+    for settings in _allowed(fixed, world):
+        chosen = merged(base, settings)
+        candidate = _with(config, chosen, micro_batch)
+        if max(resident(candidate, world), at_least(candidate, tried)) > budget:
+            continue  # known without a trace, which takes ten seconds for a large network
+        tried.append(candidate)
+        if peak_on(candidate, world) <= budget:
+            break
+    return chosen
 
 
 def peak_on(config: StageConfig, world: World = SINGLE_PROCESS) -> int:
@@ -197,11 +206,12 @@ def largest(peak: Callable[[int], int], budget: int, first: int, sizes: Sequence
     proportional = first * budget // max(1, known[first])
     second = _at_most(sizes, proportional if proportional > first else first // 4)
     known[second] = peak(second)
+    guess = 0
     while True:
         fitting = max((size for size in known if known[size] <= budget), default=0)
         beyond = min((size for size in known if known[size] > budget), default=sizes[-1] + 1)
         between = [size for size in sizes if fitting < size < beyond]
-        if not between or (not exact and fitting > first and len(known) > 2):
+        if not between or (not exact and first < fitting == guess):
             return max((size for size in sizes if size <= fitting), default=0)
         guess = _at_most(between, _extrapolated(known, budget))
         known[guess] = peak(guess)
@@ -242,7 +252,13 @@ def _with(config: StageConfig, settings: dict[str, Any], micro_batch: int) -> St
     return StageConfig.model_validate(values)
 
 
-def _resident(config: StageConfig, world: World) -> int:
-    """Return a lower bound of the peak that takes no trace: weights and gradients, Adam's moments, the average."""
-    copies = 2 + 2 * (not config.memory.optimizer_on_host) + (not config.memory.ema_on_host)
+def resident(config: StageConfig, world: World = SINGLE_PROCESS) -> int:
+    """Return a lower bound of the peak that takes no trace: weights, gradients, the optimizer's moments, the average.
+
+    Muon has one moment of a matrix and two of other parameters; Adafactor has next to none.
+    """
+    memory = config.memory
+    moments = {"adam": 2, "adamw": 2, "muon": 1, "adafactor": 0}[config.optim.name]
+    copies = 1 + (not memory.optimizer_in_backward) + moments * (not memory.optimizer_on_host)
+    copies += not memory.ema_on_host
     return 4 * copies * count_parameters(config.model) // (world.size if world.kind == "fsdp" else 1)

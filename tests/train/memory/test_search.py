@@ -23,6 +23,7 @@ from train.memory.search import (
     largest,
     peak_on,
     plan_stage,
+    resident,
 )
 from train.memory.trace import trace
 from train.models import count_parameters
@@ -58,6 +59,18 @@ def test_a_rough_search_measures_three_sizes() -> None:
     assert len(sizes) == 3
     assert largest(lambda size: 10 * size + size // 3, 300, 8, range(1, 65), exact=False) in (28, 29)
     assert largest(lambda size: 10, 9, 8, range(1, 65), exact=False) == 0
+
+
+def test_a_rough_search_goes_on_where_the_first_extrapolation_does_not_fit() -> None:
+    """Up to 100 samples the optimizer's step is the peak: on that plateau two sizes tell nothing of the slope."""
+    sizes: list[int] = []
+
+    def peak(size: int) -> int:
+        sizes.append(size)
+        return max(5000, 1000 + 40 * size)
+
+    assert largest(peak, 9000, 32, even_sizes(1024), exact=False) in (147, 171)
+    assert len(sizes) == 4
 
 
 def test_a_batch_that_fits_whole_takes_two_measurements() -> None:
@@ -99,6 +112,14 @@ def test_what_moves_to_the_host_frees_no_more_than_is_expected(tiny: TinyConfig,
         lean = config(checkpointing=checkpointing, **on_host)
         assert 0 < at_least(lean, [config(), fast]) <= trace(lean).peak < trace(fast).peak
         assert at_least(config(checkpointing=not checkpointing, **on_host), [fast]) == 0
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon", "adafactor"])
+def test_what_stays_resident_is_no_more_than_a_trace_finds(tiny: TinyConfig, optimizer: str) -> None:
+    config = tiny("base", f"optim.name={optimizer}", "optim.clip=null", "memory.micro_batch=1")
+    found = trace(config)
+    assert 0 < resident(config) <= 2 * found.weights + found.optimizer + found.ema
+    assert resident(config, World(0, 2, "fsdp")) == resident(config) // 2
 
 
 def nano_plan(budget: int, batch: int = 16, world: World = World(), **fixed: Any) -> StagePlan:  # noqa: B008
@@ -180,6 +201,15 @@ def test_an_explicit_micro_batch_is_kept(size: int, fits: bool) -> None:
     assert plan.config.memory.micro_batch == 8
     assert not plan.config.memory.checkpointing
     assert (plan.micro_batch == 8) == fits
+
+
+@pytest.mark.usefixtures("made_up_traces")
+def test_settings_are_chosen_for_the_explicit_micro_batch_however_large() -> None:
+    """Without savings 32 samples fit, but not the 64 that are given: those need checkpointing."""
+    plan = nano_plan(90 * MIB, batch=64, micro_batch=64)
+    assert (plan.micro_batch, plan.config.memory.micro_batch) == (64, 64)
+    assert plan.config.memory.checkpointing
+    assert not plan.config.memory.optimizer_on_host
 
 
 @pytest.mark.usefixtures("made_up_traces")
