@@ -38,7 +38,10 @@ class OthersImages:
 
     def refuse_without_images(self) -> None:
         """Raise UserError if an option is given that is about --images alone."""
-        for name, given in (("--photos", self.photos), ("--size", self.size), ("--unpaired", self.unpaired)):
+        for name, given in (
+            ("--photos", self.photos), ("--size", self.size), ("--unpaired", self.unpaired),
+            ("--fid-resize", _is_given("fid_resize")),
+        ):  # fmt: skip
             if given:
                 raise UserError(f"{name} is for --images; give that too, or leave {name} out")
 
@@ -138,7 +141,7 @@ def evaluate(
     if weights is not None and not weights.is_dir():
         raise UserError(f"--weights {weights}: no such folder; give the one with {' and '.join(SOURCES)}")
     if others.images is not None:
-        _refuse_of_a_cascade(others)
+        _refuse_options_of_a_cascade(others)
         _evaluate_images(others, others.images, shards, split, weights, seed, as_object)
         return
     others.refuse_without_images()
@@ -188,14 +191,17 @@ def _evaluate_images(
     click.echo(json.dumps(as_json(result)) if as_object else as_text(result))
 
 
-def _refuse_of_a_cascade(others: OthersImages) -> None:
+def _refuse_options_of_a_cascade(others: OthersImages) -> None:
     """Raise UserError if an option is given that --images would ignore."""
-    context = click.get_current_context()
     ignored = {"runs", "checkpoint", "pairs", "truth", "retrieval"} | ({"shards", "split"} if others.photos else set())
-    for option in context.command.params:
-        if option.name in ignored and context.get_parameter_source(option.name) == ParameterSource.COMMANDLINE:
-            other = "--images with --photos" if option.name in {"shards", "split"} else "--images"
-            raise UserError(f"{option.opts[0]} is not for {other}; leave one of them out")
+    for option in click.get_current_context().command.params:
+        if option.name in ignored and _is_given(option.name):
+            other = "--photos" if option.name in {"shards", "split"} else "--images"
+            raise UserError(f"{option.opts[0]} cannot be combined with {other}; leave one of them out")
+
+
+def _is_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) == ParameterSource.COMMANDLINE
 
 
 def _needed(shards: Path | str | None) -> Path | str:

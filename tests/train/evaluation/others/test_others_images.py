@@ -152,9 +152,10 @@ def test_a_crop_beyond_the_photograph_repeats_its_edge() -> None:
         (("--images", "made", "--photos", "photos", "--size", "16x16"), "give width x height"),
         (("--images", "made", "--photos", "photos", "--size", "99999x99999"), "of 32 to 4096 each"),
         (("--photos", "photos"), "--photos is for --images"),
-        (("--images", "made", "--photos", "photos", "--shards", "s"), "--shards is not for --images with --photos"),
-        (("--images", "made", "--photos", "photos", "--checkpoint", "best"), "--checkpoint is not for --images"),
-        (("--images", "made", "--photos", "photos", "--retrieval", "2"), "--retrieval is not for --images"),
+        (("--fid-resize", "clean"), "--fid-resize is for --images"),
+        (("--images", "made", "--photos", "photos", "--shards", "s"), "--shards cannot be combined with --photos"),
+        (("--images", "made", "--photos", "photos", "--checkpoint", "best"), "--checkpoint cannot be combined with"),
+        (("--images", "made", "--photos", "photos", "--retrieval", "2"), "--retrieval cannot be combined with"),
         (("--images", "made", "--photos", "photos", "--weights", "none"), "--weights none: no such folder"),
     ],
 )
