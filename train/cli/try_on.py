@@ -105,7 +105,7 @@ def try_on(
         sys.exit(error.code)
     if not choice.pairs:
         preparation.only()
-    _say_kinds(preparation)
+    _say_kinds(preparation, "its kind in the list" if choice.pairs else "--kind")
     writer = ResultWriter(out, stages, seed, Overrides(fast=fast))
     with progress_bar("sampling") as progress:
         for done, (number, prepared) in enumerate(preparation.prepared.items()):
@@ -126,15 +126,15 @@ def try_on(
         sys.exit(1)
 
 
-def _say_kinds(preparation: Preparation) -> None:
-    """Say which kinds were guessed, so that a wrong one can be corrected."""
+def _say_kinds(preparation: Preparation, option: str) -> None:
+    """Say which kinds were guessed, so that a wrong one can be corrected by ``option``."""
     guessed: dict[Path, Garment] = {}
     for prepared in preparation.prepared.values():
         for pair, kind in zip(prepared.request.pairs, prepared.kinds, strict=True):
             if pair.kind is None:
                 guessed[pair.garment] = kind
     for path, kind in guessed.items():
-        click.echo(f"{path.name}: taken for {kind}; --kind says otherwise", err=True)
+        click.echo(f"{path.name}: guessed to be {kind}; if that is wrong, give {option}", err=True)
 
 
 def _name(request: TryOnRequest) -> str:

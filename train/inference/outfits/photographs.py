@@ -22,6 +22,7 @@ from typing import Final
 
 from common.errors import UserError
 from common.imaging.decoding import UnreadableImageError, opened
+from common.text import one_line
 from schemas import Garment
 from train.inference.outfits.garment_kind import guess_kind, outline_of
 from train.inference.sampling import Role
@@ -227,9 +228,11 @@ class PhotoSet:
                 return f"{names[name]} cannot be used: {why}"
         frame, item = self.frame(pair), f"{self._ids['garment'][pair.garment]}_F"
         for reject in self._rejects():
-            if f"_{frame}_" in f"_{reject['key']}_" or frame in reject["path"] or f"/{item}." in reject["path"]:
-                number = f"/{item}." in reject["path"]
-                named = self._named(*self._photographs_of(pair)[number])
+            of_garment = f"/{item}." in reject["path"]
+            in_path = re.search(rf"{frame}(?!\d)", reject["path"])  # not that of garment10 for garment1
+            if of_garment or in_path or f"_{frame}_" in f"_{reject['key']}_":
+                person, garment = self._photographs_of(pair)
+                named = self._named(*(garment if of_garment else person))
                 return f"{named} cannot be used: {reject['reason']}: {reject['detail']}"
         return None
 
@@ -260,7 +263,7 @@ class PhotoSet:
         (self.folder / "photos" / "pairs.csv").write_text(f"person,garment,kind,worn\n{text}", encoding="utf-8")
 
     def _guess_kinds(self) -> bool:
-        """Tell the kinds that are not given by the outlines; return whether one is not the provisional kind."""
+        """Guess the kinds that are not given from the outlines; return whether any is not the provisional kind."""
         garments = [garment for garment in self._ids["garment"] if garment not in self.kinds]
         for garment in garments:
             parse = self.annotated / _FOLDERS["garment"] / f"{self._ids['garment'][garment]}.parse.json"
@@ -307,6 +310,8 @@ def content_suffix(path: Path) -> str:
             name = image.format or ""
     except UnreadableImageError as error:
         raise UserError(f"{path}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or one_line(error)}; make it readable") from error
     if name not in IMAGE_SUFFIXES:
         raise UserError(f"{path}: {name} files are not read here; export it as JPEG or PNG")
     return IMAGE_SUFFIXES[name]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ from PIL import Image, ImageOps
 from common.errors import UserError
 from train.cli.try_on import try_on as try_on_command
 from train.inference.outfits.pairs_list import read_requests
-from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, labels_beside
+from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, labels_beside, why_unusable
 
 TryOn = Callable[..., Ended]
 
@@ -65,7 +67,7 @@ def test_two_photographs_give_an_image(photos: Path, trained: Path, try_on: TryO
     pictures = sorted((photos / "try-on").glob("*.png"))
     assert [path.name for path in pictures] == ["a__b.png", "sheet.png"]
     assert str(pictures[0].relative_to(photos)) in done.stdout
-    assert "b.jpg: taken for upper; --kind says otherwise" in done.stderr
+    assert "b.jpg: guessed to be upper; if that is wrong, give --kind\n" in done.stderr
     whole = photos / "try-on/photographs" / pictures[0].name
     assert str(whole.relative_to(photos)) in done.stdout
     with Image.open(whole) as dressed, Image.open(photos / "a.jpg") as photograph:
@@ -152,7 +154,7 @@ def test_a_list_makes_many_images_and_names_unusable_photographs(photos: Path, t
     assert done.returncode == 1, done.stderr
     assert "trainer: cut__b: the photograph of the person (cut.jpg) cannot be used: bad-image" in done.stderr
     assert done.stderr.count("moving.gif: GIF files are not read here") == 1
-    assert "c.jpg: taken for lower" in done.stderr
+    assert "c.jpg: guessed to be lower; if that is wrong, give its kind in the list\n" in done.stderr
     written = sorted(path.name for path in (photos / "try-on/photographs").iterdir())
     assert written == ["a__b+c.png", "a__c.png"]
     with Image.open(photos / "try-on/sheet.png") as sheet:
@@ -194,3 +196,30 @@ def test_own_labels_are_found_beside_a_photograph(tmp_path: Path) -> None:
     photos = PhotoSet([PhotoPair(tmp_path / "me.jpg", tmp_path / "me.png")], tmp_path / "out")
     (tmp_path / "me.json").write_text("{}")
     assert PhotoSet(photos.pairs, tmp_path / "out").folder != photos.folder
+
+
+def test_a_photograph_that_may_not_be_read_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a list, only its own lines are refused."""
+    Image.new("RGB", (2, 2)).save(tmp_path / "me.jpg")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    said = why_unusable([tmp_path / "me.jpg"])
+    assert said == f"{tmp_path / 'me.jpg'}: Permission denied; make it readable"
+
+
+def test_a_pair_is_not_refused_for_anothers_fault(tmp_path: Path) -> None:
+    """Of eleven garments, the names of the tenth and eleventh begin as the first one's does."""
+    for name in ("me", *(f"top{number}" for number in range(11))):
+        Image.new("RGB", (2, 2)).save(tmp_path / f"{name}.png")
+    pairs = [PhotoPair(tmp_path / "me.png", tmp_path / f"top{number}.png", "upper") for number in range(11)]
+    photos = PhotoSet(pairs, tmp_path / "out")
+    rejects = photos.folder / "shards-1/rejects.jsonl"
+    rejects.parent.mkdir(parents=True)
+    path = f"Model-Image/{photos.frame(pairs[9])}.jpg"
+    rejects.write_text(json.dumps({"key": "a", "path": path, "reason": "bad-pose", "detail": "no torso"}))
+    assert photos.frame(pairs[0]) in path
+    assert photos.why_rejected(pairs[0]) is None
+    assert photos.why_rejected(pairs[9]) == "the photograph of the person cannot be used: bad-pose: no torso"
