@@ -55,7 +55,7 @@ class DataSelection:
     def configuration(self, files: Files, samples: SampleChoice, filters: FilterChoice) -> Configuration:
         """Return the settings that determine the shards' bytes. Raise UserError for an unknown kind of dataset.
 
-        Without --labels their label table is None, to be told by the dataset.
+        Without --labels their label table is None, to be inferred from the dataset.
         """
         source = recognise(files) if self.source == "auto" else self.source
         return Configuration(

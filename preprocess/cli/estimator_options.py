@@ -62,7 +62,7 @@ ESTIMATORS = options_of(
     ),
     click.option(
         "--labels", default="auto", show_default=True, metavar="|".join(["auto", *get_args(TableName), "FILE"]),
-        help="Label table of --parser FILE, and of label maps beside the photographs; auto: told by the poses.",
+        help="Label table of --parser FILE, and of label maps beside the photographs; auto: inferred from the poses.",
     ),
     click.option(
         "--weights", type=click.Path(path_type=Path), multiple=True, metavar="FILE|FOLDER",

@@ -32,7 +32,7 @@ UNPAIRED = click.option(
 )  # fmt: skip
 LABELS = click.option(
     "--labels", default="auto", show_default=True, metavar="|".join(["auto", *get_args(TableName), "FILE"]),
-    help="Label table of the people's label maps; auto: told by where the poses' joints lie in them. FILE: JSON, CSV "
+    help="Label table of the people's label maps; auto: inferred from where the poses' joints lie. FILE: JSON, CSV "
     "or TOML with the name of each number.",
 )  # fmt: skip
 

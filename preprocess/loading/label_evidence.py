@@ -63,7 +63,7 @@ class Person:
 
 
 def decide_table(files: Files, people: Iterable[Person], usual: Pixelwise) -> Decision:
-    """Return the table of the people's maps; the layout's ``usual`` one if nothing can be told or no table fits.
+    """Return the table of the people's maps; the layout's ``usual`` one if it cannot be inferred or no table fits.
 
     Raise UserError if several tables fit alike.
     """

@@ -1,4 +1,4 @@
-"""Poses by networks in ONNX files, told apart by the shapes of their outputs; all have COCO's 17 joints.
+"""Poses by networks in ONNX files, distinguished by the shapes of their outputs; all have COCO's 17 joints.
 
 | family | output | image |
 |---|---|---|

@@ -36,7 +36,7 @@ class GivenPerson:
     skeletons: Skeletons | None = None
     numbers: NDArray[np.uint8] | None = None
     table: Pixelwise | None = None
-    """The table of the numbers, None to be told by the pose"""
+    """The table of the numbers, None to infer it from the pose"""
     pose_name: str = ""
     parse_name: str = ""
 

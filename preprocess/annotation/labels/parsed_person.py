@@ -73,7 +73,7 @@ def matched_regions(
 ) -> Regions:
     """Return the regions of a map, and the pose of the one of ``people`` whom it shows.
 
-    ``table`` is the map's, None to be told by the pose. Raise RecordError if they contradict each other.
+    ``table`` is the map's, None to infer it from the pose. Raise RecordError if they contradict each other.
     """
     if not any((points[:, 2] > 0).any() for points in people.people):
         raise RecordError(Fault.NO_PERSON_POSE, pose, "no known joint; give another pose, or none")

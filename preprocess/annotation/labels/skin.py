@@ -1,4 +1,4 @@
-"""Skin told from cloth by the colour of a person's own face, whatever the light on it.
+"""Skin distinguished from cloth by the colour of a person's own face, whatever the light on it.
 
 A shadow scales linear light, which scales a, b and L + 16 of CIELAB alike, so a / (L + 16) and b / (L + 16) are the
 same on a lit cheek and a shaded shin. Their medians and spreads on the face are the model; no typical colour of skin

@@ -138,7 +138,7 @@ def inspect_listed(
 ) -> ListedReport:
     """Inspect a dataset with ``workers`` processes; ``progress`` is called with (people and garments done, total).
 
-    ``labels`` is the table of the label maps, None if it is to be told. Raise UserError if the layout is another one,
+    ``labels`` is the table of the label maps, None to infer it. Raise UserError if the layout is another one,
     or several tables fit.
     """
     data = open_listed(files, source)

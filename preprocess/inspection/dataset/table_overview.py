@@ -55,7 +55,7 @@ def inspect_table(
 ) -> ListedReport:
     """Inspect what the rows name with ``workers`` processes; ``progress`` is called with (people and garments, total).
 
-    ``labels`` is the table of the label maps, None if it is to be told. Raise UserError if several tables fit.
+    ``labels`` is the table of the label maps, None to infer it. Raise UserError if several tables fit.
     """
     faults = Tally()
     faults.add(data.found)

@@ -89,8 +89,8 @@ class PairTable:
         if not self.rows:
             skipped = (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY, Fault.WORN_UNKNOWN)
             counts = [(fault, count) for fault in skipped if (count := self.found.counts[fault])]
-            told = ", ".join(f"{count} {fault} ({self.found.examples[fault][0]})" for fault, count in counts)
-            return f"{tables}: no row is a usable pair: {told or 'there is none'}"
+            faults = ", ".join(f"{count} {fault} ({self.found.examples[fault][0]})" for fault, count in counts)
+            return f"{tables}: no row is a usable pair: {faults or 'there is none'}"
         if pairing == "item":
             return f"{tables}: no row has a garment's photograph; pair people with --pairing view"
         return f"{tables}: no two rows have the same person_id, outfit and garment; --pairing item pairs with garments"

@@ -64,7 +64,7 @@ def _rgb(values: list[float]) -> RGB:
 
 
 def _other(rng: np.random.Generator, colour: RGB, least: float) -> RGB:
-    """Return a colour that can be told from another."""
+    """Return a colour that can be distinguished from another."""
     found = varied_colour(rng)
     for _ in range(12):
         if distance(found, colour) >= least:
