@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
+from swapped_colours import PROFILE, SWAPPED
 
 from common.imaging.colour_profiles import from_srgb, in_srgb
 
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-SWAPPED = PROFILE.replace(b"rXYZ", b"tmpT", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"tmpT", b"bXYZ", 1)
-"""Red and blue are exchanged, which shows plainly what was converted."""
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 
 

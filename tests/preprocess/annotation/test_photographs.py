@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from swapped_colours import PROFILE, SWAPPED
 
 from common.errors import UserError
 from preprocess.annotation.photographs import read_photograph, size_of
@@ -115,8 +116,7 @@ def test_transparent_pixels_become_white(tmp_path: Path) -> None:
 
 def test_colours_of_a_profile_become_srgb(tmp_path: Path) -> None:
     """A profile that exchanges nothing keeps the colours, a broken one counts as none."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    check_halves(read_photograph(saved(tmp_path, "a.png", two_halves(), icc_profile=profile), "a.png"), tolerance=2)
+    check_halves(read_photograph(saved(tmp_path, "a.png", two_halves(), icc_profile=PROFILE), "a.png"), tolerance=2)
     check_halves(read_photograph(saved(tmp_path, "b.png", two_halves(), icc_profile=b"no profile"), "b.png"))
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     check_halves(read_photograph(saved(tmp_path, "c.png", two_halves(), icc_profile=lab), "c.png"))
@@ -148,11 +148,9 @@ def test_heic_under_another_name_is_read(tmp_path: Path) -> None:
 
 def test_a_profile_counts_with_transparency_too(tmp_path: Path) -> None:
     """Screenshots of phones have both: Display P3 and an alpha channel."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    swapped = profile.replace(b"rXYZ", b"tmpT", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"tmpT", b"bXYZ", 1)
     opaque = two_halves("RGBA")
     red, green, blue, alpha = opaque.split()
-    path = saved(tmp_path, "a.png", Image.merge("RGBA", (blue, green, red, alpha)), icc_profile=swapped)
+    path = saved(tmp_path, "a.png", Image.merge("RGBA", (blue, green, red, alpha)), icc_profile=SWAPPED)
     check_halves(read_photograph(path, "a.png"))
 
 
