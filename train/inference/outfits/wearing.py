@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -122,11 +123,12 @@ def _annotate(requests: Mapping[int, TryOnRequest], preparation: Preparation, ou
     failed: PrepError | None = None
     shards: ShardFolder | None = None
     try:
-        shards = ShardFolder(photos.build_shards(prep), "val")
+        folder = photos.build_shards(prep)
     except PrepError as error:
         failed = error
-    except UserError:  # shards without a sample
-        pass
+    else:
+        with suppress(UserError):  # shards without a sample
+            shards = ShardFolder(folder, "val")
     frames = dict(_frames(shards)) if shards else {}
     for number, request in requests.items():
         why = next(filter(None, (_why(photos, pair, frames) for pair in request.pairs)), None)

@@ -19,7 +19,8 @@ from PIL import Image, ImageOps
 from common.errors import UserError
 from train.cli.try_on import try_on as try_on_command
 from train.inference.outfits.pairs_list import read_requests
-from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, labels_beside, why_unusable
+from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, Prep, labels_beside, why_unusable
+from train.inference.outfits.wearing import TryOnRequest, prepare
 
 TryOn = Callable[..., Ended]
 
@@ -223,3 +224,12 @@ def test_a_pair_is_not_refused_for_anothers_fault(tmp_path: Path) -> None:
     assert photos.frame(pairs[0]) in path
     assert photos.why_rejected(pairs[0]) is None
     assert photos.why_rejected(pairs[9]) == "the photograph of the person cannot be used: bad-pose: no torso"
+
+
+def test_without_prep_the_message_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault of the photographs."""
+    for name in ("me.jpg", "top.jpg"):
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="prep is not installed here"):
+        prepare([TryOnRequest(tmp_path / "me.jpg", (tmp_path / "top.jpg",))], tmp_path / "out", Prep())
