@@ -25,7 +25,7 @@ Pose = NDArray[np.float32]
 BLENDED = 2
 """Width of the transition from the photograph's pixels to the result's, in cells."""
 _SEARCHED = 2
-"""Distance, in cells, at which a like pixel is looked for: a network's outlines are soft, and off by about as much."""
+"""Distance, in cells, within which a similar pixel is searched for: a network's outlines are about as far off."""
 _NEAR, _FAR = 20.0, 40.0
 """Largest difference, of 255 levels, that counts as agreement: beside the body, and far from it."""
 _BODY, _AROUND = 0.12, 0.6
@@ -34,7 +34,7 @@ second on."""
 _CLEAR = 0.25
 """Distance from the skeleton, in trunk lengths, from which on colours may tell that the photograph shows the room."""
 _SEAM = 2.5 / 64
-"""How far inside of the box's edge a network mixes what is shown with its own room, as a share of the side: two pixels
+"""How far inside the box's edge a network mixes what is shown with its own room, as a share of the side: two pixels
 of the coarsest stage, blurred."""
 _OUTLINE = 24.0
 """Difference of neighbouring cells that is an outline: a network's room has weaker ones."""
@@ -90,17 +90,12 @@ def compare(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None)
     return Comparison(weight, *_continued_room(photograph, difference, painted_room, stays, distance))
 
 
-def result_weight(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None) -> Values:
-    """Return the `Comparison`'s weight."""
-    return compare(photograph, result, hidden, pose).weight
-
-
 def _continued_room(
     photograph: Pixels, difference: Values, painted: Mask, stays: Mask, distance: Values
 ) -> tuple[Values, Values]:
     """Return how far the network's room, ``painted``, is replaced by the photograph's, and that, continued.
 
-    It is where the two differ by more than an error of colour: else the network's has what a continuation lacks.
+    Only where the two differ by more than an error of colour: otherwise the network's room has more detail.
     """
     known = np.asarray(stays & painted, np.float32)
     if not known.any():
@@ -139,10 +134,10 @@ def _nearest_difference(photograph: Pixels, result: Values) -> Values:
 
 
 def _rooms(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -> tuple[Mask, Mask]:
-    """Return the hidden cells at which the result shows a room, if not this one; and where the photograph does too.
+    """Return the hidden cells where the result shows a room, perhaps another one, and where the photograph does too.
 
-    A network cannot know what is behind the person. The result's room is joined to the box's edge without an outline
-    between; the photograph's is away from the body, and its colours are rather those around the box than the garment's.
+    A network cannot know what is behind the person. The result's room is connected to the box's edge without an outline
+    in between; the photograph's is away from the body, in colours more frequent around the box than on the garment.
     """
     rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
     body = hidden & (distance < _BODY)
@@ -162,10 +157,10 @@ def _rooms(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -
 
 
 def _beyond_seam(result: Values, plain: Mask, outside: Mask) -> tuple[Mask, Mask]:
-    """Return cells just inside of the seam along the box's edge that show a room of one colour, and the seam there.
+    """Return cells just inside the seam along the box's edge that show a room of one colour, and the seam beside them.
 
     A network that paints another room than the photograph's mixes the two along the edge, which looks like an outline.
-    Its room is the colour that most of the ring inside of that has; a garment reaches the ring in few places.
+    Its room has the median colour of the ring inside that seam; a garment reaches the ring in few places.
     """
     width = max(2, round(_SEAM * len(outside)))
     strip = cv2.dilate(outside.view(np.uint8), _disc(width)) > 0

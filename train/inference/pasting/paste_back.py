@@ -175,7 +175,7 @@ def _cell_weights(
 ) -> tuple[Values, Pixels]:
     """Return how much of the result the hidden cells show (n, n), continued into the cells that are shown; the result.
 
-    In the result the network's room is replaced by the photograph's where it is another.
+    In the result, the network's room is replaced by the photograph's where the two differ.
     """
     cells = len(hidden)
     square = (cells, cells)

@@ -1,4 +1,4 @@
-"""The photographs that shards were made from: in a folder, in zips in it as data sets are delivered, or in one zip."""
+"""The photographs that shards were made from: in a folder, in zips in it as datasets are delivered, or in one zip."""
 
 from __future__ import annotations
 

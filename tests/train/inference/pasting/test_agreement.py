@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas import Keypoint
-from train.inference.pasting.agreement import compare, result_weight
+from train.inference.pasting.agreement import compare
 
 SIDE = 128
 
@@ -34,21 +34,21 @@ def scene(garment: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 def test_the_room_stays_and_the_garment_goes() -> None:
     photograph, hidden = scene(40)
     result, _ = scene(90)
-    weight = result_weight(photograph, result, hidden.astype(bool), pose())
+    weight = compare(photograph, result, hidden.astype(bool), pose()).weight
     assert (weight[20:98, 26:36] == 0).all()
     assert (weight[30:74, 47:81] == 1).all()
 
 
 def test_nothing_agrees_on_the_body_however_like() -> None:
     photograph, hidden = scene(40)
-    weight = result_weight(photograph, photograph, hidden.astype(bool), pose())
+    weight = compare(photograph, photograph, hidden.astype(bool), pose()).weight
     assert (weight[34:70, 55:73] == 1).all()
     assert weight[20, 30] == 0
 
 
 def test_without_a_pose_what_is_like_stays() -> None:
     photograph, hidden = scene(40)
-    assert (result_weight(photograph, photograph, hidden.astype(bool), None) == 0)[hidden.astype(bool)].all()
+    assert (compare(photograph, photograph, hidden.astype(bool), None).weight == 0)[hidden.astype(bool)].all()
 
 
 def test_a_smear_away_from_the_body_is_not_pasted_and_a_wide_garment_is() -> None:
@@ -56,8 +56,8 @@ def test_a_smear_away_from_the_body_is_not_pasted_and_a_wide_garment_is() -> Non
     smeared, wide = photograph.copy(), photograph.copy()
     smeared[84:92, 88:96] = 20
     wide[28:98, 40:102] = 20
-    assert (result_weight(photograph, smeared, hidden.astype(bool), pose())[82:94, 86:98] == 0).all()
-    assert (result_weight(photograph, wide, hidden.astype(bool), pose())[86:96, 90:100] == 1).all()
+    assert (compare(photograph, smeared, hidden.astype(bool), pose()).weight[82:94, 86:98] == 0).all()
+    assert (compare(photograph, wide, hidden.astype(bool), pose()).weight[86:96, 90:100] == 1).all()
 
 
 def test_what_is_shown_of_the_body_is_not_taken_off() -> None:
@@ -69,7 +69,7 @@ def test_what_is_shown_of_the_body_is_not_taken_off() -> None:
     photograph[76:, 50:78] = 60
     shown = hidden.astype(bool)
     shown[76:, 50:78] = False
-    assert (result_weight(photograph, photograph, shown, legs)[92:98, 81:90] == 0).all()
+    assert (compare(photograph, photograph, shown, legs).weight[92:98, 81:90] == 0).all()
 
 
 def test_a_room_that_the_network_cannot_know_stays_and_a_wide_old_garment_does_not() -> None:
@@ -80,7 +80,7 @@ def test_a_room_that_the_network_cannot_know_stays_and_a_wide_old_garment_does_n
     photograph[60:90, 28:100] = 40
     result = np.where(hidden[..., None] > 0, np.uint8(172), photograph)
     result[28:76, 48:80] = (200, 30, 60)
-    weight = result_weight(photograph, result, hidden.astype(bool), pose())
+    weight = compare(photograph, result, hidden.astype(bool), pose()).weight
     assert (weight[18:40, 26:32] == 0).mean() > 0.9
     assert (weight[18:40, 96:102] == 0).mean() > 0.9
     assert (weight[64:86, 34:94] == 1).mean() > 0.95
@@ -97,7 +97,7 @@ def test_a_wide_seam_at_the_boxs_edge_is_no_outline() -> None:
         inside = (slice(16 + inset, 100 - inset), slice(24 + inset, 104 - inset))
         result[inside] = np.rint(photograph[inside] * (1 - share) + 235 * share).astype(np.uint8)
     result[28:76, 45:83] = (200, 30, 60)
-    weight = result_weight(photograph, result, hidden.astype(bool), pose())
+    weight = compare(photograph, result, hidden.astype(bool), pose()).weight
     assert (weight[16:100, 24:30] == 0).mean() > 0.95
     assert (weight[16:19, 24:104] == 0).mean() > 0.95
     assert (weight[32:72, 48:80] == 1).mean() > 0.95
