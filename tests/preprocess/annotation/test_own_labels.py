@@ -138,7 +138,8 @@ def test_each_is_used_alone(drawn: Studio, given: str, needs: set[str], monkeypa
     other[:, 0] -= 300
     shift = BodyPose((0, 0, 768, 1024), 0.9, other)  # larger than the right one
     right = BodyPose((100, 50, 700, 1000), 0.9, joints)
-    monkeypatch.setattr(drawn.pose, "poses", lambda pictures: [[right, shift] if "parse" in given else [right]])
+    people = [right, shift] if "parse" in given else [right]
+    monkeypatch.setattr(drawn.pose, "poses", lambda images: [people, *([] for _ in images[1:])])
     monkeypatch.setattr(drawn.masks, "person", lambda image: _probability(image, drawn))
     monkeypatch.setattr(drawn.masks, "garment", lambda image: np.float32(0.9) * (image != image[0, 0]).any(axis=2))
     drawn.annotate()
