@@ -39,7 +39,7 @@ demo: install  ## Draw a dataset, build shards, train the nano cascade, dress pe
 demo-figures: install  ## Measure what make demo trained: is the worn garment recognised among 20?
 	$(BIN)/trainer evaluate --runs $(DEMO)/runs --shards $(DEMO)/shards --pairs 8 --retrieval 20
 
-test: install  ## Run all tests except the slow ones, in parallel: ten to fifteen minutes on two cores
+test: install  ## Run all tests except the slow ones, in parallel: 5 to 12 minutes on two cores
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-fast: install  ## Run only tests that neither start programs nor train, for the inner loop
