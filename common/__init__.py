@@ -5,7 +5,7 @@
 - `imaging`: opens photographs, and converts colour profiles
 - `page`: style and templates of the reports and the demo
 - `errors`: errors that the user can fix; `extras`: packages that an extra installs
-- `standard_streams`: opens those that a program was started without; `csv_files`: errors of CSV files
+- `standard_streams`: opens those that a program was started without; `csv_files`: lists of pairs
 - `program`: exit codes and final messages; `progress`: messages and progress bars; `text`: formatting of text
 - `options`, `lazy_group`: parts of the command lines; `config_section`: the base of configuration classes
 

@@ -7,7 +7,6 @@ written to --out; nothing is ever written beside the photographs.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from common.atomic import write_atomically
-from common.csv_files import csv_errors
+from common.csv_files import pair_rows
 from common.errors import UserError
 from preprocess.annotation.own_labels import Folder, without_labels
 from preprocess.annotation.photographs import SUFFIXES
@@ -222,27 +221,10 @@ def _quoted(field: str) -> str:
 
 def _rows(path: Path, src: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the non-empty lines with their numbers. Raise UserError for an unexpected header."""
-    text = _text(path, src)
-    with csv_errors(str(path)):
-        return _rows_of(text, path)
-
-
-def _rows_of(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
-    header = text.split("\n", 1)[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    unknown = [name for name in reader.fieldnames if name not in _COLUMNS]
-    if unknown or not {"person", "garment"} <= set(reader.fieldnames):
-        raise UserError(f"{path}: the first line must be {','.join(_COLUMNS)}, not {header.strip()[:60]!r}")
-    rows = []
-    for row in reader:
-        if "" in row:
-            raise UserError(
-                f"{path}, line {reader.line_num}: more fields than the first line; quote fields that contain commas"
-            )
-        if any(value.strip() for value in row.values()):
-            rows.append((reader.line_num, {name: value.strip() for name, value in row.items()}))
-    return rows
+    return [
+        (number, {name: value.strip() for name, value in row.items()})
+        for number, row in pair_rows(_text(path, src), "", path, _COLUMNS)
+    ]
 
 
 def _text(path: Path, src: Path) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Final, get_args
 
-from common.csv_files import csv_errors
+from common.csv_files import pair_rows
 from common.errors import UserError
 from schemas import Garment
 from train.inference.outfits.wearing import TryOnRequest
 
 _BETWEEN: Final = "|"
 """Between several garments of one line, and between their kinds."""
-_REQUIRED: Final = {"person", "garment"}
-_OPTIONAL: Final = {"kind", "worn"}
-"""`worn` is a column of `prep annotate`, whose files are read too; it does not matter here."""
+_COLUMNS: Final = ("person", "garment", "kind")
+_IGNORED: Final = ("worn",)
+"""A column of `prep annotate`, whose files are read too."""
 _KINDS: Final[tuple[Garment, ...]] = get_args(Garment)
 _FOLDERS: Final = {"person": "people", "garment": "garments"}
 """Where `prep annotate` has its photographs, beside the file."""
@@ -31,24 +30,10 @@ def read_requests(path: Path) -> list[TryOnRequest]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--pairs {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
-    with csv_errors(f"--pairs {path}"):
-        return _requests_of(text, path)
-
-
-def _requests_of(text: str, path: Path) -> list[TryOnRequest]:
-    header = text.split("\n", 1)[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count), restkey="", restval="")
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    names = set(reader.fieldnames)
-    if not names >= _REQUIRED or names - _REQUIRED - _OPTIONAL:
-        raise UserError(f"--pairs {path}: the first line must be person,garment,kind, not {header.strip()[:60]!r}")
-    requests = []
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        if "" in row:
-            raise UserError(f"{where}: more fields than the first line; quote fields that contain commas")
-        if any(value.strip() for value in row.values()):
-            requests.append(_request(row, path.parent, where))
+    requests = [
+        _request(row, path.parent, f"{path}, line {number}")
+        for number, row in pair_rows(text, "--pairs", path, _COLUMNS, ignored=_IGNORED)
+    ]
     if not requests:
         raise UserError(f"--pairs {path}: no pair in it; give a person and a garment on each line")
     return requests
