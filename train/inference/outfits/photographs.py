@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -153,9 +153,8 @@ class PhotoSet:
                 raise UserError(
                     f"{pair.garment}: {pair.kind} here and {self.kinds[pair.garment]} before; give one kind"
                 )
-        self._suffixes = {
-            path: content_suffix(path) for pair in self.pairs for path in (pair.person, pair.garment)
-        }  # fmt: skip
+        photographs = dict.fromkeys(path for pair in self.pairs for path in (pair.person, pair.garment))
+        self._suffixes = {path: content_suffix(path) for path in photographs}
         self._ids: dict[Role, dict[Path, str]] = {
             role: {
                 path: f"{role}{number}"
@@ -317,11 +316,12 @@ def content_suffix(path: Path) -> str:
     return IMAGE_SUFFIXES[name]
 
 
-def why_unusable(photographs: Sequence[Path]) -> str | None:
-    """Return why the first unusable one of these files is not a photograph that `prep` reads, None if all are."""
-    for path in photographs:
+def why_unusable(photographs: Iterable[Path]) -> dict[Path, str]:
+    """Return those of these files that are not photographs that `prep` reads, and why."""
+    unusable: dict[Path, str] = {}
+    for path in dict.fromkeys(photographs):
         try:
             content_suffix(path)
         except UserError as error:
-            return str(error)
-    return None
+            unusable[path] = str(error)
+    return unusable

@@ -107,9 +107,10 @@ def prepare(requests: Sequence[TryOnRequest], out: Path, prep: Prep) -> Preparat
     """
     preparation = Preparation()
     usable: dict[int, TryOnRequest] = {}
+    unusable = why_unusable(path for request in requests for path in (request.person, *request.garments))
     for number, request in enumerate(requests):
-        if why := why_unusable((request.person, *request.garments)):
-            preparation.refused[number] = why
+        if bad := [path for path in (request.person, *request.garments) if path in unusable]:
+            preparation.refused[number] = unusable[bad[0]]
         else:
             usable[number] = request
     if usable:

@@ -208,7 +208,7 @@ def test_a_photograph_that_may_not_be_read_is_unusable(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     said = why_unusable([tmp_path / "me.jpg"])
-    assert said == f"{tmp_path / 'me.jpg'}: Permission denied; make it readable"
+    assert said[tmp_path / "me.jpg"] == f"{tmp_path / 'me.jpg'}: Permission denied; make it readable"
 
 
 def test_a_pair_is_not_refused_for_anothers_fault(tmp_path: Path) -> None:
