@@ -39,7 +39,7 @@ def _text(command: click.Command) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """Return a paragraph of a help text; one that click is told not to wrap stays a block as it is."""
+    """Return a paragraph of a help text; one marked for click not to wrap stays a block as it is."""
     if text.startswith("\b\n"):
         return f"```text\n{text[2:]}\n```"
     return text

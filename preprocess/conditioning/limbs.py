@@ -95,7 +95,8 @@ def _last_bone(
     sure = points[:, 2] >= 1
     if points[own_middle, 2] and sure[own_last] and _is_on(limb, box, points[own_last]):
         return points[own_middle, :2], points[own_last, :2]  # no other joint can be nearer
-    rows, columns = _pixels_of(limb, box)
+    rows, columns = np.nonzero(limb)
+    rows, columns = (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
 
     def distance(joint: int) -> int:
         across, down = columns - np.float32(points[joint, 0]), rows - np.float32(points[joint, 1])
@@ -109,19 +110,26 @@ def _last_bone(
     if near and (sure[own_last] or min(near)[0] <= 2):
         _, _, middle, last = min(near)
         return points[middle, :2], points[last, :2]
-    return (
-        None if unsure or not points[own_middle, 2] else _bone_by_length(labels, limb, box, points, own_middle, scale)
-    )
+    if unsure or not points[own_middle, 2]:
+        return None
+    return _bone_by_length(labels, limb, box, (rows, columns), points, own_middle, scale)
 
 
 def _bone_by_length(
-    labels: LabelMap, limb: Mask, box: Box, points: NDArray[np.float64], middle: Keypoint, scale: float
+    labels: LabelMap,
+    limb: Mask,
+    box: Box,
+    pixels: tuple[NDArray[np.float32], NDArray[np.float32]],
+    points: NDArray[np.float64],
+    middle: Keypoint,
+    scale: float,
 ) -> tuple[Point, Point] | None:
     """Return the middle joint, and the last one a hand's length before the limb's far end.
 
-    None if that end is not a hand: only the upper arm is visible, or the photograph ends within the forearm.
+    ``pixels`` are the rows and the columns of the limb's pixels in the whole map. None if that end is not a hand: only
+    the upper arm is visible, or the photograph ends within the forearm.
     """
-    rows, columns = _pixels_of(limb, box)
+    rows, columns = pixels
     middle_joint = points[middle, :2]
     lengths = np.hypot(columns - middle_joint[0], rows - middle_joint[1])
     far = int(lengths.argmax())
@@ -134,12 +142,6 @@ def _bone_by_length(
     return middle_joint, tip - (tip - middle_joint) * (_HAND * scale / lengths[far])
 
 
-def _pixels_of(limb: Mask, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the rows and the columns of a limb's pixels in the whole map."""
-    rows, columns = np.nonzero(limb)
-    return (rows + box[0].start).astype(np.float32), (columns + box[1].start).astype(np.float32)
-
-
 def _is_cut(labels: LabelMap, limb: Mask, box: Box, far: tuple[int, int], scale: float) -> bool:
     """Return whether the limb ends at the pixel ``far`` in a straight line beyond which nothing is labelled.
 
@@ -147,13 +149,10 @@ def _is_cut(labels: LabelMap, limb: Mask, box: Box, far: tuple[int, int], scale:
     """
     seen = box_of(labels > 0)
     assert seen is not None
-    for axis, (limits, everything) in enumerate(zip(box, seen, strict=True)):
-        for at, own, last in (
-            (0, limits.start, everything.start),
-            (-1, limits.stop - 1, everything.stop - 1),
-        ):
-            is_last = far[axis] == own == last
-            if is_last and np.count_nonzero(limb.take(at, axis=axis)) > _CUT * scale:
+    for axis, (own, everything) in enumerate(zip(box, seen, strict=True)):
+        ends = ((0, own.start, everything.start), (-1, own.stop - 1, everything.stop - 1))
+        for at, end, last in ends:
+            if far[axis] == end == last and np.count_nonzero(limb.take(at, axis=axis)) > _CUT * scale:
                 return True
     return False
 

@@ -29,7 +29,7 @@ def extra_masks(
         masks["regions"] = np.asarray(cv2.resize(side.labels, (size, size), interpolation=cv2.INTER_NEAREST), np.uint8)
     if "hidden" in wanted:
         hidden: Mask = (side.Ia == MID_GREY).all(axis=2)
-        inside = scaled_photo_box(person, side, size)
+        inside = scaled_photo_area(person, side, size)
         masks["hidden"] = np.zeros((size, size), np.uint8)
         masks["hidden"][inside] = hidden[inside] * _ON
     if "worn" in wanted:
@@ -39,7 +39,7 @@ def extra_masks(
     return masks
 
 
-def scaled_photo_box(person: Subject, side: PersonSide, size: int) -> Box:
+def scaled_photo_area(person: Subject, side: PersonSide, size: int) -> Box:
     """Return the rows and columns of the crop, scaled to ``size``, that the photograph fills."""
     rows, columns = photo_area(side.crop, person.size)
     inner = (

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.conditioning.conditions import PersonSide, Subject
-from preprocess.conditioning.optional.extra_masks import scaled_photo_box
+from preprocess.conditioning.optional.extra_masks import scaled_photo_area
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Pixels
 from schemas import Filters, Keypoint
@@ -31,7 +31,7 @@ def check_person(person: Subject, side: PersonSide, path: str, limits: Filters |
     if limits is None:
         return
     _check(side.crop.side, limits.min_person, None, Fault.SMALL_PERSON, path, "px is the side of the person's crop")
-    inside = side.Ip_256[scaled_photo_box(person, side, side.Ip_256.shape[0])]
+    inside = side.Ip_256[scaled_photo_area(person, side, side.Ip_256.shape[0])]
     grey = np.asarray(cv2.cvtColor(inside, cv2.COLOR_RGB2GRAY), np.uint8)
     if limits.min_sharpness is not None:
         _check(sharpness(grey), limits.min_sharpness, None, Fault.BLURRED_IMAGE, path, "is the sharpness of the crop")

@@ -31,6 +31,12 @@ def scene(garment: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     return image, hidden.view(np.uint8)
 
 
+def tiles(darkest: int, brightest: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A room of coloured squares."""
+    squares = np.random.default_rng(0).integers(darkest, brightest, (16, 16, 3), np.uint8)
+    return squares.repeat(8, axis=0).repeat(8, axis=1)
+
+
 def test_the_room_stays_and_the_garment_goes() -> None:
     photograph, hidden = scene(40)
     result, _ = scene(90)
@@ -75,7 +81,7 @@ def test_what_is_shown_of_the_body_is_not_taken_off() -> None:
 def test_a_room_that_the_network_cannot_know_stays_and_a_wide_old_garment_does_not() -> None:
     """Stripes and boxes in the room; the result shows a plain wall there, and a slim garment in place of a wide one."""
     photograph, hidden = scene(40)
-    room = np.random.default_rng(0).integers(90, 255, (16, 16, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    room = tiles(90, 255)
     photograph = np.where((photograph == 180), room, np.uint8(40))
     photograph[60:90, 28:100] = 40
     result = np.where(hidden[..., None] > 0, np.uint8(172), photograph)
@@ -89,7 +95,7 @@ def test_a_room_that_the_network_cannot_know_stays_and_a_wide_old_garment_does_n
 def test_a_wide_seam_at_the_boxs_edge_is_no_outline() -> None:
     """Coarse stages mix the shown room with their own along the box; a frame of that would be seen."""
     photograph, hidden = scene(40)
-    room = np.random.default_rng(0).integers(20, 90, (16, 16, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    room = tiles(20, 90)
     photograph = np.where((photograph == 180), room, np.uint8(200))
     result = photograph.copy()
     for inset in range(5):  # of 128 cells: at 256, two pixels of the coarsest stage
