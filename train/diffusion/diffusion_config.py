@@ -39,6 +39,9 @@ class DiffusionConfig(ConfigSection):
     Not in the paper. Ignored by the third stage, which has no Ia."""
     warp_loss: float = Field(0.0, ge=0)
     """For networks that copy: weight of the loss that lays the warped garment over the photograph. Not in the paper."""
+    edge_loss: float = Field(0.0, ge=0, exclude_if=lambda value: not value)
+    """For prediction=x or v: weight of the loss that compares the differences between neighbouring pixels of x̂ with
+    those of x, at three scales. Not in the paper."""
     own_low_res: float = Field(0.0, ge=0, le=1)
     """For the second stage: share of the training samples whose low-resolution input is sampled from the trained first
     stage, whose images it will get; the others have the downsampled photograph (papers: all)."""
@@ -65,6 +68,8 @@ class DiffusionConfig(ConfigSection):
                 f"residual_std={self.residual_std} goes with prediction=v or x and no min_snr_gamma, "
                 f"not with prediction={self.prediction}, min_snr_gamma={self.min_snr_gamma}"
             )
+        if self.edge_loss and self.prediction == "eps":
+            raise ValueError(f"edge_loss={self.edge_loss:g} is for prediction=x or v, 0 would fit prediction=eps")
         if self.shown_std is not None and (self.residual_std is None or self.augmentation):
             raise ValueError(
                 f"shown_std={self.shown_std} goes with a residual_std and augmentation=0, "

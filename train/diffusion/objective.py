@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from train.diffusion.schedule import Schedule, expand_like
@@ -81,25 +82,54 @@ def diffusion_loss(
     inside: Tensor | None = None,
     scale: Tensor | None = None,
     warp_loss: float = 0.0,
+    edge_loss: float = 0.0,
 ) -> Tensor:
     """Return each sample's loss (B,): the (weighted) mean squared error over channels and pixels.
 
     x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1]. Only pixels in
     ``inside`` (B, 1, H, W) count, all if it is None; a sample without such pixels has loss 0. ``scale`` (B,) multiplies
-    the error; ``warp_loss`` is the weight of the warped layers' `misfit`, for a model that copies the garment.
+    the squared error. Two losses can be added: ``warp_loss`` is the weight of the warped layers' `misfit`, for a model
+    that copies the garment, ``edge_loss`` that of the `edge_error` of x̂, which has no bounds with prediction=eps.
     """
-    output = model(q_sample(x, eps, t, schedule), t, condition)
-    output, layers = output[:, : x.shape[1]], output[:, x.shape[1] :]
-    squared = (output.float() - target(x, eps, t, schedule, prediction)).square()
-    error = _mean_inside(squared, inside) * loss_weight(t, schedule, prediction, min_snr_gamma)
+    z_t = q_sample(x, eps, t, schedule)
+    output = model(z_t, t, condition)
+    output, layers = output[:, : x.shape[1]].float(), output[:, x.shape[1] :]
+    squared = (output - target(x, eps, t, schedule, prediction)).square()
+    loss = _mean_inside(squared, inside) * loss_weight(t, schedule, prediction, min_snr_gamma)
     if scale is not None:
-        error = error * scale
-    return error + warp_loss * _mean_inside(misfit(layers, x), inside) if warp_loss else error
+        loss = loss * scale
+    if warp_loss:
+        loss = loss + warp_loss * _mean_inside(misfit(layers, x), inside)
+    if edge_loss:
+        loss = loss + edge_loss * edge_error(interpret(output, z_t, t, schedule, prediction).x0 - x, inside)
+    return loss
+
+
+def edge_error(error: Tensor, inside: Tensor | None) -> Tensor:
+    """Return each sample's mean (B,) of how much x̂ - x, (B, 3, H, W), differs between neighbouring pixels.
+
+    The sum over three scales, each half as large as the one before. What is not ``inside`` (B, 1, H, W) is taken for
+    right, since sampling shows the photograph there: so an edge along the border counts as well.
+    """
+    share = torch.ones_like(error[:, 0, 0, 0])
+    if inside is not None:
+        error, share = error.masked_fill(~inside, 0.0), _share(inside)
+    total = torch.zeros_like(share)
+    for scale in (1, 2, 4):
+        if min(error.shape[2:]) < 2 * scale:  # a small image has fewer scales
+            break
+        smaller = F.avg_pool2d(error, scale)
+        total = total + sum(smaller.diff(dim=along).abs().flatten(1).mean(1) for along in (2, 3))
+    return total / share
 
 
 def _mean_inside(values: Tensor, inside: Tensor | None) -> Tensor:
     """Return each sample's mean (B,) of values (B, C, H, W) over the pixels in ``inside`` (B, 1, H, W)."""
     if inside is None:
         return values.flatten(1).mean(1)
-    share = inside.flatten(1).float().mean(1)
-    return values.masked_fill(~inside, 0.0).flatten(1).mean(1) / share.clamp(min=1.0 / inside[0].numel())
+    return values.masked_fill(~inside, 0.0).flatten(1).mean(1) / _share(inside)
+
+
+def _share(inside: Tensor) -> Tensor:
+    """Return the share (B,) of pixels in ``inside``, at least one pixel's, by which a mean over all is divided."""
+    return inside.flatten(1).float().mean(1).clamp(min=1.0 / inside[0].numel())

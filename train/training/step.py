@@ -162,11 +162,11 @@ def sample_losses(
 ) -> Tensor:  # fmt: skip
     """Return each sample's loss (B,); noise, times, noise levels and dropout are keyed by the samples' positions.
 
-    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped, and the warp loss is
-    omitted.
+    Validation passes its own noise and times ``t`` (B,) in [0, 1]; no condition is then dropped, and the losses of warp
+    and edges are omitted.
     """
     config, schedule, device = stepper.config, stepper.schedule, stepper.device
-    drop, warp_loss = (config.diffusion.drop, config.diffusion.warp_loss) if t is None else (0.0, 0.0)
+    training = t is None
     noise = noise or stepper.noise(batch.positions)
     x, inputs = stage_inputs(batch, config, device)
     if stepper.previous is not None and inputs.low_res is not None:
@@ -182,7 +182,7 @@ def sample_losses(
             noise.normal(tuple(image.shape[1:]), "augmentation", which).to(device) if augmentation else None
             for which, image in enumerate(inputs.images)
         ),
-        drop=noise.bernoulli(drop, "drop").to(device),
+        drop=noise.bernoulli(config.diffusion.drop if training else 0.0, "drop").to(device),
     )
     t = (shift_times(noise.uniform((), "t"), config.diffusion.t_shift) if t is None else t).to(device)
     with autocast(config.precision, device):
@@ -197,7 +197,8 @@ def sample_losses(
             prediction=config.diffusion.prediction,
             min_snr_gamma=config.diffusion.min_snr_gamma,
             scale=denoiser.weight(t) if isinstance(denoiser, Preconditioned) else None,
-            warp_loss=warp_loss,
+            warp_loss=config.diffusion.warp_loss if training else 0.0,
+            edge_loss=config.diffusion.edge_loss if training else 0.0,
             inside=paint_mask(inputs.Ia if config.diffusion.keep_shown else None, inputs.photo, size),
         )
 

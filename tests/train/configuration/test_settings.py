@@ -169,6 +169,15 @@ def test_adam_has_no_weight_decay() -> None:
         (["diffusion.prediction=v"], "copies=true with diffusion.prediction=v"),
         (["model.copies=false"], "warp_loss=1 is for model.copies=true, 0 would fit"),
         (["model.warp=false"], "copies=true with warp=False"),
+        (
+            [
+                "diffusion.prediction=eps",
+                "diffusion.residual_std=null",
+                "diffusion.shown_std=null",
+                "diffusion.edge_loss=1",
+            ],
+            "edge_loss=1 is for prediction=x or v, 0 would fit prediction=eps",
+        ),
         (["diffusion.own_low_res=0.5"], "own_low_res=0.5 with stage=base"),
         (["grow=true"], "grow=true with stage=base: it is for sr256 alone"),
     ],

@@ -9,6 +9,7 @@ from torch import Tensor
 from train.diffusion.objective import (
     Prediction,
     diffusion_loss,
+    edge_error,
     interpret,
     loss_weight,
     q_sample,
@@ -86,3 +87,48 @@ def test_min_snr_weights_all_predictions_equally_in_x0_space() -> None:
     torch.testing.assert_close(loss_weight(t, SCHEDULE, "eps", 5.0) * snr, in_x0)
     torch.testing.assert_close(loss_weight(t, SCHEDULE, "v", 5.0) * (snr + 1), in_x0)
     assert (loss_weight(t, SCHEDULE, "eps", None) == 1.0).all()
+
+
+def test_the_edge_error_counts_differences_between_neighbours() -> None:
+    error = torch.zeros(3, 3, 16, 16)
+    error[1] = 0.5  # another brightness alone
+    error[2, :, :, 8:] = 0.5  # an edge in the middle
+    found = edge_error(error, None)
+    assert found[:2].tolist() == [0, 0]
+    # One of 15, 7 and 3 differences across, none along.
+    assert found[2].item() == pytest.approx(0.5 * (1 / 15 + 1 / 7 + 1 / 3))
+
+
+def test_the_edge_error_takes_what_is_shown_for_right() -> None:
+    inside = torch.zeros(2, 1, 16, 16, dtype=torch.bool)
+    inside[0, :, 4:12, 4:12] = True
+    error = torch.full((2, 3, 16, 16), 0.5, requires_grad=True)
+    found = edge_error(error, inside)
+    found.sum().backward()  # type: ignore[no-untyped-call]
+    assert found[0].item() > 0  # another brightness than around it
+    assert found[1].item() == 0
+    assert error.grad is not None
+    assert not error.grad.masked_fill(inside, 0.0).any()
+
+
+@pytest.mark.parametrize("prediction", ["v", "x"])
+def test_the_edge_loss_is_of_the_image_at_every_time(prediction: Prediction) -> None:
+    x, eps, t = batch()
+    wrong = torch.zeros_like(x)
+    wrong[..., 2:] = 0.1
+    z_t = q_sample(x, eps, t, SCHEDULE)
+    output = target(x, eps, t, SCHEDULE, prediction) + (wrong if prediction == "x" else 0.0)
+
+    def model(*_: object) -> Tensor:
+        return output
+
+    plain, edged = (
+        diffusion_loss(model, x, eps, t, Condition(t[:, None]), SCHEDULE, prediction=prediction, edge_loss=weight)
+        for weight in (0.0, 2.0)
+    )
+    found = interpret(output, z_t, t, SCHEDULE, prediction).x0 - x
+    torch.testing.assert_close(edged - plain, 2.0 * edge_error(found, None), rtol=0, atol=1e-6)
+    if prediction == "x":
+        assert (edged > plain).all()
+    else:
+        torch.testing.assert_close(edged, plain, rtol=0, atol=1e-6)

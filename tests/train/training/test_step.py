@@ -77,6 +77,22 @@ def test_t_shift_applies_in_training_but_not_in_validation(tiny: TinyConfig, mon
     assert torch.equal(given, still_given)
 
 
+def test_validation_measures_the_diffusion_loss_alone(tiny: TinyConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that runs with other losses besides can be compared by it."""
+    seen: list[tuple[object, object]] = []
+
+    def loss(_model: object, x: torch.Tensor, *_: object, **given: object) -> torch.Tensor:
+        seen.append((given["warp_loss"], given["edge_loss"]))
+        return torch.zeros(len(x))
+
+    monkeypatch.setattr("train.training.step.diffusion_loss", loss)
+    config = tiny("base", "diffusion.warp_loss=2", "diffusion.edge_loss=3")
+    stepper = Stepper(config, make_schedule("cosine"), CPU)
+    sample_losses(torch.nn.Identity(), drawn_batch(config), stepper)
+    sample_losses(torch.nn.Identity(), drawn_batch(config), stepper, t=torch.full((config.data.batch,), 0.5))
+    assert seen == [(2.0, 3.0), (0.0, 0.0)]
+
+
 def all_of(training: Training) -> list[torch.Tensor]:
     """Return weights, averaged weights and the optimizer's moments."""
     moments = [value for state in training.optimizer.state.values() for value in state.values()]
