@@ -41,6 +41,7 @@ PLAIN = (
     "diffusion.prediction=eps", "diffusion.residual_std=null", "diffusion.t_shift=1", "diffusion.drop=0.1",
     "diffusion.augmentation=1", "sampling.sampler=ddpm", "sampling.steps=256", "sampling.guidance=2",
     "diffusion.shown_std=null", "diffusion.hide_hem=false", "diffusion.keep_shown=false", "diffusion.warp_loss=0",
+    "diffusion.edge_loss=0",
     "model.copies=false", "model.warp=false", "model.anchors=joints", "model.pose_maps=false", *_COMMON,
 )  # fmt: skip
 """The paper's recipe of the base stage in the preset's size, warmed up in fewer steps."""

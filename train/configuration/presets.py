@@ -37,14 +37,14 @@ _PAPER_SAMPLING: dict[Stage, dict[str, Any]] = {
 
 # What learns in minutes on drawn people and in hours on photographs, where the paper's recipe still gives noise
 # (docs/measurements/learning.md): x-prediction about the known image, garment pixels copied by a learnt warp, the loss
-# where Ia hides, times concentrated where the garment is learnt, Muon, few steps of a second-order sampler. In so few
-# steps noise on the low-resolution input would still be in the image.
+# where Ia hides and on its edges, times concentrated where the garment is learnt, Muon, few steps of a second-order
+# sampler. In so few steps noise on the low-resolution input would still be in the image.
 _RECIPE: dict[str, Any] = {
     "optim": {"name": "muon", "decay": "cosine", "betas": (0.9, 0.99)},
     "diffusion": {"schedule": "cosine", "prediction": "x", "drop": 0.0, "t_shift": 3.0, "augmentation": 0.1},
     "sampling": {"sampler": "dpmpp_2m", "grid": "time", "guidance": 1.0, "low_res_noise": 0.0, "steps": 2},
 }
-_PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0}
+_PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0, "edge_loss": 1.0}
 _RECIPE_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {"diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, **_PAINTS}},
     "sr256": {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from train.diffusion.schedule import Schedule, expand_like
 from train.models.condition import Condition, Denoiser
-from train.models.warp.copying import misfit
+from train.models.warp.copying import warp_cost
 
 Prediction = Literal["eps", "v", "x"]
 """Prediction target: the noise ε (as in the paper), v = α ε - σ x (progressive distillation), or the image x."""
@@ -88,18 +88,18 @@ def diffusion_loss(
 
     x is (B, 3, H, W) in [-1, 1], eps standard normal noise of the same shape, t (B,) in [0, 1]. Only pixels in
     ``inside`` (B, 1, H, W) count, all if it is None; a sample without such pixels has loss 0. ``scale`` (B,) multiplies
-    the squared error. Two losses can be added: ``warp_loss`` is the weight of the warped layers' `misfit`, for a model
+    the squared error. Two losses can be added: ``warp_loss`` is the weight of the layers' `warp_cost`, for a model
     that copies the garment, ``edge_loss`` that of the `edge_error` of x̂, which has no bounds with prediction=eps.
     """
     z_t = q_sample(x, eps, t, schedule)
     output = model(z_t, t, condition)
-    output, layers = output[:, : x.shape[1]].float(), output[:, x.shape[1] :]
+    output, warp = output[:, : x.shape[1]].float(), output[:, x.shape[1] :]
     squared = (output - target(x, eps, t, schedule, prediction)).square()
     loss = _mean_inside(squared, inside) * loss_weight(t, schedule, prediction, min_snr_gamma)
     if scale is not None:
         loss = loss * scale
     if warp_loss:
-        loss = loss + warp_loss * _mean_inside(misfit(layers, x), inside)
+        loss = loss + warp_loss * _mean_inside(warp_cost(warp, x), inside)
     if edge_loss:
         loss = loss + edge_loss * edge_error(interpret(output, z_t, t, schedule, prediction).x0 - x, inside)
     return loss

@@ -61,7 +61,7 @@ class Preconditioned:
     def __call__(self, z_t: Tensor, t: Tensor, condition: Condition, /) -> Tensor:
         """Predict x or v from z_t (B, 3, H, W) at t (B,): v = -σμ + ασ(1 - s²)/D z' + s/√D F, with no division by σ.
 
-        For a network that copies, the copied pixels replace the centre; its layers' channels come after the image's.
+        For a network that copies, the copied pixels replace the centre; what `warp_cost` takes comes after the image.
         """
         at = self._terms(z_t, t, condition)
         output = self.network(at.residual / at.spread.sqrt(), t, condition).float()
@@ -70,7 +70,7 @@ class Preconditioned:
             shown = _shown(condition) if at.shown is None else at.shown
             image, weight = (each.masked_fill(shown, 0.0) for each in (copied.image, copied.weight))
             known = (1.0 - weight) * at.centre + image
-            return torch.cat([known + at.std * copied.painted, copied.layers], dim=1)
+            return torch.cat([known + at.std * copied.painted, copied.warp], dim=1)
         if self.prediction == "x":
             return at.centre + at.std * output
         kept = at.alpha * at.sigma * (1.0 - at.std.square()) / at.spread

@@ -23,6 +23,8 @@ LAYER = 4
 """Channels of a layer: its colour, 0 outside the garment, and its opacity."""
 UNCOVERED = 0.4
 """Misfit of a pixel that no layer covers."""
+_BEND = 1.0
+"""Weight of a layer's bending beside its misfit."""
 _COLOUR = 0.3
 """Difference of colour, of images in [-1, 1], whose misfit is half of the largest."""
 _FAINT = 0.1
@@ -48,15 +50,15 @@ class GarmentCopy(nn.Module):
             self.weights.conv.bias[-(patch**2) :].fill_(paint)
 
     def forward(self, fine: Tensor, coarse: Tensor, Ic: Tensor, grids: Tensor, known: Tensor) -> Tensor:
-        """Return what `Copied` splits: the copied image, its weight, and the layers.
+        """Return what `Copied` splits: the copied image, its weight, the layers, and how much they are bent.
 
         ``fine`` and ``coarse`` are features of the decoder's last two levels, Ic is (B, 3, H, W), ``grids``
         (B, parts, 2, H, W) the source points in [-1, 1] of each part's warp, ``known`` (B, parts) whether it exists.
         H and W may be larger than the decoder's features times the patch.
         """
-        shift = self.coarse(F.silu(self.coarse_norm(coarse))).float()
-        shift = F.interpolate(shift, size=grids.shape[-2:], mode="bilinear", align_corners=False)
-        moved = grids + shift.view(len(shift), len(PARTS), 2, *shift.shape[2:])
+        coarse_shift = self.coarse(F.silu(self.coarse_norm(coarse))).float()
+        shift = F.interpolate(coarse_shift, size=grids.shape[-2:], mode="bilinear", align_corners=False)
+        moved = grids + _by_part(shift)
         opacity = ~is_grey(Ic)
         source = torch.cat([Ic.float(), opacity.float()], dim=1)
         # Beyond Ic both colour and opacity are 0.
@@ -71,7 +73,14 @@ class GarmentCopy(nn.Module):
             weights = F.interpolate(weights, size=Ic.shape[2:], mode="bilinear", align_corners=False)
         weights = weights * known[:, :, None, None]
         copied = (weights[:, :, None] * layers[:, :, :3]).sum(1)
-        return torch.cat([copied, weights.sum(1, keepdim=True), layers.flatten(1, 2)], dim=1)
+        bent = (bending(_by_part(coarse_shift)) * known[:, :, None, None]).mean(1, keepdim=True)
+        bent = F.interpolate(bent, size=copied.shape[2:])
+        return torch.cat([copied, weights.sum(1, keepdim=True), layers.flatten(1, 2), bent], dim=1)
+
+
+def _by_part(shift: Tensor) -> Tensor:
+    """Return (B, parts * 2, H, W) as (B, parts, 2, H, W)."""
+    return shift.view(len(shift), len(PARTS), 2, *shift.shape[2:])
 
 
 class Copied(NamedTuple):
@@ -83,8 +92,8 @@ class Copied(NamedTuple):
     """(B, 3, H, W): the layers in [-1, 1], times their weights"""
     weight: Tensor
     """(B, 1, H, W) in [0, 1]: sum of the layers' weights"""
-    layers: Tensor
-    """(B, parts * LAYER, H, W)"""
+    warp: Tensor
+    """(B, parts * LAYER + 1, H, W): the layers, and the mean `bending` of their displacements"""
 
 
 def split_copied(output: Tensor) -> Copied | None:
@@ -92,6 +101,28 @@ def split_copied(output: Tensor) -> Copied | None:
     if output.shape[1] == 3:
         return None
     return Copied(output[:, :3], output[:, 3:6], output[:, 6:7], output[:, 7:])
+
+
+def warp_cost(warp: Tensor, x: Tensor) -> Tensor:
+    """Return the `misfit` of warped layers at each pixel of x (B, 3, H, W) and what their bending costs, (B, 1, H, W).
+
+    ``warp`` is `Copied.warp`.
+    """
+    return misfit(warp[:, :-1], x) + _BEND * warp[:, -1:]
+
+
+def bending(shift: Tensor) -> Tensor:
+    """Return how much displacements (B, parts, 2, H, W) bend at each pixel, (B, parts, H, W).
+
+    The magnitudes of their second differences along both axes, of x and y: none where cloth is moved, stretched or
+    turned as a whole. Where the colours of garment and photograph say nothing, the layer then moves as it does nearby.
+    """
+    bent = torch.zeros_like(shift)
+    for axis in (3, 4):
+        if shift.shape[axis] >= 3:
+            inner = bent.narrow(axis, 1, shift.shape[axis] - 2)
+            inner += shift.diff(n=2, dim=axis).abs()
+    return bent.sum(2)
 
 
 def misfit(layers: Tensor, x: Tensor) -> Tensor:

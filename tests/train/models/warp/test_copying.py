@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from train.models.warp.anchors import PARTS
-from train.models.warp.copying import LAYER, UNCOVERED, GarmentCopy, misfit, split_copied
+from train.models.warp.copying import LAYER, UNCOVERED, GarmentCopy, bending, misfit, split_copied, warp_cost
 
 SIDE = 16
 
@@ -39,7 +39,7 @@ def test_a_network_that_only_copies_returns_the_garment_to_the_last_pixel() -> N
     assert result is not None
     assert torch.allclose(result.image, garment(), atol=1e-5)
     assert torch.allclose(result.weight, torch.ones_like(result.weight))
-    opacity = result.layers.view(1, len(PARTS), LAYER, SIDE, SIDE)[:, :, 3]
+    opacity = result.warp[:, :-1].view(1, len(PARTS), LAYER, SIDE, SIDE)[:, :, 3]
     assert torch.allclose(opacity, (garment() != 0).any(1, keepdim=True).float().expand_as(opacity), atol=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_a_part_without_a_warp_is_never_copied() -> None:
     result = split_copied(copied(known=False, paint=-100.0))
     assert result is not None
     assert not result.weight.any()
-    assert not result.layers.any()
+    assert not result.warp.any()
 
 
 def test_an_image_alone_is_not_split() -> None:
@@ -106,3 +106,38 @@ def test_the_misfit_moves_a_layer_into_place() -> None:
         cost.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert abs(shift.item()) < 0.02
+
+
+def field(parts: int = len(PARTS), side: int = 8) -> Tensor:
+    """Displacements that move, stretch and turn the whole image, (1, parts, 2, side, side)."""
+    x, y = torch.meshgrid(torch.linspace(-1, 1, side), torch.linspace(-1, 1, side), indexing="xy")
+    return torch.stack([0.1 + 0.2 * x - 0.3 * y, -0.2 + 0.1 * y + 0.3 * x]).expand(1, parts, 2, side, side).clone()
+
+
+def test_a_displacement_of_the_whole_does_not_bend() -> None:
+    assert bending(field()).max().item() < 1e-6
+    assert not bending(torch.rand(1, len(PARTS), 2, 2, 2)).any()  # too small to bend
+
+
+def test_a_pixel_out_of_place_bends_and_is_pulled_back() -> None:
+    shift = field()
+    shift[0, 1, 0, 4, 4] += 0.5
+    shift.requires_grad_()
+    bent = bending(shift)
+    assert bent[0, 1, 4, 4].item() == pytest.approx(2 * 2 * 0.5, abs=1e-5)  # twice, along and across
+    assert not bent[0, [0, 2]].gt(1e-6).any()
+    bent.sum().backward()  # type: ignore[no-untyped-call]
+    assert shift.grad is not None
+    assert shift.grad[0, 1, 0, 4, 4].item() == shift.grad[0, 1].max().item() > 0
+
+
+def test_the_cost_of_a_warp_is_its_misfit_and_its_bending() -> None:
+    Ic = garment()
+    opacity = (Ic != 0).any(1, keepdim=True).float()
+    warp = torch.cat([layers(Ic, opacity), torch.zeros(1, 1, SIDE, SIDE)], dim=1)
+    straight = warp_cost(warp, Ic)
+    assert torch.equal(straight, misfit(warp[:, :-1], Ic))
+    warp[:, -1, 3] = 0.1
+    assert (warp_cost(warp, Ic) - straight).flatten().topk(SIDE + 1).values[[SIDE - 1, SIDE]].tolist() == [
+        pytest.approx(0.1), 0.0,
+    ]  # fmt: skip
