@@ -44,9 +44,9 @@ _RECIPE: dict[str, Any] = {
     "diffusion": {"schedule": "cosine", "prediction": "x", "drop": 0.0, "t_shift": 3.0, "augmentation": 0.1},
     "sampling": {"sampler": "dpmpp_2m", "grid": "time", "guidance": 1.0, "low_res_noise": 0.0, "steps": 2},
 }
-_PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0, "edge_loss": 1.0}
+_PAINTS: dict[str, Any] = {"hide_hem": True, "keep_shown": True, "warp_loss": 1.0}
 _RECIPE_STAGES: dict[Stage, dict[str, Any]] = {
-    "base": {"diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, **_PAINTS}},
+    "base": {"diffusion": {"residual_std": 0.5, "shown_std": 0.1, "augmentation": 0.0, "edge_loss": 1.0, **_PAINTS}},
     "sr256": {
         "grow": True,
         "diffusion": {"residual_std": 0.1, "own_low_res": 1.0, "own_low_res_error": 1.0, **_PAINTS},
