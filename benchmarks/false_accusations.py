@@ -1,6 +1,6 @@
 """How many sound records are accused: drawn people in every layout, read and conditioned as `prep build-shards` does.
 
-    python benchmarks/false_accusations.py [--people 5000] [--minutes 15] [--first 1]
+    python benchmarks/false_accusations.py [--people 5000] [--minutes 15] [--first 1] [--variety varied]
 
 Nothing is wrong with these records: images, poses, label maps and masks are the drawing's own. Every fault counted
 here, and every reject, is a false accusation. A layout's people are seen from the front, half turned, from the side and
@@ -29,6 +29,7 @@ from preprocess.loading.subjects import load_person, load_product
 from preprocess.planning.datasets import open_dataset
 from preprocess.sources import Files, Record
 from preprocess.synthetic.dataset_writer import write_dataset
+from preprocess.synthetic.outfits import VARIETIES, Variety
 from preprocess.synthetic.people.pose import FRAMES
 from schemas import Source
 
@@ -67,37 +68,38 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--variety", choices=VARIETIES, default="easy", help="the set's, as of prep sample-data")
     options = parser.parse_args()
     use_portable_code()
     end, layouts = time.monotonic() + 60 * options.minutes, dict[str, Counts]()
-    for layout, name, faults in accusations(options.first):
+    for layout, name, faults in accusations(options.first, options.variety):
         layouts.setdefault(layout, Counts()).add(name, faults)
         if sum(counts.records for counts in layouts.values()) >= options.people or time.monotonic() > end:
             break
     tell(layouts)
 
 
-def accusations(seed: int) -> Iterator[tuple[str, str, tuple[Fault, ...]]]:
+def accusations(seed: int, variety: Variety = "easy") -> Iterator[tuple[str, str, tuple[Fault, ...]]]:
     """Yield layout, name and faults of one drawn record after the other, without end."""
     while True:
         for source in _SOURCES if seed % _SELDOM == 0 else _SOURCES[:-1]:
             with tempfile.TemporaryDirectory() as folder:
-                yield from _of_set(source, Path(folder), seed)
+                yield from _of_set(source, Path(folder), seed, variety)
         seed += 1
         look.cache_clear()
         product.cache_clear()
 
 
-def _of_set(source: Source, root: Path, seed: int) -> Iterator[tuple[str, str, tuple[Fault, ...]]]:
+def _of_set(source: Source, root: Path, seed: int, variety: Variety) -> Iterator[tuple[str, str, tuple[Fault, ...]]]:
     frame = _FRAMES[seed // 2 % len(_FRAMES)]
     if source == "aihub":
-        write_dataset(root, looks=_LOOKS, seed=seed, workers=1)
+        write_dataset(root, looks=_LOOKS, seed=seed, variety=variety, workers=1)
     elif source == "viton-hd":
-        write_viton_hd(root, "train", "00001_00", seed, frame)
+        write_viton_hd(root, "train", "00001_00", seed, frame, variety)
         (root / "train_pairs.txt").write_text("00001_00.jpg 00001_00.jpg")
     else:
         for category in OUTFITS:
-            write_dress_code(root, category, "000001", seed, frame)
+            write_dress_code(root, category, "000001", seed, frame, variety)
             (root / category / "train_pairs.txt").write_text("000001_0.jpg\t000001_1.jpg")
     files = Files(root)
     for record in open_dataset(files, source).records("all", "item", "all"):

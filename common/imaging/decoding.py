@@ -45,7 +45,7 @@ def opened(file: Path | bytes) -> Iterator[Image.Image]:
             refuse_size(image.width, image.height)
             yield image
     except UnidentifiedImageError as error:
-        raise UnreadableImageError(_not_an_image(data) if readable else _NO_HEIF) from error
+        raise UnreadableImageError(_not_an_image(data) if readable else NO_HEIF) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError("too many pixels; scale the photograph down") from error
     except UnreadableImageError:
@@ -72,7 +72,8 @@ def register_heif() -> bool:
     return True
 
 
-_NO_HEIF: Final = "HEIC needs pip install 'tryon-cascade[estimate]'; or export it as JPEG"
+NO_HEIF: Final = "HEIC needs pip install 'tryon-cascade[estimate]'; or export it as JPEG"
+"""Said of a HEIC file where its package is missing."""
 
 
 def _not_an_image(data: bytes) -> str:

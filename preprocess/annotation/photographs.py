@@ -7,13 +7,14 @@ from typing import Final
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from common.errors import UserError
 from common.imaging.colour_profiles import in_srgb
-from common.imaging.decoding import UnreadableImageError, opened, register_heif
+from common.imaging.decoding import NO_HEIF, UnreadableImageError, opened, register_heif
+from common.imaging.orientation import upright, upright_size
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import Pixels, upright_size
+from preprocess.formats.images import Pixels
 
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"}
@@ -47,15 +48,14 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I") or upright.mode == "F":
-        return _of_16_bits(upright)
-    if upright.has_transparency_data:
-        white = Image.new("RGBA", upright.size, _WHITE)
-        upright = Image.alpha_composite(white, upright.convert("RGBA")).convert("RGB")
-    converted = in_srgb(upright, image.info.get("icc_profile"))
-    return np.asarray(converted or upright.convert("RGB"), np.uint8)
+    shown = upright(image)
+    if shown.mode.startswith("I") or shown.mode == "F":
+        return _of_16_bits(shown)
+    if shown.has_transparency_data:
+        white = Image.new("RGBA", shown.size, _WHITE)
+        shown = Image.alpha_composite(white, shown.convert("RGBA")).convert("RGB")
+    converted = in_srgb(shown, image.info.get("icc_profile"))
+    return np.asarray(converted or shown.convert("RGB"), np.uint8)
 
 
 def _of_16_bits(image: Image.Image) -> Pixels:
@@ -76,4 +76,4 @@ def _scaled(pixels: Pixels) -> Pixels:
 def _need_heif(path: Path) -> None:
     """Raise UserError for a file named as HEIC if the package that reads it is missing: all such files would fail."""
     if path.suffix.lower() in _HEIF and not register_heif():
-        raise UserError("HEIC images need: pip install 'tryon-cascade[estimate]'; or export them as JPEG")
+        raise UserError(f"{path}: {NO_HEIF}")

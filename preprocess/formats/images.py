@@ -10,8 +10,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from common.imaging.orientation import LYING, orientation_of, upright, upright_size
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.jpeg import cut_below, frame_of, listening
 from schemas import MID_GREY, Crop, ImageFormat
@@ -28,16 +29,15 @@ _FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
 }
 
-_ORIENTATION = 0x0112
-_LYING = (5, 6, 7, 8)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = struct.Struct(">II2B")
 _PNG_HEADER_AT = 16
 _PNG_CHUNK = struct.Struct(">I4s")
 _PNG_SUM = 4
 """Bytes of the checksum behind each chunk."""
-_PNG_EXIF = (b"eXIf", b"Raw profile type")
-"""What announces EXIF data in a PNG: its chunk, perhaps behind the pixels, or the text that stood for it before."""
+_PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""What announces an orientation in a PNG: EXIF's chunk, perhaps behind the pixels, the text that stood for it before,
+or XMP."""
 _WITH_ALPHA = (4, 6)
 """Colour types of PNGs with an alpha channel."""
 _UNUSUAL = ("F", "I", "LAB", "HSV")
@@ -72,7 +72,7 @@ def read_header(data: bytes) -> Header | None:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             size, mode, kind = image.size, image.mode, image.format
-            orientation, upright = _orientation(image), upright_size(image)
+            orientation, displayed = orientation_of(image), upright_size(image)
             small = size[0] * size[1] <= PIXEL_LIMIT
             transparent = small and image.has_transparency_data and _is_transparent(image)
     except Exception:  # a decoder that fails on odd bytes, in whatever way, has found no image
@@ -87,23 +87,7 @@ def read_header(data: bytes) -> Header | None:
         Fault.SIXTEEN_BIT_IMAGE: deep,
         Fault.TRANSPARENT_IMAGE: transparent,
     }
-    return Header(upright, tuple(fault for fault, present in oddities.items() if present))
-
-
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Return width and height of an image that is not decoded yet, upright by its EXIF orientation."""
-    turned = _orientation(image) in _LYING and image.format != "TIFF"  # Pillow turns a TIFF's size itself
-    return (image.height, image.width) if turned else image.size
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 if there is none, or one of a type that is no number."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-        number = int(value[0] if isinstance(value, tuple) else value)
-    except Exception:  # EXIF data may hold anything
-        return 1
-    return number if number in range(1, 9) else 1
+    return Header(displayed, tuple(fault for fault, present in oddities.items() if present))
 
 
 def _is_transparent(image: Image.Image) -> bool:
@@ -180,7 +164,7 @@ def _plain(data: bytes, path: str, factor: int, *, has_exif: bool) -> Pixels:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
         try:
             with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-                turn = _orientation(image)
+                turn = orientation_of(image)
         except Exception:  # as in `read_header`
             turn = 1
     pixels, corrupt = _imdecode(data, flags)
@@ -195,7 +179,7 @@ def _turned(pixels: Pixels, orientation: int) -> Pixels:
     """Return an image upright by its EXIF orientation."""
     if orientation == 1:
         return pixels
-    if orientation in _LYING:
+    if orientation in LYING:
         pixels = np.asarray(cv2.transpose(pixels), np.uint8)
     flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # 5 is the transposition alone
     code = flips.get(orientation)
@@ -206,11 +190,11 @@ def _on_white(data: bytes, factor: int) -> Pixels | None:
     """Return an image that is transparent in places on white; None if it is opaque, or cannot be decoded."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
-            if not _is_transparent(upright):
+            shown = upright(image)
+            if not _is_transparent(shown):
                 return None
-            white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
-            pixels = np.asarray(Image.alpha_composite(white, upright.convert("RGBA")).convert("RGB"), np.uint8)
+            white = Image.new("RGBA", shown.size, (255, 255, 255, 255))
+            pixels = np.asarray(Image.alpha_composite(white, shown.convert("RGBA")).convert("RGB"), np.uint8)
     except Exception:  # as in `read_header`
         return None
     if factor > 1:

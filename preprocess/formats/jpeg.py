@@ -24,6 +24,7 @@ _SIZES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 """Those whose pixels are stored from top to bottom."""
 _SCAN, _RESTARTS = 0xDA, 0xDD
+_XMP, _XMP_ORIENTATION = b"http://ns.adobe.com/xap/", b"tiff:Orientation"
 _BLOCK_ROWS = 16
 """Maximum number of rows decoded together; the rows below them affect the upsampling of chroma."""
 
@@ -39,6 +40,7 @@ class Frame(NamedTuple):
     scan: int
     """Byte offset of the pixel data."""
     has_exif: bool
+    """Whether EXIF data, or an orientation in XMP, may turn it."""
     plain: bool
     """Whether the pixels are stored from top to bottom, in one scan, without restart markers."""
 
@@ -54,9 +56,12 @@ def frame_of(data: bytes) -> Frame | None:
             break
         if marker in _SIZES:
             at, plain = place + 5, plain and marker in _SEQUENTIAL
-        has_exif |= data.startswith(b"Exif", place + 4)
+        following = place + 2 + int.from_bytes(data[place + 2 : place + 4])
+        has_exif |= data.startswith(b"Exif", place + 4) or (
+            data.startswith(_XMP, place + 4) and data.find(_XMP_ORIENTATION, place, following) >= 0
+        )
         plain &= marker != _RESTARTS
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+        place = following
     else:
         return None
     if not at:

@@ -16,11 +16,11 @@ from PIL import Image
 from preprocess.formats.keypoint_files import BODY_25, COCO_18
 from preprocess.label_tables import NAMES, PALETTES, Pixelwise
 from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS
-from preprocess.synthetic.garments.garment import Kind, garment
+from preprocess.synthetic.garments.garment import Kind
 from preprocess.synthetic.garments.item import draw_item
+from preprocess.synthetic.outfits import Item, Look, Variety
 from preprocess.synthetic.people.look import draw_look
-from preprocess.synthetic.people.person import person
-from preprocess.synthetic.people.pose import frame_yaw, pose
+from preprocess.synthetic.people.pose import frame_yaw
 
 U8 = NDArray[np.uint8]
 SIZE = (768, 1024)
@@ -33,13 +33,17 @@ _DRESS_CODE = {"face": "head", "neck": "head", "outer": "upper", "inner": "upper
 
 
 @cache
-def look(seed: int, kinds: tuple[Kind, ...], frame: str = "000") -> tuple[U8, U8, NDArray[np.float64]]:
+def look(
+    seed: int, kinds: tuple[Kind, ...], frame: str = "000", variety: Variety = "easy"
+) -> tuple[U8, U8, NDArray[np.float64]]:
     """Return a picture (1024, 768, 3), its regions by drawn number, and keypoints (17, 3) in its pixels.
 
     The frame (000 front, 088 side, 132 back) is AI-Hub's.
     """
-    stance = pose(seed)
-    drawing = draw_look(person(seed), stance, frame_yaw(stance, frame), [garment(seed, kind) for kind in kinds])
+    worn = [Item("", kind, seed, "train", variety).garment() for kind in kinds]
+    wearer = Look("", "train", seed, seed, (), variety)
+    stance = wearer.stance()
+    drawing = draw_look(wearer.wearer(), stance, frame_yaw(stance, frame), worn)
     points = drawing.keypoints.copy()
     points[:, 0] += PADDED
     points[:, :2] *= SCALE
@@ -48,9 +52,9 @@ def look(seed: int, kinds: tuple[Kind, ...], frame: str = "000") -> tuple[U8, U8
 
 
 @cache
-def product(seed: int, kind: Kind) -> tuple[U8, NDArray[np.bool_]]:
+def product(seed: int, kind: Kind, variety: Variety = "easy") -> tuple[U8, NDArray[np.bool_]]:
     """Return a garment's picture (1024, 768, 3) before a plain background, and where it is."""
-    drawing = draw_item(garment(seed, kind), back=False)
+    drawing = draw_item(Item("", kind, seed, "train", variety).garment(), back=False)
     return _resized(drawing.image), _resized(drawing.labels, BACKGROUND) != BACKGROUND
 
 
@@ -106,10 +110,10 @@ def openpose(people: Iterable[list[float]], key: str = "pose_keypoints_2d") -> d
     return {"version": 1.3, "people": [{"person_id": [-1], key: numbers} for numbers in people]}
 
 
-def write_viton_hd(root: Path, split: str, stem: str, seed: int, frame: str = "000") -> None:
+def write_viton_hd(root: Path, split: str, stem: str, seed: int, frame: str = "000", variety: Variety = "easy") -> None:
     """Write one person and the own garment."""
-    pixels, regions, points = look(seed, ("top", "trousers"), frame)
-    garment_pixels, mask = product(seed, "top")
+    pixels, regions, points = look(seed, ("top", "trousers"), frame, variety)
+    garment_pixels, mask = product(seed, "top", variety)
     folder = root / split
     write_jpeg(folder / f"image/{stem}.jpg", pixels)
     write_jpeg(folder / f"cloth/{stem}.jpg", garment_pixels)
@@ -126,10 +130,12 @@ OUTFITS: dict[str, tuple[Kind, ...]] = {
 TRIED_ON: dict[str, Kind] = {"upper_body": "top", "lower_body": "trousers", "dresses": "dress"}
 
 
-def write_dress_code(root: Path, category: str, number: str, seed: int, frame: str = "000") -> None:
+def write_dress_code(
+    root: Path, category: str, number: str, seed: int, frame: str = "000", variety: Variety = "easy"
+) -> None:
     """Write one person and the own garment."""
-    pixels, regions, points = look(seed, OUTFITS[category], frame)
-    garment_pixels, _ = product(seed, TRIED_ON[category])
+    pixels, regions, points = look(seed, OUTFITS[category], frame, variety)
+    garment_pixels, _ = product(seed, TRIED_ON[category], variety)
     folder = root / category
     write_jpeg(folder / f"images/{number}_0.jpg", pixels)
     write_jpeg(folder / f"images/{number}_1.jpg", garment_pixels)

@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from common.errors import UserError
+from common.imaging.orientation import ORIENTATION, orientation_of
 from schemas import Crop, Garment, SourceImage, check_pose
 from train.data.augment import WHOLE, Box
 from train.diffusion.samplers import OnStep
@@ -185,9 +186,10 @@ def _file(photograph: Photograph, path: Path) -> Path:
     if not isinstance(photograph, Image.Image):
         return Path(photograph)
     image = photograph if photograph.mode in _PNG_MODES else photograph.convert("RGB")
-    exif = photograph.getexif()
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation_of(photograph)
     profile = photograph.info.get("icc_profile") if image is photograph else None
-    image.save(path, "PNG", compress_level=1, exif=exif.tobytes() if exif else b"", icc_profile=profile)
+    image.save(path, "PNG", compress_level=1, exif=exif, icc_profile=profile)
     return path
 
 

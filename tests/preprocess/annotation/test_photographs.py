@@ -177,5 +177,5 @@ def test_a_damaged_heic_is_named(tmp_path: Path) -> None:
 def test_heic_without_its_package_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"")
-    with pytest.raises(UserError, match=r"pip install 'tryon-cascade\[estimate\]'; or export them as JPEG"):
+    with pytest.raises(UserError, match=r"pip install 'tryon-cascade\[estimate\]'; or export it as JPEG"):
         read_photograph(tmp_path / "a.heic", "a.heic")

@@ -102,6 +102,19 @@ def test_an_orientation_of_any_type(kind: int, value: bytes, count: int, turn: b
     assert header.size == (pixels.shape[1], pixels.shape[0])
 
 
+@pytest.mark.parametrize("container", ["JPEG", "PNG"])
+def test_an_orientation_in_xmp_alone_counts_for_header_and_pixels(container: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    more = {"xmp": xmp} if container == "JPEG" else {"pnginfo": text}
+    data = saved(Image.fromarray(gradient()), container, **more)
+    header = read_header(data)
+    assert header is not None
+    assert header.size == (120, 90)
+    assert decode(data, "a", None)[0].shape == (90, 120, 3)
+
+
 @pytest.mark.parametrize("container", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_upright_as_pillow_has_it(orientation: int, container: str) -> None:

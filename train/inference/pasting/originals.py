@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 
 from common.errors import UserError
 from common.imaging.colour_profiles import from_srgb, in_srgb
 from common.imaging.decoding import UnreadableImageError, opened
+from common.imaging.orientation import LYING, orientation_of, upright
 from train.data.shards import Pixels
 from train.inference.pasting.agreement import Mask
 
 Samples = TypeVar("Samples", NDArray[np.uint8], NDArray[np.uint8] | NDArray[np.uint16])
 
-_ORIENTATION = 0x0112
 _DEEP = 257
 """Levels of 16 bits per level of 8 bits."""
 _PNG_DEPTH_AT = 24
@@ -94,13 +94,12 @@ def decode_original(data: bytes, where: str) -> Original:
     """Decode a photograph. Raise UserError, which names it ``where``, if that is impossible or it is too large."""
     try:
         with opened(data) as image:
-            orientation, profile = image.getexif().get(_ORIENTATION, 1), image.info.get("icc_profile")
+            orientation, profile = orientation_of(image), image.info.get("icc_profile")
             deep = _deep_samples(data) if _is_deep(data, image) else None
             if deep is not None:
-                upright = deep if image.format == "TIFF" else _upright(deep, orientation)  # cv2 turns a TIFF itself
-                return _of_16_bits(upright, profile, where)
-            image.load()
-            return _of_8_bits(ImageOps.exif_transpose(image), profile, where)
+                shown = deep if image.format == "TIFF" else _upright(deep, orientation)  # cv2 turns a TIFF itself
+                return _of_16_bits(shown, profile, where)
+            return _of_8_bits(upright(image), profile, where)
     except UnreadableImageError as error:
         raise UserError(f"{where}: {error}") from error
 
@@ -161,9 +160,9 @@ def _rotated(image: Samples, quarters: int) -> Samples:
     return rotated
 
 
-def _upright(samples: NDArray[Any], orientation: object) -> NDArray[Any]:
+def _upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return samples upright by their EXIF orientation."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in LYING:
         samples = np.swapaxes(samples, 0, 1)
     mirrored, flipped = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
     return np.ascontiguousarray(samples[:: -1 if flipped else 1, :: -1 if mirrored else 1])

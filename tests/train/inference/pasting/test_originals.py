@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import cv2
@@ -13,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from swapped_colours import SWAPPED
 
 from common.errors import UserError
+from preprocess.formats.images import decode
 from train.inference.pasting.originals import Original, decode_original
 
 SIDE = (60, 44)
@@ -168,3 +170,15 @@ def test_what_cannot_be_decoded_is_one_line(data: bytes) -> None:
         decode_original(data, "me.jpg")
     assert "\n" not in str(caught.value)
     assert " at 0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "turned"), [(2, b"6\0\0\0", True), (2, b"up\0\0", False), (7, b"\6\0\0\0", False)]
+)
+def test_an_orientation_of_an_odd_type_is_read_as_prep_reads_it(kind: int, value: bytes, turned: bool) -> None:
+    entry = struct.pack(">HHI", 0x0112, kind, {7: 4, 2: 2 if turned else 3}[kind]) + value
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
+    data = saved(Image.fromarray(drawn()), "JPEG", exif=exif)
+    assert (
+        decode_original(data, "a").size == (SIDE[::-1] if turned else SIDE) == decode(data, "a", None)[0].shape[1::-1]
+    )
