@@ -76,11 +76,12 @@ class Fault(StrEnum):
     UNEXPECTED_ERROR = "unexpected-error", _REJECTED, "an error that no rule foresees; please report it"
     ENCRYPTED_MEMBER = "encrypted-member", _REJECTED, "protected by a password in its zip"
     UNSAFE_NAME = "unsafe-name", _NOTED, "an absolute name, '..' or a backslash in a zip or tar; skipped"
-    LINKED_MEMBER = "linked-member", _NOTED, "a link in a zip or tar; skipped"
+    LINKED_MEMBER = "linked-member", _NOTED, "a link, a device or a sparse file in a zip or tar; skipped: unpack it"
     LINKED_FOLDER = "linked-folder", _NOTED, "a link to a folder; skipped, unless --follow-links is given"
     NOT_A_FILE = "not-a-file", _NOTED, "neither a file nor a folder; skipped"
     TAR_IN_STORE = "tar-in-store", _NOTED, "a tar in an object store, which is not read there; skipped: unpack it"
-    NESTED_ZIP = "nested-zip", _NOTED, "a zip or tar in another, or a part of one; skipped"
+    OTHER_ARCHIVE = "other-archive", _NOTED, "a compressed tar, 7z or rar, which is not read; skipped: unpack it"
+    NESTED_ZIP = "nested-zip", _NOTED, "an archive in a zip or tar, or a part of one; skipped: unpack it"
     REPEATED_MEMBER = "repeated-member", _REPAIRED, "two members of an archive with one name; the last is used"
 
     # Texts

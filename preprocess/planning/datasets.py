@@ -94,12 +94,14 @@ def recognise(files: Files) -> Source:
 
 def _skipped(found: Tally) -> str:
     """Return what was skipped and may hold the dataset."""
-    counts = {
-        "linked folders skipped: add --follow-links": found.counts[Fault.LINKED_FOLDER],
-        "zips or tars in another skipped: unpack the outer one": found.counts[Fault.NESTED_ZIP],
-        "tars in a store skipped: unpack them": found.counts[Fault.TAR_IN_STORE],
+    advice = {
+        Fault.LINKED_FOLDER: ("linked folders", "add --follow-links"),
+        Fault.NESTED_ZIP: ("archives in another", "unpack the outer one"),
+        Fault.OTHER_ARCHIVE: ("compressed tars, 7z or rar files", "unpack them"),
+        Fault.TAR_IN_STORE: ("tars in a store", "unpack them"),
     }
-    return "".join(f" ({count} {what})" for what, count in counts.items() if count)
+    counts = ((what, found.counts[fault], do) for fault, (what, do) in advice.items())
+    return "".join(f" ({what}: {count} skipped, {do})" for what, count, do in counts if count)
 
 
 def check_not_empty(files: Files, data: Dataset, records: Sequence[Record], configuration: Configuration) -> None:

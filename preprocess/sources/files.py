@@ -18,7 +18,7 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, RecordError, Tally, shown
 from preprocess.sources.packed.archives import Archive, check_size, is_junk
-from preprocess.sources.packed.parts import Joined, archive_stem, archives_in, is_archive, parts_with
+from preprocess.sources.packed.parts import Joined, archive_stem, archives_in, is_archive, is_unread_archive, parts_with
 from preprocess.sources.packed.zips import Member
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
@@ -182,6 +182,8 @@ class Files:
         if self._archives is None:
             found = []
             for folder, names in self._folders(Tally()) if not self._only else [("", self._parts())]:
+                for name in filter(is_unread_archive, names):
+                    self._about_archives.note(Fault.OTHER_ARCHIVE, f"{folder}/{name}" if folder else name)
                 for stem, source in self._archives_in(folder, names).items():
                     found.append(Archive(f"{folder}/{stem}" if folder else stem, source))
             self._archives = tuple(found)

@@ -29,6 +29,8 @@ FILE_FAULTS = (
     Fault.LINKED_MEMBER,
     Fault.LINKED_FOLDER,
     Fault.NOT_A_FILE,
+    Fault.TAR_IN_STORE,
+    Fault.OTHER_ARCHIVE,
     Fault.NESTED_ZIP,
     Fault.REPEATED_MEMBER,
 )

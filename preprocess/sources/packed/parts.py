@@ -1,7 +1,7 @@
 """Zips and tars as delivered: whole, or split into parts that are read as one file.
 
 `NAME.zip.part0, NAME.zip.part1073741824, …` are named by the byte offset of each part; `NAME.zip.part1, .part2, …` (or
-from 0) are numbered. Parts are ordered by number, not by name.
+from 0) and `NAME.zip.001, .002, …` are numbered. Parts are ordered by number, not by name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, Tally, shown
 
-_ARCHIVE = re.compile(r"^(.+)\.(zip|tar)(?:\.part(\d+))?$", re.IGNORECASE | re.DOTALL)
+_ARCHIVE = re.compile(r"^(.+)\.(zip|tar)(?:\.(?:part|(?=\d{3}$))(\d+))?$", re.IGNORECASE | re.DOTALL)
+_UNREAD = re.compile(
+    r"\.(tar\.(?:gz|bz2?|xz|zst|lzma|lz4?|br|z)|t[gbx]z2?|tzst|7z|rar|alz|egg)(?:\.(?:part)?\d+)?$", re.IGNORECASE
+)
+"""Ends of the names of archives that cannot be read in place: compressed as a whole, or of another kind."""
 _MOST_PARTS = 1000
 """Numbers from here on are taken for byte offsets: no zip has that many numbered parts."""
 
@@ -57,6 +61,11 @@ class Joined:
 def is_archive(name: str) -> bool:
     """Return whether a file of this name is a zip or a tar, or a part of one."""
     return _ARCHIVE.match(name) is not None
+
+
+def is_unread_archive(name: str) -> bool:
+    """Return whether a file of this name is an archive of a kind that is not read here, or a part of one."""
+    return not is_archive(name) and _UNREAD.search(name) is not None
 
 
 def is_tar(name: str) -> bool:
@@ -129,6 +138,7 @@ def _join_parts(folder: str, numbered: dict[int, str], join: Join) -> Joined:
     numbers = sorted(numbered)
     names = [numbered[number] for number in numbers]
     prefix = re.sub(r"\d+$", "", names[0])
+    padded = f"0{len(names[0]) - len(prefix)}" if names[0][len(prefix) : -1].startswith("0") else ""
     joined = join(names, "")
     starts = [sum(joined.sizes[:n]) for n in range(len(numbers))]
     if numbers == starts or numbers[-1] >= _MOST_PARTS:
@@ -140,6 +150,7 @@ def _join_parts(folder: str, numbered: dict[int, str], join: Join) -> Joined:
         following = numbers[-1] + 1
     if missing is not None:
         raise UserError(
-            f"{shown(f'{folder}/{prefix}')}{missing} is missing, or the part before it is truncated; fetch it again"
+            f"{shown(f'{folder}/{prefix}')}{missing:{padded}} is missing, or the part before it is truncated; "
+            "fetch it again"
         )
-    return replace(joined, next_part=f"{prefix}{following}")
+    return replace(joined, next_part=f"{prefix}{following:{padded}}")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from common.errors import UserError
 from preprocess.faults import Fault, shown
-from preprocess.sources.packed.parts import Joined, is_archive
+from preprocess.sources.packed.parts import Joined, is_archive, is_unread_archive
 
 _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\x05\x06"
@@ -55,7 +55,7 @@ class Member(NamedTuple):
             return Fault.UNSAFE_NAME
         if self.link:
             return Fault.LINKED_MEMBER
-        return Fault.NESTED_ZIP if is_archive(name) else None
+        return Fault.NESTED_ZIP if is_archive(name) or is_unread_archive(name) else None
 
 
 @dataclass(frozen=True)

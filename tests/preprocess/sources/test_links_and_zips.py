@@ -1,5 +1,6 @@
 """A dataset behind links, and one that is a zip."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_links_are_counted_and_an_empty_result_names_the_option(linked: Path) ->
     paths, found = walked(Files(linked))
     assert paths == ["train_pairs.txt"]
     assert found.examples == {Fault.LINKED_FOLDER: ["train"]}
-    with pytest.raises(UserError, match=r"1 linked folders skipped: add --follow-links"):
+    with pytest.raises(UserError, match=r"linked folders: 1 skipped, add --follow-links"):
         recognise(Files(linked))
 
 
@@ -112,6 +113,32 @@ def test_a_zip_in_parts_may_be_given_by_any_part(tmp_path: Path) -> None:
     assert recognise(Files(tmp_path / "set.zip.part2")) == "viton-hd"
 
 
+def test_archives_that_cannot_be_read_in_place_are_named(tmp_path: Path) -> None:
+    names = ("train.tar.gz", "a/test.tgz", "more.7z.001", "set.RAR", "set.tar.zst")
+    write(tmp_path, *names, "photo.tar.jpg", "notes.gz")
+    tally = Tally()
+    assert ("", ["more.7z.001", "notes.gz", "photo.tar.jpg", "set.RAR", "set.tar.zst", "train.tar.gz"]) in list(
+        Files(tmp_path).walk(tally)
+    )
+    assert tally.counts == {"other-archive": 5}
+    assert set(tally.examples[Fault.OTHER_ARCHIVE]) <= set(names)
+    with pytest.raises(UserError, match="compressed tars, 7z or rar files: 5 skipped, unpack them"):
+        recognise(Files(tmp_path))
+
+
+def test_a_numbered_zip_without_the_word_part_is_one_zip(tmp_path: Path) -> None:
+    write(tmp_path, "image/1.jpg", "cloth/1.jpg")
+    shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path, "image")
+    data = (tmp_path / "set.zip").read_bytes()
+    (tmp_path / "set.zip").unlink()
+    for number, start in enumerate(range(0, len(data), 100), 1):
+        (tmp_path / f"set.zip.{number:03}").write_bytes(data[start : start + 100])
+    assert Files(tmp_path / "set.zip.001").read("set/image/1.jpg") == (tmp_path / "image/1.jpg").read_bytes()
+    (tmp_path / "set.zip.002").unlink()
+    with pytest.raises(UserError, match=r"set\.zip\.002 is missing"):
+        list(Files(tmp_path).walk())
+
+
 def test_what_is_neither_folder_nor_archive_is_the_users_mistake(tmp_path: Path) -> None:
     write(tmp_path, "set.7z", "set.zip")
     with pytest.raises(UserError, match="neither a folder nor a zip or tar"):
@@ -122,7 +149,7 @@ def test_what_is_neither_folder_nor_archive_is_the_users_mistake(tmp_path: Path)
         recognise(Files(tmp_path / "set.zip"))
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
         archive.write(tmp_path / "set.zip", "inner.zip")
-    with pytest.raises(UserError, match="1 zips or tars in another skipped: unpack the outer one"):
+    with pytest.raises(UserError, match="archives in another: 1 skipped, unpack the outer one"):
         recognise(Files(tmp_path / "outer.zip"))
 
 

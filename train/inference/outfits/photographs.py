@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -142,6 +142,8 @@ class PhotoSet:
 
     pairs: Sequence[PhotoPair]
     out: Path
+    suffixes: Mapping[Path, str] | None = None
+    """What `check_photographs` found of these photographs, so that none is opened again; None: not checked yet"""
     kinds: dict[Path, Garment] = field(init=False)
     """The kind of each garment; those that are not given are known after `annotate`."""
 
@@ -154,7 +156,7 @@ class PhotoSet:
                     f"{pair.garment}: {pair.kind} here and {self.kinds[pair.garment]} before; give one kind"
                 )
         photographs = dict.fromkeys(path for pair in self.pairs for path in (pair.person, pair.garment))
-        self._suffixes = {path: content_suffix(path) for path in photographs}
+        self._suffixes = self.suffixes or {path: content_suffix(path) for path in photographs}
         self._ids: dict[Role, dict[Path, str]] = {
             role: {
                 path: f"{role}{number}"
@@ -316,12 +318,13 @@ def content_suffix(path: Path) -> str:
     return IMAGE_SUFFIXES[name]
 
 
-def why_unusable(photographs: Iterable[Path]) -> dict[Path, str]:
-    """Return those of these files that are not photographs that `prep` reads, and why."""
+def check_photographs(photographs: Iterable[Path]) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Return the suffixes by their content of those that `prep` reads, and why it cannot read the others."""
+    suffixes: dict[Path, str] = {}
     unusable: dict[Path, str] = {}
     for path in dict.fromkeys(photographs):
         try:
-            content_suffix(path)
+            suffixes[path] = content_suffix(path)
         except UserError as error:
             unusable[path] = str(error)
-    return unusable
+    return suffixes, unusable

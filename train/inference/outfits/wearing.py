@@ -17,7 +17,7 @@ from train.data.shards import Pixels
 from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.outfits.in_turn import Dressed, dress_in_turn
-from train.inference.outfits.photographs import PhotoPair, PhotoSet, Prep, PrepError, why_unusable
+from train.inference.outfits.photographs import PhotoPair, PhotoSet, Prep, PrepError, check_photographs
 from train.inference.pair_selection import Pair
 from train.inference.pasting.originals import decode_original
 
@@ -107,20 +107,26 @@ def prepare(requests: Sequence[TryOnRequest], out: Path, prep: Prep) -> Preparat
     """
     preparation = Preparation()
     usable: dict[int, TryOnRequest] = {}
-    unusable = why_unusable(path for request in requests for path in (request.person, *request.garments))
+    suffixes, unusable = check_photographs(path for request in requests for path in (request.person, *request.garments))
     for number, request in enumerate(requests):
         if bad := [path for path in (request.person, *request.garments) if path in unusable]:
             preparation.refused[number] = unusable[bad[0]]
         else:
             usable[number] = request
     if usable:
-        _annotate(usable, preparation, out, prep)
+        _annotate(usable, preparation, out, prep, suffixes)
     return preparation
 
 
-def _annotate(requests: Mapping[int, TryOnRequest], preparation: Preparation, out: Path, prep: Prep) -> None:
+def _annotate(
+    requests: Mapping[int, TryOnRequest],
+    preparation: Preparation,
+    out: Path,
+    prep: Prep,
+    suffixes: Mapping[Path, str],
+) -> None:
     """Annotate the photographs of these requests and add what came of them to ``preparation``."""
-    photos = PhotoSet([pair for request in requests.values() for pair in request.pairs], out)
+    photos = PhotoSet([pair for request in requests.values() for pair in request.pairs], out, suffixes)
     failed: PrepError | None = None
     shards: ShardFolder | None = None
     try:

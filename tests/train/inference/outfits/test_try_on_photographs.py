@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from common.errors import UserError
 from train.cli.try_on import try_on as try_on_command
 from train.inference.outfits.pairs_list import read_requests
-from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, Prep, labels_beside, why_unusable
+from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, Prep, check_photographs, labels_beside
 from train.inference.outfits.wearing import TryOnRequest, prepare
 
 TryOn = Callable[..., Ended]
@@ -207,8 +207,18 @@ def test_a_photograph_that_may_not_be_read_is_unusable(tmp_path: Path, monkeypat
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    said = why_unusable([tmp_path / "me.jpg"])
+    said = check_photographs([tmp_path / "me.jpg"])[1]
     assert said[tmp_path / "me.jpg"] == f"{tmp_path / 'me.jpg'}: Permission denied; make it readable"
+
+
+def test_photographs_that_were_checked_are_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("me.jpg", "top.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
+    pair = PhotoPair(tmp_path / "me.jpg", tmp_path / "top.png")
+    suffixes, unusable = check_photographs([pair.person, pair.garment])
+    assert (list(suffixes.values()), unusable) == ([".jpg", ".png"], {})
+    monkeypatch.delattr("train.inference.outfits.photographs.opened")
+    assert PhotoSet([pair], tmp_path / "out", suffixes).frame(pair) == "person1_garment1"
 
 
 def test_a_pair_is_not_refused_for_anothers_fault(tmp_path: Path) -> None:
