@@ -1,6 +1,6 @@
 """Quality of Ia (garment pixels left, person pixels lost) on drawn people with known labels, and on the real looks.
 
-    python benchmarks/agnostic_quality.py [--looks N]
+    python benchmarks/agnostic_quality.py [--looks N] [--variety varied]
 
 Counts pixels at source resolution inside the crop. "Left" are pixels of what the garment may cover that are visible in
 Ia; the other columns are the hidden shares of face, hair, hands (the arm beyond the wrist), and the rest of the other
@@ -35,10 +35,9 @@ from preprocess.sources import Files
 from preprocess.sources.aihub import open_aihub
 from preprocess.synthetic.drawing.annotated import BACKGROUND, MODEL_REGIONS
 from preprocess.synthetic.label_files import model_parse, model_pose
-from preprocess.synthetic.outfits import make_plan
+from preprocess.synthetic.outfits import VARIETIES, Variety, make_plan
 from preprocess.synthetic.people.look import draw_look
-from preprocess.synthetic.people.person import person
-from preprocess.synthetic.people.pose import FRAMES, frame_yaw, pose
+from preprocess.synthetic.people.pose import FRAMES, frame_yaw
 from schemas import Crop, Garment
 
 _HAND = 0.42
@@ -65,10 +64,15 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--looks", type=int, default=60)
-    looks = parser.parse_args().looks
+    parser.add_argument("--variety", choices=VARIETIES, default="easy", help="the drawn set's, as of prep sample-data")
+    options = parser.parse_args()
     print("| data | garment | pictures | garment left, px | face lost | hair lost | hands lost | other half lost |")
     print("|---|---|---|---|---|---|---|---|")
-    for title, cases in (("drawn", drawn(looks)), ("real", real()), ("real, corrected", real(corrected=True))):
+    for title, cases in (
+        ("drawn", drawn(options.looks, options.variety)),
+        ("real", real()),
+        ("real, corrected", real(corrected=True)),
+    ):
         rows: dict[Garment, list[NDArray[np.float64]]] = defaultdict(list)
         for case in cases:
             for kind in KINDS:
@@ -81,13 +85,13 @@ def main() -> None:
             print(f"| {title} | {kind} | {len(table)} | {' | '.join(cells)} |")
 
 
-def drawn(looks: int) -> Iterator[Case]:
-    plan = make_plan(looks, seed=1)
+def drawn(looks: int, variety: Variety = "easy", seed: int = 1) -> Iterator[Case]:
+    plan = make_plan(looks, seed, variety)
     for look in plan.looks:
         garments = [plan.items[item].garment() for item in look.items]
-        stance = pose(look.pose)
+        stance = look.stance()
         for frame in FRAMES:
-            drawing = draw_look(person(look.person), stance, frame_yaw(stance, frame), garments)
+            drawing = draw_look(look.wearer(), stance, frame_yaw(stance, frame), garments)
             stem = f"{look.id}_{frame}"
             yield Case(
                 drawing.image,

@@ -183,7 +183,8 @@ def shown(
         kept[box] |= cleaned.kept
         repainted[box] |= cleaned.repainted
         _add_grown(kept[box], part[box], labels[box], covered[box], side)
-    stray = _stray(image, labels, points, worn, hair, face, half, ends, side)
+    shoes = pixels_of(labels, frozenset() if garment == "upper" else SHOES)
+    stray = _stray(image, labels, points, worn, hair, face, half, shoes, ends, side)
     if stray is not None:
         kept = without(kept, without(stray, face))
     return Shown(image, kept, repainted, stray)
@@ -197,10 +198,14 @@ def _stray(
     hair: Mask,
     face: Mask,
     half: Mask,
+    shoes: Mask,
     ends: list[Mask],
     side: int,
 ) -> Mask | None:
-    """Return the pixels of hair, hands, feet and the other half that show the garment, None if there are none."""
+    """Return the pixels of hair, hands, feet and the other half that show the garment, None if there are none.
+
+    ``shoes`` are those that the garment may reach.
+    """
     margin = _pixels(_FAR, side)
     arms = pixels_of(labels, ARMS | LEGS)
     shown_ends = np.logical_or.reduce(ends) if ends else np.zeros_like(worn)
@@ -211,6 +216,7 @@ def _stray(
         Part(hair, beside(hair, face), HAIR_ODDS),
         *(Part(skin, face, SKIN_ODDS) for skin in (neck, *ends)),
         Part(clothes, far_from(clothes, worn, wrists, margin), CLOTHES_ODDS),
+        Part(shoes, far_from(shoes, worn, wrists[:0], margin), CLOTHES_ODDS),
     ]
     return stray_cloth(image, worn, parts, without(arms, shown_ends | clothes))
 

@@ -44,6 +44,8 @@ _THICKNESS = 5
 """Minimum thickness of stray cloth at the working size, in pixels: folds and shadows are thinner."""
 _ENOUGH = 12
 """Maximum ratio of a part's pixels to those whose colours are taken as its own."""
+_EDGE = 40.0
+"""Minimum distance in RGB levels between cloth and the rest of its part along their border."""
 _TOUCHING = 2
 """Largest gap between stray cloth and the garment, or other stray cloth, at the working size."""
 
@@ -73,6 +75,7 @@ def stray_cloth(
             fabric |= part & common & (likely > odds * alike)
             if odds == CLOTHES_ODDS:
                 fabric |= _islands(part, own, rather & common)
+                fabric |= _continued(small, part, garment, likely, bins)
             perhaps |= rather
     if not fabric.any():
         return None
@@ -98,6 +101,38 @@ def _islands(part: Mask, own: Mask, cloth: Mask) -> Mask:
     chosen = (2 * alike >= sizes) & (_ENOUGH * owned < sizes) & (sizes >= _THICKNESS**2)
     chosen[0] = False
     return np.asarray(chosen[numbers])
+
+
+def _continued(
+    image: Pixels, part: Mask, garment: Mask, likely: NDArray[np.float32], bins: NDArray[np.int64]
+) -> Mask:  # fmt: skip
+    """Return what continues the garment into a part in colours that the rest of the part has not, up to an edge.
+
+    A deep hem or a whole sleeve labelled as trousers is a large share of their colours, so these are taken from what
+    does not continue the garment. Without an edge the light may merely change from one to the other.
+    """
+    none = np.zeros_like(part)
+    found = _solid(part & (likely > _COMMON), garment)
+    rest = without(part, dilated(found, _TOUCHING))
+    if not found.any() or _ENOUGH * np.count_nonzero(rest) < np.count_nonzero(part):
+        return none
+    sure = found & (likely > CLOTHES_ODDS * likelihood(image, rest)[bins])
+    if 2 * np.count_nonzero(sure) < np.count_nonzero(found):
+        return none
+    found = _solid(sure, garment)
+    rest = without(part, dilated(found, _TOUCHING))
+    inside, outside = found & dilated(rest, _THICKNESS), rest & dilated(found, _THICKNESS)
+    if inside.any() and outside.any():
+        step = image[inside].mean(axis=0) - image[outside].mean(axis=0)
+        return found if float(np.hypot.reduce(step)) > _EDGE else none
+    return found
+
+
+def _solid(cloth: Mask, garment: Mask) -> Mask:
+    """Return the pixels of the cloth that are no thin line and connected to the garment."""
+    kernel = np.ones((_THICKNESS, _THICKNESS), np.uint8)
+    thick = cv2.morphologyEx((cloth | garment).view(np.uint8), cv2.MORPH_OPEN, kernel).view(np.bool_)
+    return _connected(thick & cloth, garment)
 
 
 def _connected(pieces: Mask, start: Mask) -> Mask:

@@ -31,7 +31,8 @@ several-people swapped-sides doubtful-view normalised-landmarks nested-landmarks
 category-mismatch copied-labels bad-parse empty-parse colour-parse degenerate-polygon flat-polygon repeated-region
 region-numbers unknown-region labels-outside garment-not-worn no-garment ambiguous-layers unclear-garment no-person
 hidden-joints no-background unsure-pose unsure-person unsure-clothes unsure-garment unsure-landmarks
-other-grid tar-in-store other-archive turned-labels doubtful-labels other-table painted-parse averaged-parse blurred-parse
+other-grid tar-in-store other-archive turned-labels doubtful-labels other-table painted-parse averaged-parse
+blurred-parse
 inner-layer upper-garment lower-garment dress-garment side-view back-view distant-views
 """
 """Codes that are in shards, rejects and people's scripts."""

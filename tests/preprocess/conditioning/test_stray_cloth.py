@@ -105,3 +105,42 @@ def test_what_has_the_garment_s_colour_elsewhere_stays() -> None:
     cv2.circle(image, (220, 390), 15, RED, cv2.FILLED)
     result = seen(image, labels)
     assert result.kept[370:410, 200:240].all()
+
+
+def test_a_hem_as_deep_as_half_of_the_next_garment_s_label_is_hidden() -> None:
+    image, labels, _ = drawn()
+    labels[200:290, 150:290] = label_of("pants_hip")
+    result = seen(image, labels)
+    assert (result.kept & true_garment()).sum() <= 8
+    assert result.kept[300:, 150:290].mean() > 0.95
+
+
+def test_a_whole_sleeve_in_the_next_garment_s_label_is_hidden() -> None:
+    image, labels, _ = drawn()
+    image[140:280, 290:350], labels[140:280, 290:350] = RED, label_of("inner_lsleeve")  # it touches the top
+    labels[220:320, 280:350] = label_of("pants_hip")
+    image[280:320, 290:350] = BLUE
+    result = seen(image, labels)
+    assert (result.kept & (image == RED).all(axis=2)).sum() <= 8
+    assert result.kept[330:, 150:290].mean() > 0.95
+
+
+def test_trousers_that_darken_from_the_garment_s_colour_stay() -> None:
+    """There is no edge at which the garment could end."""
+    image, labels, _ = drawn()
+    light = np.linspace(1.0, 0.3, 150)[:, None, None]
+    image[290:, 150:290] = (np.full((150, 140, 3), RED) * light).astype(np.uint8)
+    result = seen(image, labels)
+    assert result.kept[310:, 150:290].mean() > 0.9
+
+
+def test_the_ends_of_trousers_labelled_as_shoes_are_hidden() -> None:
+    image, labels, _ = drawn()
+    image[400:, 150:290] = (245, 245, 240)  # white shoes
+    labels[400:, 150:290] = label_of("left_shoe")
+    sound = shown(image, labels, labels == label_of("pants_hip"), drawn()[2], "lower", SIDE)
+    assert sound.stray is None
+    labels[370:400, 150:290] = label_of("left_shoe")
+    result = shown(image, labels, labels == label_of("pants_hip"), drawn()[2], "lower", SIDE)
+    assert (result.kept[300:400, 150:290]).sum() <= 8
+    assert result.kept[410:, 150:290].mean() > 0.95
