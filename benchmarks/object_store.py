@@ -2,12 +2,16 @@
 
     python benchmarks/object_store.py --looks 80 --workers 2
     python benchmarks/object_store.py --src aihub/ --engine ray --workers 2
-    AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… python benchmarks/object_store.py --endpoint http://127.0.0.1:9000
+    AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… python benchmarks/object_store.py --endpoint http://127.0.0.1:9000 \\
+        --server-pid 4711
 
-``--src`` takes a dataset that was drawn before, ``--endpoint`` another S3 server. The engine builds from and to the
-store; the folder is always built by processes. Prints the seconds and the processor seconds of planning, and of
-planning and building together; what moto took and answered meanwhile; and whether the shards have the same bytes. moto
-answers in Python, in a process of its own, on the same cores: the figures are what this machine does, not what S3 does.
+``--src`` takes a dataset that was drawn before, ``--endpoint`` another S3 server with an empty bucket named bucket;
+``--server-pid`` names its processes, if they run on this machine, so that their processor time is counted as well, and
+``--uploaded`` says that the dataset of ``--src`` is in the bucket already, below data/. The
+engine builds from and to the store; the folder is always built by processes. Prints the seconds and the processor
+seconds of planning, and of planning and building together; what the server took and, if it is moto, the requests that
+it answered meanwhile; and whether the shards have the same bytes. A server on this machine uses the same cores: the
+figures are what this machine does, not what a store across a network does.
 """
 
 from __future__ import annotations
@@ -38,27 +42,30 @@ class Spent:
     processor: float
     """Seconds of prep and all processes that it starts."""
     server: float
-    """Processor seconds of moto."""
-    requests: int
+    """Processor seconds of the server."""
+    requests: int | None
+    """None if the server does not tell."""
 
     def __str__(self) -> str:
-        return f"{self.seconds:.0f} | {self.processor:.1f} | {self.server:.1f} | {self.requests}"
+        requests = "not counted" if self.requests is None else self.requests
+        return f"{self.seconds:.0f} | {self.processor:.1f} | {self.server:.1f} | {requests}"
 
 
 @dataclass
 class Server:
-    """moto's server, if it is ours, and the file that it writes a line for each request to."""
+    """A server's processes, and the file that moto writes a line for each request to; no file for others."""
 
-    process: subprocess.Popen[bytes] | None
-    log: Path
+    pids: tuple[int, ...]
+    log: Path | None
 
-    def spent(self) -> tuple[float, int]:
+    def spent(self) -> tuple[float, int | None]:
         """Return its processor seconds and the number of requests so far."""
-        if self.process is None:
-            return 0.0, 0
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK"), self.log.read_bytes().count(b" HTTP/1.1")
+        ticks = 0
+        for pid in self.pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        requests = None if self.log is None else self.log.read_bytes().count(b" HTTP/1.1")
+        return ticks / os.sysconf("SC_CLK_TCK"), requests
 
 
 def main() -> None:
@@ -69,15 +76,20 @@ def main() -> None:
     parser.add_argument("--src", type=Path, help="a dataset of AI-Hub's layout, instead of drawn looks")
     parser.add_argument("--engine", choices=["local", "ray"], default="local")
     parser.add_argument("--endpoint", help="an S3 server with an empty bucket named bucket, instead of moto's")
+    parser.add_argument("--server-pid", type=int, nargs="*", default=[], help="processes of the server at --endpoint")
+    parser.add_argument("--uploaded", action="store_true", help="the bucket has the dataset of --src below data/")
     options = parser.parse_args()
+    if options.uploaded and not (options.src and options.endpoint):
+        parser.error("--uploaded: needs --src and --endpoint")
     adopt_orphans()
-    with tempfile.TemporaryDirectory() as temporary, served(Path(temporary), options.endpoint) as server:
+    with tempfile.TemporaryDirectory() as temporary, served(options, Path(temporary)) as server:
         folder = Path(temporary)
         data = options.src or folder / "aihub"
         if not options.src:
             prep(server, "sample-data", "--out", data, "--looks", options.looks)
-        started = time.monotonic()
-        print(f"{upload(data, 'data')} files uploaded in {time.monotonic() - started:.0f} s", flush=True)
+        if not options.uploaded:
+            started = time.monotonic()
+            print(f"{upload(data, 'data')} files uploaded in {time.monotonic() - started:.0f} s", flush=True)
         print("| | s | processor s | server's | requests |\n|---|---|---|---|---|", flush=True)
         workers = ("--workers", options.workers)
         for name, src, out in (
@@ -104,7 +116,8 @@ def prep(server: Server, *words: object) -> Spent:
     reap_orphans(server)
     after, (server_after, answered) = os.times(), server.spent()
     processor = after.children_user + after.children_system - before.children_user - before.children_system
-    return Spent(time.monotonic() - started, processor, server_after - server_before, answered - asked)
+    requests = None if answered is None or asked is None else answered - asked
+    return Spent(time.monotonic() - started, processor, server_after - server_before, requests)
 
 
 def adopt_orphans() -> None:
@@ -115,7 +128,7 @@ def adopt_orphans() -> None:
 
 def reap_orphans(server: Server) -> None:
     """Wait for all processes but the server, at most 30 s, so that their processor time is counted."""
-    kept = {server.process.pid} if server.process else set()
+    kept = set(server.pids)
     for _ in range(300):
         children = {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
         if not children - kept:
@@ -126,14 +139,14 @@ def reap_orphans(server: Server) -> None:
 
 
 @contextmanager
-def served(folder: Path, endpoint: str | None) -> Iterator[Server]:
+def served(options: argparse.Namespace, folder: Path) -> Iterator[Server]:
     """Run moto's server in a process of its own, with an empty bucket, unless there is one; point clients to it."""
     import socket
 
     os.environ.update(AWS_DEFAULT_REGION="us-east-1", NO_PROXY="127.0.0.1")
-    if endpoint:
-        os.environ["AWS_ENDPOINT_URL"] = endpoint
-        yield Server(None, folder)
+    if options.endpoint:
+        os.environ["AWS_ENDPOINT_URL"] = options.endpoint
+        yield Server(tuple(options.server_pid), None)
         return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -152,7 +165,7 @@ def served(folder: Path, endpoint: str | None) -> Iterator[Server]:
                     break
             time.sleep(0.5)
         store().mkdir(BUCKET)
-        yield Server(process, log)
+        yield Server((process.pid,), log)
     finally:
         process.terminate()
         process.wait()

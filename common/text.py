@@ -1,4 +1,4 @@
-"""Formatting of text in messages and on pages: one line, limited length, grouped digits."""
+"""Formatting of text in messages and on pages: one line, limited length, grouped digits, one or several."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def clip(text: str, most: int = 200) -> str:
 def grouped(value: float) -> str:
     """Format a number without decimals, with a narrow no-break space between thousands."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """Return a number with what it counts: "1 pair", "2 pairs", "0 pairs"; ``several`` is an irregular plural."""
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"

@@ -19,6 +19,7 @@ from typing import Final, get_args
 from common.atomic import write_atomically
 from common.csv_files import pair_rows
 from common.errors import UserError
+from common.text import counted
 from preprocess.annotation.own_labels import Folder, without_labels
 from preprocess.annotation.photographs import SUFFIXES
 from preprocess.formats.encodings import readings
@@ -144,7 +145,7 @@ def _unlisted(
     pairs = [Pair(person, garment, kind, worn=False) for person, garment in matched]
     left = sum(map(len, photos.values())) - 2 * len(pairs)
     what = f"{len(pairs)} people and garments of the same name" if len(pairs) > 1 else "one person and one garment"
-    others = f"; {left} photographs have no counterpart and are skipped" if left else ""
+    others = f"; {counted(left, 'photograph has', 'photographs have')} no counterpart, skipped" if left else ""
     return pairs, f"{what} are paired, each garment as {kind} (--kind, or a list of pairs by --pairs){others}"
 
 

@@ -12,6 +12,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, examples
 from common.progress import notice, progress_bar
+from common.text import counted
 from preprocess.annotation.filling import fill_dataset
 from preprocess.annotation.labels.confidence import MIN_CONFIDENCE
 from preprocess.annotation.requested_pairs import FOLDERS
@@ -84,9 +85,9 @@ def _fill(src: Path, out: Path, estimators: EstimatorOptions, least: float, stri
         result = fill_dataset(
             files, out, source, estimators.load, progress, least=least, strict=strict, labels=estimators.table
         )  # fmt: skip
-    left = f", {len(result.rejected)} images rejected" if result.rejected else ""
+    left = f", {counted(len(result.rejected), 'image')} rejected" if result.rejected else ""
     click.echo(
-        f"{result.written} labels of {source} in {out}, {result.kept} images kept{left} "
+        f"{counted(result.written, 'label')} of {source} in {out}, {counted(result.kept, 'image')} kept{left} "
         f"({time.monotonic() - started:.0f} s); prep build-shards --src {src} --filled {out}"
     )
     for image, why in [*result.rejected.items(), *result.doubtful.items()][:_LISTED]:
@@ -109,12 +110,14 @@ def _recognised(files: Files) -> Source:
 
 def _print(report: Report, out: Path, seconds: float) -> None:
     done = len(report.outcomes) - report.kept - report.rejected
-    skipped = f", {report.pairs_skipped} pairs skipped" if report.pairs_skipped else ""
-    click.echo(f"{report.pairs} pairs in {out}{skipped}; {done} images annotated, {report.kept} kept ({seconds:.0f} s)")
+    skipped = f", {counted(report.pairs_skipped, 'pair')} skipped" if report.pairs_skipped else ""
+    kept = f", {report.kept} kept" if report.kept else ""
+    pairs, images = counted(report.pairs, "pair"), counted(done, "image")
+    click.echo(f"{pairs} in {out}{skipped}; {images} annotated{kept} ({seconds:.0f} s)")
     doubtful = sorted(
         (item for item in report.outcomes if item.reason or item.notes), key=lambda item: item.reason is None
     )
     for outcome in doubtful[:_LISTED]:
         click.echo(f"{outcome.photo.name}: {outcome.reason or '; '.join(outcome.notes)}")
     if doubtful:
-        click.echo(f"review {report.review}: {report.rejected} images rejected, {report.to_review} doubtful")
+        click.echo(f"review {report.review}: {counted(report.rejected, 'image')} rejected, {report.to_review} doubtful")

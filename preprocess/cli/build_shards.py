@@ -14,11 +14,12 @@ from common.errors import UserError
 from common.options import Location, examples, options_of
 from common.progress import progress_bar
 from common.storage import Storage, open_storage
+from common.text import counted
 from preprocess.cli.choices.output_options import FILTERS, SAMPLES, FilterChoice, SampleChoice
 from preprocess.cli.choices.selected import select_records
 from preprocess.cli.choices.table_options import TABLE, TableChoice
 from preprocess.cli.label_table import given_table
-from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, UNPAIRED, WORKERS, notice_links
+from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, UNPAIRED, WORKERS, contents_of, notice_links
 from preprocess.faults import Exclusion, Fate, Fault
 from preprocess.planning.datasets import recognise
 from preprocess.planning.plan import PlannedRecords, make_plan
@@ -37,7 +38,7 @@ from preprocess.sharding import (
 from preprocess.sharding.stored_plan import load_plan, store_plan
 from preprocess.sources.files import Files
 from preprocess.workers import cores
-from schemas import CONDITIONING_SIZE, MANIFEST, PLAN, Configuration, Garment, Pairing, Source, Views
+from schemas import CONDITIONING_SIZE, MANIFEST, PLAN, REJECTS, Configuration, Garment, Pairing, Source, Views
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,8 @@ def build_shards(
         left_out, planned = {}, load_plan(folder, node)
     if machines.plan_only:
         store_plan(folder, planned)
-        click.echo(f"planned: {planned.plan.records} pairs in {len(planned.plan.shards)} shards: {folder}/{PLAN}")
+        pairs, shards = counted(planned.plan.records, "pair"), counted(len(planned.plan.shards), "shard")
+        click.echo(f"planned: {pairs} in {shards}: {folder}/{PLAN}")
         return
     if check:
         _check(files, folder, planned, machines.processes)
@@ -249,25 +251,27 @@ def _check(files: Files, out: Storage, planned: PlannedRecords, workers: int) ->
 def _print_estimate(expected: Estimate, out: Storage) -> None:
     splits = ", ".join(f"{count} {split}" for split, count in expected.records_by_split.items())
     click.echo(
-        f"to build in {out}: {expected.records} pairs ({splits or 'none'}) in {expected.shards} shards", nl=False
+        f"to build in {out}: {counted(expected.records, 'pair')} ({splits or 'none'}) in "
+        f"{counted(expected.shards, 'shard')}",
+        nl=False,
     )
-    click.echo(f", {expected.shards_done} shards are done" if expected.shards_done else "")
+    click.echo(f", {counted(expected.shards_done, 'shard is', 'shards are')} done" if expected.shards_done else "")
     click.echo(
-        f"about {expected.bytes / 1e6:.0f} MB in {expected.seconds:.0f} s, estimated from {expected.sampled} pairs, "
-        f"{expected.rejected} of which would be rejected"
+        f"about {expected.bytes / 1e6:.0f} MB in {expected.seconds:.0f} s, estimated from "
+        f"{counted(expected.sampled, 'pair')}, {expected.rejected} of which would be rejected"
     )
 
 
 def print_summary(summary: Summary, out: Storage, left_out: dict[str, int], moved: int, seconds: float) -> None:
     """Print what was built, and what was not."""
     manifest = summary.manifest
-    splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
     where = f"{out}/{MANIFEST}"
     if summary.shards_missing:
-        where = f"{out}; {summary.shards_missing} shards of other nodes are missing, so there is no {MANIFEST} yet"
-    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {where}")
+        missing = counted(summary.shards_missing, "shard of other nodes is", "shards of other nodes are")
+        where = f"{out}; {missing} missing, so there is no {MANIFEST} yet"
+    click.echo(f"{contents_of(manifest)}: {where}")
     if moved:
-        click.echo(f"moved from val to train, as train has the same look, garment or image: {moved} pairs")
+        click.echo(f"moved from val to train, as train has the same look, garment or image: {counted(moved, 'pair')}")
     excluded = {code: count for code, count in left_out.items() if count and code in set(Exclusion)}
     noted = {fault.value for fault in Fault if fault.fate is Fate.NOTED}
     for title, counts in (
@@ -278,9 +282,10 @@ def print_summary(summary: Summary, out: Storage, left_out: dict[str, int], move
         ("excluded", excluded),
     ):
         if counts:
-            click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())))
+            where = f"; {out}/{REJECTS} has the reasons" if title == "rejected" and not summary.shards_missing else ""
+            click.echo(f"{title}: " + ", ".join(f"{count} {code}" for code, count in sorted(counts.items())) + where)
     if summary.records_built:
-        speed = summary.records_built / seconds
-        click.echo(f"{summary.records_built} pairs in {seconds:.1f} s, {speed:.1f} pairs/s, {2 * speed:.1f} images/s")
+        pairs, speed = counted(summary.records_built, "pair"), summary.records_built / seconds
+        click.echo(f"{pairs} in {seconds:.1f} s, {speed:.1f} pairs/s, {2 * speed:.1f} images/s")
     else:
         click.echo("nothing to do: all shards are built")

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from common.options import examples
 from common.progress import progress_bar
+from common.text import counted
 from preprocess.cli.choices.table_options import TABLE, TableChoice, notice_unused
 from preprocess.cli.label_table import given_table
 from preprocess.cli.options import LABELS, SOURCE_OR_TABLE, WORKERS, notice_links
@@ -107,7 +108,8 @@ def _listed_lines(report: ListedReport) -> Iterator[str]:
 def _reason(report: ListedReport) -> str:
     if not report.people_compared:
         return ""
-    return f" (poses and labels of {report.people_compared} people agree by {report.agreement:.2f} of 1)"
+    people = counted(report.people_compared, "person", "people")
+    return f" (poses and labels of {people} agree by {report.agreement:.2f} of 1)"
 
 
 def _fault_lines(faults: Tally, known: tuple[Fault, ...]) -> Iterator[str]:

@@ -9,10 +9,11 @@ import click
 
 from common.options import Location
 from common.progress import notice
+from common.text import counted
 from preprocess.faults import Fault, Tally
 from preprocess.label_tables import TableName
 from preprocess.sources.files import Files
-from schemas import Source
+from schemas import Manifest, Source
 
 SHARDS = click.option("--shards", type=Location(), required=True, help="Output of prep build-shards: a folder or URL.")
 FILLED = click.option(
@@ -47,3 +48,9 @@ def notice_links(files: Files) -> None:
         notice(
             "prep", f"--src {files.given}: {count} linked folders are skipped ({first}); to read them: --follow-links"
         )
+
+
+def contents_of(manifest: Manifest) -> str:
+    """Return the amounts of finished shards in words: "3 samples (2 train, 1 val) in 2 shards"."""
+    splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
+    return f"{counted(manifest.samples, 'sample')} ({splits or 'none'}) in {counted(len(manifest.shards), 'shard')}"

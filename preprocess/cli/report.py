@@ -9,6 +9,7 @@ import click
 
 from common.options import FILE, examples
 from common.progress import progress_bar
+from common.text import counted
 from preprocess.cli.choices.table_options import TABLE, TableChoice
 from preprocess.cli.options import SHARDS, WORKERS
 from preprocess.inspection.page import write_report
@@ -32,8 +33,9 @@ def report_command(shards: Path | str, out: Path, dataset: TableChoice, workers:
     files = dataset.open_if_given()
     with progress_bar("reading") as progress:
         report = write_report(shards, out, workers or cores(), progress, files)
-    summary = f"{report.samples} samples, {report.doubtful} of them doubtful, {report.leaks} leaks"
+    samples, leaks = counted(report.samples, "sample"), counted(report.leaks, "leak")
+    summary = f"{samples}, {report.doubtful} of them doubtful, {leaks}"
     if report.damages:
-        summary += f", {report.damages} unreadable parts (run prep verify for details)"
+        summary += f", {counted(report.damages, 'unreadable part')} (run prep verify for details)"
     seconds = time.monotonic() - started
     click.echo(f"{summary}; {report.shown} shown: {out} ({report.bytes / 1e6:.1f} MB, {seconds:.0f} s)")

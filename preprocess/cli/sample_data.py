@@ -10,6 +10,7 @@ import click
 from common.errors import UserError, writing
 from common.options import FOLDER, SEED_RANGE, examples
 from common.progress import progress_bar
+from common.text import counted
 from preprocess.cli.options import WORKERS
 from preprocess.synthetic.dataset_writer import write_dataset
 from preprocess.synthetic.outfits import VARIETIES, Variety
@@ -60,13 +61,14 @@ def sample_data(out: Path, looks: int, seed: int, truth: int, variety: Variety, 
     except DrawnDataError as error:
         raise UserError(str(error)) from error
     click.echo(
-        f"{summary.looks} looks ({summary.validation_looks} for validation), {summary.items} garments, "
+        f"{counted(summary.looks, 'look')} ({summary.validation_looks} for validation), "
+        f"{counted(summary.items, 'garment')}, "
         f"{summary.model_images + summary.item_images} images in {out} ({time.monotonic() - started:.0f} s)"
     )
     if truth:
         fewest, most = summary.garments_each
         click.echo(
             f"truth in {out / TRUTH_FOLDER}: {summary.truth_looks} of {truth} looks, "
-            f"{fewest if fewest == most else f'{fewest} to {most}'} garments in place of each of theirs, "
-            f"{summary.swaps} images"
+            f"{counted(fewest, 'garment') if fewest == most else f'{fewest} to {most} garments'} in place of each of "
+            f"theirs, {counted(summary.swaps, 'image')}"
         )

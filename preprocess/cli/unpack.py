@@ -9,6 +9,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, examples
 from common.progress import progress_bar
+from common.text import counted
 from preprocess.annotation.unpacking import LABELLED, unpack
 from preprocess.cli.choices.table_options import TABLE, TableChoice, notice_unused
 from preprocess.sources.tables.pair_table import open_table
@@ -38,7 +39,10 @@ def unpack_table(dataset: TableChoice, out: Path, limit: int | None) -> None:
         raise UserError(f"--table: {data.why_empty('item')}")
     with progress_bar("unpacking") as progress:
         done = unpack(data, data.rows[:limit], out, progress)
-    click.echo(f"{done.pairs} pairs of {done.people} people and {done.garments} garments in {out}")
+    click.echo(
+        f"{counted(done.pairs, 'pair')} of {counted(done.people, 'person', 'people')} and "
+        f"{counted(done.garments, 'garment')} in {out}"
+    )
     for fault, count in (data.found.counts + done.skipped.counts).items():
         click.echo(f"skipped: {count} {fault}")
     click.echo(

@@ -12,6 +12,7 @@ import click
 
 from common.options import examples
 from common.progress import progress_bar
+from common.text import counted
 from preprocess.cli.options import SHARDS, WORKERS
 from preprocess.inspection.verification import Report, verify
 from preprocess.workers import cores
@@ -37,7 +38,7 @@ def _as_json(report: Report) -> str:
 
 def _as_text(report: Report, folder: Path | str, seconds: float) -> str:
     lines = [*(f"check {note}" for note in report.notes), *map(str, report.problems)]
-    problems = f"{len(report.problems)} problems" if report.problems else "no problems"
-    contents = f"{report.samples} samples and {report.rejects} rejects in {report.shards} shards"
-    lines.append(f"{problems} in {contents}: {folder} ({seconds:.1f} s)")
+    problems = counted(len(report.problems), "problem") if report.problems else "no problems"
+    contents = " and ".join((counted(report.samples, "sample"), counted(report.rejects, "reject")))
+    lines.append(f"{problems} in {contents} in {counted(report.shards, 'shard')}: {folder} ({seconds:.1f} s)")
     return "\n".join(line.encode(errors="backslashreplace").decode() for line in lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from common.errors import UserError
+from common.text import counted
 from preprocess.faults import Exclusion, Fault, Tally
 from preprocess.planning.pairing import records
 from preprocess.sources.aihub import AIHub, is_aihub, open_aihub
@@ -114,7 +115,7 @@ def check_not_empty(files: Files, data: Dataset, records: Sequence[Record], conf
 def _without_records(data: Dataset, configuration: Configuration) -> str:
     excluded = {code: count for code, count in data.left_out.items() if code in set(Exclusion)}
     if Exclusion.NOT_DRAWN in excluded:
-        return f"none of {excluded[Exclusion.NOT_DRAWN]} pairs is drawn; raise --sample-rate"
+        return f"none of {counted(excluded[Exclusion.NOT_DRAWN], 'pair')} is drawn; raise --sample-rate"
     if excluded:
         counts = ", ".join(f"{count} {code}" for code, count in sorted(excluded.items()))
         return (
@@ -144,7 +145,7 @@ def _without_images(data: Dataset, records: Sequence[Record]) -> str:
     first = records[0]
     if not any(record.person_image for record in records):
         name = f"{first.look}_{first.frame}" if data.source == "aihub" else first.look
-        return f"none of the {len(records)} people in {lists} has an image, e.g. {name}; compare names and folders"
+        return f"no person in {lists} has an image, e.g. {name}; compare names and folders"
     if not any(record.product_image for record in records):
         return f"none of the garments in {lists} has an image, e.g. {first.item}; compare names and folders"
     return ""

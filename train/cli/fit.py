@@ -17,7 +17,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, examples
 from common.progress import notice, progress_bar
-from common.text import one_line
+from common.text import counted, one_line
 from train.cli.choices.shared_options import RUNS, SETTINGS, SOURCES, SettingOptions
 from train.configuration.settings import merge_settings, validated_config
 from train.configuration.stage_config import STAGES, Stage, StageConfig
@@ -190,7 +190,7 @@ def _train(request: _Request, parallel: Parallel | None, profile: int) -> None:
             if not whole:
                 _print_once("trainer: stopped at a checkpoint; run the same command again to resume", err=True)
                 sys.exit(130)
-            _print_once(f"{name}: {choice.config.steps} steps, {run}")
+            _print_once(f"{name}: {counted(choice.config.steps, 'step')}, {run}")
 
 
 def _held_out(sources: tuple[Source, ...], configs: list[StageConfig]) -> ShardFolder | None:

@@ -10,6 +10,7 @@ import click
 from common.errors import UserError
 from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
+from common.text import counted
 from schemas import Split
 from train.cli.choices.shared_options import CASCADE, CHECKPOINT, FAST, SEED, SHARDS, SOURCE, SPLIT
 from train.data import ShardFolder, open_shards
@@ -46,7 +47,7 @@ class PairSelection:
         """Return the pairs. Raise UserError for keys that are not in the shards."""
         if self.everyone:
             pairs, total = all_pairs(shards, self.pairs)
-            click.echo(f"trainer: {len(pairs)} of {total} pairs", err=True)
+            click.echo(f"trainer: {len(pairs)} of {counted(total, 'pair')}", err=True)
             return pairs
         if self.pairs_file is not None:
             return pairs_from_file(shards, self.pairs_file)
@@ -138,7 +139,7 @@ def sample(
             stages, data, pairs, out, seed=seed, overrides=overrides, device=SINGLE_PROCESS.device, progress=progress,
             photographs=photographs,
         )  # fmt: skip
-    click.echo(f"{len(pairs)} images of {stages[-1].config.size}² in {out}")
+    click.echo(f"{counted(len(pairs), 'image')} of {stages[-1].config.size}² in {out}")
     if src:
         click.echo(f"whole photographs: {out / PHOTOGRAPHS}")
     click.echo(f"contact sheet: {sheet}")

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from common.text import counted
+
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 """Images per subset, or all if there are fewer; then all subsets are equal and KID is a single estimate."""
@@ -23,8 +25,8 @@ def few_images(count: int) -> list[str]:
     if count >= FEATURES:
         return []
     return [
-        f"FID of {count} images: fewer than its {FEATURES} features, so it is far too large; compare it only with one "
-        "of the same photographs in the same number. KID is unbiased, and noisy"
+        f"FID of {counted(count, 'image')}: fewer than its {FEATURES} features, so it is far too large; compare it "
+        "only with one of the same photographs in the same number. KID is unbiased, and noisy"
     ]
 
 

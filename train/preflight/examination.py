@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
+from common.text import counted
 from train.configuration.settings import validated_config
 from train.configuration.stage_config import Stage, StageConfig
 from train.data import ShardFolder
@@ -81,9 +82,8 @@ def _settings(
     if config.precision != "fp32" and not facts.gpus:
         says = f"{stage}: precision={config.precision} on a CPU, which is slower than fp32 on most"
         return config, warn("settings", says, "--set precision=fp32")
-    says = (
-        choice.message or f"{stage}: {config.preset}, {config.precision}, {config.steps} steps of {config.data.batch}"
-    )
+    steps = f"{counted(config.steps, 'step')} of {config.data.batch}"
+    says = choice.message or f"{stage}: {config.preset}, {config.precision}, {steps}"
     return config, ok("settings", says.removesuffix("; --set changes any of it"))
 
 

@@ -49,6 +49,11 @@ def _no_card(facts: MachineFacts) -> Finding:
     if facts.hidden or not (facts.driver or facts.has_device):
         why = "CUDA_VISIBLE_DEVICES hides all GPUs" if facts.hidden else "no GPU"
         return ok("card", f"{why}; {facts.processors} processors train, the default is the preset nano")
+    if facts.cuda is None and not facts.has_device:
+        return warn(
+            "card", f"NVIDIA's driver {facts.driver} is loaded, but no GPU is visible here",
+            "to use one, start the container with --gpus all, and install torch from PyPI; this one is for CPUs alone",
+        )  # fmt: skip
     if facts.cuda is None:
         return fail(
             "card", f"there is a GPU, but torch {facts.torch} is built for CPUs alone",

@@ -61,7 +61,7 @@ class MachineFacts:
             torch=torch.__version__,
             cuda=torch.version.cuda,
             driver=_driver(root),
-            has_device=(root / "dev/nvidia0").exists(),
+            has_device=_has_device(root / "dev"),
             hidden=os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"),
             gpus=tuple(map(_gpu, range(torch.cuda.device_count()))) if torch.cuda.is_available() else (),
             architectures=tuple(torch.cuda.get_arch_list()) if torch.cuda.is_available() else (),
@@ -70,6 +70,11 @@ class MachineFacts:
             shared_memory=shutil.disk_usage(shm).free if shm.is_dir() else None,
             open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         )
+
+
+def _has_device(devices: Path) -> bool:
+    """Return whether a card is there: of any number, since a container may be given the second; or WSL's."""
+    return (devices / "dxg").exists() or any(devices.glob("nvidia[0-9]*"))
 
 
 def _driver(root: Path) -> str | None:

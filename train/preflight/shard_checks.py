@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import UserError
+from common.text import counted
 from schemas import AGNOSTIC, GARMENT, JG, JP, PERSON, PERSON_256, ShardEntry, Split
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder
@@ -52,7 +53,8 @@ def opened(sources: Sequence[Source], configs: Sequence[StageConfig], found: lis
 def shard_findings(shards: ShardFolder, configs: Sequence[StageConfig]) -> Iterator[Finding]:
     """Yield how many samples there are, and whether those tried can be read at the stages' sizes."""
     size = sum(entry.bytes for entry in _entries(shards))
-    says = f"{shards.folder}: {len(shards)} samples of {shards.split} in {len(_entries(shards))} shards, {gib(size)}"
+    samples, files = counted(len(shards), "sample"), counted(len(_entries(shards)), "shard")
+    says = f"{shards.folder}: {samples} of {shards.split} in {files}, {gib(size)}"
     yield ok("shards", says)
     yield _decoded(shards)
     if shards.split == "val":
@@ -93,7 +95,7 @@ def checksum_finding(shards: ShardFolder, seconds: float) -> Finding:
         if time.monotonic() - started > seconds:
             break
     rest = "" if done == len(entries) else "; prep verify compares all"
-    return ok("checksums", f"{done} of {len(entries)} shards of {shards.split} are as they were written{rest}")
+    return ok("checksums", f"{done} of {counted(len(entries), 'shard')} of {shards.split} as written by prep{rest}")
 
 
 def _decoded(shards: ShardFolder) -> Finding:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from common.errors import UserError
+from common.text import counted
 from train.configuration.stage_config import StageConfig
 from train.data import Batch, BatchLoader, ShardFolder
 from train.data.batch import prefetch_to_device
@@ -132,10 +133,11 @@ def _timed(
 def _judged(config: StageConfig, took: _Timed) -> Iterator[Finding]:
     each = took.seconds * config.data.batch / took.samples
     total = each * config.steps
-    partly = f" of {took.samples} samples" if took.samples < config.data.batch else ""
+    partly = f" of {counted(took.samples, 'sample')}" if took.samples < config.data.batch else ""
     says = (
-        f"{config.stage}: {took.steps} steps{partly}, loss {took.loss:.3f}, "
-        f"{config.data.batch / each:.1f} images/s, {config.steps} steps of {config.data.batch} take {duration(total)}"
+        f"{config.stage}: {counted(took.steps, 'step')}{partly}, loss {took.loss:.3f}, "
+        f"{config.data.batch / each:.1f} images/s, {counted(config.steps, 'step')} of {config.data.batch} "
+        f"take {duration(total)}"
     )
     if not math.isfinite(took.loss):
         yield fail("steps", f"{config.stage}: step {took.steps} is not finite", "a smaller optim.lr, or precision=fp32")
@@ -180,7 +182,7 @@ def _memory(config: StageConfig, probe: _Probe, available: int | None) -> Findin
     """Compare the memory of a whole micro-batch, in proportion to that of one sample, with what is available."""
     micro = min(config.memory.micro_batch or config.data.batch, config.data.batch)
     needed = probe.persistent + micro * probe.activations
-    says = f"{config.stage}: about {gib(needed)} for {micro} samples at once"
+    says = f"{config.stage}: about {gib(needed)} for {counted(micro, 'sample')} at once"
     if available is None:
         return ok("memory", says)
     says += f", {gib(available)} available"

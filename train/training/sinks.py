@@ -60,10 +60,11 @@ class _Wandb:
         if not run.wandb_id.exists():
             write_atomically(run.wandb_id, secrets.token_hex(4).encode())
         self._image = wandb.Image
+        if wandb.run is not None:  # stages run one after the other: that of the stage before
+            wandb.finish()
         self._logged = wandb.init(
             project="tryon-cascade", name=run.path.name, id=run.wandb_id.read_text(), resume="allow",
             dir=str(run.path),
-            reinit=True,  # stages run one after the other: the previous stage's run is finished
         )  # fmt: skip
 
     def __call__(self, step: int, values: dict[str, float]) -> None:

@@ -11,6 +11,7 @@ import click
 from common.errors import UserError
 from common.options import FOLDER, Location, options_of
 from common.progress import notice
+from common.text import counted
 from preprocess.cli.options import FILLED
 from preprocess.faults import Fault
 from preprocess.planning.datasets import Dataset
@@ -126,7 +127,7 @@ def notice_unused(data: Dataset) -> None:
         notice("prep", f"columns not used: {', '.join(data.unused)}")
     for fault in (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY, Fault.WORN_UNKNOWN):
         if count := data.found.counts[fault]:
-            notice("prep", f"{count} rows skipped as {fault}: {'; '.join(data.found.examples[fault])}")
+            notice("prep", f"{counted(count, 'row')} skipped as {fault}: {'; '.join(data.found.examples[fault])}")
 
 
 def _folder_of(location: str) -> Path:

@@ -9,6 +9,7 @@ import click
 from common.errors import UserError
 from common.options import Location, examples
 from common.progress import progress_bar
+from preprocess.cli.options import contents_of
 from preprocess.sharding.reshaping.merging import merge
 from schemas import MANIFEST
 
@@ -25,5 +26,4 @@ def merge_shards(shards: tuple[Path | str, ...], out: Path | str) -> None:
         raise UserError(f"--shards {shards[0]}: a single folder; give --shards for each folder to merge")
     with progress_bar("merging") as progress:
         manifest = merge(shards, out, progress)
-    splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
-    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {out}/{MANIFEST}")
+    click.echo(f"{contents_of(manifest)}: {out}/{MANIFEST}")

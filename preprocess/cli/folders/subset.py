@@ -8,7 +8,7 @@ import click
 
 from common.options import Location, examples
 from common.progress import progress_bar
-from preprocess.cli.options import SHARDS
+from preprocess.cli.options import SHARDS, contents_of
 from preprocess.sharding.reshaping.subsets import subset
 from schemas import MANIFEST
 
@@ -33,5 +33,4 @@ def subset_shards(shards: Path | str, where: tuple[str, ...], out: Path | str) -
     """
     with progress_bar("copying") as progress:
         manifest = subset(shards, out, where, progress)
-    splits = ", ".join(f"{count} {split}" for split, count in manifest.samples_by_split.items())
-    click.echo(f"{manifest.samples} samples ({splits}) in {len(manifest.shards)} shards: {out}/{MANIFEST}")
+    click.echo(f"{contents_of(manifest)}: {out}/{MANIFEST}")

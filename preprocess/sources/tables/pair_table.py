@@ -7,7 +7,6 @@ whose column `worn` says no pairs a person with another garment: no photograph s
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +21,8 @@ from preprocess.faults import Exclusion, Fault, Tally
 from preprocess.label_tables import Labels
 from preprocess.sources.files import normal
 from preprocess.sources.record import UNWANTED_GARMENT, Record
-from preprocess.sources.tables.table_columns import FILES, Column, ColumnNames, is_worn, split_by_name, split_of
-from preprocess.sources.tables.table_files import TableFiles
+from preprocess.sources.tables.table_columns import FILES, Column, is_worn, split_by_name, split_of
+from preprocess.sources.tables.table_files import TableFiles, below
 from preprocess.sources.tables.table_rows import TableRow, is_parquet, is_url, read_rows
 from schemas import Garment, Pairing, Source, Split, Views
 
@@ -48,6 +47,18 @@ class PhotographRow(NamedTuple):
     def path(self, column: Column) -> str:
         """Return the file of a column, "" if the row has none."""
         return self.paths.get(column, "")
+
+    @property
+    def pair(self) -> tuple[str, ...]:
+        """Return what tells pairs apart: two rows with the same would get the same key."""
+        return (self.split, self.look, self.frame, self.item, self.path("person"), self.path("garment"))
+
+    def differences(self, other: PhotographRow) -> list[Column]:
+        """Return the columns in which another row of the same pair differs."""
+        words: list[Column] = ["category"] if self.kind != other.kind else []
+        if self.worn != other.worn:
+            words.append("worn")
+        return [*words, *(column for column in FILES if self.path(column) != other.path(column))]
 
     @property
     def labels(self) -> Labels:
@@ -89,8 +100,10 @@ class PairTable:
         if not self.rows:
             skipped = (Fault.BAD_PAIR, Fault.UNKNOWN_CATEGORY, Fault.WORN_UNKNOWN)
             counts = [(fault, count) for fault in skipped if (count := self.found.counts[fault])]
+            if not counts:
+                return f"{tables}: has no rows; each one names a person's image and a garment's"
             faults = ", ".join(f"{count} {fault} ({self.found.examples[fault][0]})" for fault, count in counts)
-            return f"{tables}: no row is a usable pair: {faults or 'there is none'}"
+            return f"{tables}: no row is a usable pair: {faults}"
         if pairing == "item":
             return f"{tables}: no row has a garment's photograph; pair people with --pairing view"
         return f"{tables}: no two rows have the same person_id, outfit and garment; --pairing item pairs with garments"
@@ -103,28 +116,29 @@ def open_table(files: TableFiles, *, unpaired: bool = False) -> PairTable:
     """
     names = files.names
     data = PairTable(files)
-    seen: set[tuple[str, ...]] = set()
+    seen: dict[tuple[str, ...], PhotographRow] = {}
     for name, location in files.tables.items():
         header, rows = read_rows(location)
         columns = names.find(header, f"--table {location}")
         data.unused.update(dict.fromkeys(column for column in header if column and column not in columns.values()))
-        base = files.base or (location.rpartition("/")[0] if is_url(location) else "")
         for row in rows:
             where = f"{name}, row {row.number + 1}"
             try:
-                usable = _Cells(row, columns, name, base, str(files.root)).photograph(names, split_by_name(location))
+                usable = _Cells(row, columns, name, files).photograph(split_by_name(location))
             except _UnusableRowError as error:
                 data.found.note(error.fault, f"{where}: {error.what}")
                 continue
             if not usable.worn and not unpaired:
                 data.found.note(Fault.WORN_UNKNOWN, where)
                 continue
-            identity = (usable.split, usable.look, usable.frame, usable.kind, *map(usable.path, FILES))
-            if identity in seen:
+            first = seen.setdefault(usable.pair, usable)
+            if first is usable:
+                data.rows.append(usable)
+            elif first == usable:
                 data.found.note(Fault.REPEATED_PAIR, where)
-                continue
-            seen.add(identity)
-            data.rows.append(usable)
+            else:
+                other = " and ".join(usable.differences(first))
+                data.found.note(Fault.BAD_PAIR, f"{where}: another {other} than an earlier row of the pair")
     return data
 
 
@@ -132,7 +146,7 @@ def names_in_paths(src: Path, locations: Iterable[str]) -> dict[str, str]:
     """Return the tables by the names that they have in paths: relative to the folder, or their URLs."""
     named: dict[str, str] = {}
     for location in locations:
-        name = location if is_url(location) else _below(location, str(src.resolve()))
+        name = location if is_url(location) else below(location, str(src.resolve()))
         if Path(name).is_absolute() or name.startswith(".."):
             name = Path(name).name
         if named.setdefault(name, location) != location:
@@ -157,12 +171,10 @@ class _UnusableRowError(Exception):
 class _Cells:
     """The cells of one row, read by the column's meaning."""
 
-    def __init__(
-        self, row: TableRow, columns: Mapping[Column, str], table: str, base: str, root: str
-    ) -> None:  # fmt: skip
-        self._row, self._columns, self._table, self._base, self._root = row, columns, table, base, root
+    def __init__(self, row: TableRow, columns: Mapping[Column, str], table: str, files: TableFiles) -> None:
+        self._row, self._columns, self._table, self._files = row, columns, table, files
 
-    def photograph(self, names: ColumnNames, split_of_table: Split | None) -> PhotographRow:
+    def photograph(self, split_of_table: Split | None) -> PhotographRow:
         """Return the row with its paths and ids. Raise _UnusableRowError."""
         paths = {column: path for column in FILES if (path := self._file(column))}
         if "person" not in paths:
@@ -171,7 +183,7 @@ class _Cells:
         if "garment" not in paths and not who:
             raise _UnusableRowError(Fault.BAD_PAIR, "names neither a garment's image nor a person_id")
         category = self._word("category")
-        kind = names.kind(category)
+        kind = self._files.names.kind(category)
         if kind is None:
             raise _UnusableRowError(Fault.UNKNOWN_CATEGORY, repr(category[:_SHOWN]))
         own = self._word("id") or self._id(paths["person"])
@@ -213,10 +225,7 @@ class _Cells:
         value = self._row.values.get(name, "")
         if not value.isprintable():
             raise _UnusableRowError(Fault.BAD_PAIR, f"{column} has unprintable characters")
-        if is_url(value) or not value:
-            return value
-        value = value.replace("\\", "/")
-        return f"{self._base}/{value}" if self._base else _below(value, self._root)
+        return self._files.path_of(value, self._files.tables[self._table]) if value else ""
 
     def _id(self, path: str) -> str:
         """Return an id made of a file's path: unique, and in the order of the rows if it is a cell."""
@@ -225,14 +234,6 @@ class _Cells:
             return f"{stem}-{path.split('/')[-2]}"
         below = urlsplit(path).path if is_url(path) else path
         return re.sub("/+", "-", splitext(normal(below))[0].strip("/"))
-
-
-def _below(path: str, root: str) -> str:
-    """Return a path relative to the folder, if it is absolute and leads into it."""
-    if not os.path.isabs(path):  # noqa: PTH117 -- a Path for each cell of a large table takes long
-        return os.path.normpath(path) if path.startswith("./") else path
-    root = os.path.abspath(root)  # noqa: PTH100
-    return os.path.relpath(path, root) if path.startswith(root.rstrip(os.sep) + os.sep) else path
 
 
 def _with_garment(row: PhotographRow) -> Record:

@@ -76,7 +76,7 @@ class ColumnNames:
 
     def kind(self, word: str) -> Garment | None:
         """Return a category's kind of garment, None if it is unknown; an empty word means a top."""
-        word = plain(word)
+        word = plain(word).removesuffix(".0")  # a number of a column with empty cells, as pandas writes it
         if not word:
             return "upper"
         return self.categories.get(word) or _KIND_OF.get(word) or _KIND_OF.get(word.removesuffix("s"))
@@ -90,6 +90,8 @@ def column_names(columns: Iterable[str], categories: Iterable[str]) -> ColumnNam
         column = next((column for column in COLUMNS if column == plain(left)), None)
         if column is None or not name:
             raise UserError(f"--column {choice}: give COLUMN=NAME, where COLUMN is one of {', '.join(COLUMNS)}")
+        if column in chosen:
+            raise UserError(f"--column {choice}: {column} is {chosen[column]} already; remove one of the two")
         chosen[column] = name
     words: dict[str, Garment] = {}
     for choice in categories:

@@ -7,6 +7,7 @@ and a cell by its table's size, so planning makes no request and reads no image.
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -78,9 +79,26 @@ class TableFiles(Files):
     def read(self, path: str) -> bytes:
         """Return a file's bytes. Raise RecordError, or UserError if a store cannot be reached."""
         cell = self._cell(path)
-        if cell is None and not is_url(path):
+        if cell is None:
+            return self._named(path)
+        data = self._open.read(*cell, path)
+        if isinstance(data, str):  # the cell names its file
+            return self._named(self.path_of(data, cell[0]))
+        check_size(len(data), path)
+        return data
+
+    def path_of(self, name: str, location: str) -> str:
+        """Return the path of a file that the table at this location names."""
+        if is_url(name):
+            return name
+        base = self.base or (location.rpartition("/")[0] if is_url(location) else "")
+        name = name.replace("\\", "/")
+        return f"{base}/{name}" if base else below(name, str(self.root))
+
+    def _named(self, path: str) -> bytes:
+        if not is_url(path):
             return super().read(path)
-        data = self._open.read(*cell, path) if cell else self._fetched(path)
+        data = self._fetched(path)
         check_size(len(data), path)
         return data
 
@@ -138,8 +156,8 @@ class _OpenTables:
         self._tables: dict[str, tuple[Any, list[int]]] = {}
         self._chunks: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
 
-    def read(self, location: str, row: int, column: str, path: str) -> bytes:
-        """Return the bytes in a cell. Raise RecordError if it is empty or damaged."""
+    def read(self, location: str, row: int, column: str, path: str) -> bytes | str:
+        """Return the bytes in a cell, or the name that it has instead. Raise RecordError if it is empty or damaged."""
         table, starts = self._table(location)
         group = next(number for number in range(len(starts) - 1, -1, -1) if starts[number] <= row)
         key = location, group, column
@@ -155,6 +173,8 @@ class _OpenTables:
         self._chunks.move_to_end(key)
         value = self._chunks[key][row - starts[group]].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
+        if not data and isinstance(value, dict) and value.get("path"):
+            return str(value["path"])
         if not data:
             raise RecordError(Fault.UNREADABLE_FILE, path, "an empty cell; fill it, or leave the row out")
         return data.encode() if isinstance(data, str) else bytes(data)
@@ -166,6 +186,14 @@ class _OpenTables:
             sizes = [table.metadata.row_group(number).num_rows for number in range(table.metadata.num_row_groups)]
             self._tables[location] = table, [sum(sizes[:number]) for number in range(len(sizes))]
         return self._tables[location]
+
+
+def below(path: str, root: str) -> str:
+    """Return a path relative to the folder, if it is absolute and leads into it."""
+    if not os.path.isabs(path):  # noqa: PTH117 -- a Path for each cell of a large table takes long
+        return os.path.normpath(path) if path.startswith("./") else path
+    root = os.path.abspath(root)  # noqa: PTH100
+    return os.path.relpath(path, root) if path.startswith(root.rstrip(os.sep) + os.sep) else path
 
 
 def table_locations(given: tuple[str, ...]) -> list[str]:
@@ -186,6 +214,8 @@ def table_locations(given: tuple[str, ...]) -> list[str]:
         found += sorted(matches)
     for location in found:
         if not is_url(location) and not _is_file(location):
+            if os.path.isdir(location):  # noqa: PTH112 -- a name that is too long is no folder
+                raise UserError(f"--table {location}: a folder; give a pattern, such as '{location}/*.parquet'")
             raise UserError(f"--table {location}: no such file; give a .csv, .tsv, .jsonl or .parquet file")
     return list(dict.fromkeys(found))
 

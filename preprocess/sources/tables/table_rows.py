@@ -1,4 +1,4 @@
-"""The rows of a table: a text with a heading (.csv, .tsv), JSON lines (.jsonl) or parquet.
+"""The rows of a table: a text with a heading (.csv, .tsv), JSON lines (.jsonl), a list in JSON (.json) or parquet.
 
 A cell of parquet may hold a file itself: bytes, a struct of `bytes` and `path` as Hugging Face's datasets have it, or
 the text of a JSON file. Such cells are not read here, but recognised by their column's type.
@@ -21,9 +21,9 @@ from preprocess.formats.encodings import readings
 
 OPTION = "--table"
 PARQUET = (".parquet", ".pq")
-_LINES = (".jsonl", ".ndjson")
+_JSON = (".jsonl", ".ndjson", ".json")
 _TEXTS = (".csv", ".tsv", ".txt")
-SUFFIXES = (*PARQUET, *_LINES, *_TEXTS)
+SUFFIXES = (*PARQUET, *_JSON, *_TEXTS)
 _LONGEST_FIELD = 1 << 24
 """Maximum characters of a cell; csv's own limit, 128 KiB, is too small for some descriptions."""
 
@@ -53,8 +53,8 @@ def read_rows(location: str) -> tuple[list[str], Iterator[TableRow]]:
         return _parquet_rows(location)
     with opened(location) as file:
         data = file.read()
-    if location.lower().endswith(_LINES):
-        return _json_rows(data, location)
+    if location.lower().endswith(_JSON):
+        return _json_rows(data.decode("utf-8-sig", "replace"), location)
     return _text_rows(data, location)
 
 
@@ -116,24 +116,37 @@ def _text_rows(data: bytes, location: str) -> tuple[list[str], Iterator[TableRow
     )
 
 
-def _json_rows(data: bytes, location: str) -> tuple[list[str], Iterator[TableRow]]:
+def _json_rows(text: str, location: str) -> tuple[list[str], Iterator[TableRow]]:
+    """Read an object on each line, or one list of objects."""
     rows: list[dict[str, str]] = []
-    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{OPTION} {location}, line {number}: not JSON: {error}") from error
+    for where, row in _objects(text, location):
         if not isinstance(row, dict):
-            raise UserError(f"{OPTION} {location}, line {number}: not a JSON object with a value for each column")
+            raise UserError(f"{OPTION} {location}, {where}: not a JSON object with a value for each column")
         rows.append({name: _text(value) for name, value in row.items()})
     header = _header(list(dict.fromkeys(name for row in rows for name in row)), location)
     return header, (TableRow(number, row) for number, row in enumerate(rows))
 
 
+def _objects(text: str, location: str) -> Iterator[tuple[str, Any]]:
+    """Yield what each line, or each item of the list, holds, and where it is."""
+    if text.lstrip().startswith("["):
+        try:
+            items = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{OPTION} {location}: not JSON: {error}") from error
+        yield from ((f"item {number}", item) for number, item in enumerate(items, 1))
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                yield f"line {number}", json.loads(line)
+            except ValueError as error:
+                raise UserError(f"{OPTION} {location}, line {number}: not JSON: {error}") from error
+
+
 def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()
+    """Return a cell as text; none and not-a-number, as pandas writes what is missing, are empty."""
+    return "" if value is None or value != value else str(value).strip()
 
 
 def _header(names: list[str], location: str) -> list[str]:

@@ -27,8 +27,8 @@ def test_build_shards_ends_with_a_summary_and_finds_itself_done(aihub: Path, tmp
     next(aihub.rglob("Item-Image/1008002_F.jpg")).write_bytes(b"")
     done = program("build-shards", "--src", str(aihub), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "1 samples (1 train) in 1 shards: shards/manifest.json" in done.stdout
-    assert "rejected: 1 bad-image" in done.stdout
+    assert "1 sample (1 train) in 1 shard: shards/manifest.json" in done.stdout
+    assert "rejected: 1 bad-image; shards/rejects.jsonl has the reasons" in done.stdout
     assert "images/s" in done.stdout
     assert done.stderr == ""
     assert "nothing to do: all shards are built" in prep("build-shards", "--src", str(aihub), cwd=tmp_path).stdout
@@ -95,14 +95,14 @@ def test_a_mistake_ends_the_process_alike(tmp_path: Path) -> None:
 def test_a_dry_run_writes_nothing(aihub: Path, tmp_path: Path) -> None:
     done = prep("build-shards", "--src", str(aihub), "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "to build in shards: 2 pairs (2 train) in 1 shards" in done.stdout
+    assert "to build in shards: 2 pairs (2 train) in 1 shard" in done.stdout
     assert not (tmp_path / "shards").exists()
 
 
 def test_two_nodes_fill_one_folder(aihub: Path, tmp_path: Path) -> None:
     arguments = ["build-shards", "--src", str(aihub), "--num-nodes", "2", "--node-rank"]
     early = prep(*arguments, "1", cwd=tmp_path)
-    assert (early.returncode, "1 shards of other nodes are missing" in early.stdout) == (0, True), early.stdout
+    assert (early.returncode, "1 shard of other nodes is missing" in early.stdout) == (0, True), early.stdout
     done = prep(*arguments, "0", cwd=tmp_path)
     assert (done.returncode, "2 samples" in done.stdout) == (0, True), done.stdout
     assert prep("verify", "--shards", "shards", cwd=tmp_path).returncode == 0

@@ -53,7 +53,7 @@ def test_the_command_line_takes_urls(s3: S3Server, aihub: Path, tree: Tree, tmp_
     for out in (URL, str(tmp_path / "out")):
         built = CliRunner().invoke(cli, ["build-shards", "--src", str(aihub), "--out", out, "--workers", "1"])
         assert built.exit_code == 0, built.output
-        assert built.stdout.splitlines()[0] == f"2 samples (2 train) in 1 shards: {out}/manifest.json"
+        assert built.stdout.splitlines()[0] == f"2 samples (2 train) in 1 shard: {out}/manifest.json"
         page = tmp_path / f"{len(said)}.html"
         shown = CliRunner().invoke(cli, ["report", "--shards", out, "--out", str(page), "--workers", "1"])
         assert shown.exit_code == 0, shown.output
@@ -61,7 +61,7 @@ def test_the_command_line_takes_urls(s3: S3Server, aihub: Path, tree: Tree, tmp_
     assert s3.objects("some/shards") == tree(tmp_path / "out")
     assert said[URL] == said[str(tmp_path / "out")]
     dry = CliRunner().invoke(cli, ["build-shards", "--src", str(aihub), "--out", URL, "--workers", "1", "--dry-run"])
-    assert "1 shards are done" in dry.stdout
+    assert "1 shard is done" in dry.stdout
 
 
 @pytest.mark.usefixtures("in_process")

@@ -149,7 +149,7 @@ def test_the_command_line_counts_what_is_not_drawn_or_repeated(looks: Callable[[
     root = str(looks(5))  # each the same picture by picture
     done = build("--src", root, "--out", str(tmp_path / "out"), "--limit", "3", "--distinct", "--target-size", "512")
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[0].startswith("1 samples (1 train) in 1 shards")
+    assert done.stdout.splitlines()[0].startswith("1 sample (1 train) in 1 shard")
     assert "excluded: 2 near-duplicate, 2 not-drawn" in done.stdout
     manifest = Manifest.model_validate_json((tmp_path / "out/manifest.json").read_bytes())
     assert (manifest.configuration.limit, manifest.configuration.distinct) == (3, True)

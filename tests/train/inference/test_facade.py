@@ -92,7 +92,7 @@ def test_an_export_gives_the_same_photograph_as_the_runs(
     ("garments", "kind", "said"),
     [
         (2, ("upper", "upper"), "cannot be worn together"), (2, ("dress", "upper"), "cannot be worn together"),
-        (2, "upper", "1 kinds for 2 garments"), (1, "hat", "'hat' is not a kind"), (0, None, "no garment"),
+        (2, "upper", "1 kind for 2 garments"), (1, "hat", "'hat' is not a kind"), (0, None, "no garment"),
     ],
 )  # fmt: skip
 def test_impossible_requests_are_user_errors(

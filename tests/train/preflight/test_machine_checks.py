@@ -49,6 +49,13 @@ def test_what_prevents_a_run_fails_with_what_to_do(facts: MachineFacts, check: s
     assert says in failing(facts)[check]
 
 
+def test_a_build_for_cpus_beside_a_driver_without_a_card_trains_on_the_cpu() -> None:
+    """As the image for CPUs does on a machine whose cards belong to other containers."""
+    card = found(replace(CPU, driver="580.65.06"))["card"]
+    assert card.level == "warn"
+    assert "no GPU is visible here: to use one, start the container with --gpus all, and" in str(card)
+
+
 def test_later_cards_run_what_the_driver_compiles() -> None:
     later = replace(CARD, gpus=(replace(H100, capability=(10, 0)),))
     assert failing(later) == {}  # by compute_90
@@ -71,6 +78,16 @@ def test_facts_are_read_from_the_kernels_files(tmp_path: Path) -> None:
     facts = MachineFacts.here(tmp_path)
     assert (facts.driver, facts.has_device, facts.shared_memory) == ("550.54.15", True, None)
     assert MachineFacts.here(tmp_path / "none").driver is None
+
+
+@pytest.mark.parametrize(
+    ("device", "is_card"), [("nvidia1", True), ("nvidia12", True), ("dxg", True), ("nvidiactl", False)]
+)
+def test_a_container_may_have_another_card_than_the_first(device: str, is_card: bool, tmp_path: Path) -> None:
+    """dxg is the card of Windows' subsystem for Linux."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / device).touch()
+    assert MachineFacts.here(tmp_path).has_device == is_card
 
 
 def test_the_summary_and_the_object_count_alike() -> None:

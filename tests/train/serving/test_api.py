@@ -149,7 +149,7 @@ def test_photographs_become_a_photograph_and_are_deleted(serve: Serve) -> None:
         ([PERSON], 400, "as `garment`"), ([PERSON, *[TOP] * 4], 400, "one to 3"),
         ([PERSON, TOP, ("kind", "hat")], 400, "upper, lower, dress"), ([PERSON, TOP, ("seed", "1e3")], 400, "seed"),
         ([PERSON, TOP, ("colour", "red")], 400, "unknown field 'colour'"),
-        ([PERSON, TOP, TOP, ("kind", "upper")], 400, "1 kinds for 2 garments"),
+        ([PERSON, TOP, TOP, ("kind", "upper")], 400, "1 kind for 2 garments"),
         ([("person", b"no picture"), TOP], 400, "send a JPEG"), ([("person", b""), TOP], 400, "send a JPEG"),
         ([("person", png(400)), TOP], 400, "million pixels"),
         ([("person", bomb()), TOP], 400, "too many pixels"),

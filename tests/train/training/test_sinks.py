@@ -39,23 +39,33 @@ def test_tensorboard_hides_steps_of_a_killed_run(tmp_path: Path) -> None:
 
 
 def test_a_wandb_run_resumes_under_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As does that of the next stage, which begins once the run before has ended."""
     begun: list[dict[str, object]] = []
     logged: list[tuple[int, dict[str, Any]]] = []
+    ended: list[object] = []
+
+    def finish() -> None:
+        ended.append(wandb.run)
+        wandb.run = None
 
     def init(**settings: object) -> SimpleNamespace:
+        assert wandb.run is None
         begun.append(settings)
 
         def log(values: dict[str, float], step: int) -> None:
             logged.append((step, values))
 
-        return SimpleNamespace(log=log)
+        wandb.run = SimpleNamespace(log=log)
+        return wandb.run
 
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init, Image=lambda pixels: pixels.shape))
+    wandb = SimpleNamespace(init=init, finish=finish, run=None, Image=lambda pixels: pixels.shape)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
     for step in (1, 2):
         (sink,) = open_sinks(RunFolder(tmp_path), LogConfig(wandb=True), 0)
         sink(step, {"loss": 0.5})
     assert begun[0] == begun[1]
-    assert (begun[0]["resume"], begun[0]["reinit"], begun[0]["name"]) == ("allow", True, tmp_path.name)
+    assert (begun[0]["resume"], begun[0]["name"]) == ("allow", tmp_path.name)
+    assert len(ended) == 1
     assert logged == [(1, {"loss": 0.5}), (2, {"loss": 0.5})]
     sink.image(2, "sheet", np.zeros((4, 6, 3), np.uint8))
     assert logged[2:] == [(2, {"sheet": (4, 6, 3)})]

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from common.text import counted
 from train.data.batches import to_tensor
 from train.data.shards import Pixels
 from train.diffusion.conditioning import from_uint8
@@ -122,7 +123,7 @@ _NAMES = {
 
 def as_text(result: ImageMetrics) -> str:
     """Return the metrics, one a line, and how they were measured."""
-    lines = [f"{result.images} images, {result.paired} of them in their own garment"]
+    lines = [f"{counted(result.images, 'image')}, {result.paired} of them in their own garment"]
     for name, title in _NAMES.items():
         if name in result.metrics:
             value = result.metrics[name] * (1000 if name == "kid" else 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from common.errors import UserError
+from common.text import counted
 from schemas import PERSON_256, Garment, SourceImage
 from train.data import ShardFolder
 from train.data.shards import Pixels
@@ -39,7 +40,8 @@ class TryOnRequest:
             raise UserError(f"{self.person}: no garment for this person; give at least one")
         if self.kinds and len(self.kinds) != len(self.garments):
             raise UserError(
-                f"{self.person}: {len(self.kinds)} kinds for {len(self.garments)} garments; give one for each, or none"
+                f"{self.person}: {counted(len(self.kinds), 'kind')} for {counted(len(self.garments), 'garment')}; "
+                "give one for each, or none"
             )
         refuse_clashes(self.person, [kind for kind in self.kinds if kind])
 

@@ -120,7 +120,7 @@ def test_the_printed_table(drawn: Path, rows: list[Row]) -> None:
     assert done.stdout.startswith("table of pairs, labels of the table cihp (poses and labels of 3 people agree by ")
     assert "files of train" in done.stdout
     assert "columns not used: caption" in done.stderr
-    assert "1 rows skipped as bad-pair: pairs.csv, row 4: names no person's image" in done.stderr
+    assert "1 row skipped as bad-pair: pairs.csv, row 4: names no person's image" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_a_good_folder_is_one_line_and_exit_code_0(good: Path) -> None:
     """With worker processes, as always outside tests."""
     result = CliRunner().invoke(verify_shards, ["--shards", str(good), "--workers", "2"])
     assert result.exit_code == 0
-    assert result.output.startswith(f"no problems in 4 samples and 1 rejects in 3 shards: {good} (")
+    assert result.output.startswith(f"no problems in 4 samples and 1 reject in 3 shards: {good} (")
 
 
 def test_a_damaged_folder_is_a_list_and_exit_code_1(folder: Any, check: object) -> None:
@@ -26,7 +26,7 @@ def test_a_damaged_folder_is_a_list_and_exit_code_1(folder: Any, check: object) 
     assert result.exit_code == 1
     first, last = result.output.splitlines()
     assert first == "notes: does not belong to the plan"
-    assert last.startswith("1 problems in 4 samples")
+    assert last.startswith("1 problem in 4 samples")
     result = CliRunner().invoke(verify_shards, ["--shards", str(folder.path), "--json"])
     problem = {"shard": "notes", "key": "", "member": "", "problem": "does not belong to the plan"}
     assert json.loads(result.output) == {"ok": False, "samples": 4, "problems": [problem], "notes": []}

@@ -104,8 +104,8 @@ def test_rows_of_garments_not_worn_need_the_option(drawn: Path, tmp_path: Path) 
     rows = [first, {**second, "worn": "no"}, {**second, "worn": "perhaps"}]
     result = command("build-shards", "--table", written(drawn / "pairs.csv", rows), "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert "1 rows skipped as worn-unknown: pairs.csv, row 2" in result.stderr
-    assert "1 rows skipped as bad-pair: pairs.csv, row 3: worn 'perhaps' is neither yes nor no" in result.stderr
+    assert "1 row skipped as worn-unknown: pairs.csv, row 2" in result.stderr
+    assert "1 row skipped as bad-pair: pairs.csv, row 3: worn 'perhaps' is neither yes nor no" in result.stderr
     assert len(samples(tmp_path / "out")) == 1
 
 

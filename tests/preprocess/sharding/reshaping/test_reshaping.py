@@ -138,7 +138,7 @@ def test_subset_keeps_the_bytes_of_members(looks: Looks, plan_of: PlanOf, tmp_pa
     root = looks(4)
     run(root, tmp_path / "whole", plan_of(root))
     done = command("subset", "--shards", tmp_path / "whole", "--where", "item~1008002", "--out", tmp_path / "part")
-    assert done.stdout == f"1 samples (1 train) in 1 shards: {tmp_path}/part/manifest.json\n"
+    assert done.stdout == f"1 sample (1 train) in 1 shard: {tmp_path}/part/manifest.json\n"
     whole, part = ShardFolder(tmp_path / "whole", "train"), ShardFolder(tmp_path / "part", "train")
     place = whole.keys.index(part.keys[0])
     members = ("person.jpg", "person_256.jpg", "agnostic.png", "garment.png", "jp.npy", "jg.npy", "json")

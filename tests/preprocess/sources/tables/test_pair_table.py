@@ -25,7 +25,7 @@ from preprocess.faults import Fault, RecordError
 from preprocess.planning.plan import make_plan
 from preprocess.sharding.sample import Members, make_samples
 from preprocess.sources import Files
-from preprocess.sources.tables.pair_table import PairTable
+from preprocess.sources.tables.pair_table import PairTable, open_table
 from preprocess.sources.tables.table_rows import read_rows
 from preprocess.sources.viton_hd import open_viton_hd
 from schemas import Reject
@@ -55,13 +55,14 @@ def test_a_table_gives_the_samples_of_the_layout(opened: Opened, rows: list[Row]
     assert not data.left_out
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".tsv", ".jsonl", ".json"])
 def test_tables_of_other_kinds_are_read_alike(
     suffix: str, opened: Opened, rows: list[Row], drawn: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / f"pairs{suffix}"
     lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
-    path.write_text("\n".join(lines if suffix == ".tsv" else map(json.dumps, rows)), encoding="utf-8")
+    texts = {".tsv": lines, ".jsonl": map(json.dumps, rows), ".json": ["", json.dumps(rows, indent=1)]}
+    path.write_text("\n".join(texts[suffix]), encoding="utf-8")
     assert opened_table(path, drawn).rows == opened(rows).rows
 
 
@@ -152,19 +153,43 @@ def test_rows_that_name_no_pair_are_noted_and_skipped(opened: Opened, rows: list
     assert len(list(data.records("upper", "item", "all"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("category", "dress", "category"), ("pose", "other.json", "pose"), ("mask", "", "mask"), ("worn", "no", "worn")],
+)
+def test_of_two_rows_that_contradict_each_other_the_first_is_used(
+    column: str, value: str, said: str, opened: Opened, rows: list[Row]
+) -> None:
+    """Both would become the sample of the same key."""
+    files = opened([rows[0], {**rows[0], column: value}, rows[1]]).files
+    data = open_table(files, unpaired=True)
+    assert data.left_out == {"bad-pair": 1}
+    assert data.found.examples[Fault.BAD_PAIR] == [f"pairs.csv, row 2: another {said} than an earlier row of the pair"]
+    records = list(data.records("all", "item", "all"))
+    assert make_plan(data.files, records, CONFIGURATION).plan.records == 2
+    assert records[0].garment == "upper"
+
+
+def test_one_photograph_shows_several_garments(opened: Opened, rows: list[Row]) -> None:
+    trousers = {**rows[0], "garment": rows[1]["garment"], "category": "jeans"}
+    data = opened([rows[0], trousers, {**rows[0], "id": "again"}])
+    assert not data.left_out
+    assert [row.kind for row in data.rows] == ["upper", "lower", "upper"]
+
+
 def test_rows_that_are_skipped_are_named(opened: Opened, rows: list[Row], capsys: pytest.CaptureFixture[str]) -> None:
     notice_unused(opened([rows[0], {**rows[1], "category": "umbrella", "note": "x"}]))
     assert capsys.readouterr().err.splitlines() == [
         "prep: columns not used: note",
-        "prep: 1 rows skipped as unknown-category: pairs.csv, row 2: 'umbrella'",
+        "prep: 1 row skipped as unknown-category: pairs.csv, row 2: 'umbrella'",
     ]
 
 
 def test_categories_are_words_and_the_users_own(opened: Opened, rows: list[Row]) -> None:
-    words = ["Jeans", "upper_body", "Tank top", "dresses", "umbrella", ""]
+    words = ["Jeans", "upper_body", "Tank top", "dresses", "umbrella", "", "1.0"]
     data = opened([{**rows[0], "id": word, "category": word} for word in words], category=("umbrella=dress",))
-    assert [row.kind for row in data.rows] == ["lower", "upper", "upper", "dress", "dress", "upper"]
-    assert len(list(data.records("lower", "item", "all"))) == 1
+    assert [row.kind for row in data.rows] == ["lower", "upper", "upper", "dress", "dress", "upper", "lower"]
+    assert len(list(data.records("lower", "item", "all"))) == 2
     assert data.left_out == {"upper-garment": 3, "dress-garment": 2}
 
 
@@ -237,6 +262,7 @@ def test_the_split_follows_from_the_tables_name_without_a_column(rows: list[Row]
         ("person,garment\n", {"column": ("person=who",)}, "--column person=who:"),
         ("person,garment\n", {"column": ("who=person",)}, "--column who=person: give COLUMN=NAME"),
         ("person,garment\n", {"category": ("hat=head",)}, "--category hat=head: give WORD=KIND"),
+        ("person,garment\n", {"column": ("person=person", "Person=garment")}, "--column Person=garment: person is"),
     ],
 )
 def test_mistakes_are_one_line(text: str, options: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -248,8 +274,40 @@ def test_mistakes_are_one_line(text: str, options: dict[str, Any], said: str, tm
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"person": "a.jpg"', "line 1: not JSON"),
+        ("[1]", "item 1: not a JSON object"),
+        ('[{"person": ', "not JSON"),
+        ('{\n "person": "a.jpg"\n}', "line 1: not JSON"),
+    ],
+)
+def test_mistakes_in_json_are_one_line(text: str, said: str, tmp_path: Path) -> None:
+    for name in ("pairs.json", "pairs.jsonl"):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match=f"{name}.*{said}"):
+            read_rows(str(tmp_path / name))
+
+
+def test_numbers_that_are_none_are_empty_cells(tmp_path: Path) -> None:
+    """As pandas writes what is missing."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"person": "a.jpg", "pose": NaN, "mask": null}\n{"person": "b.jpg"}')
+    assert [row.values for row in read_rows(str(path))[1]] == [
+        {"person": "a.jpg", "pose": "", "mask": ""}, {"person": "b.jpg"},
+    ]  # fmt: skip
+
+
+def test_a_table_without_rows_is_said_to_have_none(opened: Opened, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("person,garment\n")
+    assert opened_table(tmp_path / "pairs.csv", None).why_empty("item").startswith("pairs.csv: has no rows")
+
+
 def test_a_table_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    for location, said in (("gone.csv", "no such file"), ("*.csv", "no table matches it")):
+    (tmp_path / "tables").mkdir()
+    found = (("gone.csv", "no such file"), ("*.csv", "no table matches it"), ("tables", "a folder; give a pattern"))
+    for location, said in found:
         with pytest.raises(UserError, match=said):
             opened_table(tmp_path / location, None)
 
@@ -285,6 +343,31 @@ def test_parquet_with_images_in_its_cells(embedded: Path, expected: list[Any]) -
     assert members_of(data.files, records) == expected
     assert data.files.stamp(records[0].person_image) == (embedded.stat().st_size, 0)
     assert list(data.unused) == ["caption"]
+
+
+def test_parquet_that_names_the_images_of_its_cells(
+    drawn: Path, rows: list[Row], expected: list[Any], tmp_path: Path
+) -> None:
+    """As Hugging Face's datasets are without `embed_external_files`; other rows may hold theirs."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = {
+        name: pa.array([{"bytes": (drawn / row[name]).read_bytes() if n == 1 else None, "path": row[name]}
+                        for n, row in enumerate(rows)], image)
+        for name in ("person", "garment")
+    }  # fmt: skip
+    words = {name: [row[name] for row in rows] for name in ("pose", "parse", "mask", "split")}
+    path = tmp_path / "pairs.parquet"
+    parquet.write_table(pa.table({**cells, **words}), path)
+    data = opened_table(path, drawn)
+    assert members_of(data.files, list(data.records("upper", "item", "all"))) == expected
+    parquet.write_table(pa.table({**words, "person": pa.array([{"bytes": None, "path": "../a.jpg"}] * 3, image),
+                                  "garment": words["mask"]}), path)  # fmt: skip
+    outside = opened_table(path, drawn)
+    with pytest.raises(RecordError) as refused:
+        outside.files.read(outside.rows[0].path("person"))
+    assert refused.value.reason is Fault.OUTSIDE
 
 
 def test_parquet_at_a_url(embedded: Path, expected: list[Any]) -> None:

@@ -50,7 +50,7 @@ def test_the_list_of_prep_annotate_is_read_too(folder: Path) -> None:
         ("person,garment\nanna.jpg,\n", "line 2: .*no garment"),
         ("person,garment,kind\nanna.jpg,top.jpg,hat\n", "line 2: kind 'hat'"),
         ("person,garment,kind\nanna.jpg,top.jpg,upper,more\n", "line 2: more fields"),
-        ("person,garment,kind\nanna.jpg,top.jpg|jeans.jpg,upper\n", "line 2: .*1 kinds for 2 garments"),
+        ("person,garment,kind\nanna.jpg,top.jpg|jeans.jpg,upper\n", "line 2: .*1 kind for 2 garments"),
         ("person,garment,kind\nanna.jpg,top.jpg|jeans.jpg,upper|upper\n", "line 2: .*cannot be worn together"),
     ],
 )

@@ -176,7 +176,7 @@ def photos_of(trained: Path) -> Path:
     [
         ((), "give --person and --garment, or --pairs"), (("--person", "a.jpg"), "give --person and --garment"),
         (("--pairs", "pairs.csv", "--kind", "upper"), "leave out --person"),
-        (("--person", "a.jpg", "--garment", "b.jpg", "--kind", "upper", "--kind", "lower"), "2 kinds for 1 garments"),
+        (("--person", "a.jpg", "--garment", "b.jpg", "--kind", "upper", "--kind", "lower"), "2 kinds for 1 garment"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_go_together(words: tuple[str, ...], said: str) -> None:
