@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 import torch
@@ -15,6 +16,24 @@ from train.inference.exporting import CARD, Format, export_cascade
 from train.inference.sharing.card_samples import sample_images
 from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
+
+_NOT_OFFERED = {
+    "onnx": "agreed with the network on random inputs, but its images differed by up to 231 of 255 levels; use "
+    "torch.export",
+    "diffusers": "has no class for these networks, so a folder in its layout would need this project's code all the "
+    "same; use safetensors",
+}
+"""Formats that people look for, and why there is none."""
+
+
+class _Formats(click.Choice[Format]):
+    """The formats of an export; for those that are not offered, the reason."""
+
+    def convert(self, value: Format, param: click.Parameter | None, ctx: click.Context | None) -> Format:
+        """Return the format. Fail for others."""
+        if why := _NOT_OFFERED.get(str(value).lower()):
+            self.fail(f"{value} is not offered: it {why}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -29,7 +48,7 @@ from train.runs.checkpoint_choice import CheckpointChoice
 @click.option("--out", type=FOLDER, required=True, help="Folder to create; must be new or empty.")
 @click.option("--shards", type=FOLDER, default=None, help="Shards it was trained on, for the model card.")
 @click.option(
-    "--format", "kind", type=click.Choice(["safetensors", "torch.export"]), default="safetensors",
+    "--format", "kind", type=_Formats(get_args(Format)), default="safetensors",
     show_default=True, help="Weights for this project's networks, or graphs of them that need no class of it.",
 )  # fmt: skip
 @click.option(
