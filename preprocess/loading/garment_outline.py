@@ -5,14 +5,14 @@ It is used for datasets without landmarks, and for photographs whose outline `pr
 The garment is assumed to lie or hang upright with its front to the camera, turned by a few degrees at most, so that the
 wearer's left is at larger x. The slots are those of AI-Hub's landmarks. The mask is made small and upright by its axis
 of symmetry. A point that the outline does not show is absent: the end of a sleeve that is folded over the trunk, the
-shoulder of a one-shoulder top, a hem behind a sleeve, crossed legs.
+shoulder of a one-shoulder top, crossed legs.
 
 Tops and dresses. A sleeve is what lies beyond an armpit, a notch of the outline that opens downwards.
 
 shoulders  the corner between neck and sleeve, near the armpit's column; without sleeves the outer upper corner
 elbows     the middle of a short sleeve's end; half way along a long one
 wrists     a long sleeve's end
-hips       the hem's corners; of a dress its waist, where its width stops falling
+hips       the hem's corners, or where the hem goes behind a sleeve; of a dress its waist, where its width stops falling
 knees, ankles   of a dress: the trunk's edge half way from waist to hem, and the hem's corners
 
 Trousers, shorts and skirts. A garment has legs if it has a notch between them.
@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import box_of
 from preprocess.faults import Fault
 from preprocess.formats.images import Mask
-from preprocess.loading.outline.hems import hem_of, usual_waist, waist
-from preprocess.loading.outline.legs import are_crossed, crotch_of, is_long, leg_points, skirt_points
-from preprocess.loading.outline.notches import Notch, notches, outline
+from preprocess.loading.outline.hems import covered_hem, goes_behind_sleeve, hem_of, usual_waist, waist
+from preprocess.loading.outline.legs import are_crossed, corners_of, crotch_of, is_long, leg_points, skirt_points
+from preprocess.loading.outline.notches import notches
 from preprocess.loading.outline.plausibility import confidence
-from preprocess.loading.outline.shoulders import arm_of
+from preprocess.loading.outline.shoulders import Arm, arms_of
 from preprocess.loading.outline.sleeves import sleeve_points
 from preprocess.loading.outline.trunk import Trunk, corner, trunk_of
 from preprocess.loading.outline.upright import XY, Upright, upright
@@ -89,11 +89,11 @@ def note_of(confidence: float) -> tuple[Fault, ...]:
 
 def _top(trunk: Trunk, *, dress: bool) -> Marks:
     marks: Marks = {}
-    upward = notches(trunk.points, share=_FINE, upwards=True)
+    arms = arms_of(trunk, notches(trunk.points, share=_FINE, upwards=True))
     for side in (1, -1):
-        marks |= {_slot(left, side): place for left, place in _arm(trunk, side, upward).items()}
+        marks |= {_slot(left, side): place for left, place in _arm(trunk, side, arms.get(side)).items()}
     marks |= _shoulders_without_sleeves(trunk, marks)
-    hems = {side: hem for side in (1, -1) if (hem := hem_of(trunk, side)) is not None}
+    hems = _hems(trunk, {side: marks[slot] for side in (1, -1) if (slot := _slot(_SHOULDER, side)) in marks})
     if not dress:
         return marks | {_slot(Keypoint.LEFT_HIP, side): hem for side, hem in hems.items()}
     row = waist(trunk)
@@ -107,12 +107,18 @@ def _top(trunk: Trunk, *, dress: bool) -> Marks:
     return marks
 
 
-def _arm(trunk: Trunk, side: int, upward: list[Notch]) -> Marks:
+def _hems(trunk: Trunk, shoulders: dict[int, XY]) -> dict[int, XY]:
+    """Return the hem's corners on the sides 1 and -1; one is absent if it is below a folded sleeve."""
+    seen = {side: hem for side in (1, -1) if (hem := hem_of(trunk, side)) is not None}
+    covered = [side for side in (1, -1) if goes_behind_sleeve(trunk, side)]
+    return seen | {side: covered_hem(trunk.pits[side], side, shoulders, seen.get(-side)) for side in covered}
+
+
+def _arm(trunk: Trunk, side: int, arm: Arm | None) -> Marks:
     """Return the points of a side that has a sleeve."""
     if side not in trunk.pits:
         return {}
     pit = trunk.pits[side]
-    arm = arm_of(trunk, side, upward)
     if arm is None:
         del trunk.pits[side]
         return {}
@@ -143,9 +149,9 @@ def _shoulders_without_sleeves(trunk: Trunk, marks: Marks) -> Marks:
 def _lower(shape: Upright) -> Marks:
     crotch, long = crotch_of(shape), is_long(shape.mask)
     marks: Marks = {}
-    points, crossed = outline(shape.mask), are_crossed(shape, crotch)
+    waist, crossed = corners_of(shape.mask)[0], are_crossed(shape, crotch)
     for side in (1, -1):
-        marks[_slot(Keypoint.LEFT_HIP, side)] = corner(points, side * 1.0, -1.0)
+        marks[_slot(Keypoint.LEFT_HIP, side)] = waist[side]
         if crossed:
             continue  # which leg is whose is not on the outline
         middle, end = leg_points(shape, crotch, side) if crotch else skirt_points(shape.mask, side)

@@ -56,6 +56,16 @@ def corners(points: Points, count: int, extra: NDArray[np.float64]) -> tuple[lis
     return chosen[::-1], float(final.min())
 
 
+def first_corner_costs(points: Points, count: int, extra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n,): for each point, the error of the best polygon (as of `corners`) whose first inner corner it is."""
+    errors = chord_errors(points)
+    rest = errors[:, -1]
+    for number in range(count - 1, 0, -1):
+        rest = (errors + (extra[number] + rest)[None, :]).min(axis=1)
+    first: NDArray[np.float64] = errors[0] + extra[0] + rest
+    return first
+
+
 def straight(at: NDArray[np.int64] | NDArray[np.floating], values: Points) -> tuple[float, float]:
     """Return slope and value at 0 of the straight line that fits best."""
     x = at - at.mean()

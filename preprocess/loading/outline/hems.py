@@ -7,12 +7,15 @@ from typing import Final
 import numpy as np
 
 from preprocess.loading.outline.arcs import corners, straight
+from preprocess.loading.outline.notches import Notch
 from preprocess.loading.outline.trunk import SIDEWAYS, Trunk, corner
 from preprocess.loading.outline.upright import SIZE, XY
 
 _COVERED: Final = 0.008
-"""A hem that is not farther below its armpit than this, as a share of the garment's longer side, is behind
-the sleeve."""
+"""A hem that is not farther below its armpit than this, as a share of the garment's longer side, goes behind the sleeve
+there."""
+_AS_SHOULDERS: Final = 0.97
+"""Usual width of a cropped top's hem, in widths of the shoulders."""
 _VENT, _HEM = 0.25, 0.7
 """Where a notch in the hem shows that a sleeve reaches below it: beyond the middle, and low in the trunk."""
 _BELOW_HEM: Final = np.deg2rad(145)
@@ -22,6 +25,10 @@ _WAIST: Final = 45
 """Points of the side's line in which a waist is looked for."""
 _WAIST_BELOW: Final = 2.35
 """A waist's usual place below the shoulders, in half trunk widths."""
+_PIT_BELOW: Final = 1.1
+"""Lowest armpit of a dress without sleeves below the shoulders, in half trunk widths."""
+_BENDS: Final = 22.0
+"""Cost of a squared distance from the usual place, in half trunk widths, against squared pixels of the fit."""
 _NARROWING: Final = 0.04
 """Least narrowing of a waist against the trunk above and below it, as a share."""
 
@@ -32,7 +39,7 @@ def hem_of(trunk: Trunk, side: int) -> XY | None:
     Where a folded sleeve reaches below the hem, the corner is where the trunk's edge would meet the hem.
     """
     found = corner(trunk.body, side * 0.8, 1.0)
-    if side in trunk.pits and found[1] - trunk.pits[side].y < _COVERED * SIZE:
+    if goes_behind_sleeve(trunk, side):
         return None
     top, height = trunk.rows[0], trunk.rows[1] - trunk.rows[0] + 1
     below = {one: hem_notch(trunk, one) for one in (side, -side)}
@@ -48,6 +55,32 @@ def hem_of(trunk: Trunk, side: int) -> XY | None:
     if y < top + _HEM * height:
         return None  # the lines do not meet at a hem
     return (x, y) if np.hypot(x - found[0], y - found[1]) > _REACHES * SIZE else found
+
+
+def goes_behind_sleeve(trunk: Trunk, side: int) -> bool:
+    """Return whether the hem ends at the armpit: that of a cropped top goes behind a hanging sleeve there."""
+    low = corner(trunk.body, side * 0.8, 1.0)[1]
+    return side in trunk.pits and low - trunk.pits[side].y < _COVERED * SIZE
+
+
+def covered_hem(pit: Notch, side: int, shoulders: dict[int, XY], other: XY | None) -> XY:
+    """Return the corner of a cropped top's hem that goes behind a sleeve at a notch: as far outside as the other.
+
+    ``other``: the hem's corner on the other side. Where a sleeve covers that, too, the hem is about as wide as the
+    shoulders. The corner is the notch itself if that is farther outside.
+    """
+    notch = np.array((pit.x, pit.y))
+    if len(shoulders) < 2:
+        return pit.x, pit.y
+    left, right = np.array(shoulders[1]), np.array(shoulders[-1])
+    middle, half = (left + right) / 2, float(np.hypot(*(left - right))) / 2
+    across = (left - right) / (2 * half)
+    down = np.array((-across[1], across[0]))
+    seen = notch if other is None else np.array(other)
+    out = _AS_SHOULDERS * half if other is None else -side * float((seen - middle) @ across)
+    place = middle + side * out * across + float((seen - middle) @ down) * down
+    x, y = place if (place - notch) @ across * side > 0 else notch
+    return float(x), float(y)
 
 
 def hem_notch(trunk: Trunk, side: int) -> XY | None:
@@ -83,10 +116,18 @@ def waist(trunk: Trunk) -> float | None:
 
 
 def usual_waist(trunk: Trunk, shoulders: list[XY]) -> float:
-    """Return the row where a waist usually is, for a dress whose outline shows none."""
+    """Return the row where a waist may be, for a dress whose outline shows none: near its usual place it may bend."""
     top, low = trunk.rows
     row, half = float(top), trunk.half
     if len(shoulders) == 2:
         (x, y), (other, other_y) = shoulders
         row, half = (y + other_y) / 2, (x - other) / 2
-    return min(row + _WAIST_BELOW * half, top + 0.6 * (low - top + 1))
+    usual = min(row + _WAIST_BELOW * half, top + 0.6 * (low - top + 1))
+    start = max(max((pit.y for pit in trunk.pits.values()), default=0.0) + 3, row + _PIT_BELOW * half)
+    stop = low - 0.06 * (low - top)
+    at = np.unique(np.linspace(start, max(start, stop), _WAIST).round().astype(int))
+    if len(at) < _WAIST // 2:
+        return usual
+    line = np.stack([at, trunk.edges[1][at] - trunk.edges[0][at]], axis=1)
+    (bend,), _ = corners(line, 1, _BENDS * np.square((at - usual) / half)[None])
+    return float(at[bend])

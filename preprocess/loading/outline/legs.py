@@ -9,11 +9,13 @@ import numpy as np
 from preprocess.formats.images import Mask
 from preprocess.loading.outline.notches import Notch, notches, outline
 from preprocess.loading.outline.sleeves import end_of
-from preprocess.loading.outline.trunk import corner, edges
+from preprocess.loading.outline.trunk import corner, corner_between, edges
 from preprocess.loading.outline.upright import XY, Upright
 
 _LONG: Final = 1.9
 """Minimum height of a long skirt or long trousers, in widths of the waist."""
+_FLARED: Final = 0.2
+"""Least slope of a flared edge, columns per row."""
 _KNEE: Final = 0.57
 """Position of trousers' knees between waist and hem, as a share."""
 _LOW_CROTCH: Final = 0.55
@@ -59,12 +61,23 @@ def _slit(shape: Upright) -> Notch | None:
     return Notch(float(middle - reach + int(near.argmin())), float(near.min()), 0.0, 1.0, small=True, index=0)
 
 
+def corners_of(mask: Mask) -> tuple[dict[int, XY], dict[int, XY]]:
+    """Return a lower garment's corners at the waist and, on the outside, at the hem, for the sides 1 and -1."""
+    points = outline(mask)
+    waist, hem = ({side: corner(points, side * 1.0, y) for side in (1, -1)} for y in (-1.0, 1.0))
+    # Beside a flared edge the farthest point in that direction is not quite the corner.
+    for side in (1, -1):
+        if (hem[side][0] - waist[side][0]) * side > _FLARED * (hem[side][1] - waist[side][1]):
+            waist[side] = corner_between(points, *(waist[-side], hem[side])[::side])
+            hem[side] = corner_between(points, *(hem[-side], waist[side])[::-side])
+    return waist, hem
+
+
 def is_long(mask: Mask) -> bool:
     """Return whether a lower garment has points below its knees."""
-    points = outline(mask)
-    left, right = corner(points, 1.0, -1.0), corner(points, -1.0, -1.0)
-    rows = np.flatnonzero(mask.any(axis=1))
-    return len(rows) > _LONG * max(left[0] - right[0], 1.0)
+    waist, hem = corners_of(mask)
+    height = hem[1][1] + hem[-1][1] - waist[1][1] - waist[-1][1]
+    return height / 2 > _LONG * max(waist[1][0] - waist[-1][0], 1.0)
 
 
 def are_crossed(shape: Upright, crotch: Notch | None) -> bool:
@@ -87,7 +100,7 @@ def are_crossed(shape: Upright, crotch: Notch | None) -> bool:
 def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
     """Return (middle, end) of a leg."""
     leg = _leg(shape, crotch, side)
-    waist = corner(outline(shape.mask), side * 1.0, -1.0)
+    waist = corners_of(shape.mask)[0][side]
     rows = np.flatnonzero(leg.any(axis=1))
     if not len(rows):
         return (crotch.x, crotch.y), (crotch.x, crotch.y)
@@ -101,8 +114,7 @@ def leg_points(shape: Upright, crotch: Notch, side: int) -> tuple[XY, XY]:
 
 def skirt_points(mask: Mask, side: int) -> tuple[XY, XY]:
     """Return (middle, hem) of a skirt's edge."""
-    points = outline(mask)
-    hem, waist = corner(points, side * 1.0, 1.0), corner(points, side * 1.0, -1.0)
+    waist, hem = (corners[side] for corners in corners_of(mask))
     row = (waist[1] + hem[1]) / 2
     return (float(edges(mask)[1 if side == 1 else 0][round(row)]), row), hem
 

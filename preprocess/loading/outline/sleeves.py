@@ -17,6 +17,12 @@ _ROOT: Final = (0.2, 0.4)
 """Where a sleeve's middle line starts: inside of and below the shoulder, in half shoulder widths."""
 _CUT: Final = 3
 """Distance from the armpit's column at which a part of a sleeve counts as cut off, pixels."""
+_BOW: Final = (0.2, 0.5, 0.88)
+"""Where a sleeve's outer edge is compared, as shares of its length,"""
+_WHOLE_BOW: Final = 1.46
+"""and the bend of the whole in that of this part."""
+_LEAST: Final = 20
+"""Least length of such a sleeve, pixels."""
 _FREE: Final = 0.18
 """Least part of a long sleeve beyond the armpit; the end of one that is folded over the trunk is not on the outline."""
 _ENDS: Final = 0.5
@@ -67,8 +73,27 @@ def half_of(mask: Mask, root: XY, end: XY, pit: XY) -> XY:
     near, far = np.hypot(xs - root[0], ys - root[1]), np.hypot(xs - end[0], ys - end[1])
     between = np.abs(near - far) <= max(2.0, 0.03 * float(np.hypot(end[0] - root[0], end[1] - root[1])))
     if not between.any() or np.abs(xs[between] - pit[0]).min() <= _CUT:
-        return halfway
+        return halfway[0] + _bow(mask, root, end), halfway[1]
     return float(xs[between].mean()), float(ys[between].mean())
+
+
+def _bow(mask: Mask, root: XY, end: XY) -> float:
+    """Return how many columns a hanging sleeve bends at its half, as its outer edge shows it."""
+    side = 1 if end[0] > root[0] else -1
+    down = end[1] - root[1]
+    if down < abs(end[0] - root[0]) or down < _LEAST:
+        return 0.0
+    places = []
+    for share in _BOW:
+        near = slice(round(root[1] + (share - 0.05) * down), round(root[1] + (share + 0.05) * down) + 1)
+        rows = mask[near][mask[near].any(axis=1)]
+        if not len(rows):
+            return 0.0
+        outermost = mask.shape[1] - 1 - rows[:, ::-1].argmax(axis=1) if side == 1 else rows.argmax(axis=1)
+        places.append(float(outermost.mean()))
+    high, middle, low = _BOW
+    straight_on = places[0] + (places[2] - places[0]) * (middle - high) / (low - high)
+    return _WHOLE_BOW * (places[1] - straight_on)
 
 
 def sleeve_points(mask: Mask, shoulder: XY, pit: XY, half: float, side: int) -> tuple[XY, XY] | None:

@@ -21,7 +21,7 @@ _NEAREST_PIT: Final = 0.06
 """Nearest armpit to the axis, as a share of the garment's height."""
 _SMALL: Final = 0.03
 """Size of small notches, as a share of the garment's."""
-_SLEEVE: Final = (0.012, 0.38)
+_SLEEVE: Final = (0.012, 0.42)
 """Smallest and largest sleeve, as shares of the garment's area."""
 SIDEWAYS: Final = 0.35
 """Notches with less of a downward direction are tried last,"""
@@ -36,6 +36,8 @@ _BODICE: Final = 0.7
 """A sleeve's end is at most this far above an armpit that opens sideways, as a share of the armpit's depth."""
 _BODY: Final = 0.2
 """Least width of a trunk below its armpits, as a share of the garment's height."""
+_FEW: Final = 0.5
+"""Share of the rows below an armpit that a slanting hem's end has at most."""
 _BELOW: Final = 0.05
 """Height below an armpit in which the trunk's width is measured, as a share of the garment's."""
 _ROUND: Final = 0.03
@@ -61,6 +63,8 @@ class Trunk:
     centre: float = 0.0
     half: float = 1.0
     """Half the width below the armpits"""
+    row: float = 0.0
+    """Row where centre and width are measured"""
     lean: float = 0.0
     """Columns that the trunk's middle moves to the right per row"""
 
@@ -79,6 +83,13 @@ class Trunk:
         """First and last row."""
         rows = np.flatnonzero(self.mask.any(axis=1))
         return int(rows[0]), int(rows[-1])
+
+    def mirrored(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mirror image of points (n, 2) about the trunk's middle line."""
+        along = np.array((self.lean, 1.0)) / np.hypot(self.lean, 1.0)
+        away = places - (self.centre, self.row)
+        image: NDArray[np.float64] = 2 * (away @ along)[:, None] * along - away + (self.centre, self.row)
+        return image
 
     def edge_at(self, row: float, side: int) -> XY:
         """Return the edge in a row."""
@@ -132,7 +143,10 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, size: tuple[int, int]
     reach = left + width - 1 - last.min(initial=np.inf) if side == 1 else first.max(initial=0) - left
     if len(first) and reach < _OUT * SIZE:
         return False  # a tear in the trunk's edge
-    if len(first) and float((last - first).max()) < _BODY * height and (cut[row + 2 : row + 2 + len(first)] == 1).any():
+    below = cut[row + 2 : row + 2 + len(first)] == 1
+    # Below a cropped top's hem there are only a few rows of a slanting hem, and the other sleeve.
+    own = (below[:, middle:] if side == 1 else below[:, : middle + 1]).any(axis=1)
+    if len(first) and float((last - first).max()) < _BODY * height and own.mean() > _FEW:
         return False  # what is below it is no trunk, but a sleeve's end below the hem
     if row > high + _LOW * height and high + tall < row + _LEVEL * height and area > _TRUNK * whole:
         return False  # what is beside it is the trunk
@@ -149,27 +163,31 @@ def _cut(trunk: Trunk, side: int, pit: Notch, middle: int, size: tuple[int, int]
 def _measure(trunk: Trunk, top: int, height: int) -> None:
     """Find the trunk's centre and width below the armpits."""
     row = max(pit.y for pit in trunk.pits.values()) if trunk.pits else top + 0.38 * height
-    # Beside a cropped top a hanging sleeve meets the hem.
-    low = min(round(max(row + 2, top + 0.2 * height)), trunk.rows[1] - 3)
-    stop = min(low + round(_BELOW * height), trunk.rows[1]) + 1
-    first, last = (part[low:stop] for part in trunk.edges)
-    left, right = float(np.median(first)), float(np.median(last))
+    hems = [corner(trunk.body, side * 0.8, 1.0) for side in (1, -1)]
+    low = round(max(row + 2, top + 0.2 * height))
+    stop = low + round(_BELOW * height)
+    if len(trunk.pits) == 2 and stop > min(y for _, y in hems):
+        # The hem of a cropped top ends in the armpits: below them there is no whole trunk.
+        left, right = trunk.pits[-1].x, trunk.pits[1].x
+        trunk.row = (trunk.pits[-1].y + trunk.pits[1].y) / 2
+    else:
+        low = min(low, trunk.rows[1] - 3)
+        stop = min(stop, trunk.rows[1]) + 1
+        left, right = (float(np.median(part[low:stop])) for part in trunk.edges)
+        trunk.row = (low + stop - 1) / 2
     trunk.centre, trunk.half = (left + right) / 2, max((right - left) / 2, 1.0)
-    trunk.lean = _lean(trunk)
+    trunk.lean = _lean(trunk, dict(zip((1, -1), hems, strict=True)))
 
 
-def _lean(trunk: Trunk) -> float:
+def _lean(trunk: Trunk, hems: dict[int, XY]) -> float:
     """Return how far the trunk leans: the mean of its edges below the armpits, or else square to the hem."""
-    hems = {side: corner(trunk.body, side * 0.8, 1.0) for side in (1, -1)}
     top, low = trunk.rows
-    slopes = []
-    for side, hem in hems.items():
-        start = trunk.pits[side].y + 3 if side in trunk.pits else top + 0.3 * (low - top)
-        at = np.arange(round(start), round(hem[1] - _ROUND * (low - top)))
-        if len(at) > _EDGE * SIZE:
-            slopes.append(straight(at, trunk.edges[1 if side == 1 else 0][at])[0])
-    if len(slopes) == 2:
-        lean = sum(slopes) / 2
+    starts = [trunk.pits[side].y + 3 if side in trunk.pits else top + 0.3 * (low - top) for side in hems]
+    stop = min(y for _, y in hems.values()) - _ROUND * (low - top)
+    # The same rows of both, or a belly leans.
+    at = np.arange(round(max(starts)), round(stop))
+    if len(at) > _EDGE * SIZE:
+        lean = sum(straight(at, edge[at])[0] for edge in trunk.edges) / 2
     else:
         (x, y), (other, other_y) = hems[1], hems[-1]
         lean = -(y - other_y) / max(x - other, 1.0)
@@ -180,6 +198,11 @@ def corner(points: NDArray[np.float64], x: float, y: float) -> XY:
     """Return an outline's farthest point in a direction."""
     far = int((points @ np.array((x, y))).argmax())
     return float(points[far, 0]), float(points[far, 1])
+
+
+def corner_between(points: NDArray[np.float64], one: XY, other: XY) -> XY:
+    """Return the point farthest to the left of the way from ``one`` to ``other``, the corners next to it."""
+    return corner(points, other[1] - one[1], one[0] - other[0])
 
 
 def edges(mask: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
