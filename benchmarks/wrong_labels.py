@@ -134,7 +134,8 @@ def hem(region: str, height: float = 0.07) -> Sow:
         middle = hips[:, :2].mean(axis=0)
         lowest = float(np.percentile(np.nonzero(top)[0], 100 * (1 - height)))
         below = rows > max(middle[1] - 0.02 * side, lowest)
-        return top & below & (np.abs(columns - middle[0]) < 0.15 * side) & bool(hips[:, 2].all()), region
+        between = np.abs(columns - middle[0]) < 0.15 * side
+        return top & below & between & bool(hips[:, 2].all() and pixels_of(labels, LOWER).any()), region
 
     return sow
 

@@ -44,8 +44,8 @@ _THICKNESS = 5
 """Minimum thickness of stray cloth at the working size, in pixels: folds and shadows are thinner."""
 _ENOUGH = 12
 """Maximum ratio of a part's pixels to those whose colours are taken as its own."""
-_EDGE = 40.0
-"""Minimum distance in RGB levels between cloth and the rest of its part along their border."""
+_SHARED = 0.35
+"""Maximum overlap, of 1, of the colours on both sides of the border between cloth and the rest of its part."""
 _TOUCHING = 2
 """Largest gap between stray cloth and the garment, or other stray cloth, at the working size."""
 
@@ -123,8 +123,8 @@ def _continued(
     rest = without(part, dilated(found, _TOUCHING))
     inside, outside = found & dilated(rest, _THICKNESS), rest & dilated(found, _THICKNESS)
     if inside.any() and outside.any():
-        step = image[inside].mean(axis=0) - image[outside].mean(axis=0)
-        return found if float(np.hypot.reduce(step)) > _EDGE else none
+        shared = np.minimum(likelihood(image, inside), likelihood(image, outside)).sum()
+        return found if shared < _SHARED else none
     return found
 
 
