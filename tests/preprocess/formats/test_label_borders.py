@@ -136,7 +136,14 @@ def test_a_map_averaged_at_a_small_size_is_repaired_at_its_own(by: float, smooth
     assert far_off(read.numbers, numbers) < 0.002 * numbers.size
 
 
-@pytest.mark.parametrize("by", [1.5, 2, 3, 4])
+@pytest.mark.parametrize("smooth", [Image.Resampling.BILINEAR, Image.Resampling.BOX, Image.Resampling.BICUBIC])
+@pytest.mark.parametrize("seed", [2, 4])
+def test_a_map_averaged_at_96_by_128_is_not_taken_for_sound(seed: int, smooth: Image.Resampling) -> None:
+    numbers = np.asarray(Image.fromarray(drawn(seed)).resize((96, 128), smooth))
+    assert borders_of(numbers).averaged
+
+
+@pytest.mark.parametrize("by", [1.5, 2, 3, 4, 8, 16])
 @pytest.mark.parametrize("seed", [3, 5])
 def test_a_small_map_enlarged_without_a_filter_is_sound(seed: int, by: float) -> None:
     numbers = enlarged(drawn(seed), by, Image.Resampling.NEAREST)
