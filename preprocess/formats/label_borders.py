@@ -26,10 +26,9 @@ _LOST = 0.08
 """Share of the border pixels outside any patch above which a map is looked at closely: 0.02 or less in sound ones."""
 _ALIEN = 0.09
 """Minimum share of the border pixels whose label is found nowhere nearby for a map to count as averaged."""
-_COARSE = 200
-"""Rows below which a sound map's thin parts, a strap or a lock of hair, may be lone pixels as well."""
-_MIXED = 0.08
-"""Minimum share of the border pixels of a coarse map that are alien and between the numbers around them."""
+# In a coarse map that is sound, thin parts such as a strap or a lock of hair are lone pixels as well.
+_MIXED = ((85, 0.15), (200, 0.08))
+"""Rows → minimum share of the border pixels that are alien and between the numbers around them, in a map of fewer."""
 _MUCH_SMALLER = 0.5
 """Maximum share of a map's pixels left without its repeated rows and columns for it to be checked at that size."""
 _SMALLEST_CORE = 0.00005
@@ -56,12 +55,15 @@ class Borders(NamedTuple):
     alien: float
     """Of a label without a patch nearby; computed only where many are lost, else 0"""
     mixed: float
-    """Of the alien ones, those between the least and the greatest number around them; 1 where that is not needed"""
+    """Of the alien ones, those between the least and the greatest number around them"""
+    rows: int
+    """Of the map"""
 
     @property
     def averaged(self) -> bool:
         """Whether the numbers were averaged."""
-        return self.lost > _LOST and self.alien > _ALIEN and self.mixed > _MIXED
+        least = next((share for rows, share in _MIXED if self.rows < rows), 0.0)
+        return self.lost > _LOST and self.alien > _ALIEN and self.mixed >= least
 
 
 def borders_of(numbers: Numbers) -> Borders:
@@ -69,22 +71,20 @@ def borders_of(numbers: Numbers) -> Borders:
     uniform = _uniform(numbers, _PATCH)
     count = uniform.size - int(cv2.countNonZero(uniform))
     if not count:
-        return Borders(0.0, 0.0, 0.0)
+        return Borders(0.0, 0.0, 0.0, len(numbers))
     patches = _grown(uniform, _PATCH)
     lost = patches == 0
     share = np.count_nonzero(lost) / count
     if share <= _LOST:
-        return Borders(share, 0.0, 0.0)
+        return Borders(share, 0.0, 0.0, len(numbers))
     alien = np.zeros(numbers.shape, np.bool_)
     for number in np.flatnonzero(np.bincount(numbers[lost], minlength=256)).tolist():
         of_number = numbers == number
         near = _grown((of_number & (patches > 0)).view(np.uint8), _NEARBY)
         alien |= of_number & lost & (near == 0)
-    mixed = 1.0
-    if numbers.shape[0] < _COARSE:
-        least, greatest = cv2.erode(numbers, _PATCH), cv2.dilate(numbers, _PATCH)
-        mixed = np.count_nonzero(alien & (numbers > least) & (numbers < greatest)) / count
-    return Borders(share, np.count_nonzero(alien) / count, mixed)
+    least, greatest = cv2.erode(numbers, _PATCH), cv2.dilate(numbers, _PATCH)
+    mixed = np.count_nonzero(alien & (numbers > least) & (numbers < greatest)) / count
+    return Borders(share, np.count_nonzero(alien) / count, mixed, len(numbers))
 
 
 class Small(NamedTuple):
