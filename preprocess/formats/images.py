@@ -90,6 +90,14 @@ def read_header(data: bytes) -> Header | None:
     return Header(displayed, tuple(fault for fault, present in oddities.items() if present))
 
 
+def why_without_header(data: bytes) -> Fault:
+    """Return the fault for which `decode` rejects an image that has no header."""
+    form = None if is_cut_short(data) else _form(data)
+    if form is None:
+        return Fault.BAD_IMAGE
+    return Fault.TOO_LARGE if form.too_large else Fault.UNUSUAL_PIXELS if form.unusual else Fault.BAD_IMAGE
+
+
 def _is_transparent(image: Image.Image) -> bool:
     lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
     return isinstance(lowest, int) and lowest < 255

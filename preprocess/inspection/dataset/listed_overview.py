@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from preprocess.faults import Fault, RecordError, Tally
-from preprocess.formats.images import Header, Pixels, decode, is_cut_short, read_header
+from preprocess.formats.images import Header, Pixels, decode, is_cut_short, read_header, why_without_header
 from preprocess.formats.keypoint_files import read_skeletons
 from preprocess.formats.label_maps import Numbers, parse_of, read_numbers
 from preprocess.formats.stored_masks import read_stored_mask
@@ -292,7 +292,7 @@ def _header(files: Files, path: str) -> Generator[tuple[Fault, str], None, tuple
     data = files.read(path)
     header = None if is_cut_short(data) else read_header(data)
     if header is None:
-        yield Fault.BAD_IMAGE, path
+        yield why_without_header(data), path
     else:
         yield from ((fault, path) for fault in header.odd)
     return data, header

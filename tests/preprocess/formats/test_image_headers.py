@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin, features
 
 from preprocess.faults import Fault, RecordError
-from preprocess.formats.images import decode, decode_as, is_cut_short, read_header
+from preprocess.formats.images import decode, decode_as, is_cut_short, read_header, why_without_header
 from preprocess.formats.label_maps import read_numbers
 
 PIXELS = np.zeros((30, 40, 3), np.uint8) + np.array([200, 60, 20], np.uint8)
@@ -62,6 +62,19 @@ def test_every_oddity_is_named_and_decoded(name: str) -> None:
 def test_a_file_that_is_not_an_image_has_no_header() -> None:
     assert read_header(b"") is None
     assert read_header(b"text") is None
+
+
+def test_what_has_no_header_is_named_as_the_build_names_it() -> None:
+    """Floating point in three channels, and more pixels than Pillow opens."""
+    floats = cv2.imencode(".tiff", np.zeros((8, 6, 3), np.float32))[1].tobytes()
+    huge = bytearray(saved(Image.new("L", (4, 4)), "PNG"))
+    huge[16:24] = struct.pack(">II", 20_000, 20_000)
+    for data, fault in ((floats, "unusual-pixels"), (bytes(huge), "too-large"), (b"text", "bad-image")):
+        assert read_header(data) is None
+        assert why_without_header(data) == fault
+        with pytest.raises(RecordError) as caught:
+            decode(data, "a", None)
+        assert caught.value.reason == fault
 
 
 def gradient() -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
