@@ -10,6 +10,7 @@ import click
 from common.options import examples
 from common.progress import progress_bar
 from common.storage import open_storage
+from common.text import counted
 from preprocess.cli.build_shards import print_summary
 from preprocess.cli.choices.selected import exclude, select_records
 from preprocess.cli.choices.table_options import TABLE, TableChoice
@@ -49,6 +50,7 @@ def extend_shards(shards: Path | str, dataset: TableChoice, unpaired: bool, work
     with progress_bar("building") as progress:
         summary = build(files, folder, planned, processes, progress)
     new = sum(shard.records for shard in planned.plan.shards) - base.plan.records
-    click.echo(f"{new} new records in {len(planned.plan.shards) - len(base.plan.shards)} new shards")
+    shards_added = len(planned.plan.shards) - len(base.plan.shards)
+    click.echo(f"{counted(new, 'new record')} in {counted(shards_added, 'new shard')}")
     moved = planned.plan.moved - base.plan.moved
     print_summary(summary, folder, chosen.data.left_out, moved, time.monotonic() - started)

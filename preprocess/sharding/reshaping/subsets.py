@@ -13,12 +13,14 @@ from common.errors import UserError
 from common.storage import Storage, open_storage
 from preprocess.sharding.folder import disk_faults
 from preprocess.sharding.reshaping.finished import Finished, fill_folder, make_plan_of, open_finished
-from preprocess.sharding.reshaping.selection import read_conditions
+from preprocess.sharding.reshaping.selection import as_text, read_conditions
 from preprocess.sharding.sample import Members
 from preprocess.sharding.shard import HashedStream, append_sample
 from schemas import Manifest, PlannedShard, Sample, ShardIndex, ShardSample, layout_of
 
 _Chosen = list[tuple[ShardSample, Sample]]
+_SHOWN = 5
+"""Values of a field in a message."""
 
 
 def subset(
@@ -31,11 +33,16 @@ def subset(
     conditions = read_conditions(where)
     source = open_finished(location)
     chosen: dict[str, _Chosen] = {}
+    values: dict[str, dict[str, None]] = {condition.field: {} for condition in conditions}
     for index, place, sample in source.samples():
         if all(condition.holds(sample) for condition in conditions):
             chosen.setdefault(index.name, []).append((place, sample))
+        elif not chosen:
+            for condition in conditions:
+                if len(values[condition.field]) <= _SHOWN:
+                    values[condition.field][as_text(condition.found(sample))] = None
     if not chosen:
-        raise UserError(f"--where {' '.join(where)}: no sample of {source.folder} fulfils it")
+        raise UserError(f"--where {' '.join(where)}: no sample of {source.folder} fulfils it; {_listed(values)}")
     texts = (*source.plan.configuration.where, *(condition.text for condition in conditions))
     configuration = source.plan.configuration.model_copy(update={"where": texts})
     shards = [
@@ -52,6 +59,14 @@ def subset(
 
     with disk_faults(target):
         return fill_folder(target, plan, [source.folder], fill, progress)
+
+
+def _listed(values: dict[str, dict[str, None]]) -> str:
+    """Return some of the values that each field has, for a message."""
+    return "; ".join(
+        f"{field} is {', '.join(list(seen)[:_SHOWN])}{', …' if len(seen) > _SHOWN else ''}"
+        for field, seen in values.items()
+    )
 
 
 def _digest(chosen: _Chosen) -> str:

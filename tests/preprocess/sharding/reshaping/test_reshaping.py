@@ -218,6 +218,8 @@ def test_a_folder_is_not_written_into_itself(base: Path, tree: Tree) -> None:
         ("person.crop.area>3", "a sample has no field person.crop.area"),
         ("garment>3", "is 'upper', and compared as a number"),
         ("garment=dress", "no sample of"),
+        ("garment=='upper'", "fulfils it; garment is upper"),
+        ("person.width<3", "fulfils it; person.width is 7"),
     ],
 )
 def test_a_condition_that_says_nothing_is_one_line(where: str, said: str, base: Path, tmp_path: Path) -> None:
@@ -233,10 +235,13 @@ def test_conditions(base: Path) -> None:
     for where, holds in (
         ("garment=upper", True), ("garment != upper", False), ("person.width>=720", True), ("person.width<720", False),
         ("item~1008001", True), ("item!~1008001", False), ("mended~bad-pose", False), ("mended!~bad-pose", True),
-        ("product_pose.origin=annotated", True),
+        ("product_pose.origin=annotated", True), ("garment == upper", True), ("worn=true", True), ("worn!=true", False),
+        ("worn=False", False),
     ):  # fmt: skip
         (condition,) = read_conditions([where])
         assert condition.holds(sample) is holds, where
+    (condition,) = read_conditions(["worn=false"])
+    assert condition.holds(sample.model_copy(update={"worn": False}))
 
 
 @pytest.fixture
