@@ -39,6 +39,8 @@ _PROXIES: dict[str, dict[str, Any]] = {
 """Options by scheme with which aiohttp uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY; the other packages do so anyway."""
 _MISSING = (404, 410)
 """HTTP status codes of a file that does not exist."""
+_PASSING = (408, 425, 429)
+"""HTTP status codes of refusals that may pass, besides the server's own errors: a later request can succeed."""
 
 _Result = TypeVar("_Result")
 
@@ -96,6 +98,9 @@ def with_retries(
             message = one_line(f"{type(cause).__name__}: {cause}")
             if advice := _PERMANENT.get(type(cause).__name__):
                 raise UserError(f"{where}: cannot be {verb}: {message}; {advice}") from error
+            status = status_of(cause)
+            if status is not None and 400 <= status < 500 and status not in _PASSING:
+                raise UserError(f"{where}: cannot be {verb}: {message}; check the URL and the permissions") from error
             if attempt == ATTEMPTS:
                 raise UserError(
                     f"{where}: cannot be {verb}, {ATTEMPTS} attempts, the last one: {message}; "
@@ -103,6 +108,12 @@ def with_retries(
                 ) from error
             wait(0.5 * 2 ** (attempt - 1))
     raise AssertionError("unreachable")
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """Return the HTTP status code with which a web server refused a request; None if it did not answer."""
+    status = getattr(error, "status", None)
+    return status if isinstance(status, int) and status >= 400 else None
 
 
 def _cause(error: BaseException) -> BaseException:

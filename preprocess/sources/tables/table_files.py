@@ -18,7 +18,7 @@ from typing import Any
 
 from common.atomic import write_atomically
 from common.errors import UserError
-from common.storage.connection import open_url, whole_file, with_retries
+from common.storage.connection import open_url, status_of, whole_file, with_retries
 from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.files import Files
@@ -26,6 +26,7 @@ from preprocess.sources.packed.archives import Archive, check_size
 from preprocess.sources.packed.zips import Member
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
+from preprocess.sources.tables.web_servers import WebServers
 
 SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
 """Schemes of URLs that a table may name; others, such as file:// or pipe:, could reach files outside the dataset."""
@@ -61,6 +62,7 @@ class TableFiles(Files):
         self.base = base
         self._cache = cache
         self._sizes = {name: _size(location) for name, location in tables.items() if is_parquet(location)}
+        self._servers = WebServers()
         self._open = _OpenTables()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -127,15 +129,25 @@ class TableFiles(Files):
         kept = self._cache / hashlib.sha256(url.encode()).hexdigest() if self._cache else None
         if kept is not None and kept.is_file():
             return kept.read_bytes()
+        if scheme in _UNRELIABLE and self._servers.is_out_of_reach(url):
+            raise RecordError(
+                Fault.UNREADABLE_FILE, url, "its server has never answered; check the URL and the network"
+            )
         try:
             files, path = open_url("--table", url)
             data = bytes(with_retries(url, lambda: files.cat_file(path, **whole_file(files))))
         except FileNotFoundError as error:
+            self._servers.answers(url)
             raise RecordError(Fault.UNREADABLE_FILE, url, _MISSING_URL) from error
         except UserError as error:
             if scheme not in _UNRELIABLE or isinstance(error.__cause__, ImportError):
                 raise
+            if status_of(error.__cause__) is None:
+                self._servers.is_silent(url, one_line(error.__cause__))
+            else:
+                self._servers.answers(url)
             raise RecordError(Fault.UNREADABLE_FILE, url, f"{error}"[:300]) from error
+        self._servers.answers(url)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(kept, data)
