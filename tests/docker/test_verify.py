@@ -38,18 +38,20 @@ def test_both_images_are_built_and_run() -> None:
 class FakeBuildah:
     """Stands in for buildah: it builds nothing, and runs the real entrypoint with programs that say what they got."""
 
-    def __init__(self, folder: Path, *, cuda: str, refuses: bool = True) -> None:
+    def __init__(self, folder: Path, *, cuda: str, refuses: bool = True, failing: str = "") -> None:
+        """``failing`` are the words that begin a step which ends with exit code 1, such as "prep verify"."""
         self.folder, self.bin = folder, folder / "bin"
         self.bin.mkdir()
         shutil.copy(SCRIPT.with_name("start.sh"), self.bin / "start")
         self._program("buildah", f'exec "{sys.executable}" -I "{folder / "buildah.py"}" "$@"')
-        (folder / "buildah.py").write_text(BUILDAH.format(folder=str(folder)))
+        (folder / "buildah.py").write_text(BUILDAH.format(folder=str(folder), failing=failing))
         said = "CUDA_VISIBLE_DEVICES hides all GPUs" if cuda else "no GPU"
         doctor = f'[ "$1" != doctor ] || echo "ok card {said}"'
         log = f'echo "trainer [${{CUDA_VISIBLE_DEVICES-unset}}] $*" >> {folder / "log"}'
-        self._program("trainer", f'{log}; [ "$1" != --help ] || echo "Usage: trainer"; {doctor}')
+        fails = f'case "$(basename "$0") $*" in "{failing or "no program"}"*) exit 1 ;; esac'
+        self._program("trainer", f'{log}; {fails}; [ "$1" != --help ] || echo "Usage: trainer"; {doctor}')
         for name in ("prep", "torchrun"):
-            self._program(name, "exit 0")
+            self._program(name, fails)
         self._program("df", "echo 'shm 8388608 0 8388608 0% /dev/shm'")
         self._program("python", PYTHON.format(cuda=cuda, code=3 if cuda and refuses else 0))
         for path in (folder, self.bin):
@@ -83,6 +85,8 @@ BUILDAH = """
 import os, subprocess, sys
 words = sys.argv[3:]  # after --storage-driver vfs
 folder = {folder!r}
+if " ".join(words).startswith({failing!r} or "no command"):
+    sys.exit(1)
 if words[0] == "inspect":
     user = "User" in " ".join(words)
     print("1000:1000" if user else "/usr/bin/tini -- start " + words[-1].rpartition("-")[2] + " ")
@@ -151,3 +155,38 @@ def test_an_image_for_cpus_is_run_as_it_is(folder: Path) -> None:
     assert [line.split()[:3] for line in image.log][1:] == [
         ["trainer", "[unset]", "doctor"], ["trainer", "[unset]", "fit"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("failing", "steps"),
+    [
+        ("bud", ["build prep"]),
+        ("from", ["build prep"]),
+        ("mount", ["build prep", "build trainer", "the images' user, and prep without torch"]),
+        ("prep sample-data", ["draw, build shards, verify, report"]),
+        ("prep build-shards", ["draw, build shards, verify, report"]),
+        ("prep verify", ["draw, build shards, verify, report"]),
+        ("prep report", ["draw, build shards, verify, report"]),
+        ("trainer --help", ["the trainer without a GPU"]),
+        ("trainer doctor", ["the trainer without a GPU"]),
+        ("trainer fit", ["train in one and in two processes"]),
+        ("torchrun", ["train in one and in two processes"]),
+    ],
+)
+def test_whatever_step_fails_the_script_fails_there(failing: str, steps: list[str], folder: Path) -> None:
+    """It says how far it came, and no summary that would say that all has run."""
+    done = FakeBuildah(folder, cuda="", failing=failing).verify()
+    assert done.returncode != 0
+    said = [line.removeprefix("== ") for line in done.stdout.splitlines() if line.startswith("== ")]
+    assert said[-len(steps) :] == steps
+    assert "ran:" not in done.stdout
+
+
+def test_an_image_that_is_too_large_or_runs_as_root_fails(folder: Path) -> None:
+    image = FakeBuildah(folder, cuda="")
+    script = (folder / "buildah.py").read_text()
+    (folder / "buildah.py").write_text(script.replace('"1000:1000"', '"0:0"'))
+    assert image.verify().stderr.splitlines()[-1] == "verify.sh: prep runs as root"
+    (folder / "buildah.py").write_text(script)
+    image._program("du", "printf '701\\t/'")
+    assert image.verify().stderr.splitlines()[-1] == "verify.sh: prep has 701 MB"
