@@ -26,11 +26,13 @@ from train.inference.cascade import Overrides, load_cascade
 from train.inference.dress import dress
 from train.inference.pair_selection import swapped_pairs
 from train.inference.pasting.agreement import Mask
+from train.inference.pasting.outlined import Outline
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back, replaceable
-from train.inference.pasting.whole import find_original, from_source
+from train.inference.pasting.source_images import SourceImages
+from train.inference.pasting.whole import find_original, outline_of
 from train.inference.sampling import outfit_of
 
-Way = Callable[[Pixels, Pixels, Mask, Region, Mask, Any], Pixels]
+Way = Callable[[Pixels, Pixels, Mask, Region, Mask, Any, Any], Pixels]
 _FEATHER = 3.0
 """Width of the feathered band, in pixels of Ia."""
 
@@ -66,13 +68,23 @@ def poisson(photograph: Pixels, result: Pixels, may: Mask, region: Region, *_: A
     return np.asarray(cv2.seamlessClone(source, photograph, mask, centre, cv2.NORMAL_CLONE), np.uint8)
 
 
-def ours(photograph: Pixels, result: Pixels, may: Mask, region: Region, hidden: Mask, pose: Any) -> Pixels:
-    """Paste as `trainer sample --src` does."""
+def by_colours(
+    photograph: Pixels, result: Pixels, may: Mask, region: Region, hidden: Mask, pose: Any, _: Any
+) -> Pixels:
+    """Paste as `trainer sample --src` does without a label map."""
     return paste_back(photograph, result, hidden, region, pose)
 
 
+def by_outline(
+    photograph: Pixels, result: Pixels, may: Mask, region: Region, hidden: Mask, pose: Any, outline: Outline | None
+) -> Pixels:
+    """Paste as `trainer sample --src` does with the person's label map."""
+    return paste_back(photograph, result, hidden, region, pose, outline)
+
+
 WAYS: dict[str, Way] = {
-    "replaced alone": replaced_alone, "feathered": feathered, "Poisson": poisson, "paste_back": ours
+    "replaced alone": replaced_alone, "feathered": feathered, "Poisson": poisson,
+    "paste_back": by_colours, "with the label map": by_outline,
 }  # fmt: skip
 
 
@@ -103,7 +115,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
-    stages, shards, find = load_cascade(given.runs, cpu), ShardFolder(given.shards, "val"), from_source(given.src)
+    stages, shards, find = load_cascade(given.runs, cpu), ShardFolder(given.shards, "val"), SourceImages(given.src)
     found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in ("the photograph", *WAYS)}
     for pair in swapped_pairs(shards, given.people):
         outfit = outfit_of(shards, pair)
@@ -111,10 +123,11 @@ def main() -> None:
         placed = find_original(find, shards, pair.person)
         photograph, hidden = placed.original.seen, hidden_in(outfit.Ia)
         may = replaceable(hidden, placed.region, (photograph.shape[0], photograph.shape[1]))
+        outline = outline_of(placed, outfit.Ia, outfit.Jp, outfit.Jg)
         found["the photograph"].append((*seam(photograph, may), 0.0, 0.0))
         for name, way in WAYS.items():
             began = time.perf_counter()
-            pasted = way(photograph, result, may, placed.region, hidden, outfit.Jp)
+            pasted = way(photograph, result, may, placed.region, hidden, outfit.Jp, outline)
             seconds = time.perf_counter() - began
             changed = float((pasted[~may] != photograph[~may]).any(axis=1).mean())
             found[name].append((*seam(pasted, may), changed, seconds))

@@ -52,6 +52,7 @@ def serve(folder: Path, runs: Path | None) -> None:
     from train.inference.outfits.results import how_made
     from train.inference.outfits.wearing import Prepared, TryOnRequest, wear
     from train.inference.pair_selection import Pair
+    from train.inference.pasting.source_images import SourceImages
     from train.inference.sampling import png_text
     from train.inference.sharing.opening_cascades import open_cascade
     from train.models import build_model
@@ -70,7 +71,7 @@ def serve(folder: Path, runs: Path | None) -> None:
     shards = ShardFolder(folder / "shards", "val")
 
     def make(request: TryOnRequest, seed: int, _: Path, check: Callable[[], None], on_step: object) -> Result:
-        prepared = Prepared(request, shards, (Pair(0, 0),), ("upper",))
+        prepared = Prepared(request, shards, SourceImages(folder / "aihub"), (Pair(0, 0),), ("upper",))
         dressed = wear(
             prepared, stages, seed=seed, overrides=Overrides(), device=device, on_step=lambda *_: check()
         )  # fmt: skip

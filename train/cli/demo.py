@@ -10,12 +10,23 @@ import click
 from common.errors import UserError
 from common.extras import needs
 from common.options import FOLDER, examples
-from train.cli.choices.shared_options import ANNOTATE, CASCADE, CHECKPOINT, FAST, HOST, SOURCE, WEIGHTS, port_option
+from train.cli.choices.shared_options import (
+    ANNOTATE,
+    CASCADE,
+    CHECKPOINT,
+    FAST,
+    HOST,
+    LABELS,
+    SOURCE,
+    WEIGHTS,
+    port_option,
+)
 from train.data import ShardFolder, open_shards
 from train.data.data_config import DataConfig
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
-from train.inference.pasting.whole import find_original, from_source
+from train.inference.pasting.source_images import source_of
+from train.inference.pasting.whole import find_original
 from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
 
@@ -28,6 +39,7 @@ from train.runs.checkpoint_choice import CheckpointChoice
     help="Shards with the people and garments to choose from.",
 )  # fmt: skip
 @SOURCE
+@LABELS
 @WEIGHTS
 @ANNOTATE
 @FAST
@@ -38,6 +50,7 @@ def demo_command(
     checkpoint: CheckpointChoice,
     shards: Path,
     src: Path | None,
+    labels: Path | None,
     weights: tuple[Path, ...],
     annotate: tuple[str, ...],
     fast: bool,
@@ -55,7 +68,7 @@ def demo_command(
     listening = open_socket(host, port)  # before the cascade is loaded, so that a port in use is reported at once
     stages = open_cascade(runs, SINGLE_PROCESS.device, checkpoint=checkpoint)
     catalogue = read_catalogue(_open(shards, stages[0].config.data))
-    source = from_source(src) if src else None
+    source = source_of(src, labels)
     if source:
         find_original(source, catalogue.shards, next(iter(catalogue.offered.values())).person[0].position)
     photographs = UploadedPhotographs(weights, annotate)

@@ -12,13 +12,13 @@ from common.options import FILE, FOLDER, examples, options_of
 from common.progress import progress_bar
 from common.text import counted
 from schemas import Split
-from train.cli.choices.shared_options import CASCADE, CHECKPOINT, FAST, SEED, SHARDS, SOURCE, SPLIT
+from train.cli.choices.shared_options import CASCADE, CHECKPOINT, FAST, LABELS, SEED, SHARDS, SOURCE, SPLIT
 from train.data import ShardFolder, open_shards
 from train.diffusion.samplers import SAMPLERS
 from train.hardware.world import SINGLE_PROCESS
 from train.inference.cascade import Overrides
 from train.inference.pair_selection import ALL_BOUND, Pair, all_pairs, keyed_pairs, pairs_from_file, swapped_pairs
-from train.inference.pasting.whole import from_source
+from train.inference.pasting.source_images import source_of
 from train.inference.sampling import PHOTOGRAPHS, sample_pairs
 from train.inference.sharing.opening_cascades import open_cascade
 from train.runs.checkpoint_choice import CheckpointChoice
@@ -105,6 +105,7 @@ _OVERRIDES = options_of(
 @CHECKPOINT
 @SHARDS
 @SOURCE
+@LABELS
 @click.option("--out", type=FOLDER, default=Path("samples"), show_default=True, help="Folder for the images.")
 @_PAIRS
 @_OVERRIDES
@@ -115,6 +116,7 @@ def sample(
     checkpoint: CheckpointChoice,
     shards: Path | str,
     src: Path | None,
+    labels: Path | None,
     out: Path,
     selection: PairSelection,
     overrides: Overrides,
@@ -133,7 +135,7 @@ def sample(
     data = open_shards(shards, selection.split, stages[0].config.data)
     overrides.refuse_impossible(stages)
     pairs = selection.of(data)
-    photographs = from_source(src) if src else None
+    photographs = source_of(src, labels)
     with progress_bar("sampling") as progress:
         sheet = sample_pairs(
             stages, data, pairs, out, seed=seed, overrides=overrides, device=SINGLE_PROCESS.device, progress=progress,

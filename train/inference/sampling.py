@@ -24,7 +24,8 @@ from train.inference.cascade import Overrides, TrainedStage
 from train.inference.contact_sheet import contact_sheet
 from train.inference.dress import Outfit, dress, inputs_of
 from train.inference.pair_selection import Pair
-from train.inference.pasting.whole import FindPhotograph, dressed, find_original
+from train.inference.pasting.source_images import SourceImages
+from train.inference.pasting.whole import find_original, with_result
 
 PHOTOGRAPHS = "photographs"
 """Subfolder of the whole photographs, in the folder of the square images."""
@@ -46,7 +47,7 @@ def sample_pairs(
     overrides: Overrides,
     device: torch.device,
     progress: Callable[[int, int], None],
-    photographs: FindPhotograph | None = None,
+    photographs: SourceImages | None = None,
 ) -> Path:
     """Write one PNG per pair, `<person>__<garment>.png`, and `sheet.png`. Returns the sheet's path.
 
@@ -65,12 +66,13 @@ def sample_pairs(
         some = pairs[start : start + _AT_ONCE]
         outfits = [outfit_of(shards, pair) for pair in some]
         results = dress(stages, outfits, seed=seed, overrides=overrides, device=device)
-        for pair, images in zip(some, results, strict=True):
+        for pair, outfit, images in zip(some, outfits, results, strict=True):
             person, garment = shards.keys[pair.person], shards.keys[pair.garment]
             text = png_text({"person": person, "garment": garment, **metadata})
             _save(Image.fromarray(images[-1]), out / f"{person}__{garment}.png", text)
             if photographs:
-                whole = dressed(find_original(photographs, shards, pair.person), shards, pair.person, images[-1])
+                placed = find_original(photographs, shards, pair.person)
+                whole = with_result(placed, outfit.Ia, outfit.Jp, images[-1], outfit.Jg)
                 _write(out / PHOTOGRAPHS / f"{person}__{garment}.png", whole.png(text))
             rows.append([*inputs_shown(shards, pair), *images])
     progress(len(pairs), len(pairs))
@@ -142,13 +144,13 @@ def inputs_shown(shards: ShardFolder, pair: Pair) -> list[Pixels]:
     ]
 
 
-def _check_photographs(photographs: FindPhotograph, shards: ShardFolder, pairs: Sequence[Pair]) -> None:
+def _check_photographs(photographs: SourceImages, shards: ShardFolder, pairs: Sequence[Pair]) -> None:
     """Raise UserError, before anything is sampled, if a photograph is missing or the first one is not the person's."""
     for number, position in enumerate(dict.fromkeys(pair.person for pair in pairs)):
         if number == 0:
             find_original(photographs, shards, position)
         else:
-            next(iter(photographs(shards.sample(position).person.path)))
+            next(photographs.candidates(shards.sample(position).person.path))
 
 
 def _save(image: Image.Image, path: Path, text: PngInfo) -> None:

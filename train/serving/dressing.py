@@ -16,7 +16,8 @@ from train.diffusion.samplers import OnStep
 from train.inference.cascade import Overrides, TrainedStage
 from train.inference.dress import dress
 from train.inference.pasting.matching_crop import Placed
-from train.inference.pasting.whole import FindPhotograph, find_original, with_result
+from train.inference.pasting.source_images import SourceImages
+from train.inference.pasting.whole import find_original, with_result
 from train.inference.sampling import Conditioning, Role, make_outfit, png_text, provenance, read_conditioning
 from train.serving.catalogue import Catalogue
 from train.serving.jobs import Photograph, Result
@@ -43,7 +44,7 @@ class Dressing:
     photographs: UploadedPhotographs
     overrides: Overrides
     device: torch.device
-    source: FindPhotograph | None = None
+    source: SourceImages | None = None
     """Finds the photographs of the catalogue's people; without it only uploaded ones are dressed whole."""
 
     @property
@@ -76,7 +77,7 @@ class Dressing:
         before = {"square": jpeg(self._square(choice))}
         if placed is None:
             return Result(encoded, metadata, comparisons=before)
-        whole = with_result(placed, outfit.Ia, outfit.Jp, images[-1])
+        whole = with_result(placed, outfit.Ia, outfit.Jp, images[-1], outfit.Jg)
         before["whole"] = jpeg(placed.original.turned(-placed.quarters).seen)
         return Result(encoded, metadata, Photograph(whole.png(png_text(metadata)), whole.size), before)
 

@@ -201,7 +201,7 @@ async def _state(request: web.Request) -> web.Response:
 def _result(job: Job, result: Result, sizes: Mapping[str, int]) -> dict[str, Any]:
     """Return the page's data about a finished job."""
     base = f"/api/jobs/{job.id}"
-    said: dict[str, Any] = {"told": dict(result.metadata)}
+    said: dict[str, Any] = {"metadata": dict(result.metadata)}
     said["comparisons"] = {name: f"{base}/{name}.jpg" for name in result.comparisons}
     said["pictures"] = [
         {"stage": stage, "size": sizes[stage], "url": f"{base}/{stage}.png"} for stage in result.pictures

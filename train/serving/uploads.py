@@ -25,6 +25,9 @@ from train.data.shards import Pixels
 from train.inference.outfits.photographs import Labelled, PhotoPair, PhotoSet, Prep, PrepError
 from train.inference.pasting.matching_crop import Placed, place
 from train.inference.pasting.originals import decode_original
+from train.inference.pasting.person_regions import PersonRegions
+from train.inference.pasting.source_images import SourceImages
+from train.inference.pasting.whole import regions_of
 from train.inference.sampling import Conditioning, Role, read_conditioning
 from train.serving.catalogue import Catalogue
 from train.serving.forms import FormLimits, image_suffix
@@ -50,6 +53,7 @@ class Estimated:
     conditioning: Conditioning
     person: SourceImage
     person_256: Pixels
+    regions: PersonRegions | None
     kind: Garment
     """The kind of garment that the person gets, or that the photograph shows"""
     preview: bytes | None
@@ -96,7 +100,8 @@ class UploadedPhotographs:
     def placed(self, kind: Garment, data: bytes) -> Placed:
         """Return the photograph of a person, and where its square lies in it. Raise UserError as `conditioning`."""
         estimated = self.estimated("person", kind, data)
-        return place(decode_original(data, "the photograph of the person"), estimated.person, estimated.person_256)
+        placed = place(decode_original(data, "the photograph of the person"), estimated.person, estimated.person_256)
+        return replace(placed, regions=estimated.regions)
 
     def estimated(
         self, role: Role, kind: Garment | None, data: bytes, check: Callable[[], None] = lambda: None
@@ -124,24 +129,37 @@ class UploadedPhotographs:
         photograph.write_bytes(data)
         files = {role: photograph, other: partner.image}
         pair = PhotoPair(files["person"], files["garment"], kind if role == "garment" else assumed)
-        photos = PhotoSet([pair], self.folder)
         try:
-            photos.put_labels(partner, other)
+            found = self._label(role, pair, partner, check)
+        finally:
+            photograph.unlink()
+        if isinstance(found, Estimated):
+            return found
+        return self._estimate(role, found, data, check)  # a partner who wears the kind inferred from the outline
+
+    def _label(self, role: Role, pair: PhotoPair, partner: Labelled, check: Callable[[], None]) -> Estimated | Garment:
+        """Return what `prep` makes of a pair's photograph; its kind if the partner wears another one."""
+        photograph: Path = getattr(pair, role)
+        try:
+            photos = PhotoSet([pair], self.folder)
+        except UserError as error:
+            raise UserError(_unusable(role, str(error).removeprefix(f"{photograph}: "))) from error
+        try:
+            photos.put_labels(partner, "garment" if role == "person" else "person")
             shards = ShardFolder(photos.build_shards(replace(self._prep, check=check)), "val")
             sample = shards.sample(0)
             return Estimated(
-                read_conditioning(shards, role, 0), sample.person, shards.image(0, PERSON_256), sample.garment,
-                photos.preview(role, photograph),
+                read_conditioning(shards, role, 0), sample.person, shards.image(0, PERSON_256),
+                regions_of(SourceImages(photos.annotated), sample), sample.garment, photos.preview(role, photograph),
             )  # fmt: skip
         except (PrepError, UserError) as error:
+            assumed = pair.kind or _PROVISIONAL
             found = photos.kinds.get(pair.garment, assumed)
             if found == assumed:
-                why = photos.why_rejected(pair) or f"the photograph of the {role} cannot be used: {_reason_of(error)}"
-                raise UserError(why) from error
+                raise UserError(photos.why_rejected(pair) or _unusable(role, _reason_of(error))) from error
+            return found
         finally:
-            photograph.unlink()
             shutil.rmtree(photos.folder, ignore_errors=True)
-        return self._estimate(role, found, data, check)  # a partner who wears the kind inferred from the outline
 
     def _try_estimators(self, catalogue: Catalogue) -> None:
         kind, offered = next(iter(catalogue.offered.items()))
@@ -161,6 +179,10 @@ class UploadedPhotographs:
         drawn = self.folder / "drawn"
         Prep(quiet=True).run(["sample-data", "--out", str(drawn), "--looks", str(_PARTNER_LOOKS), "--workers", "1"])
         self._partners = find_partners(drawn)
+
+
+def _unusable(role: Role, why: str) -> str:
+    return f"the photograph of the {role} cannot be used: {why}"
 
 
 def _reason_of(error: PrepError | UserError) -> str:

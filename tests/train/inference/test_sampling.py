@@ -16,7 +16,7 @@ from train.data import ShardFolder
 from train.inference.cascade import Overrides, load_cascade
 from train.inference.pair_selection import Pair
 from train.inference.pasting.paste_back import Region, hidden_in, replaceable
-from train.inference.pasting.whole import from_source
+from train.inference.pasting.source_images import SourceImages
 from train.inference.sampling import PHOTOGRAPHS, sample_pairs
 
 CPU = torch.device("cpu")
@@ -105,7 +105,7 @@ def sample_whole(trained: Path, shards: Path, src: Path, out: Path) -> ShardFold
     data = ShardFolder(shards, "val")
     sample_pairs(
         load_cascade(trained, CPU), data, PAIRS, out, seed=5, overrides=Overrides(steps=1), device=CPU,
-        progress=lambda *_: None, photographs=from_source(src),
+        progress=lambda *_: None, photographs=SourceImages(src),
     )  # fmt: skip
     return data
 

@@ -100,7 +100,7 @@ def test_a_result_shows_its_stages_and_provenance(off: Any, open_tab: OpenTab) -
     assert saved.value.suggested_filename == "dressed-64.png"
     assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
     tab.page.get_by_text("How it was made").click()
-    assert tab.page.locator("#told dt").first.text_content() == "person"
+    assert tab.page.locator("#metadata dt").first.text_content() == "person"
     assert not tab.page.locator("#earlier").is_visible()
     first = tab.page.locator("#picture").get_attribute("src")
     choose(tab, person=1)

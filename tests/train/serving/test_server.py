@@ -24,7 +24,7 @@ from common.errors import UserError
 from train.cli.demo import demo_command
 from train.inference.cascade import Overrides
 from train.inference.pair_selection import Pair
-from train.inference.pasting.whole import from_source
+from train.inference.pasting.source_images import SourceImages
 from train.inference.sampling import provenance, sample_pairs
 from train.serving import open_socket
 from train.serving.catalogue import MAX_OFFERED
@@ -72,7 +72,7 @@ def test_an_image_equals_that_of_trainer_sample(site: Any, tmp_path: Path) -> No
     assert picture.headers["content-type"] == "image/png"
     assert picture.body == expected.read_bytes()
     keys = {"person": site.shards.keys[int(person)], "garment": site.shards.keys[int(garment)]}
-    assert said["told"] == keys | provenance(site.stages, site.shards, 3, Overrides())
+    assert said["metadata"] == keys | provenance(site.stages, site.shards, 3, Overrides())
     sizes = [Image.open(io.BytesIO(site.ask("GET", one["url"]).body)).width for one in said["pictures"]]
     assert sizes == [one["size"] for one in said["pictures"]] == [64, 128, 256]
 
@@ -85,7 +85,7 @@ def test_the_whole_photograph_comes_with_the_square_if_its_source_is_known(site:
     url = without["pictures"][-1]["url"]
     assert site.ask("GET", f"{url.rpartition('/')[0]}/photograph.png").status == 404
     aihub = shards.parent / "aihub"
-    dressing = replace(site.app_state.dressing, source=from_source(aihub))
+    dressing = replace(site.app_state.dressing, source=SourceImages(aihub))
     job = site.app_state.jobs.add(partial(dressing.dress, DressingRequest("upper", int(person), int(garment), 0)))
     said = wait_for(site, job.id)
     with Image.open(aihub / site.shards.sample(int(person)).person.path) as photograph:

@@ -14,7 +14,7 @@ from PIL import Image
 from common.errors import UserError
 from schemas import AGNOSTIC, GARMENT, JG, JP, Garment
 from train.data import ShardFolder
-from train.inference.outfits.photographs import Labelled
+from train.inference.outfits.photographs import Labelled, PhotoPair
 from train.inference.pasting.paste_back import Region
 from train.inference.sampling import Role
 from train.serving import UploadedPhotographs, read_catalogue
@@ -65,6 +65,21 @@ def test_a_damaged_photograph_is_refused_with_preps_reason(
     data = partners["upper"]["person"].image.read_bytes()
     with pytest.raises(UserError, match="photograph of the person cannot be used: bad-image"):
         photographs.conditioning("person", "upper", data[: len(data) // 3])
+    assert not list(photographs.folder.iterdir())
+
+
+def test_nothing_is_left_of_a_photograph_that_is_refused_before_prep_runs(
+    photographs: UploadedPhotographs,
+    partners: dict[Garment, dict[Role, Labelled]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(pairs: list[PhotoPair], _out: Path) -> None:
+        raise UserError(f"{pairs[0].person}: too many pixels; scale the photograph down")
+
+    monkeypatch.setattr("train.serving.uploads.PhotoSet", refuse)
+    data = partners["upper"]["person"].image.read_bytes()
+    with pytest.raises(UserError, match=r"^the photograph of the person cannot be used: too many pixels"):
+        photographs.conditioning("person", "upper", data)
     assert not list(photographs.folder.iterdir())
 
 

@@ -54,6 +54,10 @@ SOURCE = click.option(
     "--src", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
     help="What the shards were built from: the whole photographs are made as well.",
 )  # fmt: skip
+LABELS = click.option(
+    "--labels", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
+    help="Label files of the people in --src, if not in it: what prep annotate wrote.",
+)  # fmt: skip
 HOST = click.option(
     "--host",
     default="127.0.0.1",

@@ -23,6 +23,8 @@ from train.inference.pair_selection import Pair
 from train.inference.pasting.matching_crop import Placed, place, square_of
 from train.inference.pasting.originals import Original
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back
+from train.inference.pasting.source_images import SourceImages
+from train.inference.pasting.whole import outline_of, regions_of
 from train.inference.sampling import outfit_of
 
 
@@ -48,6 +50,7 @@ def dress_in_turn(
     shards: ShardFolder,
     pairs: Sequence[Pair],
     original: Original,
+    labels: SourceImages,
     *,
     seed: int,
     overrides: Overrides,
@@ -56,9 +59,10 @@ def dress_in_turn(
 ) -> Dressed:
     """Dress the person of ``original``, which the people of all pairs' samples show, in the pairs' garments.
 
-    ``on_step`` counts the steps of all garments. Raise UserError if a sample is damaged or not of this photograph.
+    ``labels`` holds the label maps of the people. ``on_step`` counts the steps of all garments. Raise UserError if a
+    sample is damaged or not of this photograph.
     """
-    placed = [_placed(shards, pair, original) for pair in pairs]
+    placed = [_placed(shards, pair, original, labels) for pair in pairs]
     before = placed[0].original.seen
     seen = before
     steps = cascade_steps(stages, overrides)
@@ -72,15 +76,18 @@ def dress_in_turn(
             stages, [outfit], seed=seed, overrides=overrides, device=device,
             on_step=shifted_steps(on_step, number * steps, len(pairs) * steps),
         )  # fmt: skip
-        seen = paste_back(seen, results[-1], hidden_in(outfit.Ia), region, outfit.Jp)
+        outline = outline_of(placed[number], outfit.Ia, outfit.Jp, outfit.Jg)
+        seen = paste_back(seen, results[-1], hidden_in(outfit.Ia), region, outfit.Jp, outline)
         outfits.append(outfit)
         images.append(tuple(results))
     whole = placed[0].original.with_pixels(seen, (seen != before).any(axis=2)).turned(-placed[0].quarters)
     return Dressed(whole, tuple(outfits), tuple(images))
 
 
-def _placed(shards: ShardFolder, pair: Pair, original: Original) -> Placed:
-    return place(original, shards.sample(pair.person).person, shards.image(pair.person, PERSON_256))
+def _placed(shards: ShardFolder, pair: Pair, original: Original, labels: SourceImages) -> Placed:
+    sample = shards.sample(pair.person)
+    placed = place(original, sample.person, shards.image(pair.person, PERSON_256))
+    return replace(placed, regions=regions_of(labels, sample))
 
 
 def _continued(Ia: Pixels, before: Pixels, after: Pixels, region: Region) -> Pixels:

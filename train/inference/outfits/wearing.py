@@ -21,6 +21,7 @@ from train.inference.outfits.in_turn import Dressed, dress_in_turn
 from train.inference.outfits.photographs import PhotoPair, PhotoSet, Prep, PrepError, check_photographs
 from train.inference.pair_selection import Pair
 from train.inference.pasting.originals import decode_original
+from train.inference.pasting.source_images import SourceImages
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Prepared:
 
     request: TryOnRequest
     shards: ShardFolder
+    labels: SourceImages
+    """The label files that the shards were built from"""
     pairs: tuple[Pair, ...]
     kinds: tuple[Garment, ...]
 
@@ -154,7 +157,7 @@ def _annotate(
             continue
         positions = [frames[photos.frame(pair)] for pair in request.pairs]
         pairs = tuple(Pair(position, position) for position in positions)
-        preparation.prepared[number] = Prepared(request, shards, pairs, kinds)
+        preparation.prepared[number] = Prepared(request, shards, SourceImages(photos.annotated), pairs, kinds)
 
 
 def wear(
@@ -170,7 +173,7 @@ def wear(
     person = prepared.request.person
     return dress_in_turn(
         stages, prepared.shards, prepared.in_turn, decode_original(person.read_bytes(), str(person)),
-        seed=seed, overrides=overrides, device=device, on_step=on_step,
+        prepared.labels, seed=seed, overrides=overrides, device=device, on_step=on_step,
     )  # fmt: skip
 
 

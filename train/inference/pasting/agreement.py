@@ -28,9 +28,10 @@ _SEARCHED = 2
 """Distance, in cells, within which a similar pixel is searched for: a network's outlines are about as far off."""
 _NEAR, _FAR = 20.0, 40.0
 """Largest difference, of 255 levels, that counts as agreement: beside the body, and far from it."""
-_BODY, _AROUND = 0.12, 0.6
-"""Distances from the skeleton below the neck, in trunk lengths: nothing agrees within the first; `_FAR` holds from the
-second on."""
+BODY = 0.12
+"""Distance from the skeleton below the neck, in trunk lengths, within which nothing agrees."""
+_AROUND = 0.6
+"""Distance from which on `_FAR` holds."""
 _CLEAR = 0.25
 """Distance from the skeleton, in trunk lengths, from which on colours may tell that the photograph shows the room."""
 _SEAM = 2.5 / 64
@@ -45,14 +46,14 @@ _SMEAR = 0.005
 _BESIDE, _APART = 0.15, 0.3
 """Distances from the skeleton, in trunk lengths: the network's own room may be replaced from the first on, and is from
 the second."""
-_SAME, _OTHER = 24.0, 64.0
+SAME, OTHER = 24.0, 64.0
 """Differences at what Ia shows: up to the first all of it is an error of colour, from the second on the result shows
 something else than the photograph (a longer garment), which is no reason to change its colours."""
 
 
 def confidence(difference: Values) -> NDArray[np.float32]:
     """Return how far differences (h, w, 3) between photograph and result are errors of colour, 1 to 0."""
-    return 1 - smooth_step(np.abs(difference).max(axis=2), _SAME, _OTHER)
+    return 1 - smooth_step(np.abs(difference).max(axis=2), SAME, OTHER)
 
 
 class Comparison(NamedTuple):
@@ -64,6 +65,8 @@ class Comparison(NamedTuple):
     """Share of the continued room in these"""
     continued: Values
     """(n, n, 3): what of the photograph's room stays, continued smoothly into what does not"""
+    lift: Values | None = None
+    """(n, n, 3): what to add to the result before that"""
 
 
 def compare(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None) -> Comparison:
@@ -74,14 +77,14 @@ def compare(photograph: Pixels, result: Pixels, hidden: Mask, pose: Pose | None)
     shown = ~hidden
     difference = photograph.astype(np.float32) - result
     matched = result + interpolated(difference, shown * confidence(difference))
-    distance = _distance_from_body(pose, hidden)
-    body = distance < _BODY
-    tolerance = _NEAR + (_FAR - _NEAR) * smooth_step(distance, _BODY, _AROUND)
+    distance = distance_from_body(pose, hidden)
+    body = distance < BODY
+    tolerance = _NEAR + (_FAR - _NEAR) * smooth_step(distance, BODY, _AROUND)
     agreeing = ((_nearest_difference(photograph, matched) < tolerance) & ~body) | shown
     agreeing |= _islands(~agreeing, body)
     painted_room, room = _rooms(photograph, result.astype(np.float32), hidden, distance)
     agreeing |= room
-    core = cv2.erode(agreeing.view(np.uint8), _disc(BLENDED + 1))
+    core = cv2.erode(agreeing.view(np.uint8), disc(BLENDED + 1))
     _, regions = cv2.connectedComponents(core)
     joined = np.unique(regions[shown & (core > 0)])
     stays = np.isin(regions, joined) & (core > 0) & hidden
@@ -101,7 +104,7 @@ def _continued_room(
     if not known.any():
         return np.zeros_like(distance), photograph.astype(np.float32)
     off = np.abs(interpolated(difference, known)).max(axis=2)
-    share = painted * smooth_step(distance, _BESIDE, _APART) * smooth_step(off, _SAME, _OTHER)
+    share = painted * smooth_step(distance, _BESIDE, _APART) * smooth_step(off, SAME, OTHER)
     soft = np.asarray(cv2.GaussianBlur(np.asarray(share, np.float32), (0, 0), BLENDED), np.float32)
     return soft, interpolated(photograph.astype(np.float32), known)
 
@@ -140,14 +143,14 @@ def _rooms(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -
     in between; the photograph's is away from the body, in colours more frequent around the box than on the garment.
     """
     rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
-    body = hidden & (distance < _BODY)
+    body = hidden & (distance < BODY)
     outside = np.ones_like(hidden)
     if not rows.size or not body.any():
         return body, body
     outside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
     if not outside.any():
         return outside, outside
-    rim = cv2.dilate(outside.view(np.uint8), _disc(2)) > 0  # at the box's edge there may be a seam
+    rim = cv2.dilate(outside.view(np.uint8), disc(2)) > 0  # at the box's edge there may be a seam
     plain = hidden & (_steepness(result) < _OUTLINE)
     _, regions = cv2.connectedComponents((plain | rim).view(np.uint8))
     seeds, seam = _beyond_seam(result, plain & (distance > _CLEAR), outside)
@@ -163,13 +166,13 @@ def _beyond_seam(result: Values, plain: Mask, outside: Mask) -> tuple[Mask, Mask
     Its room has the median colour of the ring inside that seam; a garment reaches the ring in few places.
     """
     width = max(2, round(_SEAM * len(outside)))
-    strip = cv2.dilate(outside.view(np.uint8), _disc(width)) > 0
-    ring = (cv2.dilate(outside.view(np.uint8), _disc(width + BLENDED)) > 0) & ~strip & plain
+    strip = cv2.dilate(outside.view(np.uint8), disc(width)) > 0
+    ring = (cv2.dilate(outside.view(np.uint8), disc(width + BLENDED)) > 0) & ~strip & plain
     if not ring.any():
         return ring, ring
     away = np.abs(result - np.median(result[ring], axis=0)).max(axis=2)
     seeds = ring & (away < _OUTLINE)
-    near = cv2.dilate(seeds.view(np.uint8), _disc(width + BLENDED)) > 0
+    near = cv2.dilate(seeds.view(np.uint8), disc(width + BLENDED)) > 0
     return seeds, strip & near & ~outside
 
 
@@ -191,13 +194,13 @@ def _likelihood(image: Pixels, mask: Mask) -> Values:
     return np.asarray(counts[tuple(np.moveaxis(bins, 2, 0))] / counts.sum(), np.float32)
 
 
-def _distance_from_body(pose: Pose | None, hidden: Mask) -> Values:
+def distance_from_body(pose: Pose | None, hidden: Mask) -> Values:
     """Return each cell's distance from the hidden part of the skeleton below the neck, in trunk lengths.
 
-    Without a pose it is ``_BODY`` everywhere, where the least difference counts.
+    Without a pose it is ``BODY`` everywhere, where the least difference counts.
     """
     side = len(hidden)
-    unknown = np.full((side, side), _BODY, np.float32)
+    unknown = np.full((side, side), BODY, np.float32)
     if pose is None or not (pose[:, 2] > 0).any():
         return unknown
     away = np.full((side, side), 1, np.uint8)
@@ -218,6 +221,7 @@ def _distance_from_body(pose: Pose | None, hidden: Mask) -> Values:
     return np.asarray(cells / trunk, np.float32)
 
 
-def _disc(radius: int) -> NDArray[np.uint8]:
+def disc(radius: int) -> NDArray[np.uint8]:
+    """Return a round kernel."""
     side = 2 * radius + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)

@@ -16,6 +16,7 @@ from schemas import SourceImage
 from train.data.shards import Pixels
 from train.inference.pasting.originals import Original
 from train.inference.pasting.paste_back import Region, framed, resized
+from train.inference.pasting.person_regions import PersonRegions
 
 _COMPARED = 32
 """Side in pixels at which photograph and sample are compared."""
@@ -34,6 +35,8 @@ class Placed:
     original: Original
     region: Region
     quarters: int
+    regions: PersonRegions | None = None
+    """Where the sample's square shows the person, if its label map is at hand"""
 
 
 def place(original: Original, picture: SourceImage, person: Pixels) -> Placed:

@@ -8,7 +8,8 @@ the result's: each counts as the nearest one that is inside.
 **The seam.** The photograph shows the garment that is taken off right beside what is kept, so the result is not blended
 with it there: its colours are corrected by what they are off at the rim, carried inwards smoothly. Where photograph and
 result agree (`agreement`), the photograph's pixels stay, and the seam runs there, where it is least seen. Where the
-result shows another room than the photograph's, what stays of that is continued, as a blur.
+result shows another room than the photograph's, what stays of that is continued, as a blur. Where the person's outline
+is known (`outlined`), all outside of it stays but what the new garment covers.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 
 from schemas import MID_GREY, Crop
 from train.data.shards import Pixels
-from train.inference.pasting.agreement import Mask, Pose, compare, confidence
+from train.inference.pasting.agreement import Comparison, Mask, Pose, compare, confidence
 from train.inference.pasting.interpolation import Values, interpolated
+from train.inference.pasting.outlined import Outline, compose
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -86,12 +88,17 @@ def replaceable(hidden: Mask, region: Region, size: tuple[int, int]) -> Mask:
 
 
 def paste_back(
-    photograph: Pixels, result: Pixels, hidden: Mask, region: Region, pose: Pose | None = None
-) -> Pixels:  # fmt: skip
+    photograph: Pixels,
+    result: Pixels,
+    hidden: Mask,
+    region: Region,
+    pose: Pose | None = None,
+    outline: Outline | None = None,
+) -> Pixels:
     """Return the photograph, uint8 (h, w, 3), with the result (n, n, 3) in place of what was hidden of its region.
 
-    ``hidden`` (m, m) are the hidden pixels of Ia, ``pose`` the person's in [0, 1] of the region. Pixels that are not
-    `replaceable` are the photograph's.
+    ``hidden`` (m, m) are the hidden pixels of Ia, ``pose`` is the person's in [0, 1] of the region, ``outline`` what is
+    known of the person in the photograph. Pixels that are not `replaceable` are the photograph's.
     """
     pasted = photograph.copy()
     size = photograph.shape[0], photograph.shape[1]
@@ -101,7 +108,7 @@ def paste_back(
     window = _window_around(replaced, round(_AROUND * max(region.width, region.height) / len(hidden)) + 1)
     if window is None:
         return pasted
-    weight, inner = _cell_weights(photograph, inner, hidden, region, pose)
+    weight, inner = _cell_weights(photograph, inner, hidden, region, pose, outline)
     part, may_change = photograph[window], replaced[window]
     painted = _enlarged(inner, region, window)
     share = _enlarged(weight, region, window)
@@ -171,7 +178,7 @@ def _window_around(mask: Mask, margin: int) -> _Window | None:
 
 
 def _cell_weights(
-    photograph: Pixels, result: Pixels, hidden: Mask, region: Region, pose: Pose | None
+    photograph: Pixels, result: Pixels, hidden: Mask, region: Region, pose: Pose | None, outline: Outline | None
 ) -> tuple[Values, Pixels]:
     """Return how much of the result the hidden cells show (n, n), continued into the cells that are shown; the result.
 
@@ -180,20 +187,25 @@ def _cell_weights(
     cells = len(hidden)
     square = (cells, cells)
     around = resized(framed(photograph, region, repeat_edges=True), square)
-    found = compare(around, resized(result, square), hidden, pose)
+    painted = resized(result, square)
+    if outline is not None:
+        found = compose(around, painted, hidden, outline, pose)
+    else:
+        found = compare(around, painted, hidden, pose)
     # Shown cells take their neighbours' highest weight: no photograph may shine through at the rim of a hidden cell.
     new = np.where(hidden, found.weight, np.float32(0))
     highest = np.asarray(cv2.dilate(new, np.ones((3, 3), np.uint8)), np.float32)
-    return np.where(hidden, found.weight, highest), _with_room(result, found.room, found.continued)
+    return np.where(hidden, found.weight, highest), _with_room(result, found)
 
 
-def _with_room(result: Pixels, room: Values, continued: Values) -> Pixels:
-    """Return the result (m, m, 3) with the share ``room`` (n, n) of ``continued`` (n, n, 3)."""
-    if not room.any():
+def _with_room(result: Pixels, found: Comparison) -> Pixels:
+    """Return the result (m, m, 3) with the photograph's room, continued, in place of its own."""
+    if found.lift is None and not found.room.any():
         return result
     size = (len(result), len(result))
-    share, new = resized(room, size)[..., None], resized(continued, size)
-    return np.asarray(np.clip(np.rint(result + share * (new - result)), 0, 255), np.uint8)
+    share, new = resized(found.room, size)[..., None], resized(found.continued, size)
+    lifted = result if found.lift is None else result + resized(found.lift, size)
+    return np.asarray(np.clip(np.rint(lifted + share * (new - lifted)), 0, 255), np.uint8)
 
 
 def framed(image: Pixels, region: Region, *, repeat_edges: bool = False) -> Pixels:

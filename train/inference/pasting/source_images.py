@@ -1,4 +1,7 @@
-"""The photographs that shards were made from: in a folder, in zips in it as datasets are delivered, or in one zip."""
+"""The photographs that shards were made from, and their label files.
+
+They are in a folder, in zips in it as datasets are delivered, or in one zip.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,17 @@ class SourceImages:
     """The photographs below ``src``, by the paths that samples hold; nothing outside of it is read.
 
     ``src`` is what `prep build-shards` was given, or the folder of photographs that `prep annotate` was given: its
-    photographs are larger than the annotated ones.
+    photographs are larger than the annotated ones. ``labels`` is where the label files are, if not there: what
+    `prep annotate` wrote.
     """
 
-    def __init__(self, src: Path) -> None:
-        """Raise UserError if ``src`` does not exist."""
+    def __init__(self, src: Path, labels: Path | None = None) -> None:
+        """Raise UserError if one of the folders does not exist."""
         if not src.exists():
             raise UserError(f"--src {src}: no such folder; give the one that the shards were built from")
-        self._src = src
+        if labels and not labels.is_dir():
+            raise UserError(f"--labels {labels}: no such folder; give what prep annotate wrote")
+        self._src, self._labels = src, labels
 
     def candidates(self, path: str) -> Iterator[tuple[str, bytes]]:
         """Yield name and bytes of the photographs that a sample's path may mean: one but for annotated photographs.
@@ -52,6 +58,18 @@ class SourceImages:
                 f"--src {self._src}: no {path} in it; give the folder that the shards were built from, with its tars "
                 "and split zips unpacked"
             )
+
+    def labels(self, path: str) -> bytes | None:
+        """Return the bytes of a sample's label file, None if it is not in the folder or cannot be read."""
+        if not _is_inside(path):
+            return None
+        try:
+            if self._labels:
+                return self._unpacked(self._labels / path)
+            data = self._unpacked(self._src / path) if self._src.is_dir() else None
+            return self._zipped(path) if data is None else data
+        except UserError:
+            return None
 
     def _unpacked(self, place: Path) -> bytes | None:
         try:
@@ -79,6 +97,13 @@ class SourceImages:
         if not people.is_dir():
             return []
         return [photograph for photograph in sorted(people.iterdir()) if stem.startswith(_id_of(photograph.stem))]
+
+
+def source_of(src: Path | None, labels: Path | None) -> SourceImages | None:
+    """Return the photographs of ``src``, None without it. Raise UserError as `SourceImages`."""
+    if src is None and labels:
+        raise UserError("--labels: is for the whole photographs; give --src too")
+    return SourceImages(src, labels) if src else None
 
 
 def _id_of(stem: str) -> str:

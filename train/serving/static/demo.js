@@ -184,7 +184,7 @@ async function ended(id, wanted) {
 }
 
 function showUnderstood(role, said, wanted) {
-  const found = said.told.kind;
+  const found = said.metadata.kind;
   const panel = box(role).querySelector(".understood");
   panel.querySelector(".seen").replaceChildren(...Object.entries(said.comparisons).map(([name, url]) =>
     make("figure", {}, make("img", { src: url, alt: IMAGES[role][name] }), make("figcaption", { class: "quiet" }, IMAGES[role][name]))));
@@ -336,7 +336,7 @@ function show(result) {
     pill("stage", name, label, number === last, () => view(number))));
   $("stages").hidden = views.length < 2;
   view(last);
-  $("told").replaceChildren(...Object.entries(said.told).map(([name, value]) =>
+  $("metadata").replaceChildren(...Object.entries(said.metadata).map(([name, value]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   $("figure").hidden = false;
   $("earlier").hidden = earlier.length < 2;

@@ -1,0 +1,146 @@
+"""Where a photograph shows the person, and bare arms, as its label map says; read again from the labels' own file.
+
+Shards hold no label map. The file is in the folder that they were built from; without it pasting goes by colours.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from common.imaging.decoding import UnreadableImageError, opened
+from schemas import Keypoint, SourceImage
+from train.inference.pasting.agreement import Mask, Pose
+
+_ARMS: Final = {
+    "left_arm": (Keypoint.LEFT_SHOULDER, Keypoint.LEFT_ELBOW, Keypoint.LEFT_WRIST),
+    "right_arm": (Keypoint.RIGHT_SHOULDER, Keypoint.RIGHT_ELBOW, Keypoint.RIGHT_WRIST),
+}
+"""The regions of bare arms in AI-Hub's label files, and their joints."""
+_SHOULDER, _ELBOW = 0.3, 0.1
+"""Shares of the upper arm that a garment without sleeves may cover, and of the forearm that short sleeves may."""
+_FIXED: Final = 4
+"""Binary digits of a pixel in coordinates of polygons."""
+_FARTHEST: Final = 1e6
+"""Largest coordinate of a polygon, in pixels."""
+_BOX: Final = 0.04
+"""Margin of the box that Ia hides around the person, as a share of the side, and by what labels may be off."""
+_MOST: Final = 0.9
+"""Share of the cells for which that has to hold."""
+
+
+class PersonRegions(NamedTuple):
+    """Masks (n, n) of a sample's square."""
+
+    person: Mask
+    arms: dict[str, Mask]
+    """Bare skin of each arm, by AI-Hub's name; empty where the label map does not tell the arms apart"""
+
+    photo: tuple[slice, slice]
+    """Rows and columns that lie inside of the photograph"""
+
+    def fits(self, hidden: Mask) -> bool:
+        """Return whether Ia is likely made of this label map: it hides the room in the person's box, and little else.
+
+        Single pixels of a photograph may be mid-grey by chance.
+        """
+        side = len(hidden)
+        inside = np.zeros_like(hidden)
+        inside[self.photo] = True
+        rows, columns = np.flatnonzero(self.person.any(axis=1)), np.flatnonzero(self.person.any(axis=0))
+        if not rows.size or not (hidden & inside).any():
+            return False
+        box = np.zeros_like(hidden)
+        box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+        around = cv2.dilate(box.view(np.uint8), np.ones((2 * round(_BOX * side) + 1,) * 2)) > 0
+        hides, room = hidden & inside, box & ~self.person & inside
+        return bool((hides & around).sum() >= _MOST * hides.sum() and (room & hidden).sum() >= _MOST * room.sum())
+
+
+def read_regions(data: bytes, picture: SourceImage, side: int) -> PersonRegions | None:
+    """Return the regions in the picture's crop, at ``side``² pixels; None if this is no label map of that picture."""
+    try:
+        return _of_polygons(json.loads(data), picture, side) if data[:1].isspace() or data[:1] in b"{\xef" else (
+            _of_image(data, picture, side)
+        )  # fmt: skip
+    except (UnreadableImageError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+def bare_arms(regions: PersonRegions, Jp: Pose, Jg: Pose) -> Mask:
+    """Return the bare skin of the arms (n, n) that the garment does not cover, by how far its own pose Jg reaches.
+
+    A garment's wrists are there if it has long sleeves, its elbows with short ones, neither without sleeves.
+    """
+    bare = np.zeros_like(regions.person)
+    for name, arm in regions.arms.items():
+        shoulder, elbow, wrist = _ARMS[name]
+        if Jg[wrist, 2] > 0 or not (Jp[[shoulder, elbow], 2] > 0).all():
+            continue
+        points = Jp[:, :2] * len(arm) - 0.5
+        along, away = _along(points[shoulder], points[elbow], len(arm))
+        if Jp[wrist, 2] > 0:
+            beyond, away_beyond = _along(points[elbow], points[wrist], len(arm))
+            forearm = (away_beyond < away) & (beyond > _ELBOW)
+        else:
+            forearm = along > 1 + _ELBOW
+        bare |= arm & (forearm if Jg[elbow, 2] > 0 else forearm | (along > _SHOULDER))
+    return bare
+
+
+def _along(start: Any, end: Any, side: int) -> tuple[Any, Any]:
+    """Return each cell's place along the line, 0 at its start and 1 at its end, and its distance from it in cells."""
+    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    cells = np.dstack([columns, rows]) - start
+    line = end - start
+    along = cells @ line / max(float(line @ line), 1e-6)
+    return along, np.linalg.norm(cells - np.clip(along, 0, 1)[..., None] * line, axis=2)
+
+
+def _of_polygons(parse: dict[str, Any], picture: SourceImage, side: int) -> PersonRegions | None:
+    """Read AI-Hub's label file: polygons of named regions."""
+    width, height = int(parse["image_size"]["width"]), int(parse["image_size"]["height"])
+    if (width, height) != (picture.width, picture.height):
+        return None
+    person = np.zeros((side, side), np.uint8)
+    arms = {name: np.zeros_like(person) for name in _ARMS}
+    for region in (value for name, value in parse.items() if name.startswith("region")):
+        for polygon in region["segmentation"]:
+            corners = _corners(polygon, picture, side)
+            for mask in (person, *(arms[name] for name in _ARMS if name == region["category_name"])):
+                cv2.fillPoly(mask, [corners], (1,), shift=_FIXED)
+    return PersonRegions(
+        person.astype(np.bool_), {name: arm.astype(np.bool_) for name, arm in arms.items()}, _photo(picture, side)
+    )
+
+
+def _corners(polygon: Any, picture: SourceImage, side: int) -> Any:
+    """Return a polygon's corners in the square's pixels, with `_FIXED` binary digits."""
+    crop = picture.crop
+    points = np.asarray(polygon, np.float64).reshape(-1, 2)
+    if not np.isfinite(points).all() or np.abs(points).max(initial=0) > _FARTHEST:
+        raise ValueError("not a polygon of this picture")
+    scaled = (points - (crop.x, crop.y)) * (side / crop.side) - 0.5
+    return np.rint(scaled * (1 << _FIXED)).astype(np.int32)
+
+
+def _of_image(data: bytes, picture: SourceImage, side: int) -> PersonRegions | None:
+    """Read a label map stored as an image, where 0 is the background in all known tables."""
+    with opened(data) as image:
+        if image.size != (picture.width, picture.height):
+            return None
+        labels = np.asarray(image)
+    shown = np.asarray(labels.any(axis=2) if labels.ndim == 3 else labels != 0).astype(np.uint8)
+    crop = picture.crop
+    move = np.array([[1, 0, -crop.x], [0, 1, -crop.y]], np.float64) * (side / crop.side)
+    move[:, 2] += (side / crop.side - 1) / 2
+    square = cv2.warpAffine(shown, move, (side, side), flags=cv2.INTER_NEAREST)
+    return PersonRegions(np.asarray(square, np.bool_), {}, _photo(picture, side))
+
+
+def _photo(picture: SourceImage, side: int) -> tuple[slice, slice]:
+    left, top, right, bottom = (round(edge * side) for edge in picture.photo_box)
+    return slice(top, bottom), slice(left, right)
