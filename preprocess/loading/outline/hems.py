@@ -29,6 +29,8 @@ _PIT_BELOW: Final = 1.1
 """Lowest armpit of a dress without sleeves below the shoulders, in half trunk widths."""
 _BENDS: Final = 22.0
 """Cost of a squared distance from the usual place, in half trunk widths, against squared pixels of the fit."""
+_NEAR_USUAL: Final = 0.3
+"""Farthest such bend from the usual place."""
 _NARROWING: Final = 0.04
 """Least narrowing of a waist against the trunk above and below it, as a share."""
 
@@ -129,5 +131,8 @@ def usual_waist(trunk: Trunk, shoulders: list[XY]) -> float:
     if len(at) < _WAIST // 2:
         return usual
     line = np.stack([at, trunk.edges[1][at] - trunk.edges[0][at]], axis=1)
-    (bend,), _ = corners(line, 1, _BENDS * np.square((at - usual) / half)[None])
+    away = (at - usual) / half
+    (bend,), _ = corners(line, 1, np.where(np.abs(away) < _NEAR_USUAL, _BENDS * np.square(away), np.inf)[None])
+    if abs(at[bend] - usual) > _NEAR_USUAL * half:
+        return usual
     return float(at[bend])

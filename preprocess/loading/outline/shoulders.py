@@ -45,7 +45,9 @@ that with it at most."""
 _CUFF: Final = 0.3
 """Least width of a sleeve's end."""
 _SQUARE: Final = np.deg2rad(35)
-"""Least turn at a cuff's corners."""
+"""Least turn at a cuff's corners,"""
+_CUT_OFF: Final = np.deg2rad(28)
+"""and at the inner one of a sleeve with a round edge."""
 _SHORTEST: Final = 0.35
 """Least distance of a sleeve's end from the shoulder."""
 _SHARP, _SETTING, _INWARDS = 0.12, np.deg2rad(40), 0.3
@@ -182,8 +184,12 @@ def _read(arc: Points, upward: list[int], half: float) -> _Options | None:
     prior = _prior(part, arc[above], 3)
     cuffed, error = corners(part, 3, prior)
     rounded = np.stack([prior[0], np.zeros(_SAMPLES), *prior[1:]])
-    if error * half * half > _ROUNDED and corners(part, 4, rounded)[1] < _HALVED * error:
-        return _Options(part.copy(), _between_bends(part, rounded), part, rounded)
+    if error * half * half > _ROUNDED:
+        cornered, left = corners(part, 4, rounded)
+        before, end, after = np.diff(part[[*cornered[1:], -1]], axis=0)
+        cuffed_too = np.hypot(*end) > _CUFF and _turn(before, end) > _SQUARE and _turn(end, after) > _CUT_OFF
+        if left < _HALVED * error and cuffed_too:
+            return _Options(part.copy(), _between_bends(part, rounded), part, rounded)
     if _is_spare(part[[*cuffed, -1]], error, corners(part, 2, prior[:2])[1]):
         prior = prior[:2]
     return _Options(part, first_corner_costs(part, len(prior), prior), part, prior)
