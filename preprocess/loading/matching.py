@@ -59,6 +59,10 @@ _USUAL_SIZES: tuple[Size, ...] = (
 )  # fmt: skip
 """Sizes of images that poses are estimated in, tried for one that does not fit its own image."""
 
+_OTHER_SHAPE = 0.03
+"""Difference between the proportions of a pose's canvas and of the image from which the image was not just scaled."""
+_SQUARES: tuple[Size, ...] = ((256, 256), (512, 512), (640, 640), (1024, 1024))
+"""Squares into which images of any shape are put whole for networks."""
 
 _LYING = Turn(transposed=True, mirrored=False, flipped=True)
 """A quarter turn counter-clockwise, of upright labels onto an image that lies on its side."""
@@ -195,11 +199,12 @@ def _pose_turned(evidence: Evidence, fit: Fit) -> Matched | None:
             if evidence.skeletons.fractions:
                 points[:, :2] *= size
             points = turn.of_points(points, size)
-            points = points[list(FLIP)] if turn.mirrors else points
-            found = agreement(evidence.numbers, points, evidence.labels)
             mirrored = turn.mirrors and not turn.transposed and not turn.flipped
-            if found.mean > best.agreement.mean and (not mirrored or found.mean >= _MIRRORED_EXPLAINS):
-                best = Fit(points, found, fit.faults)
+            # An estimator names the sides of a mirrored image as it sees them; a program that mirrors a pose may not.
+            for sided in (points[list(FLIP)], points) if turn.mirrors else (points,):
+                found = agreement(evidence.numbers, sided, evidence.labels)
+                if found.mean > best.agreement.mean and (not mirrored or found.mean >= _MIRRORED_EXPLAINS):
+                    best = Fit(sided, found, fit.faults)
     if best.agreement.mean < max(_EXPLAINS, fit.agreement.mean + _BETTER):
         return None
     faults = (*(fault for fault in best.faults if fault is not Fault.OTHER_GRID), Fault.TURNED_LABELS)
@@ -262,6 +267,9 @@ def fitted(evidence: Evidence, numbers: Numbers, *, every_grid: bool = True) -> 
     faults = (*skeletons.faults, *read, *several)
     likely, *others = _grids(evidence, numbers)
     fit = _on_grids(evidence, numbers, [likely], faults)
+    if boxed := list(_boxed_canvas(skeletons.canvas, numbers)):
+        other = _on_grids(evidence, numbers, boxed, (*faults, Fault.OTHER_GRID))
+        fit = other if other.agreement.mean > fit.agreement.mean else fit
     if every_grid and fit.agreement.mean < _SOUND and others:
         other = _on_grids(evidence, numbers, others, (*faults, Fault.OTHER_GRID))
         if other.agreement.mean >= max(_SOUND, fit.agreement.mean + _OTHER_GRID_BETTER):
@@ -298,6 +306,22 @@ def _grids(evidence: Evidence, numbers: Numbers) -> Iterator[_Grid]:
     usual = [one for one in sizes if one is not None]
     for one in dict.fromkeys((float(one[0]), float(one[1])) for one in usual):
         yield size / np.array(one), none
+    for one in _SQUARES:
+        yield from _boxed(one, size)
+
+
+def _boxed_canvas(canvas: Size | None, numbers: Numbers) -> Iterator[_Grid]:
+    """Yield the grids of the image inside the canvas that the file names, if that has another shape."""
+    height, width = numbers.shape
+    if canvas is not None and abs(canvas[0] * height / (canvas[1] * width) - 1) > _OTHER_SHAPE:
+        yield from _boxed(canvas, np.array([width, height], np.float64))
+
+
+def _boxed(canvas: Size, size: NDArray[np.float64]) -> Iterator[_Grid]:
+    """Yield the grids of the whole image inside a canvas of another shape, in its middle or its upper left corner."""
+    scale = float((size / np.array(canvas, np.float64)).max())
+    for share in (0.5, 0.0):
+        yield np.full(2, scale), (size - scale * np.array(canvas)) * share
 
 
 def _check(evidence: Evidence, fit: Fit) -> None:

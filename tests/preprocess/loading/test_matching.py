@@ -151,6 +151,25 @@ def test_a_pose_on_another_grid_is_scaled(grid: tuple[int, int]) -> None:
     assert_found(person, person.matched(scaled, canvas=grid))
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
+@pytest.mark.parametrize(("canvas", "shift"), [(512, 64.0), (512, 0.0), (640, 80.0)])
+def test_a_pose_in_a_square_around_the_image_is_moved_and_scaled(canvas: int, shift: float, named: bool) -> None:
+    """Networks get the whole image in the middle of a square, or in its corner."""
+    person = drawn(5)
+    scale = canvas / 1024
+    known = person.points[:, 2:] > 0
+    boxed = np.where(known, person.points * (scale, scale, 1) + (shift, 0, 0), 0)
+    found = person.matched(boxed, canvas=(canvas, canvas) if named else None)
+    assert_found(person, found, Fault.OTHER_GRID)
+
+
+def test_a_pose_that_was_mirrored_without_its_sides_is_mirrored_back() -> None:
+    person = drawn(6)
+    known = person.points[:, 2:] > 0
+    mirrored = np.where(known, person.points * (-1, 1, 1) + (person.size[0] - 1, 0, 0), 0)
+    assert_found(person, person.matched(mirrored), Fault.TURNED_LABELS)
+
+
 def test_fractions_are_scaled_from_0_or_from_the_middle() -> None:
     person = drawn(5)
     fractions = person.points / (*person.size, 1)
