@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -273,12 +274,14 @@ def print_summary(summary: Summary, out: Storage, left_out: dict[str, int], move
     if moved:
         click.echo(f"moved from val to train, as train has the same look, garment or image: {counted(moved, 'pair')}")
     excluded = {code: count for code, count in left_out.items() if count and code in set(Exclusion)}
-    noted = {fault.value for fault in Fault if fault.fate is Fate.NOTED}
+    noted, repairs = ({fault.value for fault in Fault if fault.fate is fate} for fate in (Fate.NOTED, Fate.REPAIRED))
+    # What is repaired while the lists are read is in no sample's JSON.
+    repaired = Counter(manifest.repaired) + Counter({code: left_out[code] for code in repairs & left_out.keys()})
     for title, counts in (
         ("rejected", manifest.rejects_by_reason),
-        ("repaired", {code: count for code, count in manifest.repaired.items() if code not in noted}),
-        ("noted", {code: count for code, count in manifest.repaired.items() if code in noted}),
-        ("skipped", {code: count for code, count in left_out.items() if code not in excluded}),
+        ("repaired", {code: count for code, count in repaired.items() if code not in noted}),
+        ("noted", {code: count for code, count in repaired.items() if code in noted}),
+        ("skipped", {code: count for code, count in left_out.items() if code not in repairs and code not in excluded}),
         ("excluded", excluded),
     ):
         if counts:

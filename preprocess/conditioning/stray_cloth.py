@@ -44,6 +44,8 @@ _THICKNESS = 5
 """Minimum thickness of stray cloth at the working size, in pixels: folds and shadows are thinner."""
 _ENOUGH = 12
 """Maximum ratio of a part's pixels to those whose colours are taken as its own."""
+_RUNS_ON = 5
+"""Maximum border of continued cloth with its part, times where it touches the garment: stripes of a part run on."""
 _SHARED = 0.35
 """Maximum overlap, of 1, of the colours on both sides of the border between cloth and the rest of its part."""
 _TOUCHING = 2
@@ -109,7 +111,8 @@ def _continued(
     """Return what continues the garment into a part in colours that the rest of the part has not, up to an edge.
 
     A deep hem or a whole sleeve labelled as trousers is a large share of their colours, so these are taken from what
-    does not continue the garment. Without an edge the light may merely change from one to the other.
+    does not continue the garment. Without an edge the light may merely change from one to the other, and stripes that
+    the garment's colours share run on beside others.
     """
     none = np.zeros_like(part)
     found = _solid(part & (likely > _COMMON), garment)
@@ -122,6 +125,8 @@ def _continued(
     found = _solid(sure, garment)
     rest = without(part, dilated(found, _TOUCHING))
     inside, outside = found & dilated(rest, _THICKNESS), rest & dilated(found, _THICKNESS)
+    if np.count_nonzero(inside) > _RUNS_ON * np.count_nonzero(found & dilated(garment, _TOUCHING)):
+        return none
     if inside.any() and outside.any():
         shared = np.minimum(likelihood(image, inside), likelihood(image, outside)).sum()
         return found if shared < _SHARED else none

@@ -125,6 +125,16 @@ def test_a_whole_sleeve_in_the_next_garment_s_label_is_hidden() -> None:
     assert result.kept[330:, 150:290].mean() > 0.95
 
 
+@pytest.mark.parametrize("width", [10, 18, 30])
+def test_trousers_with_stripes_of_the_garment_s_colour_stay(width: int) -> None:
+    """Each stripe begins at the garment and ends at an edge, but beside others."""
+    image, labels, _ = drawn()
+    stripes = np.arange(140) // width % 2 == 0
+    image[290:, 150:290][:, stripes] = RED
+    result = seen(image, labels)
+    assert result.kept[310:, 150:290].mean() > 0.95
+
+
 def test_trousers_that_darken_from_the_garment_s_colour_stay() -> None:
     """There is no edge at which the garment could end."""
     image, labels, _ = drawn()
