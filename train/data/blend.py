@@ -9,6 +9,7 @@ few samples begins its second epoch earlier than another.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,6 +59,18 @@ class Source:
                 f"{_OPTION} {text}: the weight is {weight}; give a positive number, or leave the folder out"
             )
         return cls(_location(location), share)
+
+    def open(
+        self, split: Split, settings: DataConfig, skip_damaged: Callable[[str], None] | None = None
+    ) -> ShardFolder:  # fmt: skip
+        """Open the shards. Raise UserError as `open_shards` does, and for a URL that seems to have a share."""
+        try:
+            return open_shards(self.location, split, settings, skip_damaged)
+        except UserError as error:
+            share = re.fullmatch(r"(.*://.*[^/])=([0-9./]+)", str(self.location))
+            if share is None:
+                raise
+            raise UserError(f"{error}; if {share[2]} is a share, give {share[1]}/={share[2]}") from error
 
 
 class BlendedShards(ShardFolder):
@@ -181,13 +194,13 @@ def open_blend(
     Of the split val, which only validation reads, a source may have none, as long as another has.
     """
     if len(sources) == 1:
-        return open_shards(sources[0].location, split, settings, skip_damaged)
+        return sources[0].open(split, settings, skip_damaged)
     _refuse_doubles(sources)
     opened: list[tuple[Source, ShardFolder]] = []
     errors: list[UserError] = []
     for source in sources:
         try:
-            opened.append((source, open_shards(source.location, split, settings, skip_damaged)))
+            opened.append((source, source.open(split, settings, skip_damaged)))
         except UserError as error:
             errors.append(error)
             if split != "val":

@@ -26,7 +26,7 @@ from preprocess.sources.packed.archives import Archive, check_size
 from preprocess.sources.packed.zips import Member
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
-from preprocess.sources.tables.web_servers import WebServers
+from preprocess.sources.tables.web_servers import SERVERS
 
 SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
 """Schemes of URLs that a table may name; others, such as file:// or pipe:, could reach files outside the dataset."""
@@ -62,7 +62,7 @@ class TableFiles(Files):
         self.base = base
         self._cache = cache
         self._sizes = {name: _size(location) for name, location in tables.items() if is_parquet(location)}
-        self._servers = WebServers()
+        self._servers = SERVERS
         self._open = _OpenTables()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,6 +8,8 @@ has answered once is asked anew for each file, since what breaks in the middle o
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from multiprocessing import parent_process
 from urllib.parse import urlsplit
 
 from common.progress import notice
@@ -22,6 +24,17 @@ class WebServers:
     def __init__(self) -> None:
         self._answered: set[str] = set()
         self._silent: Counter[str] = Counter()
+
+    def __reduce__(self) -> tuple[Callable[[set[str], Counter[str]], WebServers], tuple[set[str], Counter[str]]]:
+        """Become, in a worker process, the one that this process has: each task brings the files of a table anew."""
+        return _joined, (self._answered, self._silent)
+
+    def join(self, answered: set[str], silent: Counter[str]) -> None:
+        """Add what another process knows."""
+        self._answered |= answered
+        self._silent |= silent
+        for server in self._answered:
+            self._silent.pop(server, None)
 
     def is_out_of_reach(self, url: str) -> bool:
         """Return whether the server of a URL has been asked in vain for so many files, and has answered for none."""
@@ -38,8 +51,17 @@ class WebServers:
         if server in self._answered:
             return
         self._silent[server] += 1
-        if self._silent[server] == _PATIENCE:
+        if self._silent[server] == _PATIENCE and parent_process() is None:  # one line, whatever the workers
             notice("prep", f"{server} has never answered and is not asked again; its files are rejected ({why})")
+
+
+SERVERS = WebServers()
+"""What this process knows."""
+
+
+def _joined(answered: set[str], silent: Counter[str]) -> WebServers:
+    SERVERS.join(answered, silent)
+    return SERVERS
 
 
 def _server(url: str) -> str:

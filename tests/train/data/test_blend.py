@@ -208,3 +208,13 @@ def test_the_command_takes_several(
     assert json.loads((tmp_path / "runs/base/data.json").read_text())["blend"][1]["share"] == "3/10"
     done = run_here(main, *words[:4], f"{other}=1.5", *words[5:], "--dry-run", *sets, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_a_share_of_a_url_without_its_slash_is_pointed_out() -> None:
+    with pytest.raises(
+        UserError, match=r"no manifest\.json in it; .*; if 0\.3 is a share, give memory://none/b/=0\.3$"
+    ):
+        open_blend([Source.parse("memory://none/b=0.3")], "train", DataConfig())
+    with pytest.raises(UserError) as error:
+        open_blend([Source.parse("memory://none/year=b")], "train", DataConfig())
+    assert "share" not in str(error.value)

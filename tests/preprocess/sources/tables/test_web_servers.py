@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from pair_tables import opened_table, written
 from common.storage import connection
 from preprocess.faults import Fault, RecordError
 from preprocess.sources import Files
+from preprocess.sources.tables.web_servers import SERVERS, WebServers
 
 
 @pytest.fixture
@@ -52,6 +55,21 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, capsys: pytest.
         for number in range(3, 30):
             assert "its server has never answered; check the URL" in refusal(files, f"http://{server}/{number}.jpg")
         assert not capsys.readouterr().err
+
+
+def test_what_one_process_knows_of_servers_goes_with_the_files(tmp_path: Path) -> None:
+    """And what it learns later stays, though each task brings the files anew."""
+    known, url = WebServers(), "https://gone.example/a.jpg"
+    for _ in range(3):
+        known.is_silent(url, "no route")
+    assert pickle.loads(pickle.dumps(known)) is SERVERS
+    assert SERVERS.is_out_of_reach(url)
+    files = files_of(tmp_path)
+    assert "never answered" in refusal(pickle.loads(pickle.dumps(files)), url)
+    SERVERS.answers(url)
+    assert not SERVERS.is_out_of_reach(url)
+    SERVERS.join(set(), Counter({"gone.example": 3}))
+    assert not SERVERS.is_out_of_reach(url)
 
 
 @pytest.mark.parametrize("status", [0, 404, 500])
