@@ -95,7 +95,8 @@ def with_retries(
             cause = _cause(error)
             if isinstance(cause, FileNotFoundError):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where) from error
-            message = one_line(f"{type(cause).__name__}: {cause}")
+            text = "" if str(cause) in ("", "None") else f": {cause}"  # an answer without a body says None
+            message = one_line(f"{type(cause).__name__}{text}")
             if advice := _PERMANENT.get(type(cause).__name__):
                 raise UserError(f"{where}: cannot be {verb}: {message}; {advice}") from error
             status = status_of(cause)

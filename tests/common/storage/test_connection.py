@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from common.storage.connection import whole_file
+from common.errors import UserError
+from common.storage.connection import whole_file, with_retries
 
 
 async def _concurrent(path: str, max_concurrency: int | None = None) -> bytes:
@@ -29,3 +30,16 @@ async def _plain(path: str) -> bytes:
 )
 def test_only_a_file_system_that_asks_twice_gets_an_option(files: Any, options: dict[str, int]) -> None:
     assert whole_file(files) == options
+
+
+@pytest.mark.parametrize("said", ["", "None", None])
+def test_an_error_without_a_text_is_named_by_its_kind_alone(said: str | None) -> None:
+    """As a server's refusal of a HEAD request is, which has no body."""
+
+    def refused() -> None:
+        raise PermissionError(said)
+
+    with pytest.raises(
+        UserError, match=r"^s3://b/a: cannot be read: PermissionError; give credentials that permit it$"
+    ):
+        with_retries("s3://b/a", refused)
