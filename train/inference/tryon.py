@@ -33,6 +33,9 @@ Photograph = str | PathLike[str] | Image.Image
 
 _PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
 """Modes that a PNG holds as they are."""
+_AS_PNG = {"La": ("LA",), "PA": ("RGBA",), "RGBa": ("RGBA",), "I": ("I;16",), "I;16B": ("I", "I;16"),
+           "I;16L": ("I", "I;16")}  # fmt: skip
+"""Conversions after which a PNG holds an image without loss; of I those 16 bits that Pillow reads of grey images."""
 
 
 class TryOnCascade:
@@ -185,7 +188,9 @@ def _file(photograph: Photograph, path: Path) -> Path:
     """Return the path of a photograph; an image that Pillow holds is written to ``path``, without loss."""
     if not isinstance(photograph, Image.Image):
         return Path(photograph)
-    image = photograph if photograph.mode in _PNG_MODES else photograph.convert("RGB")
+    image = photograph
+    for mode in () if photograph.mode in _PNG_MODES else _AS_PNG.get(photograph.mode, ("RGB",)):
+        image = image.convert(mode)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation_of(photograph)
     profile = photograph.info.get("icc_profile") if image is photograph else None

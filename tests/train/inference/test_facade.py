@@ -16,6 +16,8 @@ from PIL import Image
 
 import tryon_cascade
 from train.inference.exporting import export_cascade
+from train.inference.pasting.originals import decode_original
+from train.inference.tryon import _file
 from tryon_cascade import TryOnCascade, UserError
 
 
@@ -123,3 +125,31 @@ def test_the_public_names_are_all_there_and_importing_them_waits_with_torch() ->
     assert (Path(tryon_cascade.__file__).parent / "py.typed").is_file()
     code = "import sys, tryon_cascade; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _grey_ramp() -> Image.Image:
+    return Image.fromarray(np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8))
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16B", "I;16L"])
+def test_grey_of_16_bits_that_pillow_holds_keeps_them(tmp_path: Path, mode: str) -> None:
+    image = _grey_ramp().convert("I") if mode == "I" else Image.frombytes(mode, (8, 8), _grey_bytes(mode))
+    stored = decode_original(_file(image, tmp_path / "grey.png").read_bytes(), "grey")
+    np.testing.assert_array_equal(stored.samples[..., 0], np.asarray(_grey_ramp()))
+
+
+def _grey_bytes(mode: str) -> bytes:
+    return np.asarray(_grey_ramp()).astype(">u2" if mode.endswith("B") else "<u2").tobytes()
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA"])
+def test_transparency_that_pillow_holds_in_another_way_is_kept(tmp_path: Path, mode: str) -> None:
+    clear = Image.new("RGBA", (8, 8), (200, 30, 60, 128))
+    given = clear.convert("P").convert("PA") if mode == "PA" else clear.convert("LA" if mode == "La" else "RGBA")
+    if mode == "PA":
+        given.putalpha(128)
+    else:
+        given = given.convert(mode)
+    stored = decode_original(_file(given, tmp_path / "clear.png").read_bytes(), "clear")
+    assert stored.samples.shape == (8, 8, 4)
+    assert (stored.samples[..., 3] == 128).all()
