@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.least_outline import least_outline
+from preprocess.loading.ground.prints import with_prints
 from preprocess.loading.ground.second_opinions import areas, large_pieces
 from preprocess.loading.ground.seen_background import TINT, background_of, hue_of, slope_of
 
@@ -124,6 +125,7 @@ def closed_outline(pixels: Pixels, other: Mask) -> Closed | None:
     mask = large_pieces(_without_false_gaps(mask, cost))
     if shade > _DEEP:
         mask = _without_shadows(mask, other, cost, -difference[..., 0] * np.float32(_SHADOWS / shade))
+    mask = with_prints(mask, difference, _cheapest_near(cost))
     doubtful += round(_DOUBT * _left_out(mask, other)) if white else 0
     return Closed(mask, _on_edges(mask, cost), max(0.0, 1.0 - doubtful / max(1, int(mask.sum()))), white)
 
