@@ -47,9 +47,14 @@ def writing(what: str | Path) -> Iterator[None]:
         raise UserError(f"{what}: {reason(error)}; {advice(error)}") from error
 
 
+def said(error: OSError) -> str:
+    """Return the error's text without the file it concerns, for messages that name it."""
+    return error.strerror or str(error) or type(error).__name__
+
+
 def reason(error: OSError) -> str:
     """Return the error's text and the file it concerns."""
-    text = error.strerror or str(error) or type(error).__name__
+    text = said(error)
     return f"{text} ({error.filename})" if error.filename else text
 
 

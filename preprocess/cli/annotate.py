@@ -86,8 +86,9 @@ def _fill(src: Path, out: Path, estimators: EstimatorOptions, least: float, stri
             files, out, source, estimators.load, progress, least=least, strict=strict, labels=estimators.table
         )  # fmt: skip
     left = f", {counted(len(result.rejected), 'image')} rejected" if result.rejected else ""
+    kept = f", {counted(result.kept, 'image')} kept" if result.kept else ""
     click.echo(
-        f"{counted(result.written, 'label')} of {source} in {out}, {counted(result.kept, 'image')} kept{left} "
+        f"{counted(result.written, 'label')} of {source} in {out}{kept}{left} "
         f"({time.monotonic() - started:.0f} s); prep build-shards --src {src} --filled {out}"
     )
     for image, why in [*result.rejected.items(), *result.doubtful.items()][:_LISTED]:
@@ -112,8 +113,9 @@ def _print(report: Report, out: Path, seconds: float) -> None:
     done = len(report.outcomes) - report.kept - report.rejected
     skipped = f", {counted(report.pairs_skipped, 'pair')} skipped" if report.pairs_skipped else ""
     kept = f", {report.kept} kept" if report.kept else ""
-    pairs, images = counted(report.pairs, "pair"), counted(done, "image")
-    click.echo(f"{pairs} in {out}{skipped}; {images} annotated{kept} ({seconds:.0f} s)")
+    click.echo(
+        f"{counted(report.pairs, 'pair')} in {out}{skipped}; {counted(done, 'image')} annotated{kept} ({seconds:.0f} s)"
+    )
     doubtful = sorted(
         (item for item in report.outcomes if item.reason or item.notes), key=lambda item: item.reason is None
     )

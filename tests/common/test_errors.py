@@ -59,3 +59,10 @@ def test_every_exception_has_its_handling_described() -> None:
     for name, places in drawn_classes().items():
         for _, fate in places:
             assert name in BUILT_IN or ": " in fate, name
+
+
+def test_a_message_that_names_its_file_does_not_name_it_twice() -> None:
+    error = PermissionError(13, "Permission denied", "a.jpg")
+    assert common.errors.said(error) == "Permission denied"
+    assert common.errors.reason(error) == "Permission denied (a.jpg)"
+    assert common.errors.said(OSError()) == "OSError"

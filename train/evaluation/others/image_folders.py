@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from common.errors import UserError, reason
+from common.errors import UserError, said
 from train.data.shards import Pixels
 from train.inference.pasting.originals import decode_original
 
@@ -69,7 +69,7 @@ def read_pixels(path: Path) -> Pixels:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {reason(error)}; make it readable") from error
+        raise UserError(f"{path}: {said(error)}; make it readable") from error
     return decode_original(data, str(path)).seen.copy()  # torch refuses arrays that cannot be written
 
 

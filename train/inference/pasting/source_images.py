@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from common.errors import UserError, reason
+from common.errors import UserError, said
 
 _LARGEST = 256 << 20
 """Bytes of a photograph; a larger file is none."""
@@ -79,7 +79,7 @@ class SourceImages:
                 raise UserError(f"{place}: {place.stat().st_size} bytes are too many for a photograph")
             return place.read_bytes()
         except OSError as error:
-            raise UserError(f"{place}: {reason(error)}; make it readable") from error
+            raise UserError(f"{place}: {said(error)}; make it readable") from error
 
     def _zipped(self, path: str) -> bytes | None:
         root = self._src if self._src.is_dir() else self._src.parent
