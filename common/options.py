@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import click
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
+
+class _Path(click.Path):
+    """A path; not the empty one, which would be the working folder: a variable of the shell that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. Fail if it is empty."""
+        if value == "":
+            self.fail("empty; give a path, or . for this folder (is a variable not set?)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _Path(file_okay=False, path_type=Path)
+FILE = _Path(dir_okay=False, path_type=Path)
 
 MAX_SEED: Final = 2**63 - 1
 """The largest seed that both NumPy's and torch's generators accept unchanged."""

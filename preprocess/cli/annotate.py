@@ -85,6 +85,7 @@ def _fill(src: Path, out: Path, estimators: EstimatorOptions, least: float, stri
         result = fill_dataset(
             files, out, source, estimators.load, progress, least=least, strict=strict, labels=estimators.table
         )  # fmt: skip
+    kept = f", {counted(result.kept, 'image')} kept" if result.kept else ""
     left = f", {counted(len(result.rejected), 'image')} rejected" if result.rejected else ""
     kept = f", {counted(result.kept, 'image')} kept" if result.kept else ""
     click.echo(

@@ -105,9 +105,21 @@ class TableFiles(Files):
         return data
 
     def _member(self, path: str) -> tuple[Archive, Member] | None:
-        """Return the archive and the member of a path, which begins inside the archive if ``src`` is one."""
-        found = super()._member(path)
-        return super()._member(f"{self._only}/{path}") if found is None and self._only else found
+        """Return the archive and the member of a path.
+
+        It may begin inside the archive if ``src`` is one, and be as after unpacking an archive, all.tar, of a folder
+        all: all/a.jpg, not all/all/a.jpg.
+        """
+        if found := super()._member(path):
+            return found
+        if self._only:
+            return super()._member(f"{self._only}/{path}")
+        for archive in self._find_archives():
+            if path.startswith(f"{archive.folder}/"):
+                unpacked = f"{archive.folder}/{archive.folder.rpartition('/')[2]}{path[len(archive.folder) :]}"
+                if member := archive.find(unpacked):
+                    return archive, member
+        return None
 
     def stamp(self, path: str) -> tuple[int, ...]:
         """Return what identifies a file's content without reading it; see the module."""

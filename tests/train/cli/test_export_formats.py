@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from in_process import run_here
 
-from train.__main__ import main
+from train.cli import main
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def test_a_wandb_run_resumes_under_its_id(tmp_path: Path, monkeypatch: pytest.Mo
         def log(values: dict[str, float], step: int) -> None:
             logged.append((step, values))
 
-        wandb.run = SimpleNamespace(log=log)
-        return wandb.run
+        wandb.run = begun_run = SimpleNamespace(log=log)
+        return begun_run
 
     wandb = SimpleNamespace(init=init, finish=finish, run=None, Image=lambda pixels: pixels.shape)
     monkeypatch.setitem(sys.modules, "wandb", wandb)

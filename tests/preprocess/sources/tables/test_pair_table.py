@@ -78,6 +78,21 @@ def test_paths_may_begin_in_an_archive(
         assert members_of(data.files, list(data.records("upper", "item", "all"))) == expected
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_paths_may_be_those_of_an_unpacked_archive(
+    kind: str, rows: list[Row], expected: list[Any], drawn: Path, tmp_path: Path
+) -> None:
+    """Of one made of a folder of its own name, in whatever folder it lies."""
+    shutil.copytree(drawn, tmp_path / "set")
+    (tmp_path / "src/below").mkdir(parents=True)
+    shutil.make_archive(str(tmp_path / "src/below/set"), kind, tmp_path, "set")
+    below = [{k: f"below/set/{v}" if "/" in v else v for k, v in row.items()} for row in rows]
+    data = opened_table(written(tmp_path / "pairs.csv", below), tmp_path / "src")
+    records = list(data.records("upper", "item", "all"))
+    assert members_of(data.files, records) == expected
+    assert data.files.size(records[0].person_image) == (drawn / rows[0]["person"]).stat().st_size
+
+
 def test_paths_may_be_absolute_if_they_lead_into_the_folder(opened: Opened, rows: list[Row], drawn: Path) -> None:
     absolute = [{k: str(drawn / v) if "/" in v else v for k, v in row.items()} for row in rows]
     assert opened(absolute).rows == opened(rows).rows
