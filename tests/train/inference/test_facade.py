@@ -110,6 +110,8 @@ def test_photographs_that_cannot_be_used_are_user_errors(
 ) -> None:
     with pytest.raises(UserError, match=r"none\.jpg: no such file"):
         cascade.try_on(tmp_path / "none.jpg", wardrobe.top.image)
+    with pytest.raises(UserError, match="File name too long"):  # an image as text where a path belongs
+        cascade.try_on(f"data:image/jpeg;base64,{'A' * 5000}", wardrobe.top.image)
     (tmp_path / "cut.jpg").write_bytes(wardrobe.person.image.read_bytes()[:20_000])
     with pytest.raises(UserError, match="the photograph of the person cannot be used: bad-image"):
         cascade.try_on(tmp_path / "cut.jpg", wardrobe.top.image)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, get_args
 
 from common.csv_files import pair_rows
 from common.errors import UserError
+from common.text import clip
 from schemas import Garment
 from train.inference.outfits.wearing import TryOnRequest
 
@@ -58,6 +60,7 @@ def _found(name: str, role: str, folder: Path) -> Path:
     if not name:
         raise UserError(f"no {role}; give the file name of a photograph")
     for path in (folder / name, folder / _FOLDERS[role] / name):
-        if path.is_file():
-            return path
-    raise UserError(f"no {name!r} in {folder} or {folder / _FOLDERS[role]}; give the file name of a photograph")
+        with suppress(OSError):  # a name that is longer than any file's
+            if path.is_file():
+                return path
+    raise UserError(f"no {clip(name)!r} in {folder} or {folder / _FOLDERS[role]}; give the file name of a photograph")

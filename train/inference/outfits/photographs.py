@@ -22,7 +22,7 @@ from typing import Final
 
 from common.errors import UserError
 from common.imaging.decoding import UnreadableImageError, opened
-from common.text import one_line
+from common.text import clip, one_line
 from schemas import Garment
 from train.inference.outfits.garment_kind import guess_kind, outline_of
 from train.inference.sampling import Role
@@ -304,15 +304,15 @@ def labels_beside(photograph: Path, role: Role) -> list[Path]:
 
 def content_suffix(path: Path) -> str:
     """Return the file name's suffix of a photograph by its content. Raise UserError if `prep` cannot read it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give a photograph")
     try:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; give a photograph")
         with opened(path) as image:
             name = image.format or ""
     except UnreadableImageError as error:
         raise UserError(f"{path}: {error}") from error
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or one_line(error)}; make it readable") from error
+        raise UserError(f"{clip(str(path))}: {error.strerror or one_line(error)}; make it readable") from error
     if name not in IMAGE_SUFFIXES:
         raise UserError(f"{path}: {name} files are not read here; export it as JPEG or PNG")
     return IMAGE_SUFFIXES[name]

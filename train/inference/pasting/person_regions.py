@@ -28,8 +28,8 @@ _FARTHEST: Final = 1e6
 """Largest coordinate of a polygon, in pixels."""
 _BOX: Final = 0.04
 """Margin of the box that Ia hides around the person, as a share of the side, and by what labels may be off."""
-_MOST: Final = 0.9
-"""Share of the cells for which that has to hold."""
+_INSIDE, _ON_PERSON = 0.9, 0.05
+"""Least shares of the hidden cells that lie in that box, and on the person."""
 
 
 class PersonRegions(NamedTuple):
@@ -43,21 +43,19 @@ class PersonRegions(NamedTuple):
     """Rows and columns that lie inside of the photograph"""
 
     def fits(self, hidden: Mask) -> bool:
-        """Return whether Ia is likely made of this label map: it hides the room in the person's box, and little else.
+        """Return whether Ia is likely made of this label map: it hides the person, and little beyond the box.
 
-        Single pixels of a photograph may be mid-grey by chance.
+        Single pixels of a photograph may be mid-grey by chance. With a mask of the user's own Ia may hide less.
         """
-        side = len(hidden)
-        inside = np.zeros_like(hidden)
-        inside[self.photo] = True
         rows, columns = np.flatnonzero(self.person.any(axis=1)), np.flatnonzero(self.person.any(axis=0))
-        if not rows.size or not (hidden & inside).any():
+        hides = np.zeros_like(hidden)
+        hides[self.photo] = hidden[self.photo]
+        if not rows.size or not hides.any():
             return False
-        box = np.zeros_like(hidden)
-        box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-        around = cv2.dilate(box.view(np.uint8), np.ones((2 * round(_BOX * side) + 1,) * 2)) > 0
-        hides, room = hidden & inside, box & ~self.person & inside
-        return bool((hides & around).sum() >= _MOST * hides.sum() and (room & hidden).sum() >= _MOST * room.sum())
+        margin = round(_BOX * len(hidden))
+        top, left = max(0, int(rows[0]) - margin), max(0, int(columns[0]) - margin)
+        inside = hides[top : rows[-1] + 1 + margin, left : columns[-1] + 1 + margin].sum()
+        return bool(inside >= _INSIDE * hides.sum() and (hides & self.person).sum() >= _ON_PERSON * hides.sum())
 
 
 def read_regions(data: bytes, picture: SourceImage, side: int) -> PersonRegions | None:

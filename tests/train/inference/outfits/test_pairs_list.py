@@ -62,3 +62,11 @@ def test_mistakes_are_named_with_their_line(folder: Path, text: str, said: str) 
 def test_a_missing_list_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--pairs .*No such file"):
         read_requests(tmp_path / "pairs.csv")
+
+
+def test_a_name_longer_than_any_files_is_a_user_error_of_one_short_line(folder: Path) -> None:
+    path = folder / "pairs.csv"
+    path.write_text(f"person,garment\n{'a' * 5000}.jpg,red.jpg\n", encoding="utf-8")
+    with pytest.raises(UserError, match="line 2: no 'aaa") as refused:
+        read_requests(path)
+    assert len(str(refused.value)) < 1000

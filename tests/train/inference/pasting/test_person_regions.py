@@ -82,6 +82,9 @@ def test_only_the_label_map_that_ia_was_made_of_fits() -> None:
     hidden[18:40, 50:70] = False  # the head is shown
     hidden[5, 5] = True  # a pixel of the photograph that happens to be mid-grey
     assert regions.fits(hidden)
+    part = hidden.copy()
+    part[60:] = False  # by the user's own mask
+    assert regions.fits(part)
     assert not regions.fits(np.zeros_like(hidden))
     assert not regions.fits(np.roll(hidden, -25, axis=1))
     assert not regions.fits(np.ones_like(hidden))
