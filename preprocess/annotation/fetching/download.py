@@ -50,7 +50,11 @@ def download(file: File, folder: Path, progress: Progress, mirror: str = "") -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab+") as target:
             _lock(target, part)
+            left_over = target.seek(0, os.SEEK_END)
             stated = _all_of(url, target, progress)
+            if left_over and not file.sha256 and not stated:
+                target.truncate(0)  # the first part may be of another release, which no digest would tell
+                stated = _all_of(url, target, progress)
             digest = _checked(file, target, part, stated, url)
             os.fsync(target.fileno())
             part.replace(path)

@@ -105,6 +105,11 @@ def test_without_a_known_checksum_the_servers_is_used(server: HttpServer, tmp_pa
         download(file(server, ""), tmp_path / "c", lambda *done: None)
 
 
+def test_without_any_checksum_what_an_earlier_run_left_is_not_kept(server: HttpServer, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx.part").write_bytes(b"\0" * 1000)  # of the release before, as long as this one
+    assert download(file(server, ""), tmp_path, lambda *done: None)[0].read_bytes() == CONTENT
+
+
 def test_a_digest_that_a_redirect_states_is_checked(server: HttpServer, tmp_path: Path) -> None:
     server.redirect, server.etag = "net.onnx", SHA256
     moved = File("net.onnx", f"{server.url}/resolve/net.onnx")
