@@ -72,7 +72,7 @@ def measured(case: Case, garment: Garment, sow: Sow | None, cloth: str = "own") 
         given = np.where(sown, np.uint8(label_of(name)), labels)
     photo = photo_area(crop, (case.pixels.shape[1], case.pixels.shape[0]))
     square = coloured(cut(case.pixels, crop), labels, truth, cloth)
-    box = hidden_box(given, photo)
+    box = hidden_box(given, photo, points)
     assert box is not None
     moved = points - (box[1].start, box[0].start, 0.0)
     seen = shown(square[box], given[box], (claimed & ~sown)[box], moved, garment, crop.side)

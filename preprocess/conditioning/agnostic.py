@@ -29,6 +29,8 @@ _STEP = 2
 """Stride, in rows and columns, at which the colours of face and garment are counted."""
 _BOX_MARGIN = 0.02
 """Margin of the person's box, as a share of the crop's side."""
+_LIMB = 0.035
+"""Width of a sleeve on either side of a joint without a label, as a share of the crop's side."""
 MARGIN = 0.004
 """Safety margin around the removed garment, as a share of the crop's side: polygons are off by a few pixels."""
 ESTIMATED_MARGIN = 0.012
@@ -37,6 +39,7 @@ _NECK_ABOVE_SHOULDERS = 0.12
 """Lower end of the kept neck above the shoulders, in torso lengths: bare skin below it would reveal the neckline."""
 _HALF = {"upper": LOWER | LEGS | SHOES, "lower": UPPER | ARMS | SHOES, "dress": SHOES}
 _DRESS = frozenset(name for name in UPPER if name.startswith("dress"))
+_CLOTHES = tuple(frozenset({name}) for name in sorted(UPPER | LOWER))
 _WAIST = 0.75
 """Upper end of trousers and skirts below the shoulders, in torso lengths."""
 _THIGH, _LONG = 1.4, 0.02
@@ -94,7 +97,7 @@ def agnostic(
     visible = np.zeros(labels.shape, np.bool_)
     visible[photo] = True
     image, stray_share = square, 0.0
-    if (box := hidden_box(labels, photo)) is not None:
+    if (box := hidden_box(labels, photo, points)) is not None:
         # The person is entirely inside the box, so only the box is processed.
         moved = points - (box[1].start, box[0].start, 0.0)
         part, kept, _, stray = shown(
@@ -107,22 +110,38 @@ def agnostic(
     return grey_where_hidden(image, visible, size), stray_share
 
 
-def hidden_box(labels: LabelMap, photo: Box) -> Box | None:
+def hidden_box(labels: LabelMap, photo: Box, points: NDArray[np.float64] | None = None) -> Box | None:
     """Return the rows and columns of the person's box with its margin, None without any labels.
 
-    A side within the margin of the photograph's edge is extended to the crop's edge.
+    A sure joint of ``points`` (17, 3) outside of the labels belongs to a limb without one, and is inside the box too. A
+    side within the margin of the photograph's edge is extended to the crop's edge.
     """
     side = labels.shape[0]
     margin = round(side * _BOX_MARGIN)
     box = box_of(labels, margin)
     if box is None:
         return None
+    if points is not None:
+        box = _with_joints(box, margin, points[points[:, 2] >= 1, :2], side)
     rows, columns = (
         slice(0 if inner.start - outer.start <= margin else inner.start,
               side if outer.stop - inner.stop <= margin else inner.stop)
         for inner, outer in zip(box, photo, strict=True)
     )  # fmt: skip
     return rows, columns
+
+
+def _with_joints(box: Box, margin: int, joints: NDArray[np.float64], side: int) -> Box:
+    """Return the box, which has a ``margin``, extended by the joints outside it and the limb around them."""
+    limb = round(side * _LIMB)
+    sides = []
+    for part, places in zip(box, (joints[:, 1], joints[:, 0]), strict=True):
+        inside = places[(places >= 0) & (places < side)]
+        before, after = inside[inside < part.start + margin], inside[inside >= part.stop - margin]
+        start = min(part.start, round(float(before.min())) - limb) if len(before) and part.start else part.start
+        stop = max(part.stop, round(float(after.max())) + limb) if len(after) and part.stop < side else part.stop
+        sides.append(slice(max(0, start), min(side, stop)))
+    return sides[0], sides[1]
 
 
 def grey_where_hidden(image: Pixels, visible: Mask, size: int) -> Pixels:
@@ -218,7 +237,9 @@ def _stray(
         Part(clothes, far_from(clothes, worn, wrists, margin), CLOTHES_ODDS),
         Part(shoes, far_from(shoes, worn, wrists[:0], margin), CLOTHES_ODDS),
     ]
-    return stray_cloth(image, worn, parts, without(arms, shown_ends | clothes))
+    regions = (pixels_of(labels, names) for names in (*_CLOTHES, SHOES))
+    others = [region for region in regions if region.any()]
+    return stray_cloth(image, worn, parts, without(arms, shown_ends | clothes), others)
 
 
 def _paint_margin(image: Pixels, kept: Mask, half: Mask) -> Mask:

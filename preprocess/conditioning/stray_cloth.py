@@ -44,6 +44,8 @@ _THICKNESS = 5
 """Minimum thickness of stray cloth at the working size, in pixels: folds and shadows are thinner."""
 _ENOUGH = 12
 """Maximum ratio of a part's pixels to those whose colours are taken as its own."""
+_MOST = 0.6
+"""Maximum share of a region that continues the garment: a larger one is a garment in the same cloth."""
 _RUNS_ON = 5
 """Maximum border of continued cloth with its part, times where it touches the garment: stripes of a part run on."""
 _SHARED = 0.35
@@ -53,16 +55,18 @@ _TOUCHING = 2
 
 
 def stray_cloth(
-    image: Pixels, worn: Mask, parts: Sequence[Part], hidden_limbs: Mask
+    image: Pixels, worn: Mask, parts: Sequence[Part], hidden_limbs: Mask, garments: Sequence[Mask] = ()
 ) -> Mask | None:  # fmt: skip
     """Return the pixels of ``parts`` that show the garment, at the size of the image (h, w); None if there are none.
 
     ``hidden_limbs`` are pixels that are not shown and may be covered by mislabelled cloth, through which the garment
-    is followed to a hand. Pixels of ``worn`` are the garment's by their label. ``image`` is RGB uint8 (h, w, 3).
+    is followed to a hand. ``garments`` are the other clothes' regions one by one. Pixels of ``worn`` are the
+    garment's by their label. ``image`` is RGB uint8 (h, w, 3).
     """
     step = max(1, round(max(worn.shape) / _WORKING_SIDE))
     flat = [mask for part in parts for mask in (part.pixels, part.own)]
-    small, (garment, limbs, *masks) = subsampled(image, (worn, hidden_limbs, *flat), step)
+    small, (garment, limbs, *masks) = subsampled(image, (worn, hidden_limbs, *flat, *garments), step)
+    masks, others = masks[: len(flat)], masks[len(flat) :]
     if not garment.any():
         return None
     cloth = likelihood(small, garment)
@@ -77,7 +81,8 @@ def stray_cloth(
             fabric |= part & common & (likely > odds * alike)
             if odds == CLOTHES_ODDS:
                 fabric |= _islands(part, own, rather & common)
-                fabric |= _continued(small, part, garment, likely, bins)
+                for other in others:
+                    fabric |= _continued(small, part & other, garment, likely, bins)
             perhaps |= rather
     if not fabric.any():
         return None
@@ -112,12 +117,13 @@ def _continued(
 
     A deep hem or a whole sleeve labelled as trousers is a large share of their colours, so these are taken from what
     does not continue the garment. Without an edge the light may merely change from one to the other, and stripes that
-    the garment's colours share run on beside others.
+    the garment's colours share run on beside others. ``part`` is of one region: trousers in the top's cloth are no
+    hem because bare legs are below them.
     """
     none = np.zeros_like(part)
     found = _solid(part & (likely > _COMMON), garment)
     rest = without(part, dilated(found, _TOUCHING))
-    if not found.any() or _ENOUGH * np.count_nonzero(rest) < np.count_nonzero(part):
+    if not found.any() or np.count_nonzero(found) > _MOST * np.count_nonzero(part):
         return none
     sure = found & (likely > CLOTHES_ODDS * likelihood(image, rest)[bins])
     if 2 * np.count_nonzero(sure) < np.count_nonzero(found):

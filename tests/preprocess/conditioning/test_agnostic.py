@@ -89,6 +89,17 @@ def test_a_line_between_box_and_photograph_is_hidden_too() -> None:
     assert hidden_box(np.zeros((9, 9), np.uint8), (slice(0, 9), slice(0, 9))) is None
 
 
+def test_a_limb_without_a_label_is_inside_the_hidden_box() -> None:
+    """An unsure joint is not, nor is one beyond the crop."""
+    labels, photo = np.zeros((200, 200), np.uint8), (slice(0, 200), slice(0, 200))
+    labels[40:150, 80:120] = 2
+    points = np.zeros((17, 3))
+    points[5], points[7], points[8], points[9] = (110, 60, 1), (150, 90, 1), (30, 90, 0.5), (230, 90, 1)
+    assert hidden_box(labels, photo, points) == (slice(36, 154), slice(76, 157))
+    points[7] = (110, 90, 1)
+    assert hidden_box(labels, photo, points) == hidden_box(labels, photo) == (slice(36, 154), slice(76, 124))
+
+
 @pytest.mark.parametrize(("side", "size"), [(100, 37), (100, 100), (64, 256), (1000, 256)])
 def test_hidden_pixels_never_reach_the_scaled_image(side: int, size: int) -> None:
     """Whatever their colour is, hidden pixels change nothing."""

@@ -135,6 +135,18 @@ def test_trousers_with_stripes_of_the_garment_s_colour_stay(width: int) -> None:
     assert result.kept[310:, 150:290].mean() > 0.95
 
 
+def test_a_garment_in_the_same_cloth_stays_beside_bare_limbs() -> None:
+    """A skirt of the top's cloth above bare legs, and a top of the trousers' cloth beside bare arms."""
+    image, labels, _ = drawn()
+    image[290:380, 150:290], image[380:, 150:290] = RED, SKIN
+    labels[290:380, 150:290], labels[380:, 150:290] = label_of("skirt"), label_of("left_leg")
+    assert seen(image, labels).stray is None
+    image[380:, 150:290], labels[290:, 150:290] = RED, label_of("pants_hip")
+    image[140:280, 90:130] = image[140:280, 310:350] = SKIN
+    labels[140:280, 90:130], labels[140:280, 310:350] = label_of("right_arm"), label_of("left_arm")
+    assert shown(image, labels, labels == label_of("pants_hip"), drawn()[2], "lower", SIDE).stray is None
+
+
 def test_trousers_that_darken_from_the_garment_s_colour_stay() -> None:
     """There is no edge at which the garment could end."""
     image, labels, _ = drawn()
