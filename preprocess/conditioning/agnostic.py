@@ -122,7 +122,7 @@ def hidden_box(labels: LabelMap, photo: Box, points: NDArray[np.float64] | None 
     if box is None:
         return None
     if points is not None:
-        box = _with_joints(box, margin, points[points[:, 2] >= 1, :2], side)
+        box = _with_joints(box, points[points[:, 2] >= 1, :2], side)
     rows, columns = (
         slice(0 if inner.start - outer.start <= margin else inner.start,
               side if outer.stop - inner.stop <= margin else inner.stop)
@@ -131,13 +131,13 @@ def hidden_box(labels: LabelMap, photo: Box, points: NDArray[np.float64] | None 
     return rows, columns
 
 
-def _with_joints(box: Box, margin: int, joints: NDArray[np.float64], side: int) -> Box:
-    """Return the box, which has a ``margin``, extended by the joints outside it and the limb around them."""
+def _with_joints(box: Box, joints: NDArray[np.float64], side: int) -> Box:
+    """Return the box, extended by the joints outside it and the limb around them."""
     limb = round(side * _LIMB)
     sides = []
     for part, places in zip(box, (joints[:, 1], joints[:, 0]), strict=True):
         inside = places[(places >= 0) & (places < side)]
-        before, after = inside[inside < part.start + margin], inside[inside >= part.stop - margin]
+        before, after = inside[inside < part.start], inside[inside >= part.stop]
         start = min(part.start, round(float(before.min())) - limb) if len(before) and part.start else part.start
         stop = max(part.stop, round(float(after.max())) + limb) if len(after) and part.stop < side else part.stop
         sides.append(slice(max(0, start), min(side, stop)))

@@ -44,6 +44,8 @@ _THICKNESS = 5
 """Minimum thickness of stray cloth at the working size, in pixels: folds and shadows are thinner."""
 _ENOUGH = 12
 """Maximum ratio of a part's pixels to those whose colours are taken as its own."""
+_NOTABLE = 0.004
+"""Minimum share of the image that continues the garment in a region; less of it is found by its colours alone."""
 _MOST = 0.6
 """Maximum share of a region that continues the garment: a larger one is a garment in the same cloth."""
 _RUNS_ON = 5
@@ -129,6 +131,8 @@ def _continued(
     if 2 * np.count_nonzero(sure) < np.count_nonzero(found):
         return none
     found = _solid(sure, garment)
+    if np.count_nonzero(found) < _NOTABLE * found.size:
+        return none
     rest = without(part, dilated(found, _TOUCHING))
     inside, outside = found & dilated(rest, _THICKNESS), rest & dilated(found, _THICKNESS)
     if np.count_nonzero(inside) > _RUNS_ON * np.count_nonzero(found & dilated(garment, _TOUCHING)):
