@@ -310,14 +310,14 @@ def _grids(evidence: Evidence, numbers: Numbers) -> Iterator[_Grid]:
         yield from _boxed(one, size)
 
 
-def _boxed_canvas(canvas: Size | None, numbers: Numbers) -> Iterator[_Grid]:
+def _boxed_canvas(canvas: tuple[float, float] | None, numbers: Numbers) -> Iterator[_Grid]:
     """Yield the grids of the image inside the canvas that the file names, if that has another shape."""
     height, width = numbers.shape
     if canvas is not None and abs(canvas[0] * height / (canvas[1] * width) - 1) > _OTHER_SHAPE:
         yield from _boxed(canvas, np.array([width, height], np.float64))
 
 
-def _boxed(canvas: Size, size: NDArray[np.float64]) -> Iterator[_Grid]:
+def _boxed(canvas: tuple[float, float], size: NDArray[np.float64]) -> Iterator[_Grid]:
     """Yield the grids of the whole image inside a canvas of another shape, in its middle or its upper left corner."""
     scale = float((size / np.array(canvas, np.float64)).max())
     for share in (0.5, 0.0):
