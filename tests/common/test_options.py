@@ -11,7 +11,7 @@ from common.options import FILE, FOLDER, Location
 
 
 @pytest.mark.parametrize("kind", [FOLDER, FILE, Location()])
-def test_an_empty_path_is_not_the_working_folder(kind: click.ParamType) -> None:
+def test_an_empty_path_is_not_the_working_folder(kind: Location | click.Path) -> None:
     with pytest.raises(click.BadParameter, match="empty; give a path"):
         kind.convert("", None, None)
     assert kind.convert("here", None, None) == Path("here")
