@@ -61,7 +61,7 @@ _NANO: dict[str, Any] = {
 }
 _NANO_STAGES: dict[Stage, dict[str, Any]] = {
     "base": {"steps": 600, "data": {"batch": 8}, "sampling": {"steps": 1}},
-    "sr256": {"steps": 60, "data": {"batch": 8}, "optim": {"lr": 1e-3, "warmup": 10}, "sampling": {"steps": 1}},
+    "sr256": {"steps": 60, "data": {"batch": 8}, "optim": {"lr": 3e-4, "warmup": 10}, "sampling": {"steps": 1}},
     "sr1024": {"steps": 120, "data": {"batch": 16}, "optim": {"lr": 1e-3}},
 }
 
