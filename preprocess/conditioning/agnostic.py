@@ -132,12 +132,12 @@ def hidden_box(labels: LabelMap, photo: Box, points: NDArray[np.float64] | None 
 
 
 def _with_joints(box: Box, joints: NDArray[np.float64], side: int) -> Box:
-    """Return the box, extended by the joints outside it and the limb around them."""
+    """Return the box, extended by the joints in the crop that are outside it, and the limb around them."""
     limb = round(side * _LIMB)
+    joints = joints[((joints >= 0) & (joints < side)).all(axis=1)]
     sides = []
     for part, places in zip(box, (joints[:, 1], joints[:, 0]), strict=True):
-        inside = places[(places >= 0) & (places < side)]
-        before, after = inside[inside < part.start], inside[inside >= part.stop]
+        before, after = places[places < part.start], places[places >= part.stop]
         start = min(part.start, round(float(before.min())) - limb) if len(before) and part.start else part.start
         stop = max(part.stop, round(float(after.max())) + limb) if len(after) and part.stop < side else part.stop
         sides.append(slice(max(0, start), min(side, stop)))

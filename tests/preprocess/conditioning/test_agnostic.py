@@ -97,6 +97,7 @@ def test_a_limb_without_a_label_is_inside_the_hidden_box() -> None:
     points[5], points[7], points[8], points[9] = (110, 60, 1), (150, 90, 1), (30, 90, 0.5), (230, 90, 1)
     assert hidden_box(labels, photo, points) == (slice(36, 154), slice(76, 157))
     points[7] = (110, 90, 1)
+    points[14] = (30, 260, 1)  # a knee below the crop, of legs apart
     assert hidden_box(labels, photo, points) == hidden_box(labels, photo) == (slice(36, 154), slice(76, 124))
 
 
