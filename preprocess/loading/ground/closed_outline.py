@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from preprocess.conditioning.masks import dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.least_outline import least_outline
-from preprocess.loading.ground.prints import with_prints
+from preprocess.loading.ground.notched_prints import with_prints
 from preprocess.loading.ground.second_opinions import areas, large_pieces
 from preprocess.loading.ground.seen_background import TINT, background_of, hue_of, slope_of
 

@@ -269,7 +269,7 @@ def test_the_loss_falls(shards: Path, tmp_path: Path, tiny: TinyConfig, predicti
     config = tiny(
         "base", f"steps={steps}", "optim.lr=3e-3", f"diffusion.prediction={prediction}",
         "diffusion.residual_std=null", "diffusion.shown_std=null", "diffusion.t_shift=1.0",
-        "model.copies=false", "diffusion.warp_loss=0", "diffusion.keep_shown=false",
+        "model.copies=false", "diffusion.warp_loss=0", "diffusion.edge_loss=0", "diffusion.keep_shown=false",
         "size=32", "model.image_size=32", "model.patch=1",  # a pixel's own noise does not pass 8 channels a patch
     )  # fmt: skip
     fit_stage(config, ShardFolder(shards, "train"), tmp_path, quiet, never)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
-from preprocess.loading.ground.prints import with_prints
+from preprocess.loading.ground.notched_prints import with_prints
 
 F32 = NDArray[np.float32]
 DARK, WHITE = (-60.0, 2.0, -8.0), (0.0, 0.0, 0.0)
