@@ -123,7 +123,11 @@ def _continued(
     hem because bare legs are below them.
     """
     none = np.zeros_like(part)
-    found = _solid(part & (likely > _COMMON), garment)
+    least = _NOTABLE * part.size
+    alike = part & (likely > _COMMON)
+    if np.count_nonzero(alike) < least:  # the usual case, told before the costly steps
+        return none
+    found = _solid(alike, garment)
     rest = without(part, dilated(found, _TOUCHING))
     if not found.any() or np.count_nonzero(found) > _MOST * np.count_nonzero(part):
         return none
@@ -131,7 +135,7 @@ def _continued(
     if 2 * np.count_nonzero(sure) < np.count_nonzero(found):
         return none
     found = _solid(sure, garment)
-    if np.count_nonzero(found) < _NOTABLE * found.size:
+    if np.count_nonzero(found) < least:
         return none
     rest = without(part, dilated(found, _TOUCHING))
     inside, outside = found & dilated(rest, _THICKNESS), rest & dilated(found, _THICKNESS)
