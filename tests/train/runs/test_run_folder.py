@@ -42,6 +42,16 @@ def test_the_configuration_reads_back_as_claimed(tmp_path: Path, tiny: TinyConfi
         run.read_config()
 
 
+def test_other_settings_are_named_as_they_are_set(tmp_path: Path, tiny: TinyConfig) -> None:
+    """A run of a version whose preset had no edge loss says so, and how to go on: no whole sections are printed."""
+    run = RunFolder(tmp_path / "base")
+    run.claim_config(tiny("base", "diffusion.edge_loss=0", "optim.lr=1e-3"))
+    wanted = r"different settings \(optim\.lr was 0\.001, is 0\.002; diffusion\.edge_loss was the default, is 1\.0\); use"
+    with pytest.raises(UserError, match=wanted) as refused:
+        run.claim_config(tiny("base", "diffusion.edge_loss=1", "optim.lr=2e-3"))
+    assert str(refused.value).count(" was ") == 3
+
+
 def test_run_folders_are_found_but_not_below_other_run_folders(tmp_path: Path) -> None:
     for name in ("b/base", "a/base", "a/base/checkpoints/step-00000001", "a/base/sheets", "x/y/z/deep"):
         (tmp_path / name).mkdir(parents=True)
