@@ -61,6 +61,8 @@ _USUAL_SIZES: tuple[Size, ...] = (
 
 _OTHER_SHAPE = 0.03
 """Difference between the proportions of a pose's canvas and of the image from which the image was not just scaled."""
+_FAR_SHAPE = 0.08
+"""The difference from which a pose in pixels of the wrong one, box or stretched grid, fits visibly worse."""
 _SQUARES: tuple[Size, ...] = ((256, 256), (512, 512), (640, 640), (1024, 1024))
 """Squares into which images of any shape are put whole for networks."""
 
@@ -266,13 +268,16 @@ def fitted(evidence: Evidence, numbers: Numbers, *, every_grid: bool = True) -> 
     read = (Fault.NORMALISED_LANDMARKS,) if skeletons.fractions else ()
     faults = (*skeletons.faults, *read, *several)
     likely, *others = _grids(evidence, numbers)
-    fit = _on_grids(evidence, numbers, [likely], faults)
+    fit = stretched = _on_grids(evidence, numbers, [likely], faults)
     if boxed := list(_boxed_canvas(skeletons.canvas, numbers)):
         other = _on_grids(evidence, numbers, boxed, (*faults, Fault.OTHER_GRID))
-        fit = other if other.agreement.mean > fit.agreement.mean else fit
+        # On a canvas of nearly the image's shape both fit about as well: a hair's breadth decides nothing there.
+        near = stretched.agreement.mean >= _SOUND and _other_shape(skeletons.canvas, numbers) < _FAR_SHAPE
+        margin = _BETTER if near else 0.0
+        fit = other if other.agreement.mean > stretched.agreement.mean + margin else stretched
     if every_grid and fit.agreement.mean < _SOUND and others:
         other = _on_grids(evidence, numbers, others, (*faults, Fault.OTHER_GRID))
-        if other.agreement.mean >= max(_SOUND, fit.agreement.mean + _OTHER_GRID_BETTER):
+        if other.agreement.mean >= max(_SOUND, stretched.agreement.mean + _OTHER_GRID_BETTER):
             return other
     return fit
 
@@ -313,8 +318,14 @@ def _grids(evidence: Evidence, numbers: Numbers) -> Iterator[_Grid]:
 def _boxed_canvas(canvas: tuple[float, float] | None, numbers: Numbers) -> Iterator[_Grid]:
     """Yield the grids of the image inside the canvas that the file names, if that has another shape."""
     height, width = numbers.shape
-    if canvas is not None and abs(canvas[0] * height / (canvas[1] * width) - 1) > _OTHER_SHAPE:
+    if canvas is not None and _other_shape(canvas, numbers) > _OTHER_SHAPE:
         yield from _boxed(canvas, np.array([width, height], np.float64))
+
+
+def _other_shape(canvas: tuple[float, float] | None, numbers: Numbers) -> float:
+    """Return by how much a canvas's proportions differ from the map's; 0 if there is no canvas."""
+    height, width = numbers.shape
+    return 0.0 if canvas is None else abs(canvas[0] * height / (canvas[1] * width) - 1)
 
 
 def _boxed(canvas: tuple[float, float], size: NDArray[np.float64]) -> Iterator[_Grid]:
