@@ -43,6 +43,8 @@ _SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "val", "testing": "val",
 }  # fmt: skip
+_DECIMAL = re.compile(r"[0-9]+\.0")
+"""A number of a column with empty cells, as pandas writes it."""
 _YES_OR_NO = {
     **dict.fromkeys(("", "yes", "y", "true", "1", "1.0", "paired"), True),
     **dict.fromkeys(("no", "n", "false", "0", "0.0", "unpaired"), False),
@@ -76,9 +78,13 @@ class ColumnNames:
 
     def kind(self, word: str) -> Garment | None:
         """Return a category's kind of garment, None if it is unknown; an empty word means a top."""
-        word = plain(word).removesuffix(".0")  # a number of a column with empty cells, as pandas writes it
+        word = plain(word)
         if not word:
             return "upper"
+        if own := self.categories.get(word):
+            return own
+        if _DECIMAL.fullmatch(word):
+            word = word.removesuffix(".0")
         return self.categories.get(word) or _KIND_OF.get(word) or _KIND_OF.get(word.removesuffix("s"))
 
 

@@ -208,6 +208,21 @@ def test_categories_are_words_and_the_users_own(opened: Opened, rows: list[Row])
     assert data.left_out == {"upper-garment": 3, "dress-garment": 2}
 
 
+@pytest.mark.parametrize(
+    ("own", "word", "kind"),
+    [("1.0", "1.0", "dress"), ("1.0", "1", "lower"), ("7", "7.0", "dress"), ("v2.0", "V2.0", "dress")],
+)
+def test_a_users_word_may_end_as_a_number_does(opened: Opened, rows: list[Row], own: str, word: str, kind: str) -> None:
+    """The word as it stands goes before the number that pandas may have written."""
+    (row,) = opened([{**rows[0], "category": word}], category=(f"{own}=dress",)).rows
+    assert row.kind == kind
+
+
+def test_only_a_number_is_read_without_its_decimals(opened: Opened, rows: list[Row]) -> None:
+    data = opened([{**rows[0], "category": "dress.0"}])
+    assert data.left_out == {"unknown-category": 1}
+
+
 def test_columns_may_have_other_names(opened: Opened, rows: list[Row]) -> None:
     renamed = [{"target": row["person"], "source": row["garment"], "mask": row["mask"], "caption": "x"} for row in rows]
     data = opened(renamed, column=("person=target", "garment=source"))
