@@ -87,7 +87,6 @@ def _fill(src: Path, out: Path, estimators: EstimatorOptions, least: float, stri
         )  # fmt: skip
     kept = f", {counted(result.kept, 'image')} kept" if result.kept else ""
     left = f", {counted(len(result.rejected), 'image')} rejected" if result.rejected else ""
-    kept = f", {counted(result.kept, 'image')} kept" if result.kept else ""
     click.echo(
         f"{counted(result.written, 'label')} of {source} in {out}{kept}{left} "
         f"({time.monotonic() - started:.0f} s); prep build-shards --src {src} --filled {out}"
