@@ -56,7 +56,7 @@ def with_prints(mask: Mask, difference: F32, cheap: F32) -> Mask:
         return mask
     for notch in _notches(mask, prints.area):
         border = dilated(notch, 1) & mask
-        if float((cheap[border] < _EDGE).mean()) < _BOUNDED:
+        if not border.any() or float((cheap[border] < _EDGE).mean()) < _BOUNDED:  # cut off at a thin line
             continue
         away = np.abs(prints.colours - np.median(difference[notch], axis=0))
         if ((away[:, 0] < _COLOUR[0]) & (np.hypot(away[:, 1], away[:, 2]) < _COLOUR[1])).any():

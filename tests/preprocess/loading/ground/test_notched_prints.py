@@ -1,10 +1,14 @@
 """Prints at a garment's edge that have the ground's colour are garment; a gap beside a sleeve stays one."""
 
+import warnings
+
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from preprocess.formats.images import Mask
+from preprocess.loading.ground import notched_prints
 from preprocess.loading.ground.notched_prints import with_prints
 
 F32 = NDArray[np.float32]
@@ -65,3 +69,14 @@ def test_a_notch_of_another_colour_or_size_stays() -> None:
     difference[~whole] = WHITE
     mask = bitten(whole, difference)
     assert not with_prints(mask, difference, cheap(difference))[150:185, 90:110].any()
+
+
+def test_a_notch_that_meets_no_cloth_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no border that could lie on edges: a thin line cuts it off the garment."""
+    whole, difference = drawn(DOTS)
+    apart = np.zeros_like(whole)
+    apart[5:15, 5:15] = True
+    monkeypatch.setattr(notched_prints, "_notches", lambda mask, area: iter([apart]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (with_prints(whole, difference, cheap(difference)) == whole).all()
