@@ -40,10 +40,11 @@ class Condition:
             except (TypeError, ValueError) as error:
                 raise UserError(f"--where {self.text}: {self.field} is {found!r}, and compared as a number") from error
         wanted = self.sign in ("=", "==", "~")
+        value = self.value.lower() if isinstance(found, bool) else self.value
         if self.sign.endswith("="):
-            return (as_text(found) == (self.value.lower() if isinstance(found, bool) else self.value)) is wanted
-        within = found if isinstance(found, list) else str(found)
-        return (self.value in within) is wanted
+            return (as_text(found) == value) is wanted
+        within = found if isinstance(found, list) else as_text(found)
+        return (value in within) is wanted
 
     def found(self, sample: Sample) -> Any:
         """Return the field's value. Raise UserError if the sample has no such field."""

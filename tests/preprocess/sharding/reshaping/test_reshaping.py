@@ -236,7 +236,7 @@ def test_conditions(base: Path) -> None:
         ("garment=upper", True), ("garment != upper", False), ("person.width>=720", True), ("person.width<720", False),
         ("item~1008001", True), ("item!~1008001", False), ("mended~bad-pose", False), ("mended!~bad-pose", True),
         ("product_pose.origin=annotated", True), ("garment == upper", True), ("worn=true", True), ("worn!=true", False),
-        ("worn=False", False),
+        ("worn=False", False), ("worn~true", True), ("worn!~true", False), ("worn~True", True), ("worn~fals", False),
     ):  # fmt: skip
         (condition,) = read_conditions([where])
         assert condition.holds(sample) is holds, where
