@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from os.path import splitext
 from pathlib import Path
 from typing import Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from common.errors import UserError
 from preprocess.faults import Exclusion, Fault, Tally
@@ -24,6 +23,7 @@ from preprocess.sources.record import UNWANTED_GARMENT, Record
 from preprocess.sources.tables.table_columns import FILES, Column, is_worn, split_by_name, split_of
 from preprocess.sources.tables.table_files import TableFiles, below
 from preprocess.sources.tables.table_rows import TableRow, is_parquet, is_url, read_rows
+from preprocess.sources.tables.urls import path_in, taken_apart
 from schemas import Garment, Pairing, Source, Split, Views
 
 _ONLY_FRAME = "0"
@@ -156,7 +156,7 @@ def names_in_paths(src: Path, locations: Iterable[str]) -> dict[str, str]:
 
 def is_json(path: str) -> bool:
     """Return whether a label file of this name, which may be a URL, is JSON."""
-    return (urlsplit(path).path if is_url(path) else path).lower().endswith(".json")
+    return (path_in(path) if is_url(path) else path).lower().endswith(".json")
 
 
 class _UnusableRowError(Exception):
@@ -225,14 +225,17 @@ class _Cells:
         value = self._row.values.get(name, "")
         if not value.isprintable():
             raise _UnusableRowError(Fault.BAD_PAIR, f"{column} has unprintable characters")
-        return self._files.path_of(value, self._files.tables[self._table]) if value else ""
+        path = self._files.path_of(value, self._files.tables[self._table]) if value else ""
+        if is_url(path) and taken_apart(path) is None:
+            raise _UnusableRowError(Fault.BAD_PAIR, f"{column} is a malformed URL, {path[:_SHOWN]!r}")
+        return path
 
     def _id(self, path: str) -> str:
         """Return an id made of a file's path: unique, and in the order of the rows if it is a cell."""
         if path.startswith(f"{self._table}/") and path.split("/")[-2].isdigit():
             stem = splitext(self._table.rpartition("/")[2])[0]
             return f"{stem}-{path.split('/')[-2]}"
-        below = urlsplit(path).path if is_url(path) else path
+        below = path_in(path) if is_url(path) else path
         return re.sub("/+", "-", splitext(normal(below))[0].strip("/"))
 
 

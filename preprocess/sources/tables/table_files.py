@@ -18,7 +18,7 @@ from typing import Any
 
 from common.atomic import write_atomically
 from common.errors import UserError
-from common.storage.connection import open_url, status_of, whole_file, with_retries
+from common.storage.connection import open_url, whole_file, with_retries
 from common.text import one_line
 from preprocess.faults import Fault, RecordError, Tally
 from preprocess.sources.files import Files
@@ -26,14 +26,16 @@ from preprocess.sources.packed.archives import Archive, check_size
 from preprocess.sources.packed.zips import Member
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
-from preprocess.sources.tables.web_servers import SERVERS
+from preprocess.sources.tables.urls import WEB, taken_apart
+from preprocess.sources.tables.web_servers import WebServers, was_silent
 
 SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")
 """Schemes of URLs that a table may name; others, such as file:// or pipe:, could reach files outside the dataset."""
-_UNRELIABLE = ("http", "https")
-"""Schemes of ordinary web servers: if one does not answer, its record is rejected and the build goes on."""
+_UNRELIABLE = WEB
+"""If an ordinary web server does not answer, its record is rejected and the build goes on."""
 _COLUMNS_OPEN = 6
 """Column chunks kept in memory: records are in the order of the rows, and one needs three columns."""
+MALFORMED = "a malformed URL; correct the table"
 _MISSING_URL = "no such file at the URL; correct the table"
 
 
@@ -62,7 +64,7 @@ class TableFiles(Files):
         self.base = base
         self._cache = cache
         self._sizes = {name: _size(location) for name, location in tables.items() if is_parquet(location)}
-        self._servers = SERVERS
+        self._servers = WebServers()
         self._open = _OpenTables()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -138,6 +140,8 @@ class TableFiles(Files):
         scheme = url.partition("://")[0].lower()
         if scheme not in SCHEMES or "::" in url:
             raise RecordError(Fault.OUTSIDE, url, f"URLs may begin with {', '.join(SCHEMES)}; copy the file")
+        if taken_apart(url) is None:
+            raise RecordError(Fault.UNREADABLE_FILE, url, MALFORMED)
         kept = self._cache / hashlib.sha256(url.encode()).hexdigest() if self._cache else None
         if kept is not None and kept.is_file():
             return kept.read_bytes()
@@ -154,7 +158,7 @@ class TableFiles(Files):
         except UserError as error:
             if scheme not in _UNRELIABLE or isinstance(error.__cause__, ImportError):
                 raise
-            if status_of(error.__cause__) is None:
+            if was_silent(url, error.__cause__):
                 self._servers.is_silent(url, one_line(error.__cause__))
             else:
                 self._servers.answers(url)
