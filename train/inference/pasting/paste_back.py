@@ -103,6 +103,8 @@ def paste_back(
     pasted = photograph.copy()
     size = photograph.shape[0], photograph.shape[1]
     hidden = _continued(hidden, region, size, len(hidden))
+    if outline is not None:  # no label is beyond the photograph, where its edge is continued
+        outline = Outline(*(_continued(mask, region, size, len(mask)) for mask in outline))
     inner = _continued(result, region, size, math.gcd(len(result), _COARSEST), margin=1)
     replaced = replaceable(hidden, region, size)
     window = _window_around(replaced, round(_AROUND * max(region.width, region.height) / len(hidden)) + 1)

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from schemas import Crop
+from schemas import Crop, Keypoint
 from train.data.shards import Pixels
 from train.inference.pasting.agreement import Mask
+from train.inference.pasting.outlined import Outline
 from train.inference.pasting.paste_back import Region, hidden_in, paste_back, replaceable
 
 
@@ -166,6 +167,42 @@ def test_the_edge_of_a_photograph_that_its_crop_reaches_beyond_stays() -> None:
     Ia[200:, :] = 127  # hidden down to the lower corners: the result's own colour reaches the edge
     pasted = paste_back(wall, result, hidden_in(Ia), region)
     assert np.abs(pasted[440:].astype(int) - np.median(pasted[440:], axis=(0, 1))).max() < 60
+
+
+@pytest.mark.parametrize(
+    ("width", "crop", "body"),
+    [
+        (400, Crop(x=-100, y=0, side=600), (120, 150, 280, 400)),
+        (240, Crop(x=-80, y=0, side=400), (0, 150, 160, 300)),
+        (200, Crop(x=-100, y=0, side=400), (0, 150, 200, 300)),
+    ],
+    ids=["cut-at-the-bottom", "cut-at-a-side", "as-wide-as-the-photograph"],
+)
+def test_a_person_whom_the_photograph_cuts_is_dressed(
+    width: int, crop: Crop, body: tuple[int, int, int, int]
+) -> None:  # fmt: skip
+    """The label map ends at the photograph's edge, and the crop beyond it."""
+    left, top, right, bottom = body
+    photograph = drawn_wall(400, width, seed=7) // 2
+    photograph[top:bottom, left:right] = (200, 30, 30)
+    y, x = (np.mgrid[:256, :256] + 0.5) * crop.side / 256 + np.reshape([crop.y, crop.x], (2, 1, 1))
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < 400)
+    worn = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    hidden = ((x >= left - 20) & (x < right + 20) & (y >= top - 10) & (y < bottom + 20)) | ~inside
+    result = np.where(worn[..., None], (30, 60, 200), (225, 222, 218)).astype(np.uint8)
+    result[~inside] = 127
+    pose = np.zeros((17, 3), np.float32)
+    for joint, across, down in (
+        (Keypoint.LEFT_SHOULDER, 0.75, top + 10), (Keypoint.RIGHT_SHOULDER, 0.25, top + 10),
+        (Keypoint.LEFT_HIP, 0.75, bottom - 15), (Keypoint.RIGHT_HIP, 0.25, bottom - 15),
+    ):  # fmt: skip
+        at = left + across * (right - left)
+        pose[joint] = ((at - crop.x) / crop.side, (down - crop.y) / crop.side, 1)
+    pasted = paste_back(photograph, result, hidden, Region.of(crop), pose, Outline(worn, np.zeros_like(worn)))
+    dressed = pasted[top + 5 : bottom, left + 5 if left else 0 : right - 5 if right < width else right]
+    off = np.abs(dressed.astype(int) - (30, 60, 200)).max(axis=2)
+    assert (off < 40).mean() > 0.97
+    assert (np.abs(dressed.astype(int) - (200, 30, 30)).max(axis=2) > 60).all()
 
 
 def test_a_photograph_of_twelve_megapixels() -> None:
