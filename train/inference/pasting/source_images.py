@@ -5,9 +5,11 @@ They are in a folder, in zips in it as datasets are delivered, or in one zip.
 
 from __future__ import annotations
 
+import lzma
 import re
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +18,10 @@ from common.errors import UserError, said
 
 _LARGEST = 256 << 20
 """Bytes of a photograph; a larger file is none."""
+_DAMAGE = (
+    OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, EOFError,
+)  # fmt: skip
+"""Errors of a zip that is damaged, encrypted, or packed by a method unknown here."""
 _PEOPLE = "people"
 """The folder of the people in the input of `prep annotate`."""
 
@@ -133,7 +139,7 @@ def _member(archive: Path, name: str) -> bytes | None:
             if file.getinfo(found).file_size > _LARGEST:
                 raise UserError(f"{archive}: {name} is too large for a photograph")
             return file.read(found)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{archive}: {name} cannot be read ({error}); unpack the zip beside it") from error
 
 

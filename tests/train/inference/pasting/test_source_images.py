@@ -82,3 +82,21 @@ def test_a_damaged_zip_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK none")
     with pytest.raises(UserError, match=r"a\.zip: b\.jpg cannot be read"):
         only(tmp_path, "a/b.jpg")
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
+    ids=["stored", "deflated", "bzip2", "lzma"],
+)  # fmt: skip
+@pytest.mark.parametrize("damage", [b"\xff", b"\0"], ids=["ones", "zeros"])
+def test_a_damaged_file_in_a_zip_is_one_line(tmp_path: Path, method: int, damage: bytes) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", method) as file:
+        file.writestr("b.json", " ".join(map(str, range(5000))))
+    data = bytearray(archive.read_bytes())
+    data[60:200] = damage * 140
+    archive.write_bytes(data)
+    assert SourceImages(tmp_path).labels("a/b.json") is None
+    with pytest.raises(UserError, match=r"a\.zip: b\.json cannot be read") as caught:
+        only(tmp_path, "a/b.json")
+    assert "\n" not in str(caught.value)
