@@ -15,6 +15,8 @@ from train.hardware.machine import available_memory, processors
 
 SHM = Path("/dev/shm")
 _ROOT = Path("/")
+_WSL_CUDA = "usr/lib/wsl/lib/libcuda.so.1"
+"""Where Windows puts the library of NVIDIA's driver for its subsystem for Linux."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class MachineFacts:
             torch=torch.__version__,
             cuda=torch.version.cuda,
             driver=_driver(root),
-            has_device=_has_device(root / "dev"),
+            has_device=_has_device(root),
             hidden=os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"),
             gpus=tuple(map(_gpu, range(torch.cuda.device_count()))) if torch.cuda.is_available() else (),
             architectures=tuple(torch.cuda.get_arch_list()) if torch.cuda.is_available() else (),
@@ -72,9 +74,13 @@ class MachineFacts:
         )
 
 
-def _has_device(devices: Path) -> bool:
-    """Return whether a card is there: of any number, since a container may be given the second; or WSL's."""
-    return (devices / "dxg").exists() or any(devices.glob("nvidia[0-9]*"))
+def _has_device(root: Path) -> bool:
+    """Return whether a card is there: of any number, since a container may be given the second; or WSL's.
+
+    WSL has one device file for the cards of all makers, but CUDA's library for NVIDIA's alone.
+    """
+    in_wsl = (root / "dev/dxg").exists() and (root / _WSL_CUDA).exists()
+    return in_wsl or any((root / "dev").glob("nvidia[0-9]*"))
 
 
 def _driver(root: Path) -> str | None:

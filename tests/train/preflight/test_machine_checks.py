@@ -81,13 +81,23 @@ def test_facts_are_read_from_the_kernels_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "is_card"), [("nvidia1", True), ("nvidia12", True), ("dxg", True), ("nvidiactl", False)]
+    ("device", "is_card"), [("nvidia1", True), ("nvidia12", True), ("dxg", False), ("nvidiactl", False)]
 )
 def test_a_container_may_have_another_card_than_the_first(device: str, is_card: bool, tmp_path: Path) -> None:
-    """dxg is the card of Windows' subsystem for Linux."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / device).touch()
     assert MachineFacts.here(tmp_path).has_device == is_card
+
+
+def test_in_windows_subsystem_for_linux_a_card_is_nvidias_if_its_library_is_there(tmp_path: Path) -> None:
+    """dxg is the device of any maker's card."""
+    library = tmp_path / "usr/lib/wsl/lib/libcuda.so.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    assert not MachineFacts.here(tmp_path).has_device
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/dxg").touch()
+    assert MachineFacts.here(tmp_path).has_device
 
 
 def test_the_summary_and_the_object_count_alike() -> None:
