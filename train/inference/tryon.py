@@ -188,6 +188,7 @@ def _file(photograph: Photograph, path: Path) -> Path:
     """Return the path of a photograph; an image that Pillow holds is written to ``path``, without loss."""
     if not isinstance(photograph, Image.Image):
         return Path(photograph)
+    photograph.load()  # which turns a TIFF, and removes its orientation
     image = photograph
     for mode in () if photograph.mode in _PNG_MODES else _AS_PNG.get(photograph.mode, ("RGB",)):
         image = image.convert(mode)

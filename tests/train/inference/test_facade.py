@@ -15,6 +15,7 @@ from labels_by_hand import Wardrobe
 from PIL import Image
 
 import tryon_cascade
+from common.imaging.orientation import ORIENTATION
 from train.inference.exporting import export_cascade
 from train.inference.pasting.originals import decode_original
 from train.inference.tryon import _file
@@ -155,3 +156,16 @@ def test_transparency_that_pillow_holds_in_another_way_is_kept(tmp_path: Path, m
     stored = decode_original(_file(given, tmp_path / "clear.png").read_bytes(), "clear")
     assert stored.samples.shape == (8, 8, 4)
     assert (stored.samples[..., 3] == 128).all()
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_tiff_that_pillow_holds_is_turned_upright_once(tmp_path: Path, loaded: bool) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 20, 3), np.uint8)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(pixels).save(tmp_path / "lying.tif", exif=exif)
+    with Image.open(tmp_path / "lying.tif") as image:
+        if loaded:
+            image.load()
+        stored = decode_original(_file(image, tmp_path / "lying.png").read_bytes(), "lying")
+    np.testing.assert_array_equal(stored.seen, np.rot90(pixels, -1))
