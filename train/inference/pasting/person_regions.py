@@ -6,10 +6,12 @@ Shards hold no label map. The file is in the folder that they were built from; w
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from common.imaging.decoding import UnreadableImageError, opened
 from schemas import Keypoint, SourceImage
@@ -24,12 +26,27 @@ _SHOULDER, _ELBOW = 0.3, 0.1
 """Shares of the upper arm that a garment without sleeves may cover, and of the forearm that short sleeves may."""
 _FIXED: Final = 4
 """Binary digits of a pixel in coordinates of polygons."""
-_FARTHEST: Final = 1e6
-"""Largest coordinate of a polygon, in pixels."""
+_FEWEST: Final = 6
+"""Numbers of a polygon of three corners."""
+_FARTHEST: Final = 1 << 20
+"""Largest distance of a corner from the square, in its pixels; one farther away is moved there."""
+_NO_LABELS: Final = (
+    UnreadableImageError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, cv2.error,
+)  # fmt: skip
+"""Errors of files that are no label map of the picture."""
 _BOX: Final = 0.04
 """Margin of the box that Ia hides around the person, as a share of the side, and by what labels may be off."""
 _INSIDE, _ON_PERSON = 0.9, 0.05
 """Least shares of the hidden cells that lie in that box, and on the person."""
+_AROUND: Final = 0.6
+"""Largest share of the person around the box that is hidden. Where a mask of the user's own hides a part of the person,
+the body goes on there, but the room is there too; a map that was read wrongly has the person all around."""
+_WHOLE, _FRAME = 0.95, 0.75
+"""Largest shares of a photograph, and of its border, that a person fills in a label map that was read rightly."""
+_NUMBERS: Final = ("1", "L", "I;16", "I;16B", "I;16L", "I")
+"""Pillow's modes of images whose pixels are numbers."""
+_LOSSLESS: Final = ("PNG", "BMP", "GIF", "TIFF", "PPM")
+"""Formats that keep a label map's numbers; JPEG averages them."""
 
 
 class PersonRegions(NamedTuple):
@@ -37,7 +54,7 @@ class PersonRegions(NamedTuple):
 
     person: Mask
     arms: dict[str, Mask]
-    """Bare skin of each arm, by AI-Hub's name; empty where the label map does not tell the arms apart"""
+    """Bare skin of each arm, by AI-Hub's name; only AI-Hub's label files, which `prep annotate` writes too, have it"""
 
     photo: tuple[slice, slice]
     """Rows and columns that lie inside of the photograph"""
@@ -55,7 +72,20 @@ class PersonRegions(NamedTuple):
         margin = round(_BOX * len(hidden))
         top, left = max(0, int(rows[0]) - margin), max(0, int(columns[0]) - margin)
         inside = hides[top : rows[-1] + 1 + margin, left : columns[-1] + 1 + margin].sum()
-        return bool(inside >= _INSIDE * hides.sum() and (hides & self.person).sum() >= _ON_PERSON * hides.sum())
+        if inside < _INSIDE * hides.sum() or (hides & self.person).sum() < _ON_PERSON * hides.sum():
+            return False
+        return self._around(hides, margin) <= _AROUND
+
+    def _around(self, hides: Mask, margin: int) -> float:
+        """Return the person's share of a strip around the box of the hidden cells, but for single ones."""
+        patches = cv2.morphologyEx(hides.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        left, top, width, height = cv2.boundingRect(patches)
+        strip, inside = np.zeros_like(hides), np.zeros_like(hides)
+        strip[max(0, top - margin) : top + height + margin, max(0, left - margin) : left + width + margin] = True
+        strip[top : top + height, left : left + width] = False
+        inside[self.photo] = True
+        strip &= inside
+        return float(self.person[strip].mean()) if strip.any() else 0.0
 
 
 def read_regions(data: bytes, picture: SourceImage, side: int) -> PersonRegions | None:
@@ -64,7 +94,7 @@ def read_regions(data: bytes, picture: SourceImage, side: int) -> PersonRegions 
         return _of_polygons(json.loads(data), picture, side) if data[:1].isspace() or data[:1] in b"{\xef" else (
             _of_image(data, picture, side)
         )  # fmt: skip
-    except (UnreadableImageError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except _NO_LABELS:
         return None
 
 
@@ -106,8 +136,7 @@ def _of_polygons(parse: dict[str, Any], picture: SourceImage, side: int) -> Pers
     person = np.zeros((side, side), np.uint8)
     arms = {name: np.zeros_like(person) for name in _ARMS}
     for region in (value for name, value in parse.items() if name.startswith("region")):
-        for polygon in region["segmentation"]:
-            corners = _corners(polygon, picture, side)
+        for corners in _polygons(region["segmentation"], picture, side):
             for mask in (person, *(arms[name] for name in _ARMS if name == region["category_name"])):
                 cv2.fillPoly(mask, [corners], (1,), shift=_FIXED)
     return PersonRegions(
@@ -115,28 +144,74 @@ def _of_polygons(parse: dict[str, Any], picture: SourceImage, side: int) -> Pers
     )
 
 
+def _polygons(segmentation: list[Any], picture: SourceImage, side: int) -> Iterator[Any]:
+    """Yield the corners of a region's polygons; one that is none is skipped. A flat list of numbers is one polygon."""
+    flat = bool(segmentation) and isinstance(segmentation[0], int | float)
+    for polygon in [segmentation] if flat else segmentation:
+        corners = _corners(polygon, picture, side)
+        if corners is not None:
+            yield corners
+
+
 def _corners(polygon: Any, picture: SourceImage, side: int) -> Any:
-    """Return a polygon's corners in the square's pixels, with `_FIXED` binary digits."""
+    """Return a polygon's corners in the square's pixels, with `_FIXED` binary digits; None if it is no polygon."""
+    try:
+        numbers = np.asarray(polygon, np.float64).ravel()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if len(numbers) < _FEWEST or len(numbers) % 2 or not np.isfinite(numbers).all():
+        return None
     crop = picture.crop
-    points = np.asarray(polygon, np.float64).reshape(-1, 2)
-    if not np.isfinite(points).all() or np.abs(points).max(initial=0) > _FARTHEST:
-        raise ValueError("not a polygon of this picture")
-    scaled = (points - (crop.x, crop.y)) * (side / crop.side) - 0.5
-    return np.rint(scaled * (1 << _FIXED)).astype(np.int32)
+    scaled = (numbers.reshape(-1, 2) - (crop.x, crop.y)) * (side / crop.side) - 0.5
+    return np.rint(np.clip(scaled, -_FARTHEST, _FARTHEST) * (1 << _FIXED)).astype(np.int32)
 
 
 def _of_image(data: bytes, picture: SourceImage, side: int) -> PersonRegions | None:
-    """Read a label map stored as an image, where 0 is the background in all known tables."""
+    """Read a label map stored as an image; None if it does not say for sure which pixels are the background."""
     with opened(data) as image:
-        if image.size != (picture.width, picture.height):
+        if image.size != (picture.width, picture.height) or image.format not in _LOSSLESS:
             return None
-        labels = np.asarray(image)
-    shown = np.asarray(labels.any(axis=2) if labels.ndim == 3 else labels != 0).astype(np.uint8)
+        found = _labelled(image)
+    if found is None or found.mean() > _WHOLE or _border(found).mean() > _FRAME:
+        return None
     crop = picture.crop
     move = np.array([[1, 0, -crop.x], [0, 1, -crop.y]], np.float64) * (side / crop.side)
     move[:, 2] += (side / crop.side - 1) / 2
-    square = cv2.warpAffine(shown, move, (side, side), flags=cv2.INTER_NEAREST)
+    square = cv2.warpAffine(found.view(np.uint8), move, (side, side), flags=cv2.INTER_NEAREST)
     return PersonRegions(np.asarray(square, np.bool_), {}, _photo(picture, side))
+
+
+def _labelled(image: Image.Image) -> Mask | None:
+    """Return where an image of labels shows the person; None if its kind holds no labels.
+
+    The background has number 0, or is black in a painted map, of which programs renumber the palette.
+    """
+    labels = np.asarray(image)
+    if image.mode in ("RGB", "RGBA", "RGBX", "RGBa"):
+        return np.asarray(labels[..., :3].any(axis=2), np.bool_)
+    if image.mode in ("P", "PA"):
+        numbers = labels[..., 0] if labels.ndim == 3 else labels
+        background = _background(numbers, image.getpalette("RGB") or [])
+        return None if background is None else np.asarray(numbers != background, np.bool_)
+    if image.mode in ("LA", "La"):
+        return np.asarray(labels[..., 0] != 0, np.bool_)
+    return np.asarray(labels != 0, np.bool_) if image.mode in _NUMBERS else None
+
+
+def _background(numbers: Any, palette: list[int]) -> int | None:
+    """Return the background's number by the palette: 0, or the only black one of those used; None if several are."""
+    colours = np.reshape(palette, (-1, 3))
+    used = np.unique(numbers)
+    used = used[used < len(colours)]
+    black = used[~colours[used].any(axis=1)].tolist()
+    if not black or 0 in black:
+        return 0
+    return int(black[0]) if len(black) == 1 else None
+
+
+def _border(mask: Mask) -> Mask:
+    """Return the outermost pixels of a mask, one after the other."""
+    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
 
 
 def _photo(picture: SourceImage, side: int) -> tuple[slice, slice]:

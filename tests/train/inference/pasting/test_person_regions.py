@@ -49,15 +49,99 @@ def test_polygons_are_drawn_at_the_squares_size() -> None:
 
 
 def test_an_image_of_labels_gives_the_person_alone() -> None:
-    labels = np.zeros((60, 40), np.uint8)
-    labels[10:50, 10:36] = 7
-    data = io.BytesIO()
-    Image.fromarray(labels).save(data, "PNG")
-    regions = read_regions(data.getvalue(), PICTURE, SIDE)
+    regions = read_image(Image.fromarray(numbers()))
     assert regions is not None
     same = regions.person == read(parse()).person
     assert same.mean() > 0.98
     assert not regions.arms
+
+
+def numbers(background: int = 0, body: int = 7) -> Any:
+    labels = np.full((60, 40), background, np.uint8)
+    labels[10:50, 10:36] = body
+    return labels
+
+
+def read_image(image: Image.Image, kind: str = "PNG") -> PersonRegions | None:
+    data = io.BytesIO()
+    image.save(data, kind)
+    return read_regions(data.getvalue(), PICTURE, SIDE)
+
+
+def in_palette(background: int, *colours: tuple[int, int, int]) -> Image.Image:
+    """The body is 1, the background another number."""
+    image = Image.fromarray(numbers(background, 1), "L").convert("P")
+    image.frombytes(numbers(background, 1).tobytes())
+    image.putpalette([level for colour in colours for level in colour])
+    return image
+
+
+def painted(body: tuple[int, int, int], background: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
+    return Image.fromarray(np.where(numbers()[..., None], body, background).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        painted((128, 0, 0)),
+        painted((0, 0, 85)).convert("RGBA"),
+        Image.fromarray(numbers()).convert("LA"),
+        Image.fromarray(numbers().astype(np.uint16)),
+        Image.fromarray(numbers() > 0),
+        painted((255, 0, 0)).quantize(4),
+        in_palette(0, (0, 0, 0), (128, 0, 0)),
+        in_palette(2, (85, 255, 170), (0, 85, 85), (0, 0, 0)),
+        in_palette(0, (9, 9, 9), (40, 80, 20)),
+        in_palette(0, (0, 0, 0), (0, 0, 0)),
+    ],
+    ids=["rgb", "rgba", "la", "16-bits", "1-bit", "quantized", "palette", "renumbered", "not-black", "no-colours"],
+)
+def test_images_of_labels_of_any_kind_show_the_same_person(image: Image.Image) -> None:
+    regions = read_image(image)
+    assert regions is not None
+    assert (regions.person == read(parse()).person).mean() > 0.98
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (Image.fromarray(numbers(9, 1)), "PNG"),
+        (Image.fromarray(numbers(9, 0)), "PNG"),
+        (painted((128, 0, 0), (1, 1, 1)), "PNG"),
+        (in_palette(3, (9, 9, 9), (0, 0, 0), (5, 5, 5), (0, 0, 0)), "PNG"),
+        (painted((128, 0, 0)), "JPEG"),
+        (Image.fromarray(numbers()), "JPEG"),
+        (Image.fromarray(numbers().astype(np.float32)), "TIFF"),
+        (painted((128, 0, 0)).convert("CMYK"), "TIFF"),
+    ],
+    ids=["other-background", "inverted", "no-background", "two-black", "jpeg", "grey-jpeg", "fractions", "cmyk"],
+)
+def test_images_that_do_not_say_what_the_background_is_are_ignored(image: Image.Image, kind: str) -> None:
+    assert read_image(image, kind) is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [[], [1, 2, 3], [1, 2, 3, 4], [5] * 7, [float("nan")] * 6, [float("inf")] * 6, None, "a", {}, [[1, 2], [3]], 7],
+)
+def test_a_bad_polygon_is_skipped(bad: object) -> None:
+    body = [[10, 10], [30, 10], [30, 50], [10, 50]]
+    regions = read(parse(region1={"category_name": "inner_torso", "segmentation": [body, bad]}))
+    np.testing.assert_array_equal(regions.person, read(parse()).person)
+
+
+def test_a_flat_list_of_numbers_is_one_polygon() -> None:
+    flat = parse(region1={"category_name": "inner_torso", "segmentation": [10, 10, 30, 10, 30, 50, 10, 50]})
+    np.testing.assert_array_equal(read(flat).person, read(parse()).person)
+
+
+@pytest.mark.parametrize("far", [1e7, 1e12, 1e300])
+def test_a_corner_far_away_does_not_wrap(far: float) -> None:
+    wide = [[10, 10], [far, 10], [far, 50], [10, 50]]
+    person = read(parse(region1={"category_name": "inner_torso", "segmentation": [wide]})).person
+    assert person[22:98, 42:].all()
+    assert not person[:18].any()
+    assert not person[:, :38].any()
 
 
 @pytest.mark.parametrize(
@@ -66,9 +150,6 @@ def test_an_image_of_labels_gives_the_person_alone() -> None:
         b"", b"{", b"no label map", b"[]", b"\xff\xd8\xff", b"{" * 100_000,
         json.dumps(parse(image_size={"width": 41, "height": 60})).encode(),
         json.dumps(parse(region1=None)).encode(),
-        json.dumps(parse(region1={"category_name": "x", "segmentation": [[1, 2, 3]]})).encode(),
-        json.dumps(parse(region1={"category_name": "x", "segmentation": [[1e300, 2]]})).encode(),
-        json.dumps(parse(region1={"category_name": "x", "segmentation": [[float("nan"), 2]]})).encode(),
     ],
 )  # fmt: skip
 def test_what_is_no_label_map_of_the_picture_is_ignored(data: bytes) -> None:
@@ -88,6 +169,9 @@ def test_only_the_label_map_that_ia_was_made_of_fits() -> None:
     assert not regions.fits(np.zeros_like(hidden))
     assert not regions.fits(np.roll(hidden, -25, axis=1))
     assert not regions.fits(np.ones_like(hidden))
+    for wrong in (np.ones_like(hidden), ~regions.person):
+        assert not regions._replace(person=wrong).fits(hidden)
+        assert not regions._replace(person=wrong).fits(part)
 
 
 def poses(elbow: float, wrist: float) -> tuple[Any, Any]:
