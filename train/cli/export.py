@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 import torch
@@ -26,7 +26,13 @@ _NOT_OFFERED = {
 """Formats that people look for, and why there is none."""
 
 
-class _Formats(click.Choice[Format]):
+if TYPE_CHECKING:
+    _FormatChoice = click.Choice[Format]
+else:  # generic only since click 8.2
+    _FormatChoice = click.Choice
+
+
+class _Formats(_FormatChoice):
     """The formats of an export; for those that are not offered, the reason."""
 
     def convert(self, value: Format, param: click.Parameter | None, ctx: click.Context | None) -> Format:
