@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 ORIENTATION: Final = 0x0112
 """The EXIF tag."""
@@ -27,9 +28,14 @@ def orientation_of(image: Image.Image) -> int:
     return number if number in range(1, 9) else 1
 
 
+def is_turned_by_its_reader(image: Image.Image) -> bool:
+    """Return whether readers turn an image themselves, size and pixels: a TIFF whose own tag, not XMP, says how."""
+    return isinstance(image, TiffImageFile) and ORIENTATION in image.tag_v2
+
+
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Return width and height of an image that is not decoded yet, upright by its EXIF orientation."""
-    turned = orientation_of(image) in LYING and image.format != "TIFF"  # Pillow turns a TIFF's size itself
+    turned = orientation_of(image) in LYING and not is_turned_by_its_reader(image)
     return (image.height, image.width) if turned else image.size
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from common.imaging.orientation import LYING, orientation_of, upright, upright_size
+from common.imaging.orientation import LYING, is_turned_by_its_reader, orientation_of, upright, upright_size
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.jpeg import cut_below, frame_of, listening
 from schemas import MID_GREY, Crop, ImageFormat
@@ -38,6 +38,8 @@ _PNG_SUM = 4
 _PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 """What announces an orientation in a PNG: EXIF's chunk, perhaps behind the pixels, the text that stood for it before,
 or XMP."""
+_EXIF = ("exif", "xmp", "XML:com.adobe.xmp")
+"""Pillow's names of what may hold an orientation."""
 _WITH_ALPHA = (4, 6)
 """Colour types of PNGs with an alpha channel."""
 _UNUSUAL = ("F", "I", "LAB", "HSV")
@@ -115,7 +117,7 @@ def _form(data: bytes) -> _Form | None:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             deep = image.mode.startswith("I;16")
-            has_exif = "exif" in image.info and image.format != "TIFF"  # libtiff turns its own
+            has_exif = any(kind in image.info for kind in _EXIF) and not is_turned_by_its_reader(image)
             return _Form(image.size, image.mode in _UNUSUAL, deep, image.has_transparency_data, has_exif)
     except Image.DecompressionBombError:
         return _Form((PIXEL_LIMIT, 2))
