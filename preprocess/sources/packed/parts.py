@@ -15,7 +15,7 @@ from pathlib import Path
 from common.errors import UserError
 from preprocess.faults import Fault, Tally, shown
 
-_ARCHIVE = re.compile(r"^(.+)\.(zip|tar)(?:\.(?:part|(?=\d{3}$))(\d+))?$", re.IGNORECASE | re.DOTALL)
+_ARCHIVE = re.compile(r"^(.+)\.(zip|tar)(?:\.(part|(?=\d{3}$))(\d+))?$", re.IGNORECASE | re.DOTALL)
 _UNREAD = re.compile(
     r"\.(tar\.(?:gz|bz2?|xz|zst|lzma|lz4?|br|z)|t[gbx]z2?|tzst|7z|rar|alz|egg)(?:\.(?:part)?\d+)?$", re.IGNORECASE
 )
@@ -80,6 +80,12 @@ def archive_stem(name: str) -> str:
     return match[1] if match else ""
 
 
+def _spelling(name: str) -> str:
+    """Return what stands before the number of a part: "part", or "" for a bare number and for other files."""
+    match = _ARCHIVE.match(name)
+    return (match[3] or "").lower() if match else ""
+
+
 def whole_name(name: str) -> str:
     """Return the file name without the number of its part, "" for a file that is no archive."""
     match = _ARCHIVE.match(name)
@@ -89,14 +95,15 @@ def whole_name(name: str) -> str:
 def is_part(name: str) -> bool:
     """Return whether a file of this name is a part of an archive."""
     match = _ARCHIVE.match(name)
-    return match is not None and match[3] is not None
+    return match is not None and match[4] is not None
 
 
 def parts_with(name: str, names: Iterable[str]) -> list[str]:
     """Return the archive itself, or all parts of the archive that a file of this name is a part of."""
     if not is_part(name):
         return [name]
-    return sorted(other for other in names if is_part(other) and whole_name(other) == whole_name(name))
+    own = whole_name(name), _spelling(name)
+    return sorted(other for other in names if is_part(other) and (whole_name(other), _spelling(other)) == own)
 
 
 Join = Callable[[list[str], str], Joined]
@@ -110,18 +117,22 @@ def archives_in(folder: Path | str, names: list[str], tally: Tally, join: Join |
     is used before parts, a zip before a tar, and the others count as an `older-duplicate`.
     """
     join = join or partial(_join, Path(folder))
-    numbered: dict[tuple[bool, str], dict[int, str]] = {}
+    numbered: dict[tuple[bool, bool, str, str], dict[int, str]] = {}
     for name in names:
         if match := _ARCHIVE.match(name):
-            of_parts = match[3] is not None
-            numbered.setdefault((of_parts, whole_name(name)), {})[int((match[3] or "0")[:20])] = name
+            key = match[4] is not None, is_tar(name), _spelling(name), whole_name(name)
+            numbered.setdefault(key, {})[int((match[4] or "0")[:20])] = name
     found: dict[str, Joined] = {}
-    for (of_parts, archive), parts in sorted(numbered.items(), key=lambda item: (item[0][0], is_tar(item[0][1]))):
+    for (of_parts, _, spelling, archive), parts in sorted(numbered.items()):
         first = parts[min(parts)]
-        if archive_stem(archive) in found:
+        bare = of_parts and not spelling
+        if bare and not parts.keys() & {0, 1}:
+            tally.note(Fault.OTHER_ARCHIVE, first)  # any file may end in a number
+        elif archive_stem(archive) in found:
             tally.note(Fault.OLDER_DUPLICATE, first)
         else:
-            found[archive_stem(archive)] = _join_parts(f"{folder}", parts, join) if of_parts else join([first], "")
+            joined = _join_parts(f"{folder}", parts, join, bare=bare) if of_parts else join([first], "")
+            found[archive_stem(archive)] = joined
     return dict(sorted(found.items()))
 
 
@@ -134,14 +145,14 @@ def _join(folder: Path, names: list[str], next_part: str) -> Joined:
     return Joined(paths, tuple(s.st_size for s in stats), tuple(s.st_mtime_ns for s in stats), next_part)
 
 
-def _join_parts(folder: str, numbered: dict[int, str], join: Join) -> Joined:
+def _join_parts(folder: str, numbered: dict[int, str], join: Join, *, bare: bool) -> Joined:
     numbers = sorted(numbered)
     names = [numbered[number] for number in numbers]
     prefix = re.sub(r"\d+$", "", names[0])
-    padded = f"0{len(names[0]) - len(prefix)}" if names[0][len(prefix) : -1].startswith("0") else ""
+    padded = f"0{len(names[0]) - len(prefix)}" if bare or names[0][len(prefix) : -1].startswith("0") else ""
     joined = join(names, "")
     starts = [sum(joined.sizes[:n]) for n in range(len(numbers))]
-    if numbers == starts or numbers[-1] >= _MOST_PARTS:
+    if not bare and (numbers == starts or numbers[-1] >= _MOST_PARTS):
         missing = next((start for start, number in zip(starts, numbers, strict=True) if start != number), None)
         following = starts[-1] + joined.sizes[-1]
     else:

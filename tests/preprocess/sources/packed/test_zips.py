@@ -1,5 +1,6 @@
 import pickle
 import random
+import re
 import shutil
 import stat
 import zipfile
@@ -56,8 +57,11 @@ def test_a_folder_of_zips_is_the_same_data_set(aihub: Path) -> None:
         ["x.zip.part0", "x.zip.part1", "x.zip.part2"],
         [f"x.zip.part{n}" for n in range(1, 13)],
         ["x.ZIP.part0"],
+        ["x.zip.001", "x.zip.002", "x.zip.003"],
+        ["x.zip.000", "x.zip.001"],
+        ["x.zip.000"],
     ],
-    ids=["offsets", "from-1", "from-0", "twelve", "one"],
+    ids=["offsets", "from-1", "from-0", "twelve", "one", "bare", "bare-from-0", "one-bare"],
 )
 def test_parts_are_one_file(tmp_path: Path, parts: list[str]) -> None:
     data = random.Random(0).randbytes(50_000)
@@ -76,11 +80,14 @@ def test_parts_are_one_file(tmp_path: Path, parts: list[str]) -> None:
         (["x.zip.part1", "x.zip.part2", "x.zip.part3"], 0, "x.zip.part1 is missing"),
         (["x.zip.part1", "x.zip.part2", "x.zip.part3"], 1, "x.zip.part2 is missing"),
         (["x.zip.part1", "x.zip.part2", "x.zip.part3"], 2, "x.zip.part3 is missing"),
+        (["x.zip.001", "x.zip.002", "x.zip.003"], 1, "x.zip.002 is missing"),
+        (["x.zip.001", "x.zip.002", "x.zip.003"], 2, "x.zip.003 is missing"),
+        (["x.zip.000", "x.zip.001"], 1, "x.zip.001 is missing"),
     ],
 )
 def test_a_missing_part_is_named(tmp_path: Path, parts: list[str], gone: int, said: str) -> None:
     cut(write_zip(tmp_path / "x.zip", {"1.jpg": random.Random(0).randbytes(50_080)}), parts)
-    present = sorted(tmp_path.iterdir(), key=lambda path: int(path.name.rpartition("part")[2]))
+    present = sorted(tmp_path.iterdir(), key=lambda path: int(re.findall(r"\d+$", path.name)[0]))
     present[gone].unlink()
     with pytest.raises(UserError, match=said) as caught:
         listed(Files(tmp_path))
@@ -102,6 +109,24 @@ def test_a_whole_zip_goes_before_its_parts(tmp_path: Path) -> None:
         tally = Tally()
         assert list(files.walk(tally)) == [("", []), ("x", ["1.jpg"])]
         assert tally.counts == {"older-duplicate": 1}
+
+
+@pytest.mark.parametrize("stray", ["notes.zip.123", "notes.tar.100", "x.zip.010"])
+def test_a_number_at_the_end_of_a_stray_file_stops_nothing(tmp_path: Path, stray: str) -> None:
+    """Only beside a first part is a bare number one of a part."""
+    write_zip(tmp_path / "a.zip", {"1.jpg": b"1"})
+    (tmp_path / stray).write_bytes(b"junk")
+    files, tally = Files(tmp_path), Tally()
+    assert list(files.walk(tally)) == [("", []), ("a", ["1.jpg"])]
+    assert tally.counts == {"other-archive": 1}
+
+
+def test_parts_of_two_spellings_are_not_mixed(tmp_path: Path) -> None:
+    cut(write_zip(tmp_path / "x.zip", {"1.jpg": b"1" * 100}), ["x.zip.001", "x.zip.002"])
+    for name in ("x.zip.part1", "x.zip.part2"):
+        (tmp_path / name).write_bytes(b"other")
+    for src in (tmp_path, tmp_path / "x.zip.001"):
+        assert any(name == ["1.jpg"] for _, name in Files(src).walk(Tally()))
 
 
 @pytest.mark.parametrize("info", [zipfile.ZipInfo, Cp949Info], ids=["utf-8", "cp949"])
