@@ -16,6 +16,7 @@ from pair_tables import opened_table, written
 from common.storage import connection
 from preprocess.faults import Fault, RecordError
 from preprocess.sources import Files
+from preprocess.sources.tables.table_files import TableFiles
 from preprocess.sources.tables.web_servers import WebServers
 
 
@@ -33,7 +34,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ATTEMPTS", 1)
 
 
-def files_of(tmp_path: Path) -> Files:
+def files_of(tmp_path: Path) -> TableFiles:
     return opened_table(written(tmp_path / "t.csv", [{"person": "a.jpg", "garment": "b.jpg"}]), tmp_path).files
 
 
