@@ -51,10 +51,7 @@ def download(file: File, folder: Path, progress: Progress, mirror: str = "") -> 
         with part.open("ab+") as target:
             _lock(target, part)
             left_over = target.seek(0, os.SEEK_END)
-            stated = _all_of(url, target, progress)
-            if left_over and not file.sha256 and not stated:
-                target.truncate(0)  # the first part may be of another release, which no digest would tell
-                stated = _all_of(url, target, progress)
+            stated = _all_of(url, target, progress, unsure=left_over > 0 and not file.sha256)
             digest = _checked(file, target, part, stated, url)
             os.fsync(target.fileno())
             part.replace(path)
@@ -78,13 +75,23 @@ def _lock(target: IO[bytes], part: Path) -> None:
         raise UserError(f"{part}: another prep is fetching it; wait for it to end") from error
 
 
-def _all_of(url: str, target: IO[bytes], progress: Progress) -> str:
-    """Fetch what is missing of a file; return the SHA-256 that the server states, "" if it states none."""
+class _UnknownReleaseError(Exception):
+    """What an earlier run left may be of another release, which no digest would tell."""
+
+
+def _all_of(url: str, target: IO[bytes], progress: Progress, *, unsure: bool) -> str:
+    """Fetch what is missing of a file; return the SHA-256 that the server states, "" if it states none.
+
+    With ``unsure`` what has arrived is only continued if the server states one.
+    """
     pause = _PAUSE
     for attempt in range(1, _TRIES + 1):
         before = target.seek(0, os.SEEK_END)
         try:
-            return _rest_of(url, target, progress)
+            return _rest_of(url, target, progress, unsure=unsure)
+        except _UnknownReleaseError:
+            target.truncate(0)
+            return _all_of(url, target, progress, unsure=False)
         except urllib.error.HTTPError as error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and before:
                 target.truncate(0)  # what has arrived is of another file
@@ -92,6 +99,7 @@ def _all_of(url: str, target: IO[bytes], progress: Progress) -> str:
                 raise UserError(f"{url}: {error.code} {error.reason}; try again later, or --mirror URL") from error
         except _BROKEN as error:
             arrived = target.seek(0, os.SEEK_END)
+            unsure = unsure and arrived == before  # else this run has begun anew, or knows the digest
             if attempt == _TRIES:
                 cause = getattr(error, "reason", error) or type(error).__name__
                 kept = f" after {arrived} bytes, which are kept" if arrived else ""
@@ -103,7 +111,7 @@ def _all_of(url: str, target: IO[bytes], progress: Progress) -> str:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _rest_of(url: str, target: IO[bytes], progress: Progress) -> str:
+def _rest_of(url: str, target: IO[bytes], progress: Progress, *, unsure: bool) -> str:
     start = target.seek(0, os.SEEK_END)
     headers = {"User-Agent": "tryon-cascade", "Accept-Encoding": "identity"}
     if start:
@@ -115,6 +123,9 @@ def _rest_of(url: str, target: IO[bytes], progress: Progress) -> str:
         if start and not _continues(answer, start):
             start = 0
             target.truncate(0)
+        stated = redirects.stated or _stated(answer.headers)
+        if start and unsure and not stated:
+            raise _UnknownReleaseError  # before the body is read
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length and length.isdecimal() else 0
         done = start
@@ -125,7 +136,7 @@ def _rest_of(url: str, target: IO[bytes], progress: Progress) -> str:
         target.flush()
         if done < total:
             raise http.client.IncompleteRead(b"", total - done)
-        return redirects.stated or _stated(answer.headers)
+        return stated
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -110,6 +110,27 @@ def test_without_any_checksum_what_an_earlier_run_left_is_not_kept(server: HttpS
     assert download(file(server, ""), tmp_path, lambda *done: None)[0].read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no-ranges"])
+def test_what_is_not_kept_costs_no_second_transfer(server: HttpServer, tmp_path: Path, ranges: bool) -> None:
+    """The headers say that there is no digest, before any byte is taken."""
+    server.ranges = ranges
+    (tmp_path / "net.onnx.part").write_bytes(CONTENT[:1000])
+    seen: list[tuple[int, int]] = []
+    path, _ = download(file(server, ""), tmp_path, lambda *done: seen.append(done))
+    assert path.read_bytes() == CONTENT
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[0][0] == 1 << 14
+    assert [wanted for _, wanted in server.requests] == ["bytes=1000-", *([""] if ranges else [])]
+
+
+def test_what_the_servers_digest_can_check_is_continued(server: HttpServer, tmp_path: Path) -> None:
+    server.etag = SHA256
+    (tmp_path / "net.onnx.part").write_bytes(CONTENT[:1000])
+    path, checked = download(file(server, ""), tmp_path, lambda *done: None)
+    assert (path.read_bytes(), checked) == (CONTENT, True)
+    assert [wanted for _, wanted in server.requests] == ["bytes=1000-"]
+
+
 def test_a_digest_that_a_redirect_states_is_checked(server: HttpServer, tmp_path: Path) -> None:
     server.redirect, server.etag = "net.onnx", SHA256
     moved = File("net.onnx", f"{server.url}/resolve/net.onnx")
