@@ -4,7 +4,8 @@ import resource
 import struct
 import zlib
 
-import cv2
+import cv2from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin, features
@@ -122,7 +123,7 @@ def test_an_orientation_in_xmp_alone_counts_for_header_and_pixels(container: str
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", xmp.decode())
-    more = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}.get(container, {"xmp": xmp})
+    more: dict[str, Any] = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}.get(container, {"xmp": xmp})
     data = saved(Image.fromarray(gradient()), container, **more)
     header = read_header(data)
     assert header is not None
