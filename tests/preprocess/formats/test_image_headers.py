@@ -3,9 +3,9 @@ import io
 import resource
 import struct
 import zlib
+from typing import Any
 
-import cv2from typing import Any
-
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin, features
