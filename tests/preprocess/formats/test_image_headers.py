@@ -123,8 +123,8 @@ def test_an_orientation_in_xmp_alone_counts_for_header_and_pixels(container: str
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", xmp.decode())
-    more: dict[str, Any] = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}.get(container, {"xmp": xmp})
-    data = saved(Image.fromarray(gradient()), container, **more)
+    options: dict[str, dict[str, Any]] = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}
+    data = saved(Image.fromarray(gradient()), container, **options.get(container, {"xmp": xmp}))
     header = read_header(data)
     assert header is not None
     assert header.size == (120, 90)
