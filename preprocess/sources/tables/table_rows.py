@@ -1,7 +1,7 @@
 """The rows of a table: a text with a heading (.csv, .tsv), JSON lines (.jsonl), a list in JSON (.json) or parquet.
 
 A cell of parquet may hold a file itself: bytes, a struct of `bytes` and `path` as Hugging Face's datasets have it, or
-the text of a JSON file. Such cells are not read here, but recognised by their column's type.
+the text of a JSON file. Such cells are recognised by their column's type; one without bytes stands for its `path`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ PARQUET = (".parquet", ".pq")
 _JSON = (".jsonl", ".ndjson", ".json")
 _TEXTS = (".csv", ".tsv", ".txt")
 SUFFIXES = (*PARQUET, *_JSON, *_TEXTS)
+_ROWS, _ROWS_WITH_BYTES = 1024, 32
+"""Rows of parquet in memory at a time."""
 _LONGEST_FIELD = 1 << 24
 """Maximum characters of a cell; csv's own limit, 128 KiB, is too small for some descriptions."""
 
@@ -171,7 +173,10 @@ def _whole(rows: Iterator[TableRow], location: str) -> Iterator[TableRow]:
 
 
 def _cells(location: str) -> Iterator[TableRow]:
-    """Yield the rows of parquet; in columns that hold files, only check whether each cell is empty."""
+    """Yield the rows of parquet; in columns that hold files, only check whether each cell is empty or names its file.
+
+    Bytes are read where the group's statistics say that some are missing, or nothing.
+    """
     import pyarrow as pa
 
     with opened(location) as file:
@@ -179,20 +184,47 @@ def _cells(location: str) -> Iterator[TableRow]:
         schema = table.schema_arrow
         stored = {name for name in schema.names if _holds_files(pa, schema.field(name).type)}
         plain = [name for name in schema.names if name not in stored and _is_plain(pa, schema.field(name).type)]
-        shallow = [f"{name}.path" for name in stored if _has_path(pa, schema.field(name).type)]
+        shallow = [name for name in stored if _has_path(pa, schema.field(name).type)]
         number = 0
-        for batch in table.iter_batches(batch_size=1024, columns=[*plain, *shallow]):
-            columns = {name: batch.column(name) for name in batch.schema.names}
-            for at in range(batch.num_rows):
-                values, files = {}, {name for name in stored if name not in columns or columns[name][at].is_valid}
-                for name in plain:
-                    text = _text(columns[name][at].as_py())
-                    if text[:1] in ("{", "["):
-                        files.add(name)
-                    else:
-                        values[name] = text
-                yield TableRow(number, values, frozenset(files))
-                number += 1
+        for group in range(table.metadata.num_row_groups):
+            lacking = _lacking_bytes(table.metadata.row_group(group))
+            read = [*plain, *(f"{name}.path" for name in shallow)]
+            held = [f"{name}.bytes" for name in shallow if f"{name}.bytes" in lacking]
+            read += held
+            for batch in table.iter_batches(
+                batch_size=_ROWS_WITH_BYTES if held else _ROWS, row_groups=[group], columns=read
+            ):
+                columns = {name: batch.column(name) for name in batch.schema.names}
+                for at in range(batch.num_rows):
+                    yield _cell_row(number, {name: column[at].as_py() for name, column in columns.items()}, stored)
+                    number += 1
+
+
+def _lacking_bytes(group: Any) -> set[str]:
+    """Return the paths of a row group's columns in which cells are missing, or may be."""
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return {
+        column.path_in_schema
+        for column in columns
+        if column.statistics is None or not column.statistics.has_null_count or column.statistics.null_count
+    }
+
+
+def _cell_row(number: int, cells: dict[str, Any], stored: set[str]) -> TableRow:
+    """Return a row of parquet; a cell without bytes stands for the file that it names."""
+    values, files = {}, stored - cells.keys()
+    for name, cell in cells.items():
+        if name not in stored:
+            text = _text(cell)
+            if text[:1] in ("{", "["):
+                files.add(name)
+            else:
+                values[name] = text
+        elif cell is not None and "bytes" in cell and not cell["bytes"] and cell["path"]:
+            values[name] = _text(cell["path"])
+        elif cell is not None:
+            files.add(name)
+    return TableRow(number, values, frozenset(files))
 
 
 def _holds_files(pa: Any, kind: Any) -> bool:

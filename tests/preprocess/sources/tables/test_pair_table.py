@@ -400,6 +400,29 @@ def test_parquet_that_names_the_images_of_its_cells(
     assert refused.value.reason is Fault.OUTSIDE
 
 
+def test_a_cell_that_names_its_file_is_as_in_a_text(tmp_path: Path) -> None:
+    """Its ending tells what it is, and a change of the file is seen; other rows' bytes are cells."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    named = [
+        {"person": {"bytes": None, "path": "a.jpg"}, "parse": {"bytes": None, "path": "p.json"}, "garment": "g.jpg"}
+    ]
+    held = [
+        {"person": {"bytes": b"x", "path": "a.jpg"}, "parse": {"bytes": b"y", "path": "p.json"}, "garment": "h.jpg"}
+    ]
+    schema = pa.schema([("person", image), ("parse", image), ("garment", pa.string())])
+    parquet.write_table(pa.Table.from_pylist(named + held, schema), tmp_path / "t.parquet")
+    (tmp_path / "a.jpg").write_bytes(b"before")
+    data = opened_table(tmp_path / "t.parquet", tmp_path)
+    first, second = data.rows
+    assert (first.path("person"), first.labels) == ("a.jpg", "aihub")
+    assert (second.path("person"), second.labels) == ("t.parquet/00000001/person", "cihp")
+    before = data.files.stamp("a.jpg")
+    (tmp_path / "a.jpg").write_bytes(b"the image after")
+    assert data.files.stamp("a.jpg") != before
+
+
 def test_parquet_at_a_url(embedded: Path, expected: list[Any]) -> None:
     with running_http(embedded.parent) as server:
         data = opened_table(f"{server.url}/{embedded.name}", None, column=("person=target", "garment=source"))
