@@ -23,7 +23,7 @@ from preprocess.sources.record import UNWANTED_GARMENT, Record
 from preprocess.sources.tables.table_columns import FILES, Column, is_worn, split_by_name, split_of
 from preprocess.sources.tables.table_files import TableFiles, below
 from preprocess.sources.tables.table_rows import TableRow, is_parquet, is_url, read_rows
-from preprocess.sources.tables.urls import path_in, taken_apart
+from preprocess.sources.tables.web_addresses import path_in, taken_apart
 from schemas import Garment, Pairing, Source, Split, Views
 
 _ONLY_FRAME = "0"

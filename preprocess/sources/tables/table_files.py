@@ -26,7 +26,7 @@ from preprocess.sources.packed.archives import Archive, check_size
 from preprocess.sources.packed.zips import Member
 from preprocess.sources.tables.table_columns import ColumnNames
 from preprocess.sources.tables.table_rows import is_parquet, is_url, open_parquet, opened
-from preprocess.sources.tables.urls import WEB, taken_apart
+from preprocess.sources.tables.web_addresses import WEB, taken_apart
 from preprocess.sources.tables.web_servers import WebServers, was_silent
 
 SCHEMES = ("http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf")

@@ -16,7 +16,7 @@ from multiprocessing import parent_process
 from typing import NamedTuple
 
 from common.progress import notice
-from preprocess.sources.tables.urls import server_of, taken_apart
+from preprocess.sources.tables.web_addresses import server_of, taken_apart
 
 _PATIENCE = 3
 """Files for which a server is asked, with all attempts, until it is taken to be out of reach."""
