@@ -6,6 +6,7 @@ Exception
 │   └── NotReadyError       train/serving: something that the server needs is missing; HTTP 503
 ├── RecordError             preprocess: a fault of a record; a line of rejects.jsonl (annotate: review.csv)
 ├── _UnusableRowError       preprocess/sources/tables: a row that cannot be read; it is counted and named
+├── _UnknownReleaseError    preprocess/annotation: what is left of a download may be of another file; fetched anew
 ├── RejectLimitError        preprocess: more rejects than --max-reject-rate; one line, exit code 1, shards are kept
 ├── ShardAbandonedError     preprocess: a worker abandons its shard for that reason; the build raises RejectLimitError
 ├── Diverged                train: the loss stayed non-finite; one line, exit code 1, the last good checkpoint is kept
