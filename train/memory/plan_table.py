@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from common.config_section import by_name
 from train.memory.search import StagePlan
 
 GIB = 1 << 30
@@ -73,15 +74,8 @@ def _words(plan: StagePlan, memory: int) -> str:
             f"{stage}: does not fit {memory / GIB:.2f} GiB; the leanest exact settings take "
             f"{plan.needed / GIB:.2f} GiB at a micro-batch of 1: --memory {math.ceil(plan.needed / GIB)}GiB would do"
         )
-    sets = " ".join(f"--set {name}={value}" for name, value in _flat(plan.settings))
+    sets = " ".join(
+        f"--set {name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in by_name(plan.settings).items()
+    )
     return f"trainer fit --preset {preset} --stage {stage} {sets}"
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    words: list[tuple[str, str]] = []
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            words += _flat(value, f"{prefix}{key}.")
-        else:
-            words.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
-    return words

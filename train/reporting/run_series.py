@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from common.config_section import by_name
 from common.errors import UserError
 from train.configuration.stage_config import STAGES
 from train.runs.metrics_file import Series, ValidationPoint
@@ -83,7 +83,7 @@ def _read(run: RunFolder, folder: Path) -> Run:
     return Run(
         name=run.path.relative_to(folder).as_posix() if run.path != folder else run.path.resolve().name,
         stage=stage if isinstance(stage, str) else "unknown",
-        settings=dict(_flat(config)) | {f"shards.{name}": value for name, value in _flat(data)},
+        settings={name: _text(value) for name, value in (by_name(config) | by_name(data, "shards.")).items()},
         steps=columns["step"],
         losses=columns["loss"],
         speed=columns["images_per_second"],
@@ -103,12 +103,8 @@ def _read(run: RunFolder, folder: Path) -> Run:
     )
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

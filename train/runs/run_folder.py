@@ -24,6 +24,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from common.config_section import by_name
 from common.atomic import write_atomically
 from common.errors import UserError, reason, writing
 from train.configuration.stage_config import StageConfig
@@ -198,7 +199,7 @@ class RunFolder:
         if (started_with := self.read_config("use another --runs")) is None:
             return
         free = {"steps"} if self._may_change_steps(started_with, config) else set()
-        before, now = _by_path(_decisive(started_with, free)), _by_path(_decisive(config, free))
+        before, now = by_name(_decisive(started_with, free)), by_name(_decisive(config, free))
         differences = "; ".join(
             f"{key} was {before.get(key, 'the default')}, is {now.get(key, 'the default')}"
             for key in before | now
@@ -310,14 +311,6 @@ def _decisive(config: StageConfig, free: set[str]) -> dict[str, Any]:
     for name in ("every", "keep"):
         values.get("averages", {}).pop(name, None)
     return values
-
-
-def _by_path(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by their names as --set takes them, such as optim.lr."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _by_path(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _identity(shards: ShardFolder) -> DataIdentity:
