@@ -150,7 +150,7 @@ def _rooms(photograph: Pixels, result: Values, hidden: Mask, distance: Values) -
     outside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
     if not outside.any():
         return outside, outside
-    rim = cv2.dilate(outside.view(np.uint8), disc(2)) > 0  # at the box's edge there may be a seam
+    rim = dilated(outside, 2)  # at the box's edge there may be a seam
     plain = hidden & (_steepness(result) < _OUTLINE)
     _, regions = cv2.connectedComponents((plain | rim).view(np.uint8))
     seeds, seam = _beyond_seam(result, plain & (distance > _CLEAR), outside)
@@ -166,13 +166,13 @@ def _beyond_seam(result: Values, plain: Mask, outside: Mask) -> tuple[Mask, Mask
     Its room has the median colour of the ring inside that seam; a garment reaches the ring in few places.
     """
     width = max(2, round(_SEAM * len(outside)))
-    strip = cv2.dilate(outside.view(np.uint8), disc(width)) > 0
-    ring = (cv2.dilate(outside.view(np.uint8), disc(width + BLENDED)) > 0) & ~strip & plain
+    strip = dilated(outside, width)
+    ring = dilated(outside, width + BLENDED) & ~strip & plain
     if not ring.any():
         return ring, ring
     away = np.abs(result - np.median(result[ring], axis=0)).max(axis=2)
     seeds = ring & (away < _OUTLINE)
-    near = cv2.dilate(seeds.view(np.uint8), disc(width + BLENDED)) > 0
+    near = dilated(seeds, width + BLENDED)
     return seeds, strip & near & ~outside
 
 
@@ -219,6 +219,11 @@ def distance_from_body(pose: Pose | None, hidden: Mask) -> Values:
         return unknown
     cells = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(cells / trunk, np.float32)
+
+
+def dilated(mask: Mask, radius: int) -> Mask:
+    """Return the mask grown by a round kernel."""
+    return np.asarray(cv2.dilate(mask.view(np.uint8), disc(radius)) > 0, np.bool_)
 
 
 def disc(radius: int) -> NDArray[np.uint8]:

@@ -23,6 +23,7 @@ from train.inference.pasting.agreement import (
     Comparison,
     Mask,
     Pose,
+    dilated,
     disc,
     distance_from_body,
     smooth_step,
@@ -76,9 +77,9 @@ def compose(photograph: Pixels, result: Pixels, hidden: Mask, outline: Outline, 
     painted = result.astype(np.float32)
     person, bare = outline.person, outline.bare & hidden
     distance = distance_from_body(pose, hidden)
-    body = hidden & (distance < BODY) & ~_dilated(bare, _BESIDE * side)
+    body = hidden & (distance < BODY) & ~dilated(bare, round(_BESIDE * side))
     worn = _opened(person & hidden & ~bare, 1) | body
-    replaced = _dilated(worn, _MARGIN * side) & hidden
+    replaced = dilated(worn, round(_MARGIN * side)) & hidden
     known = ~replaced & (hidden | ~person)
     continued = interpolated(photograph.astype(np.float32), known.astype(np.float32))
     backdrop = _backdrop(painted, hidden, person | worn)
@@ -91,16 +92,16 @@ def compose(photograph: Pixels, result: Pixels, hidden: Mask, outline: Outline, 
         foreign = smooth_step(np.abs(backdrop - continued).max(axis=2), SAME, OTHER) * hidden
         lift = _lift(painted, share, cover) * foreign[..., None]
     weight = cv2.GaussianBlur(np.where(replaced, np.float32(1), cover), (0, 0), _SOFT)
-    weight = np.where(_dilated(worn, 1), np.float32(1), weight) * hidden
+    weight = np.where(dilated(worn, 1), np.float32(1), weight) * hidden
     return Comparison(np.asarray(weight, np.float32), (1 - cover) * foreign, continued, lift)
 
 
 def _backdrop(painted: Values, hidden: Mask, person: Mask) -> Values | None:
     """Return the network's room (n, n, 3), continued beneath the person; None if too little of it is to be seen."""
     side = len(hidden)
-    outside = hidden & ~_dilated(person, _BEYOND * side)
+    outside = hidden & ~dilated(person, round(_BEYOND * side))
     for seam in _SEAMS:
-        sure = outside & ~_dilated(~hidden, seam * side)
+        sure = outside & ~dilated(~hidden, round(seam * side))
         if sure.sum() < _ENOUGH * sure.size:
             continue
         sure &= np.abs(painted - np.median(painted[sure], axis=0)).max(axis=2) < _ROOM
@@ -124,7 +125,7 @@ def _cover(relative: Values, hidden: Mask, person: Mask, worn: Mask, body: Mask)
     garment = share > 0.5
     _, regions = cv2.connectedComponents((_opened(garment, _THICK * side) | (garment & worn)).view(np.uint8))
     joined = (regions > 0) & np.isin(regions, np.unique(regions[worn & garment]))
-    share = np.where(worn | _dilated(joined, 1), share, np.float32(0))
+    share = np.where(worn | dilated(joined, 1), share, np.float32(0))
     share[body] = 1
     return np.asarray(cv2.GaussianBlur(share, (0, 0), _SOFT), np.float32)
 
@@ -143,10 +144,6 @@ def _lift(painted: Values, difference: Values, cover: Values) -> Values:
     inner = interpolated(np.dstack([painted, difference]), solid)
     pale = 1 - smooth_step(np.asarray(difference / np.maximum(inner[..., 3], 1), np.float32), *_PALE)
     return np.asarray((pale * (1 - solid))[..., None] * (inner[..., :3] - painted), np.float32)
-
-
-def _dilated(mask: Mask, radius: float) -> Mask:
-    return np.asarray(cv2.dilate(mask.view(np.uint8), disc(round(radius))) > 0, np.bool_)
 
 
 def _opened(mask: Mask, radius: float) -> Mask:

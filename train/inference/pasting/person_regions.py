@@ -91,9 +91,9 @@ class PersonRegions(NamedTuple):
 def read_regions(data: bytes, picture: SourceImage, side: int) -> PersonRegions | None:
     """Return the regions in the picture's crop, at ``side``² pixels; None if this is no label map of that picture."""
     try:
-        return _of_polygons(json.loads(data), picture, side) if data[:1].isspace() or data[:1] in b"{\xef" else (
-            _of_image(data, picture, side)
-        )  # fmt: skip
+        if data[:1].isspace() or data[:1] in b"{\xef":
+            return _of_polygons(json.loads(data), picture, side)
+        return _of_image(data, picture, side)
     except _NO_LABELS:
         return None
 

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from trunk_pose import trunk_pose
 
-from schemas import Keypoint
 from train.data.shards import Pixels
-from train.inference.pasting.agreement import Comparison, Mask, Pose
+from train.inference.pasting.agreement import Comparison, Mask
 from train.inference.pasting.outlined import Outline, compose
 
 SIDE = 128
 NEW = (200, 30, 60)
 PALE = 238
-
-
-def pose() -> Pose:
-    """Shoulders at a quarter of the height, hips in the middle."""
-    points = np.zeros((17, 3), np.float32)
-    places = {
-        Keypoint.LEFT_SHOULDER: (0.6, 0.25), Keypoint.RIGHT_SHOULDER: (0.4, 0.25), Keypoint.LEFT_HIP: (0.57, 0.55),
-        Keypoint.RIGHT_HIP: (0.43, 0.55),
-    }  # fmt: skip
-    for joint, place in places.items():
-        points[joint] = (*place, 1)
-    return points
 
 
 @pytest.fixture
@@ -76,7 +64,7 @@ def test_the_room_stays_to_the_byte_whatever_the_network_paints(street: Pixels, 
     outline = person()
     photograph = worn_by(street, outline)
     result = dressed(street, hidden, (slice(28, 90), slice(44, 84)), soft=4)
-    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, pose()))
+    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, trunk_pose()))
     for side in ((slice(16, 100), slice(16, 34)), (slice(16, 100), slice(94, 112)), (slice(16, 19), slice(16, 112))):
         np.testing.assert_array_equal(image[side], photograph[side])
 
@@ -87,7 +75,7 @@ def test_nothing_of_the_old_garment_stays(street: Pixels, hidden: Mask) -> None:
     photograph = worn_by(street, person(slice(23, 93), slice(39, 89)))
     photograph[photograph == 130] = 255
     result = dressed(street, hidden, (slice(28, 90), slice(45, 83)))
-    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, pose()))
+    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, trunk_pose()))
     assert image[hidden][:, 1].max() < 200  # neither 255 nor the pale room
     assert np.abs(image[40:70, 60:68].astype(int) - NEW).max() < 8
 
@@ -96,7 +84,7 @@ def test_a_soft_edge_leaves_no_pale_halo(street: Pixels, hidden: Mask) -> None:
     outline = person()
     photograph = worn_by(street, outline)
     result = dressed(street, hidden, (slice(30, 86), slice(48, 80)), soft=8)
-    found = compose(photograph, result, hidden, outline, pose())
+    found = compose(photograph, result, hidden, outline, trunk_pose())
     beside = pasted(photograph, result, hidden, found)[40:70, 34:48]
     assert result[40:70, 34:48, 1].max() == PALE
     assert beside[..., 1].max() < 140
@@ -106,7 +94,7 @@ def test_a_garment_wider_than_the_old_one_is_pasted_whole(street: Pixels, hidden
     outline = person(columns=slice(54, 74))
     photograph = worn_by(street, outline)
     result = dressed(street, hidden, (slice(28, 90), slice(30, 98)))
-    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, pose()))
+    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, trunk_pose()))
     assert np.abs(image[36:80, 36:92].astype(int) - NEW).max() < 8
 
 
@@ -115,7 +103,7 @@ def test_a_smear_apart_from_the_garment_is_not_pasted(street: Pixels, hidden: Ma
     photograph = worn_by(street, outline)
     result = dressed(street, hidden, (slice(28, 90), slice(44, 84)))
     result[24:40, 100:110] = 20
-    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, pose()))
+    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, trunk_pose()))
     np.testing.assert_array_equal(image[22:44, 97:112], photograph[22:44, 97:112])
 
 
@@ -124,7 +112,7 @@ def test_a_garment_of_the_rooms_colour_is_pasted_on_the_body(street: Pixels, hid
     photograph = worn_by(street, outline)
     result = dressed(street, hidden, (slice(28, 90), slice(44, 84)))
     result[result[..., 1] == NEW[1]] = PALE - 4
-    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, pose()))
+    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, trunk_pose()))
     assert np.abs(image[34:68, 54:74].astype(int) - result[34:68, 54:74]).max() < 8
 
 
@@ -133,7 +121,7 @@ def test_without_a_room_to_be_seen_the_old_outline_is_filled(street: Pixels) -> 
     outline = person()
     photograph = worn_by(street, outline)
     result = dressed(street, outline.person, (slice(24, 92), slice(40, 88)))
-    found = compose(photograph, result, outline.person, outline, pose())
+    found = compose(photograph, result, outline.person, outline, trunk_pose())
     assert (found.weight[outline.person] == 1).all()
     assert (found.room[30:86, 46:82] < 0.01).all()
 
@@ -144,5 +132,5 @@ def test_bare_arms_stay_and_what_is_painted_over_them_goes(street: Pixels, hidde
     photograph = worn_by(street, outline)
     photograph[outline.bare] = (180, 140, 120)
     result = dressed(street, hidden, (slice(28, 90), slice(44, 104)))
-    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, pose()))
+    image = pasted(photograph, result, hidden, compose(photograph, result, hidden, outline, trunk_pose()))
     np.testing.assert_array_equal(image[46:86, 97:101], photograph[46:86, 97:101])
