@@ -84,7 +84,7 @@ def stray_cloth(
             if odds == CLOTHES_ODDS:
                 fabric |= _islands(part, own, rather & common)
                 for other in others:
-                    fabric |= _continued(small, part & other, garment, likely, bins)
+                    fabric |= _continued(small, part & other, garment, likely, common, bins)
             perhaps |= rather
     if not fabric.any():
         return None
@@ -113,7 +113,7 @@ def _islands(part: Mask, own: Mask, cloth: Mask) -> Mask:
 
 
 def _continued(
-    image: Pixels, part: Mask, garment: Mask, likely: NDArray[np.float32], bins: NDArray[np.int64]
+    image: Pixels, part: Mask, garment: Mask, likely: NDArray[np.float32], common: Mask, bins: NDArray[np.int64]
 ) -> Mask:  # fmt: skip
     """Return what continues the garment into a part in colours that the rest of the part has not, up to an edge.
 
@@ -124,7 +124,7 @@ def _continued(
     """
     none = np.zeros_like(part)
     least = _NOTABLE * part.size
-    alike = part & (likely > _COMMON)
+    alike = part & common
     if np.count_nonzero(alike) < least:  # the usual case, told before the costly steps
         return none
     found = _solid(alike, garment)

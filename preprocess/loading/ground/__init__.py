@@ -4,5 +4,5 @@ seen_background   the background by the image's border, and how each pixel diffe
 closed_outline    the outline of least cost around what is garment, for cloth in the background's own colour
 least_outline     finds that outline, by total variation
 second_opinions   decides where two outlines of one garment disagree
-prints            fills notches that are prints in the background's colour
+notched_prints    fills notches that are prints in the background's colour
 """
