@@ -1,6 +1,6 @@
 """Masks of garments: cut out of product photographs without one, and stored masks that are not what they should be.
 
-    python benchmarks/garment_masks.py [--garments N] [--src DIR]
+    python benchmarks/garment_masks.py [--garments N] [--scale 2] [--src DIR]
 
 Prints two Markdown tables. The first: of drawn products on several grounds, the share kept, kept with an overlap
 (intersection over union) of at least 0.97, kept with less (wrong), and kept with less than 0.9; before (by colour
@@ -37,22 +37,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--garments", type=int, default=4, help="of each kind on each ground")
     parser.add_argument("--first", type=int, default=0, help="seed of the first")
+    parser.add_argument("--scale", type=int, default=1, help="size of the photographs, in 384 x 512 pixels")
     parser.add_argument("--src", type=Path, default=_DATA / "viton-hd")
     parser.add_argument("--only", choices=("photographs", "masks"))
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.garments)
     if arguments.only != "masks":
-        photographs(seeds)
+        photographs(seeds, arguments.scale)
     if arguments.only != "photographs":
         masks(seeds, arguments.src)
 
 
-def photographs(seeds: range) -> None:
+def photographs(seeds: range, scale: int) -> None:
     rows: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
     for product in PRODUCTS:
         for ground in GROUNDS:
             for seed in seeds:
-                photo = product_photo(seed, product, ground)
+                photo = product_photo(seed, product, ground, scale)
                 before, sure = by_colour(photo.pixels)
                 now = find_garment(photo.pixels)
                 row = (overlap(before, photo.mask), sure, overlap(now.mask, photo.mask), now.confidence)

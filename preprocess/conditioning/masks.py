@@ -14,6 +14,9 @@ from preprocess.formats.images import Mask, Pixels
 Box = tuple[slice, slice]
 """Rows and columns."""
 
+_COARSE = 4
+"""Pixels per pixel of the reduced mask whose wide notches are closed."""
+
 
 def box_of(mask: Mask | NDArray[np.uint8], margin: int = 0) -> Box | None:
     """Return the bounding box of the mask or the labels (h, w), ``margin`` pixels larger; None if they are empty."""
@@ -66,6 +69,18 @@ def dilated(mask: Mask, radius: int) -> Mask:
 def eroded(mask: Mask, radius: int) -> Mask:
     """Return the mask shrunk by ``radius`` pixels; it is not shrunk at the image's edge."""
     return _morphed(mask, cv2.MORPH_ERODE, radius, 1)
+
+
+def coarsely_closed(mask: Mask, radius: int) -> Mask:
+    """Return the mask with its notches closed that are narrower than ``2 * radius`` pixels, to within a few pixels."""
+    radius = max(_COARSE, radius)
+    height, width = mask.shape
+    size = max(1, width // _COARSE), max(1, height // _COARSE)
+    small = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    padded = np.pad(small.view(np.bool_), radius)
+    closed = (~dilated(~dilated(padded, radius // _COARSE), radius // _COARSE))[radius:-radius, radius:-radius]
+    levels = np.ascontiguousarray(closed).view(np.uint8)
+    return np.asarray(cv2.resize(levels, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8).view(np.bool_)
 
 
 def _morphed(mask: Mask, operation: int, radius: int, margin: int) -> Mask:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded, from_border, outline
+from preprocess.conditioning.masks import box_of, coarsely_closed, dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.second_opinions import areas, large_pieces, settled
 from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
@@ -157,11 +157,7 @@ def _without_leaks(garment: Mask, ground: Ground) -> Mask:
     if box is None:
         return garment
     radius = round(_NOTCH * max(part.stop - part.start for part in box))
-    height, width = garment.shape
-    coarse = cv2.resize(garment.view(np.uint8), (width // 4, height // 4), interpolation=cv2.INTER_NEAREST)
-    padded = np.pad(coarse.view(np.bool_), radius)
-    closed = (~dilated(~dilated(padded, radius // 4), radius // 4))[radius:-radius, radius:-radius].view(np.uint8)
-    hull = cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    hull = coarsely_closed(garment, radius)
     notches = eroded(hull & ~garment, 1)
     for notch in areas(notches, _SPECK * int(garment.sum())):
         if not _is_ground(notch, garment, ground):

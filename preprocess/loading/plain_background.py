@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded, largest_piece, outline
+from preprocess.conditioning.masks import box_of, dilated, eroded, from_border, largest_piece, outline
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.faint_garments import LONGEST, faint_garment, grown, reduced, two_opinions
@@ -104,7 +104,7 @@ def find_garment(pixels: Pixels) -> Found:
     """Return the garment: by colour if that is clear and the edges agree, else by edges, GrabCut and least outline."""
     mask, confidence = by_colour(pixels)
     clear = confidence >= LEAST
-    if confidence >= _CLEARLY and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
+    if confidence >= _CLEARLY and _is_whole(mask) and _overlap(mask, faint_garment(pixels, _CHECK)) >= _AGREED:
         return Found(_without_shadow(pixels, mask), confidence, "colour")
     edged, cut, on_edges = two_opinions(pixels)
     closed = _closed(pixels, edged)
@@ -160,6 +160,11 @@ def _without_shadow(pixels: Pixels, mask: Mask) -> Mask:
         return mask
     fine = refined(smooth_lab(pixels), mask, 1.0)
     return mask if _overlap(fine.mask, mask) >= _EXACT else fine.without_rim(_rim(mask))
+
+
+def _is_whole(mask: Mask) -> bool:
+    """Return whether there are no enclosed gaps, which may be prints in the background's colour."""
+    return not (~mask & ~from_border(~mask)).any()
 
 
 def _is_plausible(mask: Mask) -> bool:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from preprocess.conditioning.masks import dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
+from preprocess.loading.ground.enclosed_cloth import with_enclosed_cloth
+from preprocess.loading.ground.gaps import mean_of, without_faded_notches, without_false_gaps, without_shadows
 from preprocess.loading.ground.least_outline import least_outline
 from preprocess.loading.ground.notched_prints import with_prints
 from preprocess.loading.ground.second_opinions import areas, large_pieces
@@ -69,6 +71,8 @@ _UNEVEN = 1.0
 """Maximum noise of the background, in L*a*b*: of a studio's, not of a floor."""
 _FAR = 12
 """Distance in pixels from the garment at which the background's surface is measured."""
+_STEP = 0.4
+"""Slope in L*a*b* per pixel that parts the background seen around a garment from what is within it."""
 _SEAL = np.float32(2.0)
 """Preference of the image's border."""
 _AREA = 0.001
@@ -76,14 +80,10 @@ _AREA = 0.001
 
 _UNDECIDED = 0.15
 """Difference of the mean costs of two outlines within which neither is right for certain."""
-_GAPLESS = 0.15
-"""Mean cost of the outline of an enclosed area above which it is no gap."""
-_OFF_EDGE = 0.3
-"""Minimum mean cost of an outline that is not on an edge, where another's costs half of that."""
-_IN_SHADOW = 0.5
-"""Minimum darkness of a gap, as a multiple of that of the background beside the garment."""
 _LARGE = 0.01
 """Minimum area that may be cloth before white, as a share of the garment, to doubt an outline that leaves it out."""
+_PIECE = 0.03
+"""Minimum area of a piece that is no part of the garment but may be."""
 _DOUBT = 3.0
 """Loss of confidence per share of the garment in such areas."""
 
@@ -117,15 +117,21 @@ def closed_outline(pixels: Pixels, other: Mask) -> Closed | None:
     scene = _Scene(slope, known, _ALIKE[1] if white else _ALIKE[0])
     first = least_outline(cost, _preference(difference, scene, 0.0), coarse=True)
     if not white:
-        difference = _levelled(difference, first)
+        difference = _levelled(difference, first, slope)
     bright = least_outline(cost, _preference(difference, scene, 0.0))
     shade = _SHADOWS * _shade_beside(first, difference)
     shaded = least_outline(cost, _preference(difference, scene, shade)) if shade > _SHADED else bright
-    mask, doubtful = _decided(bright, shaded, cost)
-    mask = large_pieces(_without_false_gaps(mask, cost))
+    cheap = _cheapest_near(cost)
+    mask, doubtful = _decided(bright, shaded, cheap)
+    mask = without_false_gaps(mask, cheap)
+    mask = with_enclosed_cloth(mask, other, difference, _sharpness(difference, slope))
+    whole, mask = mask, large_pieces(mask)
+    doubtful += _dropped(whole, mask)
     if shade > _DEEP:
-        mask = _without_shadows(mask, other, cost, -difference[..., 0] * np.float32(_SHADOWS / shade))
-    mask = with_prints(mask, difference, _cheapest_near(cost))
+        mask = without_shadows(mask, other, cheap, -difference[..., 0] * np.float32(_SHADOWS / shade))
+    if white:
+        mask = without_faded_notches(mask, slope)
+    mask = with_prints(mask, difference, cheap)
     doubtful += round(_DOUBT * _left_out(mask, other)) if white else 0
     return Closed(mask, _on_edges(mask, cost), max(0.0, 1.0 - doubtful / max(1, int(mask.sum()))), white)
 
@@ -144,11 +150,16 @@ def _noise(difference: F32, known: Mask) -> float:
 
 def _cost(difference: F32, slope: F32, known: Mask) -> F32:
     """Return what an outline costs at each pixel (h, w): little on an edge, in units of the image's own noise."""
-    wide = slope_of(np.asarray(cv2.GaussianBlur(difference, (0, 0), _WIDE), np.float32))
-    sharp = np.maximum(slope - np.float32(_SHARPER) * wide, np.float32(0))
+    sharp = _sharpness(difference, slope)
     strongest = cv2.dilate(sharp, np.ones((_BLOCK, _BLOCK), np.uint8))
     half = np.maximum(max(_FAINTEST, _ROUGH * float(np.quantile(sharp[known], 0.9))), _RINGING * strongest)
     return np.asarray(np.maximum(1 / (1 + np.square(sharp / half)), _LEAST_COST), np.float32)
+
+
+def _sharpness(difference: F32, slope: F32) -> F32:
+    """Return how much steeper each pixel (h, w) is than a shadow's margin or a fold, in L*a*b* per pixel."""
+    wide = slope_of(np.asarray(cv2.GaussianBlur(difference, (0, 0), _WIDE), np.float32))
+    return np.asarray(np.maximum(slope - np.float32(_SHARPER) * wide, np.float32(0)), np.float32)
 
 
 def _preference(difference: F32, scene: _Scene, shade: float) -> F32:
@@ -176,10 +187,14 @@ def _preference(difference: F32, scene: _Scene, shade: float) -> F32:
     return preference
 
 
-def _levelled(difference: F32, garment: Mask) -> F32:
-    """Return the difference from the background's surface as all of it shows it, not only the border."""
+def _levelled(difference: F32, garment: Mask, slope: F32) -> F32:
+    """Return the difference from the background's surface as all of it shows it, not only the border.
+
+    A white stripe that the ``garment`` so far leaves out is no background if an edge lies across its end.
+    """
     height, width = garment.shape
-    seen = ~dilated(garment, _FAR) & (np.square(difference).sum(axis=-1) < _OTHER * _OTHER)
+    like = ~garment & (np.square(difference).sum(axis=-1) < _OTHER * _OTHER)
+    seen = from_border(like & (slope < _STEP)) & ~dilated(garment, _FAR)
     weight = seen.astype(np.float32)
     small = max(1, width // 4), max(1, height // 4)
     blur = min(height, width) / 40
@@ -197,17 +212,16 @@ def _shade_beside(garment: Mask, difference: F32) -> float:
     return float(np.quantile(np.maximum(-difference[..., 0][ring], 0), 0.75)) if ring.any() else 0.0
 
 
-def _decided(bright: Mask, shaded: Mask, cost: F32) -> tuple[Mask, int]:
+def _decided(bright: Mask, shaded: Mask, cheap: F32) -> tuple[Mask, int]:
     """Return the garment of two outlines, with and without shadows, and the number of pixels that stay doubtful.
 
     Each area that only one of them has belongs to the side from which no edge divides it.
     """
     mask, doubtful = bright & shaded, 0
     outside = ~(bright | shaded)
-    cheap = _cheapest_near(cost)
     for area in areas(bright ^ shaded, _AREA * float(bright.sum())):
         beside = dilated(area, 1) & ~area
-        to_garment, to_ground = (_mean(cheap, beside & dilated(side, 1)) for side in (mask, outside))
+        to_garment, to_ground = (mean_of(cheap, beside & dilated(side, 1)) for side in (mask, outside))
         if to_garment > to_ground:
             mask = mask | area
         if abs(to_garment - to_ground) < _UNDECIDED:
@@ -215,33 +229,9 @@ def _decided(bright: Mask, shaded: Mask, cost: F32) -> tuple[Mask, int]:
     return dilated(eroded(mask, 1), 1), doubtful
 
 
-def _without_false_gaps(mask: Mask, cost: F32) -> Mask:
-    """Fill enclosed areas that an edge does not surround: around a true gap there is one everywhere."""
-    cheap = _cheapest_near(cost)
-    for area in areas(~mask & ~from_border(~mask), 0.0):
-        if _mean(cheap, dilated(area, 1) & ~area) > _GAPLESS:
-            mask = mask | area
-    return mask
-
-
-def _without_shadows(mask: Mask, other: Mask, cost: F32, darkness: F32) -> Mask:
-    """Remove areas that are outside another outline and as dark as a shadow, such as the gap beside a sleeve.
-
-    ``darkness``: of each pixel (h, w), as a multiple of that of the background beside the garment. A gap is in shadow;
-    cloth that is as bright as the background is not. A gap is open to the outside; an area in the middle of the garment
-    may be a print.
-    """
-    cheap = _cheapest_near(cost)
-    both, neither = mask & other, ~(mask | other)
-    for core in areas(eroded(mask & ~other, 1), _AREA * float(mask.sum())):
-        area = dilated(core, 2) & mask & ~other
-        beside = dilated(area, 1) & ~area
-        if not (beside & neither).any():
-            continue
-        own, others = (_mean(cheap, beside & dilated(side, 1)) for side in (neither, both))
-        if own > max(_OFF_EDGE, 2 * others) and float(np.median(darkness[area])) > _IN_SHADOW:
-            mask = mask & ~area
-    return mask
+def _dropped(whole: Mask, kept: Mask) -> int:
+    """Return the number of pixels of pieces that are no part of the garment: a striped sleeve may be in pieces."""
+    return sum(int(piece.sum()) for piece in areas(whole & ~kept, _PIECE * float(kept.sum())))
 
 
 def _left_out(mask: Mask, other: Mask) -> int:
@@ -252,10 +242,6 @@ def _left_out(mask: Mask, other: Mask) -> int:
 
 def _cheapest_near(cost: F32) -> F32:
     return np.asarray(cv2.erode(cost, np.ones((3, 3), np.uint8)), np.float32)
-
-
-def _mean(values: F32, where: Mask) -> float:
-    return float(values[where].mean()) if where.any() else 1.0
 
 
 def _on_edges(mask: Mask, cost: F32) -> float:

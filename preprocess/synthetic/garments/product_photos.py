@@ -25,7 +25,7 @@ PRODUCTS: Final[tuple[Product, ...]] = get_args(Product)
 GROUNDS: Final[tuple[Ground, ...]] = get_args(Ground)
 
 _SIZE: Final = (384, 512)
-"""Width and height, half of Dress Code's."""
+"""Width and height at scale 1, half of Dress Code's."""
 _WHITE: Final = 255.0
 
 
@@ -43,22 +43,26 @@ class _Layer(NamedTuple):
     cover: F32
 
 
-def product_photo(seed: int, product: Product, ground: Ground) -> ProductPhoto:
-    """Return the photograph of a seed; the same arguments give the same bytes."""
+def product_photo(seed: int, product: Product, ground: Ground, scale: int = 1) -> ProductPhoto:
+    """Return the photograph of a seed; the same arguments give the same bytes.
+
+    ``scale``: multiplies its size of 384 x 512 pixels; the garment, the ground and the shadow stay the same.
+    """
+    size = _SIZE[0] * scale, _SIZE[1] * scale
     rng = np.random.default_rng([seed, PRODUCTS.index(product), GROUNDS.index(ground)])
     if product == "two-piece":
         top, shorts = _garment(rng, "plain", "top"), _garment(rng, "plain", "shorts")
-        layers = [_laid(top, (0.25, 0.47)), _laid(shorts, (0.76, 0.4))]
+        layers = [_laid(top, (0.25, 0.47), size), _laid(shorts, (0.76, 0.4), size)]
     else:
         drawn = _garment(rng, product, KINDS[int(rng.integers(len(KINDS)))])
-        layers = [_laid(drawn, (0.5, float(rng.uniform(0.8, 0.94))))]
+        layers = [_laid(drawn, (0.5, float(rng.uniform(0.8, 0.94))), size)]
     cover = np.max([layer.cover for layer in layers], axis=0)
-    pixels = _ground(rng, ground)
+    pixels = _ground(rng, ground, size)
     if ground == "shadowed":
-        pixels *= _shadow(rng, cover)[..., None]
+        pixels *= _shadow(rng, cover, scale)[..., None]
     for layer in layers:
         opaque = layer.cover * (_veil(rng, layer.cover) if product == "sheer" else 1.0)
-        colours = layer.colours * _folds(rng)[..., None]
+        colours = layer.colours * _folds(rng, size)[..., None]
         pixels += (np.minimum(colours, _WHITE) - pixels) * opaque[..., None].astype(np.float32)
     pixels += rng.normal(0, float(rng.uniform(0, 1.2)), pixels.shape).astype(np.float32) * (pixels < _WHITE - 0.5)
     return ProductPhoto(_through_jpeg(pixels, int(rng.integers(80, 97))), cover > 0.5)
@@ -85,14 +89,14 @@ def _rgb(values: tuple[int, ...]) -> RGB:
     return red, green, blue
 
 
-def _laid(garment: Garment, place: tuple[float, float]) -> _Layer:
+def _laid(garment: Garment, place: tuple[float, float], size: tuple[int, int]) -> _Layer:
     """Draw the garment; ``place``: its middle's height and its own height, as shares of the image's."""
     drawing = draw_item(garment, back=False)
     inside = (drawing.labels != BACKGROUND).astype(np.float32)
     x, y, width, height = cv2.boundingRect((inside > 0).astype(np.uint8))
-    scale = min(place[1] * _SIZE[1] / height, 0.92 * _SIZE[0] / width)
+    scale = min(place[1] * size[1] / height, 0.92 * size[0] / width)
     move = np.array(
-        [[scale, 0, _SIZE[0] / 2 - scale * (x + width / 2)], [0, scale, place[0] * _SIZE[1] - scale * (y + height / 2)]]
+        [[scale, 0, size[0] / 2 - scale * (x + width / 2)], [0, scale, place[0] * size[1] - scale * (y + height / 2)]]
     )
     sharp = cv2.GaussianBlur(inside, (0, 0), max(0.6, 0.5 / scale))
     # Pixels at the drawn edge hold the drawn ground; the cloth's own colours are spread over them.
@@ -101,15 +105,15 @@ def _laid(garment: Garment, place: tuple[float, float]) -> _Layer:
     weight = cv2.GaussianBlur(core, (0, 0), 4.0)
     spread = cv2.GaussianBlur(colours * core[..., None], (0, 0), 4.0) / np.maximum(weight, 1e-4)[..., None]
     colours = np.where((core > 0)[..., None], colours, np.where((weight > 1e-3)[..., None], spread, colours))
-    return _Layer(_warped(colours, move), np.clip(_warped(sharp, move), 0, 1))
+    return _Layer(_warped(colours, move, size), np.clip(_warped(sharp, move, size), 0, 1))
 
 
-def _warped(values: NDArray[np.float32], move: NDArray[np.float64]) -> F32:
-    return np.asarray(cv2.warpAffine(values, move, _SIZE, flags=cv2.INTER_AREA), np.float32)
+def _warped(values: NDArray[np.float32], move: NDArray[np.float64], size: tuple[int, int]) -> F32:
+    return np.asarray(cv2.warpAffine(values, move, size, flags=cv2.INTER_AREA), np.float32)
 
 
-def _ground(rng: np.random.Generator, ground: Ground) -> F32:
-    width, height = _SIZE
+def _ground(rng: np.random.Generator, ground: Ground, size: tuple[int, int]) -> F32:
+    width, height = size
     pixels = np.full((height, width, 3), _WHITE, np.float32)
     if ground == "white" or (ground == "shadowed" and rng.random() < 0.6):
         return pixels
@@ -122,17 +126,18 @@ def _ground(rng: np.random.Generator, ground: Ground) -> F32:
     return pixels
 
 
-def _shadow(rng: np.random.Generator, cover: F32) -> F32:
+def _shadow(rng: np.random.Generator, cover: F32, scale: int) -> F32:
     """Return the factor of the light beneath the garment: a soft shadow to one side."""
-    move = np.array([[1, 0, rng.uniform(-6, 6)], [0, 1, rng.uniform(2, 9)]])
-    soft = cv2.GaussianBlur(_warped(cover, move), (0, 0), float(rng.uniform(5, 12)))
+    move = np.array([[1, 0, scale * rng.uniform(-6, 6)], [0, 1, scale * rng.uniform(2, 9)]])
+    size = cover.shape[1], cover.shape[0]
+    soft = cv2.GaussianBlur(_warped(cover, move, size), (0, 0), scale * float(rng.uniform(5, 12)))
     factor: F32 = 1 - np.float32(rng.uniform(0.08, 0.3)) * soft
     return factor
 
 
-def _folds(rng: np.random.Generator) -> F32:
+def _folds(rng: np.random.Generator, size: tuple[int, int]) -> F32:
     """Return a factor of brightness about 1: broad folds."""
-    width, height = _SIZE
+    width, height = size
     coarse = rng.normal(0, 1, (9, 7)).astype(np.float32)
     factor: F32 = 1 + np.float32(0.03) * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     return factor
