@@ -130,7 +130,8 @@ def closed_outline(pixels: Pixels, other: Mask) -> Closed | None:
     if shade > _DEEP:
         mask = without_shadows(mask, other, cheap, -difference[..., 0] * np.float32(_SHADOWS / shade))
     if white:
-        mask = without_faded_notches(mask, slope)
+        mask, faded = without_faded_notches(mask, slope)
+        doubtful += faded
     mask = with_prints(mask, difference, cheap)
     doubtful += round(_DOUBT * _left_out(mask, other)) if white else 0
     return Closed(mask, _on_edges(mask, cost), max(0.0, 1.0 - doubtful / max(1, int(mask.sum()))), white)

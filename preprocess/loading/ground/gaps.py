@@ -26,7 +26,7 @@ _FADING = 0.9
 _NOTCH = 0.2
 """Radius of the notches that may be such cloth, as a share of the garment's longer side."""
 _NOTCHES = (0.003, 0.1)
-"""Range of the area of one, as a share of the garment."""
+"""Range of the area of one that is filled, as a share of the garment."""
 _SEEN = 0.6
 """Minimum share of a true notch's border to the garment that is that steep."""
 _IN_SHADOW = 0.5
@@ -60,22 +60,28 @@ def without_shadows(mask: Mask, other: Mask, cheap: F32, darkness: F32) -> Mask:
     return mask
 
 
-def without_faded_notches(mask: Mask, slope: F32) -> Mask:
+def without_faded_notches(mask: Mask, slope: F32) -> tuple[Mask, int]:
     """Fill notches that are not seen to end at the garment: a true one has a clear edge.
+
+    Return the mask, and the number of pixels of such notches that are too large to be filled.
 
     White cloth fades into a white background where it is as bright: its outline then turns inwards.
     """
     box = box_of(mask)
     if box is None:
-        return mask
+        return mask, 0
     notches = coarsely_closed(mask, round(_NOTCH * max(part.stop - part.start for part in box))) & ~mask
     steep = cv2.dilate(slope, np.ones((5, 5), np.uint8)) > _FADING
-    filled = mask.copy()
+    filled, doubtful = mask.copy(), 0
     for notch in areas(eroded(notches, 1), _NOTCHES[0] * float(mask.sum())):
         rim = dilated(notch, 2) & mask
-        if rim.any() and float(steep[rim].mean()) < _SEEN and notch.sum() < _NOTCHES[1] * mask.sum():
+        if not rim.any() or float(steep[rim].mean()) >= _SEEN:
+            continue
+        if notch.sum() < _NOTCHES[1] * mask.sum():
             filled |= dilated(notch, 2) & notches
-    return filled
+        else:
+            doubtful += int(notch.sum())
+    return filled, doubtful
 
 
 def mean_of(values: F32, where: Mask) -> float:
