@@ -30,6 +30,11 @@ def box_of(mask: Mask | NDArray[np.uint8], margin: int = 0) -> Box | None:
     )
 
 
+def longer_side(mask: Mask) -> int:
+    """Return the longer side of the mask's bounding box in pixels; 0 if it is empty."""
+    return max(cv2.boundingRect(mask.view(np.uint8))[2:])
+
+
 def share_of(mask: Mask) -> float:
     """Return the share of the mask's pixels that are set, in [0, 1]."""
     return cv2.countNonZero(mask.view(np.uint8)) / mask.size
@@ -56,6 +61,11 @@ def from_border(mask: Mask) -> Mask:
     return reached
 
 
+def enclosed(mask: Mask) -> Mask:
+    """Return the pixels outside the mask that it separates from the image's border."""
+    return ~mask & ~from_border(~mask)
+
+
 def without(mask: Mask, other: Mask) -> Mask:
     """Return the difference of two masks; `mask & ~other` takes twice the time."""
     return np.greater(mask, other)
@@ -71,9 +81,12 @@ def eroded(mask: Mask, radius: int) -> Mask:
     return _morphed(mask, cv2.MORPH_ERODE, radius, 1)
 
 
-def coarsely_closed(mask: Mask, radius: int) -> Mask:
-    """Return the mask with its notches closed that are narrower than ``2 * radius`` pixels, to within a few pixels."""
-    radius = max(_COARSE, radius)
+def coarsely_closed(mask: Mask, share: float) -> Mask:
+    """Return the mask with its notches closed, to within a few pixels, that a disc does not enter.
+
+    ``share``: the disc's radius, as a share of the longer side of the mask's bounding box.
+    """
+    radius = max(_COARSE, round(share * longer_side(mask)))
     height, width = mask.shape
     size = max(1, width // _COARSE), max(1, height // _COARSE)
     small = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST)

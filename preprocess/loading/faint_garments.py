@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, coarsely_closed, dilated, eroded, from_border, outline
+from preprocess.conditioning.masks import coarsely_closed, dilated, eroded, from_border, outline
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.ground.second_opinions import areas, large_pieces, settled
 from preprocess.loading.ground.seen_background import Ground, hue_of, seen_against_border
@@ -153,12 +153,7 @@ def _reached(open_ground: Mask) -> Mask:
 
 def _without_leaks(garment: Mask, ground: Ground) -> Mask:
     """Fill notches that are cloth: the background entered where cloth and ground have one colour."""
-    box = box_of(garment)
-    if box is None:
-        return garment
-    radius = round(_NOTCH * max(part.stop - part.start for part in box))
-    hull = coarsely_closed(garment, radius)
-    notches = eroded(hull & ~garment, 1)
+    notches = eroded(coarsely_closed(garment, _NOTCH) & ~garment, 1)
     for notch in areas(notches, _SPECK * int(garment.sum())):
         if not _is_ground(notch, garment, ground):
             garment = garment | dilated(notch, 2)

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, dilated, eroded, from_border, largest_piece, outline
+from preprocess.conditioning.masks import box_of, dilated, enclosed, eroded, largest_piece, longer_side, outline
 from preprocess.faults import Fault, RecordError
 from preprocess.formats.images import Mask, Pixels
 from preprocess.loading.faint_garments import LONGEST, faint_garment, grown, reduced, two_opinions
@@ -164,7 +164,7 @@ def _without_shadow(pixels: Pixels, mask: Mask) -> Mask:
 
 def _is_whole(mask: Mask) -> bool:
     """Return whether there are no enclosed gaps, which may be prints in the background's colour."""
-    return not (~mask & ~from_border(~mask)).any()
+    return not enclosed(mask).any()
 
 
 def _is_plausible(mask: Mask) -> bool:
@@ -240,8 +240,7 @@ def _fray(mask: Mask) -> float:
     box = box_of(mask)
     if box is None:
         return 0.0
-    size = max(part.stop - part.start for part in box)
-    radius = max(2, round(_NOTCH * size))
+    radius = max(2, round(_NOTCH * longer_side(mask)))
     padded = np.pad(mask[box], 2 * radius)
     closed = ~dilated(~dilated(padded, radius), radius)
     return float(closed.sum()) / float(mask.sum()) - 1.0

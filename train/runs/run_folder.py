@@ -24,8 +24,8 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from common.config_section import by_name
 from common.atomic import write_atomically
+from common.config_section import by_name
 from common.errors import UserError, reason, writing
 from train.configuration.stage_config import StageConfig
 from train.data import ShardFolder

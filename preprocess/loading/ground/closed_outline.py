@@ -77,15 +77,14 @@ _SEAL = np.float32(2.0)
 """Preference of the image's border."""
 _AREA = 0.001
 """Minimum area that is decided, as a share of the garment."""
-
 _UNDECIDED = 0.15
 """Difference of the mean costs of two outlines within which neither is right for certain."""
 _LARGE = 0.01
 """Minimum area that may be cloth before white, as a share of the garment, to doubt an outline that leaves it out."""
-_PIECE = 0.03
-"""Minimum area of a piece that is no part of the garment but may be."""
 _DOUBT = 3.0
 """Loss of confidence per share of the garment in such areas."""
+_PIECE = 0.03
+"""Minimum area of a piece beside the outline that makes it doubtful, as a share of the garment."""
 
 
 class Closed(NamedTuple):

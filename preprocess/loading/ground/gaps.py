@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.conditioning.masks import box_of, coarsely_closed, dilated, eroded, from_border
+from preprocess.conditioning.masks import coarsely_closed, dilated, enclosed, eroded
 from preprocess.formats.images import Mask
 from preprocess.loading.ground.second_opinions import areas
 
@@ -35,7 +35,7 @@ _IN_SHADOW = 0.5
 
 def without_false_gaps(mask: Mask, cheap: F32) -> Mask:
     """Fill enclosed areas that an edge does not surround: around a true gap there is one everywhere."""
-    for area in areas(~mask & ~from_border(~mask), 0.0):
+    for area in areas(enclosed(mask), 0.0):
         if mean_of(cheap, dilated(area, 1) & ~area) > _GAPLESS:
             mask = mask | area
     return mask
@@ -67,10 +67,7 @@ def without_faded_notches(mask: Mask, slope: F32) -> tuple[Mask, int]:
 
     White cloth fades into a white background where it is as bright: its outline then turns inwards.
     """
-    box = box_of(mask)
-    if box is None:
-        return mask, 0
-    notches = coarsely_closed(mask, round(_NOTCH * max(part.stop - part.start for part in box))) & ~mask
+    notches = coarsely_closed(mask, _NOTCH) & ~mask
     steep = cv2.dilate(slope, np.ones((5, 5), np.uint8)) > _FADING
     filled, doubtful = mask.copy(), 0
     for notch in areas(eroded(notches, 1), _NOTCHES[0] * float(mask.sum())):
